@@ -1,0 +1,3 @@
+//! The `wythe` program.
+
+fn main() {}

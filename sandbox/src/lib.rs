@@ -1,0 +1,1 @@
+//! Runs build steps in rootless namespaces.

@@ -1,0 +1,7 @@
+//! A content-addressed store for the layers of container images.
+
+pub mod digest;
+pub mod id;
+pub mod oci;
+pub mod timestamp;
+pub mod tree;

@@ -1,0 +1,39 @@
+//! Descriptors: what points at content.
+
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::oci::media_type::MediaType;
+use crate::oci::platform::Platform;
+
+/// A pointer to content: its type, its digest and its length in bytes.
+///
+/// [Image spec, "Content Descriptors"](https://github.com/opencontainers/image-spec/blob/main/descriptor.md).
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the bytes are.
+    pub media_type: MediaType,
+    /// What the bytes hash to.
+    pub digest: Digest,
+    /// How many bytes there are.
+    pub size: u64,
+    /// Which platform an entry of an index is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Arbitrary metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// A bare descriptor.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+    }
+
+    /// The descriptor of a document in memory.
+    pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
+        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+}
