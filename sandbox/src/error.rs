@@ -1,0 +1,46 @@
+//! Why a step could not be run at all.
+
+use std::io;
+
+/// A step could not be started; nothing of its command ran.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct StepError {
+    /// What the sandbox was doing, such as `mounting proc` or `entering the working directory /w`.
+    pub doing: String,
+    /// Why that failed.
+    #[source]
+    pub cause: StepCause,
+}
+
+/// Why an operation on the way into a step failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepCause {
+    /// The process has not called [`init`](crate::init), which steps need.
+    #[error("the process is not in a user namespace of its own")]
+    NotEntered,
+    /// A word, path or variable of the step holds a NUL byte.
+    #[error("contains a NUL byte")]
+    Nul,
+    /// The step names no command.
+    #[error("the command is empty")]
+    NoCommand,
+    /// A path the kernel takes as one short string is longer than that.
+    #[error("the path is longer than {limit} bytes")]
+    PathTooLong {
+        /// What the kernel accepts.
+        limit: usize,
+    },
+    /// The kernel refused, and said more than a number.
+    #[error("{source} ({message})")]
+    Refused {
+        /// The kernel's own words.
+        message: String,
+        /// The error number.
+        source: io::Error,
+    },
+    /// The kernel refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,248 @@
+//! A build step as a value: what to run, on which root, as whom, with which mounts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything [`run`](crate::run) needs to know about one command.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The layers below the command and the directory that takes its changes.
+    pub root: RootFs,
+    /// The command; the first word is looked up in the `PATH` of `env` when it has no slash.
+    pub argv: Vec<Vec<u8>>,
+    /// The whole environment; nothing is inherited.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Working directory, an absolute path in the root that exists.
+    pub cwd: Vec<u8>,
+    /// Numeric identity of the command.
+    pub identity: Identity,
+    /// What `hostname` prints.
+    pub hostname: String,
+    /// What the command can reach.
+    pub network: Network,
+    /// How much of the sandbox is taken down.
+    pub security: Security,
+    /// Mounts in the order they were asked for; a later one may lie inside or on an earlier one.
+    pub mounts: Vec<Mount>,
+    /// The text of `/etc/hosts`.
+    pub hosts_file: Vec<u8>,
+    /// The text of `/etc/resolv.conf`.
+    pub resolv_conf: Vec<u8>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+    /// Resource limits beyond the defaults (no core files, 1024 open files).
+    pub limits: Vec<Limit>,
+    /// When the whole step is killed, if ever.
+    pub timeout: Option<Duration>,
+    /// How long a cancelled command that handles `SIGTERM` may take before it is killed.
+    pub grace: Duration,
+}
+
+impl Step {
+    /// A step with Docker's defaults: root, `/`, host network, 64 MiB of shared memory.
+    pub fn new(root: RootFs, argv: Vec<Vec<u8>>) -> Self {
+        Self {
+            root,
+            argv,
+            env: Vec::new(),
+            cwd: b"/".to_vec(),
+            identity: Identity::default(),
+            hostname: "buildkitsandbox".to_owned(),
+            network: Network::Host,
+            security: Security::Sandbox,
+            mounts: Vec::new(),
+            hosts_file: DEFAULT_HOSTS.to_vec(),
+            resolv_conf: Vec::new(),
+            shm_size: DEFAULT_SHM_SIZE,
+            limits: Vec::new(),
+            timeout: None,
+            grace: DEFAULT_GRACE,
+        }
+    }
+}
+
+/// The file system of a step: layers, and where changes go.
+#[derive(Clone, Debug)]
+pub struct RootFs {
+    /// Layer directories, bottom first. May be empty: then the root is an empty image.
+    pub lowers: Vec<PathBuf>,
+    /// Where the changes of the step are collected.
+    pub scratch: Scratch,
+}
+
+/// The two directories an overlay writes to. Both exist, lie on one file system, and `work` is
+/// used once.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    /// Takes the changes.
+    pub upper: PathBuf,
+    /// For the kernel alone.
+    pub work: PathBuf,
+}
+
+/// Who the command is, in numbers of the namespace.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// All supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// What a step can reach.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Network {
+    /// The network of the machine.
+    Host,
+    /// Nothing but its own loopback device.
+    None,
+}
+
+/// How much of the sandbox stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Security {
+    /// Docker's fourteen capabilities, its system call filter, masked `/proc` and `/sys`.
+    Sandbox,
+    /// Every capability of the namespace, no filter, no masks: `RUN --security=insecure`.
+    Insecure,
+}
+
+/// One mount inside the root of a step.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Absolute path in the root. Links are followed inside the root; what is missing is made
+    /// for the time of the step.
+    pub target: Vec<u8>,
+    /// What appears there.
+    pub source: MountSource,
+}
+
+/// What a mount shows.
+#[derive(Clone, Debug)]
+pub enum MountSource {
+    /// A directory or file of this machine.
+    Bind {
+        /// Where it is.
+        path: PathBuf,
+        /// Path below it, resolved as if `path` were the root; empty for `path` itself.
+        subpath: Vec<u8>,
+        /// Whether the step may write to it.
+        access: Access,
+    },
+    /// A stack of layers, for binds from a stage, an image or a context.
+    Layers {
+        /// Layer directories, bottom first; at least one.
+        lowers: Vec<PathBuf>,
+        /// Where writes go; without it the mount is read-only.
+        scratch: Option<Scratch>,
+        /// Path inside the stack, resolved as if the stack were the root; empty for all of it.
+        subpath: Vec<u8>,
+    },
+    /// An empty directory in memory.
+    Tmpfs {
+        /// Limit in bytes; the kernel's default when absent.
+        size: Option<u64>,
+        /// Mode of the directory.
+        mode: u32,
+    },
+    /// A read-only file in memory that is never swapped.
+    Secret {
+        /// The value.
+        bytes: Vec<u8>,
+        /// Mode of the file.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+}
+
+/// Whether a step may change what a mount shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Only look.
+    ReadOnly,
+    /// Change it for real.
+    ReadWrite,
+}
+
+/// One resource limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limit {
+    /// Which resource.
+    pub resource: Resource,
+    /// The limit that counts; `u64::MAX` for none.
+    pub soft: u64,
+    /// How far the step may raise it. Lowered to our own hard limit when that is smaller.
+    pub hard: u64,
+}
+
+/// The resources of `setrlimit`, under the names of `--ulimit`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of setrlimit(2)")]
+pub enum Resource {
+    Core,
+    Cpu,
+    Data,
+    Fsize,
+    Locks,
+    Memlock,
+    Msgqueue,
+    Nice,
+    Nofile,
+    Nproc,
+    Rss,
+    Rtprio,
+    Rttime,
+    Sigpending,
+    Stack,
+}
+
+impl Resource {
+    /// The resource `--ulimit` calls `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        let known = NAMES.iter().find(|(known, _)| *known == name)?;
+        Some(known.1)
+    }
+}
+
+const NAMES: [(&str, Resource); 15] = [
+    ("core", Resource::Core),
+    ("cpu", Resource::Cpu),
+    ("data", Resource::Data),
+    ("fsize", Resource::Fsize),
+    ("locks", Resource::Locks),
+    ("memlock", Resource::Memlock),
+    ("msgqueue", Resource::Msgqueue),
+    ("nice", Resource::Nice),
+    ("nofile", Resource::Nofile),
+    ("nproc", Resource::Nproc),
+    ("rss", Resource::Rss),
+    ("rtprio", Resource::Rtprio),
+    ("rttime", Resource::Rttime),
+    ("sigpending", Resource::Sigpending),
+    ("stack", Resource::Stack),
+];
+
+/// Docker's size of `/dev/shm`.
+const DEFAULT_SHM_SIZE: u64 = 64 << 20;
+
+/// Docker's time between asking and killing.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+const DEFAULT_HOSTS: &[u8] = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ulimit_names_are_those_of_docker() {
+        assert_eq!(Resource::parse("nofile"), Some(Resource::Nofile));
+        assert_eq!(Resource::parse("NOFILE"), None);
+        assert_eq!(Resource::parse("as"), None);
+    }
+}
