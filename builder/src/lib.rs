@@ -1,1 +1,3 @@
 //! Builds container images from Dockerfiles.
+
+pub mod schedule;
