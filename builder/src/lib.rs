@@ -1,3 +1,6 @@
 //! Builds container images from Dockerfiles.
 
+pub mod account;
+pub mod copy;
+pub mod ignore;
 pub mod schedule;

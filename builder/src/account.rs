@@ -1,0 +1,361 @@
+//! Who a name or a number of `USER` and `--chown` stands for.
+//!
+//! Three instructions read the same two files by three different rules, kept for compatibility:
+//!
+//! | text | RUN | `--chown` | WORKDIR |
+//! |---|---|---|---|
+//! | known name | its uid, gid and groups | its uid and gid | its uid and gid |
+//! | unknown name | refused | 0:0, reported | 0:0 |
+//! | number alone | gid of that uid, else 0 | the same number as gid | the same number as gid |
+//! | name, no file | refused | refused | 0:0 |
+
+pub mod database;
+
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Directory, File, Node};
+
+use self::database::{Group, User, groups, users};
+use crate::copy::canvas::Canvas;
+
+/// The longest passwd or group file that is read. Real ones have a few hundred lines; a longer one
+/// would be held in memory only to look for a name.
+pub const MAX_ACCOUNT_FILE: u64 = 1024 * 1024;
+
+/// The largest id: the one above it means "leave as it is" to chown(2).
+const MAX_ID: u32 = u32::MAX - 1;
+
+/// The numbers a file belongs to.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// Who a build step runs as.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups, ascending.
+    pub groups: Vec<u32>,
+    /// The value of `HOME`: from passwd, else `/`.
+    pub home: Vec<u8>,
+}
+
+/// What `--chown` means, and which of its names nobody has.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CopyOwner {
+    /// The numbers to use.
+    pub owner: Owner,
+    /// Names that are in neither file and therefore became 0.
+    pub unknown: Vec<String>,
+}
+
+/// The contents of `/etc/passwd` and `/etc/group`, where a root has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accounts<'a> {
+    /// Bytes of `/etc/passwd`.
+    pub passwd: Option<&'a [u8]>,
+    /// Bytes of `/etc/group`.
+    pub group: Option<&'a [u8]>,
+}
+
+/// A user or group that cannot be turned into numbers.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cannot use {name:?} as {role}")]
+pub struct AccountError {
+    /// What was asked for.
+    pub role: Role,
+    /// The name or number as written, or the path of the file.
+    pub name: String,
+    /// Why not.
+    #[source]
+    pub cause: AccountCause,
+}
+
+/// Which of the two a name was meant to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// The part before the colon.
+    User,
+    /// The part after the colon.
+    Group,
+    /// A passwd or group file.
+    File,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::File => "account file",
+        })
+    }
+}
+
+/// Why a name or number is not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountCause {
+    /// The file exists and does not have it.
+    #[error("no matching entry in the passwd or group file")]
+    Unknown,
+    /// There is no file to look it up in.
+    #[error("there is no passwd or group file here to look it up in, so use numbers")]
+    NoFile,
+    /// Digits that are too large for an id.
+    #[error("ids go from 0 to {MAX_ID}")]
+    Range,
+    /// The account file is a directory, link loop, device or pipe.
+    #[error("not a regular file")]
+    NotAFile,
+    /// The account file is longer than [`MAX_ACCOUNT_FILE`].
+    #[error("longer than {MAX_ACCOUNT_FILE} bytes")]
+    TooLong,
+}
+
+/// The file at an absolute path of a root file system, if it has one; links are followed inside.
+pub fn account_file(root: &Arc<Directory>, path: &str) -> Result<Option<File>, AccountError> {
+    let fail = |cause| AccountError { role: Role::File, name: path.to_owned(), cause };
+    let view = Canvas::over(root.clone());
+    let place = view.resolve(path.as_bytes()).map_err(|_| fail(AccountCause::NotAFile))?;
+    match view.entry(&place).map(|entry| &entry.node) {
+        None => Ok(None),
+        Some(Node::File(file)) if file.size <= MAX_ACCOUNT_FILE => Ok(Some(*file)),
+        Some(Node::File(_)) => Err(fail(AccountCause::TooLong)),
+        Some(_) => Err(fail(AccountCause::NotAFile)),
+    }
+}
+
+/// Who a RUN runs as under `USER text`; empty means root.
+pub fn run_identity(text: &str, accounts: Accounts<'_>) -> Result<Identity, AccountError> {
+    let (user, group) = split(text);
+    let known = find_user(if user.is_empty() { "0" } else { user }, accounts)?;
+    let uid = match (&known, number(user, Role::User)?) {
+        (Some(known), _) => known.uid,
+        (None, Some(uid)) => uid,
+        (None, None) if user.is_empty() => 0,
+        (None, None) => return Err(unknown(Role::User, user, accounts.passwd)),
+    };
+    let home = known.as_ref().map_or(&b""[..], |known| known.home);
+    let home = if home.is_empty() { b"/".to_vec() } else { home.to_vec() };
+    if let Some(group) = group.filter(|group| !group.is_empty()) {
+        let gid = find_group(group, accounts)?;
+        let gid = gid.ok_or_else(|| unknown(Role::Group, group, accounts.group))?;
+        return Ok(Identity { uid, gid, groups: Vec::new(), home });
+    }
+    let gid = known.as_ref().map_or(0, |known| known.gid);
+    let groups = known.map_or_else(Vec::new, |known| memberships(known.name, accounts));
+    Ok(Identity { uid, gid, groups, home })
+}
+
+/// Who files copied with `--chown=text` belong to.
+pub fn copy_owner(text: &str, accounts: Accounts<'_>) -> Result<CopyOwner, AccountError> {
+    let (user, group) = split(text);
+    let mut unknown = Vec::new();
+    let (uid, primary) = lookup_user(user, accounts, &mut unknown)?;
+    let gid = match group {
+        None => primary,
+        Some("") => 0,
+        Some(group) => lookup_group(group, accounts, &mut unknown)?,
+    };
+    Ok(CopyOwner { owner: Owner { uid, gid }, unknown })
+}
+
+/// Who a directory made by `WORKDIR` belongs to under `USER text`. Never fails: what cannot be
+/// found is root's.
+pub fn workdir_owner(text: &str, accounts: Accounts<'_>) -> Owner {
+    let (user, group) = split(text);
+    let mut unknown = Vec::new();
+    let (uid, primary) = lookup_user(user, accounts, &mut unknown).unwrap_or_default();
+    let gid = match group {
+        None => primary,
+        Some("") => 0,
+        Some(group) => lookup_group(group, accounts, &mut unknown).unwrap_or_default(),
+    };
+    Owner { uid, gid }
+}
+
+fn split(text: &str) -> (&str, Option<&str>) {
+    text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)))
+}
+
+fn lookup_user(
+    user: &str,
+    accounts: Accounts<'_>,
+    missing: &mut Vec<String>,
+) -> Result<(u32, u32), AccountError> {
+    if user.is_empty() {
+        return Ok((0, 0));
+    }
+    if let Some(uid) = number(user, Role::User)? {
+        return Ok((uid, uid));
+    }
+    match find_user(user, accounts)? {
+        Some(known) => Ok((known.uid, known.gid)),
+        None if accounts.passwd.is_none() => Err(unknown(Role::User, user, None)),
+        None => {
+            missing.push(user.to_owned());
+            Ok((0, 0))
+        }
+    }
+}
+
+fn lookup_group(
+    group: &str,
+    accounts: Accounts<'_>,
+    missing: &mut Vec<String>,
+) -> Result<u32, AccountError> {
+    match find_group(group, accounts)? {
+        Some(gid) => Ok(gid),
+        None if accounts.group.is_none() => Err(unknown(Role::Group, group, None)),
+        None => {
+            missing.push(group.to_owned());
+            Ok(0)
+        }
+    }
+}
+
+fn unknown(role: Role, name: &str, file: Option<&[u8]>) -> AccountError {
+    let cause = if file.is_some() { AccountCause::Unknown } else { AccountCause::NoFile };
+    AccountError { role, name: name.to_owned(), cause }
+}
+
+/// The id a text of digits stands for; `None` where it is a name.
+fn number(text: &str, role: Role) -> Result<Option<u32>, AccountError> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(id) if id <= MAX_ID => Ok(Some(id)),
+        _ => Err(AccountError { role, name: text.to_owned(), cause: AccountCause::Range }),
+    }
+}
+
+fn find_user<'a>(text: &str, accounts: Accounts<'a>) -> Result<Option<User<'a>>, AccountError> {
+    let uid = number(text, Role::User)?;
+    let is_wanted = |user: &User<'_>| match uid {
+        Some(uid) => user.uid == uid,
+        None => user.name == text.as_bytes(),
+    };
+    Ok(users(accounts.passwd.unwrap_or_default()).find(is_wanted))
+}
+
+fn find_group(text: &str, accounts: Accounts<'_>) -> Result<Option<u32>, AccountError> {
+    if let Some(gid) = number(text, Role::Group)? {
+        return Ok(Some(gid));
+    }
+    let mut all = groups(accounts.group.unwrap_or_default());
+    Ok(all.find(|group| group.name == text.as_bytes()).map(|group| group.gid))
+}
+
+fn memberships(user: &[u8], accounts: Accounts<'_>) -> Vec<u32> {
+    let is_member = |group: &Group<'_>| group.members().any(|member| member == user);
+    let all = groups(accounts.group.unwrap_or_default());
+    let mut gids: Vec<u32> = all.filter(is_member).map(|group| group.gid).collect();
+    gids.sort_unstable();
+    gids.dedup();
+    gids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n";
+    const GROUP: &[u8] = b"root:x:0:root\nappgrp:x:1001:\nextra:x:2000:app,other\nwheel:x:10:app\n";
+    const BOTH: Accounts<'_> = Accounts { passwd: Some(PASSWD), group: Some(GROUP) };
+    const NONE: Accounts<'_> = Accounts { passwd: None, group: None };
+
+    #[track_caller]
+    fn check_copy(text: &str, uid: u32, gid: u32, unknown: &[&str]) {
+        let found = copy_owner(text, BOTH).unwrap();
+        assert_eq!(
+            (found.owner, &found.unknown[..]),
+            (
+                Owner { uid, gid },
+                &unknown[..].iter().map(|&name| name.to_owned()).collect::<Vec<_>>()[..]
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn chown_knows_names_numbers_and_missing_halves() {
+        check_copy("app:extra", 1000, 2000, &[]);
+        check_copy("app", 1000, 1001, &[]);
+        check_copy("1000", 1000, 1000, &[]);
+        check_copy("55:66", 55, 66, &[]);
+        check_copy(":extra", 0, 2000, &[]);
+        check_copy("app:", 1000, 0, &[]);
+        check_copy("app:1234", 1000, 1234, &[]);
+    }
+
+    #[test]
+    fn chown_to_an_unknown_name_is_root_and_reported() {
+        check_copy("nosuch:nogrp", 0, 0, &["nosuch", "nogrp"]);
+    }
+
+    #[test]
+    fn chown_to_a_name_without_a_passwd_file_is_refused_by_name() {
+        let error = copy_owner("app", NONE).unwrap_err();
+        assert_eq!((error.name.as_str(), error.cause), ("app", AccountCause::NoFile));
+        assert!(error.to_string().contains("app"));
+        assert!(copy_owner("5:6", NONE).is_ok());
+    }
+
+    #[test]
+    fn the_id_that_means_unchanged_is_refused() {
+        assert_eq!(copy_owner("4294967295", BOTH).unwrap_err().cause, AccountCause::Range);
+        assert_eq!(copy_owner("99999999999999", BOTH).unwrap_err().cause, AccountCause::Range);
+        check_copy("4294967294", u32::MAX - 1, u32::MAX - 1, &[]);
+    }
+
+    #[track_caller]
+    fn check_run(text: &str, uid: u32, gid: u32, groups: &[u32], home: &str) {
+        let expected = Identity { uid, gid, groups: groups.to_vec(), home: home.into() };
+        assert_eq!(run_identity(text, BOTH), Ok(expected), "{text}");
+    }
+
+    #[test]
+    fn a_step_gets_groups_and_home_of_a_known_user() {
+        check_run("app", 1000, 1001, &[10, 2000], "/home/app");
+        check_run("1000", 1000, 1001, &[10, 2000], "/home/app");
+        check_run("", 0, 0, &[0], "/root");
+    }
+
+    #[test]
+    fn an_explicit_group_is_the_only_one() {
+        check_run("app:extra", 1000, 2000, &[], "/home/app");
+        check_run("app:77", 1000, 77, &[], "/home/app");
+    }
+
+    #[test]
+    fn an_unknown_number_runs_with_group_0_and_home_at_the_root() {
+        check_run("4242", 4242, 0, &[], "/");
+        let nobody = run_identity("", NONE).unwrap();
+        assert_eq!((nobody.uid, nobody.gid, nobody.home), (0, 0, b"/".to_vec()));
+    }
+
+    #[test]
+    fn an_unknown_name_does_not_run() {
+        assert_eq!(run_identity("nosuch", BOTH).unwrap_err().cause, AccountCause::Unknown);
+        assert_eq!(run_identity("app:nogrp", BOTH).unwrap_err().role, Role::Group);
+    }
+
+    #[test]
+    fn a_working_directory_never_fails() {
+        for (text, uid, gid) in
+            [("app", 1000, 1001), ("77", 77, 77), ("nosuch", 0, 0), ("app:extra", 1000, 2000)]
+        {
+            assert_eq!(workdir_owner(text, BOTH), Owner { uid, gid }, "{text}");
+        }
+        assert_eq!(workdir_owner("app", NONE), Owner::default());
+    }
+}

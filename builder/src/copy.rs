@@ -1,0 +1,66 @@
+//! COPY and the local half of ADD, as functions on trees.
+//!
+//! ```text
+//! CopySpec ── select(source) ──► Selection ── place(destination) ──► Tree (a changeset)
+//!                                    └─ content_id ──► ContentId (the part of the key that is content)
+//! ```
+//!
+//! Nothing is mounted, opened or walked on a disk. A directory that lands where nothing was is
+//! shared with its source, so that copying a large tree costs a few entries.
+
+pub mod canvas;
+pub mod error;
+pub(crate) mod filter;
+mod glob;
+pub mod key;
+pub mod mode;
+pub mod place;
+pub mod route;
+pub mod select;
+
+use wythe_store::timestamp::Timestamp;
+
+use crate::account::Owner;
+
+use self::mode::ModeChange;
+
+/// What a COPY or ADD instruction asks for, with every word expanded.
+#[derive(Clone, Debug, Default)]
+pub struct CopySpec {
+    /// Paths and patterns beneath the source's root.
+    pub sources: Vec<String>,
+    /// Absolute path in the destination, with the `/` or `/.` it was written with at its end.
+    pub destination: String,
+    /// Owner of everything that is written, instead of the source's.
+    pub owner: Option<Owner>,
+    /// Mode of everything that is written, instead of the source's.
+    pub mode: Option<ModeChange>,
+    /// Whether directories on the way to a source are recreated.
+    pub layout: Layout,
+    /// `--exclude` patterns, in the order written.
+    pub exclude: Vec<String>,
+    /// Whether what the destination holds is looked at.
+    pub base: Base,
+    /// Modification time of directories that come from nowhere.
+    pub created: Timestamp,
+}
+
+/// What becomes of the directories that lead to a source.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Layout {
+    /// They are left out.
+    #[default]
+    Flat,
+    /// `--parents`: they are recreated, from the root or from a `/./` on.
+    Parents,
+}
+
+/// What a copy is laid upon.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Base {
+    /// The destination: its links are followed and its directories kept.
+    #[default]
+    Destination,
+    /// `--link`: nothing, so that the result does not depend on the destination.
+    Nothing,
+}

@@ -1,0 +1,251 @@
+//! A root file system that is being changed: what is below, and the changes so far.
+//!
+//! Looking sees both at once; changing touches only the changes, which become the changeset.
+//! Directories put in whole are shared, not walked, until something is put into them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Claim, Directory, Entry, Metadata, Name, Node, Subdirectory, Tree};
+
+/// How many links one path may lead through, as on Linux.
+const MAX_LINKS: usize = 40;
+
+/// Why a path cannot be followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathCause {
+    /// A component before the last is neither a directory nor a link to one.
+    #[error("a part of the path is not a directory")]
+    NotADirectory,
+    /// More than 40 links.
+    #[error("too many symbolic links")]
+    Loop,
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen<'a> {
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink(&'a [u8]),
+    /// A file, pipe or device.
+    Other,
+}
+
+/// A lower root and changes on top.
+#[derive(Debug)]
+pub(crate) struct Canvas {
+    lower: Arc<Directory>,
+    changes: Folder,
+}
+
+#[derive(Debug, Default)]
+struct Folder {
+    metadata: Option<Metadata>,
+    lower: Lower,
+    children: BTreeMap<Name, Change>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Lower {
+    #[default]
+    Visible,
+    Hidden,
+}
+
+#[derive(Debug)]
+enum Change {
+    Folder(Folder),
+    Whole(Entry),
+}
+
+#[derive(Clone, Copy)]
+struct At<'a> {
+    changes: Option<&'a Folder>,
+    lower: Option<&'a Directory>,
+}
+
+impl Canvas {
+    /// Nothing changed yet.
+    pub(crate) fn over(lower: Arc<Directory>) -> Self {
+        Self { lower, changes: Folder::default() }
+    }
+
+    /// What stands at a physical path; the root is a directory.
+    pub(crate) fn seen(&self, path: &[Name]) -> Option<Seen<'_>> {
+        let mut at = At { changes: Some(&self.changes), lower: Some(&self.lower) };
+        let mut seen = Seen::Directory;
+        for name in path {
+            (seen, at) = at.child(name)?;
+        }
+        Some(seen)
+    }
+
+    /// The entry the lower root has at a physical path.
+    pub(crate) fn entry(&self, path: &[Name]) -> Option<&Entry> {
+        let (last, parents) = path.split_last()?;
+        let mut directory = &*self.lower;
+        for name in parents {
+            directory = children(directory.get(name)?)?;
+        }
+        directory.get(last)
+    }
+
+    /// The physical place of a path: links are followed, the last one too, and `..` stops at the
+    /// root. What does not exist is taken as it is written.
+    pub(crate) fn resolve(&self, path: &[u8]) -> Result<Vec<Name>, PathCause> {
+        let mut place: Vec<Name> = Vec::new();
+        let mut rest: Vec<Name> = components(path).rev().map(Name::from).collect();
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if &*name == b".." {
+                place.pop();
+                continue;
+            }
+            place.push(name);
+            match self.seen(&place) {
+                Some(Seen::Symlink(target)) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(PathCause::Loop);
+                    }
+                    if target.starts_with(b"/") {
+                        place.clear()
+                    } else {
+                        drop(place.pop())
+                    }
+                    rest.extend(components(target).rev().map(Name::from));
+                }
+                Some(Seen::Other) if !rest.is_empty() => return Err(PathCause::NotADirectory),
+                Some(Seen::Directory | Seen::Other) | None => {}
+            }
+        }
+        Ok(place)
+    }
+
+    /// Puts an entry, with all that is in it, in place of whatever is there.
+    pub(crate) fn put(&mut self, path: &[Name], entry: Entry) {
+        if let Some((name, parent)) = path.split_last() {
+            self.folder(parent).children.insert(name.clone(), Change::Whole(entry));
+        }
+    }
+
+    /// Makes a directory, or gives an existing one other metadata.
+    pub(crate) fn make_directory(&mut self, path: &[Name], metadata: Metadata) {
+        let is_directory = matches!(self.seen(path), Some(Seen::Directory) | None);
+        let Some((name, parent)) = path.split_last() else { return };
+        let siblings = &mut self.folder(parent).children;
+        if is_directory {
+            open(siblings, name).metadata = Some(metadata);
+            return;
+        }
+        // What was changed to a file is gone for good, also where the lower root has a directory.
+        let made = Folder { metadata: Some(metadata), lower: Lower::Hidden, ..Folder::default() };
+        siblings.insert(name.clone(), Change::Folder(made));
+    }
+
+    /// The changes as a changeset.
+    pub(crate) fn finish(self) -> Tree {
+        let children = close(self.changes.children, Some(&self.lower));
+        Tree { root: None, children: Arc::new(children) }
+    }
+
+    fn folder(&mut self, path: &[Name]) -> &mut Folder {
+        let mut folder = &mut self.changes;
+        for name in path {
+            folder = open(&mut folder.children, name);
+        }
+        folder
+    }
+}
+
+impl<'a> At<'a> {
+    fn child(self, name: &[u8]) -> Option<(Seen<'a>, Self)> {
+        let below = self.lower.and_then(|lower| lower.get(name));
+        match self.changes.and_then(|folder| folder.children.get(name)) {
+            None => below.map(look),
+            Some(Change::Whole(entry)) => Some(look(entry)),
+            Some(Change::Folder(folder)) => {
+                let below = below.filter(|_| folder.lower == Lower::Visible);
+                let at = Self { changes: Some(folder), lower: below.and_then(children) };
+                Some((Seen::Directory, at))
+            }
+        }
+    }
+}
+
+fn look(entry: &Entry) -> (Seen<'_>, At<'_>) {
+    let seen = match &entry.node {
+        Node::Directory(_) => Seen::Directory,
+        Node::Symlink(target) => Seen::Symlink(target),
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::File(_)
+        | Node::Whiteout => Seen::Other,
+    };
+    (seen, At { changes: None, lower: children(entry) })
+}
+
+/// The directory's entries, if the entry is one.
+pub(crate) fn children(entry: &Entry) -> Option<&Directory> {
+    match &entry.node {
+        Node::Directory(directory) => Some(&directory.children),
+        _ => None,
+    }
+}
+
+/// The components of a path without empty ones and `.`.
+pub(crate) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".")
+}
+
+fn open<'a>(siblings: &'a mut BTreeMap<Name, Change>, name: &Name) -> &'a mut Folder {
+    let change = siblings.entry(name.clone()).or_insert_with(|| Change::Folder(Folder::default()));
+    if let Change::Whole(entry) = change {
+        *change = Change::Folder(unfold(entry));
+    }
+    match change {
+        Change::Folder(folder) => folder,
+        Change::Whole(_) => unreachable!("unfolded above"),
+    }
+}
+
+/// A directory that was put in whole, as something that can be put into.
+fn unfold(entry: &Entry) -> Folder {
+    let entries = children(entry).map(Directory::entries).unwrap_or_default();
+    let whole = |entry: &Entry| (entry.name.clone(), Change::Whole(entry.clone()));
+    Folder {
+        metadata: Some(entry.metadata.clone()),
+        lower: Lower::Hidden,
+        children: entries.iter().map(whole).collect(),
+    }
+}
+
+fn close(changes: BTreeMap<Name, Change>, lower: Option<&Directory>) -> Directory {
+    let entry = |(name, change)| match change {
+        Change::Whole(entry) => Entry { name, ..entry },
+        Change::Folder(folder) => {
+            let below = lower.and_then(|lower| lower.get(&name)).and_then(children);
+            close_folder(name, folder, below)
+        }
+    };
+    Directory::from_entries(changes.into_iter().map(entry).collect())
+}
+
+fn close_folder(name: Name, folder: Folder, below: Option<&Directory>) -> Entry {
+    let hides = folder.lower == Lower::Hidden && below.is_some();
+    let claim = match (&folder.metadata, hides) {
+        (Some(_), true) => Claim::Opaque,
+        (Some(_), false) => Claim::Explicit,
+        (None, _) => Claim::Implied,
+    };
+    let children = Arc::new(close(folder.children, below.filter(|_| !hides)));
+    Entry {
+        name,
+        metadata: folder.metadata.unwrap_or_default(),
+        node: Node::Directory(Subdirectory { claim, children }),
+    }
+}

@@ -1,0 +1,126 @@
+//! What of a directory a source means: includes by `--parents` routes, excludes by `--exclude`.
+//! Directories of which nothing is left out are shared, not rebuilt.
+
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Directory, Entry, Node, Subdirectory};
+
+use super::canvas::components;
+use super::route::{Front, Reach, Route, start};
+use crate::ignore::Rules;
+
+/// What to take of a directory.
+#[derive(Debug)]
+pub(crate) struct Filter<'a> {
+    /// What is left out, by paths from the directory on.
+    pub(crate) exclude: &'a Rules,
+}
+
+impl Filter<'_> {
+    /// All of it but what is excluded.
+    pub(crate) fn all(&self, directory: &Arc<Directory>) -> Arc<Directory> {
+        self.whole(directory, &mut Vec::new())
+    }
+
+    /// What the routes lead to, with the directories on the way.
+    pub(crate) fn routed(&self, directory: &Arc<Directory>, routes: &[Route]) -> Arc<Directory> {
+        match start(routes) {
+            Reach::Nothing => Arc::default(),
+            Reach::Whole => self.all(directory),
+            Reach::Toward(front) => self.toward(directory, routes, &front, &mut Vec::new()),
+        }
+    }
+
+    fn whole(&self, directory: &Arc<Directory>, path: &mut Vec<u8>) -> Arc<Directory> {
+        if self.exclude.is_empty() {
+            return directory.clone();
+        }
+        let mut kept = Vec::new();
+        let mut changed = false;
+        for entry in directory.entries() {
+            let above = descend(path, &entry.name);
+            let left = self.entry(entry, path);
+            path.truncate(above);
+            changed |= !left.as_ref().is_some_and(|left| is_same(left, entry));
+            kept.extend(left);
+        }
+        if changed { Arc::new(Directory::from_entries(kept)) } else { directory.clone() }
+    }
+
+    /// The entry without what is excluded, if any of it is left.
+    fn entry(&self, entry: &Entry, path: &mut Vec<u8>) -> Option<Entry> {
+        let excluded = self.exclude.excludes(path);
+        let Node::Directory(directory) = &entry.node else {
+            return (!excluded).then(|| entry.clone());
+        };
+        if excluded && !self.exclude.may_keep_below(path) {
+            return None;
+        }
+        let children = self.whole(&directory.children, path);
+        (!excluded || !children.is_empty()).then(|| with_children(entry, children))
+    }
+
+    fn toward(
+        &self,
+        directory: &Directory,
+        routes: &[Route],
+        front: &Front,
+        path: &mut Vec<u8>,
+    ) -> Arc<Directory> {
+        let mut kept = Vec::new();
+        for entry in directory.entries() {
+            let above = descend(path, &entry.name);
+            match front.step(routes, &entry.name) {
+                Reach::Nothing => {}
+                Reach::Whole => kept.extend(self.entry(entry, path)),
+                Reach::Toward(front) => {
+                    if let Node::Directory(below) = &entry.node {
+                        let children = self.toward(&below.children, routes, &front, path);
+                        if !children.is_empty() {
+                            kept.push(with_children(entry, children));
+                        }
+                    }
+                }
+            }
+            path.truncate(above);
+        }
+        Arc::new(Directory::from_entries(kept))
+    }
+}
+
+/// Whether a plain path exists below a directory; links are not followed.
+pub(crate) fn exists(directory: &Directory, path: &[u8]) -> bool {
+    let mut at = Some(directory);
+    for name in components(path) {
+        let Some(entry) = at.and_then(|directory| directory.get(name)) else { return false };
+        at = super::canvas::children(entry);
+    }
+    true
+}
+
+/// The entry with other children.
+pub(crate) fn with_children(entry: &Entry, children: Arc<Directory>) -> Entry {
+    let mut entry = entry.clone();
+    if let Node::Directory(Subdirectory { children: old, .. }) = &mut entry.node {
+        *old = children;
+    }
+    entry
+}
+
+fn is_same(left: &Entry, right: &Entry) -> bool {
+    match (&left.node, &right.node) {
+        (Node::Directory(left), Node::Directory(right)) => {
+            Arc::ptr_eq(&left.children, &right.children)
+        }
+        _ => true,
+    }
+}
+
+fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {
+    let above = path.len();
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    above
+}

@@ -1,0 +1,195 @@
+//! Laying a selection onto a destination: the rules of COPY in one place.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wythe_store::timestamp::Timestamp;
+use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
+
+use super::canvas::{Canvas, PathCause, Seen};
+use super::error::{CopyCause, CopyError};
+use super::filter::with_children;
+use super::mode::Of;
+use super::select::{Item, Selection, select, shown};
+use super::{Base, CopySpec, Layout};
+
+/// The mode of a directory that comes from nowhere.
+const CREATED_MODE: u32 = 0o755;
+
+/// The changeset that copies from `source` onto `destination`.
+pub fn copy(
+    source: &Tree,
+    destination: &Arc<Directory>,
+    spec: &CopySpec,
+) -> Result<Tree, CopyError> {
+    place(&select(source, spec)?, destination, spec)
+}
+
+/// The changeset that lays what was selected onto `destination`.
+///
+/// Existing directories on the way and the destination itself keep their metadata and are not
+/// claimed by the changeset, so that it says nothing about what it did not copy.
+pub fn place(
+    selection: &Selection,
+    destination: &Arc<Directory>,
+    spec: &CopySpec,
+) -> Result<Tree, CopyError> {
+    let lower = match spec.base {
+        Base::Destination => destination.clone(),
+        Base::Nothing => Arc::default(),
+    };
+    let mut placing = Placing { canvas: Canvas::over(lower), spec, made: BTreeSet::new() };
+    for item in selection.items() {
+        let placed = match item {
+            Item::File(entry) => placing.file(entry),
+            Item::Contents { metadata, children, .. } => {
+                placing.contents(metadata.as_ref().map(|metadata| metadata.mtime), children)
+            }
+        };
+        let fail = |cause| CopyError { subject: spec.destination.clone(), cause };
+        placed.map_err(fail)?;
+    }
+    Ok(placing.canvas.finish())
+}
+
+struct Placing<'a> {
+    canvas: Canvas,
+    spec: &'a CopySpec,
+    /// Directories that this copy created.
+    made: BTreeSet<Vec<Name>>,
+}
+
+impl Placing<'_> {
+    fn file(&mut self, entry: &Entry) -> Result<(), CopyCause> {
+        let mut at = self.destination()?;
+        if matches!(self.canvas.seen(&at), Some(Seen::Directory)) {
+            at.push(entry.name.clone());
+        }
+        self.leaf(&at, entry)
+    }
+
+    fn contents(
+        &mut self,
+        mtime: Option<Timestamp>,
+        children: &Directory,
+    ) -> Result<(), CopyCause> {
+        let mut at = self.destination()?;
+        match self.canvas.seen(&at) {
+            Some(Seen::Directory) => {}
+            None => self.make_directories(&at)?,
+            Some(_) => return Err(CopyCause::DirectoryOntoFile { path: text(&at) }),
+        }
+        if let Some(mtime) = mtime.filter(|_| self.made.contains(&at)) {
+            self.canvas.make_directory(&at, Metadata { mtime, ..self.created() });
+        }
+        self.merge(&mut at, children)
+    }
+
+    /// Where the destination is, links followed, the directories it needs made.
+    fn destination(&mut self) -> Result<Vec<Name>, CopyCause> {
+        let written = &self.spec.destination;
+        let (parent, last) = written.rsplit_once('/').unwrap_or(("", written));
+        let is_directory = matches!(last, "" | "." | "..") || self.spec.layout == Layout::Parents;
+        let above =
+            self.canvas.resolve((if is_directory { written } else { parent }).as_bytes())?;
+        self.make_directories(&above)?;
+        Ok(self.canvas.resolve(written.as_bytes())?)
+    }
+
+    fn make_directories(&mut self, path: &[Name]) -> Result<(), CopyCause> {
+        for end in 1..=path.len() {
+            let part = &path[..end];
+            match self.canvas.seen(part) {
+                Some(Seen::Directory) => {}
+                None => {
+                    self.canvas.make_directory(part, self.created());
+                    self.made.insert(part.to_vec());
+                }
+                Some(_) => return Err(PathCause::NotADirectory.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, at: &mut Vec<Name>, children: &Directory) -> Result<(), CopyCause> {
+        for entry in children.entries() {
+            at.push(entry.name.clone());
+            self.nested(at, entry)?;
+            at.pop();
+        }
+        Ok(())
+    }
+
+    fn nested(&mut self, at: &mut Vec<Name>, entry: &Entry) -> Result<(), CopyCause> {
+        let Node::Directory(directory) = &entry.node else { return self.leaf(at, entry) };
+        match self.canvas.seen(at) {
+            None => self.canvas.put(at, self.styled(entry)),
+            Some(Seen::Directory) => {
+                if self.spec.layout == Layout::Flat {
+                    self.canvas.make_directory(at, self.style(&entry.metadata, &entry.node));
+                }
+                return self.merge(at, &directory.children);
+            }
+            Some(_) => return Err(CopyCause::DirectoryOntoFile { path: text(at) }),
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, at: &[Name], entry: &Entry) -> Result<(), CopyCause> {
+        if matches!(self.canvas.seen(at), Some(Seen::Directory)) {
+            return Err(CopyCause::FileOntoDirectory { path: text(at) });
+        }
+        self.canvas.put(at, self.styled(entry));
+        Ok(())
+    }
+
+    /// Metadata of a directory that has no source.
+    fn created(&self) -> Metadata {
+        let mtime = self.spec.created;
+        let metadata = Metadata { mode: CREATED_MODE, mtime, ..Metadata::default() };
+        self.restyle(metadata, Of::Directory)
+    }
+
+    /// The entry and all below it with the owner and mode asked for.
+    fn styled(&self, entry: &Entry) -> Entry {
+        if self.spec.owner.is_none() && self.spec.mode.is_none() {
+            return entry.clone();
+        }
+        let mut styled = match &entry.node {
+            Node::Directory(directory) => {
+                let below = directory.children.entries().iter().map(|entry| self.styled(entry));
+                with_children(entry, Arc::new(Directory::from_entries(below.collect())))
+            }
+            _ => entry.clone(),
+        };
+        styled.metadata = self.style(&entry.metadata, &entry.node);
+        styled
+    }
+
+    fn style(&self, metadata: &Metadata, node: &Node) -> Metadata {
+        let metadata = metadata.clone();
+        match node {
+            // A link has no mode of its own.
+            Node::Symlink(_) => {
+                Metadata { mode: metadata.mode, ..self.restyle(metadata, Of::File) }
+            }
+            Node::Directory(_) => self.restyle(metadata, Of::Directory),
+            _ => self.restyle(metadata, Of::File),
+        }
+    }
+
+    fn restyle(&self, mut metadata: Metadata, of: Of) -> Metadata {
+        if let Some(owner) = self.spec.owner {
+            (metadata.uid, metadata.gid) = (owner.uid, owner.gid);
+        }
+        // `--link` gives way to `--chmod` in the instruction, not here.
+        if let Some(change) = &self.spec.mode {
+            metadata.mode = change.apply(metadata.mode, of);
+        }
+        metadata
+    }
+}
+
+fn text(path: &[Name]) -> String {
+    path.split_last().map_or_else(|| "/".to_owned(), |(name, parent)| shown(parent, name))
+}

@@ -1,0 +1,217 @@
+//! A source path as steps from a root: names, patterns for one name, and `**`.
+
+use wythe_store::tree::entry::Name;
+
+use super::canvas::components;
+use super::glob;
+
+/// A way down from a root.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Route {
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    /// Exactly this name.
+    Name(Name),
+    /// Any one name that matches.
+    Pattern(String),
+    /// Any number of names, also none.
+    AnyDepth,
+}
+
+/// How far some routes have come at one directory.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Front(Vec<(usize, usize)>);
+
+/// What stepping to a name means for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// No route goes there.
+    Nothing,
+    /// Some routes go through it.
+    Toward(Front),
+    /// A route ends there: all of it is meant.
+    Whole,
+}
+
+impl Route {
+    /// The route of an ordinary source: cleaned and kept beneath the root. From the first component
+    /// with a wildcard on, components are patterns; `**` means no more than `*`.
+    pub fn flat(source: &str) -> Self {
+        let mut steps: Vec<Step> = Vec::new();
+        for part in cleaned(source) {
+            let plain =
+                !glob::has_wildcard(part) && !matches!(steps.last(), Some(Step::Pattern(_)));
+            steps.push(if plain { Step::name(part) } else { Step::Pattern(part.to_owned()) });
+        }
+        Self { steps }
+    }
+
+    /// The route of a `--parents` source below its pivot, where `**` reaches any depth.
+    pub fn nested(pattern: &str) -> Self {
+        let step = |part: &str| match part {
+            "**" => Step::AnyDepth,
+            _ if glob::is_plain(part) => Step::name(part),
+            _ => Step::Pattern(part.to_owned()),
+        };
+        Self { steps: cleaned(pattern).into_iter().map(step).collect() }
+    }
+
+    /// This route after another one.
+    #[must_use]
+    pub fn after(self, mut start: Self) -> Self {
+        start.steps.extend(self.steps);
+        start
+    }
+
+    /// Whether no wildcard is in it.
+    pub fn is_plain(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Name(_)))
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The route to the target of a link in `directory`, followed by the steps from `at` on.
+    pub(crate) fn through_link(&self, at: usize, directory: &[u8], target: &[u8]) -> Self {
+        let mut names: Vec<&[u8]> = Vec::new();
+        let base = if target.starts_with(b"/") { &b""[..] } else { directory };
+        for part in components(base).chain(components(target)) {
+            if part == b".." {
+                names.pop();
+            } else {
+                names.push(part);
+            }
+        }
+        let names = names.into_iter().map(|name| Step::Name(name.into()));
+        Self { steps: names.chain(self.steps[at..].iter().cloned()).collect() }
+    }
+}
+
+impl Step {
+    fn name(text: &str) -> Self {
+        Self::Name(text.as_bytes().into())
+    }
+
+    /// Whether a name may be what this step stands for.
+    pub(crate) fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Name(wanted) => **wanted == *name,
+            Self::Pattern(pattern) => glob::component(pattern, name),
+            Self::AnyDepth => true,
+        }
+    }
+}
+
+/// Where the routes begin.
+pub fn start(routes: &[Route]) -> Reach {
+    let mut front = Front::default();
+    for index in 0..routes.len() {
+        if !front.enter(routes, index, 0) {
+            return Reach::Whole;
+        }
+    }
+    front.reach()
+}
+
+impl Front {
+    /// The routes after one more name.
+    pub fn step(&self, routes: &[Route], name: &[u8]) -> Reach {
+        let mut next = Self::default();
+        for &(index, at) in &self.0 {
+            let route = &routes[index];
+            if !route.steps[at].matches(name) {
+                continue;
+            }
+            let stays = matches!(route.steps[at], Step::AnyDepth);
+            if !next.enter(routes, index, if stays { at } else { at + 1 }) {
+                return Reach::Whole;
+            }
+        }
+        next.reach()
+    }
+
+    /// Adds a position and those `**` reaches from it; false when the route ends here.
+    fn enter(&mut self, routes: &[Route], index: usize, mut at: usize) -> bool {
+        let steps = &routes[index].steps;
+        loop {
+            if at == steps.len() {
+                return false;
+            }
+            if !self.0.contains(&(index, at)) {
+                self.0.push((index, at));
+            }
+            if steps[at] != Step::AnyDepth {
+                return true;
+            }
+            at += 1;
+        }
+    }
+
+    fn reach(self) -> Reach {
+        if self.0.is_empty() { Reach::Nothing } else { Reach::Toward(self) }
+    }
+}
+
+/// The components of a path, `.` and `..` worked out, never above the root.
+fn cleaned(path: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(route: Route, path: &str, expected: &str) {
+        let routes = [route];
+        let mut reach = start(&routes);
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            reach = match reach {
+                Reach::Toward(front) => front.step(&routes, name.as_bytes()),
+                done => done,
+            };
+        }
+        let found = match reach {
+            Reach::Nothing => "nothing",
+            Reach::Toward(_) => "toward",
+            Reach::Whole => "whole",
+        };
+        assert_eq!(found, expected, "{path} by {routes:?}");
+    }
+
+    #[test]
+    fn a_source_is_cleaned_and_stays_beneath_the_root() {
+        check(Route::flat("d/./s/../a"), "d/a", "whole");
+        check(Route::flat("../../f"), "f", "whole");
+        check(Route::flat("/f/"), "f", "whole");
+        check(Route::flat(""), "", "whole");
+    }
+
+    #[test]
+    fn any_depth_is_also_no_depth() {
+        check(Route::nested("**/*.go"), "y.go", "whole");
+        check(Route::nested("**/*.go"), "a/b/x.go", "whole");
+        check(Route::nested("**/*.go"), "a/b/x.rs", "toward");
+        check(Route::nested("a/**/c"), "b", "nothing");
+        check(Route::flat("**/c"), "a/b/c", "nothing");
+    }
+
+    #[test]
+    fn a_link_sends_the_rest_of_the_route_elsewhere() {
+        let route = Route::flat("a/ld/x");
+        check(route.through_link(2, b"a", b"../d"), "d/x", "whole");
+        check(route.through_link(2, b"a", b"/e/f"), "e/f/x", "whole");
+    }
+}
