@@ -2,6 +2,14 @@
 //!
 //! Raw bytes are kept beside every parse: a digest is never recomputed from re-serialised JSON.
 
+pub mod config;
+pub mod content;
 pub mod descriptor;
+pub mod document;
+pub mod index;
+pub mod json;
+pub mod manifest;
 pub mod media_type;
 pub mod platform;
+pub mod reference;
+pub mod source;

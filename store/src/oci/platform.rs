@@ -52,6 +52,26 @@ impl Platform {
         self
     }
 
+    /// The platforms whose images run here, best first: the variant itself, then the older ones.
+    pub fn compatible(&self) -> Vec<Self> {
+        let wanted = self.clone().normalized();
+        let older: &[Option<&str>] = match (wanted.architecture.as_str(), wanted.variant.as_deref())
+        {
+            ("amd64", Some("v4")) => &[Some("v3"), Some("v2"), None],
+            ("amd64", Some("v3")) => &[Some("v2"), None],
+            ("amd64" | "arm64", Some(_)) => &[None],
+            ("arm", Some("v8")) => &[Some("v7"), Some("v6"), Some("v5")],
+            ("arm", Some("v7")) => &[Some("v6"), Some("v5")],
+            ("arm", Some("v6")) => &[Some("v5")],
+            _ => &[],
+        };
+        let older = older
+            .iter()
+            .map(|variant| Self { variant: variant.map(str::to_owned), ..wanted.clone() });
+        let older: Vec<Self> = older.collect();
+        std::iter::once(wanted).chain(older).collect()
+    }
+
     /// Whether an image for `other` runs where `self` is asked for; both are normalised first.
     pub fn accepts(&self, other: &Self) -> bool {
         let (wanted, found) = (self.clone().normalized(), other.clone().normalized());

@@ -1,0 +1,208 @@
+//! Image indexes: one name, a manifest for each platform.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::descriptor::Descriptor;
+use crate::oci::document::{Document, DocumentError, DocumentKind, DocumentProblem, MAX_DOCUMENT};
+use crate::oci::json;
+use crate::oci::media_type::MediaType;
+use crate::oci::platform::Platform;
+
+/// An index lists platforms and their attestations: some dozens.
+const MAX_MANIFESTS: usize = 16_384;
+
+/// An image index.
+///
+/// [Image spec, "Image Index"](https://github.com/opencontainers/image-spec/blob/main/image-index.md).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Index {
+    /// OCI's index type or Docker's manifest list type.
+    pub media_type: MediaType,
+    /// What an artifact that is no image says it is.
+    pub artifact_type: Option<MediaType>,
+    /// The entries, in preference order.
+    pub manifests: Vec<Descriptor>,
+    /// What this document is about.
+    pub subject: Option<Descriptor>,
+    /// Arbitrary metadata.
+    pub annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    schema_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media_type: Option<MediaType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<MediaType>,
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+    #[serde(default, skip_serializing)]
+    layers: Option<serde::de::IgnoredAny>,
+    #[serde(default, skip_serializing)]
+    config: Option<serde::de::IgnoredAny>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Descriptor>,
+    #[serde(
+        default,
+        deserialize_with = "json::null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// An OCI index.
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            media_type: MediaType::INDEX,
+            artifact_type: None,
+            manifests,
+            subject: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The entry that serves `platform` best: the wanted variant, else the nearest older one.
+    ///
+    /// Entries of one rank are taken in the order of the index. An entry that names no platform is
+    /// taken only where it is the only image, since its configuration then says what it is.
+    pub fn select(&self, platform: &Platform) -> Option<&Descriptor> {
+        let images = || self.manifests.iter().filter(|entry| is_image(entry));
+        let ranked = platform.compatible().into_iter().find_map(|wanted| {
+            images().find(|entry| entry.platform.as_ref().is_some_and(|own| wanted.accepts(own)))
+        });
+        let mut all = images();
+        match (ranked, all.next(), all.next()) {
+            (None, Some(only), None) if only.platform.is_none() => Some(only),
+            (ranked, _, _) => ranked,
+        }
+    }
+}
+
+/// Attestations sit beside the images they describe, under a platform that no machine has.
+fn is_image(entry: &Descriptor) -> bool {
+    let known = entry.media_type.is_manifest() || entry.media_type.is_index();
+    known && !entry.annotations.contains_key("vnd.docker.reference.type")
+}
+
+impl Document for Index {
+    const KIND: DocumentKind = DocumentKind::Index;
+
+    fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let fail = |problem| DocumentError { kind: Self::KIND, problem };
+        let wire: Wire = json::parse(bytes, MAX_DOCUMENT).map_err(|error| fail(error.into()))?;
+        accept(wire).map_err(fail)
+    }
+
+    fn media_type(&self) -> MediaType {
+        self.media_type.clone()
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let wire = Wire {
+            schema_version: 2,
+            media_type: Some(self.media_type.clone()),
+            artifact_type: self.artifact_type.clone(),
+            manifests: Some(self.manifests.clone()),
+            layers: None,
+            config: None,
+            subject: self.subject.clone(),
+            annotations: self.annotations.clone(),
+        };
+        serde_json::to_vec(&wire).expect("strings and integers always serialise")
+    }
+}
+
+fn accept(wire: Wire) -> Result<Index, DocumentProblem> {
+    if wire.schema_version != 2 {
+        return Err(DocumentProblem::SchemaVersion { found: wire.schema_version });
+    }
+    if wire.layers.is_some() || wire.config.is_some() {
+        return Err(DocumentProblem::Ambiguous);
+    }
+    let media_type = wire.media_type.unwrap_or(MediaType::INDEX);
+    if !media_type.is_index() {
+        return Err(DocumentProblem::MediaType { found: media_type, expected: MediaType::INDEX });
+    }
+    let manifests = wire.manifests.unwrap_or_default();
+    if MAX_MANIFESTS < manifests.len() {
+        return Err(DocumentProblem::TooMany { field: "manifests", limit: MAX_MANIFESTS });
+    }
+    Ok(Index {
+        media_type,
+        artifact_type: wire.artifact_type,
+        manifests,
+        subject: wire.subject,
+        annotations: wire.annotations,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(platforms: &[&str]) -> Index {
+        let entry = |text: &&str| {
+            let mut entry = Descriptor::of(MediaType::MANIFEST, text.as_bytes());
+            entry.platform = text.parse().ok();
+            entry
+        };
+        Index::new(platforms.iter().map(entry).collect())
+    }
+
+    #[track_caller]
+    fn check(platforms: &[&str], wanted: &str, expected: Option<&str>) {
+        let index = index(platforms);
+        let found = index.select(&wanted.parse().unwrap());
+        let expected = expected.map(|text| crate::digest::Digest::of(text.as_bytes()));
+        assert_eq!(found.map(|entry| entry.digest), expected);
+    }
+
+    #[test]
+    fn the_nearest_variant_that_runs_is_selected() {
+        let arms = ["linux/arm/v5", "linux/arm/v6", "linux/arm64", "linux/amd64"];
+        check(&arms, "linux/arm/v7", Some("linux/arm/v6"));
+        check(&arms, "linux/arm/v6", Some("linux/arm/v6"));
+        check(&arms, "linux/arm64/v8", Some("linux/arm64"));
+        check(&["linux/amd64/v2", "linux/amd64"], "linux/amd64/v3", Some("linux/amd64/v2"));
+        check(&["linux/amd64/v2"], "linux/amd64", None);
+        check(&["linux/s390x"], "linux/amd64", None);
+    }
+
+    #[test]
+    fn a_lone_entry_without_platform_is_selected_and_one_of_several_is_not() {
+        check(&["?"], "linux/amd64", Some("?"));
+        check(&["?", "!"], "linux/amd64", None);
+    }
+
+    #[test]
+    fn attestations_are_never_selected() {
+        let mut index = index(&["?"]);
+        let kind = "vnd.docker.reference.type".to_owned();
+        index.manifests[0].annotations.insert(kind, "attestation-manifest".to_owned());
+        assert_eq!(index.select(&Platform::linux("amd64")), None);
+    }
+
+    #[test]
+    fn bytes_that_could_also_be_a_manifest_are_refused() {
+        for text in [
+            r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"config":{}}"#,
+            r#"{"schemaVersion":2,"manifests":[],"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#,
+        ] {
+            assert!(Index::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_we_write_is_valid_by_the_types_of_the_specification() {
+        let bytes = index(&["linux/amd64", "linux/arm/v7"]).to_bytes();
+        let read = oci_spec::image::ImageIndex::from_reader(bytes.as_slice()).unwrap();
+        assert_eq!(read.manifests().len(), 2);
+        assert_eq!(Index::parse(&bytes).unwrap(), index(&["linux/amd64", "linux/arm/v7"]));
+    }
+}
