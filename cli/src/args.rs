@@ -1,0 +1,72 @@
+//! The command line as it is typed.
+//!
+//! What was typed and what it means are different types: the structs here only say which flags
+//! there are, and each has a conversion to the options of the library it ends up in.
+
+pub(crate) mod attributes;
+pub(crate) mod build;
+pub(crate) mod call;
+pub(crate) mod context;
+pub(crate) mod global;
+pub(crate) mod image;
+pub(crate) mod key_value;
+pub(crate) mod limits;
+pub(crate) mod output;
+pub(crate) mod secret;
+pub(crate) mod store;
+pub(crate) mod switch;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use self::global::GlobalArgs;
+use crate::command::Command;
+
+/// Builds container images from Dockerfiles: no daemon, no root
+#[derive(Debug, Parser)]
+#[command(name = "wythe", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line as data, for parsing and for shell completion.
+    pub(crate) fn definition() -> clap::Command {
+        Self::command().mut_subcommands(|command| command.mut_args(switch::complete))
+    }
+
+    /// Reads the arguments of the process; on `--help` and mistakes clap prints and exits.
+    pub(crate) fn of_process() -> Self {
+        let matches = Self::definition().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(words: &[&str]) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::definition().try_get_matches_from(words)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_free_of_contradictions() {
+        Cli::definition().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_accepted_before_and_after_the_command() {
+        for words in [
+            &["wythe", "--store", "/s", "version"] as &[_],
+            &["wythe", "version", "--store", "/s"],
+            &["wythe", "version", "--store=/s"],
+        ] {
+            let cli = Cli::of(words).unwrap();
+            assert_eq!(cli.global.store.as_deref(), Some("/s".as_ref()), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The flags of `wythe build`, named as those of `docker buildx build`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::call::Call;
+use super::context::{ContextSource, NamedContext};
+use super::key_value::KeyValue;
+use super::limits::{Size, Ulimit};
+use super::output::{Compression, Output};
+use super::secret::SecretArg;
+use super::switch::Switch;
+
+/// Build an image from a Dockerfile
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The build context: a directory, a URL, or - for a tar stream on standard input
+    #[arg(value_name = "CONTEXT", value_parser = context)]
+    pub(crate) context: ContextSource,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) result: ResultArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) attestation: AttestationArgs,
+    /// Ask about the Dockerfile instead: build, check, outline or targets[,format=json]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) call: Option<Call>,
+    /// Short for --call=check
+    #[arg(long)]
+    pub(crate) check: Switch,
+}
+
+/// What is built
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+    /// The stage to build [default: the last one]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// Value of an ARG; without a value, that of the environment variable of that name
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) build_arg: Vec<KeyValue>,
+    /// A further context: directory, URL, docker-image://REF or oci-layout://PATH[:TAG|@DIGEST]
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub(crate) build_context: Vec<NamedContext>,
+    /// The platform to build for
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(crate) platform: Vec<String>,
+    /// A secret for RUN --mount=type=secret: id=ID[,src=FILE|,env=NAME]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Vec<SecretArg>,
+    /// An SSH agent for RUN --mount=type=ssh
+    #[arg(long, value_name = "ID[=SOCKET]")]
+    pub(crate) ssh: Vec<String>,
+}
+
+/// Where the result goes
+#[derive(Debug, Args)]
+pub(crate) struct ResultArgs {
+    /// Name of the image
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub(crate) tag: Vec<String>,
+    /// A label of the image
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Vec<KeyValue>,
+    /// An annotation of the manifest
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) annotation: Vec<KeyValue>,
+    /// Where the result goes: type=image|registry|oci|docker|local|tar|cacheonly[,dest=PATH,…]
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: Vec<Output>,
+    /// Push the image under its names: short for --output=type=registry
+    #[arg(long)]
+    pub(crate) push: Switch,
+    /// Keep the image in the store, which is what happens anyway
+    #[arg(long)]
+    pub(crate) load: Switch,
+    /// Write the image id (the digest of its configuration) to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Write digests and names as JSON to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+    /// How layers are compressed when they leave the store
+    #[arg(long, value_enum, value_name = "CODEC")]
+    pub(crate) compression: Option<Compression>,
+    /// Do not wait for the disk: after a power cut the results of this build may be gone
+    #[arg(long)]
+    pub(crate) no_durable: Switch,
+}
+
+/// What is reused
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// Run every step, and keep the results for the next build
+    #[arg(long)]
+    pub(crate) no_cache: Switch,
+    /// Run the steps of these stages
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// Ask the registry for a newer base image even if one is here
+    #[arg(long)]
+    pub(crate) pull: Switch,
+    /// A cache to read from
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_from: Vec<String>,
+    /// A cache to write to
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_to: Vec<String>,
+    /// Say for every step that runs why no earlier result would do
+    #[arg(long)]
+    pub(crate) explain: Switch,
+}
+
+/// What surrounds a step
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The network of RUN: default, host or none
+    #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
+    pub(crate) network: NetworkArg,
+    /// Grant what a Dockerfile asks for: network.host or security.insecure
+    #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// A line for /etc/hosts of steps
+    #[arg(long, value_name = "HOST:IP")]
+    pub(crate) add_host: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<Size>,
+    /// A resource limit of steps
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub(crate) ulimit: Vec<Ulimit>,
+    /// How many steps may run at once
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// Statements about the image
+#[derive(Debug, Args)]
+pub(crate) struct AttestationArgs {
+    /// Attach a statement of how the image was built
+    #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) provenance: Option<String>,
+    /// Attach a list of what the image holds
+    #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) sbom: Option<String>,
+    /// Attach a statement of a type
+    #[arg(long, value_name = "type=TYPE[,…]")]
+    pub(crate) attest: Vec<String>,
+}
+
+/// The network of steps.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum NetworkArg {
+    /// That of this machine
+    #[default]
+    Default,
+    /// That of this machine, needs no entitlement when given here
+    Host,
+    /// Nothing but a loopback
+    None,
+}
+
+fn context(text: &str) -> Result<ContextSource, std::convert::Infallible> {
+    Ok(text.into())
+}

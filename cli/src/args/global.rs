@@ -1,0 +1,77 @@
+//! Flags of every command, accepted before and after its name.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+/// What every command shares
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct GlobalArgs {
+    /// Where images and cached results are kept
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Where images and cached results are kept [default: $WYTHE_STORE or $XDG_DATA_HOME/wythe]",
+        help_heading = "Global options"
+    )]
+    pub(crate) store: Option<PathBuf>,
+    /// How progress is shown on standard error
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "FORM",
+        help_heading = "Global options"
+    )]
+    pub(crate) progress: ProgressForm,
+    /// How build steps are kept apart from this machine
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "TIER",
+        help_heading = "Global options"
+    )]
+    pub(crate) isolation: Isolation,
+    /// Speak plain HTTP, or accept any certificate, with this registry
+    #[arg(long, global = true, value_name = "HOST[:PORT]", help_heading = "Global options")]
+    pub(crate) insecure_registry: Vec<String>,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// A live view on a terminal, a log elsewhere
+    #[default]
+    Auto,
+    /// One JSON object per event
+    #[value(alias = "rawjson")]
+    Json,
+    /// A log
+    Plain,
+    /// Nothing but errors
+    #[value(alias = "none")]
+    Quiet,
+    /// A live view
+    Tty,
+}
+
+/// Which isolation tier is asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Isolation {
+    /// The strongest this machine allows
+    #[default]
+    Auto,
+    /// No namespaces: the root directory is changed, and that is all
+    Chroot,
+    /// User namespace with a range of ids
+    #[value(alias = "namespace")]
+    Full,
+    /// No RUN instruction is executed
+    None,
+    /// User namespace with one id; owners are recorded, not real
+    Single,
+}

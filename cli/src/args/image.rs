@@ -1,0 +1,182 @@
+//! The flags of the commands about images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::call::AnswerFormat;
+use super::key_value::KeyValue;
+use super::output::{Compression, Format};
+use super::switch::Switch;
+
+/// Fetch an image from a registry into the store
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// Which image, for instance debian:bookworm
+    pub(crate) image: String,
+    /// The platform, where the name stands for several images
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// Send an image of the store to its registry
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// Which image
+    pub(crate) image: String,
+    /// Where to, if not to where the name says
+    pub(crate) destination: Option<String>,
+    /// How layers built here are compressed
+    #[arg(long, value_enum, value_name = "CODEC")]
+    pub(crate) compression: Option<Compression>,
+}
+
+/// Copy an image between registries, layouts and archives
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// docker://NAME, oci:PATH[:TAG], oci-archive:FILE, or a name in the store
+    pub(crate) source: String,
+    /// docker://NAME, oci:PATH[:TAG], oci-archive:FILE, docker-archive:FILE, or a name in the store
+    pub(crate) destination: String,
+}
+
+/// Give an image another name
+#[derive(Debug, Args)]
+pub(crate) struct TagArgs {
+    /// An image of the store
+    pub(crate) source: String,
+    /// Its further name
+    pub(crate) target: String,
+}
+
+/// List the images of the store
+#[derive(Debug, Args)]
+pub(crate) struct ImagesArgs {
+    /// Print a table or one JSON array
+    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
+    pub(crate) format: AnswerFormat,
+}
+
+/// Remove names of images; what no name needs any more goes with the next prune
+#[derive(Debug, Args)]
+pub(crate) struct RmiArgs {
+    /// Which names
+    #[arg(required = true)]
+    pub(crate) images: Vec<String>,
+}
+
+/// Print what an image is as JSON
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Which image
+    pub(crate) image: String,
+    /// Print a document exactly as it is stored
+    #[arg(long, value_enum, value_name = "DOCUMENT")]
+    pub(crate) raw: Option<Document>,
+}
+
+/// A document of an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Document {
+    /// The image configuration
+    Config,
+    /// The manifest
+    Manifest,
+}
+
+/// List the instructions that made an image
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Which image
+    pub(crate) image: String,
+    /// Print a table or one JSON array
+    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
+    pub(crate) format: AnswerFormat,
+}
+
+/// Run a command in an image, on a file system that is forgotten afterwards
+#[derive(Debug, Args)]
+pub(crate) struct RunImageArgs {
+    /// Which image
+    pub(crate) image: String,
+    /// The command, in place of that of the image
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+    /// A variable of the environment
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<KeyValue>,
+    /// The user, in place of that of the image
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// The working directory, in place of that of the image
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// The program, in place of the entry point of the image
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// The network: host or none
+    #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
+    pub(crate) network: super::build::NetworkArg,
+}
+
+/// Write an image to an archive
+#[derive(Debug, Args)]
+pub(crate) struct SaveArgs {
+    /// Which image
+    pub(crate) image: String,
+    /// The file [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What docker load reads, or an OCI layout
+    #[arg(long, value_parser = archive_format, default_value = "docker", value_name = "docker|oci")]
+    pub(crate) format: Format,
+}
+
+/// Read images from an archive or layout
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The archive or directory
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) input: PathBuf,
+    /// The name it gets, where the archive has none
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub(crate) tag: Option<String>,
+}
+
+/// Remember how to authenticate with a registry
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The registry
+    #[arg(default_value = "docker.io")]
+    pub(crate) registry: String,
+    /// The user
+    #[arg(short, long)]
+    pub(crate) username: String,
+    /// Read the password from standard input, which is the only way to give it
+    #[arg(long)]
+    pub(crate) password_stdin: Switch,
+}
+
+/// Forget how to authenticate with a registry
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// The registry
+    #[arg(default_value = "docker.io")]
+    pub(crate) registry: String,
+}
+
+fn format(text: &str) -> Result<AnswerFormat, &'static str> {
+    match text {
+        "json" => Ok(AnswerFormat::Json),
+        "text" => Ok(AnswerFormat::Text),
+        _ => Err("neither text nor json"),
+    }
+}
+
+fn archive_format(text: &str) -> Result<Format, &'static str> {
+    match text {
+        "docker" => Ok(Format::Docker),
+        "oci" => Ok(Format::Oci),
+        _ => Err("neither docker nor oci"),
+    }
+}

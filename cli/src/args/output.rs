@@ -1,0 +1,271 @@
+//! `--output`: where the result of a build goes, in the grammar of `docker buildx build`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::attributes::{AttributeError, Attributes};
+
+/// One `--output`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Output {
+    /// An image as a file or directory.
+    Archive { format: Format, destination: Destination, image: ImageAttributes },
+    /// Nothing; the results stay in the cache.
+    CacheOnly,
+    /// The root file system as files.
+    Files { destination: PathBuf },
+    /// An image in the store, and at its registry where `push` says so.
+    Image { push: Push, image: ImageAttributes },
+    /// The root file system as one tar stream.
+    Tar { destination: Destination },
+}
+
+/// The form of an image outside the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    /// What `docker load` reads.
+    Docker,
+    /// The OCI image layout.
+    Oci,
+}
+
+/// Where bytes go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Destination {
+    Directory(PathBuf),
+    File(PathBuf),
+    Stdout,
+}
+
+/// Whether an image goes to its registry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Push {
+    /// Under its names.
+    ByName,
+    No,
+}
+
+/// How an image is named and encoded.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ImageAttributes {
+    /// Names beside those of `--tag`.
+    pub(crate) names: Vec<String>,
+    pub(crate) compression: Option<Compression>,
+    /// What `level` means depends on the compression.
+    pub(crate) level: Option<u32>,
+    /// Annotations of the manifest.
+    pub(crate) annotations: Vec<(String, String)>,
+}
+
+/// How layers are compressed when they leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Compression {
+    Gzip,
+    Uncompressed,
+    Zstd,
+}
+
+/// Why an `--output` cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum OutputError {
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    #[error("compression {0:?} is not one of gzip, uncompressed, zstd")]
+    Compression(String),
+    #[error("compression level {0:?} is not a number")]
+    Level(String),
+    #[error("type=local writes a directory, not to standard output")]
+    LocalToStdout,
+    #[error("type {0:?} is not one of cacheonly, docker, image, local, oci, registry, tar")]
+    Type(String),
+    #[error("{0} is not possible here")]
+    Unsupported(&'static str),
+}
+
+impl FromStr for Output {
+    type Err = OutputError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut attributes = Attributes::parse(text)?;
+        if attributes.is_bare() && !text.contains(',') {
+            return Ok(shorthand(text));
+        }
+        let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
+        let output = match kind.as_str() {
+            "cacheonly" => Self::CacheOnly,
+            "docker" => archive(Format::Docker, &mut attributes)?,
+            "image" => image(&mut attributes, Push::No)?,
+            "local" => files(&mut attributes)?,
+            "oci" => archive(Format::Oci, &mut attributes)?,
+            "registry" => image(&mut attributes, Push::ByName)?,
+            "tar" => tar(&mut attributes),
+            _ => return Err(OutputError::Type(kind)),
+        };
+        attributes.finish(&KNOWN)?;
+        Ok(output)
+    }
+}
+
+const KNOWN: [&str; 9] = [
+    "annotation.*",
+    "compression",
+    "compression-level",
+    "dest",
+    "force-compression",
+    "name",
+    "oci-mediatypes",
+    "push",
+    "type",
+];
+
+/// `-o -` is a tar stream on standard output, `-o DIR` a directory of files.
+fn shorthand(text: &str) -> Output {
+    match text {
+        "-" => Output::Tar { destination: Destination::Stdout },
+        path => Output::Files { destination: PathBuf::from(path) },
+    }
+}
+
+fn files(attributes: &mut Attributes) -> Result<Output, OutputError> {
+    let destination = attributes.take_any(&["dest", "destination"]);
+    match destination.ok_or(AttributeError::Missing("dest"))? {
+        dash if dash == "-" => Err(OutputError::LocalToStdout),
+        path => Ok(Output::Files { destination: path.into() }),
+    }
+}
+
+fn tar(attributes: &mut Attributes) -> Output {
+    Output::Tar { destination: stream(attributes) }
+}
+
+fn stream(attributes: &mut Attributes) -> Destination {
+    match attributes.take_any(&["dest", "destination"]) {
+        Some(path) if path != "-" => Destination::File(path.into()),
+        _ => Destination::Stdout,
+    }
+}
+
+fn archive(format: Format, attributes: &mut Attributes) -> Result<Output, OutputError> {
+    let image = image_attributes(attributes)?;
+    let packed = attributes.take_bool("tar")?.unwrap_or(true);
+    let destination = match (packed, stream(attributes)) {
+        (true, destination) => destination,
+        (false, Destination::File(path)) => Destination::Directory(path),
+        (false, _) => return Err(AttributeError::Missing("dest").into()),
+    };
+    Ok(Output::Archive { format, destination, image })
+}
+
+fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError> {
+    let image = image_attributes(attributes)?;
+    let push = match attributes.take_bool("push")? {
+        None => push,
+        Some(true) => Push::ByName,
+        Some(false) => Push::No,
+    };
+    if attributes.take_bool("push-by-digest")? == Some(true) {
+        return Err(OutputError::Unsupported("push-by-digest"));
+    }
+    // Every image is in the store, and no layer is unpacked before something runs on it.
+    for settled in ["store", "unpack"] {
+        attributes.take_bool(settled)?;
+    }
+    Ok(Output::Image { push, image })
+}
+
+fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, OutputError> {
+    // Media types are OCI's, and layers of one compression are the only ones written.
+    attributes.take_bool("force-compression")?;
+    if attributes.take_bool("oci-mediatypes")? == Some(false) {
+        return Err(OutputError::Unsupported("oci-mediatypes=false"));
+    }
+    if attributes.take_bool("rewrite-timestamp")? == Some(true) {
+        return Err(OutputError::Unsupported("rewrite-timestamp"));
+    }
+    let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
+    let level = attributes.take("compression-level");
+    let level = level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
+    let names = attributes.take("name").unwrap_or_default();
+    let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let mut annotations = attributes.take_prefixed("annotation.");
+    annotations.extend(attributes.take_prefixed("annotation-manifest."));
+    Ok(ImageAttributes { names, compression, level, annotations })
+}
+
+impl FromStr for Compression {
+    type Err = OutputError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "gzip" => Ok(Self::Gzip),
+            "uncompressed" => Ok(Self::Uncompressed),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(OutputError::Compression(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Output {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = text.parse::<Output>().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
+        assert_eq!(parse("out"), Output::Files { destination: "out".into() });
+        assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout });
+    }
+
+    #[test]
+    fn an_archive_is_a_file_unless_tar_is_off() {
+        let Output::Archive { format, destination, .. } = parse("type=oci,dest=o.tar") else {
+            panic!("not an archive")
+        };
+        assert_eq!((format, destination), (Format::Oci, Destination::File("o.tar".into())));
+        let Output::Archive { destination, .. } = parse("type=oci,dest=o,tar=false") else {
+            panic!("not an archive")
+        };
+        assert_eq!(destination, Destination::Directory("o".into()));
+        refused("type=oci,tar=false", "dest is missing");
+    }
+
+    #[test]
+    fn registry_is_an_image_that_is_pushed() {
+        let Output::Image { push, image } = parse("type=registry,\"name=a:1,b:2\"") else {
+            panic!("not an image")
+        };
+        assert_eq!((push, image.names), (Push::ByName, vec!["a:1".to_owned(), "b:2".to_owned()]));
+    }
+
+    #[test]
+    fn compression_and_level_are_checked() {
+        let Output::Image { image, push } =
+            parse("type=image,compression=zstd,compression-level=9,annotation.a=b")
+        else {
+            panic!("not an image")
+        };
+        assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
+        assert_eq!(image.annotations, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(push, Push::No);
+        refused("type=image,compression=lz4", "\"lz4\" is not one of");
+        refused("type=image,compression-level=high", "not a number");
+    }
+
+    #[test]
+    fn what_is_unknown_or_impossible_is_refused_by_name() {
+        refused("type=image,sotre=true", "\"sotre\" is not known");
+        refused("type=iamge", "\"iamge\" is not one of");
+        refused("dest=x", "type is missing");
+        refused("type=local,dest=-", "not to standard output");
+    }
+}

@@ -1,0 +1,43 @@
+//! The flags of the commands about the store and this machine.
+
+use clap::Args;
+
+use super::limits::Size;
+use super::switch::Switch;
+
+/// Show what takes up space in the store
+#[derive(Debug, Args)]
+pub(crate) struct DuArgs {}
+
+/// Remove what no image and no recent build needs
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Remove cached results, too, not only what nothing refers to
+    #[arg(short, long)]
+    pub(crate) all: Switch,
+    /// Keep this much of the cached results
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) keep_storage: Option<Size>,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: Switch,
+}
+
+/// Read everything in the store and compare it with its digests; repairs nothing
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {}
+
+/// Say what this machine lets a build do, and what would have to change for more
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {}
+
+/// Print a completion script
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the version
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {}

@@ -1,0 +1,148 @@
+//! Why a command failed: what is printed, and the exit code.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use crate::render::sanitize::{self, Medium};
+
+/// What kind of failure it is; the numbers are part of the command line's contract.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Class {
+    /// A build step failed.
+    Step = 1,
+    /// The command line, the Dockerfile or the context is wrong.
+    Usage = 2,
+    /// A registry or the network.
+    Network = 3,
+    /// This machine: namespaces, permissions, a missing tool.
+    Environment = 4,
+    /// No space left.
+    Space = 5,
+    /// The store is damaged, or input was refused as hostile.
+    Damage = 6,
+    /// A mistake of ours.
+    Internal = 70,
+    /// Interrupted.
+    Cancelled = 130,
+}
+
+/// A failure with everything that is told about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    /// What happened, then why, then why that, one line each.
+    chain: Vec<String>,
+    /// What to show above the chain, for instance lines of a Dockerfile.
+    exhibit: Option<String>,
+    remedy: Option<String>,
+}
+
+impl Failure {
+    /// A failure of ours to tell.
+    pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, chain: vec![message.into()], exhibit: None, remedy: None }
+    }
+
+    /// A wrong command line or input.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Class::Usage, message)
+    }
+
+    /// What a library reported, with its causes.
+    ///
+    /// A full disk is a full disk whatever was being done, so that it overrides `class`.
+    pub(crate) fn of(class: Class, error: &(dyn Error + 'static)) -> Self {
+        let mut failure = Self { class, chain: Vec::new(), exhibit: None, remedy: None };
+        let mut next = Some(error);
+        while let Some(error) = next {
+            failure.extend(&error.to_string());
+            if is_full(error) {
+                failure.class = Class::Space;
+                failure.remedy = Some(SPACE.to_owned());
+            }
+            next = error.source();
+        }
+        failure
+    }
+
+    /// The same failure with one sentence on what to do.
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy.get_or_insert(remedy.into());
+        self
+    }
+
+    /// The same failure with something to show above it; it has to be harmless already.
+    pub(crate) fn exhibit(mut self, exhibit: String) -> Self {
+        self.exhibit = Some(exhibit);
+        self
+    }
+
+    /// The lines for standard error.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let clean = |text: &String| sanitize::text(text.as_bytes(), Medium::Log);
+        let mut lines: Vec<String> = self.exhibit.iter().cloned().collect();
+        for (depth, message) in self.chain.iter().enumerate() {
+            let start = if depth == 0 { "error: " } else { "  because: " };
+            lines.push(format!("{start}{}", clean(message)));
+        }
+        lines.extend(self.remedy.iter().map(|remedy| format!("help: {}", clean(remedy))));
+        lines
+    }
+
+    /// The code the process ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.class as u8)
+    }
+
+    /// Adds a cause, unless the message above already ends with it.
+    fn extend(&mut self, message: &str) {
+        if self.chain.last().is_none_or(|last| !last.ends_with(message)) {
+            self.chain.push(message.to_owned());
+        }
+    }
+}
+
+const SPACE: &str = "`wythe du` shows what takes up space, `wythe prune` frees some";
+
+/// Whether an error is that of a full disk or quota.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || matches!(
+            error.downcast_ref::<rustix::io::Errno>(),
+            Some(&rustix::io::Errno::NOSPC | &rustix::io::Errno::DQUOT)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write the layer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn causes_are_told_below_what_happened() {
+        let error = Outer(io::Error::other("it is Monday"));
+        let failure = Failure::of(Class::Internal, &error).remedy("wait for Tuesday");
+        let expected =
+            ["error: cannot write the layer", "  because: it is Monday", "help: wait for Tuesday"];
+        assert_eq!(failure.lines(), expected);
+    }
+
+    #[test]
+    fn a_full_disk_is_a_full_disk_wherever_it_happens() {
+        let error = Outer(io::Error::from(io::ErrorKind::StorageFull));
+        let failure = Failure::of(Class::Internal, &error);
+        assert_eq!(failure.class, Class::Space);
+        assert!(failure.lines()[2].contains("wythe prune"));
+    }
+
+    #[test]
+    fn a_message_from_outside_cannot_drive_the_terminal() {
+        let lines = Failure::new(Class::Network, "denied\x1b[2J\nerror: fake").lines();
+        assert_eq!(lines, ["error: denied\\x1b[2J\\x0aerror: fake"]);
+    }
+}

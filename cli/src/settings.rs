@@ -1,0 +1,101 @@
+//! What the environment says, read once and here only.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The environment of the process, as far as this program looks at it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+/// The proxy variables, which `docker build` hands to a build as well.
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
+
+impl Settings {
+    /// Reads the environment.
+    pub(crate) fn of_process() -> Self {
+        Self { variables: std::env::vars_os().collect() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let pair = |(key, value): &(&str, &str)| (key.into(), value.into());
+        Self { variables: pairs.iter().map(pair).collect() }
+    }
+
+    /// A variable that is set and not empty.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        let value = self.variables.get(OsStr::new(name))?;
+        (!value.is_empty()).then(|| PathBuf::from(value))
+    }
+
+    /// A variable, as text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.variables.get(OsStr::new(name)).and_then(|value| value.to_str()).map(str::to_owned)
+    }
+
+    /// A variable, as bytes.
+    pub(crate) fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Where the store is, unless a flag says so; `None` where there is no home either.
+    pub(crate) fn store(&self) -> Option<PathBuf> {
+        let data = || self.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
+        let home = || Some(self.path("HOME")?.join(".local/share"));
+        let beneath = |folder: PathBuf| folder.join("wythe");
+        self.path("WYTHE_STORE").or_else(|| data().or_else(home).map(beneath))
+    }
+
+    /// Where docker keeps its configuration, credentials among it.
+    pub(crate) fn docker_config(&self) -> Option<PathBuf> {
+        let home = || Some(self.path("HOME")?.join(".docker"));
+        Some(self.path("DOCKER_CONFIG").or_else(home)?.join("config.json"))
+    }
+
+    /// The proxy variables that are set, in both spellings.
+    pub(crate) fn proxies(&self) -> Vec<(String, String)> {
+        let both = PROXIES.into_iter().flat_map(|name| [name.to_owned(), name.to_uppercase()]);
+        both.filter_map(|name| Some((name.clone(), self.text(&name)?))).collect()
+    }
+
+    /// The newest time a file in an image may carry, which a build takes as a build argument.
+    pub(crate) fn source_date_epoch(&self) -> Option<String> {
+        self.text("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn store(pairs: &[(&str, &str)], expected: Option<&str>) {
+        assert_eq!(Settings::of(pairs).store(), expected.map(PathBuf::from), "{pairs:?}");
+    }
+
+    #[test]
+    fn the_store_is_where_the_most_specific_variable_says() {
+        let home = ("HOME", "/home/ada");
+        store(&[home], Some("/home/ada/.local/share/wythe"));
+        store(&[home, ("XDG_DATA_HOME", "/data")], Some("/data/wythe"));
+        store(&[home, ("XDG_DATA_HOME", "relative")], Some("/home/ada/.local/share/wythe"));
+        store(&[home, ("WYTHE_STORE", "/s")], Some("/s"));
+        store(&[], None);
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        store(&[("HOME", "/h"), ("WYTHE_STORE", "")], Some("/h/.local/share/wythe"));
+    }
+
+    #[test]
+    fn proxies_are_found_in_both_spellings() {
+        let settings = Settings::of(&[("HTTP_PROXY", "a"), ("no_proxy", "b"), ("OTHER", "c")]);
+        let expected = [("HTTP_PROXY", "a"), ("no_proxy", "b")];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(settings.proxies(), expected);
+    }
+}
