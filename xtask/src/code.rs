@@ -66,6 +66,6 @@ mod tests {
 
     #[test]
     fn lines_stay_where_they_are() {
-assert_eq!(blank("/*\n*/ a"), "  \n   a");
+        assert_eq!(blank("/*\n*/ a"), "  \n   a");
     }
 }
