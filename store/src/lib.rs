@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod id;
+pub mod image;
 pub mod oci;
 pub mod timestamp;
 pub mod tree;

@@ -2,12 +2,15 @@
 //!
 //! Raw bytes are kept beside every parse: a digest is never recomputed from re-serialised JSON.
 
+pub mod archive;
+pub mod closure;
 pub mod config;
 pub mod content;
 pub mod descriptor;
 pub mod document;
 pub mod index;
 pub mod json;
+pub mod layout;
 pub mod manifest;
 pub mod media_type;
 pub mod platform;

@@ -1,0 +1,246 @@
+//! Images as one tar file: a layout in an archive, for OCI's tools and for `docker load`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::oci::closure::Closure;
+use crate::oci::content::Content;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::document::Document;
+use crate::oci::index::Index;
+use crate::oci::layout::write::copy_verified;
+use crate::oci::layout::{IMAGE_NAME, MARKER};
+use crate::oci::manifest::Manifest;
+use crate::oci::reference::Reference;
+
+/// Which program is to read the archive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flavour {
+    /// Anything that reads OCI layouts.
+    Oci,
+    /// `docker load` as well, old ones included: `manifest.json` lies beside `index.json`.
+    Docker,
+}
+
+/// One image as `docker load` reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerEntry {
+    config: String,
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+/// Writes `entries` and all they reach as an archive.
+///
+/// The bytes depend on the images and their names alone: blobs in the order of their digests, no
+/// times and no owners.
+///
+/// # Errors
+///
+/// If content cannot be read or is not what its descriptor says, or `out` fails. With
+/// [`Flavour::Docker`] also if an entry is an index, which that format cannot hold.
+pub fn write(
+    out: &mut dyn Write,
+    content: &dyn Content,
+    entries: &[Descriptor],
+    flavour: Flavour,
+) -> io::Result<()> {
+    let closure = Closure::of(content, entries)?;
+    let mut archive = tar::Builder::new(out);
+    append_directory(&mut archive, "blobs/")?;
+    append_directory(&mut archive, "blobs/sha256/")?;
+    append_blobs(&mut archive, content, &closure)?;
+    append_bytes(&mut archive, "index.json", &Index::new(entries.to_vec()).to_bytes())?;
+    if flavour == Flavour::Docker {
+        append_bytes(&mut archive, "manifest.json", &docker_manifest(&closure, entries)?)?;
+    }
+    append_bytes(&mut archive, "oci-layout", MARKER)?;
+    archive.into_inner()?.flush()
+}
+
+fn append_blobs<W: Write>(
+    archive: &mut tar::Builder<W>,
+    content: &dyn Content,
+    closure: &Closure,
+) -> io::Result<()> {
+    let manifests: BTreeMap<Digest, &[u8]> =
+        closure.manifests.iter().map(|(found, bytes)| (found.digest, bytes.as_slice())).collect();
+    let blobs: BTreeMap<Digest, &Descriptor> =
+        closure.blobs.iter().map(|found| (found.digest, found)).collect();
+    let all: BTreeSet<Digest> = manifests.keys().chain(blobs.keys()).copied().collect();
+    for digest in all {
+        let path = blob_path(digest);
+        match (manifests.get(&digest), blobs.get(&digest)) {
+            (Some(bytes), _) => append_bytes(archive, &path, bytes)?,
+            (None, Some(blob)) => append_blob(archive, &path, content, blob)?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn append_blob<W: Write>(
+    archive: &mut tar::Builder<W>,
+    path: &str,
+    content: &dyn Content,
+    blob: &Descriptor,
+) -> io::Result<()> {
+    let mut reader = content.open(blob)?;
+    let mut header = header(path, tar::EntryType::Regular, blob.size)?;
+    header.set_cksum();
+    archive.get_mut().write_all(header.as_bytes())?;
+    copy_verified(&mut reader, archive.get_mut(), blob)?;
+    let padding = blob.size.next_multiple_of(512) - blob.size;
+    io::copy(&mut io::repeat(0).take(padding), archive.get_mut()).map(drop)
+}
+
+fn append_bytes<W: Write>(
+    archive: &mut tar::Builder<W>,
+    path: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut header = header(path, tar::EntryType::Regular, bytes.len() as u64)?;
+    header.set_cksum();
+    archive.append(&header, bytes)
+}
+
+fn append_directory<W: Write>(archive: &mut tar::Builder<W>, path: &str) -> io::Result<()> {
+    let mut header = header(path, tar::EntryType::Directory, 0)?;
+    header.set_cksum();
+    archive.append(&header, io::empty())
+}
+
+fn header(path: &str, kind: tar::EntryType, size: u64) -> io::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(path)?;
+    header.set_entry_type(kind);
+    header.set_mode(if kind == tar::EntryType::Directory { 0o755 } else { 0o644 });
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    Ok(header)
+}
+
+fn docker_manifest(closure: &Closure, entries: &[Descriptor]) -> io::Result<Vec<u8>> {
+    let mut images: Vec<(Digest, DockerEntry)> = Vec::new();
+    for entry in entries {
+        let tag = entry.annotations.get(IMAGE_NAME).map(|name| short_name(name));
+        if let Some((_, image)) = images.iter_mut().find(|(digest, _)| *digest == entry.digest) {
+            image.repo_tags.extend(tag);
+            continue;
+        }
+        images.push((entry.digest, docker_entry(closure, entry, tag)?));
+    }
+    let images: Vec<DockerEntry> = images.into_iter().map(|(_, image)| image).collect();
+    Ok(serde_json::to_vec(&images).expect("strings always serialise"))
+}
+
+fn docker_entry(
+    closure: &Closure,
+    entry: &Descriptor,
+    tag: Option<String>,
+) -> io::Result<DockerEntry> {
+    if !entry.media_type.is_manifest() {
+        let text = "a docker archive cannot hold an image of several platforms";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    let found = closure.manifests.iter().find(|(found, _)| found.digest == entry.digest);
+    let bytes = found.map(|(_, bytes)| bytes.as_slice()).ok_or(io::ErrorKind::NotFound)?;
+    let manifest = Manifest::parse(bytes).map_err(io::Error::other)?;
+    Ok(DockerEntry {
+        config: blob_path(manifest.config.digest),
+        repo_tags: tag.into_iter().collect(),
+        layers: manifest.layers.iter().map(|layer| blob_path(layer.digest)).collect(),
+    })
+}
+
+/// `docker load` shows the name as it stands here, so it is the one people write.
+fn short_name(name: &str) -> String {
+    match name.parse::<Reference>() {
+        Ok(reference) => reference.with_default_tag().to_string(),
+        Err(_) => name.to_owned(),
+    }
+}
+
+fn blob_path(digest: Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::content::MemoryContent;
+    use crate::oci::layout::write::named;
+    use crate::oci::media_type::MediaType;
+
+    fn example() -> (MemoryContent, Descriptor) {
+        let mut content = MemoryContent::default();
+        let config = Descriptor::of(MediaType::CONFIG, b"{}");
+        let layer = Descriptor::of(MediaType::LAYER, b"layer");
+        content.insert(b"{}".to_vec());
+        content.insert(b"layer".to_vec());
+        let bytes = Manifest::new(config, vec![layer.clone(), layer]).to_bytes();
+        let descriptor = Descriptor::of(MediaType::MANIFEST, &bytes);
+        content.insert(bytes);
+        (content, descriptor)
+    }
+
+    fn files(bytes: &[u8]) -> BTreeMap<String, String> {
+        let mut archive = tar::Archive::new(bytes);
+        let read = |entry: io::Result<tar::Entry<'_, &[u8]>>| {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            (entry.path().unwrap().display().to_string(), text)
+        };
+        archive.entries().unwrap().map(read).collect()
+    }
+
+    #[test]
+    fn an_archive_holds_each_blob_once_and_is_the_same_every_time() {
+        let (content, descriptor) = example();
+        let mut once = Vec::new();
+        write(&mut once, &content, &[descriptor.clone()], Flavour::Oci).unwrap();
+        let mut again = Vec::new();
+        write(&mut again, &content, &[descriptor], Flavour::Oci).unwrap();
+        assert_eq!(once, again);
+        let files = files(&once);
+        assert_eq!(files.len(), 7);
+        assert!(!files.contains_key("manifest.json"));
+        assert_eq!(files[&blob_path(Digest::of(b"layer"))], "layer");
+    }
+
+    #[test]
+    fn docker_finds_short_names_and_all_tags_of_one_image_together() {
+        let (content, descriptor) = example();
+        let name = |text: &str| named(descriptor.clone(), &text.parse().unwrap(), None);
+        let mut bytes = Vec::new();
+        write(&mut bytes, &content, &[name("app"), name("r.io/app:2")], Flavour::Docker).unwrap();
+        let text = &files(&bytes)["manifest.json"];
+        let layer = blob_path(Digest::of(b"layer"));
+        let config = blob_path(Digest::of(b"{}"));
+        let expected = format!(
+            r#"[{{"Config":"{config}","RepoTags":["app:latest","r.io/app:2"],"Layers":["{layer}","{layer}"]}}]"#
+        );
+        assert_eq!(*text, expected);
+    }
+
+    #[test]
+    fn content_that_does_not_match_its_digest_stops_the_export() {
+        let (_, descriptor) = example();
+        let (mut content, _) = example();
+        let bytes = read(&content, &descriptor);
+        content = MemoryContent::default();
+        content.insert(bytes);
+        assert!(write(&mut Vec::new(), &content, &[descriptor], Flavour::Oci).is_err());
+    }
+
+    fn read(content: &MemoryContent, descriptor: &Descriptor) -> Vec<u8> {
+        crate::oci::content::read_document(content, descriptor).unwrap()
+    }
+}
