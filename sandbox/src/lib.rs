@@ -20,3 +20,4 @@ pub use cancel::Cancel;
 pub use outcome::Outcome;
 pub use output::{Output, Stream};
 pub use step::Step;
+mod seccomp;

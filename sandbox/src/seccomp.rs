@@ -1,0 +1,147 @@
+//! The system call filter: Docker's default profile for its fourteen capabilities.
+//!
+//! The profile is data ([`tables`]), the program is emitted from it ([`emit`]) once per process:
+//! a binary search over ranges costs a tenth of a linear list to install.
+
+mod emit;
+mod tables;
+
+use std::sync::OnceLock;
+
+use emit::emit;
+use tables::{Table, native_tables};
+
+/// The filter for this machine, ready for `seccomp(2)`.
+pub(crate) fn program() -> &'static [libc::sock_filter] {
+    static PROGRAM: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
+    PROGRAM.get_or_init(|| emit(native_tables()))
+}
+
+/// What happens to a system call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    /// It runs.
+    Allow,
+    /// It fails with `EPERM`.
+    Deny,
+    /// It fails with `ENOSYS`, so that programs try an older call.
+    Unknown,
+    /// Its first argument decides.
+    Check(Check),
+}
+
+/// A decision by the first argument.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Check {
+    /// `socket`: any family but kernel crypto and virtual machine sockets.
+    Family,
+    /// `personality`: the five values Docker allows.
+    Personality,
+    /// `clone`: no new namespaces.
+    Namespaces,
+}
+
+/// A verdict for all numbers from `first` up to the next segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Segment {
+    first: u32,
+    verdict: Verdict,
+}
+
+impl Table {
+    /// The whole number line as segments, the first at 0.
+    fn segments(&self) -> Vec<Segment> {
+        let mut segments: Vec<Segment> = Vec::new();
+        for number in 0..=LAST_KNOWN + 1 {
+            let verdict = self.verdict(number);
+            if segments.last().map(|last| last.verdict) != Some(verdict) {
+                segments.push(Segment { first: number, verdict });
+            }
+        }
+        segments
+    }
+
+    /// What the profile says about one number.
+    fn verdict(&self, number: u32) -> Verdict {
+        if number > LAST_KNOWN || number == CLONE3 {
+            return Verdict::Unknown;
+        }
+        if let Some((_, check)) = self.checks.iter().find(|(at, _)| *at == number) {
+            return Verdict::Check(*check);
+        }
+        let allowed = |(first, last): &(u32, u32)| (*first..=*last).contains(&number);
+        if self.allowed.iter().any(allowed) { Verdict::Allow } else { Verdict::Deny }
+    }
+}
+
+/// The newest number the profile was written for (`file_setattr`). The kernel numbers calls the
+/// same on all architectures since 403, so that one bound serves all tables.
+const LAST_KNOWN: u32 = 469;
+
+/// Its flags lie in memory, where a filter cannot look.
+const CLONE3: u32 = 435;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_docker_denies_is_denied() {
+        let table = &native_tables()[0];
+        let denied = [
+            libc::SYS_mount,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_keyctl,
+            libc::SYS_bpf,
+            libc::SYS_io_uring_setup,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_kexec_load,
+            libc::SYS_pivot_root,
+            libc::SYS_reboot,
+            libc::SYS_userfaultfd,
+            libc::SYS_pidfd_getfd,
+        ];
+        for number in denied {
+            let number = u32::try_from(number).unwrap();
+            assert_eq!(table.verdict(number), Verdict::Deny, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_the_way_into_a_step_needs_is_allowed() {
+        let table = &native_tables()[0];
+        let needed = [
+            libc::SYS_prctl,
+            libc::SYS_capset,
+            libc::SYS_setgroups,
+            libc::SYS_setresgid,
+            libc::SYS_setresuid,
+            libc::SYS_execve,
+            libc::SYS_chroot,
+            libc::SYS_write,
+            libc::SYS_exit_group,
+        ];
+        for number in needed {
+            let number = u32::try_from(number).unwrap();
+            assert_eq!(table.verdict(number), Verdict::Allow, "{number}");
+        }
+    }
+
+    #[test]
+    fn newer_calls_than_the_profile_do_not_exist() {
+        for table in native_tables() {
+            assert_eq!(table.verdict(LAST_KNOWN + 1), Verdict::Unknown);
+            assert_eq!(table.verdict(CLONE3), Verdict::Unknown);
+        }
+    }
+
+    #[test]
+    fn tables_are_sorted_and_merged() {
+        for table in native_tables() {
+            for pair in table.allowed.windows(2) {
+                assert!(pair[0].1 + 1 < pair[1].0, "{pair:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! From tables to a BPF program.
+//!
+//! Jumps only go forward, so the program is built from its end: whatever an instruction can jump
+//! to exists before it, and equal endings in reach are shared.
+
+use std::ops::Range;
+
+use libc::sock_filter;
+
+use crate::seccomp::tables::Table;
+use crate::seccomp::{Check, Segment, Verdict};
+
+/// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
+pub(super) fn emit(tables: &[Table]) -> Vec<sock_filter> {
+    let mut emitter = Emitter::default();
+    let blocks: Vec<(u32, Label)> =
+        tables.iter().rev().map(|table| (table.architecture, emitter.table(table))).collect();
+    let mut head = emitter.ending(RETURN_DENY);
+    for (architecture, block) in blocks {
+        head = emitter.branch(JUMP_EQUAL, architecture, block, head);
+    }
+    emitter.load(OFFSET_ARCHITECTURE);
+    emitter.reversed.reverse();
+    emitter.reversed
+}
+
+/// A place in the program, counted from its end.
+#[derive(Clone, Copy, Debug)]
+struct Label(usize);
+
+#[derive(Default)]
+struct Emitter {
+    reversed: Vec<sock_filter>,
+}
+
+impl Emitter {
+    fn table(&mut self, table: &Table) -> Label {
+        let segments = table.segments();
+        let tree = self.search(&segments, 0..segments.len());
+        self.goto(tree);
+        self.load(OFFSET_NUMBER)
+    }
+
+    /// Code that finds the segment of the number in the accumulator and follows its verdict.
+    fn search(&mut self, segments: &[Segment], range: Range<usize>) -> Label {
+        if range.len() == 1 {
+            return self.verdict(segments[range.start].verdict);
+        }
+        let middle = range.start + range.len() / 2;
+        let above = self.search(segments, middle..range.end);
+        let below = self.search(segments, range.start..middle);
+        self.branch(JUMP_AT_LEAST, segments[middle].first, above, below)
+    }
+
+    fn verdict(&mut self, verdict: Verdict) -> Label {
+        match verdict {
+            Verdict::Allow => self.ending(libc::SECCOMP_RET_ALLOW),
+            Verdict::Deny => self.ending(RETURN_DENY),
+            Verdict::Unknown => self.ending(RETURN_UNKNOWN),
+            Verdict::Check(Check::Family) => {
+                self.one_of(&REFUSED_FAMILIES, RETURN_DENY, libc::SECCOMP_RET_ALLOW)
+            }
+            Verdict::Check(Check::Personality) => {
+                self.one_of(&PERSONALITIES, libc::SECCOMP_RET_ALLOW, RETURN_DENY)
+            }
+            Verdict::Check(Check::Namespaces) => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                let deny = self.ending(RETURN_DENY);
+                self.branch(JUMP_ANY_BIT, NEW_NAMESPACES, deny, allow);
+                self.load(OFFSET_ARGUMENT)
+            }
+        }
+    }
+
+    fn one_of(&mut self, values: &[u32], then: u32, otherwise: u32) -> Label {
+        let mut next = self.ending(otherwise);
+        let found = self.ending(then);
+        for value in values {
+            next = self.branch(JUMP_EQUAL, *value, found, next);
+        }
+        self.load(OFFSET_ARGUMENT)
+    }
+
+    fn load(&mut self, offset: u32) -> Label {
+        self.push(BPF_LOAD_WORD, offset, 0, 0)
+    }
+
+    /// The return of `action`, an earlier one if it is near.
+    fn ending(&mut self, action: u32) -> Label {
+        let near = self.reversed.len().saturating_sub(SHARED_REACH);
+        let shared =
+            self.reversed[near..].iter().rposition(|it| it.code == BPF_RETURN && it.k == action);
+        match shared {
+            Some(index) => Label(near + index),
+            None => self.push(BPF_RETURN, action, 0, 0),
+        }
+    }
+
+    /// `if accumulator <test> value { then } else { otherwise }`.
+    fn branch(&mut self, test: u16, value: u32, then: Label, otherwise: Label) -> Label {
+        let then = self.bring_near(then);
+        let otherwise = self.bring_near(otherwise);
+        let (then, otherwise) = (self.distance(then), self.distance(otherwise));
+        let near = "bring_near keeps jumps below 256";
+        let (then, otherwise) = (u8::try_from(then), u8::try_from(otherwise));
+        self.push(test, value, then.expect(near), otherwise.expect(near))
+    }
+
+    /// A label that two more instructions leave in reach of a conditional jump.
+    fn bring_near(&mut self, label: Label) -> Label {
+        if self.distance(label) < 250 {
+            return label;
+        }
+        self.jump(label)
+    }
+
+    /// Makes `label` what comes next.
+    fn goto(&mut self, label: Label) {
+        if self.distance(label) > 0 {
+            self.jump(label);
+        }
+    }
+
+    fn jump(&mut self, label: Label) -> Label {
+        let distance =
+            u32::try_from(self.distance(label)).expect("programs have 4096 instructions");
+        self.push(BPF_JUMP, distance, 0, 0)
+    }
+
+    /// How many instructions an instruction put here has to skip to reach `label`.
+    fn distance(&self, label: Label) -> usize {
+        self.reversed.len() - label.0 - 1
+    }
+
+    fn push(&mut self, code: u16, k: u32, jt: u8, jf: u8) -> Label {
+        self.reversed.push(sock_filter { code, jt, jf, k });
+        Label(self.reversed.len() - 1)
+    }
+}
+
+const BPF_LOAD_WORD: u16 = 0x20;
+const BPF_RETURN: u16 = 0x06;
+const BPF_JUMP: u16 = 0x05;
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_AT_LEAST: u16 = 0x35;
+const JUMP_ANY_BIT: u16 = 0x45;
+
+/// `seccomp_data`: number, architecture, then the low word of the first argument.
+const OFFSET_NUMBER: u32 = 0;
+const OFFSET_ARCHITECTURE: u32 = 4;
+const OFFSET_ARGUMENT: u32 = 16;
+
+const RETURN_DENY: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+const RETURN_UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+/// How far back an equal return is looked for: far enough to be shared by most of a table, near
+/// enough for the jumps over it that follow.
+const SHARED_REACH: usize = 120;
+
+/// `AF_ALG` and `AF_VSOCK`: kernel crypto and the hypervisor.
+const REFUSED_FAMILIES: [u32; 2] = [38, 40];
+
+/// Linux, 32-bit Linux, both without address randomisation bits of their own, and "only ask".
+const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, u32::MAX];
+
+/// All `CLONE_NEW*` flags that the type word of `clone` can carry.
+const NEW_NAMESPACES: u32 = 0x7e02_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::LAST_KNOWN;
+    use crate::seccomp::tables::native_tables;
+
+    /// Runs a program as the kernel would.
+    fn interpret(program: &[sock_filter], architecture: u32, number: u32, argument: u32) -> u32 {
+        let (mut at, mut accumulator) = (0, 0);
+        loop {
+            let it = program[at];
+            at += 1;
+            match it.code {
+                BPF_LOAD_WORD => {
+                    accumulator = match it.k {
+                        OFFSET_NUMBER => number,
+                        OFFSET_ARCHITECTURE => architecture,
+                        _ => argument,
+                    }
+                }
+                BPF_RETURN => return it.k,
+                BPF_JUMP => at += it.k as usize,
+                test => {
+                    let holds = match test {
+                        JUMP_EQUAL => accumulator == it.k,
+                        JUMP_AT_LEAST => accumulator >= it.k,
+                        _ => accumulator & it.k != 0,
+                    };
+                    at += usize::from(if holds { it.jt } else { it.jf });
+                }
+            }
+        }
+    }
+
+    fn expected(verdict: Verdict, argument: u32) -> u32 {
+        let allowed = match verdict {
+            Verdict::Allow => true,
+            Verdict::Deny => false,
+            Verdict::Unknown => return RETURN_UNKNOWN,
+            Verdict::Check(Check::Family) => !REFUSED_FAMILIES.contains(&argument),
+            Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
+            Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
+        };
+        if allowed { libc::SECCOMP_RET_ALLOW } else { RETURN_DENY }
+    }
+
+    #[test]
+    fn the_program_says_what_the_tables_say() {
+        let program = emit(native_tables());
+        let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0x2_0000, 0x1000_0011, u32::MAX];
+        for table in native_tables() {
+            for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
+                for argument in arguments {
+                    let got = interpret(&program, table.architecture, number, argument);
+                    let want = expected(table.verdict(number), argument);
+                    assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_architecture_is_refused_and_not_killed() {
+        assert_eq!(interpret(&emit(native_tables()), 0x1234, 0, 0), RETURN_DENY);
+    }
+
+    #[test]
+    fn one_table_costs_little_more_than_one_instruction_per_segment() {
+        let table = &native_tables()[..1];
+        let segments = table[0].segments().len();
+        assert!(emit(table).len() < segments + 30, "{segments} segments, {}", emit(table).len());
+    }
+}
