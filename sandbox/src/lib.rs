@@ -4,20 +4,31 @@
 //! namespace, makes its mounts private and executes itself again from a read-only copy. From then
 //! on it is root of that namespace, and any of its threads may [`run`] a [`Step`]: an overlay of
 //! layer directories, a few mounts, a command, an identity. A step is compiled in safe Rust to a
-//! flat list of operations ([`plan`]); the cloned child only interprets it.
+//! flat list of operations (`plan`); the cloned child only interprets it.
 //!
-//! The library never prints, exits or reads the clock for a result. `unsafe` lives in `sys`,
-//! `child` and `spawn`.
+//! The library never prints, exits or reads the clock for a result. `unsafe` lives in `sys`
+//! and `spawn`.
 
 pub mod cancel;
+mod child;
+pub mod enter;
 pub mod error;
 pub mod idmap;
+mod leftovers;
 pub mod outcome;
 pub mod output;
+mod plan;
+mod run;
+mod seccomp;
+mod spawn;
 pub mod step;
+mod sys;
+mod watch;
 
 pub use cancel::Cancel;
+pub use enter::{Entry, InitError, init};
+pub use error::StepError;
 pub use outcome::Outcome;
 pub use output::{Output, Stream};
+pub use run::run;
 pub use step::Step;
-mod seccomp;

@@ -1,0 +1,342 @@
+//! The child of a step: interprets a [`Plan`] and becomes the command.
+//!
+//! It shares the memory of its parent, whose thread sleeps until the child executes or ends. So:
+//! no allocation, no locks, no panics, no value whose `Drop` does more than close a descriptor,
+//! and nothing but system calls. What it has to say it writes into its [`Task`].
+
+mod target;
+
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+};
+use rustix::process::{chdir, fchdir, pivot_root, setrlimit, setsid, umask};
+use rustix::system::sethostname;
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+pub(crate) use target::Made;
+
+use crate::plan::{Absent, NewFile, Op, Plan, Slot};
+use crate::sys::{self, Depth, PointerList};
+
+/// What the child reads and writes: the memory it shares with its parent.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    plan: &'a Plan,
+    filter: &'a [libc::sock_filter],
+    argv: PointerList,
+    envp: PointerList,
+    slots: Vec<RawFd>,
+    /// What the child has to say.
+    pub(crate) report: Report,
+}
+
+/// What the child has to say.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The operation that failed, and why.
+    pub(crate) failure: Option<(usize, Errno)>,
+    /// The kernel's own words about it.
+    pub(crate) message: [u8; 256],
+    /// Mount points that were made in the image; never grows past its capacity.
+    pub(crate) made: Vec<Made>,
+}
+
+impl<'a> Task<'a> {
+    /// Everything `plan` needs, allocated.
+    pub(crate) fn new(plan: &'a Plan, filter: &'a [libc::sock_filter]) -> Self {
+        Self {
+            plan,
+            filter,
+            argv: PointerList::new(&plan.argv),
+            envp: PointerList::new(&plan.envp),
+            slots: vec![-1; plan.n_slots],
+            report: Report {
+                failure: None,
+                message: [0; 256],
+                made: Vec::with_capacity(plan.n_makers),
+            },
+        }
+    }
+
+    /// Carries the plan out. Returns only when an operation failed.
+    pub(crate) fn interpret(&mut self) {
+        let plan = self.plan;
+        let mut skip = 0;
+        for (index, op) in plan.ops.iter().enumerate() {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            match self.carry_out(op) {
+                Ok(n_skipped) => skip = n_skipped,
+                Err(errno) => {
+                    self.report.failure = Some((index, errno));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Carries one operation out and says how many of the next to leave out.
+    fn carry_out(&mut self, op: &Op) -> Result<usize, Errno> {
+        match op {
+            Op::Find { root, path, absent, found } => {
+                return self.find(*root, path, *absent, *found);
+            }
+            Op::OpenFileSystem { .. } | Op::Text { .. } | Op::Flag { .. } | Op::Create { .. } => {
+                self.file_system(op)?;
+            }
+            Op::OpenPath { .. } | Op::Clone { .. } | Op::Restrict { .. } | Op::Attach { .. } => {
+                self.mount(op)?;
+            }
+            Op::MakeDirectory { .. } | Op::MakeFile { .. } | Op::MakeLink { .. } => {
+                self.make(op)?;
+            }
+            Op::Stub { under, path, like } => {
+                let kind = kind_of(self.fd(*like))?;
+                target::stub(self.fd(*under), path, kind);
+            }
+            Op::Pivot { root } => enter_root(self.fd(*root))?,
+            Op::Execute => return Err(self.execute()),
+            Op::Filter => sys::install_filter(self.filter)?,
+            _ => carry_out_on_self(op)?,
+        }
+        Ok(0)
+    }
+
+    fn file_system(&mut self, op: &Op) -> Result<(), Errno> {
+        let (context, result) = match op {
+            Op::OpenFileSystem { kind, context } => {
+                let opened = fsopen(*kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+                self.keep(*context, opened);
+                return Ok(());
+            }
+            Op::Text { context, key, value } => {
+                let value: &CStr = value;
+                (*context, fsconfig_set_string(self.fd(*context), *key, value))
+            }
+            Op::Flag { context, key } => (*context, fsconfig_set_flag(self.fd(*context), *key)),
+            Op::Create { context, attributes, mount } => {
+                let created = fsconfig_create(self.fd(*context));
+                let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+                let made = created.and_then(|()| fsmount(self.fd(*context), flags, *attributes));
+                (*context, made.map(|made| self.keep(*mount, made)))
+            }
+            _ => return Ok(()),
+        };
+        if result.is_err() {
+            self.listen(context);
+        }
+        result
+    }
+
+    /// Keeps what the kernel says about a context that refused something.
+    fn listen(&mut self, context: Slot) {
+        let context = self.fd(context);
+        // Without a message the number has to do.
+        if rustix::io::read(context, &mut self.report.message).is_err() {
+            self.report.message = [0; 256];
+        }
+    }
+
+    fn mount(&mut self, op: &Op) -> Result<(), Errno> {
+        match op {
+            Op::OpenPath { path, found } => {
+                let path: &CStr = path;
+                let flags = OFlags::PATH | OFlags::CLOEXEC;
+                let opened = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+                self.keep(*found, opened);
+            }
+            Op::Clone { of, depth, mount } => {
+                let copy = copy_mount(self.fd(*of), *depth)?;
+                self.keep(*mount, copy);
+            }
+            Op::Restrict { mount, attributes, depth } => {
+                sys::restrict_mount(self.fd(*mount), *attributes, *depth)?;
+            }
+            Op::Attach { mount, at } => {
+                let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
+                    | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+                move_mount(self.fd(*mount), c"", self.fd(*at), c"", flags)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn make(&self, op: &Op) -> Result<(), Errno> {
+        match op {
+            Op::MakeDirectory { under, path } => {
+                let path: &CStr = path;
+                rustix::fs::mkdirat(self.fd(*under), path, Mode::from_raw_mode(0o755))
+            }
+            Op::MakeFile { under, path, file } => write_file(self.fd(*under), path, file),
+            Op::MakeLink { under, path, target } => {
+                rustix::fs::symlinkat(*target, self.fd(*under), *path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn find(
+        &mut self,
+        root: Slot,
+        path: &CStr,
+        absent: Absent,
+        found: Slot,
+    ) -> Result<usize, Errno> {
+        let opened = match (beneath(self.fd(root), path), absent) {
+            (Ok(opened), _) => opened,
+            (Err(Errno::NOENT), Absent::Skip(n_skipped)) => return Ok(n_skipped),
+            (Err(Errno::NOENT), Absent::Make { like }) => {
+                let kind = kind_of(self.fd(like))?;
+                let root = self.fd(root);
+                target::make(root, path, kind, &mut self.report.made)?
+            }
+            (Err(errno), _) => return Err(errno),
+        };
+        self.keep(found, opened);
+        Ok(0)
+    }
+
+    /// Becomes the command; returns why that failed.
+    fn execute(&self) -> Errno {
+        sys::reset_signals();
+        if let Err(errno) = sys::swap_signal_mask(0) {
+            return errno;
+        }
+        let mut reason = Errno::NOENT;
+        for program in &self.plan.programs {
+            match sys::execute(program, &self.argv, &self.envp) {
+                Errno::NOENT | Errno::NOTDIR => {}
+                Errno::ACCESS => reason = Errno::ACCESS,
+                errno => return errno,
+            }
+        }
+        reason
+    }
+
+    fn fd(&self, slot: Slot) -> BorrowedFd<'static> {
+        sys::lend(self.slots.get(slot.0).copied().unwrap_or(-2))
+    }
+
+    fn keep(&mut self, slot: Slot, fd: OwnedFd) {
+        if let Some(place) = self.slots.get_mut(slot.0) {
+            *place = fd.into_raw_fd();
+        }
+    }
+}
+
+/// The operations that concern the process alone.
+fn carry_out_on_self(op: &Op) -> Result<(), Errno> {
+    match op {
+        Op::DieWithParent => sys::die_with_parent(),
+        Op::NewSession => setsid().map(drop),
+        Op::NewKeyring => {
+            // Kernels without keys refuse, and so does a full quota; the filter keeps the step
+            // from using the builder's keyring all the same.
+            sys::join_new_keyring().or(Ok(()))
+        }
+        Op::Hostname(name) => sethostname(name.to_bytes()),
+        Op::RaiseLoopback => sys::raise_loopback(),
+        Op::Stdio(from) => {
+            let pairs = from.iter().zip(0..);
+            pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
+        }
+        Op::CloseDescriptors => sys::close_from(3),
+        Op::EnterDirectory(path) => enter_directory(path),
+        Op::Umask => {
+            umask(Mode::from_raw_mode(0o022));
+            Ok(())
+        }
+        Op::Limit { resource, limit } => setrlimit(*resource, *limit),
+        Op::Bound { kept } => bound(*kept),
+        Op::Capabilities { kept } => sys::set_capabilities(*kept),
+        Op::Groups(groups) => set_thread_groups(groups),
+        Op::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
+        Op::User(uid) => set_thread_res_uid(*uid, *uid, *uid),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a path beneath `root` as a process whose root it is would, without using it.
+fn beneath(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let mut result = Err(Errno::AGAIN);
+    for _ in 0..RESOLVE_TRIES {
+        result = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve);
+        if !matches!(result, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    result
+}
+
+fn kind_of(fd: BorrowedFd<'_>) -> Result<FileType, Errno> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok(FileType::from_raw_mode(stat.st_mode))
+}
+
+fn copy_mount(of: BorrowedFd<'_>, depth: Depth) -> Result<OwnedFd, Errno> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if depth == Depth::All {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    open_tree(of, c"", flags)
+}
+
+fn write_file(under: BorrowedFd<'_>, path: &CStr, file: &NewFile) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(under, path, flags, Mode::from_raw_mode(0o600))?;
+    let mut rest = file.content.as_slice();
+    while !rest.is_empty() {
+        let n_written = rustix::io::write(&opened, rest)?;
+        rest = rest.get(n_written..).unwrap_or(&[]);
+    }
+    let owner = rustix::fs::Uid::from_raw(file.uid);
+    let group = rustix::fs::Gid::from_raw(file.gid);
+    rustix::fs::fchown(&opened, Some(owner), Some(group))?;
+    rustix::fs::fchmod(&opened, Mode::from_raw_mode(file.mode))
+}
+
+/// Makes a mount the root. The old one goes on top of it, and then away.
+fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    fchdir(root)?;
+    pivot_root(c".", c".")?;
+    unmount(c".", UnmountFlags::DETACH)?;
+    chdir(c"/")
+}
+
+/// Enters a directory beneath the root, which is where the process is.
+fn enter_directory(path: &CStr) -> Result<(), Errno> {
+    let top = rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let directory = beneath(rustix::fd::AsFd::as_fd(&top), path)?;
+    fchdir(&directory)
+}
+
+/// Takes every capability but `kept` out of the bounding set.
+fn bound(kept: u64) -> Result<(), Errno> {
+    for capability in 0..u64::BITS {
+        if kept >> capability & 1 == 1 {
+            continue;
+        }
+        match sys::drop_from_bounding_set(capability) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// `openat2` gives up when a rename elsewhere races with it.
+const RESOLVE_TRIES: usize = 32;

@@ -1,0 +1,115 @@
+//! Entering the namespaces of a build: once per process, while it has one thread.
+//!
+//! The process keeps its number. It leaves the user namespace it was started in, has helpers that
+//! stayed behind write its id maps, becomes root of the new one, and executes itself again from a
+//! read-only copy of its binary, so that no step can get hold of a writable one.
+
+mod error;
+mod ids;
+mod mapping;
+mod reexec;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
+
+pub use error::{InitCause, InitError};
+
+use crate::idmap::{self, IdMap};
+use crate::sys;
+use error::namespace_refused;
+use mapping::{Mapping, Writers};
+use reexec::Marker;
+
+/// The namespaces of this process.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Which ids of the machine stand for those inside.
+    pub ids: IdMap,
+    /// The path this program was started from; `current_exe` no longer knows.
+    pub program: PathBuf,
+}
+
+/// Enters the namespaces that steps need, or returns at once when the process is in them.
+///
+/// To be called before the first thread is started. When it has to enter it does not return: the
+/// program is executed again with the same arguments and environment, and the same call in the
+/// new run returns the [`Entry`]. So nothing should be done before it that may not be done twice.
+///
+/// On an error the process may be in a half-made namespace and should end.
+pub fn init() -> Result<Entry, InitError> {
+    if let Some(entry) = ENTRY.get() {
+        return Ok(entry.clone());
+    }
+    match Marker::take() {
+        Some(marker) if marker.ids == current_ids()? => Ok(arrive(marker)?),
+        _ => Err(depart()?),
+    }
+}
+
+/// Whether this process is in its namespaces, so that steps can run.
+pub fn is_entered() -> bool {
+    ENTRY.get().is_some()
+}
+
+/// The namespaces of this process, once [`init`] returned them.
+pub fn entry() -> Option<&'static Entry> {
+    ENTRY.get()
+}
+
+static ENTRY: OnceLock<Entry> = OnceLock::new();
+
+/// Settles in: the second run.
+fn arrive(marker: Marker) -> Result<Entry, InitError> {
+    let doing = "protecting the builder's memory";
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    sys::hide_memory().map_err(|errno| InitError::io(doing, errno))?;
+    setrlimit(Resource::Core, none).map_err(|errno| InitError::io(doing, errno))?;
+    let entry = Entry { ids: marker.ids, program: marker.program };
+    Ok(ENTRY.get_or_init(|| entry).clone())
+}
+
+/// Leaves for new namespaces and the second run; returns why that failed.
+fn depart() -> Result<InitError, InitError> {
+    if n_threads() != 1 {
+        return Err(InitError::because("entering a user namespace", InitCause::Threads));
+    }
+    let program = std::fs::read_link("/proc/self/exe");
+    let program = program.map_err(|error| InitError::io("finding the running program", error))?;
+    let mapping = Mapping::choose()?;
+    let writers =
+        Writers::start(&mapping).map_err(|errno| InitError::io("starting helpers", errno))?;
+    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(namespace_refused)?;
+    writers.write()?;
+    become_root()?;
+    let marker = Marker { ids: current_ids()?, program };
+    Ok(reexec::again(&marker))
+}
+
+/// Takes the id 0 the maps gave us, and keeps mounts to ourselves.
+fn become_root() -> Result<(), InitError> {
+    let doing = "becoming root of the user namespace";
+    let (group, user) = (Gid::ROOT, Uid::ROOT);
+    set_thread_res_gid(group, group, group).map_err(|errno| InitError::io(doing, errno))?;
+    set_thread_res_uid(user, user, user).map_err(|errno| InitError::io(doing, errno))?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change(c"/", private).map_err(namespace_refused)
+}
+
+/// The maps the kernel has for this process.
+fn current_ids() -> Result<IdMap, InitError> {
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| InitError::io("reading the id maps", error))?;
+        Ok(idmap::parse_map(&text))
+    };
+    Ok(IdMap { users: read("/proc/self/uid_map")?, groups: read("/proc/self/gid_map")? })
+}
+
+/// How many threads this process has; one when `/proc` does not say.
+fn n_threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}

@@ -1,0 +1,129 @@
+//! The order of a step.
+
+use std::ffi::CString;
+use std::os::fd::RawFd;
+
+use crate::error::{StepCause, StepError};
+use crate::plan::{Op, Plan, c_string};
+use crate::step::{Network, Security, Step};
+
+/// Compiles a step whose standard descriptors are `stdio`.
+pub(crate) fn compile(step: &Step, stdio: [RawFd; 3]) -> Result<Plan, StepError> {
+    let mut plan = Plan::default();
+    plan.command(step)?;
+    plan.push("binding the step to its builder", Op::DieWithParent);
+    plan.push("setting the umask", Op::Umask);
+    plan.push("making a session", Op::NewSession);
+    plan.push("making a keyring", Op::NewKeyring);
+    plan.file_systems(step)?;
+    plan.surroundings(step, stdio)?;
+    plan.limits(&step.limits);
+    plan.identity(&step.identity, step.security);
+    plan.push("executing the command", Op::Execute);
+    Ok(plan)
+}
+
+impl Plan {
+    /// Mount points first, the root, then mounts from the bottom up.
+    fn file_systems(&mut self, step: &Step) -> Result<(), StepError> {
+        let upper = &step.root.scratch.upper;
+        let (context, board) = self.begin_root(&step.root)?;
+        self.stub_kernel(&board);
+        let resolv = self.prepare_file(&board, c"/etc/resolv.conf".into(), &step.resolv_conf);
+        let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
+        let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board, upper));
+        let asked = asked.collect::<Result<Vec<_>, _>>()?;
+        let root = self.finish_root(context, &board, upper)?;
+        let kernel = self.kernel(root, step.shm_size, step.security);
+        self.place(root, resolv);
+        self.place(root, hosts);
+        for mount in asked {
+            self.place(root, mount);
+        }
+        if step.security == Security::Sandbox {
+            self.masks(&kernel, &board);
+        }
+        self.push("entering the root", Op::Pivot { root });
+        Ok(())
+    }
+
+    /// Everything about the process that is neither a mount nor a privilege.
+    fn surroundings(&mut self, step: &Step, stdio: [RawFd; 3]) -> Result<(), StepError> {
+        let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
+        self.push("setting the host name", Op::Hostname(hostname));
+        if step.network == Network::None {
+            self.push("raising the loopback device", Op::RaiseLoopback);
+        }
+        self.push("connecting the output", Op::Stdio(stdio));
+        // Before the working directory: nothing of ours can be reached through /proc/self/fd.
+        self.push("closing descriptors", Op::CloseDescriptors);
+        let label =
+            format!("entering the working directory {}", String::from_utf8_lossy(&step.cwd));
+        let cwd = c_string(&label, &step.cwd)?;
+        self.push(&label, Op::EnterDirectory(cwd));
+        Ok(())
+    }
+
+    fn command(&mut self, step: &Step) -> Result<(), StepError> {
+        let doing = "reading the command";
+        let Some(name) = step.argv.first() else {
+            return Err(StepError { doing: doing.to_owned(), cause: StepCause::NoCommand });
+        };
+        self.argv = c_strings(doing, step.argv.iter().cloned())?;
+        let assign = |(name, value): &(Vec<u8>, Vec<u8>)| [name, &b"="[..], value].concat();
+        self.envp = c_strings("reading the environment", step.env.iter().map(assign))?;
+        self.programs = c_strings(doing, candidates(name, search_path(step)).into_iter())?;
+        Ok(())
+    }
+}
+
+fn c_strings(doing: &str, words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<CString>, StepError> {
+    words.map(|word| c_string(doing, &word)).collect()
+}
+
+/// The value of `PATH`, the last one given.
+fn search_path(step: &Step) -> &[u8] {
+    let path = step.env.iter().rev().find(|(name, _)| name == b"PATH");
+    path.map_or(DEFAULT_PATH, |(_, value)| value)
+}
+
+/// Where a program called `name` may be.
+fn candidates(name: &[u8], path: &[u8]) -> Vec<Vec<u8>> {
+    if name.contains(&b'/') {
+        return vec![name.to_vec()];
+    }
+    let directories = path.split(|byte| *byte == b':');
+    let inside = |directory: &[u8]| match directory {
+        // An empty entry means the working directory.
+        b"" => [b"./", name].concat(),
+        _ => [directory, b"/", name].concat(),
+    };
+    directories.map(inside).collect()
+}
+
+/// Docker's search path for images that set none.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, path: &str, expected: &[&str]) {
+        let found = candidates(name.as_bytes(), path.as_bytes());
+        let expected: Vec<Vec<u8>> = expected.iter().map(|it| it.as_bytes().to_vec()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_up() {
+        check("sh", "/bin:/usr/bin", &["/bin/sh", "/usr/bin/sh"]);
+        check("sh", ":/bin", &["./sh", "/bin/sh"]);
+    }
+
+    #[test]
+    fn a_name_with_a_slash_is_a_path() {
+        check("./run", "/bin", &["./run"]);
+        check("/bin/sh", "/x", &["/bin/sh"]);
+    }
+}

@@ -1,0 +1,155 @@
+//! `/proc`, `/dev` and `/sys` as Docker lays them out.
+
+use std::ffi::{CStr, CString};
+
+use rustix::mount::MountAttrFlags;
+
+use crate::plan::board::Board;
+use crate::plan::{Absent, NewFile, Op, Plan, Slot};
+use crate::step::Security;
+use crate::sys::Depth;
+
+/// The three file systems of the kernel, attached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel {
+    pub(super) proc: Slot,
+    pub(super) dev: Slot,
+    pub(super) sys: Slot,
+}
+
+impl Plan {
+    /// Puts the mount points of the kernel's file systems into the stub layer.
+    pub(super) fn stub_kernel(&mut self, board: &Board) {
+        for name in [c"proc", c"dev", c"sys"] {
+            self.stub(board, &name.into(), board.empty);
+        }
+    }
+
+    /// Mounts the kernel's file systems.
+    pub(super) fn kernel(&mut self, root: Slot, shm_size: u64, security: Security) -> Kernel {
+        let proc = self.proc(root);
+        let dev = self.dev(root, shm_size);
+        let sys = self.sys(root, security);
+        Kernel { proc, dev, sys }
+    }
+
+    fn proc(&mut self, root: Slot) -> Slot {
+        let label = "mounting proc";
+        let (context, mount) = (self.slot(), self.slot());
+        self.push(label, Op::OpenFileSystem { kind: c"proc", context });
+        self.push(label, Op::Create { context, attributes: NO_PROGRAMS, mount });
+        self.attach_at(label, mount, root, c"proc");
+        mount
+    }
+
+    fn dev(&mut self, root: Slot, shm_size: u64) -> Slot {
+        let label = "mounting /dev";
+        let options = [(c"mode", "755".to_owned()), (c"size", DEV_SIZE.to_owned())];
+        let dev = self.mount_new(label, c"tmpfs", &options, QUIET);
+        self.attach_at(label, dev, root, c"dev");
+        for (path, target) in LINKS {
+            self.push(label, Op::MakeLink { under: dev, path, target });
+        }
+        for (name, host) in NODES {
+            self.node(dev, name, host);
+        }
+        let shm = [(c"mode", "1777".to_owned()), (c"size", shm_size.to_string())];
+        self.inside_dev(dev, c"shm", c"tmpfs", &shm);
+        let pts = [(c"ptmxmode", "666".to_owned()), (c"mode", "620".to_owned())];
+        self.inside_dev(dev, c"pts", c"devpts", &pts);
+        self.inside_dev(dev, c"mqueue", c"mqueue", &[]);
+        dev
+    }
+
+    /// Shows a device of the machine.
+    fn node(&mut self, dev: Slot, name: &CStr, host: &CStr) {
+        let label = "mounting a device";
+        let (at, source, copy) = (self.slot(), self.slot(), self.slot());
+        self.push(label, Op::MakeFile { under: dev, path: name.into(), file: NewFile::text(&[]) });
+        let absent = Absent::Fail;
+        self.push(label, Op::Find { root: dev, path: name.into(), absent, found: at });
+        self.push(label, Op::OpenPath { path: host.into(), found: source });
+        self.push(label, Op::Clone { of: source, depth: Depth::One, mount: copy });
+        self.push(label, Op::Attach { mount: copy, at });
+    }
+
+    fn inside_dev(
+        &mut self,
+        dev: Slot,
+        name: &'static CStr,
+        kind: &'static CStr,
+        options: &[(&'static CStr, String)],
+    ) {
+        let label = format!("mounting /dev/{}", name.to_string_lossy());
+        self.push(&label, Op::MakeDirectory { under: dev, path: name.into() });
+        let attributes = if kind == c"devpts" { QUIET } else { NO_PROGRAMS };
+        let mount = self.mount_new(&label, kind, options, attributes);
+        self.attach_at(&label, mount, dev, name);
+    }
+
+    fn sys(&mut self, root: Slot, security: Security) -> Slot {
+        let label = "mounting /sys";
+        let (source, mount) = (self.slot(), self.slot());
+        self.push(label, Op::OpenPath { path: c"/sys".into(), found: source });
+        self.push(label, Op::Clone { of: source, depth: Depth::All, mount });
+        if security == Security::Sandbox {
+            let attributes = NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY;
+            self.push(label, Op::Restrict { mount, attributes, depth: Depth::All });
+        }
+        self.attach_at(label, mount, root, c"sys");
+        mount
+    }
+
+    fn mount_new(
+        &mut self,
+        label: &str,
+        kind: &'static CStr,
+        options: &[(&'static CStr, String)],
+        attributes: MountAttrFlags,
+    ) -> Slot {
+        let (context, mount) = (self.slot(), self.slot());
+        self.push(label, Op::OpenFileSystem { kind, context });
+        for (key, value) in options {
+            let value = CString::new(value.as_str()).expect("digits hold no NUL");
+            self.push(label, Op::Text { context, key, value });
+        }
+        self.push(label, Op::Create { context, attributes, mount });
+        mount
+    }
+
+    fn attach_at(&mut self, label: &str, mount: Slot, root: Slot, path: &CStr) {
+        let at = self.slot();
+        let (path, absent) = (path.into(), Absent::Fail);
+        self.push(label, Op::Find { root, path, absent, found: at });
+        self.push(label, Op::Attach { mount, at });
+    }
+}
+
+/// No set-user-id programs, no devices, no programs at all.
+const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// No set-user-id programs and none at all, but devices.
+const QUIET: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+const DEV_SIZE: &str = "65536k";
+
+const LINKS: [(&CStr, &CStr); 6] = [
+    (c"fd", c"/proc/self/fd"),
+    (c"stdin", c"/proc/self/fd/0"),
+    (c"stdout", c"/proc/self/fd/1"),
+    (c"stderr", c"/proc/self/fd/2"),
+    (c"core", c"/proc/kcore"),
+    (c"ptmx", c"pts/ptmx"),
+];
+
+const NODES: [(&CStr, &CStr); 6] = [
+    (c"null", c"/dev/null"),
+    (c"zero", c"/dev/zero"),
+    (c"full", c"/dev/full"),
+    (c"random", c"/dev/random"),
+    (c"urandom", c"/dev/urandom"),
+    (c"tty", c"/dev/tty"),
+];

@@ -1,0 +1,37 @@
+//! From namespace root to the user of the step.
+
+use rustix::thread::{Gid, Uid};
+
+use crate::plan::{Op, Plan};
+use crate::step::{Identity, Security};
+
+impl Plan {
+    /// Gives up what the step may not have, in the order that each needs the next.
+    pub(super) fn identity(&mut self, identity: &Identity, security: Security) {
+        let label = "giving up privileges";
+        if security == Security::Sandbox {
+            let kept = DOCKER_CAPABILITIES;
+            self.push(label, Op::Bound { kept });
+            // Before the capabilities go: CAP_SYS_ADMIN stands in for no_new_privs, which would
+            // break sudo.
+            self.push("installing the system call filter", Op::Filter);
+            self.push(label, Op::Capabilities { kept });
+        } else {
+            self.push(label, Op::Capabilities { kept: ALL_CAPABILITIES });
+        }
+        let label = format!("becoming user {}:{}", identity.uid, identity.gid);
+        let groups = identity.groups.iter().map(|gid| Gid::from_raw(*gid));
+        self.push(&label, Op::Groups(groups.collect()));
+        self.push(&label, Op::Group(Gid::from_raw(identity.gid)));
+        self.push(&label, Op::User(Uid::from_raw(identity.uid)));
+        // A change of user clears the parent's death signal.
+        self.push(&label, Op::DieWithParent);
+    }
+}
+
+/// Docker's fourteen: chown, `dac_override`, fowner, fsetid, kill, setgid, setuid, setpcap,
+/// `net_bind_service`, `net_raw`, `sys_chroot`, mknod, `audit_write`, setfcap.
+const DOCKER_CAPABILITIES: u64 = 0xa804_25fb;
+
+/// All the kernel knows, up to `checkpoint_restore`.
+const ALL_CAPABILITIES: u64 = (1 << 41) - 1;

@@ -1,0 +1,236 @@
+//! The root and the mounts a step asks for.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::MountAttrFlags;
+
+use crate::error::{StepCause, StepError};
+use crate::plan::board::{Board, ROOT, STUB};
+use crate::plan::{Absent, NewFile, Op, Plan, Slot, c_string};
+use crate::step::{Access, Mount, MountSource, RootFs, Scratch};
+use crate::sys::Depth;
+
+/// A mount whose content is open and waits for its place.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    label: String,
+    target: CString,
+    source: Slot,
+    depth: Depth,
+    attributes: MountAttrFlags,
+}
+
+impl Plan {
+    /// Opens the root's overlay and makes the board. The overlay still lacks its lowest layer.
+    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Slot, Board), StepError> {
+        let context = self.overlay("mounting the root", &root.lowers, Some(&root.scratch))?;
+        // The upper directory is resolved by now, so that the board may cover it.
+        let board = self.board(path_string("mounting the root", &root.scratch.upper)?);
+        Ok((context, board))
+    }
+
+    /// Completes the overlay with the stub layer and attaches it on the board.
+    pub(super) fn finish_root(
+        &mut self,
+        context: Slot,
+        board: &Board,
+        upper: &Path,
+    ) -> Result<Slot, StepError> {
+        let label = "mounting the root";
+        let stub = upper.join(Path::new(std::ffi::OsStr::from_bytes(STUB.to_bytes())));
+        let value = short_path(label, &stub)?;
+        self.push(label, Op::Text { context, key: c"lowerdir+", value });
+        let root = self.slot();
+        let attributes = MountAttrFlags::empty();
+        self.push(label, Op::Create { context, attributes, mount: root });
+        let at = self.on_board(board.top, ROOT);
+        self.push(label, Op::Attach { mount: root, at });
+        Ok(root)
+    }
+
+    /// A configured overlay context, short of being created.
+    fn overlay(
+        &mut self,
+        label: &str,
+        lowers: &[PathBuf],
+        scratch: Option<&Scratch>,
+    ) -> Result<Slot, StepError> {
+        let context = self.slot();
+        self.push(label, Op::OpenFileSystem { kind: c"overlay", context });
+        self.push(label, Op::Flag { context, key: c"userxattr" });
+        if let Some(Scratch { upper, work }) = scratch {
+            self.push(label, Op::Flag { context, key: c"volatile" });
+            let (upper, work) = (short_path(label, upper)?, short_path(label, work)?);
+            self.push(label, Op::Text { context, key: c"upperdir", value: upper });
+            self.push(label, Op::Text { context, key: c"workdir", value: work });
+        }
+        for lower in lowers.iter().rev() {
+            let value = short_path(label, lower)?;
+            self.push(label, Op::Text { context, key: c"lowerdir+", value });
+        }
+        Ok(context)
+    }
+
+    /// Opens what a mount shows and puts its mount point into the stub layer.
+    pub(super) fn prepare(
+        &mut self,
+        mount: &Mount,
+        board: &Board,
+        upper: &Path,
+    ) -> Result<Prepared, StepError> {
+        let label = format!("mounting {}", String::from_utf8_lossy(&mount.target));
+        let target = c_string(&label, &mount.target)?;
+        let (source, depth, attributes) = self.source(&label, &mount.source, board, upper)?;
+        self.stub(board, &target, source);
+        Ok(Prepared { label, target, source, depth, attributes })
+    }
+
+    fn source(
+        &mut self,
+        label: &str,
+        source: &MountSource,
+        board: &Board,
+        upper: &Path,
+    ) -> Result<(Slot, Depth, MountAttrFlags), StepError> {
+        match source {
+            MountSource::Bind { path, subpath, access } => {
+                let top = self.slot();
+                let path = path_string(label, path)?;
+                self.push(label, Op::OpenPath { path, found: top });
+                let source = self.below(label, top, subpath)?;
+                Ok((source, Depth::All, access.attributes()))
+            }
+            MountSource::Layers { lowers, scratch, subpath } => {
+                let access = if scratch.is_some() { Access::ReadWrite } else { Access::ReadOnly };
+                let top = self.layers(label, lowers, scratch.as_ref(), (board, upper))?;
+                let source = self.below(label, top, subpath)?;
+                Ok((source, Depth::One, access.attributes()))
+            }
+            MountSource::Tmpfs { size, mode } => {
+                let at = self.board_directory(board);
+                let source = self.tmpfs(label, *size, *mode);
+                self.push(label, Op::Attach { mount: source, at });
+                Ok((source, Depth::One, INERT))
+            }
+            MountSource::Secret { bytes, mode, uid, gid } => {
+                let file = NewFile { content: bytes.clone(), mode: *mode, uid: *uid, gid: *gid };
+                let source = self.board_file(board, file);
+                Ok((source, Depth::One, GENERATED))
+            }
+        }
+    }
+
+    /// Mounts a stack of layers on the board.
+    fn layers(
+        &mut self,
+        label: &str,
+        lowers: &[PathBuf],
+        scratch: Option<&Scratch>,
+        (board, upper): (&Board, &Path),
+    ) -> Result<Slot, StepError> {
+        let context = self.overlay(label, lowers, scratch)?;
+        if scratch.is_none() {
+            // One layer alone is no overlay.
+            let value = short_path(label, &upper.join("empty"))?;
+            self.push(label, Op::Text { context, key: c"lowerdir+", value });
+        }
+        let at = self.board_directory(board);
+        let (mount, attributes) = (self.slot(), MountAttrFlags::empty());
+        self.push(label, Op::Create { context, attributes, mount });
+        self.push(label, Op::Attach { mount, at });
+        Ok(mount)
+    }
+
+    fn tmpfs(&mut self, label: &str, size: Option<u64>, mode: u32) -> Slot {
+        let (context, mount) = (self.slot(), self.slot());
+        self.push(label, Op::OpenFileSystem { kind: c"tmpfs", context });
+        let digits = |text: String| CString::new(text).expect("digits hold no NUL");
+        self.push(label, Op::Text { context, key: c"mode", value: digits(format!("{mode:o}")) });
+        if let Some(size) = size {
+            self.push(label, Op::Text { context, key: c"size", value: digits(size.to_string()) });
+        }
+        self.push(label, Op::Create { context, attributes: INERT, mount });
+        mount
+    }
+
+    fn below(&mut self, label: &str, top: Slot, subpath: &[u8]) -> Result<Slot, StepError> {
+        if subpath.iter().all(|byte| *byte == b'/') {
+            return Ok(top);
+        }
+        let found = self.slot();
+        let path = c_string(label, subpath)?;
+        self.push(label, Op::Find { root: top, path, absent: Absent::Fail, found });
+        Ok(found)
+    }
+
+    /// Adds a mount point to the lowest layer, where it shows unless the image has something.
+    pub(super) fn stub(&mut self, board: &Board, target: &CString, like: Slot) {
+        let climbs = target.to_bytes().split(|byte| *byte == b'/').any(|name| name == b"..");
+        if !climbs {
+            let path = target.clone();
+            self.push("preparing the mount points", Op::Stub { under: board.stub, path, like });
+        }
+    }
+
+    /// Puts a prepared mount in its place.
+    pub(super) fn place(&mut self, root: Slot, mount: Prepared) {
+        let Prepared { label, target: path, source, depth, attributes } = mount;
+        let (at, copy) = (self.slot(), self.slot());
+        let absent = Absent::Make { like: source };
+        self.push(&label, Op::Find { root, path, absent, found: at });
+        self.push(&label, Op::Clone { of: source, depth, mount: copy });
+        if !attributes.is_empty() {
+            self.push(&label, Op::Restrict { mount: copy, attributes, depth });
+        }
+        self.push(&label, Op::Attach { mount: copy, at });
+    }
+
+    /// A generated file at a fixed path, read-only.
+    pub(super) fn prepare_file(
+        &mut self,
+        board: &Board,
+        target: CString,
+        content: &[u8],
+    ) -> Prepared {
+        let label = format!("mounting {}", target.to_string_lossy());
+        let source = self.board_file(board, NewFile::text(content));
+        self.stub(board, &target, source);
+        Prepared { label, target, source, depth: Depth::One, attributes: GENERATED }
+    }
+}
+
+impl Access {
+    fn attributes(self) -> MountAttrFlags {
+        match self {
+            Self::ReadOnly => MountAttrFlags::MOUNT_ATTR_RDONLY,
+            Self::ReadWrite => MountAttrFlags::empty(),
+        }
+    }
+}
+
+/// No devices and no set-user-id programs.
+const INERT: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
+/// What we wrote, for reading.
+const GENERATED: MountAttrFlags =
+    INERT.union(MountAttrFlags::MOUNT_ATTR_RDONLY).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+fn path_string(label: &str, path: &Path) -> Result<CString, StepError> {
+    c_string(label, path.as_os_str().as_bytes())
+}
+
+/// A path as the value of a mount option.
+fn short_path(label: &str, path: &Path) -> Result<CString, StepError> {
+    let path = path_string(label, path)?;
+    if path.as_bytes().len() < OPTION_LIMIT {
+        return Ok(path);
+    }
+    let limit = OPTION_LIMIT - 1;
+    Err(StepError { doing: label.to_owned(), cause: StepCause::PathTooLong { limit } })
+}
+
+/// `fsconfig` takes strings of up to 256 bytes with their end.
+const OPTION_LIMIT: usize = 256;

@@ -1,0 +1,145 @@
+//! Running a step: compile, spawn, watch, tidy up.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::cancel::Cancel;
+use crate::child::Task;
+use crate::enter;
+use crate::error::{StepCause, StepError};
+use crate::leftovers;
+use crate::outcome::Outcome;
+use crate::output::{Output, Stream};
+use crate::plan::{Op, Plan, compile};
+use crate::seccomp;
+use crate::spawn::spawn;
+use crate::step::{Network, Step};
+use crate::watch::{Watch, reap};
+
+/// Runs a step to its end on this thread and delivers what it prints.
+///
+/// When it returns no process of the step is left; `step.root.scratch.upper` holds the changes,
+/// complete and without the mount points the step needed. Should the thread or the whole program
+/// be killed meanwhile, the kernel kills the step. An error means that the command did not start.
+pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome, StepError> {
+    if !enter::is_entered() {
+        return Err(failed("running a step", StepCause::NotEntered));
+    }
+    if cancel.is_cancelled() {
+        return Ok(Outcome::Cancelled);
+    }
+    let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
+    let pipes = Pipes::open().map_err(|errno| refused("opening pipes", errno))?;
+    let plan = compile(step, pipes.childs_ends())?;
+    let mut task = Task::new(&plan, seccomp::program());
+    let child = spawn(&mut task, namespaces(step.network));
+    let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
+    let outputs = pipes.into_outputs();
+    let ended = if task.report.failure.is_some() {
+        reap(&child).map_err(|errno| refused("waiting for the step", errno))?;
+        explain(&plan, &task, output)
+    } else {
+        let watch = Watch {
+            child: &child,
+            pipes: outputs,
+            output,
+            cancel,
+            deadline,
+            grace: step.grace,
+            stopping: None,
+        };
+        watch.until_end().map_err(|errno| refused("watching the step", errno))
+    };
+    let tidied = leftovers::remove(&step.root.scratch.upper, &task.report.made);
+    tidied.map_err(|errno| refused("removing mount points from the layer", errno))?;
+    ended
+}
+
+fn namespaces(network: Network) -> c_int {
+    let always = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    match network {
+        Network::Host => always,
+        Network::None => always | libc::CLONE_NEWNET,
+    }
+}
+
+/// The standard descriptors of a step, both ends.
+struct Pipes {
+    input: OwnedFd,
+    stdout: (OwnedFd, OwnedFd),
+    stderr: (OwnedFd, OwnedFd),
+}
+
+impl Pipes {
+    fn open() -> Result<Self, Errno> {
+        let input = openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { input, stdout: pipe()?, stderr: pipe()? })
+    }
+
+    fn childs_ends(&self) -> [RawFd; 3] {
+        [self.input.as_raw_fd(), self.stdout.1.as_raw_fd(), self.stderr.1.as_raw_fd()]
+    }
+
+    /// Closes the child's ends.
+    fn into_outputs(self) -> [(Stream, Option<OwnedFd>); 2] {
+        [(Stream::Stdout, Some(self.stdout.0)), (Stream::Stderr, Some(self.stderr.0))]
+    }
+}
+
+/// A pipe whose reading end does not block, above the standard descriptors.
+fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfl(&reader, fcntl_getfl(&reader)? | OFlags::NONBLOCK)?;
+    Ok((reader, writer))
+}
+
+/// What the failure of a child means: a command that is not there is an outcome, all else is an
+/// error.
+fn explain(plan: &Plan, task: &Task<'_>, output: &dyn Output) -> Result<Outcome, StepError> {
+    let (index, errno) = task.report.failure.unwrap_or((0, Errno::IO));
+    if matches!(plan.ops[index], Op::Execute) {
+        let name = plan.argv[0].to_string_lossy();
+        let (code, reason) = not_executed(errno);
+        let line = format!("cannot execute {name:?}: {reason}\n");
+        output.write(Stream::Stderr, line.as_bytes());
+        return Ok(Outcome::Exited(code));
+    }
+    let message = task.report.message.split(|byte| *byte == 0 || *byte == b'\n').next();
+    let message = String::from_utf8_lossy(message.unwrap_or_default());
+    if message.is_empty() {
+        return Err(refused(&plan.labels[index], errno));
+    }
+    // The kernel puts a letter for the severity first.
+    let message = message.split_once(' ').map_or(&*message, |(_, text)| text).to_owned();
+    let source = io::Error::from(errno);
+    Err(failed(&plan.labels[index], StepCause::Refused { message, source }))
+}
+
+/// The exit code and the words for a command that could not be executed, as a shell has them.
+fn not_executed(errno: Errno) -> (i32, String) {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => {
+            (127, "not found, or its interpreter is missing".to_owned())
+        }
+        Errno::NOEXEC => (126, "not a program for this machine".to_owned()),
+        errno => (126, io::Error::from(errno).to_string()),
+    }
+}
+
+fn refused(doing: &str, errno: Errno) -> StepError {
+    failed(doing, StepCause::Io(errno.into()))
+}
+
+fn failed(doing: &str, cause: StepCause) -> StepError {
+    StepError { doing: doing.to_owned(), cause }
+}

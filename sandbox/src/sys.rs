@@ -1,0 +1,293 @@
+//! System calls that have no safe wrapper, one function each.
+//!
+//! All of them may be called between `clone` and `execve`: none allocates, locks or panics.
+//! glibc's own `setresuid` and friends are avoided, for they signal every thread of the process,
+//! and the child of a `CLONE_VM` shares the parent's.
+
+#![expect(
+    unsafe_code,
+    reason = "raw system calls; each block is one call whose arguments live across it"
+)]
+
+use std::ffi::{CStr, c_char, c_int, c_long};
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
+/// Turns `-1` into the error number of the call just made.
+fn checked(result: c_long) -> Result<c_long, Errno> {
+    if result == -1 {
+        let error = std::io::Error::last_os_error();
+        Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    } else {
+        Ok(result)
+    }
+}
+
+/// The argument of `mount_setattr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    namespace: u64,
+}
+
+/// How far a mount operation reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Depth {
+    /// One mount.
+    One,
+    /// The mount and all below it.
+    All,
+}
+
+/// Adds attributes to a mount.
+pub(crate) fn restrict_mount(
+    mount: BorrowedFd<'_>,
+    set: MountAttrFlags,
+    depth: Depth,
+) -> Result<(), Errno> {
+    let attributes =
+        MountAttributes { set: u64::from(set.bits()), clear: 0, propagation: 0, namespace: 0 };
+    let recursive = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a literal, and the structure and its size agree.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | recursive,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    };
+    checked(result).map(drop)
+}
+
+/// Closes every descriptor from `first` on, for real.
+pub(crate) fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes numbers only. Called in a child that uses none of them afterwards.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    checked(result).map(drop)
+}
+
+/// Closes one descriptor of a forked child that will end without dropping anything.
+pub(crate) fn close_descriptor(number: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes a number only, and the child never uses its owner again.
+    checked(unsafe { libc::syscall(libc::SYS_close, number) }).map(drop)
+}
+
+/// Makes `to` a copy of `from` that survives `execve`.
+pub(crate) fn duplicate(from: RawFd, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes numbers only; `to` is one of the standard three, which nothing owns here.
+    let result = unsafe { libc::syscall(libc::SYS_dup3, from, to, 0) };
+    checked(result).map(drop)
+}
+
+/// Gives every signal its default action, also those Rust and glibc keep for themselves.
+pub(crate) fn reset_signals() {
+    // The kernel's structure is four words; all zero means the default action, no flags, no mask.
+    let default = [0u64; 4];
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: `default` is as large as the kernel's structure; a refusal (SIGKILL, SIGSTOP)
+        // changes nothing.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null::<u64>(),
+                size_of::<u64>(),
+            );
+        }
+    }
+}
+
+/// Replaces the signal mask of this thread and returns the previous one.
+pub(crate) fn swap_signal_mask(mask: u64) -> Result<u64, Errno> {
+    let mut previous = 0u64;
+    // SAFETY: both masks are one 64-bit word, and the size says so.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut previous,
+            size_of::<u64>(),
+        )
+    };
+    checked(result).map(|_| previous)
+}
+
+/// Installs a system call filter for good. Needs `CAP_SYS_ADMIN` here, so that programs that
+/// gain privileges keep working.
+pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies `len` instructions, which the slice has.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+    };
+    checked(result).map(drop)
+}
+
+/// Leaves the session keyring of the builder for a new one.
+pub(crate) fn join_new_keyring() -> Result<(), Errno> {
+    // SAFETY: no name is given.
+    let result = unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, ptr::null::<c_char>())
+    };
+    checked(result).map(drop)
+}
+
+/// `prctl` with one number.
+fn control(option: c_int, argument: u64) -> Result<c_long, Errno> {
+    // SAFETY: the options used in this module take numbers and no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_prctl, option, argument, 0, 0, 0) };
+    checked(result)
+}
+
+/// Takes one capability out of the bounding set; `EINVAL` for one the kernel does not know.
+pub(crate) fn drop_from_bounding_set(capability: u32) -> Result<(), Errno> {
+    control(libc::PR_CAPBSET_DROP, u64::from(capability)).map(drop)
+}
+
+/// Has the kernel kill this process when the thread that made it ends.
+pub(crate) fn die_with_parent() -> Result<(), Errno> {
+    control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).map(drop)
+}
+
+/// Hides this process's memory and descriptors from others of its user.
+pub(crate) fn hide_memory() -> Result<(), Errno> {
+    control(libc::PR_SET_DUMPABLE, 0).map(drop)
+}
+
+/// Whether set-user-id programs are inert for this process.
+pub(crate) fn has_no_new_privileges() -> bool {
+    control(libc::PR_GET_NO_NEW_PRIVS, 0) == Ok(1)
+}
+
+/// Sets the permitted and effective capabilities, and clears the inheritable ones.
+pub(crate) fn set_capabilities(kept: u64) -> Result<(), Errno> {
+    let header = [LINUX_CAPABILITY_VERSION_3, 0];
+    let low = kept as u32;
+    let high = (kept >> 32) as u32;
+    let sets = [low, low, 0, high, high, 0];
+    // SAFETY: version 3 is a header of two words and two times three words of sets.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    checked(result).map(drop)
+}
+
+/// Replaces the program; returns only when that failed.
+pub(crate) fn execute(path: &CStr, argv: &PointerList, envp: &PointerList) -> Errno {
+    // SAFETY: both lists end with a null pointer and point to strings the plan owns.
+    let result =
+        unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.0.as_ptr(), envp.0.as_ptr()) };
+    checked(result).err().unwrap_or(Errno::IO)
+}
+
+/// Replaces the program by an open file; returns only when that failed.
+pub(crate) fn execute_file(file: BorrowedFd<'_>, argv: &PointerList, envp: &PointerList) -> Errno {
+    // SAFETY: both lists end with a null pointer and point to strings their owner keeps.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.0.as_ptr(),
+            envp.0.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    checked(result).err().unwrap_or(Errno::IO)
+}
+
+/// A list of C strings as `execve` takes it.
+#[derive(Debug)]
+pub(crate) struct PointerList(Vec<*const c_char>);
+
+impl PointerList {
+    /// Points to `strings`, which must stay where they are while the list is used.
+    pub(crate) fn new(strings: &[std::ffi::CString]) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr());
+        Self(pointers.chain([ptr::null()]).collect())
+    }
+}
+
+/// Brings the loopback device of the current network namespace up.
+pub(crate) fn raise_loopback() -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    let socket = unsafe {
+        libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
+    };
+    let socket = checked(socket)?;
+    let mut request = InterfaceRequest {
+        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16,
+        rest: [0; 22],
+    };
+    // SAFETY: the structure has the name, the flags and the size of `struct ifreq`.
+    let result =
+        unsafe { libc::syscall(libc::SYS_ioctl, socket, libc::SIOCSIFFLAGS, &raw mut request) };
+    checked(result).map(drop)
+}
+
+/// `struct ifreq` with flags.
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; libc::IFNAMSIZ],
+    flags: i16,
+    rest: [u8; 22],
+}
+
+/// Lends a descriptor known by its number.
+///
+/// The numbers come from descriptors the caller keeps open: those of the plan, or those a child
+/// opened and never closes before `close_from`.
+pub(crate) fn lend<'a>(number: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: see above; a wrong number would fail with EBADF and touch no memory.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Takes over a descriptor the kernel has just made for us.
+pub(crate) fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: called once per number that `clone` or `pipe` returned.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Moves this process into new namespaces. Only while there is one thread.
+pub(crate) fn unshare(namespaces: c_int) -> Result<(), Errno> {
+    // SAFETY: takes a number only; no memory or descriptors are unshared.
+    checked(c_long::from(unsafe { libc::unshare(namespaces) })).map(drop)
+}
+
+/// Splits into two processes. Only while there is one thread.
+pub(crate) fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
+    // SAFETY: there is one thread, so that the child finds no lock taken by another.
+    let child = checked(c_long::from(unsafe { libc::fork() }))?;
+    let child = i32::try_from(child).map_err(|_| Errno::OVERFLOW)?;
+    Ok(rustix::process::Pid::from_raw(child))
+}
+
+/// Ends a forked child at once, without running what the parent registered for its exit.
+pub(crate) fn exit_now(code: c_int) -> ! {
+    // SAFETY: takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Removes a variable from the environment. Only while there is one thread.
+pub(crate) fn remove_variable(name: &str) {
+    // SAFETY: there is one thread, so that nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) }
+}
+
+/// Signals of every architecture we know are numbered 1 to 64.
+const LAST_SIGNAL: c_int = 64;
+
+const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;

@@ -1,0 +1,87 @@
+//! Steps in real namespaces, as root or as a user with subordinate ids.
+
+#![allow(clippy::print_stdout, reason = "this test has a harness of its own")]
+
+#[path = "steps/allocator.rs"]
+mod allocator;
+#[path = "steps/command.rs"]
+mod command;
+#[path = "steps/fixture.rs"]
+mod fixture;
+#[path = "steps/isolation.rs"]
+mod isolation;
+#[path = "steps/lifetime.rs"]
+mod lifetime;
+#[path = "steps/mounts.rs"]
+mod mounts;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use fixture::Fixture;
+
+/// A claim and the function that fails when it is wrong.
+type Claim = (&'static str, fn(&Fixture));
+
+/// Names a claim after its function.
+macro_rules! claims {
+    ($($module:ident: $($name:ident)+;)+) => {
+        &[$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name)),+),+]
+    };
+}
+
+const CLAIMS: &[Claim] = claims! {
+    command: a_command_prints_on_both_streams exit_codes_are_passed_on
+        a_signal_is_an_outcome a_missing_command_is_127 a_file_that_cannot_be_executed_is_126
+        the_environment_is_the_steps_alone the_working_directory_is_entered_inside_the_root
+        a_missing_working_directory_is_an_error_that_names_it the_identity_is_numeric_and_whole
+        the_host_name_is_set large_output_arrives_whole limits_are_set
+        a_nul_byte_is_refused;
+    isolation: capabilities_are_dockers_fourteen another_user_has_none_in_effect
+        the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
+        kernel_files_are_masked sys_is_read_only devices_work proc_shows_only_the_step
+        a_descriptor_is_no_working_directory without_network_only_loopback_is_up
+        insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
+    mounts: generated_files_are_read_only nothing_is_left_of_an_empty_image
+        binds_show_files_and_directories a_read_only_bind_refuses_writes
+        a_writable_bind_writes_through layers_take_writes_away_with_them
+        layers_without_scratch_are_read_only a_subpath_stays_inside_its_source
+        a_tmpfs_has_its_size secrets_are_files_of_their_owner
+        a_target_behind_links_is_made_and_removed what_the_step_put_into_a_target_stays
+        a_linked_target_stays_inside whiteouts_and_opaque_directories_are_written
+        an_existing_target_is_used later_layers_cover_earlier_ones;
+    lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
+        cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
+        a_cancelled_switch_starts_nothing the_step_dies_with_its_builder
+        steps_run_side_by_side nothing_is_allocated_between_clone_and_execute;
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|word| word == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    match wythe_sandbox::init() {
+        Ok(entry) => println!("ids {}", entry.ids.description()),
+        Err(error) => {
+            println!("{error}: {}", error.cause);
+            return ExitCode::FAILURE;
+        }
+    }
+    allocator::watch_this_process();
+    let fixture = Fixture::new();
+    if let Some(role) = arguments.first().and_then(|word| word.strip_prefix("role=")) {
+        lifetime::play(role, &fixture);
+        return ExitCode::SUCCESS;
+    }
+    let filter = arguments.iter().find(|word| !word.starts_with('-'));
+    let chosen = CLAIMS.iter().filter(|(name, _)| filter.is_none_or(|part| name.contains(part)));
+    let wrong = chosen.filter(|(name, claim)| !holds(name, *claim, &fixture));
+    if wrong.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn holds(name: &str, claim: fn(&Fixture), fixture: &Fixture) -> bool {
+    let holds = catch_unwind(AssertUnwindSafe(|| claim(fixture))).is_ok();
+    println!("{name} ... {}", if holds { "ok" } else { "FAILED" });
+    holds
+}

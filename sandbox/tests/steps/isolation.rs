@@ -1,0 +1,106 @@
+//! What a command cannot see or do.
+
+use wythe_sandbox::step::{Identity, Network, Security};
+
+use crate::fixture::{Fixture, attempt, run, succeed};
+
+pub(crate) fn capabilities_are_dockers_fourteen(fixture: &Fixture) {
+    let status = fixture
+        .sh("grep ^Cap /proc/self/status; grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status");
+    for line in [
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t00000000a80425fb",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t0",
+        "Seccomp:\t2",
+    ] {
+        assert!(status.lines().any(|it| it == line), "{line} in {status}");
+    }
+}
+
+pub(crate) fn another_user_has_none_in_effect(fixture: &Fixture) {
+    let mut step = fixture.step("grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status");
+    step.identity = Identity { uid: 1000, gid: 1000, groups: vec![] };
+    let zero = "0000000000000000";
+    let expected = format!("CapPrm:\t{zero}\nCapEff:\t{zero}\nCapBnd:\t00000000a80425fb\n");
+    assert_eq!(succeed(&step).stdout, expected);
+}
+
+pub(crate) fn the_filter_answers_eperm(fixture: &Fixture) {
+    for script in ["unshare -U true", "mount -t tmpfs none /tmp"] {
+        let ran = run(&fixture.step(script));
+        assert!(!ran.outcome.is_success(), "{script}");
+        let refused = ran.stderr.contains("not permitted") || ran.stderr.contains("denied");
+        assert!(refused, "{script}: {}", ran.stderr);
+    }
+}
+
+pub(crate) fn only_the_standard_descriptors_are_open(fixture: &Fixture) {
+    // The fourth is the directory being listed.
+    assert_eq!(fixture.sh("exec ls /proc/self/fd"), "0\n1\n2\n3\n");
+    assert_eq!(fixture.sh("readlink /proc/1/fd/0"), "/dev/null\n");
+}
+
+pub(crate) fn sigpipe_is_default(fixture: &Fixture) {
+    let status = fixture.sh("exec grep -E '^Sig(Ign|Blk)' /proc/self/status");
+    for line in status.lines() {
+        assert!(line.ends_with("0000000000000000"), "{status}");
+    }
+}
+
+pub(crate) fn kernel_files_are_masked(fixture: &Fixture) {
+    assert_eq!(fixture.sh("cat /proc/kcore /proc/keys /proc/timer_list | wc -c"), "0\n");
+    assert_eq!(fixture.sh("ls /sys/firmware | wc -l"), "0\n");
+    let ran = run(&fixture.step("echo 1 > /proc/sys/kernel/hostname"));
+    assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
+}
+
+pub(crate) fn sys_is_read_only(fixture: &Fixture) {
+    let ran = run(&fixture.step("mkdir /sys/fs/cgroup/x || mkdir /sys/x"));
+    assert!(!ran.outcome.is_success());
+}
+
+pub(crate) fn devices_work(fixture: &Fixture) {
+    let script = "echo x > /dev/null; head -c 3 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; \
+        ls /dev; stat -c %a /dev/shm; echo hi > /dev/stdout; df /dev/shm | grep -c 65536";
+    let expected = "3\n4\ncore\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n\
+        stdout\ntty\nurandom\nzero\n1777\nhi\n1\n";
+    assert_eq!(fixture.sh(script), expected);
+}
+
+pub(crate) fn proc_shows_only_the_step(fixture: &Fixture) {
+    assert_eq!(fixture.sh("echo $$; ls -d /proc/[0-9]* | wc -l"), "1\n3\n");
+}
+
+pub(crate) fn a_descriptor_is_no_working_directory(fixture: &Fixture) {
+    for number in 3..40 {
+        let mut step = fixture.step("true");
+        step.cwd = format!("/proc/self/fd/{number}").into_bytes();
+        assert!(attempt(&step).is_err(), "{number}");
+    }
+}
+
+pub(crate) fn without_network_only_loopback_is_up(fixture: &Fixture) {
+    let mut step = fixture.step(
+        "cat /proc/net/dev | wc -l; ip addr show lo | grep -c 127.0.0.1; wc -l < /proc/net/route",
+    );
+    step.network = Network::None;
+    assert_eq!(succeed(&step).stdout, "3\n1\n1\n");
+}
+
+pub(crate) fn insecure_steps_have_every_capability(fixture: &Fixture) {
+    let mut step = fixture.step("grep CapEff /proc/self/status; mount -t tmpfs none /tmp");
+    step.security = Security::Insecure;
+    assert_eq!(succeed(&step).stdout, "CapEff:\t000001ffffffffff\n");
+}
+
+pub(crate) fn the_old_root_is_gone(fixture: &Fixture) {
+    assert_eq!(fixture.sh("ls /.. | grep -c -E 'home|usr|var' || true"), "0\n");
+    assert_eq!(fixture.sh("grep -c / /proc/self/mountinfo | test $(cat) -lt 60; grep ' / / ' /proc/self/mountinfo | wc -l"), "1\n");
+}
+
+pub(crate) fn the_umask_is_0022(fixture: &Fixture) {
+    assert_eq!(fixture.sh("umask"), "0022\n");
+}

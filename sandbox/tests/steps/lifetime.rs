@@ -1,0 +1,134 @@
+//! When steps end, and what ends with them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wythe_sandbox::{Cancel, Outcome};
+
+use crate::allocator;
+use crate::fixture::{Fixture, attempt_until, run, succeed};
+
+/// Whether a process whose command line holds `word` is alive.
+fn lives(word: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    processes.filter_map(Result::ok).any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains(word) && !line.contains("-c\0")
+    })
+}
+
+pub(crate) fn daemons_die_with_the_step(fixture: &Fixture) {
+    succeed(&fixture.step("for i in 1 2 3 4 5 6 7 8 9; do setsid sleep 98761 & done; true"));
+    assert!(!lives("98761"));
+}
+
+/// Runs a script, and cancels it when it says so.
+fn cancel_when_ready(fixture: &Fixture, script: &str, grace: Duration) -> (Outcome, Duration) {
+    let cancel = Cancel::new().unwrap();
+    let shared = fixture.fresh();
+    let mut step = fixture.step(script);
+    step.grace = grace;
+    step.mounts = vec![wythe_sandbox::step::Mount {
+        target: b"/shared".to_vec(),
+        source: wythe_sandbox::step::MountSource::Bind {
+            path: shared.clone(),
+            subpath: Vec::new(),
+            access: wythe_sandbox::step::Access::ReadWrite,
+        },
+    }];
+    std::thread::scope(|scope| {
+        let canceller = scope.spawn(|| {
+            while !shared.join("ready").exists() {
+                std::thread::yield_now();
+            }
+            cancel.cancel();
+            Instant::now()
+        });
+        let ran = attempt_until(&step, &cancel).unwrap();
+        let ended = Instant::now();
+        (ran.outcome, ended.duration_since(canceller.join().unwrap()))
+    })
+}
+
+pub(crate) fn cancel_kills_the_tree_at_once(fixture: &Fixture) {
+    let script = "for i in 1 2 3 4 5; do setsid sleep 98762 & done; touch /shared/ready; wait";
+    let (outcome, took) = cancel_when_ready(fixture, script, Duration::from_secs(10));
+    assert_eq!(outcome, Outcome::Cancelled);
+    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(!lives("98762"));
+}
+
+pub(crate) fn cancel_lets_a_handler_finish(fixture: &Fixture) {
+    let script = "trap 'touch /shared/bye; exit 3' TERM; touch /shared/ready; while :; do :; done";
+    let (outcome, _) = cancel_when_ready(fixture, script, Duration::from_secs(10));
+    assert_eq!(outcome, Outcome::Cancelled);
+}
+
+pub(crate) fn a_deaf_handler_is_killed_after_the_grace(fixture: &Fixture) {
+    let script = "trap ':' TERM; touch /shared/ready; while :; do :; done";
+    let (outcome, took) = cancel_when_ready(fixture, script, Duration::from_millis(50));
+    assert_eq!(outcome, Outcome::Cancelled);
+    assert!(took >= Duration::from_millis(50));
+}
+
+pub(crate) fn a_timeout_kills(fixture: &Fixture) {
+    let mut step = fixture.step("sleep 98763");
+    step.timeout = Some(Duration::from_millis(30));
+    assert_eq!(run(&step).outcome, Outcome::TimedOut);
+}
+
+pub(crate) fn a_cancelled_switch_starts_nothing(fixture: &Fixture) {
+    let cancel = Cancel::new().unwrap();
+    cancel.cancel();
+    let step = fixture.step("touch /x");
+    assert_eq!(attempt_until(&step, &cancel).unwrap().outcome, Outcome::Cancelled);
+    assert!(!step.root.scratch.upper.join("x").exists());
+}
+
+/// What another instance of this program does on request.
+pub(crate) fn play(role: &str, fixture: &Fixture) {
+    assert_eq!(role, "sleeper");
+    struct Relay;
+    impl wythe_sandbox::Output for Relay {
+        fn write(&self, _: wythe_sandbox::Stream, bytes: &[u8]) {
+            std::io::Write::write_all(&mut std::io::stdout(), bytes).unwrap();
+        }
+    }
+    let step = fixture.step("echo up; setsid sleep 98764 & wait");
+    wythe_sandbox::run(&step, &Relay, &Cancel::new().unwrap()).unwrap();
+}
+
+pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
+    let program = &wythe_sandbox::enter::entry().unwrap().program;
+    let mut builder = Command::new(program);
+    let mut builder = builder.arg("role=sleeper").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(builder.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line == "up"));
+    builder.kill().unwrap();
+    builder.wait().unwrap();
+    let killed = Instant::now();
+    while lives("98764") {
+        assert!(killed.elapsed() < Duration::from_secs(1));
+        std::thread::yield_now();
+    }
+}
+
+pub(crate) fn steps_run_side_by_side(fixture: &Fixture) {
+    std::thread::scope(|scope| {
+        for lane in 0..4 {
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let text = format!("{lane}.{round}");
+                    assert_eq!(fixture.sh(&format!("echo {text}")), format!("{text}\n"));
+                }
+            });
+        }
+    });
+}
+
+pub(crate) fn nothing_is_allocated_between_clone_and_execute(fixture: &Fixture) {
+    fixture.sh("true");
+    assert_eq!(allocator::n_trespasses(), 0);
+}

@@ -1,0 +1,218 @@
+//! What mounts show, and what they leave behind.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::path::PathBuf;
+
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource};
+
+use crate::fixture::{Fixture, attempt, listing, run, succeed};
+
+fn bind(path: PathBuf, subpath: &str, access: Access) -> MountSource {
+    MountSource::Bind { path, subpath: subpath.as_bytes().to_vec(), access }
+}
+
+fn at(target: &str, source: MountSource) -> Mount {
+    Mount { target: target.as_bytes().to_vec(), source }
+}
+
+pub(crate) fn generated_files_are_read_only(fixture: &Fixture) {
+    let mut step = fixture.step("cat /etc/resolv.conf /etc/hosts; echo x > /etc/hosts");
+    step.resolv_conf = b"nameserver 192.0.2.1\n".to_vec();
+    step.hosts_file = b"127.0.0.1 me\n".to_vec();
+    let ran = run(&step);
+    assert_eq!(ran.stdout, "nameserver 192.0.2.1\n127.0.0.1 me\n");
+    assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
+    assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+pub(crate) fn nothing_is_left_of_an_empty_image(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    fs::copy("/bin/busybox", layer.join("busybox")).unwrap();
+    let mut step = fixture.step_on(&[layer], "");
+    step.argv = ["/busybox", "ls", "/"].map(|it| it.as_bytes().to_vec()).to_vec();
+    step.mounts = vec![
+        at("/cache/a", bind(fixture.fresh(), "", Access::ReadWrite)),
+        at("/run/secrets/s", secret()),
+    ];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "busybox\ncache\ndev\netc\nproc\nrun\nsys\n");
+    assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+fn secret() -> MountSource {
+    MountSource::Secret { bytes: b"hush".to_vec(), mode: 0o400, uid: 7, gid: 8 }
+}
+
+pub(crate) fn binds_show_files_and_directories(fixture: &Fixture) {
+    let source = fixture.fresh();
+    fs::create_dir(source.join("d")).unwrap();
+    fs::write(source.join("d/f"), "text").unwrap();
+    let mut step = fixture.step("cat /mnt/d/f /file; ls /deep/down");
+    step.mounts = vec![
+        at("/mnt", bind(source.clone(), "", Access::ReadOnly)),
+        at("/file", bind(source.clone(), "d/f", Access::ReadOnly)),
+        at("/deep/down", bind(source, "/d", Access::ReadOnly)),
+    ];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "texttextf\n");
+    assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+pub(crate) fn a_read_only_bind_refuses_writes(fixture: &Fixture) {
+    let source = fixture.fresh();
+    let mut step = fixture.step("touch /mnt/x");
+    step.mounts = vec![at("/mnt", bind(source.clone(), "", Access::ReadOnly))];
+    assert!(run(&step).stderr.contains("Read-only"));
+    assert_eq!(listing(&source), [""; 0]);
+}
+
+pub(crate) fn a_writable_bind_writes_through(fixture: &Fixture) {
+    let source = fixture.fresh();
+    let mut step = fixture.step("touch /mnt/x");
+    step.mounts = vec![at("/mnt", bind(source.clone(), "", Access::ReadWrite))];
+    succeed(&step);
+    assert_eq!(listing(&source), ["x"]);
+}
+
+pub(crate) fn layers_take_writes_away_with_them(fixture: &Fixture) {
+    let source = fixture.fresh();
+    fs::create_dir(source.join("d")).unwrap();
+    let mut step = fixture.step("echo 1 > /mnt/x; cat /mnt/x");
+    let lowers = vec![source.clone()];
+    let scratch = Some(fixture.scratch());
+    step.mounts =
+        vec![at("/mnt", MountSource::Layers { lowers, scratch, subpath: b"/d".to_vec() })];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "1\n");
+    assert_eq!(listing(&source), ["d"]);
+    assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+pub(crate) fn layers_without_scratch_are_read_only(fixture: &Fixture) {
+    let (one, two) = (fixture.fresh(), fixture.fresh());
+    fs::write(one.join("f"), "one").unwrap();
+    fs::write(two.join("f"), "two").unwrap();
+    for (lowers, expected) in [(vec![one.clone()], "one"), (vec![one, two], "two")] {
+        let mut step = fixture.step("cat /mnt/f; touch /mnt/x");
+        let source = MountSource::Layers { lowers, scratch: None, subpath: Vec::new() };
+        step.mounts = vec![at("/mnt", source)];
+        let ran = run(&step);
+        assert_eq!(ran.stdout, expected);
+        assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
+    }
+}
+
+pub(crate) fn a_subpath_stays_inside_its_source(fixture: &Fixture) {
+    let source = fixture.fresh();
+    symlink("/", source.join("root")).unwrap();
+    fs::write(source.join("here"), "").unwrap();
+    for subpath in ["root", "../../..", "/root/../.."] {
+        let mut step = fixture.step("ls /mnt");
+        step.mounts = vec![at("/mnt", bind(source.clone(), subpath, Access::ReadOnly))];
+        assert_eq!(succeed(&step).stdout, "here\nroot\n", "{subpath}");
+    }
+    let mut step = fixture.step("true");
+    step.mounts = vec![at("/mnt", bind(source, "absent", Access::ReadOnly))];
+    assert_eq!(attempt(&step).unwrap_err().to_string(), "mounting /mnt");
+}
+
+pub(crate) fn a_tmpfs_has_its_size(fixture: &Fixture) {
+    let mut step = fixture.step("df /mnt | grep -c 1024; stat -c %a /mnt; touch /mnt/x");
+    step.mounts = vec![at("/mnt", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 })];
+    assert_eq!(succeed(&step).stdout, "1\n1777\n");
+}
+
+pub(crate) fn secrets_are_files_of_their_owner(fixture: &Fixture) {
+    let mut step = fixture
+        .step("cat /run/secrets/s; stat -c ' %a %u:%g' /run/secrets/s; echo x > /run/secrets/s");
+    step.mounts = vec![at("/run/secrets/s", secret())];
+    let ran = run(&step);
+    assert_eq!(ran.stdout, "hush 400 7:8\n");
+    assert!(ran.stderr.contains("Read-only"));
+    step = fixture.step("cat /run/secrets/s");
+    step.mounts = vec![at("/run/secrets/s", secret())];
+    step.identity = Identity { uid: 9, gid: 9, groups: vec![] };
+    assert!(run(&step).stderr.contains("denied"));
+}
+
+/// An image whose `/etc/resolv.conf` points into a directory that it lacks.
+fn linked(fixture: &Fixture) -> Vec<PathBuf> {
+    let layer = fixture.fresh();
+    fs::create_dir_all(layer.join("etc")).unwrap();
+    fs::create_dir_all(layer.join("run")).unwrap();
+    fs::create_dir_all(layer.join("var")).unwrap();
+    symlink("../run/systemd/resolve/stub", layer.join("etc/resolv.conf")).unwrap();
+    symlink("/run", layer.join("var/run")).unwrap();
+    vec![fixture.path("base"), layer]
+}
+
+pub(crate) fn a_target_behind_links_is_made_and_removed(fixture: &Fixture) {
+    let lowers = linked(fixture);
+    let before = fs::metadata(lowers[1].join("run")).unwrap();
+    let mut step = fixture.step_on(&lowers, "cat /etc/resolv.conf /run/secrets/s");
+    step.resolv_conf = b"name\n".to_vec();
+    step.mounts = vec![at("/var/run/secrets/s", secret())];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "name\nhush");
+    assert!(!ran.upper.join("run/systemd").exists());
+    assert!(!ran.upper.join("run/secrets").exists());
+    let after = fs::metadata(ran.upper.join("run")).unwrap();
+    assert_eq!((after.mtime(), after.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
+}
+
+pub(crate) fn what_the_step_put_into_a_target_stays(fixture: &Fixture) {
+    let mut step = fixture.step_on(&linked(fixture), "touch /run/secrets/mine");
+    step.mounts = vec![at("/var/run/secrets/s", secret())];
+    let ran = succeed(&step);
+    assert!(ran.upper.join("run/secrets/mine").exists());
+    assert!(!ran.upper.join("run/secrets/s").exists());
+}
+
+pub(crate) fn a_linked_target_stays_inside(fixture: &Fixture) {
+    let outside = fixture.fresh();
+    let layer = fixture.fresh();
+    symlink(&outside, layer.join("absolute")).unwrap();
+    symlink(format!("../../../../../../{}", outside.display()), layer.join("relative")).unwrap();
+    let lowers = [fixture.path("base"), layer];
+    for target in ["/absolute", "/relative", "/absolute/x", "/../../absolute"] {
+        let mut step = fixture.step_on(&lowers, "true");
+        step.mounts = vec![at(target, bind(fixture.fresh(), "", Access::ReadWrite))];
+        succeed(&step);
+        assert_eq!(listing(&outside), [""; 0], "{target}");
+    }
+}
+
+pub(crate) fn whiteouts_and_opaque_directories_are_written(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    fs::create_dir(layer.join("d")).unwrap();
+    fs::write(layer.join("d/old"), "").unwrap();
+    fs::write(layer.join("gone"), "").unwrap();
+    let script = "rm /gone; rm -r /d; mkdir /d; touch /d/new";
+    let ran = succeed(&fixture.step_on(&[fixture.path("base"), layer.clone()], script));
+    let gone = fs::symlink_metadata(ran.upper.join("gone")).unwrap();
+    assert!(gone.file_type().is_char_device());
+    assert_eq!(gone.rdev(), 0);
+    let lowers = [fixture.path("base"), layer, ran.upper];
+    assert_eq!(succeed(&fixture.step_on(&lowers, "ls /d; test ! -e /gone")).stdout, "new\n");
+}
+
+pub(crate) fn an_existing_target_is_used(fixture: &Fixture) {
+    let source = fixture.fresh();
+    fs::write(source.join("f"), "bound").unwrap();
+    let layer = fixture.fresh();
+    fs::write(layer.join("f"), "image").unwrap();
+    let mut step = fixture.step_on(&[fixture.path("base"), layer], "cat /f");
+    step.mounts = vec![at("/f", bind(source, "f", Access::ReadOnly))];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "bound");
+    assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+pub(crate) fn later_layers_cover_earlier_ones(fixture: &Fixture) {
+    let (one, two) = (fixture.fresh(), fixture.fresh());
+    fs::write(one.join("f"), "one").unwrap();
+    fs::write(two.join("f"), "two").unwrap();
+    let lowers = [fixture.path("base"), one, two];
+    assert_eq!(succeed(&fixture.step_on(&lowers, "cat /f")).stdout, "two");
+}
