@@ -1,0 +1,96 @@
+//! Action records: what a step made, under the key of all that went into it.
+
+use crate::error::ReadError;
+use crate::id::{CacheKey, LayerId};
+use crate::journal::batch::{Batch, Table};
+use crate::layers::malformed;
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+use crate::wire::{Decoder, Encoder};
+
+const VERSION: u8 = 1;
+
+/// The remembered result of a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ActionRecord {
+    /// What it is remembered under.
+    pub key: CacheKey,
+    /// The layer it made; `None` for a step that changed no file.
+    pub layer: Option<LayerId>,
+    /// When it ran.
+    pub created: Timestamp,
+    /// What went into the key, as names and values that explain a later miss.
+    pub inputs: Vec<(String, String)>,
+}
+
+impl ActionRecord {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::new(VERSION);
+        out.option(self.layer.as_ref().map(|id| id.as_bytes().as_slice()))
+            .raw(&self.created.seconds.to_le_bytes())
+            .raw(&self.created.nanos.to_le_bytes())
+            .number(self.inputs.len() as u64);
+        for (name, value) in &self.inputs {
+            out.bytes(name.as_bytes()).bytes(value.as_bytes());
+        }
+        out.finish()
+    }
+
+    fn decode(key: CacheKey, bytes: &[u8]) -> Option<Self> {
+        let mut from = Decoder::new(bytes, VERSION)?;
+        let layer = from.option()?.map(LayerId::from_bytes);
+        let seconds = from.array().map(i64::from_le_bytes)?;
+        let nanos = from.array().map(u32::from_le_bytes)?;
+        let inputs = from.list(|from| Some((from.text()?, from.text()?)))?;
+        from.end(Self { key, layer, created: Timestamp { seconds, nanos }, inputs })
+    }
+}
+
+impl Batch {
+    /// Remembers the result of a step.
+    pub fn put_action(&mut self, record: &ActionRecord) -> &mut Self {
+        self.put(Table::Actions, record.key.as_bytes(), record.encode())
+    }
+
+    /// Forgets the result of a step.
+    pub fn remove_action(&mut self, key: &CacheKey) -> &mut Self {
+        self.delete(Table::Actions, key.as_bytes())
+    }
+}
+
+impl Store {
+    /// The remembered result of a step.
+    pub fn action(&self, key: &CacheKey) -> Result<Option<ActionRecord>, ReadError> {
+        let Some(bytes) = self.journal().get(Table::Actions, key.as_bytes()) else {
+            return Ok(None);
+        };
+        ActionRecord::decode(*key, &bytes).map(Some).ok_or_else(|| malformed("an action record"))
+    }
+
+    /// All remembered results, in order of their keys.
+    pub fn actions(&self) -> Result<Vec<ActionRecord>, ReadError> {
+        let rows = self.journal().scan(Table::Actions).into_iter();
+        rows.map(|(key, value)| {
+            let key = <[u8; 32]>::try_from(key).ok().map(CacheKey::from_bytes);
+            let record = key.and_then(|key| ActionRecord::decode(key, &value));
+            record.ok_or_else(|| malformed("an action record"))
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back() {
+        let key = CacheKey::of(b"step");
+        let inputs = vec![("arg V".to_owned(), "1".to_owned())];
+        let created = Timestamp { seconds: -5, nanos: 7 };
+        for layer in [None, Some(LayerId::of(b"layer"))] {
+            let record = ActionRecord { key, layer, created, inputs: inputs.clone() };
+            assert_eq!(ActionRecord::decode(key, &record.encode()), Some(record));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What is true now: a small key-value store that several processes share and no crash tears.
+//!
+//! `journal/<generation>.log` is appended to under a lock, one [group](group) of changes per
+//! write; `journal/<generation>.base` is the sorted state the log starts from. Readers take no
+//! lock: they hold the base mapped and the log's changes in memory, and
+//! [`refresh`](Journal::refresh) reads what others have appended.
+//!
+//! A group is seen whole or not at all. A tail that a crash tore is cut off by the next writer.
+
+pub mod base;
+pub mod batch;
+pub mod group;
+pub mod state;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::{At, ReadError, WriteError};
+use crate::journal::batch::{Batch, Table};
+use crate::journal::state::{Damage, State};
+use crate::vfs::Vfs;
+
+/// Which boot of the machine this is: what was written unsynced in another one is in doubt.
+pub type BootId = [u8; 16];
+
+/// What a commit promises when it returns.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Durability {
+    /// It survives a power cut.
+    #[default]
+    Durable,
+    /// It survives this process, and after a power cut is there and verified, or absent.
+    Relaxed,
+}
+
+const LOCK: &str = "lock/journal";
+
+/// The log is folded into a new base when it is longer than this and than a quarter of the base:
+/// replaying a log this long takes about a millisecond, which every command pays.
+const COMPACT_FROM: u64 = 1024 * 1024;
+
+/// The journal of a store. Shared by reference.
+#[derive(Debug)]
+pub struct Journal {
+    vfs: Arc<dyn Vfs>,
+    boot: BootId,
+    state: RwLock<State>,
+}
+
+impl Journal {
+    /// Opens the journal, creating an empty one where there is none.
+    pub fn open(vfs: Arc<dyn Vfs>, boot: BootId) -> Result<Self, WriteError> {
+        let state = match State::open(&*vfs)? {
+            Some(state) => state,
+            None => {
+                let _lock = vfs.lock(LOCK).writing(LOCK)?;
+                match State::open(&*vfs)? {
+                    Some(state) => state,
+                    None => State::create(&*vfs)?,
+                }
+            }
+        };
+        Ok(Self { vfs, boot, state: RwLock::new(state) })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.read().get(&table.key(key)).map(<[u8]>::to_vec)
+    }
+
+    /// Whether a key has a value.
+    pub fn contains(&self, table: Table, key: &[u8]) -> bool {
+        self.read().get(&table.key(key)).is_some()
+    }
+
+    /// All keys of a table with their values, in order of the keys.
+    pub fn scan(&self, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.read().scan(table)
+    }
+
+    /// The number of the last group that was read.
+    pub fn sequence(&self) -> u64 {
+        self.read().sequence()
+    }
+
+    /// The boot this process runs in.
+    pub fn boot(&self) -> &BootId {
+        &self.boot
+    }
+
+    /// Parts of the journal whose checksums do not hold, as met when it was read.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.read().damage().to_vec()
+    }
+
+    /// Bytes of log and base.
+    pub fn size(&self) -> u64 {
+        self.read().size()
+    }
+
+    /// Reads what other processes have committed; says whether there was anything.
+    pub fn refresh(&self) -> Result<bool, ReadError> {
+        if !self.read().is_behind(&*self.vfs)? {
+            return Ok(false);
+        }
+        let mut state = self.write();
+        let before = state.sequence();
+        state.catch_up(&*self.vfs)?;
+        Ok(state.sequence() != before)
+    }
+
+    /// Makes a group of changes, all or none.
+    ///
+    /// On an error nothing was acknowledged: the changes may only be there if the error came from
+    /// the final sync.
+    pub fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, WriteError> {
+        self.commit_where(batch, durability, |_| true)
+    }
+
+    /// As [`commit`](Self::commit), but only if the last group is still number `sequence`;
+    /// [`WriteError::Moved`] otherwise.
+    pub fn commit_at(
+        &self,
+        sequence: u64,
+        batch: &Batch,
+        durability: Durability,
+    ) -> Result<u64, WriteError> {
+        self.commit_where(batch, durability, |found| found == sequence)
+    }
+
+    fn commit_where(
+        &self,
+        batch: &Batch,
+        durability: Durability,
+        permits: impl FnOnce(u64) -> bool,
+    ) -> Result<u64, WriteError> {
+        let lock = self.vfs.lock(LOCK).writing(LOCK)?;
+        let mut state = self.write();
+        state.catch_up(&*self.vfs)?;
+        if !permits(state.sequence()) {
+            return Err(WriteError::Moved);
+        }
+        state.append(batch, durability, &self.boot)?;
+        let sequence = state.sequence();
+        let (log, path) = (state.log(), state.log_path());
+        if state.log_size() > COMPACT_FROM.max(state.base_size() / 4) {
+            state.compact(&*self.vfs)?;
+        }
+        drop(state);
+        drop(lock);
+        if durability == Durability::Durable {
+            // Outside the lock: other processes append meanwhile, and one sync serves them all.
+            log.sync().writing(&path)?;
+        }
+        Ok(sequence)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,205 @@
+//! What the store knows of each layer: a record under its id, found by DiffID and by blob too.
+
+use crate::digest::{DiffId, Digest};
+use crate::error::{ReadCause, ReadError};
+use crate::id::{LayerId, TreeId};
+use crate::journal::batch::{Batch, Table};
+use crate::live_record::LiveName;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::media_type::Compression;
+use crate::store::Store;
+use crate::wire::{Decoder, Encoder};
+
+const VERSION: u8 = 1;
+
+/// A layer in the forms the store can give it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LayerRecord {
+    /// Its name.
+    pub id: LayerId,
+    /// Its files; absent while the only copy is an adopted directory or a blob.
+    pub tree: Option<TreeId>,
+    /// The digest of its tar stream, once somebody needed it.
+    pub diff_id: Option<DiffId>,
+    /// The length of its tar stream.
+    pub tar_size: Option<u64>,
+    /// Its compressed forms.
+    pub blobs: Vec<LayerBlob>,
+    /// The directory it is unpacked in.
+    pub live: Option<LiveName>,
+    /// Repositories (`host/name`) known to hold it.
+    pub origins: Vec<String>,
+}
+
+/// One compressed form of a layer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LayerBlob {
+    /// How it is compressed.
+    pub compression: Compression,
+    /// What made it: encoder, level and version, or empty for a blob that came from elsewhere.
+    pub codec: String,
+    /// What a manifest says of it.
+    pub descriptor: Descriptor,
+}
+
+impl LayerRecord {
+    /// A record that knows nothing but the layer's name.
+    pub fn new(id: LayerId) -> Self {
+        let (blobs, origins) = (Vec::new(), Vec::new());
+        Self { id, tree: None, diff_id: None, tar_size: None, blobs, live: None, origins }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::new(VERSION);
+        out.option(self.tree.as_ref().map(|id| id.as_bytes().as_slice()))
+            .option(self.diff_id.as_ref().map(|id| id.0.as_bytes().as_slice()))
+            .option(self.tar_size.map(u64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice))
+            .bytes(self.live.as_ref().map_or("", LiveName::as_str).as_bytes())
+            .number(self.blobs.len() as u64);
+        for blob in &self.blobs {
+            let descriptor = encode_descriptor(&blob.descriptor);
+            out.byte(code(blob.compression)).bytes(blob.codec.as_bytes()).bytes(&descriptor);
+        }
+        out.number(self.origins.len() as u64);
+        for origin in &self.origins {
+            out.bytes(origin.as_bytes());
+        }
+        out.finish()
+    }
+
+    fn decode(id: LayerId, bytes: &[u8]) -> Option<Self> {
+        let mut from = Decoder::new(bytes, VERSION)?;
+        let tree = from.option()?.map(TreeId::from_bytes);
+        let diff_id = from.option()?.map(|bytes| DiffId(Digest::from_bytes(bytes)));
+        let tar_size = from.option()?.map(u64::from_le_bytes);
+        let live = LiveName::new(&from.text()?);
+        let blobs = from.list(|from| {
+            let compression = compression(from.byte()?)?;
+            let codec = from.text()?;
+            Some(LayerBlob { compression, codec, descriptor: decode_descriptor(from.bytes()?)? })
+        })?;
+        let origins = from.list(Decoder::text)?;
+        from.end(Self { id, tree, diff_id, tar_size, blobs, live, origins })
+    }
+}
+
+impl Batch {
+    /// Records a layer, in place of what was recorded of it before.
+    pub fn put_layer(&mut self, record: &LayerRecord) -> &mut Self {
+        let id = record.id.as_bytes();
+        self.put(Table::Layers, id, record.encode());
+        if let Some(diff_id) = record.diff_id {
+            self.put(Table::LayersByDiff, diff_id.0.as_bytes(), id.to_vec());
+        }
+        for blob in &record.blobs {
+            self.put(Table::LayersByBlob, blob.descriptor.digest.as_bytes(), id.to_vec());
+        }
+        self
+    }
+
+    /// Forgets a layer and the ways to find it.
+    pub fn remove_layer(&mut self, record: &LayerRecord) -> &mut Self {
+        self.delete(Table::Layers, record.id.as_bytes());
+        if let Some(diff_id) = record.diff_id {
+            self.delete(Table::LayersByDiff, diff_id.0.as_bytes());
+        }
+        for blob in &record.blobs {
+            self.delete(Table::LayersByBlob, blob.descriptor.digest.as_bytes());
+        }
+        self
+    }
+}
+
+impl Store {
+    /// What is known of a layer.
+    pub fn layer(&self, id: &LayerId) -> Result<Option<LayerRecord>, ReadError> {
+        let Some(bytes) = self.journal().get(Table::Layers, id.as_bytes()) else {
+            return Ok(None);
+        };
+        LayerRecord::decode(*id, &bytes).map(Some).ok_or_else(|| malformed("a layer record"))
+    }
+
+    /// The layer with this tar stream.
+    pub fn layer_of_diff(&self, diff_id: &DiffId) -> Result<Option<LayerRecord>, ReadError> {
+        self.layer_by(Table::LayersByDiff, &diff_id.0)
+    }
+
+    /// The layer one of whose compressed forms this is.
+    pub fn layer_of_blob(&self, digest: &Digest) -> Result<Option<LayerRecord>, ReadError> {
+        self.layer_by(Table::LayersByBlob, digest)
+    }
+
+    fn layer_by(&self, table: Table, digest: &Digest) -> Result<Option<LayerRecord>, ReadError> {
+        let found = self.journal().get(table, digest.as_bytes());
+        match found.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+            Some(id) => self.layer(&LayerId::from_bytes(id)),
+            None => Ok(None),
+        }
+    }
+
+    /// All layers, in order of their ids.
+    pub fn layers(&self) -> Result<Vec<LayerRecord>, ReadError> {
+        let rows = self.journal().scan(Table::Layers).into_iter();
+        rows.map(|(key, value)| {
+            let id = <[u8; 32]>::try_from(key).ok().map(LayerId::from_bytes);
+            let record = id.and_then(|id| LayerRecord::decode(id, &value));
+            record.ok_or_else(|| malformed("a layer record"))
+        })
+        .collect()
+    }
+}
+
+/// The error of a journal record this version cannot read.
+pub(crate) fn malformed(what: &'static str) -> ReadError {
+    ReadError::new("journal", ReadCause::Malformed(what))
+}
+
+/// Descriptors are kept in the form the image specification gives them.
+pub(crate) fn encode_descriptor(descriptor: &Descriptor) -> Vec<u8> {
+    serde_json::to_vec(descriptor).expect("a descriptor has only text keys")
+}
+
+/// Reads what [`encode_descriptor`] wrote.
+pub(crate) fn decode_descriptor(bytes: &[u8]) -> Option<Descriptor> {
+    serde_json::from_slice(bytes).ok()
+}
+
+fn code(compression: Compression) -> u8 {
+    match compression {
+        Compression::None => 0,
+        Compression::Gzip => 1,
+        Compression::Zstd => 2,
+    }
+}
+
+fn compression(code: u8) -> Option<Compression> {
+    [Compression::None, Compression::Gzip, Compression::Zstd].into_iter().nth(usize::from(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::media_type::MediaType;
+
+    #[test]
+    fn a_full_and_an_empty_record_read_back() {
+        let id = LayerId::of(b"layer");
+        let blob = LayerBlob {
+            compression: Compression::Gzip,
+            codec: "gzip-6".to_owned(),
+            descriptor: Descriptor::of(MediaType::LAYER_GZIP, b"blob"),
+        };
+        let full = LayerRecord {
+            tree: Some(TreeId::of(b"tree")),
+            diff_id: Some(DiffId(Digest::of(b"tar"))),
+            tar_size: Some(1024),
+            blobs: vec![blob],
+            live: LiveName::new("ab1z"),
+            origins: vec!["example.org/app".to_owned()],
+            ..LayerRecord::new(id)
+        };
+        for record in [full, LayerRecord::new(id)] {
+            assert_eq!(LayerRecord::decode(id, &record.encode()), Some(record));
+        }
+    }
+}

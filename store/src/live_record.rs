@@ -1,0 +1,140 @@
+//! What the store knows of the directories under `live/`: whose files they hold, and whether a
+//! power cut could have spoiled them.
+
+use crate::error::ReadError;
+use crate::id::LayerId;
+use crate::journal::BootId;
+use crate::journal::batch::{Batch, Table};
+use crate::layers::malformed;
+use crate::store::Store;
+use crate::wire::{Decoder, Encoder};
+
+const VERSION: u8 = 1;
+
+/// The name of a directory under `live/`: two to eight of `0-9a-z`. Short, because every lower
+/// directory of an overlay mount has to fit into one page of options.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LiveName(String);
+
+/// An unpacked layer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LiveRecord {
+    /// Which layer it is.
+    pub layer: LayerId,
+    /// Which mapping of ids its owners were written through.
+    pub idmap: Vec<u8>,
+    /// The boot it was written in.
+    pub boot: BootId,
+    /// Whether its files are on disk for certain.
+    pub sync: Sync,
+}
+
+/// Whether files have been synced since they were written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sync {
+    /// They survive a power cut.
+    Synced,
+    /// They may be empty after one.
+    Unsynced,
+}
+
+impl LiveName {
+    /// A name from its text; `None` for text that is no such name.
+    pub fn new(text: &str) -> Option<Self> {
+        let fine = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        let sound = (2..=8).contains(&text.len()) && text.bytes().all(fine);
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    /// A name of four characters out of random bytes. It may be taken; then try another.
+    pub fn from_random(random: [u8; 4]) -> Self {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let digit = |byte| char::from(DIGITS[usize::from(byte) % DIGITS.len()]);
+        Self(random.into_iter().map(digit).collect())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where the directory lies in the store.
+    pub fn path(&self) -> String {
+        format!("live/{}", self.0)
+    }
+}
+
+impl LiveRecord {
+    fn encode(&self) -> Vec<u8> {
+        let sync = u8::from(self.sync == Sync::Synced);
+        let mut out = Encoder::new(VERSION);
+        out.raw(self.layer.as_bytes()).bytes(&self.idmap).raw(&self.boot).byte(sync).finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Decoder::new(bytes, VERSION)?;
+        let layer = LayerId::from_bytes(from.array()?);
+        let idmap = from.bytes()?.to_vec();
+        let boot = from.array()?;
+        let sync = if from.byte()? == 1 { Sync::Synced } else { Sync::Unsynced };
+        from.end(Self { layer, idmap, boot, sync })
+    }
+}
+
+impl Batch {
+    /// Records what is in a directory under `live/`.
+    pub fn put_live(&mut self, name: &LiveName, record: &LiveRecord) -> &mut Self {
+        self.put(Table::Live, name.as_str().as_bytes(), record.encode())
+    }
+
+    pub(crate) fn put_live_key(&mut self, name: &[u8], record: &LiveRecord) -> &mut Self {
+        self.put(Table::Live, name, record.encode())
+    }
+
+    /// Forgets a directory under `live/`.
+    pub fn remove_live(&mut self, name: &LiveName) -> &mut Self {
+        self.delete(Table::Live, name.as_str().as_bytes())
+    }
+}
+
+impl Store {
+    /// What is recorded of a directory under `live/`.
+    pub fn live(&self, name: &LiveName) -> Result<Option<LiveRecord>, ReadError> {
+        let Some(bytes) = self.journal().get(Table::Live, name.as_str().as_bytes()) else {
+            return Ok(None);
+        };
+        LiveRecord::decode(&bytes).map(Some).ok_or_else(|| malformed("a live record"))
+    }
+
+    /// All recorded directories, in order of their names.
+    pub fn lives(&self) -> Result<Vec<(LiveName, LiveRecord)>, ReadError> {
+        let rows = self.journal().scan(Table::Live).into_iter();
+        rows.map(|(key, value)| {
+            let name = std::str::from_utf8(&key).ok().and_then(LiveName::new);
+            name.zip(LiveRecord::decode(&value)).ok_or_else(|| malformed("a live record"))
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_directory() {
+        for bad in ["", "a", "../x", "a/b", "Ab", "123456789"] {
+            assert_eq!(LiveName::new(bad), None, "{bad}");
+        }
+        assert!(LiveName::new(LiveName::from_random([0, 35, 36, 255]).as_str()).is_some());
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        for sync in [Sync::Synced, Sync::Unsynced] {
+            let layer = LayerId::of(b"x");
+            let record = LiveRecord { layer, idmap: b"0 1000 1".to_vec(), boot: [7; 16], sync };
+            assert_eq!(LiveRecord::decode(&record.encode()), Some(record));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A finished pack, mapped.
+
+use crate::bytes::Bytes;
+use crate::error::{At, ReadCause, ReadError};
+use crate::map::Mapping;
+use crate::object::{Encoding, ObjectName};
+use crate::pack::footer::{Entry, Footer};
+use crate::pack::record::{HEADER_SIZE, RecordHeader};
+use crate::pack::{MAGIC, PackName};
+use crate::vfs::Vfs;
+
+/// A pack whose records can be read. Stays readable after its file has been unlinked.
+#[derive(Debug)]
+pub struct Pack {
+    path: String,
+    map: Mapping,
+    footer: Footer,
+}
+
+impl Pack {
+    /// Maps a finished pack and checks that it is complete.
+    pub fn open(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
+        let map = vfs.open(path).and_then(|file| file.map()).reading(path)?;
+        if !map.starts_with(&MAGIC) {
+            return Err(ReadError::new(path, ReadCause::Malformed("header of a pack")));
+        }
+        let footer = Footer::decode(&map).map_err(|cause| ReadError::new(path, cause))?;
+        Ok(Self { path: path.to_owned(), map, footer })
+    }
+
+    /// The name the pack's table gives it.
+    pub fn name(&self) -> PackName {
+        self.footer.name
+    }
+
+    /// Where the pack was when it was opened.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Length of the file.
+    pub fn size(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Looks an object up in the table.
+    pub fn find(&self, name: &ObjectName) -> Option<Entry> {
+        self.footer.find(&self.map, name)
+    }
+
+    /// All entries of the table.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.footer.entries(&self.map)
+    }
+
+    /// Whether the table is the one the pack was written with.
+    pub fn table_is_intact(&self) -> bool {
+        self.footer.verify(&self.map)
+    }
+
+    /// Reads the object an entry of this pack's table describes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadCause::Checksum`] where a byte of the record has changed since it was written.
+    pub fn read(&self, entry: &Entry) -> Result<Bytes, ReadError> {
+        self.read_record(entry).map_err(|cause| ReadError::new(&*self.path, cause))
+    }
+
+    fn read_record(&self, entry: &Entry) -> Result<Bytes, ReadCause> {
+        let records = &self.map[..self.footer.table.start];
+        let offset = usize::try_from(entry.offset).map_err(|_| ReadCause::Truncated)?;
+        let record = records.get(offset..).ok_or(ReadCause::Truncated)?;
+        let (head, rest) = record.split_first_chunk().ok_or(ReadCause::Truncated)?;
+        let header = RecordHeader::decode(head)?;
+        let stored = usize::try_from(header.stored_len).map_err(|_| ReadCause::Truncated)?;
+        let payload = rest.get(..stored).ok_or(ReadCause::Truncated)?;
+        let same = header.name == entry.name && header.raw_len == entry.raw_len;
+        if !RecordHeader::is_intact(head, payload) || !same {
+            return Err(ReadCause::Checksum { offset: entry.offset });
+        }
+        match header.encoding {
+            Encoding::Zstd => Ok(header.decompress(payload)?.into()),
+            Encoding::Raw => {
+                let start = offset + HEADER_SIZE;
+                Ok(Bytes::mapped(self.map.clone(), start..start + stored))
+            }
+        }
+    }
+}

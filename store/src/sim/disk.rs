@@ -1,0 +1,173 @@
+//! The simulated disk's state, and the operations that lead to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+/// A file, whatever it is called.
+pub(crate) type Inode = usize;
+
+/// One effect on the disk.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Create { path: String, inode: Inode },
+    MakeDir { path: String },
+    RemoveTree { path: String },
+    Rename { from: String, to: String },
+    SyncAll,
+    SyncDir { path: String },
+    SyncFile { inode: Inode },
+    Truncate { inode: Inode, size: usize },
+    Unlink { path: String },
+    Write { inode: Inode, offset: usize, bytes: Vec<u8> },
+}
+
+/// Names and bytes as a running system sees them, and how they came to be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    names: BTreeMap<String, Inode>,
+    directories: BTreeSet<String>,
+    contents: Vec<Vec<u8>>,
+    operations: Vec<Operation>,
+}
+
+impl Memory {
+    /// A disk that starts with these names and contents.
+    pub(crate) fn with(
+        names: BTreeMap<String, Inode>,
+        directories: BTreeSet<String>,
+        contents: Vec<Vec<u8>>,
+    ) -> Self {
+        let mut memory = Self { names, directories, contents, operations: Vec::new() };
+        // What a crash left is on disk: it cannot be lost again.
+        memory.operations.push(Operation::SyncAll);
+        memory
+    }
+
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    pub(crate) fn bytes(&self, inode: Inode) -> &[u8] {
+        &self.contents[inode]
+    }
+
+    pub(crate) fn inode(&self, path: &str) -> io::Result<Inode> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.names.contains_key(path) || self.directories.contains(path)
+    }
+
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    pub(crate) fn edit(&mut self, path: &str, edit: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let inode = self.inode(path)?;
+        edit(&mut self.contents[inode]);
+        Ok(())
+    }
+
+    pub(crate) fn create(&mut self, path: &str) -> io::Result<Inode> {
+        if self.exists(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = self.contents.len();
+        self.run(Operation::Create { path: path.to_owned(), inode });
+        Ok(inode)
+    }
+
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        if !self.exists(from) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.run(Operation::Rename { from: from.to_owned(), to: to.to_owned() });
+        Ok(())
+    }
+
+    pub(crate) fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let prefix = format!("{path}/");
+        let below = |name: &String| name.strip_prefix(&prefix).map(str::to_owned);
+        let names = self.names.keys().chain(&self.directories).filter_map(below);
+        let found: BTreeSet<String> = names.filter(|name| !name.contains('/')).collect();
+        if !self.directories.contains(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Does an operation and remembers it.
+    pub(crate) fn run(&mut self, operation: Operation) {
+        match &operation {
+            Operation::Create { path, inode } => {
+                self.contents.resize(self.contents.len().max(inode + 1), Vec::new());
+                self.names.insert(path.clone(), *inode);
+            }
+            Operation::MakeDir { path } => {
+                self.directories.insert(path.clone());
+            }
+            Operation::RemoveTree { path } => remove_below(&mut self.names, path),
+            Operation::Rename { from, to } => rename_below(&mut self.names, from, to),
+            Operation::Truncate { inode, size } => self.contents[*inode].truncate(*size),
+            Operation::Unlink { path } => {
+                self.names.remove(path);
+            }
+            Operation::Write { inode, offset, bytes } => {
+                write(&mut self.contents[*inode], *offset, bytes);
+            }
+            Operation::SyncAll | Operation::SyncDir { .. } | Operation::SyncFile { .. } => {}
+        }
+        self.move_directories(&operation);
+        self.operations.push(operation);
+    }
+
+    fn move_directories(&mut self, operation: &Operation) {
+        let moved = |from: &str, to: &str, path: &String| match path.strip_prefix(from) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{to}{rest}"),
+            _ => path.clone(),
+        };
+        match operation {
+            Operation::Rename { from, to } => {
+                self.directories = self.directories.iter().map(|p| moved(from, to, p)).collect();
+            }
+            Operation::RemoveTree { path } => {
+                let below = format!("{path}/");
+                self.directories.retain(|found| found != path && !found.starts_with(&below));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn n_inodes(&self) -> usize {
+        self.contents.len()
+    }
+
+    pub(crate) fn directories(&self) -> &BTreeSet<String> {
+        &self.directories
+    }
+}
+
+pub(crate) fn write(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    content.resize(content.len().max(end), 0);
+    content[offset..end].copy_from_slice(bytes);
+}
+
+pub(crate) fn remove_below(names: &mut BTreeMap<String, Inode>, path: &str) {
+    let below = format!("{path}/");
+    names.retain(|name, _| name != path && !name.starts_with(&below));
+}
+
+pub(crate) fn rename_below(names: &mut BTreeMap<String, Inode>, from: &str, to: &str) {
+    let below = format!("{from}/");
+    let moved: Vec<(String, Inode)> = names
+        .iter()
+        .filter(|(name, _)| *name == from || name.starts_with(&below))
+        .map(|(name, inode)| (name.clone(), *inode))
+        .collect();
+    for (name, inode) in moved {
+        names.remove(&name);
+        names.insert(format!("{to}{}", &name[from.len()..]), inode);
+    }
+}

@@ -1,0 +1,221 @@
+//! System calls: the [`Vfs`] on a real directory, held by descriptor.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+
+use crate::map::Mapping;
+use crate::vfs::{Lock, Vfs, VfsFile};
+
+/// A directory on disk, addressed through its descriptor.
+#[derive(Debug)]
+pub struct Disk {
+    root: OwnedFd,
+}
+
+/// Who owns a directory, and its permission bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Ownership {
+    /// The owner.
+    pub uid: u32,
+    /// The twelve permission bits.
+    pub mode: u32,
+}
+
+impl Disk {
+    /// Opens a directory that exists.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Who owns the root, and with which mode.
+    pub fn ownership(&self) -> io::Result<Ownership> {
+        let stat = rustix::fs::fstat(&self.root)?;
+        Ok(Ownership { uid: stat.st_uid, mode: stat.st_mode & 0o7777 })
+    }
+
+    fn openat(&self, path: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Ok(File::from(rustix::fs::openat(&self.root, path, flags, mode)?))
+    }
+}
+
+/// The user this process runs as.
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Sixteen random bytes from the kernel.
+pub fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut done = 0;
+    while done < bytes.len() {
+        done += rustix::rand::getrandom(&mut bytes[done..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(bytes)
+}
+
+impl Vfs for Disk {
+    fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        Ok(Box::new(DiskFile(self.openat(path, flags)?)))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(DiskFile(self.openat(path, OFlags::RDONLY)?)))
+    }
+
+    fn open_append(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(DiskFile(self.openat(path, OFlags::RDWR | OFlags::APPEND)?)))
+    }
+
+    fn publish(&self, from: &str, to: &str) -> io::Result<()> {
+        let root = self.root.as_fd();
+        match rustix::fs::renameat_with(root, from, root, to, RenameFlags::NOREPLACE) {
+            // A file system without the flag; our targets are content names or random ones, so
+            // checking first loses nothing.
+            Err(rustix::io::Errno::INVAL) => {
+                if self.exists(to)? {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                Ok(rustix::fs::renameat(root, from, root, to)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    fn replace(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.root, from, &self.root, to)?)
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.root, path, AtFlags::empty())?)
+    }
+
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.openat(path, OFlags::RDONLY | OFlags::DIRECTORY)?.sync_all()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.root)?)
+    }
+
+    fn make_dir(&self, path: &str) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.root, path, Mode::RWXU) {
+            Err(rustix::io::Errno::EXIST) => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    fn remove_tree(&self, path: &str) -> io::Result<()> {
+        remove_at(&self.root, path)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        names(&self.openat(path, OFlags::RDONLY | OFlags::DIRECTORY)?)
+    }
+
+    fn exists(&self, path: &str) -> io::Result<bool> {
+        match rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lock(&self, path: &str) -> io::Result<Lock> {
+        let file = self.openat(path, OFlags::RDWR | OFlags::CREATE)?;
+        file.lock()?;
+        Ok(Lock::new(file))
+    }
+
+    fn try_lock(&self, path: &str) -> io::Result<Option<Lock>> {
+        let file = self.openat(path, OFlags::RDWR)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock::new(file))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+fn names(directory: &File) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        match entry?.file_name().to_str() {
+            Ok("." | "..") => {}
+            Ok(name) => found.push(name.to_owned()),
+            // Nothing of ours has such a name.
+            Err(_) => {}
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Ok(directory) => directory,
+        Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+            return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
+        }
+        Err(rustix::io::Errno::ACCESS) => {
+            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            rustix::fs::openat(parent, name, flags, Mode::empty())?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // A step may leave a directory its owner cannot write to.
+    rustix::fs::fchmod(&directory, Mode::RWXU)?;
+    for entry in rustix::fs::Dir::read_from(&directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            remove_at(&directory, entry.file_name())?;
+        }
+    }
+    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+#[derive(Debug)]
+struct DiskFile(File);
+
+impl VfsFile for DiskFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.0).write_all(bytes)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(bytes, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.0.set_len(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::RUSR | Mode::RGRP | Mode::ROTH)?)
+    }
+
+    fn map(&self) -> io::Result<Mapping> {
+        Mapping::of_sealed(&self.0)
+    }
+}

@@ -1,0 +1,108 @@
+//! The seam under packs and journal: every effect whose order matters after a crash.
+//!
+//! Two things implement it: [`Disk`](crate::sys::Disk), and [`Sim`](crate::sim::Sim), which
+//! remembers each operation and can show every state a power cut may leave behind. Paths are
+//! relative to the root of the store and are always of our own making.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::io;
+
+use crate::map::Mapping;
+
+/// A directory tree with explicit durability.
+///
+/// Nothing is on disk before a sync says so: [`VfsFile::sync`] for the bytes of a file,
+/// [`Vfs::sync_dir`] for the names in a directory, [`Vfs::sync_all`] for everything.
+pub trait Vfs: Debug + Send + Sync {
+    /// Creates a file that must not exist, for reading and appending, mode 0600.
+    fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
+    /// Opens a file for reading.
+    fn open(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
+    /// Opens an existing file for reading and appending.
+    fn open_append(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
+    /// Renames; fails with `AlreadyExists` where the target exists.
+    fn publish(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Renames over whatever the target is.
+    fn replace(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn unlink(&self, path: &str) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Makes everything written so far durable, names and bytes.
+    fn sync_all(&self) -> io::Result<()>;
+    /// Creates a directory of mode 0700, or leaves one that exists.
+    fn make_dir(&self, path: &str) -> io::Result<()>;
+    /// Removes a directory and all below it.
+    fn remove_tree(&self, path: &str) -> io::Result<()>;
+    /// The names in a directory, sorted.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// Whether a name exists.
+    fn exists(&self, path: &str) -> io::Result<bool>;
+    /// Waits for the exclusive lock on a file, which is created where it is missing.
+    fn lock(&self, path: &str) -> io::Result<Lock>;
+    /// Takes the exclusive lock on an existing file; `None` where somebody holds it.
+    fn try_lock(&self, path: &str) -> io::Result<Option<Lock>>;
+}
+
+/// An open file. Methods take `&self`: the caller serialises appends.
+pub trait VfsFile: Debug + Send + Sync {
+    /// Appends all of `bytes` with one system call where the kernel allows it.
+    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Overwrites bytes of a file that nobody else can see yet.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Reads at an offset; a short count means end of file.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// The length now.
+    fn size(&self) -> io::Result<u64>;
+    /// Cuts the file off.
+    fn truncate(&self, size: u64) -> io::Result<()>;
+    /// Makes the bytes durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Takes write permission away: the file is finished.
+    fn seal(&self) -> io::Result<()>;
+    /// The whole content of a sealed file.
+    fn map(&self) -> io::Result<Mapping>;
+}
+
+/// A held lock, given back on drop.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held for its drop")] Box<dyn Held>);
+
+impl Lock {
+    /// A lock that lasts as long as `held`.
+    pub fn new<T: Any + Debug + Send + Sync>(held: T) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+trait Held: Any + Debug + Send + Sync {}
+
+impl<T: Any + Debug + Send + Sync> Held for T {}
+
+/// Reads exactly `bytes.len()` bytes or fails with `UnexpectedEof`.
+pub fn read_exact_at(file: &dyn VfsFile, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], offset + done as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file from `offset` to its present end.
+pub fn read_from(file: &dyn VfsFile, offset: u64) -> io::Result<Vec<u8>> {
+    let rest = file.size()?.saturating_sub(offset);
+    let mut bytes = vec![0; usize::try_from(rest).map_err(io::Error::other)?];
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], offset + done as u64)? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
