@@ -3,4 +3,5 @@
 pub mod account;
 pub mod copy;
 pub mod ignore;
+pub mod demand;
 pub mod schedule;

@@ -1,0 +1,164 @@
+//! What a build tells about itself while it runs: a closed set of events, given to a sink.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use wythe_dockerfile::diagnostic::Diagnostic;
+
+/// A vertex of the build graph in events: its position in the graph, from 1.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct StepId(pub usize);
+
+/// Where a step's output came from.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Stream {
+    /// Standard error.
+    Err,
+    /// Standard output.
+    Out,
+}
+
+/// Why a step's result was reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Hit {
+    /// Its inputs differ from last time, but hold the same content.
+    Content,
+    /// Its definition is known: nothing was read.
+    Definition,
+}
+
+/// Something a person watching a build would want to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The graph is known.
+    Planned {
+        /// How many steps the target needs.
+        steps: usize,
+    },
+    /// A step began.
+    Started {
+        /// Which step.
+        step: StepId,
+        /// Its name, for instance `[build 2/3] RUN make`.
+        name: &'a str,
+    },
+    /// A step was answered from the cache; no other event of it follows.
+    Cached {
+        /// Which step.
+        step: StepId,
+        /// Its name.
+        name: &'a str,
+        /// How it was found.
+        hit: Hit,
+    },
+    /// A step wrote something.
+    Output {
+        /// Which step.
+        step: StepId,
+        /// On which stream.
+        stream: Stream,
+        /// The bytes: neither whole lines nor UTF-8 are promised.
+        bytes: &'a [u8],
+    },
+    /// Bytes of a larger transfer went through.
+    Transferred {
+        /// Which step.
+        step: StepId,
+        /// What is transferred, for instance a digest.
+        what: &'a str,
+        /// How much so far, in bytes.
+        done: u64,
+        /// How much there is, in bytes; zero where unknown.
+        total: u64,
+    },
+    /// Why a step was not answered from the cache.
+    Explained {
+        /// Which step.
+        step: StepId,
+        /// One sentence: the input that changed, or that there is no earlier result.
+        reason: &'a str,
+    },
+    /// A step ended well.
+    Finished {
+        /// Which step.
+        step: StepId,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A step failed; the build ends with the error that says why.
+    Failed {
+        /// Which step.
+        step: StepId,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Something in the Dockerfile deserves attention.
+    Warning {
+        /// The finding, with its place.
+        diagnostic: &'a Diagnostic,
+    },
+}
+
+/// Receives events. Called from several threads at once; must be quick.
+pub trait Progress: Sync {
+    /// Takes one event.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Ignores everything.
+impl Progress for () {
+    fn event(&self, _: &Event<'_>) {}
+}
+
+/// The last output of a step, kept for the error message.
+#[derive(Debug, Default)]
+pub struct Tail {
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Tail {
+    /// How much of a step's output an error repeats, in bytes: enough for a stack trace, little
+    /// enough to hold for every running step.
+    pub const LIMIT: usize = 16 * 1024;
+
+    /// Adds output and forgets what is older than [`Self::LIMIT`].
+    pub fn push(&self, bytes: &[u8]) {
+        let mut kept = self.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        if kept.len() > 2 * Self::LIMIT {
+            let surplus = kept.len() - Self::LIMIT;
+            kept.drain(..surplus);
+        }
+    }
+
+    /// The last lines, at most `count`.
+    pub fn lines(&self, count: usize) -> Vec<String> {
+        let kept = self.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&kept);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(count)..].iter().map(|&line| line.to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_lines_are_kept() {
+        let tail = Tail::default();
+        tail.push(b"one\ntwo\nthr");
+        tail.push(b"ee\n");
+        assert_eq!(tail.lines(2), ["two", "three"]);
+    }
+
+    #[test]
+    fn a_talkative_step_does_not_grow_without_limit() {
+        let tail = Tail::default();
+        for _ in 0..100 {
+            tail.push(&[b'x'; 1000]);
+        }
+        assert!(tail.bytes.lock().unwrap().len() <= 2 * Tail::LIMIT);
+    }
+}
