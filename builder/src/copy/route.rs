@@ -75,8 +75,8 @@ impl Route {
         &self.steps
     }
 
-    /// The route to the target of a link in `directory`, followed by the steps from `at` on.
-    pub(crate) fn through_link(&self, at: usize, directory: &[u8], target: &[u8]) -> Self {
+    /// The route to the target of a link in `directory`.
+    pub(crate) fn to_target(directory: &[u8], target: &[u8]) -> Self {
         let mut names: Vec<&[u8]> = Vec::new();
         let base = if target.starts_with(b"/") { &b""[..] } else { directory };
         for part in components(base).chain(components(target)) {
@@ -86,8 +86,11 @@ impl Route {
                 names.push(part);
             }
         }
-        let names = names.into_iter().map(|name| Step::Name(name.into()));
-        Self { steps: names.chain(self.steps[at..].iter().cloned()).collect() }
+        Self { steps: names.into_iter().map(|name| Step::Name(name.into())).collect() }
+    }
+
+    fn from(&self, at: usize) -> Self {
+        Self { steps: self.steps[at..].to_vec() }
     }
 }
 
@@ -132,6 +135,22 @@ impl Front {
             }
         }
         next.reach()
+    }
+
+    /// The routes that go on behind the link `name` in `directory`.
+    pub(crate) fn through_link(
+        &self,
+        routes: &[Route],
+        name: &[u8],
+        directory: &[u8],
+        target: &[u8],
+    ) -> Vec<Route> {
+        let taken = |&&(index, at): &&(usize, usize)| routes[index].steps[at].matches(name);
+        let go_on = |&(index, at): &(usize, usize)| {
+            let rest = routes[index].from(at + 1);
+            rest.after(Route::to_target(directory, target))
+        };
+        self.0.iter().filter(taken).map(go_on).collect()
     }
 
     /// Adds a position and those `**` reaches from it; false when the route ends here.
@@ -210,8 +229,11 @@ mod tests {
 
     #[test]
     fn a_link_sends_the_rest_of_the_route_elsewhere() {
-        let route = Route::flat("a/ld/x");
-        check(route.through_link(2, b"a", b"../d"), "d/x", "whole");
-        check(route.through_link(2, b"a", b"/e/f"), "e/f/x", "whole");
+        let route = [Route::flat("a/ld/x")];
+        let Reach::Toward(front) = start(&route) else { panic!("the route has three steps") };
+        let Reach::Toward(front) = front.step(&route, b"a") else { panic!("and a is the first") };
+        let behind = |target| front.through_link(&route, b"ld", b"a", target).remove(0);
+        check(behind(b"../d"), "d/x", "whole");
+        check(behind(b"/e/f"), "e/f/x", "whole");
     }
 }
