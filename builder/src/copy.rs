@@ -13,10 +13,15 @@ pub mod error;
 pub(crate) mod filter;
 mod glob;
 pub mod key;
+mod links;
 pub mod mode;
 pub mod place;
 pub mod route;
 pub mod select;
+#[cfg(test)]
+pub(crate) mod sketch;
+#[cfg(test)]
+mod table;
 
 use wythe_store::timestamp::Timestamp;
 

@@ -9,6 +9,7 @@ use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
 use super::canvas::{Canvas, PathCause, Seen};
 use super::error::{CopyCause, CopyError};
 use super::filter::with_children;
+use super::links::renumbered;
 use super::mode::Of;
 use super::select::{Item, Selection, select, shown};
 use super::{Base, CopySpec, Layout};
@@ -49,7 +50,7 @@ pub fn place(
         let fail = |cause| CopyError { subject: spec.destination.clone(), cause };
         placed.map_err(fail)?;
     }
-    Ok(placing.canvas.finish())
+    Ok(renumbered(placing.canvas.finish()))
 }
 
 struct Placing<'a> {

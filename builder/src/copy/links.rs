@@ -1,0 +1,77 @@
+//! Hard links of a changeset, numbered by where they stand and not by where they came from.
+//!
+//! Group numbers of a source are inode numbers or those of some other tree. A changeset whose
+//! numbers came from there would have another name on every machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Directory, Entry, LinkGroup, Node, Tree};
+
+use super::filter::with_children;
+
+/// The tree with groups numbered from 1 in the order of their first names. A file that is alone in
+/// its group has none. Directories without links stay shared.
+pub(crate) fn renumbered(tree: Tree) -> Tree {
+    let mut groups = Groups::default();
+    groups.count(&tree.children);
+    if groups.sizes.is_empty() {
+        return tree;
+    }
+    let children = groups.directory(&tree.children).unwrap_or(tree.children);
+    Tree { children, ..tree }
+}
+
+#[derive(Default)]
+struct Groups {
+    sizes: BTreeMap<LinkGroup, usize>,
+    numbers: BTreeMap<LinkGroup, LinkGroup>,
+}
+
+impl Groups {
+    fn count(&mut self, directory: &Directory) {
+        for entry in directory.entries() {
+            match &entry.node {
+                Node::Directory(below) => self.count(&below.children),
+                Node::File(file) => {
+                    if let Some(group) = file.link {
+                        *self.sizes.entry(group).or_default() += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The directory with other numbers; `None` where it has no links.
+    fn directory(&mut self, directory: &Directory) -> Option<Arc<Directory>> {
+        let renumbered: Vec<Option<Entry>> =
+            directory.entries().iter().map(|entry| self.entry(entry)).collect();
+        if renumbered.iter().all(Option::is_none) {
+            return None;
+        }
+        let old = directory.entries().iter();
+        let entries = old.zip(renumbered).map(|(old, new)| new.unwrap_or_else(|| old.clone()));
+        Some(Arc::new(Directory::from_entries(entries.collect())))
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Option<Entry> {
+        match &entry.node {
+            Node::Directory(below) => Some(with_children(entry, self.directory(&below.children)?)),
+            Node::File(file) => {
+                let mut file = *file;
+                file.link = self.number(file.link?);
+                Some(Entry { node: Node::File(file), ..entry.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self, group: LinkGroup) -> Option<LinkGroup> {
+        if self.sizes.get(&group).is_none_or(|&size| size < 2) {
+            return None;
+        }
+        let next = LinkGroup(self.numbers.len() as u64 + 1);
+        Some(*self.numbers.entry(group).or_insert(next))
+    }
+}
