@@ -79,14 +79,19 @@ fn depart() -> Result<InitError, InitError> {
     }
     let program = std::fs::read_link("/proc/self/exe");
     let program = program.map_err(|error| InitError::io("finding the running program", error))?;
+    into_namespaces()?;
+    let marker = Marker { ids: current_ids()?, program };
+    Ok(reexec::again(&marker))
+}
+
+/// Moves this process into new namespaces as their root.
+pub(crate) fn into_namespaces() -> Result<(), InitError> {
     let mapping = Mapping::choose()?;
     let writers =
         Writers::start(&mapping).map_err(|errno| InitError::io("starting helpers", errno))?;
     sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(namespace_refused)?;
     writers.write()?;
-    become_root()?;
-    let marker = Marker { ids: current_ids()?, program };
-    Ok(reexec::again(&marker))
+    become_root()
 }
 
 /// Takes the id 0 the maps gave us, and keeps mounts to ourselves.

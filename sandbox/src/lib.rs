@@ -18,6 +18,7 @@ mod leftovers;
 pub mod outcome;
 pub mod output;
 mod plan;
+pub mod probe;
 mod run;
 mod seccomp;
 mod spawn;

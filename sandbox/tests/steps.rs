@@ -39,7 +39,8 @@ const CLAIMS: &[Claim] = claims! {
         a_nul_byte_is_refused;
     isolation: capabilities_are_dockers_fourteen another_user_has_none_in_effect
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
-        kernel_files_are_masked sys_is_read_only devices_work proc_shows_only_the_step
+        kernel_files_are_masked sys_is_read_only devices_work linked_kernel_directories_stay_inside
+        the_builders_program_cannot_be_written proc_shows_only_the_step
         a_descriptor_is_no_working_directory without_network_only_loopback_is_up
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
     mounts: generated_files_are_read_only nothing_is_left_of_an_empty_image
@@ -53,12 +54,21 @@ const CLAIMS: &[Claim] = claims! {
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
         a_cancelled_switch_starts_nothing the_step_dies_with_its_builder
-        steps_run_side_by_side nothing_is_allocated_between_clone_and_execute;
+        steps_run_side_by_side every_probe_finds_what_it_needs
+        arguments_and_environment_survive_the_entry nothing_is_allocated_between_clone_and_execute;
 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|word| word == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    if !wythe_sandbox::enter::is_entered()
+        && arguments.first().is_some_and(|it| it == "role=probes")
+    {
+        for probe in wythe_sandbox::probe::probes(&std::env::temp_dir()) {
+            println!("{probe:?}");
+        }
         return ExitCode::SUCCESS;
     }
     match wythe_sandbox::init() {

@@ -104,3 +104,19 @@ pub(crate) fn the_old_root_is_gone(fixture: &Fixture) {
 pub(crate) fn the_umask_is_0022(fixture: &Fixture) {
     assert_eq!(fixture.sh("umask"), "0022\n");
 }
+
+pub(crate) fn linked_kernel_directories_stay_inside(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    for name in ["proc", "dev", "sys"] {
+        std::fs::create_dir(layer.join(format!("real-{name}"))).unwrap();
+        std::os::unix::fs::symlink(format!("../../real-{name}"), layer.join(name)).unwrap();
+    }
+    let lowers = [fixture.path("base"), layer];
+    let ran = succeed(&fixture.step_on(&lowers, "cat /real-proc/kcore | wc -c; test -e /dev/null"));
+    assert_eq!(ran.stdout, "0\n");
+}
+
+pub(crate) fn the_builders_program_cannot_be_written(_: &Fixture) {
+    let mount = rustix::fs::statvfs("/proc/self/exe").unwrap();
+    assert!(mount.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+}

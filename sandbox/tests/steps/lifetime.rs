@@ -89,6 +89,11 @@ pub(crate) fn a_cancelled_switch_starts_nothing(fixture: &Fixture) {
 
 /// What another instance of this program does on request.
 pub(crate) fn play(role: &str, fixture: &Fixture) {
+    if role == "echo" {
+        let arguments: Vec<String> = std::env::args().skip(2).collect();
+        let (mark, count) = (std::env::var_os("MARK"), std::env::vars_os().count());
+        return println!("{arguments:?} {mark:?} {count}");
+    }
     assert_eq!(role, "sleeper");
     struct Relay;
     impl wythe_sandbox::Output for Relay {
@@ -101,9 +106,8 @@ pub(crate) fn play(role: &str, fixture: &Fixture) {
 }
 
 pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
-    let program = &wythe_sandbox::enter::entry().unwrap().program;
-    let mut builder = Command::new(program);
-    let mut builder = builder.arg("role=sleeper").stdout(Stdio::piped()).spawn().unwrap();
+    let mut builder = again("role=sleeper");
+    let mut builder = builder.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(builder.stdout.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line == "up"));
     builder.kill().unwrap();
@@ -113,6 +117,29 @@ pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
         assert!(killed.elapsed() < Duration::from_secs(1));
         std::thread::yield_now();
     }
+}
+
+/// Another run of this program, as it was started first.
+fn again(role: &str) -> Command {
+    let program = &wythe_sandbox::enter::entry().unwrap().program;
+    let mut command = Command::new(program);
+    command.arg(role);
+    command
+}
+
+fn printed(command: &mut Command) -> String {
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
+pub(crate) fn every_probe_finds_what_it_needs(_: &Fixture) {
+    let found = printed(&mut again("role=probes"));
+    assert_eq!(found.matches("Available").count(), 5, "{found}");
+}
+
+pub(crate) fn arguments_and_environment_survive_the_entry(_: &Fixture) {
+    let mut command = again("role=echo");
+    let found = printed(command.args(["a b", ""]).env_clear().env("MARK", "1 2"));
+    assert!(found.ends_with("[\"a b\", \"\"] Some(\"1 2\") 1\n"), "{found}");
 }
 
 pub(crate) fn steps_run_side_by_side(fixture: &Fixture) {
