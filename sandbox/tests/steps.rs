@@ -1,6 +1,7 @@
 //! Steps in real namespaces, as root or as a user with subordinate ids.
 
 #![allow(clippy::print_stdout, reason = "this test has a harness of its own")]
+#![allow(clippy::unwrap_used, reason = "claims are tests, which the lint cannot see")]
 
 #[path = "steps/allocator.rs"]
 mod allocator;
@@ -80,6 +81,10 @@ fn main() -> ExitCode {
     }
     allocator::watch_this_process();
     let fixture = Fixture::new();
+    if arguments.first().is_some_and(|word| word == "role=latency") {
+        lifetime::measure(&fixture);
+        return ExitCode::SUCCESS;
+    }
     if let Some(role) = arguments.first().and_then(|word| word.strip_prefix("role=")) {
         lifetime::play(role, &fixture);
         return ExitCode::SUCCESS;

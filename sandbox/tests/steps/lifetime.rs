@@ -87,6 +87,14 @@ pub(crate) fn a_cancelled_switch_starts_nothing(fixture: &Fixture) {
     assert!(!step.root.scratch.upper.join("x").exists());
 }
 
+struct Relay;
+
+impl wythe_sandbox::Output for Relay {
+    fn write(&self, _: wythe_sandbox::Stream, bytes: &[u8]) {
+        std::io::Write::write_all(&mut std::io::stdout(), bytes).unwrap();
+    }
+}
+
 /// What another instance of this program does on request.
 pub(crate) fn play(role: &str, fixture: &Fixture) {
     if role == "echo" {
@@ -95,12 +103,6 @@ pub(crate) fn play(role: &str, fixture: &Fixture) {
         return println!("{arguments:?} {mark:?} {count}");
     }
     assert_eq!(role, "sleeper");
-    struct Relay;
-    impl wythe_sandbox::Output for Relay {
-        fn write(&self, _: wythe_sandbox::Stream, bytes: &[u8]) {
-            std::io::Write::write_all(&mut std::io::stdout(), bytes).unwrap();
-        }
-    }
     let step = fixture.step("echo up; setsid sleep 98764 & wait");
     wythe_sandbox::run(&step, &Relay, &Cancel::new().unwrap()).unwrap();
 }
@@ -158,4 +160,18 @@ pub(crate) fn steps_run_side_by_side(fixture: &Fixture) {
 pub(crate) fn nothing_is_allocated_between_clone_and_execute(fixture: &Fixture) {
     fixture.sh("true");
     assert_eq!(allocator::n_trespasses(), 0);
+}
+
+/// Prints how long an empty step takes.
+pub(crate) fn measure(fixture: &Fixture) {
+    let mut times: Vec<Duration> = (0..60)
+        .map(|_| {
+            let step = fixture.step(":");
+            let start = Instant::now();
+            succeed(&step);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("p50 {:?} p90 {:?} min {:?}", times[30], times[54], times[0]);
 }
