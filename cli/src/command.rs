@@ -1,8 +1,17 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
 pub(crate) mod completion;
+pub(crate) mod history;
+pub(crate) mod images;
+pub(crate) mod inspect;
+pub(crate) mod login;
+pub(crate) mod rmi;
+pub(crate) mod tag;
 pub(crate) mod version;
 
+use crate::args::image::{
+    HistoryArgs, ImagesArgs, InspectArgs, LoginArgs, LogoutArgs, RmiArgs, TagArgs,
+};
 use crate::args::store::{CompletionArgs, VersionArgs};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -11,6 +20,13 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Completion(CompletionArgs),
+    History(HistoryArgs),
+    Images(ImagesArgs),
+    Inspect(InspectArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
+    Rmi(RmiArgs),
+    Tag(TagArgs),
     Version(VersionArgs),
 }
 
@@ -19,6 +35,13 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Completion(args) => completion::run(args, session),
+            Self::History(args) => history::run(args, session),
+            Self::Images(args) => images::run(args, session),
+            Self::Inspect(args) => inspect::run(args, session),
+            Self::Login(args) => login::login(args, session),
+            Self::Logout(args) => login::logout(args, session),
+            Self::Rmi(args) => rmi::run(args, session),
+            Self::Tag(args) => tag::run(args, session),
             Self::Version(args) => version::run(args, session),
         }
     }

@@ -1,5 +1,7 @@
 //! Why a command failed: what is printed, and the exit code.
 
+mod store;
+
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;

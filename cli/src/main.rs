@@ -2,10 +2,13 @@
 
 mod args;
 mod command;
+mod docker_config;
 mod failure;
 mod render;
 mod session;
 mod settings;
+mod signals;
+mod stored_image;
 
 use std::io::Write;
 use std::process::ExitCode;

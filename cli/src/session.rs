@@ -1,7 +1,10 @@
-//! What commands share: flags, environment, output, store, clock, cancellation.
+//! What commands share: flags, environment, output, store, cancellation.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
+
+use wythe_store::journal::{BootId, Durability};
+use wythe_store::store::{OpenOptions, Store};
 
 use crate::args::global::GlobalArgs;
 use crate::failure::{Class, Failure};
@@ -20,8 +23,18 @@ impl Session {
         Self { global, settings: Settings::of_process() }
     }
 
-    /// Where the store is.
-    pub(crate) fn store_path(&self) -> Result<PathBuf, Failure> {
+    /// Opens the store, and makes it where there is none.
+    pub(crate) fn store(&self) -> Result<Store, Failure> {
+        self.store_with(Durability::Durable)
+    }
+
+    /// As [`Self::store`], with the strongest promise that its commits make.
+    pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
+        let options = OpenOptions { durability, boot: boot(), ..OpenOptions::default() };
+        Ok(Store::open(&self.store_path()?, &options)?)
+    }
+
+    fn store_path(&self) -> Result<PathBuf, Failure> {
         let path = self.global.store.clone().or_else(|| self.settings.store());
         let missing = || Failure::new(Class::Environment, "cannot tell where the store is");
         path.ok_or_else(|| missing().remedy("set HOME, or give --store DIR"))
@@ -41,5 +54,29 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(Failure::of(Class::Environment, &error)),
         }
+    }
+}
+
+/// Which boot of the machine this is; zero where the kernel does not say, which is one boot for
+/// ever, so that nothing is re-checked.
+fn boot() -> BootId {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    parse_boot(&text).unwrap_or_default()
+}
+
+fn parse_boot(text: &str) -> Option<BootId> {
+    let digits: String = text.trim().chars().filter(|char| *char != '-').collect();
+    Some(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_is_a_uuid() {
+        let boot = parse_boot("01020304-0506-0708-090a-0b0c0d0e0f10\n").unwrap();
+        assert_eq!(boot, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        assert_eq!(parse_boot(""), None);
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct PruneArgs {
     /// Keep this much of the cached results
     #[arg(long, value_name = "BYTES")]
     pub(crate) keep_storage: Option<Size>,
+    /// Accepted for scripts made for docker: no question is asked anyway
+    #[arg(short, long)]
+    pub(crate) force: Switch,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: Switch,

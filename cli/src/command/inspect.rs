@@ -1,0 +1,30 @@
+//! `wythe inspect`.
+
+use serde_json::{Value, json};
+
+use crate::args::image::{Document, InspectArgs};
+use crate::failure::{Class, Failure};
+use crate::session::Session;
+use crate::stored_image::StoredImage;
+
+/// Prints what an image is.
+pub(crate) fn run(args: &InspectArgs, session: &Session) -> Result<(), Failure> {
+    let image = StoredImage::find(&session.store()?, &args.image)?;
+    match args.raw {
+        Some(Document::Config) => session.write(image.config.bytes()),
+        Some(Document::Manifest) => session.write(image.manifest.bytes()),
+        None => session.print(&format!("{:#}", summary(&image)?)),
+    }
+}
+
+fn summary(image: &StoredImage) -> Result<Value, Failure> {
+    let parse = |bytes: &[u8]| {
+        serde_json::from_slice::<Value>(bytes).map_err(|error| Failure::of(Class::Damage, &error))
+    };
+    Ok(json!({
+        "digest": image.descriptor.digest.to_string(),
+        "size": image.size(),
+        "manifest": parse(image.manifest.bytes())?,
+        "config": parse(image.config.bytes())?,
+    }))
+}

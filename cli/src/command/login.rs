@@ -1,0 +1,44 @@
+//! `wythe login` and `wythe logout`.
+
+use std::io::Read;
+
+use crate::args::image::{LoginArgs, LogoutArgs};
+use crate::docker_config::DockerConfig;
+use crate::failure::{Class, Failure};
+use crate::session::Session;
+
+/// The longest password that is read: tokens of cloud registries have some kilobytes.
+const MAX_PASSWORD: u64 = 64 * 1024;
+
+/// Remembers credentials where docker does, so that other tools find them, too.
+pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> {
+    if !args.password_stdin.is_on() {
+        let failure = Failure::usage("the password is read from standard input only");
+        return Err(failure.remedy("give --password-stdin, and pipe the password in"));
+    }
+    let mut password = String::new();
+    std::io::stdin()
+        .take(MAX_PASSWORD)
+        .read_to_string(&mut password)
+        .map_err(|error| Failure::of(Class::Usage, &error))?;
+    let mut config = read(session)?;
+    config.set(&args.registry, &args.username, password.trim_end_matches(['\n', '\r']));
+    config.write().map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+/// Forgets credentials.
+pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure> {
+    let mut config = read(session)?;
+    if !config.remove(&args.registry) {
+        return Err(Failure::usage(format!("not logged in to {}", args.registry)));
+    }
+    config.write().map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+fn read(session: &Session) -> Result<DockerConfig, Failure> {
+    let missing =
+        || Failure::new(Class::Environment, "cannot tell where docker's configuration is");
+    let path = session.settings.docker_config();
+    let path = path.ok_or_else(|| missing().remedy("set HOME or DOCKER_CONFIG"))?;
+    DockerConfig::read(&path).map_err(|error| Failure::of(Class::Environment, &error))
+}

@@ -1,0 +1,27 @@
+//! `wythe rmi`.
+
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::oci::reference::Reference;
+
+use crate::args::image::RmiArgs;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// Removes names of images: all of them, or none where one does not exist.
+pub(crate) fn run(args: &RmiArgs, session: &Session) -> Result<(), Failure> {
+    let store = session.store()?;
+    let lease = store.lease()?;
+    let mut batch = Batch::default();
+    let mut removed = Vec::new();
+    for name in &args.images {
+        let name = name.parse::<Reference>()?.canonical();
+        if store.find_ref(&name)?.is_none() {
+            return Err(Failure::usage(format!("there is no image {name} in the store")));
+        }
+        batch.remove_ref(&name);
+        removed.push(name);
+    }
+    lease.commit(batch, Durability::Durable)?;
+    removed.iter().try_for_each(|name| session.print(name))
+}

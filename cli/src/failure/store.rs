@@ -1,0 +1,95 @@
+//! Errors of the store and of image sources as failures.
+
+use wythe_store::error::{ReadCause, ReadError, WriteError};
+use wythe_store::oci::document::DocumentError;
+use wythe_store::oci::layout::{LayoutError, LayoutProblem};
+use wythe_store::oci::platform::ParsePlatformError;
+use wythe_store::oci::reference::ParseReferenceError;
+use wythe_store::oci::source::{SourceError, SourceErrorClass};
+use wythe_store::store::{OpenCause, OpenError};
+
+use super::{Class, Failure};
+
+const VERIFY: &str = "`wythe verify` lists what is damaged";
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error.cause {
+            ReadCause::Io(_) => Self::of(Class::Environment, &error),
+            _ => Self::of(Class::Damage, &error).remedy(VERIFY),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Read(error) => error.into(),
+            WriteError::Io { .. } | WriteError::Source(_) | WriteError::Poisoned { .. } => {
+                Self::of(Class::Environment, &error)
+            }
+            _ => Self::of(Class::Internal, &error),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match &error.cause {
+            OpenCause::Recovery(WriteError::Read(_)) => {
+                Self::of(Class::Damage, &error).remedy(VERIFY)
+            }
+            OpenCause::ForeignOwner { .. } | OpenCause::WritableByOthers { .. } => {
+                Self::of(Class::Environment, &error).remedy("give --store DIR a directory of yours")
+            }
+            _ => Self::of(Class::Environment, &error),
+        }
+    }
+}
+
+impl From<ParseReferenceError> for Failure {
+    fn from(error: ParseReferenceError) -> Self {
+        Self::of(Class::Usage, &error)
+    }
+}
+
+impl From<ParsePlatformError> for Failure {
+    fn from(error: ParsePlatformError) -> Self {
+        Self::of(Class::Usage, &error)
+    }
+}
+
+impl From<DocumentError> for Failure {
+    fn from(error: DocumentError) -> Self {
+        Self::of(Class::Damage, &error)
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        let class = match error.problem {
+            LayoutProblem::Io(_) => Class::Usage,
+            _ => Class::Damage,
+        };
+        Self::of(class, &error)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let (class, remedy) = match error.class() {
+            SourceErrorClass::Unauthorized => {
+                (Class::Network, Some("`wythe login` stores credentials for a registry"))
+            }
+            SourceErrorClass::NotFound | SourceErrorClass::Network => (Class::Network, None),
+            SourceErrorClass::Refused => (Class::Damage, None),
+            SourceErrorClass::Unsupported => (Class::Usage, None),
+            SourceErrorClass::Local => (Class::Environment, None),
+        };
+        let failure = Self::of(class, &error);
+        match remedy {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
+        }
+    }
+}
