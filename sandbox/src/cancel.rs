@@ -13,7 +13,11 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// A switch that is off. Fails when the process has no descriptors left.
+    /// A switch that is off.
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptors left.
     pub fn new() -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { event: Arc::new(event) })

@@ -4,6 +4,7 @@
 //! no allocation, no locks, no panics, no value whose `Drop` does more than close a descriptor,
 //! and nothing but system calls. What it has to say it writes into its [`Task`].
 
+mod process;
 mod target;
 
 use std::ffi::CStr;
@@ -15,13 +16,11 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
-use rustix::process::{chdir, fchdir, pivot_root, setrlimit, setsid, umask};
-use rustix::system::sethostname;
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::process::{chdir, fchdir, pivot_root};
 
 pub(crate) use target::Made;
 
-use crate::plan::{Absent, NewFile, Op, Plan, Slot};
+use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
 use crate::sys::{self, Depth, PointerList};
 
 /// What the child reads and writes: the memory it shares with its parent.
@@ -89,46 +88,41 @@ impl<'a> Task<'a> {
             Op::Find { root, path, absent, found } => {
                 return self.find(*root, path, *absent, *found);
             }
-            Op::OpenFileSystem { .. } | Op::Text { .. } | Op::Flag { .. } | Op::Create { .. } => {
-                self.file_system(op)?;
-            }
-            Op::OpenPath { .. } | Op::Clone { .. } | Op::Restrict { .. } | Op::Attach { .. } => {
-                self.mount(op)?;
-            }
-            Op::MakeDirectory { .. } | Op::MakeFile { .. } | Op::MakeLink { .. } => {
-                self.make(op)?;
-            }
+            Op::Context(op) => self.context(op)?,
+            Op::Mount(op) => self.mount(op)?,
+            Op::Make(op) => self.make(op)?,
+            Op::Own(op) => process::carry_out(op)?,
             Op::Stub { under, path, like } => {
                 let kind = kind_of(self.fd(*like))?;
                 target::stub(self.fd(*under), path, kind);
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
-            Op::Execute => return Err(self.execute()),
             Op::Filter => sys::install_filter(self.filter)?,
-            _ => carry_out_on_self(op)?,
+            Op::Execute => return Err(self.execute()),
         }
         Ok(0)
     }
 
-    fn file_system(&mut self, op: &Op) -> Result<(), Errno> {
+    fn context(&mut self, op: &ContextOp) -> Result<(), Errno> {
         let (context, result) = match op {
-            Op::OpenFileSystem { kind, context } => {
+            ContextOp::Open { kind, context } => {
                 let opened = fsopen(*kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
                 self.keep(*context, opened);
                 return Ok(());
             }
-            Op::Text { context, key, value } => {
+            ContextOp::Text { context, key, value } => {
                 let value: &CStr = value;
                 (*context, fsconfig_set_string(self.fd(*context), *key, value))
             }
-            Op::Flag { context, key } => (*context, fsconfig_set_flag(self.fd(*context), *key)),
-            Op::Create { context, attributes, mount } => {
+            ContextOp::Flag { context, key } => {
+                (*context, fsconfig_set_flag(self.fd(*context), *key))
+            }
+            ContextOp::Create { context, attributes, mount } => {
                 let created = fsconfig_create(self.fd(*context));
                 let flags = FsMountFlags::FSMOUNT_CLOEXEC;
                 let made = created.and_then(|()| fsmount(self.fd(*context), flags, *attributes));
                 (*context, made.map(|made| self.keep(*mount, made)))
             }
-            _ => return Ok(()),
         };
         if result.is_err() {
             self.listen(context);
@@ -145,42 +139,40 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn mount(&mut self, op: &Op) -> Result<(), Errno> {
+    fn mount(&mut self, op: &MountOp) -> Result<(), Errno> {
         match op {
-            Op::OpenPath { path, found } => {
+            MountOp::Open { path, found } => {
                 let path: &CStr = path;
                 let flags = OFlags::PATH | OFlags::CLOEXEC;
                 let opened = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
                 self.keep(*found, opened);
             }
-            Op::Clone { of, depth, mount } => {
+            MountOp::Clone { of, depth, mount } => {
                 let copy = copy_mount(self.fd(*of), *depth)?;
                 self.keep(*mount, copy);
             }
-            Op::Restrict { mount, attributes, depth } => {
+            MountOp::Restrict { mount, attributes, depth } => {
                 sys::restrict_mount(self.fd(*mount), *attributes, *depth)?;
             }
-            Op::Attach { mount, at } => {
+            MountOp::Attach { mount, at } => {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
                     | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
                 move_mount(self.fd(*mount), c"", self.fd(*at), c"", flags)?;
             }
-            _ => {}
         }
         Ok(())
     }
 
-    fn make(&self, op: &Op) -> Result<(), Errno> {
+    fn make(&self, op: &MakeOp) -> Result<(), Errno> {
         match op {
-            Op::MakeDirectory { under, path } => {
+            MakeOp::Directory { under, path } => {
                 let path: &CStr = path;
                 rustix::fs::mkdirat(self.fd(*under), path, Mode::from_raw_mode(0o755))
             }
-            Op::MakeFile { under, path, file } => write_file(self.fd(*under), path, file),
-            Op::MakeLink { under, path, target } => {
+            MakeOp::File { under, path, file } => write_file(self.fd(*under), path, file),
+            MakeOp::Link { under, path, target } => {
                 rustix::fs::symlinkat(*target, self.fd(*under), *path)
             }
-            _ => Ok(()),
         }
     }
 
@@ -213,10 +205,11 @@ impl<'a> Task<'a> {
         }
         let mut reason = Errno::NOENT;
         for program in &self.plan.programs {
-            match sys::execute(program, &self.argv, &self.envp) {
-                Errno::NOENT | Errno::NOTDIR => {}
-                Errno::ACCESS => reason = Errno::ACCESS,
-                errno => return errno,
+            let errno = sys::execute(program, &self.argv, &self.envp);
+            if errno == Errno::ACCESS {
+                reason = errno;
+            } else if errno != Errno::NOENT && errno != Errno::NOTDIR {
+                return errno;
             }
         }
         reason
@@ -230,38 +223,6 @@ impl<'a> Task<'a> {
         if let Some(place) = self.slots.get_mut(slot.0) {
             *place = fd.into_raw_fd();
         }
-    }
-}
-
-/// The operations that concern the process alone.
-fn carry_out_on_self(op: &Op) -> Result<(), Errno> {
-    match op {
-        Op::DieWithParent => sys::die_with_parent(),
-        Op::NewSession => setsid().map(drop),
-        Op::NewKeyring => {
-            // Kernels without keys refuse, and so does a full quota; the filter keeps the step
-            // from using the builder's keyring all the same.
-            sys::join_new_keyring().or(Ok(()))
-        }
-        Op::Hostname(name) => sethostname(name.to_bytes()),
-        Op::RaiseLoopback => sys::raise_loopback(),
-        Op::Stdio(from) => {
-            let pairs = from.iter().zip(0..);
-            pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
-        }
-        Op::CloseDescriptors => sys::close_from(3),
-        Op::EnterDirectory(path) => enter_directory(path),
-        Op::Umask => {
-            umask(Mode::from_raw_mode(0o022));
-            Ok(())
-        }
-        Op::Limit { resource, limit } => setrlimit(*resource, *limit),
-        Op::Bound { kept } => bound(*kept),
-        Op::Capabilities { kept } => sys::set_capabilities(*kept),
-        Op::Groups(groups) => set_thread_groups(groups),
-        Op::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
-        Op::User(uid) => set_thread_res_uid(*uid, *uid, *uid),
-        _ => Ok(()),
     }
 }
 
@@ -314,28 +275,6 @@ fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;
     chdir(c"/")
-}
-
-/// Enters a directory beneath the root, which is where the process is.
-fn enter_directory(path: &CStr) -> Result<(), Errno> {
-    let top = rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let directory = beneath(rustix::fd::AsFd::as_fd(&top), path)?;
-    fchdir(&directory)
-}
-
-/// Takes every capability but `kept` out of the bounding set.
-fn bound(kept: u64) -> Result<(), Errno> {
-    for capability in 0..u64::BITS {
-        if kept >> capability & 1 == 1 {
-            continue;
-        }
-        match sys::drop_from_bounding_set(capability) {
-            Ok(()) => {}
-            Err(Errno::INVAL) => return Ok(()),
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 /// `openat2` gives up when a rename elsewhere races with it.

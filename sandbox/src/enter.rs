@@ -39,7 +39,10 @@ pub struct Entry {
 /// program is executed again with the same arguments and environment, and the same call in the
 /// new run returns the [`Entry`]. So nothing should be done before it that may not be done twice.
 ///
-/// On an error the process may be in a half-made namespace and should end.
+/// # Errors
+///
+/// The machine or the user's account does not allow it; the cause says what would. The process
+/// may be in a half-made namespace and should end.
 pub fn init() -> Result<Entry, InitError> {
     if let Some(entry) = ENTRY.get() {
         return Ok(entry.clone());

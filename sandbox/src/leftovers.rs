@@ -39,10 +39,12 @@ fn remove_one(upper: &OwnedFd, made: &Made) -> Result<(), Errno> {
             return Ok(());
         }
     }
-    let (tv_sec, tv_nsec) = made.parent_mtime;
+    let (seconds, nanoseconds) = made.parent_mtime;
     let untouched = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let times =
-        Timestamps { last_access: untouched, last_modification: Timespec { tv_sec, tv_nsec } };
+    let times = Timestamps {
+        last_access: untouched,
+        last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds },
+    };
     utimensat(parent.as_fd(), c"", &times, AtFlags::EMPTY_PATH)
 }
 
@@ -71,10 +73,13 @@ fn remove_empty(directory: &OwnedFd, name: &[u8]) -> Result<bool, Errno> {
         Err(Errno::NOENT) => return Ok(true),
         Err(errno) => return Err(errno),
     };
-    let removed = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => unlinkat(directory, name, AtFlags::REMOVEDIR),
-        FileType::RegularFile if stat.st_size == 0 => unlinkat(directory, name, AtFlags::empty()),
-        _ => return Ok(false),
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let removed = if kind == FileType::Directory {
+        unlinkat(directory, name, AtFlags::REMOVEDIR)
+    } else if kind == FileType::RegularFile && stat.st_size == 0 {
+        unlinkat(directory, name, AtFlags::empty())
+    } else {
+        return Ok(false);
     };
     match removed {
         Ok(()) => Ok(true),

@@ -10,17 +10,14 @@ mod identity;
 mod limits;
 mod masks;
 mod mounts;
+mod op;
 
-use std::ffi::{CStr, CString};
-
-use rustix::mount::MountAttrFlags;
-use rustix::process::Rlimit;
-use rustix::thread::{Gid, Uid};
+use std::ffi::CString;
 
 use crate::error::{StepCause, StepError};
-use crate::sys::Depth;
 
 pub(crate) use compile::compile;
+pub(crate) use op::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
 
 /// What the child does, in order.
 #[derive(Debug, Default)]
@@ -41,100 +38,10 @@ pub(crate) struct Plan {
     pub(crate) n_makers: usize,
 }
 
-/// Where an operation leaves a descriptor for later ones.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Slot(pub(crate) usize);
-
-/// One operation of the child.
-#[derive(Debug)]
-pub(crate) enum Op {
-    /// Makes the child's life depend on its parent's.
-    DieWithParent,
-    /// Leaves the terminal.
-    NewSession,
-    /// Leaves the builder's keys.
-    NewKeyring,
-    /// Opens a file system context.
-    OpenFileSystem { kind: &'static CStr, context: Slot },
-    /// Gives a context an option with a value.
-    Text { context: Slot, key: &'static CStr, value: CString },
-    /// Gives a context an option without a value.
-    Flag { context: Slot, key: &'static CStr },
-    /// Makes a detached mount of a context.
-    Create { context: Slot, attributes: MountAttrFlags, mount: Slot },
-    /// Opens a path of the machine, following links, without using it.
-    OpenPath { path: CString, found: Slot },
-    /// Finds a path beneath a root.
-    Find { root: Slot, path: CString, absent: Absent, found: Slot },
-    /// Makes a detached copy of what a slot shows.
-    Clone { of: Slot, depth: Depth, mount: Slot },
-    /// Adds attributes to a mount.
-    Restrict { mount: Slot, attributes: MountAttrFlags, depth: Depth },
-    /// Puts a detached mount on what a slot shows.
-    Attach { mount: Slot, at: Slot },
-    /// Makes a directory in a file system of our own.
-    MakeDirectory { under: Slot, path: CString },
-    /// Makes a file in a file system of our own.
-    MakeFile { under: Slot, path: CString, file: NewFile },
-    /// Makes a symbolic link in a file system of our own.
-    MakeLink { under: Slot, path: &'static CStr, target: &'static CStr },
-    /// Makes a mount point of the kind of `like` in a file system of our own, as far as possible.
-    Stub { under: Slot, path: CString, like: Slot },
-    /// Names the machine.
-    Hostname(CString),
-    /// Brings the loopback device up.
-    RaiseLoopback,
-    /// Makes a mount the root and lets go of the old one.
-    Pivot { root: Slot },
-    /// Puts the parent's pipes in place of the standard descriptors.
-    Stdio([std::os::fd::RawFd; 3]),
-    /// Closes all but the standard descriptors.
-    CloseDescriptors,
-    /// Enters the working directory.
-    EnterDirectory(CString),
-    /// Limits a resource.
-    Limit { resource: rustix::process::Resource, limit: Rlimit },
-    /// Sets the mode new files lack to 0022.
-    Umask,
-    /// Takes all but `kept` out of the bounding set.
-    Bound { kept: u64 },
-    /// Installs the system call filter.
-    Filter,
-    /// Keeps `kept` capabilities.
-    Capabilities { kept: u64 },
-    /// Sets the supplementary groups.
-    Groups(Vec<Gid>),
-    /// Sets the group.
-    Group(Gid),
-    /// Sets the user.
-    User(Uid),
-    /// Default signal actions, empty mask, then the program.
-    Execute,
-}
-
-/// A file the child makes.
-#[derive(Debug)]
-pub(crate) struct NewFile {
-    pub(crate) content: Vec<u8>,
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
-
-/// What to do when a path does not exist.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Absent {
-    /// Fail.
-    Fail,
-    /// Leave out the next so many operations.
-    Skip(usize),
-    /// Make it, of the kind of what a slot shows, for the time of the step.
-    Make { like: Slot },
-}
-
 impl Plan {
     /// Adds an operation; `label` completes "cannot run the step: ".
-    fn push(&mut self, label: &str, op: Op) {
+    fn push(&mut self, label: &str, op: impl Into<Op>) {
+        let op = op.into();
         if let Op::Find { absent: Absent::Make { .. }, .. } = op {
             self.n_makers += 1;
         }

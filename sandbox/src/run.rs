@@ -26,7 +26,12 @@ use crate::watch::{Watch, reap};
 ///
 /// When it returns no process of the step is left; `step.root.scratch.upper` holds the changes,
 /// complete and without the mount points the step needed. Should the thread or the whole program
-/// be killed meanwhile, the kernel kills the step. An error means that the command did not start.
+/// be killed meanwhile, the kernel kills the step.
+///
+/// # Errors
+///
+/// The command did not start, or the step could not be watched any more and was killed. A command
+/// that is missing or fails is no error but an [`Outcome`].
 pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome, StepError> {
     if !enter::is_entered() {
         return Err(failed("running a step", StepCause::NotEntered));

@@ -176,8 +176,8 @@ pub(crate) fn has_no_new_privileges() -> bool {
 /// Sets the permitted and effective capabilities, and clears the inheritable ones.
 pub(crate) fn set_capabilities(kept: u64) -> Result<(), Errno> {
     let header = [LINUX_CAPABILITY_VERSION_3, 0];
-    let low = kept as u32;
-    let high = (kept >> 32) as u32;
+    let [high, low] = [kept >> 32, kept & u64::from(u32::MAX)];
+    let [high, low] = [high, low].map(|half| u32::try_from(half).unwrap_or(0));
     let sets = [low, low, 0, high, high, 0];
     // SAFETY: version 3 is a header of two words and two times three words of sets.
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
@@ -229,7 +229,7 @@ pub(crate) fn raise_loopback() -> Result<(), Errno> {
     let socket = checked(socket)?;
     let mut request = InterfaceRequest {
         name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16,
+        flags: INTERFACE_UP,
         rest: [0; 22],
     };
     // SAFETY: the structure has the name, the flags and the size of `struct ifreq`.
@@ -286,6 +286,9 @@ pub(crate) fn remove_variable(name: &str) {
     // SAFETY: there is one thread, so that nobody reads the environment meanwhile.
     unsafe { std::env::remove_var(name) }
 }
+
+/// `IFF_UP | IFF_RUNNING`.
+const INTERFACE_UP: i16 = 0x41;
 
 /// Signals of every architecture we know are numbered 1 to 64.
 const LAST_SIGNAL: c_int = 64;

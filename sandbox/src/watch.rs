@@ -34,12 +34,12 @@ impl Watch<'_> {
             for index in 0..self.pipes.len() {
                 self.pump(index, &mut buffer)?;
             }
-            if ready.has_ended {
+            if ready == Ready::Ended {
                 let outcome = self.reap()?;
                 self.drain(&mut buffer)?;
                 return Ok(outcome);
             }
-            if ready.is_cancelled && self.stopping.is_none() {
+            if ready == Ready::Cancelled {
                 self.stop(Outcome::Cancelled)?;
             }
             self.check_time()?;
@@ -62,7 +62,11 @@ impl Watch<'_> {
         }
         let has_ended = !polled[0].revents().is_empty();
         let is_cancelled = self.stopping.is_none() && !polled[1].revents().is_empty();
-        Ok(Ready { has_ended, is_cancelled })
+        Ok(match (has_ended, is_cancelled) {
+            (true, _) => Ready::Ended,
+            (false, true) => Ready::Cancelled,
+            (false, false) => Ready::Other,
+        })
     }
 
     fn next_moment(&self) -> Option<Instant> {
@@ -142,9 +146,14 @@ impl Watch<'_> {
 }
 
 /// What woke the watch.
-struct Ready {
-    has_ended: bool,
-    is_cancelled: bool,
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Ready {
+    /// The step has ended.
+    Ended,
+    /// It is to be cancelled.
+    Cancelled,
+    /// Output, or time.
+    Other,
 }
 
 /// Waits for the end of a child and takes its status.

@@ -36,7 +36,7 @@ pub enum InitCause {
         "user namespaces are switched off. As root: `sysctl -w kernel.unprivileged_userns_clone=1`"
     )]
     SwitchedOff,
-    /// AppArmor lets the namespace be made and forbids everything in it.
+    /// `AppArmor` lets the namespace be made and forbids everything in it.
     #[error(
         "user namespaces are restricted by AppArmor (Ubuntu). As root: \
          `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or install a profile that \

@@ -25,7 +25,7 @@ pub(super) enum Mapping {
     /// Every id keeps its number: for who may write maps.
     Direct(IdMap),
     /// The user's own id and its subordinate ones, through `newuidmap` and `newgidmap`.
-    Tools { ids: IdMap, newuidmap: CString, newgidmap: CString },
+    Tools { ids: IdMap, user_tool: CString, group_tool: CString },
 }
 
 impl Mapping {
@@ -42,8 +42,8 @@ impl Mapping {
             return Err(InitError::because(doing, InitCause::NoNewPrivileges));
         }
         let ids = subordinate_ids()?;
-        let (newuidmap, newgidmap) = (tool("newuidmap")?, tool("newgidmap")?);
-        Ok(Self::Tools { ids, newuidmap, newgidmap })
+        let (user_tool, group_tool) = (tool("newuidmap")?, tool("newgidmap")?);
+        Ok(Self::Tools { ids, user_tool, group_tool })
     }
 }
 
@@ -111,9 +111,9 @@ impl Writers {
         };
         let helpers = match mapping {
             Mapping::Direct(ids) => vec![helper(Job::Write(ids))?],
-            Mapping::Tools { ids, newuidmap, newgidmap } => vec![
-                helper(Job::Execute(newuidmap, &ids.users))?,
-                helper(Job::Execute(newgidmap, &ids.groups))?,
+            Mapping::Tools { ids, user_tool, group_tool } => vec![
+                helper(Job::Execute(user_tool, &ids.users))?,
+                helper(Job::Execute(group_tool, &ids.groups))?,
             ],
         };
         Ok(Self { helpers, go, complaints })

@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 
 use rustix::mount::MountAttrFlags;
 
-use crate::plan::{Absent, NewFile, Op, Plan, Slot, c_string};
+use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot, c_string};
 
 /// The board and its fixed places.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +26,14 @@ impl Plan {
     pub(super) fn board(&mut self, place: CString) -> Board {
         let label = "preparing the mount points";
         let (context, top, at) = (self.slot(), self.slot(), self.slot());
-        self.push(label, Op::OpenFileSystem { kind: c"ramfs", context });
-        self.push(label, Op::Text { context, key: c"mode", value: c"0755".into() });
+        self.push(label, ContextOp::Open { kind: c"ramfs", context });
+        self.push(label, ContextOp::Text { context, key: c"mode", value: c"0755".into() });
         let attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-        self.push(label, Op::Create { context, attributes, mount: top });
-        self.push(label, Op::OpenPath { path: place, found: at });
-        self.push(label, Op::Attach { mount: top, at });
+        self.push(label, ContextOp::Create { context, attributes, mount: top });
+        self.push(label, MountOp::Open { path: place, found: at });
+        self.push(label, MountOp::Attach { mount: top, at });
         for name in [ROOT, STUB, c"empty"] {
-            self.push(label, Op::MakeDirectory { under: top, path: name.into() });
+            self.push(label, MakeOp::Directory { under: top, path: name.into() });
         }
         let [stub, empty] = [STUB, c"empty"].map(|name| self.on_board(top, name));
         Board { top, stub, empty }
@@ -51,7 +51,7 @@ impl Plan {
     pub(super) fn board_file(&mut self, board: &Board, file: NewFile) -> Slot {
         let name = self.fresh_name();
         let label = "writing a generated file";
-        self.push(label, Op::MakeFile { under: board.top, path: name.clone(), file });
+        self.push(label, MakeOp::File { under: board.top, path: name.clone(), file });
         self.on_board(board.top, &name)
     }
 
@@ -59,7 +59,7 @@ impl Plan {
     pub(super) fn board_directory(&mut self, board: &Board) -> Slot {
         let name = self.fresh_name();
         let label = "preparing the mount points";
-        self.push(label, Op::MakeDirectory { under: board.top, path: name.clone() });
+        self.push(label, MakeOp::Directory { under: board.top, path: name.clone() });
         self.on_board(board.top, &name)
     }
 

@@ -4,17 +4,17 @@ use std::ffi::CString;
 use std::os::fd::RawFd;
 
 use crate::error::{StepCause, StepError};
-use crate::plan::{Op, Plan, c_string};
+use crate::plan::{Op, Plan, SelfOp, c_string};
 use crate::step::{Network, Security, Step};
 
 /// Compiles a step whose standard descriptors are `stdio`.
 pub(crate) fn compile(step: &Step, stdio: [RawFd; 3]) -> Result<Plan, StepError> {
     let mut plan = Plan::default();
     plan.command(step)?;
-    plan.push("binding the step to its builder", Op::DieWithParent);
-    plan.push("setting the umask", Op::Umask);
-    plan.push("making a session", Op::NewSession);
-    plan.push("making a keyring", Op::NewKeyring);
+    plan.push("binding the step to its builder", SelfOp::DieWithParent);
+    plan.push("setting the umask", SelfOp::Umask);
+    plan.push("making a session", SelfOp::NewSession);
+    plan.push("making a keyring", SelfOp::NewKeyring);
     plan.file_systems(step)?;
     plan.surroundings(step, stdio)?;
     plan.limits(&step.limits);
@@ -50,17 +50,17 @@ impl Plan {
     /// Everything about the process that is neither a mount nor a privilege.
     fn surroundings(&mut self, step: &Step, stdio: [RawFd; 3]) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
-        self.push("setting the host name", Op::Hostname(hostname));
+        self.push("setting the host name", SelfOp::Hostname(hostname));
         if step.network == Network::None {
-            self.push("raising the loopback device", Op::RaiseLoopback);
+            self.push("raising the loopback device", SelfOp::RaiseLoopback);
         }
-        self.push("connecting the output", Op::Stdio(stdio));
+        self.push("connecting the output", SelfOp::Stdio(stdio));
         // Before the working directory: nothing of ours can be reached through /proc/self/fd.
-        self.push("closing descriptors", Op::CloseDescriptors);
+        self.push("closing descriptors", SelfOp::CloseDescriptors);
         let label =
             format!("entering the working directory {}", String::from_utf8_lossy(&step.cwd));
         let cwd = c_string(&label, &step.cwd)?;
-        self.push(&label, Op::EnterDirectory(cwd));
+        self.push(&label, SelfOp::EnterDirectory(cwd));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use rustix::mount::MountAttrFlags;
 
 use crate::plan::board::Board;
-use crate::plan::{Absent, NewFile, Op, Plan, Slot};
+use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
 use crate::step::Security;
 use crate::sys::Depth;
 
@@ -36,8 +36,8 @@ impl Plan {
     fn proc(&mut self, root: Slot) -> Slot {
         let label = "mounting proc";
         let (context, mount) = (self.slot(), self.slot());
-        self.push(label, Op::OpenFileSystem { kind: c"proc", context });
-        self.push(label, Op::Create { context, attributes: NO_PROGRAMS, mount });
+        self.push(label, ContextOp::Open { kind: c"proc", context });
+        self.push(label, ContextOp::Create { context, attributes: NO_PROGRAMS, mount });
         self.attach_at(label, mount, root, c"proc");
         mount
     }
@@ -48,7 +48,7 @@ impl Plan {
         let dev = self.mount_new(label, c"tmpfs", &options, QUIET);
         self.attach_at(label, dev, root, c"dev");
         for (path, target) in LINKS {
-            self.push(label, Op::MakeLink { under: dev, path, target });
+            self.push(label, MakeOp::Link { under: dev, path, target });
         }
         for (name, host) in NODES {
             self.node(dev, name, host);
@@ -65,12 +65,12 @@ impl Plan {
     fn node(&mut self, dev: Slot, name: &CStr, host: &CStr) {
         let label = "mounting a device";
         let (at, source, copy) = (self.slot(), self.slot(), self.slot());
-        self.push(label, Op::MakeFile { under: dev, path: name.into(), file: NewFile::text(&[]) });
+        self.push(label, MakeOp::File { under: dev, path: name.into(), file: NewFile::text(&[]) });
         let absent = Absent::Fail;
         self.push(label, Op::Find { root: dev, path: name.into(), absent, found: at });
-        self.push(label, Op::OpenPath { path: host.into(), found: source });
-        self.push(label, Op::Clone { of: source, depth: Depth::One, mount: copy });
-        self.push(label, Op::Attach { mount: copy, at });
+        self.push(label, MountOp::Open { path: host.into(), found: source });
+        self.push(label, MountOp::Clone { of: source, depth: Depth::One, mount: copy });
+        self.push(label, MountOp::Attach { mount: copy, at });
     }
 
     fn inside_dev(
@@ -81,7 +81,7 @@ impl Plan {
         options: &[(&'static CStr, String)],
     ) {
         let label = format!("mounting /dev/{}", name.to_string_lossy());
-        self.push(&label, Op::MakeDirectory { under: dev, path: name.into() });
+        self.push(&label, MakeOp::Directory { under: dev, path: name.into() });
         let attributes = if kind == c"devpts" { QUIET } else { NO_PROGRAMS };
         let mount = self.mount_new(&label, kind, options, attributes);
         self.attach_at(&label, mount, dev, name);
@@ -90,11 +90,11 @@ impl Plan {
     fn sys(&mut self, root: Slot, security: Security) -> Slot {
         let label = "mounting /sys";
         let (source, mount) = (self.slot(), self.slot());
-        self.push(label, Op::OpenPath { path: c"/sys".into(), found: source });
-        self.push(label, Op::Clone { of: source, depth: Depth::All, mount });
+        self.push(label, MountOp::Open { path: c"/sys".into(), found: source });
+        self.push(label, MountOp::Clone { of: source, depth: Depth::All, mount });
         if security == Security::Sandbox {
             let attributes = NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-            self.push(label, Op::Restrict { mount, attributes, depth: Depth::All });
+            self.push(label, MountOp::Restrict { mount, attributes, depth: Depth::All });
         }
         self.attach_at(label, mount, root, c"sys");
         mount
@@ -108,12 +108,12 @@ impl Plan {
         attributes: MountAttrFlags,
     ) -> Slot {
         let (context, mount) = (self.slot(), self.slot());
-        self.push(label, Op::OpenFileSystem { kind, context });
+        self.push(label, ContextOp::Open { kind, context });
         for (key, value) in options {
             let value = CString::new(value.as_str()).expect("digits hold no NUL");
-            self.push(label, Op::Text { context, key, value });
+            self.push(label, ContextOp::Text { context, key, value });
         }
-        self.push(label, Op::Create { context, attributes, mount });
+        self.push(label, ContextOp::Create { context, attributes, mount });
         mount
     }
 
@@ -121,7 +121,7 @@ impl Plan {
         let at = self.slot();
         let (path, absent) = (path.into(), Absent::Fail);
         self.push(label, Op::Find { root, path, absent, found: at });
-        self.push(label, Op::Attach { mount, at });
+        self.push(label, MountOp::Attach { mount, at });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rustix::thread::{Gid, Uid};
 
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Plan, SelfOp};
 use crate::step::{Identity, Security};
 
 impl Plan {
@@ -11,21 +11,21 @@ impl Plan {
         let label = "giving up privileges";
         if security == Security::Sandbox {
             let kept = DOCKER_CAPABILITIES;
-            self.push(label, Op::Bound { kept });
+            self.push(label, SelfOp::Bound { kept });
             // Before the capabilities go: CAP_SYS_ADMIN stands in for no_new_privs, which would
             // break sudo.
             self.push("installing the system call filter", Op::Filter);
-            self.push(label, Op::Capabilities { kept });
+            self.push(label, SelfOp::Capabilities { kept });
         } else {
-            self.push(label, Op::Capabilities { kept: ALL_CAPABILITIES });
+            self.push(label, SelfOp::Capabilities { kept: ALL_CAPABILITIES });
         }
         let label = format!("becoming user {}:{}", identity.uid, identity.gid);
         let groups = identity.groups.iter().map(|gid| Gid::from_raw(*gid));
-        self.push(&label, Op::Groups(groups.collect()));
-        self.push(&label, Op::Group(Gid::from_raw(identity.gid)));
-        self.push(&label, Op::User(Uid::from_raw(identity.uid)));
+        self.push(&label, SelfOp::Groups(groups.collect()));
+        self.push(&label, SelfOp::Group(Gid::from_raw(identity.gid)));
+        self.push(&label, SelfOp::User(Uid::from_raw(identity.uid)));
         // A change of user clears the parent's death signal.
-        self.push(&label, Op::DieWithParent);
+        self.push(&label, SelfOp::DieWithParent);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource as Kernel, Rlimit, getrlimit};
 
-use crate::plan::{Op, Plan};
+use crate::plan::{Plan, SelfOp};
 use crate::step::{Limit, Resource};
 
 impl Plan {
@@ -11,7 +11,7 @@ impl Plan {
         for limit in DEFAULTS.iter().chain(asked) {
             let resource = limit.resource.kernel();
             let limit = limit.within(getrlimit(resource).maximum);
-            self.push("setting a resource limit", Op::Limit { resource, limit });
+            self.push("setting a resource limit", SelfOp::Limit { resource, limit });
         }
     }
 }

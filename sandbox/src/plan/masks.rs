@@ -6,7 +6,7 @@ use rustix::mount::MountAttrFlags;
 
 use crate::plan::board::Board;
 use crate::plan::devices::Kernel;
-use crate::plan::{Absent, Op, Plan, Slot};
+use crate::plan::{Absent, MountOp, Op, Plan, Slot};
 use crate::sys::Depth;
 
 impl Plan {
@@ -37,11 +37,11 @@ impl Plan {
         let n_rest = if attributes.is_empty() { 2 } else { 3 };
         let absent = Absent::Skip(n_rest);
         self.push(&label, Op::Find { root, path: path.into(), absent, found: at });
-        self.push(&label, Op::Clone { of: cover, depth: Depth::One, mount: copy });
+        self.push(&label, MountOp::Clone { of: cover, depth: Depth::One, mount: copy });
         if !attributes.is_empty() {
-            self.push(&label, Op::Restrict { mount: copy, attributes, depth: Depth::One });
+            self.push(&label, MountOp::Restrict { mount: copy, attributes, depth: Depth::One });
         }
-        self.push(&label, Op::Attach { mount: copy, at });
+        self.push(&label, MountOp::Attach { mount: copy, at });
     }
 
     /// Makes a path read-only by putting a read-only copy of it on itself.
@@ -50,10 +50,10 @@ impl Plan {
         let (at, copy) = (self.slot(), self.slot());
         let (absent, depth) = (Absent::Skip(3), Depth::One);
         self.push(&label, Op::Find { root, path: path.into(), absent, found: at });
-        self.push(&label, Op::Clone { of: at, depth, mount: copy });
+        self.push(&label, MountOp::Clone { of: at, depth, mount: copy });
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
-        self.push(&label, Op::Restrict { mount: copy, attributes, depth });
-        self.push(&label, Op::Attach { mount: copy, at });
+        self.push(&label, MountOp::Restrict { mount: copy, attributes, depth });
+        self.push(&label, MountOp::Attach { mount: copy, at });
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::mount::MountAttrFlags;
 
 use crate::error::{StepCause, StepError};
 use crate::plan::board::{Board, ROOT, STUB};
-use crate::plan::{Absent, NewFile, Op, Plan, Slot, c_string};
+use crate::plan::{Absent, ContextOp, MountOp, NewFile, Op, Plan, Slot, c_string};
 use crate::step::{Access, Mount, MountSource, RootFs, Scratch};
 use crate::sys::Depth;
 
@@ -41,12 +41,12 @@ impl Plan {
         let label = "mounting the root";
         let stub = upper.join(Path::new(std::ffi::OsStr::from_bytes(STUB.to_bytes())));
         let value = short_path(label, &stub)?;
-        self.push(label, Op::Text { context, key: c"lowerdir+", value });
+        self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
         let root = self.slot();
         let attributes = MountAttrFlags::empty();
-        self.push(label, Op::Create { context, attributes, mount: root });
+        self.push(label, ContextOp::Create { context, attributes, mount: root });
         let at = self.on_board(board.top, ROOT);
-        self.push(label, Op::Attach { mount: root, at });
+        self.push(label, MountOp::Attach { mount: root, at });
         Ok(root)
     }
 
@@ -58,17 +58,17 @@ impl Plan {
         scratch: Option<&Scratch>,
     ) -> Result<Slot, StepError> {
         let context = self.slot();
-        self.push(label, Op::OpenFileSystem { kind: c"overlay", context });
-        self.push(label, Op::Flag { context, key: c"userxattr" });
+        self.push(label, ContextOp::Open { kind: c"overlay", context });
+        self.push(label, ContextOp::Flag { context, key: c"userxattr" });
         if let Some(Scratch { upper, work }) = scratch {
-            self.push(label, Op::Flag { context, key: c"volatile" });
+            self.push(label, ContextOp::Flag { context, key: c"volatile" });
             let (upper, work) = (short_path(label, upper)?, short_path(label, work)?);
-            self.push(label, Op::Text { context, key: c"upperdir", value: upper });
-            self.push(label, Op::Text { context, key: c"workdir", value: work });
+            self.push(label, ContextOp::Text { context, key: c"upperdir", value: upper });
+            self.push(label, ContextOp::Text { context, key: c"workdir", value: work });
         }
         for lower in lowers.iter().rev() {
             let value = short_path(label, lower)?;
-            self.push(label, Op::Text { context, key: c"lowerdir+", value });
+            self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
         }
         Ok(context)
     }
@@ -98,7 +98,7 @@ impl Plan {
             MountSource::Bind { path, subpath, access } => {
                 let top = self.slot();
                 let path = path_string(label, path)?;
-                self.push(label, Op::OpenPath { path, found: top });
+                self.push(label, MountOp::Open { path, found: top });
                 let source = self.below(label, top, subpath)?;
                 Ok((source, Depth::All, access.attributes()))
             }
@@ -111,7 +111,7 @@ impl Plan {
             MountSource::Tmpfs { size, mode } => {
                 let at = self.board_directory(board);
                 let source = self.tmpfs(label, *size, *mode);
-                self.push(label, Op::Attach { mount: source, at });
+                self.push(label, MountOp::Attach { mount: source, at });
                 Ok((source, Depth::One, INERT))
             }
             MountSource::Secret { bytes, mode, uid, gid } => {
@@ -134,24 +134,30 @@ impl Plan {
         if scratch.is_none() {
             // One layer alone is no overlay.
             let value = short_path(label, &upper.join("empty"))?;
-            self.push(label, Op::Text { context, key: c"lowerdir+", value });
+            self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
         }
         let at = self.board_directory(board);
         let (mount, attributes) = (self.slot(), MountAttrFlags::empty());
-        self.push(label, Op::Create { context, attributes, mount });
-        self.push(label, Op::Attach { mount, at });
+        self.push(label, ContextOp::Create { context, attributes, mount });
+        self.push(label, MountOp::Attach { mount, at });
         Ok(mount)
     }
 
     fn tmpfs(&mut self, label: &str, size: Option<u64>, mode: u32) -> Slot {
         let (context, mount) = (self.slot(), self.slot());
-        self.push(label, Op::OpenFileSystem { kind: c"tmpfs", context });
+        self.push(label, ContextOp::Open { kind: c"tmpfs", context });
         let digits = |text: String| CString::new(text).expect("digits hold no NUL");
-        self.push(label, Op::Text { context, key: c"mode", value: digits(format!("{mode:o}")) });
+        self.push(
+            label,
+            ContextOp::Text { context, key: c"mode", value: digits(format!("{mode:o}")) },
+        );
         if let Some(size) = size {
-            self.push(label, Op::Text { context, key: c"size", value: digits(size.to_string()) });
+            self.push(
+                label,
+                ContextOp::Text { context, key: c"size", value: digits(size.to_string()) },
+            );
         }
-        self.push(label, Op::Create { context, attributes: INERT, mount });
+        self.push(label, ContextOp::Create { context, attributes: INERT, mount });
         mount
     }
 
@@ -180,11 +186,11 @@ impl Plan {
         let (at, copy) = (self.slot(), self.slot());
         let absent = Absent::Make { like: source };
         self.push(&label, Op::Find { root, path, absent, found: at });
-        self.push(&label, Op::Clone { of: source, depth, mount: copy });
+        self.push(&label, MountOp::Clone { of: source, depth, mount: copy });
         if !attributes.is_empty() {
-            self.push(&label, Op::Restrict { mount: copy, attributes, depth });
+            self.push(&label, MountOp::Restrict { mount: copy, attributes, depth });
         }
-        self.push(&label, Op::Attach { mount: copy, at });
+        self.push(&label, MountOp::Attach { mount: copy, at });
     }
 
     /// A generated file at a fixed path, read-only.

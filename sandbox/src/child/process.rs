@@ -1,0 +1,67 @@
+//! The operations that concern the process alone, under the rules of the child.
+
+use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{fchdir, setrlimit, setsid, umask};
+use rustix::system::sethostname;
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use super::beneath;
+use crate::plan::SelfOp;
+use crate::sys;
+
+/// Carries one of them out.
+pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
+    match op {
+        SelfOp::DieWithParent => sys::die_with_parent(),
+        SelfOp::NewSession => setsid().map(drop),
+        SelfOp::NewKeyring => {
+            // Kernels without keys refuse, and so does a full quota; the filter keeps the step
+            // from using the builder's keyring all the same.
+            sys::join_new_keyring().or(Ok(()))
+        }
+        SelfOp::Hostname(name) => sethostname(name.to_bytes()),
+        SelfOp::RaiseLoopback => sys::raise_loopback(),
+        SelfOp::Stdio(from) => {
+            let pairs = from.iter().zip(0..);
+            pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
+        }
+        SelfOp::CloseDescriptors => sys::close_from(3),
+        SelfOp::EnterDirectory(path) => enter_directory(path),
+        SelfOp::Umask => {
+            umask(Mode::from_raw_mode(0o022));
+            Ok(())
+        }
+        SelfOp::Limit { resource, limit } => setrlimit(*resource, *limit),
+        SelfOp::Bound { kept } => bound(*kept),
+        SelfOp::Capabilities { kept } => sys::set_capabilities(*kept),
+        SelfOp::Groups(groups) => set_thread_groups(groups),
+        SelfOp::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
+        SelfOp::User(uid) => set_thread_res_uid(*uid, *uid, *uid),
+    }
+}
+
+/// Enters a directory beneath the root, which is where the process is.
+fn enter_directory(path: &CStr) -> Result<(), Errno> {
+    let top = rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let directory = beneath(top.as_fd(), path)?;
+    fchdir(&directory)
+}
+
+/// Takes every capability but `kept` out of the bounding set.
+fn bound(kept: u64) -> Result<(), Errno> {
+    for capability in 0..u64::BITS {
+        if kept >> capability & 1 == 1 {
+            continue;
+        }
+        match sys::drop_from_bounding_set(capability) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
