@@ -163,3 +163,6 @@ pub(crate) fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

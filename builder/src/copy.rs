@@ -11,9 +11,9 @@
 pub mod canvas;
 pub mod error;
 pub(crate) mod filter;
-mod glob;
+pub(crate) mod glob;
 pub mod key;
-mod links;
+pub(crate) mod links;
 pub mod mode;
 pub mod place;
 pub mod route;

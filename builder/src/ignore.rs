@@ -1,6 +1,7 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
 use crate::copy::error::IgnoredBy;
+use crate::copy::glob;
 use crate::copy::route::{Front, Reach, Route, start};
 
 /// Patterns in order, the last match of which decides.
@@ -35,9 +36,13 @@ impl Rules {
                 Some(body) => (true, body.trim()),
                 None => (false, pattern),
             };
+            if !body.split('/').all(glob::is_valid) {
+                let (file, pattern) = (file.to_owned(), pattern.to_owned());
+                return Err(RuleError { file, line: line_number(index), pattern });
+            }
             let route = Route::nested(body);
             if !route.steps().is_empty() {
-                rules.push((route, keep, index as u32 + 1, pattern.to_owned()));
+                rules.push((route, keep, line_number(index), pattern.to_owned()));
             }
         }
         Ok(Self { rules, file: file.to_owned() })
@@ -76,6 +81,10 @@ impl Rules {
     fn deciding(&self, path: &[u8]) -> Option<usize> {
         (0..self.rules.len()).rev().find(|&index| whole(&self.rules[index].0, path))
     }
+}
+
+fn line_number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
 fn whole(route: &Route, path: &[u8]) -> bool {

@@ -1,8 +1,9 @@
 //! Builds container images from Dockerfiles.
 
 pub mod account;
+pub mod add;
 pub mod context;
 pub mod copy;
-pub mod ignore;
 pub mod demand;
+pub mod ignore;
 pub mod schedule;

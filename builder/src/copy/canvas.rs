@@ -96,12 +96,21 @@ impl Canvas {
     /// The physical place of a path: links are followed, the last one too, and `..` stops at the
     /// root. What does not exist is taken as it is written.
     pub(crate) fn resolve(&self, path: &[u8]) -> Result<Vec<Name>, PathCause> {
-        let mut place: Vec<Name> = Vec::new();
+        self.resolve_beneath(&[], path)
+    }
+
+    /// As [`Self::resolve`], with the directory at `root` for the root.
+    pub(crate) fn resolve_beneath(
+        &self,
+        root: &[Name],
+        path: &[u8],
+    ) -> Result<Vec<Name>, PathCause> {
+        let mut place: Vec<Name> = root.to_vec();
         let mut rest: Vec<Name> = components(path).rev().map(Name::from).collect();
         let mut links = 0;
         while let Some(name) = rest.pop() {
             if &*name == b".." {
-                place.pop();
+                place.truncate((place.len().saturating_sub(1)).max(root.len()));
                 continue;
             }
             place.push(name);
@@ -111,11 +120,8 @@ impl Canvas {
                     if links > MAX_LINKS {
                         return Err(PathCause::Loop);
                     }
-                    if target.starts_with(b"/") {
-                        place.clear()
-                    } else {
-                        drop(place.pop())
-                    }
+                    let kept = if target.starts_with(b"/") { 0 } else { place.len() - 1 };
+                    place.truncate(kept.max(root.len()));
                     rest.extend(components(target).rev().map(Name::from));
                 }
                 Some(Seen::Other) if !rest.is_empty() => return Err(PathCause::NotADirectory),
@@ -123,6 +129,22 @@ impl Canvas {
             }
         }
         Ok(place)
+    }
+
+    /// The entry at a physical path, unless it is a directory that was changed.
+    pub(crate) fn current(&self, path: &[Name]) -> Option<&Entry> {
+        let mut folder = &self.changes;
+        let mut hidden = false;
+        for (depth, name) in path.iter().enumerate() {
+            hidden |= folder.lower == Lower::Hidden;
+            match folder.children.get(name) {
+                Some(Change::Folder(below)) => folder = below,
+                Some(Change::Whole(entry)) => return within(entry, &path[depth + 1..]),
+                None if hidden => return None,
+                None => return self.entry(path),
+            }
+        }
+        None
     }
 
     /// Puts an entry, with all that is in it, in place of whatever is there.
@@ -187,6 +209,10 @@ fn look(entry: &Entry) -> (Seen<'_>, At<'_>) {
         | Node::Whiteout => Seen::Other,
     };
     (seen, At { changes: None, lower: children(entry) })
+}
+
+fn within<'a>(entry: &'a Entry, path: &[Name]) -> Option<&'a Entry> {
+    path.iter().try_fold(entry, |entry, name| children(entry)?.get(name))
 }
 
 /// The directory's entries, if the entry is one.

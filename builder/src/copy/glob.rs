@@ -12,6 +12,22 @@ pub(crate) fn has_wildcard(part: &str) -> bool {
     false
 }
 
+/// Whether a pattern has no open bracket and does not end in an escape.
+pub(crate) fn is_valid(part: &str) -> bool {
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        let closed = match byte {
+            b'\\' => bytes.next().is_some(),
+            b'[' => bytes.any(|byte| byte == b']'),
+            _ => true,
+        };
+        if !closed {
+            return false;
+        }
+    }
+    true
+}
+
 pub(crate) fn is_plain(part: &str) -> bool {
     !part.contains(['*', '?', '[', '\\'])
 }

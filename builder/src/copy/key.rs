@@ -171,3 +171,72 @@ impl Links {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::select::select;
+    use super::super::sketch::tree;
+    use super::super::{CopySpec, Layout};
+    use super::*;
+
+    fn id(source: &str, words: &str, layout: Layout) -> ContentId {
+        let sources = words.split(' ').map(str::to_owned).collect();
+        let spec = CopySpec { sources, layout, ..CopySpec::default() };
+        select(&tree(source), &spec).unwrap().content_id()
+    }
+
+    #[track_caller]
+    fn hit(words: &str, before: &str, after: &str) {
+        let [old, new] = [before, after].map(|source| id(source, words, Layout::Flat));
+        assert_eq!(old, new, "{before} and {after}");
+    }
+
+    #[track_caller]
+    fn miss(words: &str, before: &str, after: &str) {
+        let [old, new] = [before, after].map(|source| id(source, words, Layout::Flat));
+        assert_ne!(old, new, "{before} and {after}");
+    }
+
+    #[test]
+    fn times_neighbours_and_the_mode_of_the_root_do_not_count() {
+        hit("d", "d/f=F~1", "d/f=F~2");
+        hit("d", "d/f=F", "d/f=F e=E");
+        hit("d", "d/!700 d/f=F", "d/f=F");
+        hit("d", "d/f=F", "x/d/f=F d->x/d");
+        assert_eq!(id("f=F", "./f", Layout::Flat), id("f=F", "f", Layout::Flat));
+    }
+
+    #[test]
+    fn content_mode_owner_type_and_name_count() {
+        miss("d", "d/f=F", "d/f=G");
+        miss("d", "d/f=F", "d/f=F!755");
+        miss("d", "d/f=F", "d/f=F@1:0");
+        miss("d", "d/l->a", "d/l->b");
+        miss("d", "d/f=F", "d/g=F");
+        miss("d", "d/f=F", "d/f=F d/e/");
+        miss("d", "d/p|", "d/p/");
+        assert_ne!(id("f=F g=F", "f", Layout::Flat), id("f=F g=F", "g", Layout::Flat));
+        assert_ne!(id("f=F g=G", "f g", Layout::Flat), id("f=F g=G", "g f", Layout::Flat));
+    }
+
+    #[test]
+    fn the_mode_of_a_nested_directory_counts() {
+        miss("d", "d/s/!755 d/s/f=F", "d/s/!711 d/s/f=F");
+        let [old, new] = ["a/!755 a/b=B", "a/!711 a/b=B"].map(|s| id(s, "a/b", Layout::Parents));
+        assert_ne!(old, new);
+    }
+
+    #[test]
+    fn hard_links_and_equal_files_differ_however_groups_are_numbered() {
+        miss("d", "d/x=X d/y=X", "d/x=X#1 d/y=X#1");
+        miss("d", "d/x=X#1 d/y=X#1 d/z=X", "d/x=X#1 d/y=X d/z=X#1");
+        hit("d", "d/x=X#1 d/y=X#1", "d/x=X#9 d/y=X#9");
+        hit("d", "d/x=X#1 y=X#1", "d/x=X");
+    }
+
+    #[test]
+    fn names_cannot_move_into_their_neighbours() {
+        miss("d", "d/a/b=X", "d/a/ d/b=X");
+        miss("d", "d/ab->c", "d/a->bc");
+    }
+}

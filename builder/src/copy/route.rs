@@ -130,6 +130,10 @@ impl Front {
                 continue;
             }
             let stays = matches!(route.steps[at], Step::AnyDepth);
+            // At the end of a route `**` is everything below, and not the directory itself.
+            if stays && at + 1 == route.steps.len() {
+                return Reach::Whole;
+            }
             if !next.enter(routes, index, if stays { at } else { at + 1 }) {
                 return Reach::Whole;
             }
@@ -163,7 +167,7 @@ impl Front {
             if !self.0.contains(&(index, at)) {
                 self.0.push((index, at));
             }
-            if steps[at] != Step::AnyDepth {
+            if steps[at] != Step::AnyDepth || at + 1 == steps.len() {
                 return true;
             }
             at += 1;

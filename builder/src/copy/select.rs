@@ -7,6 +7,7 @@ use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
 use super::canvas::{Canvas, children};
 use super::error::{CopyCause, CopyError, Missing, nearest};
 use super::filter::{Filter, exists};
+use super::glob;
 use super::route::{Route, Step};
 use super::{CopySpec, Layout};
 use crate::ignore::Rules;
@@ -135,6 +136,10 @@ impl Picker<'_> {
         let patterns = &route.steps()[start.len()..];
         if patterns.is_empty() {
             return Ok(vec![start]);
+        }
+        let is_valid = |step: &Step| !matches!(step, Step::Pattern(text) if !glob::is_valid(text));
+        if !patterns.iter().all(is_valid) {
+            return Err(CopyCause::Pattern);
         }
         let place = self.view.resolve(&start.join(&b'/'))?;
         let mut found = Vec::new();

@@ -34,7 +34,7 @@ pub(crate) fn tree(sketch: &str) -> Tree {
     Tree { root: Some(Metadata { mode: 0o755, ..Metadata::default() }), ..canvas.finish() }
 }
 
-fn parse(word: &str) -> (&str, Metadata, Option<Node>) {
+pub(crate) fn parse(word: &str) -> (&str, Metadata, Option<Node>) {
     let at = word.find(['!', '@', '#', '~']).unwrap_or(word.len());
     let (what, flags) = word.split_at(at);
     let (path, mut node) = match (what.split_once("->"), what.split_once('=')) {

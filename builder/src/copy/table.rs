@@ -125,6 +125,11 @@ fn a_wildcard_without_match_makes_nothing() {
 }
 
 #[test]
+fn an_open_bracket_is_refused() {
+    assert_eq!(case("[a /o/").fails(), CopyCause::Pattern);
+}
+
+#[test]
 fn a_missing_name_is_reported_with_its_neighbours() {
     let CopyCause::Missing(missing) = case("d/ss /out/").fails() else { panic!("not missing") };
     assert_eq!((missing.path.as_str(), &missing.nearest[0][..]), ("/d/ss", "/d/s"));

@@ -1,0 +1,272 @@
+//! Laying the entries of an archive onto a destination, in the order they come.
+
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Directory, Entry, LinkGroup, Metadata, Name, Node, Tree};
+
+use crate::copy::CopySpec;
+use crate::copy::canvas::{Canvas, PathCause, Seen, components};
+use crate::copy::links::renumbered;
+use crate::copy::select::shown;
+
+/// One entry of an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ArchiveEntry {
+    /// The path as written in the archive; `..` stops at the destination.
+    pub path: Vec<u8>,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// What it is.
+    pub kind: ArchiveKind,
+}
+
+/// What an archive's entry is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ArchiveKind {
+    /// A directory; its entries come on their own.
+    Directory,
+    /// Another name of an earlier entry, by its path.
+    HardLink(Vec<u8>),
+    /// Anything else, its body already in the store.
+    Node(Node),
+}
+
+/// An archive that cannot be unpacked.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cannot unpack {path:?}")]
+pub struct UnpackError {
+    /// The path in the image.
+    pub path: String,
+    /// Why not.
+    #[source]
+    pub cause: UnpackCause,
+}
+
+/// Why an entry cannot be unpacked.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnpackCause {
+    /// The path leads through a file or in circles.
+    #[error(transparent)]
+    Path(#[from] PathCause),
+    /// A link on the way leads out of the destination, or to nothing.
+    #[error("it is below a symbolic link that leads out of the destination or to nothing")]
+    Outside,
+    /// A hard link to something that is not a file of the destination.
+    #[error("it is a hard link to {target:?}, which is not a file")]
+    LinkTarget {
+        /// The path in the archive.
+        target: String,
+    },
+}
+
+/// An archive being laid onto a destination.
+///
+/// Links inside are followed as if the destination were the root of everything, which is how an
+/// archive cannot reach the rest of the image.
+#[derive(Debug)]
+pub struct Unpacking<'a> {
+    canvas: Canvas,
+    root: Vec<Name>,
+    spec: &'a CopySpec,
+    groups: u64,
+}
+
+impl<'a> Unpacking<'a> {
+    /// Makes the destination directory, where it is not there yet.
+    pub fn begin(destination: &Arc<Directory>, spec: &'a CopySpec) -> Result<Self, UnpackError> {
+        let canvas = Canvas::over(match spec.base {
+            crate::copy::Base::Destination => destination.clone(),
+            crate::copy::Base::Nothing => Arc::default(),
+        });
+        let fail =
+            |cause: PathCause| UnpackError { path: spec.destination.clone(), cause: cause.into() };
+        let root = canvas.resolve(spec.destination.as_bytes()).map_err(fail)?;
+        // Above any number a source can have, so that archive and image are told apart.
+        let mut unpacking = Self { canvas, root: Vec::new(), spec, groups: u64::MAX / 2 };
+        unpacking.make_directories(&root).map_err(fail)?;
+        Ok(Self { root, ..unpacking })
+    }
+
+    /// Lays one entry, in place of what is there; a directory keeps what is in it.
+    pub fn entry(&mut self, entry: ArchiveEntry) -> Result<(), UnpackError> {
+        let path = clamped(&entry.path);
+        let Some((name, parents)) = path.split_last() else { return Ok(()) };
+        let fail = |cause| UnpackError { path: shown(parents, name), cause };
+        let mut place = self.parent(parents).map_err(fail)?;
+        place.push(name.clone());
+        let metadata = self.owned(entry.metadata);
+        match entry.kind {
+            ArchiveKind::Directory => self.canvas.make_directory(&place, metadata),
+            ArchiveKind::Node(node) => {
+                self.canvas.put(&place, Entry { name: name.clone(), metadata, node });
+            }
+            ArchiveKind::HardLink(target) => self.hard_link(&place, &target).map_err(fail)?,
+        }
+        Ok(())
+    }
+
+    /// The changes as a changeset.
+    pub fn finish(self) -> Tree {
+        renumbered(self.canvas.finish())
+    }
+
+    /// The place of a parent directory, made if nothing of it is there.
+    fn parent(&mut self, parents: &[Name]) -> Result<Vec<Name>, UnpackCause> {
+        let written: Vec<Name> = self.root.iter().chain(parents).cloned().collect();
+        let place = self.canvas.resolve_beneath(&self.root, &parents.join(&b'/'))?;
+        if place != written && self.canvas.seen(&place).is_none() {
+            return Err(UnpackCause::Outside);
+        }
+        self.make_directories(&place)?;
+        Ok(place)
+    }
+
+    fn make_directories(&mut self, path: &[Name]) -> Result<(), PathCause> {
+        for end in 1..=path.len() {
+            match self.canvas.seen(&path[..end]) {
+                Some(Seen::Directory) => {}
+                None => {
+                    let mtime = self.spec.created;
+                    let metadata = Metadata { mode: 0o755, mtime, ..Metadata::default() };
+                    self.canvas.make_directory(&path[..end], self.owned(metadata));
+                }
+                Some(_) => return Err(PathCause::NotADirectory),
+            }
+        }
+        Ok(())
+    }
+
+    fn hard_link(&mut self, place: &[Name], target: &[u8]) -> Result<(), UnpackCause> {
+        let bad = || UnpackCause::LinkTarget { target: String::from_utf8_lossy(target).into() };
+        let path = clamped(target);
+        let (name, parents) = path.split_last().ok_or_else(bad)?;
+        let mut at = self.canvas.resolve_beneath(&self.root, &parents.join(&b'/'))?;
+        at.push(name.clone());
+        let mut entry = self.canvas.current(&at).cloned().ok_or_else(bad)?;
+        let Node::File(file) = &mut entry.node else { return Err(bad()) };
+        if file.link.is_none_or(|LinkGroup(group)| group <= u64::MAX / 2) {
+            self.groups += 1;
+            file.link = Some(LinkGroup(self.groups));
+            // Both names must be in one layer to be one file there.
+            self.canvas.put(&at, entry.clone());
+        }
+        let name = place.last().cloned().unwrap_or_default();
+        self.canvas.put(place, Entry { name, ..entry });
+        Ok(())
+    }
+
+    fn owned(&self, mut metadata: Metadata) -> Metadata {
+        if let Some(owner) = self.spec.owner {
+            (metadata.uid, metadata.gid) = (owner.uid, owner.gid);
+        }
+        metadata
+    }
+}
+
+/// The components of an archive's path; `..` never leads above its root.
+fn clamped(path: &[u8]) -> Vec<Name> {
+    let mut parts: Vec<Name> = Vec::new();
+    for part in components(path) {
+        if part == b".." {
+            parts.pop();
+        } else {
+            parts.push(part.into());
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Owner;
+    use crate::copy::Base;
+    use crate::copy::mode::ModeChange;
+    use crate::copy::sketch::{parse, show, tree};
+
+    fn entry(word: &str) -> ArchiveEntry {
+        if let Some((path, target)) = word.split_once("=>") {
+            let kind = ArchiveKind::HardLink(target.into());
+            return ArchiveEntry { path: path.into(), metadata: Metadata::default(), kind };
+        }
+        let (path, metadata, node) = parse(word);
+        let kind = node.map_or(ArchiveKind::Directory, ArchiveKind::Node);
+        ArchiveEntry { path: path.into(), metadata, kind }
+    }
+
+    fn unpack(archive: &str, onto: &str, spec: &CopySpec) -> Result<String, UnpackError> {
+        let mut unpacking = Unpacking::begin(&tree(onto).children, spec)?;
+        for word in archive.split(' ') {
+            unpacking.entry(entry(word))?;
+        }
+        Ok(show(&unpacking.finish()))
+    }
+
+    fn to(destination: &str) -> CopySpec {
+        CopySpec { destination: destination.to_owned(), ..CopySpec::default() }
+    }
+
+    #[track_caller]
+    fn check(archive: &str, onto: &str, expected: &str) {
+        assert_eq!(unpack(archive, onto, &to("/o")).unwrap(), expected, "{archive} onto {onto}");
+    }
+
+    const T: &str = "./!700@9:9 in/!711@7:7 in/x=x!4640@7:7 lnk->in";
+
+    #[test]
+    fn entries_keep_their_metadata_and_the_root_entry_is_ignored() {
+        check(T, "", "o/ o/in/!711@7:7 o/in/x=x!4640@7:7 o/lnk->in");
+        check("a/b/c=C", "o/", "[o/] o/a/ o/a/b/ o/a/b/c=C");
+    }
+
+    #[test]
+    fn dots_are_clamped_at_the_destination() {
+        check("../evil=x /abs=y", "", "o/ o/abs=y o/evil=x");
+    }
+
+    #[test]
+    fn a_directory_entry_replaces_a_link_and_keeps_a_directory() {
+        let onto = "real/ o/in->/real";
+        check("in/!711 in/x=x", onto, "[o/] o/in/!711 o/in/x=x");
+        check("in/!711", "o/in/y=Y", "[o/] o/in/!711");
+    }
+
+    #[test]
+    fn a_file_replaces_a_directory_and_the_next_directory_hides_it() {
+        check("d=d", "o/d/x=X", "[o/] o/d=d");
+        check("d=d d/ d/y=y", "o/d/x=X", "[o/] o/d/opaque o/d/y=y");
+    }
+
+    #[test]
+    fn an_entry_below_a_link_to_the_outside_is_refused() {
+        for archive in ["l->/etc l/x=x", "l->../../etc l/x=x"] {
+            let error = unpack(archive, "etc/", &to("/o")).unwrap_err();
+            assert_eq!(error.cause, UnpackCause::Outside, "{archive}");
+        }
+        check("d/ l->d l/x=x", "", "o/ o/d/ o/d/x=x o/l->d");
+    }
+
+    #[test]
+    fn the_destination_is_always_a_directory() {
+        let error = unpack("a=a", "o=F", &to("/o")).unwrap_err();
+        assert_eq!(error.cause, UnpackCause::Path(PathCause::NotADirectory));
+    }
+
+    #[test]
+    fn hard_links_join_names_of_this_layer() {
+        check("a=a!600 b=>a c=>b", "", "o/ o/a=a!600#1 o/b=a!600#1 o/c=a!600#1");
+        check("b=>a", "o/a=A", "[o/] o/a=A#1 o/b=A#1");
+        let error = unpack("b=>../etc/passwd", "etc/passwd=P", &to("/o")).unwrap_err();
+        assert!(matches!(error.cause, UnpackCause::LinkTarget { .. }));
+    }
+
+    #[test]
+    fn an_owner_overrides_everything_and_a_mode_nothing() {
+        let owner = Some(Owner { uid: 3, gid: 4 });
+        let mode = Some(ModeChange::parse("600").unwrap());
+        let spec = CopySpec { owner, mode, base: Base::Nothing, ..to("/o") };
+        let expected = "o/@3:4 o/in/!711@3:4 o/in/x=x!4640@3:4 o/lnk->in@3:4";
+        assert_eq!(unpack(T, "o=F", &spec).unwrap(), expected);
+    }
+}
