@@ -8,13 +8,14 @@ mod process;
 mod target;
 
 use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
+    open_tree, unmount,
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 
@@ -116,6 +117,10 @@ impl<'a> Task<'a> {
             }
             ContextOp::Flag { context, key } => {
                 (*context, fsconfig_set_flag(self.fd(*context), *key))
+            }
+            ContextOp::CreateProc { context, mount } => {
+                let made = proc(self.fd(*context));
+                (*context, made.map(|made| self.keep(*mount, made)))
             }
             ContextOp::Create { context, attributes, mount } => {
                 let created = fsconfig_create(self.fd(*context));
@@ -224,6 +229,19 @@ impl<'a> Task<'a> {
             *place = fd.into_raw_fd();
         }
     }
+}
+
+/// A mount of `/proc` for the step's own processes, or of the one in view.
+fn proc(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let created = fsconfig_create(context);
+    let made = created.and_then(|()| fsmount(context, flags, MountAttrFlags::empty()));
+    if !matches!(made, Err(Errno::PERM)) {
+        return made;
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let outer = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?;
+    copy_mount(outer.as_fd(), Depth::All)
 }
 
 /// Opens a path beneath `root` as a process whose root it is would, without using it.

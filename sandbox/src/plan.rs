@@ -16,7 +16,7 @@ use std::ffi::CString;
 
 use crate::error::{StepCause, StepError};
 
-pub(crate) use compile::compile;
+pub(crate) use compile::{Inherited, compile};
 pub(crate) use op::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
 
 /// What the child does, in order.

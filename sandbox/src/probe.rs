@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::iter;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -45,10 +46,15 @@ pub enum Availability {
 
 /// Tries everything steps need, with the layers of a store in `directory`.
 ///
+/// Where no namespace can be made, only that is reported: nothing else can be tried.
+///
 /// Forks, and so has to be called while the process has one thread. Leaves nothing behind in
 /// `directory`.
 pub fn probes(directory: &Path) -> Vec<Probe> {
-    QUESTIONS.iter().map(|question| question.ask(directory)).collect()
+    let first = NAMESPACE.ask(directory);
+    let is_entered = first.outcome == Availability::Available;
+    let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
+    iter::once(first).chain(others).collect()
 }
 
 /// The version of the running kernel, such as `6.12.3`.
@@ -63,8 +69,11 @@ struct Question {
     remedy: Option<&'static str>,
 }
 
-const QUESTIONS: &[Question] = &[
-    Question { name: "user namespace with full id range", attempt: |_| enter(), remedy: None },
+const NAMESPACE: Question =
+    Question { name: "user namespace with subordinate ids", attempt: |_| enter(), remedy: None };
+
+/// What is tried inside a namespace.
+const INSIDE: &[Question] = &[
     Question {
         name: "overlay in the store",
         attempt: overlay,
@@ -76,7 +85,7 @@ const QUESTIONS: &[Question] = &[
         name: "fresh /proc",
         attempt: |_| proc(),
         remedy: Some(
-            "run outside of a container, or in one whose /proc is not masked (systempaths=unconfined)",
+            "steps see the processes of this container; give it an unmasked /proc (systempaths=unconfined) to hide them",
         ),
     },
     Question {

@@ -8,19 +8,20 @@ use std::time::Instant;
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::cancel::Cancel;
-use crate::child::Task;
+use crate::child::{Report, Task};
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
-use crate::plan::{Op, Plan, compile};
+use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seccomp;
 use crate::spawn::spawn;
 use crate::step::{Network, Step};
-use crate::watch::{Watch, reap};
+use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
 ///
@@ -39,31 +40,35 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
-    let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
     let pipes = Pipes::open().map_err(|errno| refused("opening pipes", errno))?;
-    let plan = compile(step, pipes.childs_ends())?;
+    let builder = pidfd_open(getpid(), PidfdFlags::empty());
+    let builder = builder.map_err(|errno| refused("opening the builder's process", errno))?;
+    let inherited = Inherited { stdio: pipes.childs_ends(), builder: builder.as_raw_fd() };
+    let plan = compile(step, inherited)?;
     let mut task = Task::new(&plan, seccomp::program());
-    let child = spawn(&mut task, namespaces(step.network));
-    let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
-    let outputs = pipes.into_outputs();
-    let ended = if task.report.failure.is_some() {
-        reap(&child).map_err(|errno| refused("waiting for the step", errno))?;
-        explain(&plan, &task, output)
-    } else {
-        let watch = Watch {
-            child: &child,
-            pipes: outputs,
-            output,
-            cancel,
-            deadline,
-            grace: step.grace,
-            stopping: None,
-        };
-        watch.until_end().map_err(|errno| refused("watching the step", errno))
+    let ended = carry_out(step, &mut task, pipes, (output, cancel));
+    let ended = match task.report.failure {
+        Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
+        None => ended,
     };
     let tidied = leftovers::remove(&step.root.scratch.upper, &task.report.made);
     tidied.map_err(|errno| refused("removing mount points from the layer", errno))?;
     ended
+}
+
+/// Starts the child and sees it through to its end.
+fn carry_out(
+    step: &Step,
+    task: &mut Task<'_>,
+    pipes: Pipes,
+    (output, cancel): (&dyn Output, &Cancel),
+) -> Result<Outcome, StepError> {
+    let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
+    let child = spawn(task, namespaces(step.network));
+    let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
+    let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
+    let watch = Watch { child: &child, pipes, output, cancel, deadline, grace, stopping };
+    watch.until_end().map_err(|errno| refused("watching the step", errno))
 }
 
 fn namespaces(network: Network) -> c_int {
@@ -110,8 +115,12 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 
 /// What the failure of a child means: a command that is not there is an outcome, all else is an
 /// error.
-fn explain(plan: &Plan, task: &Task<'_>, output: &dyn Output) -> Result<Outcome, StepError> {
-    let (index, errno) = task.report.failure.unwrap_or((0, Errno::IO));
+fn explain(
+    plan: &Plan,
+    report: &Report,
+    (index, errno): (usize, Errno),
+    output: &dyn Output,
+) -> Result<Outcome, StepError> {
     if matches!(plan.ops[index], Op::Execute) {
         let name = plan.argv[0].to_string_lossy();
         let (code, reason) = not_executed(errno);
@@ -119,7 +128,7 @@ fn explain(plan: &Plan, task: &Task<'_>, output: &dyn Output) -> Result<Outcome,
         output.write(Stream::Stderr, line.as_bytes());
         return Ok(Outcome::Exited(code));
     }
-    let message = task.report.message.split(|byte| *byte == 0 || *byte == b'\n').next();
+    let message = report.message.split(|byte| *byte == 0 || *byte == b'\n').next();
     let message = String::from_utf8_lossy(message.unwrap_or_default());
     if message.is_empty() {
         return Err(refused(&plan.labels[index], errno));

@@ -110,7 +110,7 @@ impl Watch<'_> {
     }
 
     fn reap(&self) -> Result<Outcome, Errno> {
-        let status = reap(self.child)?;
+        let status = status_of(self.child)?;
         Ok(self.stopping.map_or(status, |(why, _)| why))
     }
 
@@ -157,7 +157,7 @@ enum Ready {
 }
 
 /// Waits for the end of a child and takes its status.
-pub(crate) fn reap(child: &Child) -> Result<Outcome, Errno> {
+fn status_of(child: &Child) -> Result<Outcome, Errno> {
     loop {
         match waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
             Err(Errno::INTR) | Ok(None) => {}

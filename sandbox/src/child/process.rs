@@ -1,8 +1,9 @@
 //! The operations that concern the process alone, under the rules of the child.
 
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{fchdir, setrlimit, setsid, umask};
@@ -17,6 +18,7 @@ use crate::sys;
 pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
     match op {
         SelfOp::DieWithParent => sys::die_with_parent(),
+        SelfOp::CheckParent(builder) => check_alive(sys::lend(*builder)),
         SelfOp::NewSession => setsid().map(drop),
         SelfOp::NewKeyring => {
             // Kernels without keys refuse, and so does a full quota; the filter keeps the step
@@ -41,6 +43,17 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
         SelfOp::Groups(groups) => set_thread_groups(groups),
         SelfOp::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
         SelfOp::User(uid) => set_thread_res_uid(*uid, *uid, *uid),
+    }
+}
+
+/// Fails when a process has ended.
+fn check_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut polled = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut polled, Some(&at_once)) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Errno::SRCH),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -7,16 +7,26 @@ use crate::error::{StepCause, StepError};
 use crate::plan::{Op, Plan, SelfOp, c_string};
 use crate::step::{Network, Security, Step};
 
-/// Compiles a step whose standard descriptors are `stdio`.
-pub(crate) fn compile(step: &Step, stdio: [RawFd; 3]) -> Result<Plan, StepError> {
+/// The descriptors of the builder that its child needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inherited {
+    /// What becomes standard input, output and error.
+    pub(crate) stdio: [RawFd; 3],
+    /// The builder's own process.
+    pub(crate) builder: RawFd,
+}
+
+/// Compiles a step for a child that inherits these descriptors.
+pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepError> {
     let mut plan = Plan::default();
     plan.command(step)?;
     plan.push("binding the step to its builder", SelfOp::DieWithParent);
+    plan.push("looking for the builder", SelfOp::CheckParent(inherited.builder));
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
     plan.file_systems(step)?;
-    plan.surroundings(step, stdio)?;
+    plan.surroundings(step, inherited.stdio)?;
     plan.limits(&step.limits);
     plan.identity(&step.identity, step.security);
     plan.push("executing the command", Op::Execute);

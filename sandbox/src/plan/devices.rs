@@ -37,7 +37,9 @@ impl Plan {
         let label = "mounting proc";
         let (context, mount) = (self.slot(), self.slot());
         self.push(label, ContextOp::Open { kind: c"proc", context });
-        self.push(label, ContextOp::Create { context, attributes: NO_PROGRAMS, mount });
+        self.push(label, ContextOp::CreateProc { context, mount });
+        let (attributes, depth) = (NO_PROGRAMS, Depth::One);
+        self.push(label, MountOp::Restrict { mount, attributes, depth });
         self.attach_at(label, mount, root, c"proc");
         mount
     }

@@ -45,6 +45,9 @@ pub(crate) enum ContextOp {
     Text { context: Slot, key: &'static CStr, value: CString },
     /// Gives a context an option without a value.
     Flag { context: Slot, key: &'static CStr },
+    /// Makes a detached mount of `/proc`, or where a container forbids that, a copy of the one
+    /// that is there.
+    CreateProc { context: Slot, mount: Slot },
     /// Makes a detached mount of a context.
     Create { context: Slot, attributes: MountAttrFlags, mount: Slot },
 }
@@ -78,6 +81,8 @@ pub(crate) enum MakeOp {
 pub(crate) enum SelfOp {
     /// Makes the child's life depend on its parent's.
     DieWithParent,
+    /// Fails when the builder, known by a process descriptor, ended before its death was watched.
+    CheckParent(RawFd),
     /// Leaves the terminal.
     NewSession,
     /// Leaves the builder's keys.
