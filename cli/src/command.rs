@@ -1,6 +1,7 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
 pub(crate) mod completion;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -12,7 +13,7 @@ pub(crate) mod version;
 use crate::args::image::{
     HistoryArgs, ImagesArgs, InspectArgs, LoginArgs, LogoutArgs, RmiArgs, TagArgs,
 };
-use crate::args::store::{CompletionArgs, VersionArgs};
+use crate::args::store::{CompletionArgs, DoctorArgs, VersionArgs};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -20,6 +21,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Completion(CompletionArgs),
+    Doctor(DoctorArgs),
     History(HistoryArgs),
     Images(ImagesArgs),
     Inspect(InspectArgs),
@@ -35,6 +37,7 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Completion(args) => completion::run(args, session),
+            Self::Doctor(args) => doctor::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

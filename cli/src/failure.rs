@@ -1,5 +1,6 @@
 //! Why a command failed: what is printed, and the exit code.
 
+mod sandbox;
 mod store;
 
 use std::error::Error;

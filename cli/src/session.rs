@@ -34,7 +34,8 @@ impl Session {
         Ok(Store::open(&self.store_path()?, &options)?)
     }
 
-    fn store_path(&self) -> Result<PathBuf, Failure> {
+    /// Where the store is.
+    pub(crate) fn store_path(&self) -> Result<PathBuf, Failure> {
         let path = self.global.store.clone().or_else(|| self.settings.store());
         let missing = || Failure::new(Class::Environment, "cannot tell where the store is");
         path.ok_or_else(|| missing().remedy("set HOME, or give --store DIR"))

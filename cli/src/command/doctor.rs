@@ -1,0 +1,50 @@
+//! `wythe doctor`.
+
+use wythe_sandbox::probe::{self, Availability, Probe};
+
+use crate::args::store::DoctorArgs;
+use crate::failure::{Class, Failure};
+use crate::session::Session;
+
+/// Tries what builds need, and says what helps where it does not work.
+pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> {
+    let store = session.store_path()?;
+    // The probes try overlays where the layers are.
+    std::fs::create_dir_all(&store).map_err(|error| Failure::of(Class::Environment, &error))?;
+    let probes = probe::probes(&store);
+    session.print(&format!("wythe {}", env!("CARGO_PKG_VERSION")))?;
+    session.print(&format!("kernel {}", probe::kernel_release()))?;
+    session.print(&format!("store {}", store.display()))?;
+    for line in probes.iter().flat_map(lines) {
+        session.print(&line)?;
+    }
+    match probes.iter().all(|probe| probe.outcome == Availability::Available) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(Class::Environment, "not everything a build may need works here"))
+        }
+    }
+}
+
+fn lines(probe: &Probe) -> Vec<String> {
+    match &probe.outcome {
+        Availability::Available => vec![format!("  ok  {}", probe.name)],
+        Availability::Unavailable { reason } => {
+            let mut lines = vec![format!("  no  {}: {reason}", probe.name)];
+            lines.extend(probe.remedy.map(|remedy| format!("      help: {remedy}")));
+            lines
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_work_comes_with_a_reason_and_a_remedy() {
+        let outcome = Availability::Unavailable { reason: "no such device".to_owned() };
+        let probe = Probe { name: "overlay", outcome, remedy: Some("load the module") };
+        assert_eq!(lines(&probe), ["  no  overlay: no such device", "      help: load the module"]);
+    }
+}
