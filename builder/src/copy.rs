@@ -27,7 +27,9 @@ use wythe_store::timestamp::Timestamp;
 
 use crate::account::Owner;
 
+use self::error::{CopyCause, CopyError};
 use self::mode::ModeChange;
+use self::route::Route;
 
 /// What a COPY or ADD instruction asks for, with every word expanded.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,24 @@ pub struct CopySpec {
     pub base: Base,
     /// Modification time of directories that come from nowhere.
     pub created: Timestamp,
+}
+
+impl CopySpec {
+    /// The routes a context has to be scanned along for this copy.
+    pub fn routes(&self) -> Result<Vec<Route>, CopyError> {
+        let route = |word: &String| {
+            let route = match (self.layout, word.split_once("/./")) {
+                (Layout::Flat, _) => Route::flat(word),
+                (Layout::Parents, None) => Route::nested(word),
+                (Layout::Parents, Some((pivot, pattern))) => {
+                    Route::flat(pivot).zip(Route::nested(pattern)).map(|(up, down)| down.after(up))
+                }
+            };
+            let cause = CopyCause::Pattern;
+            route.ok_or_else(|| CopyError { subject: word.clone(), cause })
+        };
+        self.sources.iter().map(route).collect()
+    }
 }
 
 /// What becomes of the directories that lead to a source.

@@ -1,7 +1,6 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
 use crate::copy::error::IgnoredBy;
-use crate::copy::glob;
 use crate::copy::route::{Front, Reach, Route, start};
 
 /// Patterns in order, the last match of which decides.
@@ -36,11 +35,10 @@ impl Rules {
                 Some(body) => (true, body.trim()),
                 None => (false, pattern),
             };
-            if !body.split('/').all(glob::is_valid) {
+            let Some(route) = Route::nested(body) else {
                 let (file, pattern) = (file.to_owned(), pattern.to_owned());
                 return Err(RuleError { file, line: line_number(index), pattern });
-            }
-            let route = Route::nested(body);
+            };
             if !route.steps().is_empty() {
                 rules.push((route, keep, line_number(index), pattern.to_owned()));
             }

@@ -62,7 +62,7 @@ fn directory(files: &[&str]) -> tempfile::TempDir {
 
 fn scan(root: &Path, rules: &str, sources: &[&str]) -> Scan {
     let rules = Rules::parse(".dockerignore", rules).unwrap();
-    let routes: Vec<Route> = sources.iter().map(|source| Route::flat(source)).collect();
+    let routes: Vec<Route> = sources.iter().map(|source| Route::flat(source).unwrap()).collect();
     Context::open(root, rules).unwrap().scan(&routes, &Counting::default()).unwrap()
 }
 
@@ -123,7 +123,7 @@ fn an_ignored_file_is_never_opened() {
     fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0)).unwrap();
     let bodies = Counting::default();
     let rules = Rules::parse(".dockerignore", "secret").unwrap();
-    Context::open(root.path(), rules).unwrap().scan(&[Route::flat("")], &bodies).unwrap();
+    Context::open(root.path(), rules).unwrap().scan(&[Route::flat("").unwrap()], &bodies).unwrap();
     assert_eq!(bodies.reads(), 1);
 }
 
@@ -132,12 +132,12 @@ fn an_unchanged_tree_reads_no_file() {
     let root = directory(&["a", "d/b"]);
     let context = Context::open(root.path(), Rules::default()).unwrap();
     let bodies = Counting::default();
-    let first = context.scan(&[Route::flat("")], &bodies).unwrap().tree;
+    let first = context.scan(&[Route::flat("").unwrap()], &bodies).unwrap().tree;
     assert_eq!(bodies.reads(), 2);
-    assert_eq!(context.scan(&[Route::flat("")], &bodies).unwrap().tree, first);
+    assert_eq!(context.scan(&[Route::flat("").unwrap()], &bodies).unwrap().tree, first);
     assert_eq!(bodies.reads(), 0);
     fs::write(root.path().join("a"), "XY").unwrap();
-    assert_ne!(context.scan(&[Route::flat("")], &bodies).unwrap().tree, first);
+    assert_ne!(context.scan(&[Route::flat("").unwrap()], &bodies).unwrap().tree, first);
     assert_eq!(bodies.reads(), 1);
 }
 
@@ -151,7 +151,7 @@ fn a_file_with_attributes_is_read_each_time_so_that_they_are_seen() {
     let bodies = Counting::default();
     let context = Context::open(root.path(), Rules::default()).unwrap();
     for _ in 0..2 {
-        let tree = context.scan(&[Route::flat("")], &bodies).unwrap().tree;
+        let tree = context.scan(&[Route::flat("").unwrap()], &bodies).unwrap().tree;
         let xattrs = &tree.children.get(b"a").unwrap().metadata.xattrs;
         assert_eq!(xattrs[..], [(b"user.k"[..].into(), b"v"[..].into())]);
         assert_eq!(bodies.reads(), 1);

@@ -3,7 +3,7 @@
 use wythe_store::tree::entry::Name;
 
 use super::canvas::components;
-use super::glob;
+use super::glob::{self, Glob};
 
 /// A way down from a root.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,7 +16,7 @@ pub(crate) enum Step {
     /// Exactly this name.
     Name(Name),
     /// Any one name that matches.
-    Pattern(String),
+    Pattern(Glob),
     /// Any number of names, also none.
     AnyDepth,
 }
@@ -39,24 +39,28 @@ pub enum Reach {
 impl Route {
     /// The route of an ordinary source: cleaned and kept beneath the root. From the first component
     /// with a wildcard on, components are patterns; `**` means no more than `*`.
-    pub fn flat(source: &str) -> Self {
+    ///
+    /// `None` if a pattern has no end.
+    pub fn flat(source: &str) -> Option<Self> {
         let mut steps: Vec<Step> = Vec::new();
         for part in cleaned(source) {
             let plain =
                 !glob::has_wildcard(part) && !matches!(steps.last(), Some(Step::Pattern(_)));
-            steps.push(if plain { Step::name(part) } else { Step::Pattern(part.to_owned()) });
+            steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part)?) });
         }
-        Self { steps }
+        Some(Self { steps })
     }
 
-    /// The route of a `--parents` source below its pivot, where `**` reaches any depth.
-    pub fn nested(pattern: &str) -> Self {
+    /// The route of a `--parents` source below its pivot, or of an ignore rule, where `**` reaches
+    /// any depth. `None` if a pattern has no end.
+    pub fn nested(pattern: &str) -> Option<Self> {
         let step = |part: &str| match part {
-            "**" => Step::AnyDepth,
-            _ if glob::is_plain(part) => Step::name(part),
-            _ => Step::Pattern(part.to_owned()),
+            "**" => Some(Step::AnyDepth),
+            _ if glob::is_plain(part) => Some(Step::name(part)),
+            _ => Glob::parse(part).map(Step::Pattern),
         };
-        Self { steps: cleaned(pattern).into_iter().map(step).collect() }
+        let steps: Option<Vec<Step>> = cleaned(pattern).into_iter().map(step).collect();
+        Some(Self { steps: steps? })
     }
 
     /// This route after another one.
@@ -103,7 +107,7 @@ impl Step {
     pub(crate) fn matches(&self, name: &[u8]) -> bool {
         match self {
             Self::Name(wanted) => **wanted == *name,
-            Self::Pattern(pattern) => glob::component(pattern, name),
+            Self::Pattern(pattern) => pattern.matches(name),
             Self::AnyDepth => true,
         }
     }
@@ -197,8 +201,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(route: Route, path: &str, expected: &str) {
-        let routes = [route];
+    fn check(route: Option<Route>, path: &str, expected: &str) {
+        let routes = [route.unwrap()];
         let mut reach = start(&routes);
         for name in path.split('/').filter(|name| !name.is_empty()) {
             reach = match reach {
@@ -233,10 +237,10 @@ mod tests {
 
     #[test]
     fn a_link_sends_the_rest_of_the_route_elsewhere() {
-        let route = [Route::flat("a/ld/x")];
+        let route = [Route::flat("a/ld/x").unwrap()];
         let Reach::Toward(front) = start(&route) else { panic!("the route has three steps") };
         let Reach::Toward(front) = front.step(&route, b"a") else { panic!("and a is the first") };
-        let behind = |target| front.through_link(&route, b"ld", b"a", target).remove(0);
+        let behind = |target| front.through_link(&route, b"ld", b"a", target).pop();
         check(behind(b"../d"), "d/x", "whole");
         check(behind(b"/e/f"), "e/f/x", "whole");
     }

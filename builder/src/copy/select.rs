@@ -7,7 +7,6 @@ use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
 use super::canvas::{Canvas, children};
 use super::error::{CopyCause, CopyError, Missing, nearest};
 use super::filter::{Filter, exists};
-use super::glob;
 use super::route::{Route, Step};
 use super::{CopySpec, Layout};
 use crate::ignore::Rules;
@@ -69,7 +68,7 @@ struct Picker<'a> {
 
 impl Picker<'_> {
     fn flat(&self, word: &str, items: &mut Vec<Item>) -> Result<(), CopyCause> {
-        for path in self.expand(&Route::flat(word))? {
+        for path in self.expand(&Route::flat(word).ok_or(CopyCause::Pattern)?)? {
             let place = self.follow(&path)?;
             items.push(self.item(&path, &place)?);
         }
@@ -78,8 +77,8 @@ impl Picker<'_> {
 
     fn parents(&self, word: &str, items: &mut Vec<Item>) -> Result<(), CopyCause> {
         let (pivot, pattern) = word.split_once("/./").unwrap_or(("/", word));
-        let route = Route::nested(pattern);
-        for path in self.expand(&Route::flat(pivot))? {
+        let route = Route::nested(pattern).ok_or(CopyCause::Pattern)?;
+        for path in self.expand(&Route::flat(pivot).ok_or(CopyCause::Pattern)?)? {
             let place = self.follow(&path)?;
             let Some((metadata, all)) = self.directory(&place) else {
                 return Err(super::canvas::PathCause::NotADirectory.into());
@@ -136,10 +135,6 @@ impl Picker<'_> {
         let patterns = &route.steps()[start.len()..];
         if patterns.is_empty() {
             return Ok(vec![start]);
-        }
-        let is_valid = |step: &Step| !matches!(step, Step::Pattern(text) if !glob::is_valid(text));
-        if !patterns.iter().all(is_valid) {
-            return Err(CopyCause::Pattern);
         }
         let place = self.view.resolve(&start.join(&b'/'))?;
         let mut found = Vec::new();
