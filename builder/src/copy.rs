@@ -16,6 +16,8 @@ pub mod key;
 pub(crate) mod links;
 pub mod mode;
 pub mod place;
+#[cfg(test)]
+mod reference;
 pub mod route;
 pub mod select;
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The bytes of one file: recalled, or read once while they are hashed and stored.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, fgetxattr, flistxattr, fstat, openat};
+use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
+use wythe_store::lease::Lease;
 use wythe_store::tree::entry::Xattrs;
 
 use super::error::{ContextCause, ContextError};
@@ -26,11 +28,24 @@ pub trait Bodies: Sync {
     fn recall(&self, path: &[u8], stat: &FileStat) -> Option<BodyId>;
 
     /// Stores all bytes of a reader.
-    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> io::Result<(BodyId, u64)>;
+    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError>;
 
     /// Records what was read. Called only for files without extended attributes: a change of them
     /// moves `ctime`, so a recalled file has none, and none need be looked for.
     fn remember(&self, path: &[u8], stat: &FileStat, body: BodyId);
+}
+
+/// A lease alone stores and recalls nothing: for contexts that are scanned once.
+impl Bodies for Lease {
+    fn recall(&self, _: &[u8], _: &FileStat) -> Option<BodyId> {
+        None
+    }
+
+    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError> {
+        self.body_from_reader(bytes, size_hint)
+    }
+
+    fn remember(&self, _: &[u8], _: &FileStat, _: BodyId) {}
 }
 
 /// What a file holds.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use wythe_store::error::WriteError;
+
 use crate::ignore::RuleError;
 
 /// An entry of the context that cannot be read.
@@ -24,7 +26,7 @@ pub enum ContextCause {
     Read(#[from] io::Error),
     /// The bytes could not be put into the store.
     #[error("its bytes cannot be stored")]
-    Store(#[source] io::Error),
+    Store(#[source] WriteError),
     /// Someone writes to the file while it is read.
     #[error("the file changed each time it was read")]
     Changing,

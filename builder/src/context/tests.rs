@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
+use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
 
 use super::body::Bodies;
@@ -31,9 +32,9 @@ impl Bodies for Counting {
         known.get(path).filter(|(seen, _)| seen == stat).map(|&(_, body)| body)
     }
 
-    fn store(&self, bytes: &mut dyn Read, _: u64) -> io::Result<(BodyId, u64)> {
+    fn store(&self, bytes: &mut dyn Read, _: u64) -> Result<(BodyId, u64), WriteError> {
         let mut all = Vec::new();
-        bytes.read_to_end(&mut all)?;
+        bytes.read_to_end(&mut all).map_err(WriteError::Source)?;
         self.read.lock().unwrap().push(all.len() as u64);
         Ok((BodyId::of(&all), all.len() as u64))
     }
