@@ -1,1 +1,29 @@
 //! The OCI distribution protocol as a client.
+//!
+//! ```text
+//! Settings ──► Client ── ImageSource ──► manifests and blobs in      (resolve, pull)
+//!                 └───── push ─────────► blobs and manifests out
+//! ```
+//!
+//! # Invariants
+//!
+//! * A credential goes to the origin it was looked up for, and to a token service that belongs to it.
+//! * Plain HTTP is spoken to loopback addresses and to hosts the caller listed, and never fallen back to.
+//! * A manifest is handed over only if it hashes to what was asked for.
+//! * A tag is written after everything it leads to.
+//!
+//! The environment, the clock and the terminal are the caller's: see [`settings::Settings`].
+
+mod auth;
+pub mod challenge;
+pub mod client;
+pub mod credentials;
+mod download;
+pub mod error;
+pub mod fake;
+mod origin;
+pub mod push;
+mod retry;
+pub mod settings;
+mod transport;
+mod upload;

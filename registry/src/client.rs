@@ -1,0 +1,250 @@
+//! The client: requests to a repository with whatever authentication it asks for.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::blocking::Response;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use url::Url;
+use wythe_store::digest::Digest;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::MAX_DOCUMENT;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::{ImageSource, SourceError};
+
+use crate::auth::{Audience, Auth};
+use crate::download::Download;
+use crate::error::{RegistryError, RegistryProblem};
+use crate::origin;
+use crate::retry::retry;
+use crate::settings::Settings;
+use crate::transport::{Body, Call, Transport};
+
+/// Registries convert what they hold to what is accepted, and so change digests, unless every kind
+/// is listed; indexes come first for those that take the first.
+const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, */*";
+
+/// A client of any number of registries. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    transport: Transport,
+    auth: Auth,
+}
+
+/// A repository, and the rights that requests to it need.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    pub(crate) host: String,
+    pub(crate) name: String,
+    pub(crate) base: Url,
+    pub(crate) scope: String,
+}
+
+/// What requests to a repository do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rights {
+    Pull,
+    Push,
+}
+
+impl Client {
+    /// A client. Nothing is connected or read until the first request.
+    pub fn new(settings: Settings) -> Self {
+        let (transport, auth) = (Transport::default(), Auth::default());
+        Self { inner: Arc::new(Inner { settings, transport, auth }) }
+    }
+
+    /// Checks that a registry answers, and accepts the credentials there are for it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached, or refuses them.
+    pub fn ping(&self, host: &str) -> Result<(), RegistryError> {
+        let base = self.inner.base(host)?;
+        let repository =
+            Repository { host: host.to_owned(), name: String::new(), base, scope: String::new() };
+        let call = Call::get(repository.base.clone());
+        self.inner.call(&repository, &call).map(drop)
+    }
+
+    fn fetch_manifest(
+        &self,
+        reference: &Reference,
+    ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
+        let repository = self.inner.repository(reference, Rights::Pull)?;
+        let call = manifest_call(&repository, Method::GET, reference);
+        retry(&*self.inner.settings.timing, || {
+            let response = self.inner.call(&repository, &call)?;
+            read_manifest(reference, &call, response)
+        })
+    }
+
+    fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>, RegistryError> {
+        let repository = self.inner.repository(reference, Rights::Pull)?;
+        let call = manifest_call(&repository, Method::HEAD, reference);
+        let response = retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call))?;
+        let digest = header(&response, "docker-content-digest").and_then(|text| text.parse().ok());
+        let size = header(&response, "content-length").and_then(|text| text.parse().ok());
+        let (Some(digest), Some(size)) = (digest, size) else { return Ok(None) };
+        Ok(media_type(&response).map(|media_type| Descriptor::new(media_type, digest, size)))
+    }
+}
+
+impl ImageSource for Client {
+    fn manifest(&self, reference: &Reference) -> Result<(Descriptor, Vec<u8>), SourceError> {
+        self.fetch_manifest(reference).map_err(|error| error.about(reference))
+    }
+
+    fn blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let download = Download::start(self.inner.clone(), reference, descriptor);
+        Ok(Box::new(download.map_err(|error| error.about(reference))?))
+    }
+
+    /// A `HEAD`, which registries do not count as a pull; a registry that answers one without the
+    /// digest, or refuses it without a word, is asked in full.
+    fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
+        match self.head_manifest(reference) {
+            Ok(Some(descriptor)) => Ok(descriptor),
+            Ok(None) => self.manifest(reference).map(|(descriptor, _)| descriptor),
+            Err(error) if matches!(error.problem, RegistryProblem::Status { .. }) => {
+                self.manifest(reference).map(|(descriptor, _)| descriptor)
+            }
+            Err(error) => Err(error.about(reference)),
+        }
+    }
+}
+
+impl Inner {
+    fn base(&self, host: &str) -> Result<Url, RegistryError> {
+        origin::base_url(host, &self.settings).map_err(|error| RegistryError {
+            method: "GET".to_owned(),
+            url: host.to_owned(),
+            problem: error.into(),
+        })
+    }
+
+    pub(crate) fn repository(
+        &self,
+        reference: &Reference,
+        rights: Rights,
+    ) -> Result<Repository, RegistryError> {
+        let (host, name) = (reference.host().to_owned(), reference.repository().to_owned());
+        let base = self.base(&host)?;
+        let actions = if rights == Rights::Push { "pull,push" } else { "pull" };
+        let scope = format!("repository:{name}:{actions}");
+        Ok(Repository { host, name, base, scope })
+    }
+
+    /// Sends a request, and once more with a fresh answer if it is challenged.
+    ///
+    /// A token may expire between two requests of a long push, so a refusal of one that worked is
+    /// answered like the first.
+    pub(crate) fn call(
+        &self,
+        repository: &Repository,
+        call: &Call<'_>,
+    ) -> Result<Response, RegistryError> {
+        if !origin::same_origin(&call.url, &repository.base) {
+            return self.transport.send(&self.settings, call, None);
+        }
+        let audience = repository.audience();
+        let header = self.auth.header(&self.transport, &self.settings, audience)?;
+        let refused = match self.transport.send(&self.settings, call, header.as_deref()) {
+            Err(error) if error.status() == Some(401) => error,
+            other => return other,
+        };
+        let RegistryProblem::Status { challenge: Some(challenge), .. } = &refused.problem else {
+            return Err(refused);
+        };
+        let answer = self.auth.answer(&self.transport, &self.settings, audience, challenge)?;
+        match answer {
+            Some(answer) => self.transport.send(&self.settings, call, Some(&answer)),
+            None => Err(refused),
+        }
+    }
+}
+
+impl Repository {
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v2/{}/{path}", self.name));
+        url
+    }
+
+    fn audience(&self) -> Audience<'_> {
+        Audience { host: &self.host, base: &self.base, scope: &self.scope }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// A plain `GET`.
+    pub(crate) fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Body::Empty }
+    }
+
+    /// A request without special headers.
+    pub(crate) fn new(method: Method, url: Url, body: Body<'a>) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body }
+    }
+}
+
+fn manifest_call(repository: &Repository, method: Method, reference: &Reference) -> Call<'static> {
+    let name = reference.digest().map(|digest| digest.to_string());
+    let name = name.unwrap_or_else(|| reference.tag_or_latest().to_owned());
+    let mut call = Call::new(method, repository.url(&format!("manifests/{name}")), Body::Empty);
+    call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
+    call
+}
+
+/// Reads a manifest and holds it to the digest that was asked for, or that the registry announced.
+fn read_manifest(
+    reference: &Reference,
+    call: &Call<'_>,
+    response: Response,
+) -> Result<(Descriptor, Vec<u8>), RegistryError> {
+    let fail = |problem| RegistryError::new(call.method.as_str(), &call.url, problem);
+    let announced = header(&response, "docker-content-digest").map(str::to_owned);
+    let media_type = media_type(&response);
+    let mut bytes = Vec::new();
+    let limit = MAX_DOCUMENT as u64;
+    let read = response.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|error| fail(RegistryProblem::Transport { detail: error.to_string() }))?;
+    if MAX_DOCUMENT < bytes.len() {
+        return Err(fail(RegistryProblem::TooLong { limit }));
+    }
+    let found = Digest::of(&bytes);
+    let announced = announced.and_then(|text| text.parse().ok());
+    for expected in reference.digest().into_iter().chain(announced) {
+        if found != expected {
+            return Err(fail(RegistryProblem::Digest { found, expected }));
+        }
+    }
+    let media_type =
+        media_type.ok_or_else(|| fail(RegistryProblem::Answer { what: "Content-Type" }))?;
+    Ok((Descriptor::new(media_type, found, bytes.len() as u64), bytes))
+}
+
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+fn media_type(response: &Response) -> Option<MediaType> {
+    let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let bare = text.split(';').next().unwrap_or(text).trim();
+    (!bare.is_empty()).then(|| MediaType::new(bare))
+}

@@ -1,0 +1,189 @@
+//! Failures of a request: which one, and what the registry said.
+
+use std::io;
+
+use wythe_store::digest::Digest;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::DocumentProblem;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::{SourceError, SourceProblem};
+
+use crate::challenge::Challenge;
+use crate::credentials::CredentialError;
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {url}: {problem}")]
+pub struct RegistryError {
+    /// The method.
+    pub method: String,
+    /// The address without its query, which may hold a signature.
+    pub url: String,
+    /// Why it failed.
+    #[source]
+    pub problem: RegistryProblem,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryProblem {
+    /// The registry answered with an error.
+    #[error("status {status}{}", after_colon(body))]
+    Status {
+        /// The status code.
+        status: u16,
+        /// The beginning of the body, where there is one.
+        body: String,
+        /// How many seconds to wait, where the registry says.
+        retry_after: Option<u64>,
+        /// What the registry wants to see, where it says.
+        challenge: Option<Challenge>,
+    },
+    /// The connection could not be made, or broke.
+    #[error("{detail}")]
+    Transport {
+        /// The chain of causes.
+        detail: String,
+    },
+    /// A redirect that is not followed.
+    #[error("refused to follow a redirect to {target}: {reason}")]
+    Redirect {
+        /// Where it leads, without its query.
+        target: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// The token service is not one that may be asked.
+    #[error("refused to ask {realm} for a token: {reason}")]
+    Realm {
+        /// The token service, without its query.
+        realm: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// The answer lacks something, or has it in a form nobody can use.
+    #[error("the answer has no usable {what}")]
+    Answer {
+        /// What.
+        what: &'static str,
+    },
+    /// Content is not what its digest says.
+    #[error("the content has digest {found}, expected {expected}")]
+    Digest {
+        /// What was sent.
+        found: Digest,
+        /// What was asked for or announced.
+        expected: Digest,
+    },
+    /// A document is longer than any real one.
+    #[error("the body is longer than {limit} bytes")]
+    TooLong {
+        /// The most that is read.
+        limit: u64,
+    },
+    /// The address cannot be written as a URL.
+    #[error("not an address: {0}")]
+    Url(#[from] url::ParseError),
+    /// Credentials could not be read.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// A body that is to be sent could not be read.
+    #[error("reading what is to be sent: {0}")]
+    Content(#[source] io::Error),
+}
+
+impl RegistryError {
+    /// A failure of `method` on `url`.
+    pub(crate) fn new(method: &str, url: &url::Url, problem: impl Into<RegistryProblem>) -> Self {
+        Self { method: method.to_owned(), url: without_query(url), problem: problem.into() }
+    }
+
+    /// The status code, if the registry answered.
+    pub fn status(&self) -> Option<u16> {
+        match self.problem {
+            RegistryProblem::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether the registry named this error code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        matches!(&self.problem, RegistryProblem::Status { body, .. } if body.contains(code))
+    }
+
+    /// Whether trying again may help.
+    pub(crate) fn is_transient(&self) -> bool {
+        match &self.problem {
+            RegistryProblem::Status { status, .. } => {
+                matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+            }
+            RegistryProblem::Transport { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How many seconds the registry asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self.problem {
+            RegistryProblem::Status { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+
+    /// The same as an error of an image source.
+    pub(crate) fn about(self, reference: &Reference) -> SourceError {
+        let detail = self.to_string();
+        let problem = match self.problem {
+            RegistryProblem::Status { status: 404, .. } => SourceProblem::NotFound { detail },
+            RegistryProblem::Status { status: 401 | 403, .. } | RegistryProblem::Credentials(_) => {
+                SourceProblem::Unauthorized { detail }
+            }
+            RegistryProblem::Status { .. } if self.is_transient() => {
+                SourceProblem::Network { detail }
+            }
+            RegistryProblem::Transport { .. } => SourceProblem::Network { detail },
+            RegistryProblem::TooLong { limit } => SourceProblem::TooLarge { limit },
+            RegistryProblem::Digest { found, expected } => {
+                SourceProblem::Mismatch(DocumentProblem::Digest { found, expected })
+            }
+            _ => SourceProblem::Protocol { detail },
+        };
+        SourceError::new(reference, problem)
+    }
+}
+
+/// The part of a push that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// What is to be pushed could not be read.
+    #[error("reading the image: {0}")]
+    Content(#[from] io::Error),
+    /// A request failed while this blob or manifest was sent.
+    #[error("pushing {}: {error}", descriptor.digest)]
+    Request {
+        /// What was sent.
+        descriptor: Box<Descriptor>,
+        /// The request.
+        #[source]
+        error: RegistryError,
+    },
+}
+
+pub(crate) fn without_query(url: &url::Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither can fail on the http and https addresses that reach this point.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+fn after_colon(body: &str) -> String {
+    if body.is_empty() { String::new() } else { format!(": {body}") }
+}

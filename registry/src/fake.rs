@@ -1,0 +1,430 @@
+//! A registry in this process, with the quirks of real ones, for tests of clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use wythe_store::digest::Digest;
+
+use crate::settings::Timing;
+
+/// What goes wrong, and what is done differently from the plain protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks {
+    /// Whom requests are accepted from.
+    pub auth: Door,
+    /// How many requests are answered 429 with `Retry-After: 1` before any is served.
+    pub busy: u32,
+    /// How many blob downloads end after half of the blob.
+    pub truncate: u32,
+    /// Whether a request for a range gets the whole blob.
+    pub ignores_ranges: Switch,
+    /// Whether blobs and manifests have one byte changed.
+    pub corrupts: Switch,
+    /// Whether mounts are refused with 401.
+    pub refuses_mounts: Switch,
+    /// Whether a closing request with a body is answered 413.
+    pub refuses_monolithic: Switch,
+    /// Where downloads of blobs are redirected to.
+    pub redirect: Option<String>,
+    /// How many manifests are refused with `MANIFEST_BLOB_UNKNOWN`, forgetting all blobs.
+    pub forgets: u32,
+    /// The realm that challenges name, where it is not this registry's own.
+    pub realm: Option<String>,
+    /// After how many requests a token is no longer good.
+    pub token_uses: Option<u32>,
+}
+
+/// Whether a quirk is on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    #[default]
+    Off,
+}
+
+/// Whom a registry serves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Door {
+    /// Anyone.
+    #[default]
+    Open,
+    /// User `user` with password `pass`.
+    Basic,
+    /// Bearers of a token that `user` with `pass` gets, or who has the refresh token `refresh`.
+    Bearer,
+}
+
+/// A request as it came in.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A running registry. It ends with the process.
+#[derive(Clone, Debug)]
+pub struct FakeRegistry {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    quirks: Quirks,
+    blobs: BTreeMap<(String, Digest), Vec<u8>>,
+    manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    uploads: BTreeMap<String, Vec<u8>>,
+    valid: BTreeMap<String, u32>,
+    seen: Vec<Seen>,
+    counter: u32,
+}
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// How much of the body is sent before the connection breaks.
+    cut: Option<usize>,
+}
+
+impl FakeRegistry {
+    /// Starts a registry on a free loopback port.
+    ///
+    /// # Errors
+    ///
+    /// If there is no port.
+    pub fn start(quirks: Quirks) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?.to_string();
+        let state = Arc::new(Mutex::new(State { quirks, ..State::default() }));
+        let registry = Self { address, state };
+        let serving = registry.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let registry = serving.clone();
+                // A connection that breaks is the client's to notice.
+                std::thread::spawn(move || drop(registry.serve(stream)));
+            }
+        });
+        Ok(registry)
+    }
+
+    /// Host and port.
+    pub fn host(&self) -> &str {
+        &self.address
+    }
+
+    /// Every request so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state().seen.clone()
+    }
+
+    /// Puts a blob into a repository.
+    pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.state().blobs.insert((repository.to_owned(), digest), bytes.to_vec());
+        digest
+    }
+
+    /// Puts a manifest into a repository, by tag and by digest.
+    pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) {
+        let value = (media_type.to_owned(), bytes.to_vec());
+        let mut state = self.state();
+        for name in [tag.to_owned(), Digest::of(bytes).to_string()] {
+            state.manifests.insert((repository.to_owned(), name), value.clone());
+        }
+    }
+
+    /// The blobs of a repository.
+    pub fn blobs(&self, repository: &str) -> BTreeSet<Digest> {
+        let state = self.state();
+        let keys = state.blobs.keys().filter(|(name, _)| name == repository);
+        keys.map(|(_, digest)| *digest).collect()
+    }
+
+    /// A manifest by tag or digest.
+    pub fn manifest(&self, repository: &str, name: &str) -> Option<Vec<u8>> {
+        let key = (repository.to_owned(), name.to_owned());
+        self.state().manifests.get(&key).map(|(_, bytes)| bytes.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, stream: TcpStream) -> io::Result<()> {
+        let request = read_request(&mut BufReader::new(stream.try_clone()?))?;
+        let answer = {
+            let mut state = self.state();
+            state.seen.push(request.clone());
+            state.answer(&request, &self.address)
+        };
+        write_answer(stream, &request, &answer)
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &Seen, address: &str) -> Answer {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        if path == "/token" {
+            return self.token(request, query);
+        }
+        if 0 < self.quirks.busy {
+            self.quirks.busy -= 1;
+            return Answer::status(429).with("Retry-After", "1");
+        }
+        if let Some(refusal) = self.refusal(request, address) {
+            return refusal;
+        }
+        let Some(rest) = path.strip_prefix("/v2/") else { return Answer::status(404) };
+        let parts: Vec<&str> = rest.rsplitn(3, '/').collect();
+        match (request.method.as_str(), parts.as_slice()) {
+            (_, [""]) => Answer::status(200),
+            ("PUT", [name, "manifests", repository]) => {
+                self.take_manifest(repository, name, request)
+            }
+            (_, [name, "manifests", repository]) => self.give_manifest(repository, name),
+            ("POST", ["", "uploads", blobs]) => self.begin(blobs.trim_end_matches("/blobs"), query),
+            (_, [id, "uploads", blobs]) => {
+                self.upload(blobs.trim_end_matches("/blobs"), id, query, request)
+            }
+            (_, [digest, "blobs", repository]) => self.give_blob(repository, digest, request),
+            _ => Answer::status(404),
+        }
+    }
+
+    fn refusal(&mut self, request: &Seen, address: &str) -> Option<Answer> {
+        let given = request.headers.get("authorization").map_or("", String::as_str);
+        match self.quirks.auth {
+            Door::Open => None,
+            Door::Basic if given == "Basic dXNlcjpwYXNz" => None,
+            Door::Basic => Some(Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\"")),
+            Door::Bearer => {
+                let token = given.strip_prefix("Bearer ").unwrap_or_default();
+                if let Some(left) = self.valid.get_mut(token).filter(|left| 0 < **left) {
+                    *left -= 1;
+                    return None;
+                }
+                let own = format!("http://{address}/token");
+                let realm = self.quirks.realm.as_ref().unwrap_or(&own);
+                let value = format!("Bearer realm=\"{realm}\",service=\"fake\"");
+                Some(Answer::status(401).with("WWW-Authenticate", &value))
+            }
+        }
+    }
+
+    fn token(&mut self, request: &Seen, query: &str) -> Answer {
+        let basic = request.headers.get("authorization").is_some_and(|v| v == "Basic dXNlcjpwYXNz");
+        let body = String::from_utf8_lossy(&request.body);
+        if !basic && !body.contains("refresh_token=refresh") {
+            return Answer::status(401);
+        }
+        self.counter += 1;
+        let token = format!("token-{}-{}", self.counter, query.len());
+        self.valid.insert(token.clone(), self.quirks.token_uses.unwrap_or(u32::MAX));
+        Answer::json(format!("{{\"token\":\"{token}\",\"expires_in\":300}}"))
+    }
+
+    fn take_manifest(&mut self, repository: &str, name: &str, request: &Seen) -> Answer {
+        if 0 < self.quirks.forgets {
+            self.quirks.forgets -= 1;
+            self.blobs.clear();
+            let body = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+            return Answer { status: 400, ..Answer::json(body.to_owned()) };
+        }
+        let media_type = request.headers.get("content-type").cloned().unwrap_or_default();
+        let digest = Digest::of(&request.body).to_string();
+        for name in [name.to_owned(), digest.clone()] {
+            let value = (media_type.clone(), request.body.clone());
+            self.manifests.insert((repository.to_owned(), name), value);
+        }
+        Answer::status(201).with("Docker-Content-Digest", &digest)
+    }
+
+    fn give_manifest(&self, repository: &str, name: &str) -> Answer {
+        let found = self.manifests.get(&(repository.to_owned(), name.to_owned()));
+        let Some((media_type, bytes)) = found else {
+            let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
+            return Answer { status: 404, ..Answer::json(body.to_owned()) };
+        };
+        let digest = Digest::of(bytes).to_string();
+        Answer { body: self.damaged(bytes), ..Answer::status(200) }
+            .with("Content-Type", media_type)
+            .with("Docker-Content-Digest", &digest)
+    }
+
+    fn damaged(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        if self.quirks.corrupts == Switch::On {
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+        }
+        bytes
+    }
+
+    fn give_blob(&mut self, repository: &str, digest: &str, request: &Seen) -> Answer {
+        let digest = digest.parse().ok();
+        let found = digest.and_then(|digest| self.blobs.get(&(repository.to_owned(), digest)));
+        let Some(bytes) = found else { return Answer::status(404) };
+        if request.method == "GET" {
+            if let Some(target) = &self.quirks.redirect {
+                return Answer::status(307).with("Location", target);
+            }
+        }
+        let bytes = self.damaged(bytes);
+        let range = request
+            .headers
+            .get("range")
+            .and_then(|text| text.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+        let ignored = self.quirks.ignores_ranges == Switch::On;
+        let mut answer = match range.filter(|_| !ignored) {
+            Some(from) => {
+                let value = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+                Answer { body: bytes[from..].to_vec(), ..Answer::status(206) }
+                    .with("Content-Range", &value)
+            }
+            None => Answer { body: bytes, ..Answer::status(200) },
+        };
+        if request.method == "GET" && 0 < self.quirks.truncate {
+            self.quirks.truncate -= 1;
+            answer.cut = Some(answer.body.len() / 2);
+        }
+        answer
+    }
+
+    fn begin(&mut self, repository: &str, query: &str) -> Answer {
+        let pairs: BTreeMap<String, String> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        if let (Some(digest), Some(from)) = (pairs.get("mount"), pairs.get("from")) {
+            if self.quirks.refuses_mounts == Switch::On {
+                return Answer::status(401);
+            }
+            let digest = digest.parse::<Digest>().ok();
+            let key = digest.map(|digest| (from.clone(), digest));
+            if let Some(bytes) = key.as_ref().and_then(|key| self.blobs.get(key)).cloned() {
+                let digest = Digest::of(&bytes);
+                self.blobs.insert((repository.to_owned(), digest), bytes);
+                return Answer::status(201);
+            }
+        }
+        self.counter += 1;
+        let id = format!("upload-{}", self.counter);
+        let location = format!("/v2/{repository}/blobs/uploads/{id}?state=a%2Fb");
+        self.uploads.insert(id, Vec::new());
+        Answer::status(202).with("Location", &location)
+    }
+
+    fn upload(&mut self, repository: &str, id: &str, query: &str, request: &Seen) -> Answer {
+        let closing = request.method == "PUT";
+        if closing && self.quirks.refuses_monolithic == Switch::On && !request.body.is_empty() {
+            return Answer::status(413);
+        }
+        let Some(bytes) = self.uploads.get_mut(id) else { return Answer::status(404) };
+        bytes.extend_from_slice(&request.body);
+        if !closing {
+            let location = format!("/v2/{repository}/blobs/uploads/{id}?state=a%2Fb");
+            return Answer::status(202).with("Location", &location);
+        }
+        let digest = Digest::of(bytes);
+        if query != format!("state=a%2Fb&digest={digest}") {
+            let body = r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#;
+            return Answer { status: 400, ..Answer::json(body.to_owned()) };
+        }
+        let bytes = self.uploads.remove(id).unwrap_or_default();
+        self.blobs.insert((repository.to_owned(), digest), bytes);
+        Answer::status(201)
+    }
+}
+
+impl Answer {
+    fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), cut: None }
+    }
+
+    fn json(text: String) -> Self {
+        Self { body: text.into_bytes(), ..Self::status(200) }
+            .with("Content-Type", "application/json")
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
+    let mut request = Seen::default();
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    request.method = words.next().unwrap_or_default().to_owned();
+    request.target = words.next().unwrap_or_default().to_owned();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+    reader.take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
+    Ok(request)
+}
+
+fn write_answer(mut stream: TcpStream, request: &Seen, answer: &Answer) -> io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} Fake\r\nConnection: close\r\n", answer.status);
+    head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if request.method != "HEAD" {
+        stream.write_all(&answer.body[..answer.cut.unwrap_or(answer.body.len())])?;
+    }
+    stream.flush()
+}
+
+/// Time that passes only by sleeping, and chance without surprises.
+#[derive(Debug)]
+pub struct InstantTiming {
+    start: Instant,
+    slept: Mutex<Vec<Duration>>,
+}
+
+impl Default for InstantTiming {
+    fn default() -> Self {
+        Self { start: Instant::now(), slept: Mutex::default() }
+    }
+}
+
+impl InstantTiming {
+    /// How long each wait was to be.
+    pub fn slept(&self) -> Vec<Duration> {
+        self.slept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Timing for InstantTiming {
+    fn now(&self) -> Instant {
+        self.start + self.slept().iter().sum::<Duration>()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(time);
+    }
+
+    fn random(&self) -> u64 {
+        u64::MAX / 3
+    }
+}

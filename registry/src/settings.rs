@@ -1,0 +1,80 @@
+//! What a client is told by whoever makes it; it reads no environment and no clock of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::credentials::Credentials;
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where user names and passwords come from.
+    pub credentials: Credentials,
+    /// Hosts, with their port if any, that are spoken to without TLS. Loopback addresses always are.
+    pub insecure: BTreeSet<String>,
+    /// Token services, by registry host, that get that registry's credentials beside the usual ones.
+    pub auth_hosts: BTreeMap<String, BTreeSet<String>>,
+    /// The proxy for all requests, and the hosts that are reached without it.
+    pub proxy: Option<Proxy>,
+    /// PEM files of certificate authorities that are trusted beside the system's.
+    pub certificate_authorities: Vec<PathBuf>,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// Time and chance.
+    pub timing: Arc<dyn Timing>,
+}
+
+/// A proxy.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Its address, as in `HTTPS_PROXY`.
+    pub url: String,
+    /// Hosts and networks that are reached without it, as in `NO_PROXY`.
+    pub except: String,
+}
+
+/// Time and chance, so that tests need neither.
+pub trait Timing: fmt::Debug + Send + Sync {
+    /// A monotonic clock.
+    fn now(&self) -> Instant;
+    /// Waits.
+    fn sleep(&self, time: Duration);
+    /// A number nobody can foresee.
+    fn random(&self) -> u64;
+}
+
+/// The system's time, and the randomness of the standard library's hash maps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemTiming;
+
+impl Timing for SystemTiming {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn random(&self) -> u64 {
+        RandomState::new().hash_one(0)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::default(),
+            insecure: BTreeSet::new(),
+            auth_hosts: BTreeMap::new(),
+            proxy: None,
+            certificate_authorities: Vec::new(),
+            user_agent: concat!("wythe/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timing: Arc::new(SystemTiming),
+        }
+    }
+}

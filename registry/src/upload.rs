@@ -1,0 +1,198 @@
+//! One blob on its way out.
+
+use std::io::{self, Read};
+
+use reqwest::Method;
+use reqwest::blocking::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use url::Url;
+use wythe_store::oci::content::Content;
+use wythe_store::oci::descriptor::Descriptor;
+
+use crate::client::{Inner, Repository};
+use crate::error::{RegistryError, RegistryProblem, without_query};
+use crate::origin;
+use crate::push::Sent;
+use crate::retry::retry;
+use crate::transport::{Body, Call, Open};
+
+/// Blobs below this are sent from memory, which the HTTP library does several times faster.
+const IN_MEMORY: u64 = 8 << 20;
+
+/// A blob, and where it goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Upload<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) repository: &'a Repository,
+    pub(crate) content: &'a dyn Content,
+    pub(crate) blob: &'a Descriptor,
+}
+
+/// What the registry made of a request to take the blob from elsewhere.
+enum Mount {
+    Done,
+    /// It opened an upload in its place.
+    Session(Url),
+    Refused,
+}
+
+impl Open for Upload<'_> {
+    fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.content.open(self.blob)
+    }
+}
+
+impl Upload<'_> {
+    /// Sees to it that the registry has the blob, by the cheapest way that works.
+    pub(crate) fn run(self, origins: &[String]) -> Result<Sent, RegistryError> {
+        if self.exists()? {
+            return Ok(Sent::Present);
+        }
+        let mut session = None;
+        if let Some(from) = self.neighbour(origins) {
+            match self.mount(from)? {
+                Mount::Done => return Ok(Sent::Mounted { from: from.to_owned() }),
+                Mount::Session(location) => session = Some(location),
+                Mount::Refused => {}
+            }
+        }
+        let bytes = self.in_memory()?;
+        retry(&*self.inner.settings.timing, || {
+            let location = session.take().map_or_else(|| self.begin(), Ok)?;
+            self.put(location, bytes.as_deref())
+        })?;
+        Ok(Sent::Uploaded)
+    }
+
+    fn exists(self) -> Result<bool, RegistryError> {
+        let url = self.repository.url(&format!("blobs/{}", self.blob.digest));
+        let call = Call::new(Method::HEAD, url, Body::Empty);
+        let found = retry(&*self.inner.settings.timing, || self.inner.call(self.repository, &call));
+        match found {
+            Ok(_) => Ok(true),
+            // Some registries refuse the question to those who may only push.
+            Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 405)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Another repository of the same registry that has the blob.
+    fn neighbour<'b>(&self, origins: &'b [String]) -> Option<&'b str> {
+        let mut names = origins.iter().filter_map(|origin| {
+            let (host, name) = origin.split_once('/')?;
+            (host == self.repository.host && name != self.repository.name).then_some(name)
+        });
+        names.next()
+    }
+
+    /// The token of a mount covers both repositories. Whatever is not a success is answered by an
+    /// ordinary upload: registries differ in how they say no.
+    fn mount(self, from: &str) -> Result<Mount, RegistryError> {
+        let mut url = self.repository.url("blobs/uploads/");
+        let digest = self.blob.digest.to_string();
+        url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
+        let scope = format!("{} repository:{from}:pull", self.repository.scope);
+        let both = Repository { scope, ..self.repository.clone() };
+        let call = Call::new(Method::POST, url, Body::Empty);
+        match self.inner.call(&both, &call) {
+            Ok(response) if response.status().as_u16() == 201 => Ok(Mount::Done),
+            Ok(response) => Ok(Mount::Session(location(&call, &response)?)),
+            Err(RegistryError { problem: RegistryProblem::Status { .. }, .. }) => {
+                Ok(Mount::Refused)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn begin(self) -> Result<Url, RegistryError> {
+        let url = self.repository.url("blobs/uploads/");
+        let call = Call::new(Method::POST, url, Body::Empty);
+        let response = self.inner.call(self.repository, &call)?;
+        location(&call, &response)
+    }
+
+    /// Sends everything in one request; a proxy or registry that will not have it gets the body
+    /// ahead of the closing request.
+    fn put(self, location: Url, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
+        let body = self.body(bytes);
+        let (digest, headers) = (self.blob.digest.to_string(), binary());
+        let url = with_query(location, "digest", &digest);
+        let call = Call { method: Method::PUT, url, headers, body };
+        match self.inner.call(self.repository, &call) {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.status(), Some(405 | 411 | 413 | 501)) => {
+                self.patch_then_put(bytes)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn patch_then_put(self, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
+        let url = self.begin()?;
+        let body = self.body(bytes);
+        let patch = Call { method: Method::PATCH, url, headers: binary(), body };
+        let response = self.inner.call(self.repository, &patch)?;
+        let location = location(&patch, &response)?;
+        let url = with_query(location, "digest", &self.blob.digest.to_string());
+        self.inner.call(self.repository, &Call::new(Method::PUT, url, Body::Empty)).map(drop)
+    }
+
+    fn body<'b>(&'b self, bytes: Option<&'b [u8]>) -> Body<'b> {
+        bytes.map_or(Body::Stream(self, self.blob.size), Body::Bytes)
+    }
+
+    fn in_memory(self) -> Result<Option<Vec<u8>>, RegistryError> {
+        if IN_MEMORY <= self.blob.size {
+            return Ok(None);
+        }
+        let read = wythe_store::oci::content::read_document(self.content, self.blob);
+        let fail = |error| {
+            let url = self.repository.url("blobs/uploads/");
+            RegistryError::new("POST", &url, RegistryProblem::Content(error))
+        };
+        read.map(Some).map_err(fail)
+    }
+}
+
+/// Where an upload continues. Another host than the registry's gets the content and no credentials.
+fn location(call: &Call<'_>, response: &Response) -> Result<Url, RegistryError> {
+    let fail = |problem| RegistryError::new(call.method.as_str(), &call.url, problem);
+    let text = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let text = text.ok_or_else(|| fail(RegistryProblem::Answer { what: "Location" }))?;
+    let url = call.url.join(text).map_err(|error| fail(error.into()))?;
+    match origin::objection(&call.url, &url) {
+        None => Ok(url),
+        Some(reason) => {
+            Err(fail(RegistryProblem::Redirect { target: without_query(&url), reason }))
+        }
+    }
+}
+
+/// Appends to the query and leaves what is there byte for byte: it may be signed.
+fn with_query(mut url: Url, name: &str, value: &str) -> Url {
+    let query = match url.query() {
+        Some(query) if !query.is_empty() => format!("{query}&{name}={value}"),
+        _ => format!("{name}={value}"),
+    };
+    url.set_query(Some(&query));
+    url
+}
+
+fn binary() -> HeaderMap {
+    let kind = HeaderValue::from_static("application/octet-stream");
+    HeaderMap::from_iter([(CONTENT_TYPE, kind)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_of_a_location_is_kept_byte_for_byte() {
+        let check = |url: &str, expected: &str| {
+            assert_eq!(with_query(url.parse().unwrap(), "digest", "sha256:00").as_str(), expected);
+        };
+        check("https://r.io/u", "https://r.io/u?digest=sha256:00");
+        check("https://r.io/u?s=a%2Fb+c", "https://r.io/u?s=a%2Fb+c&digest=sha256:00");
+    }
+}
