@@ -51,7 +51,7 @@ const CLAIMS: &[Claim] = claims! {
         a_tmpfs_has_its_size secrets_are_files_of_their_owner
         a_target_behind_links_is_made_and_removed what_the_step_put_into_a_target_stays
         a_linked_target_stays_inside whiteouts_and_opaque_directories_are_written
-        an_existing_target_is_used later_layers_cover_earlier_ones;
+        an_existing_target_is_used later_layers_cover_earlier_ones a_socket_is_bound_like_a_file a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
         a_cancelled_switch_starts_nothing the_step_dies_with_its_builder

@@ -1,6 +1,6 @@
 //! The root and the mounts a step asks for.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -62,15 +62,28 @@ impl Plan {
         self.push(label, ContextOp::Flag { context, key: c"userxattr" });
         if let Some(Scratch { upper, work }) = scratch {
             self.push(label, ContextOp::Flag { context, key: c"volatile" });
-            let (upper, work) = (short_path(label, upper)?, short_path(label, work)?);
-            self.push(label, ContextOp::Text { context, key: c"upperdir", value: upper });
-            self.push(label, ContextOp::Text { context, key: c"workdir", value: work });
+            self.layer(label, context, c"upperdir", upper)?;
+            self.layer(label, context, c"workdir", work)?;
         }
         for lower in lowers.iter().rev() {
-            let value = short_path(label, lower)?;
-            self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
+            self.layer(label, context, c"lowerdir+", lower)?;
         }
         Ok(context)
+    }
+
+    /// Gives an overlay one of its directories.
+    fn layer(
+        &mut self,
+        label: &str,
+        context: Slot,
+        key: &'static CStr,
+        directory: &Path,
+    ) -> Result<(), StepError> {
+        let value = short_path(label, directory)?;
+        // For a missing directory the kernel has a number only.
+        let label = format!("{label}, opening {}", directory.display());
+        self.push(&label, ContextOp::Text { context, key, value });
+        Ok(())
     }
 
     /// Opens what a mount shows and puts its mount point into the stub layer.

@@ -216,3 +216,28 @@ pub(crate) fn later_layers_cover_earlier_ones(fixture: &Fixture) {
     let lowers = [fixture.path("base"), one, two];
     assert_eq!(succeed(&fixture.step_on(&lowers, "cat /f")).stdout, "two");
 }
+
+pub(crate) fn a_socket_is_bound_like_a_file(fixture: &Fixture) {
+    let directory = fixture.fresh();
+    let _listener = std::os::unix::net::UnixListener::bind(directory.join("agent")).unwrap();
+    let mut step = fixture.step("test -S /run/agent.0");
+    step.mounts = vec![at("/run/agent.0", bind(directory.join("agent"), "", Access::ReadWrite))];
+    assert_eq!(listing(&succeed(&step).upper), [""; 0]);
+}
+
+pub(crate) fn a_missing_layer_is_named(fixture: &Fixture) {
+    let missing = fixture.path("no-such-layer");
+    let lowers = [fixture.path("base"), missing.clone()];
+    let error = attempt(&fixture.step_on(&lowers, "true")).unwrap_err();
+    let expected = format!("mounting the root, opening {}", missing.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+pub(crate) fn many_layers_are_stacked_and_too_many_refused(fixture: &Fixture) {
+    let mut lowers = vec![fixture.path("base")];
+    lowers.extend((0..200).map(|_| fixture.fresh()));
+    succeed(&fixture.step_on(&lowers, "true"));
+    lowers.extend((0..300).map(|_| fixture.fresh()));
+    let error = attempt(&fixture.step_on(&lowers, "true")).unwrap_err();
+    assert!(error.cause.to_string().contains("500"), "{}", error.cause);
+}
