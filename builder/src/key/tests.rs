@@ -1,0 +1,137 @@
+//! What changes a key, row by row.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::operation::FileSource;
+use crate::operation::copy::{Archives, CopySource, CopyStep};
+use crate::operation::run::{
+    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, RunStep, SecurityMode,
+    Sharing,
+};
+use crate::options::{HostEntry, NetworkMode};
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Hit,
+    Miss,
+}
+use Verdict::{Hit, Miss};
+
+fn verdict(one: &Operation, two: &Operation, lookup: Lookup) -> Verdict {
+    let inputs = [InputKey::Definition(CacheKey::of(b"base"))];
+    if cache_key(one, lookup, &inputs) == cache_key(two, lookup, &inputs) { Hit } else { Miss }
+}
+
+fn mount(target: &str, kind: MountKind) -> RunMount {
+    RunMount { target: target.to_owned(), kind }
+}
+
+fn run() -> RunStep {
+    let owner = MountOwner { uid: 0, gid: 0, mode: 0o755 };
+    let cache = CacheMount {
+        id: "/c".to_owned(),
+        sharing: Sharing::Shared,
+        from: FileSource::Nothing,
+        path: "/".to_owned(),
+        owner,
+        access: MountAccess::ReadWrite,
+    };
+    let secret = MountKind::Secret { id: "s".to_owned(), required: Required::No, owner };
+    RunStep {
+        argv: ["/bin/sh", "-c", "true"].map(str::to_owned).to_vec(),
+        env: vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())],
+        proxies: Vec::new(),
+        cwd: "/".to_owned(),
+        user: String::new(),
+        mounts: vec![
+            mount("/c", MountKind::Cache(cache)),
+            mount("/t", MountKind::Tmpfs { size: None }),
+            mount("/s", secret),
+        ],
+        scripts: Vec::new(),
+        network: NetworkMode::Default,
+        security: SecurityMode::Sandbox,
+        hosts: vec![HostEntry { name: "h".to_owned(), address: IpAddr::V4(Ipv4Addr::LOCALHOST) }],
+        shm_size: 64 << 20,
+        limits: Vec::new(),
+        hostname: "h".to_owned(),
+    }
+}
+
+#[track_caller]
+fn check_run(expected: Verdict, change: impl FnOnce(&mut RunStep)) {
+    let mut changed = run();
+    change(&mut changed);
+    let (one, two) = (Operation::Run(Box::new(run())), Operation::Run(Box::new(changed)));
+    assert_eq!(verdict(&one, &two, Lookup::Definition), expected);
+}
+
+fn with_cache(run: &mut RunStep, change: impl FnOnce(&mut CacheMount)) {
+    let MountKind::Cache(cache) = &mut run.mounts[0].kind else { panic!("the first is a cache") };
+    change(cache);
+}
+
+#[test]
+fn what_a_step_cannot_depend_on_is_left_out() {
+    check_run(Hit, |_| {});
+    check_run(Hit, |run| run.proxies.push(("HTTP_PROXY".to_owned(), "p".to_owned())));
+    check_run(Hit, |run| run.hosts[0].address = IpAddr::V4(Ipv4Addr::BROADCAST));
+    check_run(Hit, |run| with_cache(run, |cache| cache.id = "other".to_owned()));
+}
+
+#[test]
+fn the_environment_and_its_order_count() {
+    check_run(Miss, |run| run.env[0].1 = "3".to_owned());
+    check_run(Miss, |run| run.env.swap(0, 1));
+}
+
+#[test]
+fn words_and_settings_of_a_step_count() {
+    check_run(Miss, |run| run.argv[2].push(' '));
+    check_run(Miss, |run| run.user = "0".to_owned());
+    check_run(Miss, |run| run.cwd = "/w".to_owned());
+    check_run(Miss, |run| run.network = NetworkMode::None);
+    check_run(Miss, |run| run.shm_size += 1);
+    check_run(Miss, |run| run.hostname = "other".to_owned());
+}
+
+#[test]
+fn the_shape_of_mounts_counts() {
+    check_run(Miss, |run| with_cache(run, |cache| cache.owner.uid = 1));
+    check_run(Miss, |run| run.mounts[1].kind = MountKind::Tmpfs { size: Some(1) });
+    check_run(Miss, |run| {
+        let MountKind::Secret { id, .. } = &mut run.mounts[2].kind else { panic!("a secret") };
+        id.push('2');
+    });
+}
+
+fn copy(source: &str) -> Operation {
+    Operation::Copy(Box::new(CopyStep {
+        from: FileSource::Context,
+        sources: vec![CopySource::Path(source.to_owned())],
+        destination: "/d/".to_owned(),
+        chown: None,
+        chmod: None,
+        layout: crate::copy::Layout::Flat,
+        base: crate::copy::Base::Destination,
+        excludes: Vec::new(),
+        archives: Archives::Keep,
+        checksum: None,
+        epoch: None,
+    }))
+}
+
+#[test]
+fn by_content_the_directory_of_a_source_does_not_count_and_its_name_does() {
+    assert_eq!(verdict(&copy("a/x"), &copy("b/x"), Lookup::Content), Hit);
+    assert_eq!(verdict(&copy("a/x"), &copy("a/y"), Lookup::Content), Miss);
+    assert_eq!(verdict(&copy("a/x"), &copy("b/x"), Lookup::Definition), Miss);
+}
+
+#[test]
+fn the_two_ways_to_look_up_never_meet() {
+    let operation = copy("x");
+    let key = |lookup| cache_key(&operation, lookup, &[]);
+    assert_ne!(key(Lookup::Definition), key(Lookup::Content));
+}

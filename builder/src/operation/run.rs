@@ -1,0 +1,239 @@
+//! `RUN` as a step.
+
+use wythe_sandbox::step::Limit;
+
+use super::{Facts, FileSource};
+use crate::options::{HostEntry, NetworkMode};
+
+/// What a `RUN` does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RunStep {
+    /// The program and its arguments; a shell form has its shell in it.
+    pub argv: Vec<String>,
+    /// The environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Proxies nobody declared: part of the environment, and of nothing else.
+    pub proxies: Vec<(String, String)>,
+    /// The absolute working directory.
+    pub cwd: String,
+    /// `USER`: name or number, with or without a group; root if empty.
+    pub user: String,
+    /// `--mount`, in order.
+    pub mounts: Vec<RunMount>,
+    /// Files that exist while the step runs.
+    pub scripts: Vec<Script>,
+    /// The network.
+    pub network: NetworkMode,
+    /// `--security`
+    pub security: SecurityMode,
+    /// Lines of `/etc/hosts`.
+    pub hosts: Vec<HostEntry>,
+    /// The size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+    /// Limits.
+    pub limits: Vec<Limit>,
+    /// The host name.
+    pub hostname: String,
+}
+
+/// A heredoc that is run as a program of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Script {
+    /// The absolute path.
+    pub path: String,
+    /// The content, which starts with `#!`.
+    pub text: String,
+}
+
+/// `--security`
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SecurityMode {
+    /// The ordinary one.
+    #[default]
+    Sandbox,
+    /// All capabilities and no filter, which has to be allowed.
+    Insecure,
+}
+
+/// A mount with its absolute target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RunMount {
+    /// The absolute path.
+    pub target: String,
+    /// What is mounted.
+    pub kind: MountKind,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum MountKind {
+    /// Files of a context, a stage or an image.
+    Bind {
+        /// Where `path` is looked up.
+        from: FileSource,
+        /// The path there.
+        path: String,
+        /// Whether the step may write; what it writes is dropped.
+        access: MountAccess,
+    },
+    /// A directory that outlives the build.
+    Cache(CacheMount),
+    /// An empty file system in memory.
+    Tmpfs {
+        /// Its size in bytes.
+        size: Option<u64>,
+    },
+    /// A secret as a file.
+    Secret {
+        /// Which.
+        id: String,
+        /// Whether the step fails without it.
+        required: Required,
+        /// Owner and mode of the file.
+        owner: MountOwner,
+    },
+    /// A secret as a variable; the target is empty.
+    SecretVariable {
+        /// Which.
+        id: String,
+        /// Whether the step fails without it.
+        required: Required,
+        /// The variable.
+        name: String,
+    },
+    /// The socket of an agent.
+    Ssh {
+        /// Which.
+        id: String,
+        /// Whether the step fails without it.
+        required: Required,
+        /// Owner and mode of the socket.
+        owner: MountOwner,
+    },
+}
+
+/// A directory that outlives the build.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CacheMount {
+    /// What it is known by, with the namespace of the build.
+    pub id: String,
+    /// Who may use it at once.
+    pub sharing: Sharing,
+    /// What a new one starts with.
+    pub from: FileSource,
+    /// The path there.
+    pub path: String,
+    /// Owner and mode of a new one.
+    pub owner: MountOwner,
+    /// Whether the step may write.
+    pub access: MountAccess,
+}
+
+/// Owner and mode of what a mount creates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MountOwner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+/// Whether a step may write to a mount.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum MountAccess {
+    /// It may not.
+    #[default]
+    ReadOnly,
+    /// It may.
+    ReadWrite,
+}
+
+/// Who may use a cache directory at once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Sharing {
+    /// Everybody.
+    #[default]
+    Shared,
+    /// One step; another one gets a directory of its own.
+    Private,
+    /// One step; another one waits.
+    Locked,
+}
+
+/// Whether a step fails without something.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Required {
+    /// It runs without.
+    #[default]
+    No,
+    /// It fails.
+    Yes,
+}
+
+impl RunStep {
+    pub(super) fn facts(&self, facts: &mut Facts) {
+        facts.each("argument", &self.argv);
+        facts.each("variable", self.env.iter().map(|(name, value)| format!("{name}={value}")));
+        facts.add("directory", &self.cwd);
+        facts.add("user", &self.user);
+        for mount in &self.mounts {
+            mount.facts(facts);
+        }
+        facts.each("script", self.scripts.iter().map(|script| &script.text));
+        facts.add("network", self.network.name());
+        facts.add("security", format_args!("{:?}", self.security));
+        facts.each("host", self.hosts.iter().map(|host| &host.name));
+        facts.add("shared memory", self.shm_size);
+        facts.each("limit", self.limits.iter().map(|limit| format!("{limit:?}")));
+        facts.add("host name", &self.hostname);
+    }
+}
+
+impl RunMount {
+    /// Ids of caches and values of secrets are left out: another cache is only a colder one.
+    fn facts(&self, facts: &mut Facts) {
+        facts.add("mount", &self.target);
+        match &self.kind {
+            MountKind::Bind { from, path, access } => {
+                facts.add("bind", from.fact());
+                facts.add("path", path);
+                facts.add("access", format_args!("{access:?}"));
+            }
+            MountKind::Cache(cache) => cache.facts(facts),
+            MountKind::Tmpfs { size } => {
+                facts.add("tmpfs", size.map_or("unlimited".to_owned(), |size| size.to_string()));
+            }
+            MountKind::Secret { id, owner, .. } => {
+                facts.add("secret", id);
+                owner.facts(facts);
+            }
+            MountKind::SecretVariable { id, name, .. } => {
+                facts.add("secret", id);
+                facts.add("secret variable", name);
+            }
+            MountKind::Ssh { id, owner, .. } => {
+                facts.add("ssh", id);
+                owner.facts(facts);
+            }
+        }
+    }
+}
+
+impl CacheMount {
+    fn facts(&self, facts: &mut Facts) {
+        facts.add("cache", self.from.fact());
+        facts.add("path", &self.path);
+        facts.add("sharing", format_args!("{:?}", self.sharing));
+        facts.add("access", format_args!("{:?}", self.access));
+        self.owner.facts(facts);
+    }
+}
+
+impl MountOwner {
+    fn facts(self, facts: &mut Facts) {
+        facts.add("owner", format_args!("{}:{}", self.uid, self.gid));
+        facts.add("mode", format_args!("{:04o}", self.mode));
+    }
+}

@@ -1,0 +1,247 @@
+//! What a build is asked to do besides its Dockerfile, as plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use wythe_sandbox::step::Limit;
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+
+/// The host name of steps where nothing else is asked for; Dockerfiles in the wild rely on it.
+pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
+
+/// The size of `/dev/shm` where nothing else is asked for, in bytes.
+pub const DEFAULT_SHM_SIZE: u64 = 64 << 20;
+
+/// The options of one build.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The stage to build; the last one if absent.
+    pub target: Option<String>,
+    /// `--build-arg`
+    pub build_args: BTreeMap<String, String>,
+    /// What images are built for; the build's own platform if empty.
+    pub platforms: Vec<Platform>,
+    /// The platform the build runs on.
+    pub build_platform: Platform,
+    /// `--label`: applied after every instruction.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation`: of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Which steps may be answered from the cache.
+    pub cache: CachePolicy,
+    /// Whether base images are looked up again.
+    pub pull: PullPolicy,
+    /// The network of steps that do not name one.
+    pub network: NetworkMode,
+    /// `--add-host`, in order.
+    pub hosts: Vec<HostEntry>,
+    /// The size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+    /// `--ulimit`, in order.
+    pub limits: Vec<Limit>,
+    /// The host name of steps.
+    pub hostname: String,
+    /// `--build-context`: names in lower case.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// `--secret`, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// How many steps run at once; the number of processors if absent.
+    pub jobs: Option<NonZeroUsize>,
+    /// `--allow`
+    pub entitlements: BTreeSet<Entitlement>,
+}
+
+impl Options {
+    /// The options of a plain build that runs on `build_platform`.
+    pub fn new(build_platform: Platform) -> Self {
+        Self {
+            target: None,
+            build_args: BTreeMap::new(),
+            platforms: Vec::new(),
+            build_platform,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            cache: CachePolicy::Reuse,
+            pull: PullPolicy::Missing,
+            network: NetworkMode::Default,
+            hosts: Vec::new(),
+            shm_size: DEFAULT_SHM_SIZE,
+            limits: Vec::new(),
+            hostname: DEFAULT_HOSTNAME.to_owned(),
+            contexts: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            jobs: None,
+            entitlements: BTreeSet::new(),
+        }
+    }
+}
+
+/// Which steps may be answered from the cache.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum CachePolicy {
+    /// All of them.
+    #[default]
+    Reuse,
+    /// `--no-cache`: none, and cache mounts start empty.
+    Refresh,
+    /// `--no-cache-filter`: none of the named stages, in lower case.
+    RefreshStages(BTreeSet<String>),
+}
+
+impl CachePolicy {
+    /// Whether the steps of a stage may be answered from the cache.
+    pub fn of_stage(&self, name: &str) -> Caching {
+        match self {
+            Self::Reuse => Caching::Reuse,
+            Self::Refresh => Caching::Refresh,
+            Self::RefreshStages(stages) if stages.contains(name) => Caching::Refresh,
+            Self::RefreshStages(_) => Caching::Reuse,
+        }
+    }
+}
+
+/// Whether one step may be answered from the cache.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Caching {
+    /// A known result is used.
+    #[default]
+    Reuse,
+    /// The step runs again, and its result replaces the known one.
+    Refresh,
+}
+
+/// When a registry is asked what a reference means.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PullPolicy {
+    /// When the store does not know the image.
+    #[default]
+    Missing,
+    /// `--pull`: in every build.
+    Always,
+}
+
+/// The network of a step.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum NetworkMode {
+    /// Whatever the environment offers.
+    #[default]
+    Default,
+    /// Loopback only.
+    None,
+    /// The host's, which has to be allowed.
+    Host,
+}
+
+impl NetworkMode {
+    /// The mode of a name as `--network` takes it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "default" => Some(Self::Default),
+            "none" => Some(Self::None),
+            "host" => Some(Self::Host),
+            _ => None,
+        }
+    }
+
+    /// The name as `--network` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::None => "none",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// A line of `/etc/hosts`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostEntry {
+    /// The name.
+    pub name: String,
+    /// What it resolves to.
+    pub address: IpAddr,
+}
+
+/// What a name of `--build-context` stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NamedContext {
+    /// A directory of the host.
+    Directory(PathBuf),
+    /// `oci-layout://`: an image in a layout directory.
+    OciLayout {
+        /// The directory.
+        path: PathBuf,
+        /// The tag or digest; the only image of the layout if absent.
+        selector: Option<String>,
+    },
+    /// `docker-image://`
+    Image(Reference),
+    /// A git repository, which a build cannot use yet.
+    Git(String),
+    /// A file behind a URL, which a build cannot use yet.
+    Url(String),
+}
+
+/// What a build may do only when it is allowed to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Entitlement {
+    /// `network.host`
+    NetworkHost,
+    /// `security.insecure`
+    SecurityInsecure,
+}
+
+impl Entitlement {
+    /// The name as `--allow` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NetworkHost => "network.host",
+            Self::SecurityInsecure => "security.insecure",
+        }
+    }
+}
+
+/// A secret's bytes. They show in no debug output and take part in no key.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// A secret of these bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_in_debug_output() {
+        let mut options = Options::new(Platform::linux("amd64"));
+        options.secrets.insert("token".to_owned(), Secret::new(b"hunter2".to_vec()));
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn only_the_named_stages_are_refreshed() {
+        let policy = CachePolicy::RefreshStages(BTreeSet::from(["a".to_owned()]));
+        assert_eq!(policy.of_stage("a"), Caching::Refresh);
+        assert_eq!(policy.of_stage("b"), Caching::Reuse);
+    }
+}
