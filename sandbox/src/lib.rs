@@ -6,6 +6,30 @@
 //! layer directories, a few mounts, a command, an identity. A step is compiled in safe Rust to a
 //! flat list of operations (`plan`); the cloned child only interprets it.
 //!
+//! ```no_run
+//! use wythe_sandbox::step::{RootFs, Scratch};
+//! use wythe_sandbox::{Cancel, Output, Step, Stream};
+//!
+//! struct Terminal;
+//!
+//! impl Output for Terminal {
+//!     fn write(&self, _: Stream, bytes: &[u8]) {
+//!         print!("{}", String::from_utf8_lossy(bytes));
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     wythe_sandbox::init()?;
+//!     let root = RootFs {
+//!         lowers: vec!["/layers/base".into()],
+//!         scratch: Scratch { upper: "/layers/new".into(), work: "/layers/work".into() },
+//!     };
+//!     let step = Step::new(root, vec![b"/bin/true".to_vec()]);
+//!     let outcome = wythe_sandbox::run(&step, &Terminal, &Cancel::new()?)?;
+//!     std::process::exit(outcome.code())
+//! }
+//! ```
+//!
 //! The library never prints, exits or reads the clock for a result. `unsafe` lives in `sys`
 //! and `spawn`.
 
