@@ -121,6 +121,9 @@ pub enum AccountCause {
 }
 
 /// The file at an absolute path of a root file system, if it has one; links are followed inside.
+///
+/// # Errors
+/// Something else than a regular file of ordinary length.
 pub fn account_file(root: &Arc<Directory>, path: &str) -> Result<Option<File>, AccountError> {
     let fail = |cause| AccountError { role: Role::File, name: path.to_owned(), cause };
     let view = Canvas::over(root.clone());
@@ -134,6 +137,9 @@ pub fn account_file(root: &Arc<Directory>, path: &str) -> Result<Option<File>, A
 }
 
 /// Who a RUN runs as under `USER text`; empty means root.
+///
+/// # Errors
+/// A name nobody has, or a number out of range.
 pub fn run_identity(text: &str, accounts: Accounts<'_>) -> Result<Identity, AccountError> {
     let (user, group) = split(text);
     let known = find_user(if user.is_empty() { "0" } else { user }, accounts)?;
@@ -156,6 +162,9 @@ pub fn run_identity(text: &str, accounts: Accounts<'_>) -> Result<Identity, Acco
 }
 
 /// Who files copied with `--chown=text` belong to.
+///
+/// # Errors
+/// A name where there is no file to look it up in, or a number out of range.
 pub fn copy_owner(text: &str, accounts: Accounts<'_>) -> Result<CopyOwner, AccountError> {
     let (user, group) = split(text);
     let mut unknown = Vec::new();

@@ -57,6 +57,9 @@ pub struct Scan {
 
 impl Context {
     /// Opens a directory. Entries that `rules` exclude are as good as absent.
+    ///
+    /// # Errors
+    /// A path that cannot be opened as a directory.
     pub fn open(path: &Path, rules: Rules) -> Result<Self, ContextError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty());
@@ -68,6 +71,9 @@ impl Context {
     /// Reads what the routes lead to, on the current rayon pool.
     ///
     /// Links on the way are followed inside the context, so that the tree has what they lead to.
+    ///
+    /// # Errors
+    /// The first entry that cannot be read or stored, by its path.
     pub fn scan(&self, routes: &[Route], bodies: &dyn Bodies) -> Result<Scan, ContextError> {
         let mut routes = routes.to_vec();
         for _ in 0..MAX_LINK_ROUNDS {
@@ -119,6 +125,9 @@ impl Context {
 /// The ignore rules of a build: those next to the Dockerfile, else those of the context's root.
 ///
 /// `dockerfile` is the path the Dockerfile was read from, where it was a file.
+///
+/// # Errors
+/// A file that cannot be read, is too long, or has a bad pattern.
 pub fn ignore_rules(context: &Path, dockerfile: Option<&Path>) -> Result<Rules, ContextError> {
     if let Some(dockerfile) = dockerfile {
         let mut beside = dockerfile.as_os_str().to_owned();

@@ -16,14 +16,10 @@ pub mod key;
 pub(crate) mod links;
 pub mod mode;
 pub mod place;
-#[cfg(test)]
-mod reference;
 pub mod route;
 pub mod select;
 #[cfg(test)]
-pub(crate) mod sketch;
-#[cfg(test)]
-mod table;
+pub(crate) mod tests;
 
 use wythe_store::timestamp::Timestamp;
 
@@ -56,6 +52,9 @@ pub struct CopySpec {
 
 impl CopySpec {
     /// The routes a context has to be scanned along for this copy.
+    ///
+    /// # Errors
+    /// A source whose pattern has no end.
     pub fn routes(&self) -> Result<Vec<Route>, CopyError> {
         let route = |word: &String| {
             let route = match (self.layout, word.split_once("/./")) {

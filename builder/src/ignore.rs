@@ -24,6 +24,9 @@ pub struct RuleError {
 
 impl Rules {
     /// The rules of an ignore file.
+    ///
+    /// # Errors
+    /// The first line whose pattern has no end.
     pub fn parse(file: &str, text: &str) -> Result<Self, RuleError> {
         let mut rules = Vec::new();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -47,6 +50,9 @@ impl Rules {
     }
 
     /// The rules of `--exclude`.
+    ///
+    /// # Errors
+    /// The first pattern that has no end.
     pub fn exclude(patterns: &[String]) -> Result<Self, RuleError> {
         Self::parse("--exclude", &patterns.join("\n"))
     }
@@ -91,7 +97,7 @@ fn whole(route: &Route, path: &[u8]) -> bool {
     for name in path.split(|&byte| byte == b'/') {
         reach = match reach {
             Reach::Toward(front) => Front::step(&front, routes, name),
-            done => return done == Reach::Whole,
+            done @ (Reach::Nothing | Reach::Whole) => return done == Reach::Whole,
         };
     }
     reach == Reach::Whole

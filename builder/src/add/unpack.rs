@@ -74,6 +74,9 @@ pub struct Unpacking<'a> {
 
 impl<'a> Unpacking<'a> {
     /// Makes the destination directory, where it is not there yet.
+    ///
+    /// # Errors
+    /// A destination that is, or leads through, something else than directories.
     pub fn begin(destination: &Arc<Directory>, spec: &'a CopySpec) -> Result<Self, UnpackError> {
         let canvas = Canvas::over(match spec.base {
             crate::copy::Base::Destination => destination.clone(),
@@ -89,6 +92,9 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Lays one entry, in place of what is there; a directory keeps what is in it.
+    ///
+    /// # Errors
+    /// An entry whose parents or hard link lead out of the destination or through a file.
     pub fn entry(&mut self, entry: ArchiveEntry) -> Result<(), UnpackError> {
         let path = clamped(&entry.path);
         let Some((name, parents)) = path.split_last() else { return Ok(()) };
@@ -183,7 +189,7 @@ mod tests {
     use crate::account::Owner;
     use crate::copy::Base;
     use crate::copy::mode::ModeChange;
-    use crate::copy::sketch::{parse, show, tree};
+    use crate::copy::tests::sketch::{parse, show, tree};
 
     fn entry(word: &str) -> ArchiveEntry {
         if let Some((path, target)) = word.split_once("=>") {

@@ -28,6 +28,9 @@ pub trait Bodies: Sync {
     fn recall(&self, path: &[u8], stat: &FileStat) -> Option<BodyId>;
 
     /// Stores all bytes of a reader.
+    ///
+    /// # Errors
+    /// The reader or the store failed.
     fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError>;
 
     /// Records what was read. Called only for files without extended attributes: a change of them

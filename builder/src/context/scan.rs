@@ -148,7 +148,10 @@ impl<'a> Walk<'a> {
                 self.note(|findings| findings.skipped.push(lossy(&visit.path)));
                 return Ok(None);
             }
-            _ => return Err(visit.fail(ContextCause::Device)),
+            FileType::Directory
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => return Err(visit.fail(ContextCause::Device)),
         };
         Ok(Some(Entry { name: visit.name.clone(), metadata: metadata(&stat), node }))
     }

@@ -16,7 +16,7 @@ use super::error::ContextCause;
 use super::{Context, FileStat, Scan, ignore_rules};
 use crate::copy::error::Missing;
 use crate::copy::route::Route;
-use crate::copy::sketch::show;
+use crate::copy::tests::sketch::show;
 use crate::ignore::Rules;
 
 /// Bodies that count what is read and recall everything they were told.
@@ -121,7 +121,7 @@ fn ignored_entries_are_absent_and_exceptions_bring_their_parents() {
 #[test]
 fn an_ignored_file_is_never_opened() {
     let root = directory(&["a", "secret"]);
-    fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0o0)).unwrap();
     let bodies = Counting::default();
     let rules = Rules::parse(".dockerignore", "secret").unwrap();
     Context::open(root.path(), rules).unwrap().scan(&[Route::flat("").unwrap()], &bodies).unwrap();

@@ -217,10 +217,7 @@ fn within<'a>(entry: &'a Entry, path: &[Name]) -> Option<&'a Entry> {
 
 /// The directory's entries, if the entry is one.
 pub(crate) fn children(entry: &Entry) -> Option<&Directory> {
-    match &entry.node {
-        Node::Directory(directory) => Some(&directory.children),
-        _ => None,
-    }
+    if let Node::Directory(directory) = &entry.node { Some(&directory.children) } else { None }
 }
 
 /// The components of a path without empty ones and `.`.

@@ -19,7 +19,7 @@ pub struct CopyError {
 pub enum CopyCause {
     /// There is nothing of that name.
     #[error("{0}")]
-    Missing(Missing),
+    Missing(Box<Missing>),
     /// The pattern has an open bracket or ends in an escape.
     #[error("syntax error in pattern")]
     Pattern,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use wythe_store::id::ContentId;
-use wythe_store::tree::entry::{Claim, Directory, Entry, LinkGroup, Metadata, Node};
+use wythe_store::tree::entry::{Claim, Directory, Entry, File, LinkGroup, Metadata, Node};
 
 use super::select::{Item, Selection};
 
@@ -148,14 +148,10 @@ impl Links {
 
     fn entry(&mut self, entry: &Entry) {
         self.seen += 1;
-        match &entry.node {
-            Node::Directory(directory) => self.directory(&directory.children),
-            Node::File(file) => {
-                if let Some(group) = file.link {
-                    self.names.entry(group).or_default().push(self.seen);
-                }
-            }
-            _ => {}
+        if let Node::Directory(directory) = &entry.node {
+            self.directory(&directory.children);
+        } else if let Node::File(File { link: Some(group), .. }) = &entry.node {
+            self.names.entry(*group).or_default().push(self.seen);
         }
     }
 
@@ -175,7 +171,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::super::select::select;
-    use super::super::sketch::tree;
+    use super::super::tests::sketch::tree;
     use super::super::{CopySpec, Layout};
     use super::*;
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{Directory, Entry, LinkGroup, Node, Tree};
+use wythe_store::tree::entry::{Directory, Entry, File, LinkGroup, Node, Tree};
 
 use super::filter::with_children;
 
@@ -31,14 +31,10 @@ struct Groups {
 impl Groups {
     fn count(&mut self, directory: &Directory) {
         for entry in directory.entries() {
-            match &entry.node {
-                Node::Directory(below) => self.count(&below.children),
-                Node::File(file) => {
-                    if let Some(group) = file.link {
-                        *self.sizes.entry(group).or_default() += 1;
-                    }
-                }
-                _ => {}
+            if let Node::Directory(below) = &entry.node {
+                self.count(&below.children);
+            } else if let Node::File(File { link: Some(group), .. }) = &entry.node {
+                *self.sizes.entry(*group).or_default() += 1;
             }
         }
     }
@@ -56,15 +52,12 @@ impl Groups {
     }
 
     fn entry(&mut self, entry: &Entry) -> Option<Entry> {
-        match &entry.node {
-            Node::Directory(below) => Some(with_children(entry, self.directory(&below.children)?)),
-            Node::File(file) => {
-                let mut file = *file;
-                file.link = self.number(file.link?);
-                Some(Entry { node: Node::File(file), ..entry.clone() })
-            }
-            _ => None,
+        if let Node::Directory(below) = &entry.node {
+            return Some(with_children(entry, self.directory(&below.children)?));
         }
+        let Node::File(mut file) = entry.node else { return None };
+        file.link = self.number(file.link?);
+        Some(Entry { node: Node::File(file), ..entry.clone() })
     }
 
     fn number(&mut self, group: LinkGroup) -> Option<LinkGroup> {

@@ -59,6 +59,9 @@ pub enum Of {
 
 impl ModeChange {
     /// Reads the value of `--chmod`.
+    ///
+    /// # Errors
+    /// A value that is neither octal, up to 07777, nor symbolic.
     pub fn parse(text: &str) -> Result<Self, ModeError> {
         let bad = || ModeError { text: text.to_owned() };
         if text.starts_with(|first: char| first.is_ascii_digit()) {

@@ -18,6 +18,9 @@ use super::{Base, CopySpec, Layout};
 const CREATED_MODE: u32 = 0o755;
 
 /// The changeset that copies from `source` onto `destination`.
+///
+/// # Errors
+/// As [`select`] and [`place`].
 pub fn copy(
     source: &Tree,
     destination: &Arc<Directory>,
@@ -30,6 +33,9 @@ pub fn copy(
 ///
 /// Existing directories on the way and the destination itself keep their metadata and are not
 /// claimed by the changeset, so that it says nothing about what it did not copy.
+///
+/// # Errors
+/// A file that would replace a directory or the other way round, or a path through a file.
 pub fn place(
     selection: &Selection,
     destination: &Arc<Directory>,
@@ -156,27 +162,21 @@ impl Placing<'_> {
         if self.spec.owner.is_none() && self.spec.mode.is_none() {
             return entry.clone();
         }
-        let mut styled = match &entry.node {
-            Node::Directory(directory) => {
-                let below = directory.children.entries().iter().map(|entry| self.styled(entry));
-                with_children(entry, Arc::new(Directory::from_entries(below.collect())))
-            }
-            _ => entry.clone(),
-        };
+        let mut styled = entry.clone();
+        if let Node::Directory(directory) = &entry.node {
+            let below = directory.children.entries().iter().map(|entry| self.styled(entry));
+            styled = with_children(entry, Arc::new(Directory::from_entries(below.collect())));
+        }
         styled.metadata = self.style(&entry.metadata, &entry.node);
         styled
     }
 
     fn style(&self, metadata: &Metadata, node: &Node) -> Metadata {
-        let metadata = metadata.clone();
-        match node {
-            // A link has no mode of its own.
-            Node::Symlink(_) => {
-                Metadata { mode: metadata.mode, ..self.restyle(metadata, Of::File) }
-            }
-            Node::Directory(_) => self.restyle(metadata, Of::Directory),
-            _ => self.restyle(metadata, Of::File),
-        }
+        let mode = metadata.mode;
+        let of = if matches!(node, Node::Directory(_)) { Of::Directory } else { Of::File };
+        let styled = self.restyle(metadata.clone(), of);
+        // A link has no mode of its own.
+        if matches!(node, Node::Symlink(_)) { Metadata { mode, ..styled } } else { styled }
     }
 
     fn restyle(&self, mut metadata: Metadata, of: Of) -> Metadata {

@@ -207,7 +207,7 @@ mod tests {
         for name in path.split('/').filter(|name| !name.is_empty()) {
             reach = match reach {
                 Reach::Toward(front) => front.step(&routes, name.as_bytes()),
-                done => done,
+                done @ (Reach::Nothing | Reach::Whole) => done,
             };
         }
         let found = match reach {

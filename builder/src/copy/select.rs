@@ -41,6 +41,9 @@ impl Selection {
 }
 
 /// What the sources of `spec` mean in `source`.
+///
+/// # Errors
+/// A source that is not there, or a pattern that cannot be read.
 pub fn select(source: &Tree, spec: &CopySpec) -> Result<Selection, CopyError> {
     let exclude = Rules::exclude(&spec.exclude).map_err(|error| CopyError {
         subject: "--exclude".to_owned(),
@@ -48,12 +51,12 @@ pub fn select(source: &Tree, spec: &CopySpec) -> Result<Selection, CopyError> {
     })?;
     let view = Canvas::over(source.children.clone());
     let filter = Filter { exclude: &exclude };
-    let picker = Picker { source, view, filter };
+    let chooser = Picker { source, view, filter };
     let mut items = Vec::new();
     for word in &spec.sources {
         let picked = match spec.layout {
-            Layout::Flat => picker.flat(word, &mut items),
-            Layout::Parents => picker.parents(word, &mut items),
+            Layout::Flat => chooser.flat(word, &mut items),
+            Layout::Parents => chooser.parents(word, &mut items),
         };
         picked.map_err(|cause| CopyError { subject: word.clone(), cause })?;
     }
@@ -108,12 +111,8 @@ impl Picker<'_> {
             return Some((self.source.root.clone(), self.source.children.clone()));
         }
         let entry = self.view.entry(place)?;
-        match &entry.node {
-            Node::Directory(directory) => {
-                Some((Some(entry.metadata.clone()), directory.children.clone()))
-            }
-            _ => None,
-        }
+        let Node::Directory(directory) = &entry.node else { return None };
+        Some((Some(entry.metadata.clone()), directory.children.clone()))
     }
 
     /// The physical place of a source that must exist.
@@ -150,7 +149,8 @@ impl Picker<'_> {
         let names = directory.iter().flat_map(|directory| directory.entries());
         let similar = nearest(last, names.map(|entry| &*entry.name));
         let near = similar.into_iter().map(|name| shown(parent, name)).collect();
-        CopyCause::Missing(Missing { path: shown(parent, last), nearest: near, ignored: None })
+        let path = shown(parent, last);
+        CopyCause::Missing(Box::new(Missing { path, nearest: near, ignored: None }))
     }
 }
 

@@ -10,7 +10,7 @@ use wythe_store::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Name, Node, Subdirectory, Tree,
 };
 
-use super::canvas::Canvas;
+use crate::copy::canvas::Canvas;
 
 /// The tree of a sketch; directories on the way are 0755 root.
 pub(crate) fn tree(sketch: &str) -> Tree {
