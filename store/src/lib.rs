@@ -18,6 +18,7 @@ pub mod map;
 pub mod object;
 pub mod oci;
 pub mod pack;
+pub mod path;
 mod recover;
 pub mod refs;
 pub mod sim;

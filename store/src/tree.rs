@@ -5,4 +5,13 @@
 //! three things: a *root file system* (no whiteouts, every directory explicit), a *changeset* (what
 //! one layer does: whiteouts, opaque and implied directories) and a *context* (files to copy from).
 
+pub mod build;
+pub mod diff;
+pub mod encode;
 pub mod entry;
+pub mod links;
+pub mod merge;
+pub mod resolve;
+#[cfg(test)]
+pub(crate) mod sketch;
+pub mod stored;

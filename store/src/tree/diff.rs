@@ -1,0 +1,131 @@
+//! The changeset that leads from one root file system to another.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::tree::entry::{Claim, Directory, Entry, File, Metadata, Node, Subdirectory, Tree};
+use crate::tree::links::{self, Groups};
+
+/// The changeset that makes `upper` out of `lower`; both are root file systems. Laying it over
+/// `lower` gives `upper`, and it names nothing that is the same in both.
+pub fn diff(lower: &Tree, upper: &Tree) -> Tree {
+    let diff =
+        Diff { lower: links::groups(&lower.children), upper: links::groups(&upper.children) };
+    let children = diff.directory(&lower.children, &upper.children);
+    let root = if lower.root == upper.root { None } else { upper.root.clone() };
+    Tree { root, children: Arc::new(children) }
+}
+
+/// Compares files knowing who is linked to whom on either side.
+struct Diff {
+    lower: Groups,
+    upper: Groups,
+}
+
+impl Diff {
+    fn directory(&self, lower: &Directory, upper: &Directory) -> Directory {
+        let (mut old, mut new) =
+            (lower.entries().iter().peekable(), upper.entries().iter().peekable());
+        let mut changes = Vec::new();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.name.cmp(&new.name),
+            };
+            match order {
+                Ordering::Less => changes.extend(old.next().map(whiteout)),
+                Ordering::Greater => changes.extend(new.next().cloned()),
+                Ordering::Equal => {
+                    let both = old.next().zip(new.next());
+                    changes.extend(both.and_then(|(old, new)| self.entry(old, new)));
+                }
+            }
+        }
+        Directory::from_entries(changes)
+    }
+
+    fn entry(&self, old: &Entry, new: &Entry) -> Option<Entry> {
+        if let (Node::Directory(below), Node::Directory(above)) = (&old.node, &new.node) {
+            return self.subdirectory((old, below), (new, above));
+        }
+        let same = match (&old.node, &new.node) {
+            (Node::File(old), Node::File(new)) => self.same_file(old, new),
+            (old, new) => old == new,
+        };
+        (!same || old.metadata != new.metadata).then(|| new.clone())
+    }
+
+    fn subdirectory(
+        &self,
+        (old, below): (&Entry, &Subdirectory),
+        (new, above): (&Entry, &Subdirectory),
+    ) -> Option<Entry> {
+        let children = if Arc::ptr_eq(&below.children, &above.children) {
+            Directory::default()
+        } else {
+            self.directory(&below.children, &above.children)
+        };
+        let same = old.metadata == new.metadata;
+        if same && children.is_empty() {
+            return None;
+        }
+        let (claim, metadata) = if same {
+            (Claim::Implied, Metadata::default())
+        } else {
+            (Claim::Explicit, new.metadata.clone())
+        };
+        let node = Node::Directory(Subdirectory { claim, children: Arc::new(children) });
+        Some(Entry { name: new.name.clone(), metadata, node })
+    }
+
+    /// Group numbers mean nothing across trees; who is in the group does. All members of a group
+    /// that changed are named, so that a changeset never links to what it does not hold.
+    fn same_file(&self, old: &File, new: &File) -> bool {
+        let before = old.link.and_then(|group| self.lower.get(&group));
+        let after = new.link.and_then(|group| self.upper.get(&group));
+        old.body == new.body && old.size == new.size && before == after
+    }
+}
+
+fn whiteout(old: &Entry) -> Entry {
+    Entry { name: old.name.clone(), metadata: Metadata::default(), node: Node::Whiteout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::merge::merge;
+    use crate::tree::sketch::sketch;
+
+    fn check(lower: &str, upper: &str, changes: &str) {
+        let (lower, upper) = (sketch(lower), sketch(upper));
+        let found = diff(&lower, &upper);
+        assert_eq!(found, sketch(changes));
+        let merged = merge(&lower, &found);
+        assert_eq!(crate::tree::encode::encode(&merged), crate::tree::encode::encode(&upper));
+    }
+
+    #[test]
+    fn equal_trees_have_no_difference() {
+        check("a=1 d/ d/b=2", "a=1 d/ d/b=2", "");
+    }
+
+    #[test]
+    fn additions_changes_and_removals_are_named() {
+        check("a=1 b=2 d/ d/x=1", "a=9 c=3 d/", "a=9 -b c=3 d/-x");
+    }
+
+    #[test]
+    fn a_change_of_kind_replaces() {
+        check("a=1 d/ d/x=1", "a/ a/y=2 d=3", "a/ a/y=2 d=3");
+    }
+
+    #[test]
+    fn a_group_that_changed_is_named_whole() {
+        check("a=1 b=1", "a=1@1 b=1@1", "a=1@1 b=1@1");
+        check("a=1@1 b=1@1", "a=1@1 b=1@1 c=1@1", "a=1@1 b=1@1 c=1@1");
+        check("a=1@1 b=1@1 c=2@2 d=2@2", "c=2@9 d=2@9", "-a -b");
+    }
+}

@@ -1,0 +1,61 @@
+//! Hard links across trees: keeping the groups of two trees apart, and telling who is in one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::path::LayerPath;
+use crate::tree::entry::{Directory, Entry, File, LinkGroup, Node, Subdirectory};
+
+/// The groups of a tree, each with the paths in it, in order.
+pub type Groups = BTreeMap<LinkGroup, Vec<LayerPath>>;
+
+/// Finds the groups of a directory.
+pub fn groups(root: &Directory) -> Groups {
+    let mut groups = Groups::new();
+    collect(root, &mut LayerPath::root(), &mut groups);
+    groups
+}
+
+fn collect(directory: &Directory, path: &mut LayerPath, groups: &mut Groups) {
+    for entry in directory.entries() {
+        if let Node::Directory(below) = &entry.node {
+            path.push(&entry.name);
+            collect(&below.children, path, groups);
+            path.pop();
+        } else if let Node::File(File { link: Some(group), .. }) = &entry.node {
+            groups.entry(*group).or_default().push(path.join(&entry.name));
+        }
+    }
+}
+
+/// The highest group number in use.
+pub(crate) fn highest(directory: &Directory) -> Option<u64> {
+    let of = |entry: &Entry| match &entry.node {
+        Node::Directory(below) => highest(&below.children),
+        Node::File(file) => file.link.map(|group| group.0),
+        _ => None,
+    };
+    directory.entries().iter().filter_map(of).max()
+}
+
+/// The same directory with other groups; shared where none is in it.
+pub(crate) fn relink(
+    directory: &Arc<Directory>,
+    to: &dyn Fn(LinkGroup) -> Option<LinkGroup>,
+) -> Arc<Directory> {
+    if highest(directory).is_none() {
+        return Arc::clone(directory);
+    }
+    let entries = directory.entries().iter().map(|entry| {
+        let node = match &entry.node {
+            Node::Directory(below) => {
+                let children = relink(&below.children, to);
+                Node::Directory(Subdirectory { claim: below.claim, children })
+            }
+            Node::File(file) => Node::File(File { link: file.link.and_then(to), ..*file }),
+            other => other.clone(),
+        };
+        Entry { name: entry.name.clone(), metadata: entry.metadata.clone(), node }
+    });
+    Arc::new(Directory::from_entries(entries.collect()))
+}

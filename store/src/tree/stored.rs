@@ -1,0 +1,28 @@
+//! Trees in the store.
+
+use crate::error::{ReadError, WriteError};
+use crate::id::TreeId;
+use crate::layers::malformed;
+use crate::lease::Lease;
+use crate::object::{Encoding, Kind};
+use crate::store::Store;
+use crate::tree::encode::{decode, encode};
+use crate::tree::entry::Tree;
+
+impl Lease {
+    /// Stores a tree.
+    pub fn put_tree(&self, tree: &Tree) -> Result<TreeId, WriteError> {
+        let bytes = encode(tree);
+        let id = TreeId::of(&bytes);
+        self.put(Kind::Tree, id.as_bytes(), Encoding::Zstd, &bytes)?;
+        Ok(id)
+    }
+}
+
+impl Store {
+    /// Reads a tree; `None` where the store does not hold it.
+    pub fn tree(&self, id: &TreeId) -> Result<Option<Tree>, ReadError> {
+        let Some(bytes) = self.get(Kind::Tree, id.as_bytes())? else { return Ok(None) };
+        decode(&bytes).map(Some).map_err(|_| malformed("a tree"))
+    }
+}
