@@ -1,0 +1,284 @@
+//! The client against a registry with quirks.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use wythe_registry::client::Client;
+use wythe_registry::credentials::{Credential, Credentials, Secret};
+use wythe_registry::error::PushError;
+use wythe_registry::fake::{Door, FakeRegistry, InstantTiming, Quirks, Switch};
+use wythe_registry::push::{Push, Silent};
+use wythe_registry::settings::Settings;
+use wythe_store::digest::Digest;
+use wythe_store::oci::content::MemoryContent;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::{Document, RawDocument};
+use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::{ImageSource, SourceErrorClass};
+
+const LAYER: &[u8] = b"the bytes of a layer, long enough to be cut in half";
+
+fn client_with(credentials: Credentials) -> Client {
+    let timing = Arc::new(InstantTiming::default());
+    Client::new(Settings { credentials, timing, ..Settings::default() })
+}
+
+fn client(registry: &FakeRegistry) -> Client {
+    let credential = Credential::new("user", "pass");
+    client_with(Credentials::default().with(registry.host(), credential))
+}
+
+fn reference(registry: &FakeRegistry, name: &str) -> Reference {
+    format!("{}/{name}", registry.host()).parse().unwrap()
+}
+
+fn image() -> (MemoryContent, Descriptor) {
+    let mut content = MemoryContent::default();
+    content.insert(b"{}".to_vec());
+    content.insert(LAYER.to_vec());
+    let config = Descriptor::of(MediaType::CONFIG, b"{}");
+    let layer = Descriptor::of(MediaType::LAYER, LAYER);
+    let manifest = RawDocument::new(Manifest::new(config, vec![layer.clone(), layer]));
+    content.insert(manifest.bytes().to_vec());
+    (content, manifest.descriptor())
+}
+
+fn push_with(
+    registry: &FakeRegistry,
+    client: &Client,
+    origins: &BTreeMap<Digest, Vec<String>>,
+) -> Result<(), PushError> {
+    let (content, root) = image();
+    let how = Push { origins, progress: &Silent };
+    client.push(&content, &root, &reference(registry, "new/app:1"), how)
+}
+
+#[track_caller]
+fn check_push(quirks: Quirks) -> FakeRegistry {
+    let registry = FakeRegistry::start(quirks).unwrap();
+    push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
+    check_pushed(&registry);
+    registry
+}
+
+#[track_caller]
+fn check_pushed(registry: &FakeRegistry) {
+    let blobs = registry.blobs("new/app");
+    assert!(blobs.contains(&Digest::of(LAYER)) && blobs.contains(&Digest::of(b"{}")));
+    let manifest = registry.manifest("new/app", "1").unwrap();
+    assert_eq!(Digest::of(&manifest), image().1.digest);
+}
+
+fn count(registry: &FakeRegistry, method: &str, part: &str) -> usize {
+    let seen = registry.seen();
+    seen.iter().filter(|seen| seen.method == method && seen.target.contains(part)).count()
+}
+
+/// A registry that holds an image, and what reading its layer gives.
+fn pull(quirks: Quirks) -> (FakeRegistry, std::io::Result<Vec<u8>>) {
+    let registry = FakeRegistry::start(quirks).unwrap();
+    registry.put_blob("app", LAYER);
+    let layer = Descriptor::of(MediaType::LAYER, LAYER);
+    let blob = client(&registry).blob(&reference(&registry, "app"), &layer);
+    let mut bytes = Vec::new();
+    let read = blob
+        .map_err(std::io::Error::other)
+        .and_then(|mut blob| blob.read_to_end(&mut bytes))
+        .map(|_| bytes);
+    (registry, read)
+}
+
+fn with_manifest(quirks: Quirks) -> FakeRegistry {
+    let registry = FakeRegistry::start(quirks).unwrap();
+    let bytes = Manifest::new(Descriptor::of(MediaType::CONFIG, b"{}"), vec![]).to_bytes();
+    registry.put_manifest("app", "latest", MediaType::MANIFEST.as_str(), &bytes);
+    registry
+}
+
+#[test]
+fn a_manifest_is_read_through_every_kind_of_door() {
+    for auth in [Door::Open, Door::Basic, Door::Bearer] {
+        let registry = with_manifest(Quirks { auth, ..Quirks::default() });
+        let client = client(&registry);
+        let reference = reference(&registry, "app");
+        let (descriptor, bytes) = client.manifest(&reference).unwrap();
+        assert_eq!(descriptor, Descriptor::of(MediaType::MANIFEST, &bytes));
+        assert_eq!(client.resolve(&reference).unwrap(), descriptor);
+        client.ping(registry.host()).unwrap();
+    }
+}
+
+#[test]
+fn an_identity_token_is_exchanged_by_post() {
+    let registry = with_manifest(Quirks { auth: Door::Bearer, ..Quirks::default() });
+    let token = Credential::IdentityToken(Secret::new("refresh"));
+    let client = client_with(Credentials::default().with(registry.host(), token));
+    client.manifest(&reference(&registry, "app")).unwrap();
+    assert_eq!(count(&registry, "POST", "/token"), 1);
+}
+
+#[test]
+fn without_or_with_wrong_credentials_access_is_denied() {
+    for auth in [Door::Basic, Door::Bearer] {
+        let registry = with_manifest(Quirks { auth, ..Quirks::default() });
+        let wrong = Credentials::default().with(registry.host(), Credential::new("user", "no"));
+        for credentials in [Credentials::default(), wrong] {
+            let client = client_with(credentials);
+            let error = client.manifest(&reference(&registry, "app")).unwrap_err();
+            assert_eq!(error.class(), SourceErrorClass::Unauthorized, "{error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found_and_the_registry_is_quoted() {
+    let registry = with_manifest(Quirks::default());
+    let error = client(&registry).manifest(&reference(&registry, "app:2")).unwrap_err();
+    assert_eq!(error.class(), SourceErrorClass::NotFound);
+    assert!(error.to_string().contains("MANIFEST_UNKNOWN"), "{error}");
+}
+
+#[test]
+fn a_manifest_that_is_not_what_its_digest_says_is_refused() {
+    let registry = with_manifest(Quirks { corrupts: Switch::On, ..Quirks::default() });
+    // The fake announces the digest of what it was given, as a proxy in between would.
+    let error = client(&registry).manifest(&reference(&registry, "app")).unwrap_err();
+    assert_eq!(error.class(), SourceErrorClass::Refused, "{error}");
+}
+
+#[test]
+fn a_busy_registry_is_asked_again() {
+    let registry = with_manifest(Quirks { busy: 3, ..Quirks::default() });
+    client(&registry).manifest(&reference(&registry, "app")).unwrap();
+    let registry = with_manifest(Quirks { busy: 100, ..Quirks::default() });
+    let error = client(&registry).manifest(&reference(&registry, "app")).unwrap_err();
+    assert_eq!(error.class(), SourceErrorClass::Network, "{error}");
+}
+
+#[test]
+fn a_download_that_breaks_is_taken_up_where_it_broke() {
+    let (registry, read) = pull(Quirks { truncate: 2, ..Quirks::default() });
+    assert_eq!(read.unwrap(), LAYER);
+    let ranges = registry.seen().iter().filter(|seen| seen.headers.contains_key("range")).count();
+    assert_eq!(ranges, 2);
+}
+
+#[test]
+fn a_registry_without_ranges_sends_the_whole_blob_again() {
+    let quirks = Quirks { truncate: 1, ignores_ranges: Switch::On, ..Quirks::default() };
+    assert_eq!(pull(quirks).1.unwrap(), LAYER);
+}
+
+#[test]
+fn a_download_that_always_breaks_fails() {
+    assert!(pull(Quirks { truncate: u32::MAX, ..Quirks::default() }).1.is_err());
+}
+
+#[test]
+fn a_redirect_to_storage_gets_no_credentials() {
+    let storage = FakeRegistry::start(Quirks::default()).unwrap();
+    let digest = storage.put_blob("app", LAYER);
+    let target = format!("http://{}/v2/app/blobs/{digest}", storage.host());
+    for auth in [Door::Basic, Door::Bearer] {
+        let redirect = Some(target.clone());
+        let (_, read) = pull(Quirks { auth, redirect, ..Quirks::default() });
+        assert_eq!(read.unwrap(), LAYER);
+    }
+    assert!(storage.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+    assert_eq!(storage.seen().len(), 2);
+}
+
+#[test]
+fn a_token_service_elsewhere_gets_no_password_unless_it_is_listed() {
+    let evil = FakeRegistry::start(Quirks::default()).unwrap();
+    let realm = Some(format!("http://{}/token", evil.host()));
+    let registry = with_manifest(Quirks { auth: Door::Bearer, realm, ..Quirks::default() });
+    assert!(client(&registry).manifest(&reference(&registry, "app")).is_err());
+    assert!(evil.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+}
+
+#[test]
+fn a_realm_that_serves_cloud_credentials_is_never_asked() {
+    let realm = Some("http://169.254.169.254/token".to_owned());
+    let registry = with_manifest(Quirks { auth: Door::Bearer, realm, ..Quirks::default() });
+    let error = client(&registry).manifest(&reference(&registry, "app")).unwrap_err();
+    assert!(error.to_string().contains("link-local"), "{error}");
+}
+
+#[test]
+fn a_push_sends_each_blob_once_and_the_tag_last() {
+    for auth in [Door::Open, Door::Basic, Door::Bearer] {
+        let registry = check_push(Quirks { auth, ..Quirks::default() });
+        let sent = registry.seen();
+        let puts: Vec<&str> = sent
+            .iter()
+            .filter(|seen| seen.method == "PUT" && seen.target.contains("/manifests/"))
+            .map(|seen| seen.target.as_str())
+            .collect();
+        assert_eq!(puts, ["/v2/new/app/manifests/1"]);
+        assert!(sent.last().unwrap().target.ends_with("/manifests/1"));
+        assert_eq!(count(&registry, "PUT", "/uploads/"), 2);
+    }
+}
+
+#[test]
+fn what_is_there_is_not_sent_again() {
+    let registry = check_push(Quirks::default());
+    push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
+    assert_eq!(count(&registry, "PUT", "/uploads/"), 2);
+}
+
+#[test]
+fn a_token_that_ends_midway_is_replaced() {
+    let registry =
+        check_push(Quirks { auth: Door::Bearer, token_uses: Some(1), ..Quirks::default() });
+    assert!(2 < count(&registry, "GET", "/token"));
+}
+
+#[test]
+fn a_blob_another_repository_has_is_mounted_or_sent_where_that_is_refused() {
+    for refuses_mounts in [Switch::Off, Switch::On] {
+        let quirks = Quirks { refuses_mounts, ..Quirks::default() };
+        let registry = FakeRegistry::start(quirks).unwrap();
+        let digest = registry.put_blob("base", LAYER);
+        let origin = format!("{}/base", registry.host());
+        let origins = BTreeMap::from([(digest, vec![origin, "other.io/base".to_owned()])]);
+        push_with(&registry, &client(&registry), &origins).unwrap();
+        check_pushed(&registry);
+        let sent = if refuses_mounts == Switch::On { 2 } else { 1 };
+        assert_eq!(count(&registry, "PUT", "/uploads/"), sent);
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_the_whole_at_once_gets_it_ahead() {
+    let quirks = Quirks { refuses_monolithic: Switch::On, ..Quirks::default() };
+    let registry = check_push(quirks);
+    assert_eq!(count(&registry, "PATCH", "/uploads/"), 2);
+}
+
+#[test]
+fn blobs_that_vanish_before_the_manifest_are_sent_again_once() {
+    check_push(Quirks { forgets: 1, ..Quirks::default() });
+    let registry = FakeRegistry::start(Quirks { forgets: 2, ..Quirks::default() }).unwrap();
+    assert!(push_with(&registry, &client(&registry), &BTreeMap::new()).is_err());
+}
+
+#[test]
+fn a_large_blob_is_streamed() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let large = vec![7; 9 << 20];
+    let mut content = MemoryContent::default();
+    content.insert(b"{}".to_vec());
+    let layer = Descriptor::new(MediaType::LAYER, content.insert(large), 9 << 20);
+    let config = Descriptor::of(MediaType::CONFIG, b"{}");
+    let manifest = RawDocument::new(Manifest::new(config, vec![layer.clone()]));
+    content.insert(manifest.bytes().to_vec());
+    let how = Push { origins: &BTreeMap::new(), progress: &Silent };
+    let to = reference(&registry, "big");
+    client(&registry).push(&content, &manifest.descriptor(), &to, how).unwrap();
+    assert!(registry.blobs("big").contains(&layer.digest));
+}
