@@ -1,3 +1,12 @@
-//! Images: from a name to documents that agree with each other.
+//! Images: from a name to documents that agree with each other, and into and out of the store.
+//!
+//! ```text
+//! ImageSource ── resolve ──► ResolvedImage ── save ──► documents in the store
+//!                                 └── fetch_blob ────► a layer's blob, when its bytes are needed
+//! Store ── open_image ──► StoredImage                  a ref, read back
+//!       └─ StoredContent ──► exporters and pushes
+//! ```
 
+pub mod catalog;
 pub mod resolve;
+pub mod save;
