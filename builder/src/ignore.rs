@@ -1,7 +1,7 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
 use crate::copy::error::IgnoredBy;
-use crate::copy::route::{Front, Reach, Route, start};
+use crate::copy::route::{Reach, Route, start};
 
 /// Patterns in order, the last match of which decides.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,12 @@ impl Rules {
                 Some(body) => (true, body.trim()),
                 None => (false, pattern),
             };
-            let Some(route) = Route::nested(body) else {
+            // Cleaning must not pull a pattern from outside the context into it.
+            if leads_out(body) {
+                continue;
+            }
+            let route = Route::nested(body).filter(|_| !body.is_empty());
+            let Some(route) = route else {
                 let (file, pattern) = (file.to_owned(), pattern.to_owned());
                 return Err(RuleError { file, line: line_number(index), pattern });
             };
@@ -77,9 +82,11 @@ impl Rules {
         })
     }
 
-    /// Whether something below an excluded directory may be kept after all.
-    pub fn may_keep_below(&self, _directory: &[u8]) -> bool {
-        self.rules.iter().any(|(_, keep, ..)| *keep)
+    /// Whether something below an excluded directory may be kept after all: only where an exception
+    /// leads, so that a large excluded directory is not walked for an exception elsewhere.
+    pub fn may_keep_below(&self, directory: &[u8]) -> bool {
+        let leads = |route: &Route| reach(route, directory) != Reach::Nothing;
+        self.rules.iter().any(|(route, keep, ..)| *keep && leads(route))
     }
 
     fn deciding(&self, path: &[u8]) -> Option<usize> {
@@ -87,18 +94,66 @@ impl Rules {
     }
 }
 
+fn leads_out(pattern: &str) -> bool {
+    let mut depth = 0_usize;
+    !pattern.starts_with('/')
+        && pattern.split('/').any(|part| match part {
+            "" | "." => false,
+            ".." if depth == 0 => true,
+            ".." => {
+                depth -= 1;
+                false
+            }
+            _ => {
+                depth += 1;
+                false
+            }
+        })
+}
+
 fn line_number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
 fn whole(route: &Route, path: &[u8]) -> bool {
+    reach(route, path) == Reach::Whole
+}
+
+fn reach(route: &Route, path: &[u8]) -> Reach {
     let routes = std::slice::from_ref(route);
     let mut reach = start(routes);
     for name in path.split(|&byte| byte == b'/') {
-        reach = match reach {
-            Reach::Toward(front) => Front::step(&front, routes, name),
-            done @ (Reach::Nothing | Reach::Whole) => return done == Reach::Whole,
-        };
+        let Reach::Toward(front) = &reach else { return reach };
+        reach = front.step(routes, name);
     }
-    reach == Reach::Whole
+    reach
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_elsewhere_does_not_open_an_excluded_directory() {
+        let rules = Rules::parse("i", "node_modules\n*.md\n!docs/*.md\n!**/keep\n").unwrap();
+        assert!(!Rules::parse("i", "a\n!b/c\n").unwrap().may_keep_below(b"a"));
+        assert!(rules.may_keep_below(b"node_modules"));
+        assert!(rules.excludes(b"node_modules/x") && !rules.excludes(b"node_modules/keep"));
+        assert!(rules.excludes(b"a.md") && !rules.excludes(b"docs/a.md"));
+    }
+
+    #[test]
+    fn patterns_that_clean_to_nothing_exclude_nothing() {
+        for text in [".", "/", "SRC", "{a,b}.txt", "\u{feff}# c", "*/*/foo", "../src"] {
+            let rules = Rules::parse("i", text).unwrap();
+            assert!(!rules.excludes(b"src") && !rules.excludes(b"a.txt"), "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_comments_and_escapes() {
+        let rules = Rules::parse("i", "# c\n  foo  \n\n\\#hash\n #x\n* \n! src/foo \n").unwrap();
+        assert!(rules.excludes(b"foo") && rules.excludes(b"#hash") && rules.excludes(b"#x"));
+        assert!(!rules.excludes(b"src/foo") && rules.excludes(b"src/bar"));
+    }
 }

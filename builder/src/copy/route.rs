@@ -54,13 +54,18 @@ impl Route {
     /// The route of a `--parents` source below its pivot, or of an ignore rule, where `**` reaches
     /// any depth. `None` if a pattern has no end.
     pub fn nested(pattern: &str) -> Option<Self> {
-        let step = |part: &str| match part {
-            "**" => Some(Step::AnyDepth),
-            _ if glob::is_plain(part) => Some(Step::name(part)),
-            _ => Glob::parse(part).map(Step::Pattern),
-        };
-        let steps: Option<Vec<Step>> = cleaned(pattern).into_iter().map(step).collect();
-        Some(Self { steps: steps? })
+        let mut steps = Vec::new();
+        for part in cleaned(pattern) {
+            nested_steps(part, &mut steps)?;
+        }
+        // At the end, `a**` is already all that `a*` leads to.
+        if pattern.trim_end_matches('/').ends_with("**") && steps.len() > 1 {
+            let begins = matches!(&steps[steps.len() - 2..], [Step::Pattern(_), Step::AnyDepth]);
+            if begins && !pattern.trim_end_matches('/').ends_with("/**") {
+                steps.pop();
+            }
+        }
+        Some(Self { steps })
     }
 
     /// This route after another one.
@@ -183,6 +188,21 @@ impl Front {
     }
 }
 
+/// The steps of one component. `**` may stand inside it: `a**b` goes from a name that begins with
+/// `a` down to one that is `b`.
+fn nested_steps(part: &str, steps: &mut Vec<Step>) -> Option<()> {
+    let Some((before, after)) = part.split_once("**") else {
+        let plain = glob::is_plain(part);
+        steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part)?) });
+        return Some(());
+    };
+    if !before.is_empty() {
+        steps.push(Step::Pattern(Glob::parse(&format!("{before}*"))?));
+    }
+    steps.push(Step::AnyDepth);
+    if after.is_empty() { Some(()) } else { nested_steps(after, steps) }
+}
+
 /// The components of a path, `.` and `..` worked out, never above the root.
 fn cleaned(path: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -232,6 +252,11 @@ mod tests {
         check(Route::nested("**/*.go"), "a/b/x.go", "whole");
         check(Route::nested("**/*.go"), "a/b/x.rs", "toward");
         check(Route::nested("a/**/c"), "b", "nothing");
+        check(Route::nested("**foo"), "src/foo", "whole");
+        check(Route::nested("**foo"), "foo", "whole");
+        check(Route::nested("s**"), "src", "whole");
+        check(Route::nested("s*/**"), "src", "toward");
+        check(Route::nested("s**/c.txt"), "src/deep/c.txt", "whole");
         check(Route::flat("**/c"), "a/b/c", "nothing");
     }
 
