@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod add;
+pub mod assemble;
 pub mod context;
 pub mod copy;
 pub mod demand;
 pub mod graph;
+pub mod history;
 pub mod ignore;
 pub mod key;
 pub mod operation;
