@@ -10,6 +10,7 @@ pub mod graph;
 pub mod history;
 pub mod ignore;
 pub mod key;
+pub mod lower;
 pub mod operation;
 pub mod options;
 pub mod schedule;
