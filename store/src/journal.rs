@@ -92,6 +92,18 @@ impl Journal {
         self.read().damage().to_vec()
     }
 
+    /// Reads the files again, and says which parts' checksums do not hold.
+    pub fn reread(&self) -> Result<Vec<Damage>, ReadError> {
+        let mut damage = self.damage();
+        if let Some(state) = State::open(&*self.vfs)? {
+            damage.extend(state.torn_tail()?);
+            let news = state.damage().iter().filter(|part| !damage.contains(part));
+            let news: Vec<Damage> = news.cloned().collect();
+            damage.extend(news);
+        }
+        Ok(damage)
+    }
+
     /// Bytes of log and base.
     pub fn size(&self) -> u64 {
         self.read().size()

@@ -53,6 +53,11 @@ impl Lease {
         &self.store
     }
 
+    /// The name of the lease's file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The lease's own directory, in which nothing survives it.
     pub fn work_dir(&self) -> PathBuf {
         self.store.path().join(work_path(&self.name))
@@ -120,7 +125,7 @@ impl Lease {
     fn publish_relaxed(&self, finished: &[Arc<Pack>], batch: &mut Batch) -> Result<(), WriteError> {
         for pack in finished {
             let name = self.publish(pack)?;
-            batch.put(Table::Unsynced, name.as_bytes(), self.store.journal().boot().to_vec());
+            batch.put(Table::Packs, name.as_bytes(), self.store.journal().boot().to_vec());
         }
         Ok(())
     }
@@ -132,7 +137,8 @@ impl Lease {
             if unsynced.is_empty() {
                 sync_file(&**vfs, pack.path())?;
             }
-            self.publish(pack)?;
+            let name = self.publish(pack)?;
+            batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
         if unsynced.is_empty() {
             self.sync_packs(batch)?;
@@ -145,8 +151,8 @@ impl Lease {
             for (name, record) in unsynced {
                 batch.put_live_key(&name, &LiveRecord { sync: Sync::Synced, ..record });
             }
-            for (name, _) in self.store.journal().scan(Table::Unsynced) {
-                batch.delete(Table::Unsynced, &name);
+            for name in self.unsynced_packs() {
+                batch.put(Table::Packs, &name, Vec::new());
             }
         }
         Ok(())
@@ -161,20 +167,25 @@ impl Lease {
     /// Syncs the packs that earlier commits published without doing so.
     fn sync_packs(&self, batch: &mut Batch) -> Result<(), WriteError> {
         let vfs = self.store.vfs();
-        let unsynced = self.store.journal().scan(Table::Unsynced);
-        for (key, _) in &unsynced {
+        let unsynced = self.unsynced_packs();
+        for key in &unsynced {
             if let Ok(name) = <[u8; 16]>::try_from(key.as_slice()) {
                 let path = PackName::from_bytes(name).path();
                 if vfs.exists(&path).writing(&path)? {
                     sync_file(&**vfs, &path)?;
                 }
             }
-            batch.delete(Table::Unsynced, key);
+            batch.put(Table::Packs, key, Vec::new());
         }
         if !unsynced.is_empty() {
             vfs.sync_dir("packs").writing("packs")?;
         }
         Ok(())
+    }
+
+    fn unsynced_packs(&self) -> Vec<Vec<u8>> {
+        let packs = self.store.journal().scan(Table::Packs).into_iter();
+        packs.filter(|(_, boot)| !boot.is_empty()).map(|(name, _)| name).collect()
     }
 
     /// Gives a finished pack its public name.
@@ -265,7 +276,7 @@ pub(crate) fn live_since(vfs: &dyn Vfs, except: &str) -> Result<Vec<u64>, ReadEr
 fn discard(vfs: &dyn Vfs, name: &str) {
     let (work, lease) = (work_path(name), lease_path(name));
     if vfs.exists(&work).unwrap_or(false) {
-        if let Err(error) = vfs.publish(&work, &format!("trash/{name}")) {
+        if let Err(error) = vfs.publish(&work, &format!("trash/work-{name}")) {
             tracing::debug!(%error, work, "cannot remove the directory of a lease");
             return;
         }

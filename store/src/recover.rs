@@ -1,36 +1,170 @@
 //! After a reboot: what was published without a sync is checked before anybody uses it.
+//!
+//! The journal says which packs are synced. Once the machine has been restarted, any other may be
+//! short, torn or missing: one that is whole is synced and kept, any other goes to `quarantine/`, and records that need what it held are dropped. Directories of
+//! unpacked layers that nobody synced are dropped without looking.
 
-use crate::error::WriteError;
+use std::collections::BTreeSet;
+
+use crate::closure;
+use crate::error::{At, ReadError, WriteError};
+use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
-use crate::live_record::{LiveName, LiveRecord, Sync};
+use crate::layers::LayerRecord;
+use crate::live_record::{LiveName, Sync};
+use crate::pack::PackName;
+use crate::pack::reader::Pack;
 use crate::store::Store;
+use crate::vfs::Vfs;
 
-/// Drops or confirms everything that another boot left in doubt. Costs nothing where there is
-/// nothing.
+/// Drops or confirms everything that another boot left in doubt, once per boot.
 pub(crate) fn after_reboot(store: &Store) -> Result<(), WriteError> {
-    let boot = *store.journal().boot();
+    let boot = store.journal().boot().as_slice();
+    if store.journal().get(Table::Boot, &[]).as_deref() == Some(boot) {
+        return Ok(());
+    }
     let mut batch = Batch::new();
-    for (name, record) in doubtful_lives(store)? {
-        tracing::info!(name = name.as_str(), "dropping a directory from before a reboot");
-        batch.remove_live(&name);
-        if record.boot == boot {
+    let lives = drop_lives(store, &mut batch)?;
+    let lost = check_packs(store, &mut batch)?;
+    if lost == Lost::Some || !lives.is_empty() {
+        drop_records(store, &lives, &mut batch)?;
+    }
+    // Without anything in doubt, doing it again after another crash is no harm.
+    let durability = if batch.is_empty() { Durability::Relaxed } else { Durability::Durable };
+    batch.put(Table::Boot, &[], boot.to_vec());
+    store.journal().commit(&batch, durability)?;
+    Ok(())
+}
+
+/// Whether any pack is not what it should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lost {
+    None,
+    Some,
+}
+
+fn drop_lives(store: &Store, batch: &mut Batch) -> Result<BTreeSet<LiveName>, WriteError> {
+    let mut dropped = BTreeSet::new();
+    for (name, record) in store.lives()? {
+        if record.sync == Sync::Synced || record.boot == *store.journal().boot() {
             continue;
         }
+        let trash = format!("trash/live-{}", name.as_str());
+        match store.vfs().publish(&name.path(), &trash) {
+            Ok(()) => {}
+            // The crash took it, or an earlier recovery got this far.
+            Err(error) => tracing::debug!(%error, name = name.as_str(), "no directory to drop"),
+        }
+        batch.remove_live(&name);
+        dropped.insert(name);
     }
-    for (name, found) in store.journal().scan(Table::Unsynced) {
-        if found != boot {
-            batch.delete(Table::Unsynced, &name);
+    Ok(dropped)
+}
+
+/// Checks the packs that are not known to be synced.
+fn check_packs(store: &Store, batch: &mut Batch) -> Result<Lost, WriteError> {
+    let vfs = &**store.vfs();
+    let doubtful = doubtful_packs(store)?;
+    let mut lost = Lost::None;
+    for name in &doubtful {
+        let path = name.path();
+        if is_sound(vfs, &path) {
+            vfs.open(&path).and_then(|file| file.sync()).writing(&path)?;
+            batch.put(Table::Packs, name.as_bytes(), Vec::new());
+        } else {
+            quarantine(vfs, &path);
+            batch.delete(Table::Packs, name.as_bytes());
+            lost = Lost::Some;
         }
     }
-    if !batch.is_empty() {
-        store.journal().commit(&batch, Durability::Durable)?;
+    if !doubtful.is_empty() {
+        vfs.sync_dir("packs").writing("packs")?;
+        store.packs().reload()?;
+    }
+    Ok(lost)
+}
+
+/// Packs that lie there or that the journal names, but for those it knows to be synced or to be of
+/// this boot.
+fn doubtful_packs(store: &Store) -> Result<BTreeSet<PackName>, ReadError> {
+    let files = store.vfs().list("packs").reading("packs")?;
+    let mut doubtful: BTreeSet<PackName> =
+        files.iter().filter_map(|file| PackName::of_file(file)).collect();
+    for (key, boot) in store.journal().scan(Table::Packs) {
+        let Ok(name) = <[u8; 16]>::try_from(key.as_slice()).map(PackName::from_bytes) else {
+            continue;
+        };
+        if boot.is_empty() || boot == *store.journal().boot() {
+            doubtful.remove(&name);
+        } else {
+            doubtful.insert(name);
+        }
+    }
+    Ok(doubtful)
+}
+
+fn is_sound(vfs: &dyn Vfs, path: &str) -> bool {
+    Pack::open(vfs, path).is_ok_and(|pack| {
+        pack.table_is_intact() && pack.entries().all(|entry| pack.read(&entry).is_ok())
+    })
+}
+
+fn quarantine(vfs: &dyn Vfs, path: &str) {
+    let aside = path.replacen("packs/", "quarantine/", 1);
+    match vfs.replace(path, &aside) {
+        Ok(()) => tracing::warn!(path, "put a pack aside that a crash has spoiled"),
+        Err(error) => tracing::debug!(%error, path, "the pack never reached the disk"),
+    }
+}
+
+/// Drops records that name what is no longer there.
+fn drop_records(
+    store: &Store,
+    lives: &BTreeSet<LiveName>,
+    batch: &mut Batch,
+) -> Result<(), WriteError> {
+    let mut kept: BTreeSet<LayerId> = BTreeSet::new();
+    for mut record in store.layers()? {
+        let gone = record.live.as_ref().is_some_and(|live| lives.contains(live));
+        if gone {
+            record.live = None;
+        }
+        if !has_content(store, &record)? {
+            batch.remove_layer(&record);
+            continue;
+        }
+        kept.insert(record.id);
+        if gone {
+            batch.put_layer(&record);
+        }
+    }
+    for action in store.actions()? {
+        if action.layer.is_some_and(|layer| !kept.contains(&layer)) {
+            batch.remove_action(&action.key);
+        }
+    }
+    for (name, descriptor) in store.list_refs()? {
+        if store.document(&descriptor.digest)?.is_none() {
+            tracing::warn!(name, "dropping a ref that a crash cut off from its image");
+            batch.remove_ref(&name);
+        }
     }
     Ok(())
 }
 
-fn doubtful_lives(store: &Store) -> Result<Vec<(LiveName, LiveRecord)>, WriteError> {
-    let boot = store.journal().boot();
-    let doubtful = |record: &LiveRecord| record.sync == Sync::Unsynced && record.boot != *boot;
-    Ok(store.lives()?.into_iter().filter(|(_, record)| doubtful(record)).collect())
+/// Whether the layer's files can still be had from something.
+fn has_content(store: &Store, record: &LayerRecord) -> Result<bool, ReadError> {
+    if record.live.is_some() {
+        return Ok(true);
+    }
+    for blob in &record.blobs {
+        if store.foreign_blob(&blob.descriptor.digest)?.is_some() {
+            return Ok(true);
+        }
+    }
+    match &record.tree {
+        Some(tree) => closure::is_complete(store, tree),
+        None => Ok(false),
+    }
 }

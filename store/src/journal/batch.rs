@@ -15,12 +15,14 @@ pub enum Table {
     Actions,
     /// Name of an unpacked layer's directory → which layer it is, and whether it is synced.
     Live,
-    /// Pack name → the boot in which it was published without a sync.
-    Unsynced,
+    /// Pack name → the boot in which it was published without a sync; nothing once it is synced.
+    Packs,
     /// Path of something garbage collection found dead → the group that said so.
     Condemned,
     /// Keys and values of other layers of the program, by prefix.
     Notes,
+    /// One row: the boot in which what earlier ones left was last checked.
+    Boot,
 }
 
 /// One change.
@@ -48,16 +50,17 @@ pub struct Batch {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Refs,
         Self::Layers,
         Self::LayersByDiff,
         Self::LayersByBlob,
         Self::Actions,
         Self::Live,
-        Self::Unsynced,
+        Self::Packs,
         Self::Condemned,
         Self::Notes,
+        Self::Boot,
     ];
 
     /// The byte before every key of the table.
@@ -69,9 +72,10 @@ impl Table {
             Self::LayersByBlob => 4,
             Self::Actions => 5,
             Self::Live => 6,
-            Self::Unsynced => 7,
+            Self::Packs => 7,
             Self::Condemned => 8,
             Self::Notes => 9,
+            Self::Boot => 10,
         }
     }
 

@@ -46,6 +46,8 @@ pub fn encode(
     for change in batch.changes() {
         encode_change(change, &mut bytes)?;
     }
+    // The padding counts as payload, so that the checksum covers it too.
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     let payload = bytes.len() - HEADER_SIZE;
     let flags = if durability == Durability::Durable { DURABLE } else { 0 };
     bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
@@ -55,7 +57,6 @@ pub fn encode(
     bytes[24..40].copy_from_slice(boot);
     let check = checksum(&bytes);
     bytes[40..48].copy_from_slice(&check.to_le_bytes());
-    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     Ok(bytes)
 }
 

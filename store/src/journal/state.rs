@@ -30,6 +30,8 @@ pub struct State {
     base: Option<Base>,
     log: Arc<dyn VfsFile>,
     consumed: u64,
+    /// Up to where this process has made sure that the log is on disk.
+    synced: u64,
     sequence: u64,
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     damage: Vec<Damage>,
@@ -61,7 +63,8 @@ impl State {
         };
         let sequence = base.as_ref().map_or(0, Base::sequence);
         let (consumed, changes, damage) = (LOG_HEADER_SIZE, BTreeMap::new(), Vec::new());
-        let mut state = Self { generation, base, log, consumed, sequence, changes, damage };
+        let synced = 0;
+        let mut state = Self { generation, base, log, consumed, synced, sequence, changes, damage };
         if state.base.as_ref().is_some_and(|base| !base.is_intact()) {
             state.damage.push(Damage { path: base_path(generation), offset: 0 });
         }
@@ -124,6 +127,13 @@ impl State {
     /// What was found broken.
     pub fn damage(&self) -> &[Damage] {
         &self.damage
+    }
+
+    /// Bytes after the last group, which are a torn tail, or a group whose checksum does not hold.
+    pub fn torn_tail(&self) -> Result<Option<Damage>, ReadError> {
+        let path = self.log_path();
+        let size = self.log.size().reading(&path)?;
+        Ok((size != self.consumed).then_some(Damage { path, offset: self.consumed }))
     }
 
     /// Length of the part of the log that has been read.
@@ -207,6 +217,12 @@ impl State {
         let bytes = group::encode(batch, self.sequence + 1, durability, boot)?;
         if self.log.size().writing(&path)? != self.consumed {
             self.log.truncate(self.consumed).writing(&path)?;
+        }
+        if durability == Durability::Durable && self.synced < self.consumed {
+            // A durable group that is on disk proves that all before it is. Without this a crash
+            // could keep it and tear what it builds on.
+            self.log.sync().writing(&path)?;
+            self.synced = self.consumed;
         }
         if let Err(error) = self.log.append(&bytes) {
             // Where even this fails, the torn group is cut off by the next writer.

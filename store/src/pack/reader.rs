@@ -6,6 +6,7 @@ use crate::map::Mapping;
 use crate::object::{Encoding, ObjectName};
 use crate::pack::footer::{Entry, Footer};
 use crate::pack::record::{HEADER_SIZE, RecordHeader};
+use crate::pack::writer::file_header;
 use crate::pack::{MAGIC, PackName};
 use crate::vfs::Vfs;
 
@@ -56,6 +57,35 @@ impl Pack {
     /// Whether the table is the one the pack was written with.
     pub fn table_is_intact(&self) -> bool {
         self.footer.verify(&self.map)
+    }
+
+    /// Whether the header is the one every pack has.
+    pub fn header_is_intact(&self) -> bool {
+        self.map.starts_with(&file_header())
+    }
+
+    /// Whether what lies between the records is zero, as it was written.
+    pub fn gaps_are_zero(&self) -> bool {
+        let mut entries: Vec<Entry> = self.entries().collect();
+        entries.sort_unstable_by_key(|entry| entry.offset);
+        let mut at = file_header().len();
+        for entry in &entries {
+            let Some((start, end)) = self.extent(entry) else { return false };
+            if self.map.get(at..start).is_none_or(|gap| gap.iter().any(|byte| *byte != 0)) {
+                return false;
+            }
+            at = end;
+        }
+        let gap = self.map.get(at..self.footer.table.start);
+        gap.is_some_and(|gap| gap.iter().all(|byte| *byte == 0))
+    }
+
+    /// Where a record begins and ends.
+    fn extent(&self, entry: &Entry) -> Option<(usize, usize)> {
+        let start = usize::try_from(entry.offset).ok()?;
+        let header = RecordHeader::decode(self.map.get(start..)?.first_chunk()?).ok()?;
+        let stored = usize::try_from(header.stored_len).ok()?;
+        Some((start, start.checked_add(HEADER_SIZE)?.checked_add(stored)?))
     }
 
     /// Reads the object an entry of this pack's table describes.

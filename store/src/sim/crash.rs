@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::sim::Sim;
-use crate::sim::disk::{Inode, Memory, Operation, remove_below, rename_below, write};
+use crate::sim::disk::{Initial, Inode, Memory, Operation, remove_below, rename_below, write};
 
 const PAGE: usize = 4096;
 
@@ -38,16 +38,19 @@ impl Sim {
     #[must_use]
     pub fn crashed(&self, prefix: usize, fate: Fate) -> Self {
         let memory = self.memory().clone();
+        let Initial { names, mut contents } = memory.initial().clone();
+        contents.resize(memory.n_inodes(), Vec::new());
         let mut replay = Replay {
             operations: &memory.operations()[..prefix],
             fate,
             coin: Coin::new(fate, prefix),
-            names: BTreeMap::new(),
-            running: BTreeMap::new(),
-            contents: vec![Vec::new(); memory.n_inodes()],
+            running: names.clone(),
+            names,
+            contents,
         };
         replay.run();
-        let left = Memory::with(replay.names, memory.directories().clone(), replay.contents);
+        let initial = Initial { names: replay.names, contents: replay.contents };
+        let left = Memory::starting_from(initial, memory.directories().clone());
         let sim = Self::default();
         *sim.memory() = left;
         sim

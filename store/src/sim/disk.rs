@@ -28,19 +28,25 @@ pub(crate) struct Memory {
     directories: BTreeSet<String>,
     contents: Vec<Vec<u8>>,
     operations: Vec<Operation>,
+    initial: Initial,
+}
+
+/// What was on disk before the first operation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Initial {
+    pub(crate) names: BTreeMap<String, Inode>,
+    pub(crate) contents: Vec<Vec<u8>>,
 }
 
 impl Memory {
     /// A disk that starts with these names and contents.
-    pub(crate) fn with(
-        names: BTreeMap<String, Inode>,
-        directories: BTreeSet<String>,
-        contents: Vec<Vec<u8>>,
-    ) -> Self {
-        let mut memory = Self { names, directories, contents, operations: Vec::new() };
-        // What a crash left is on disk: it cannot be lost again.
-        memory.operations.push(Operation::SyncAll);
-        memory
+    pub(crate) fn starting_from(initial: Initial, directories: BTreeSet<String>) -> Self {
+        let (names, contents) = (initial.names.clone(), initial.contents.clone());
+        Self { names, directories, contents, operations: Vec::new(), initial }
+    }
+
+    pub(crate) fn initial(&self) -> &Initial {
+        &self.initial
     }
 
     pub(crate) fn operations(&self) -> &[Operation] {

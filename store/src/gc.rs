@@ -1,0 +1,192 @@
+//! Garbage collection: mark what roots reach, condemn the rest, and unlink what nobody can be
+//! using any more.
+//!
+//! Condemning and unlinking are apart because other processes write meanwhile. What is condemned
+//! is no longer used to avoid storing something again; it is unlinked once every live lease began
+//! after it was condemned, at once where there is no other lease. A commit between mark and
+//! condemnation makes the collector start over, so no record can appear unseen.
+
+pub mod mark;
+mod sweep;
+
+use crate::error::{At, ReadError, WriteError};
+use crate::gc::mark::{Alone, Mark};
+use crate::gc::sweep::Sweep;
+use crate::lease;
+use crate::store::Store;
+
+/// What to keep beyond images and what live processes use.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Policy {
+    /// Results of steps stay, so that builds stay cached.
+    #[default]
+    KeepActions,
+    /// Only images stay. While other processes hold leases this acts as `KeepActions`.
+    ImagesOnly,
+}
+
+/// What a collection removed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Freed {
+    /// Bytes of packs and blobs.
+    pub bytes: u64,
+    /// Remembered results of steps.
+    pub n_actions: u64,
+    /// Layer records.
+    pub n_layers: u64,
+    /// Files and directories.
+    pub n_files: u64,
+    /// Files and directories that go as soon as older processes are done.
+    pub n_waiting: u64,
+}
+
+/// A collection did not come to its end. What it removed was garbage; running again goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GcError {
+    /// Something that other things may need cannot be read, so nothing can be called garbage.
+    #[error("cannot tell what is in use")]
+    Damaged(#[from] ReadError),
+    /// Other processes kept committing.
+    #[error("other processes commit faster than garbage can be marked")]
+    Busy,
+    /// A change could not be made.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+const LOCK: &str = "lock/gc";
+
+/// How often to start over because of commits of others.
+const MAX_ROUNDS: u32 = 8;
+
+impl Store {
+    /// Removes what no image, no remembered step (see [`Policy`]) and no live lease can reach.
+    ///
+    /// Safe to interrupt: removing is idempotent, and what was removed so far was garbage.
+    ///
+    /// # Errors
+    ///
+    /// [`GcError::Damaged`] if a record or document cannot be read: nothing is removed then.
+    pub fn prune(&self, policy: Policy) -> Result<Freed, GcError> {
+        let _lock = self.vfs().lock(LOCK).writing(LOCK)?;
+        let ours = self.lease()?;
+        for _ in 0..MAX_ROUNDS {
+            self.refresh()?;
+            let sequence = self.journal().sequence();
+            let others = lease::live_since(&**self.vfs(), ours.name())?;
+            let (policy, alone) = match others.as_slice() {
+                [] => (policy, Alone::Yes),
+                _ => (Policy::KeepActions, Alone::No),
+            };
+            let mark = Mark::of(self, policy, alone)?;
+            let sweep = Sweep::plan(self, &mark, alone)?;
+            match sweep.condemn(&ours, sequence) {
+                Err(GcError::Write(WriteError::Moved)) => continue,
+                done => done?,
+            }
+            let freed = sweep.unlink(ours.name())?;
+            lease::empty_trash(&**self.vfs());
+            return Ok(freed);
+        }
+        Err(GcError::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::{DiffId, Digest};
+    use crate::id::{LayerId, TreeId};
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::layers::LayerRecord;
+    use crate::object::{Encoding, Kind};
+    use crate::oci::descriptor::Descriptor;
+    use crate::oci::media_type::MediaType;
+    use crate::store::{OpenOptions, Store};
+
+    use super::*;
+
+    fn open(path: &std::path::Path) -> Store {
+        Store::open(path, &OpenOptions::default()).unwrap()
+    }
+
+    /// An image of one layer whose tree names one body, and a body nobody names.
+    fn image(store: &Store) -> ([u8; 32], [u8; 32]) {
+        let lease = store.lease().unwrap();
+        let used = *lease.put_body(b"used").unwrap().as_bytes();
+        let garbage = *lease.put_body(&[1; 50_000]).unwrap().as_bytes();
+        let tree = [b"odd".as_slice(), &used].concat();
+        let id = TreeId::of(&tree);
+        lease.put(Kind::Tree, id.as_bytes(), Encoding::Raw, &tree).unwrap();
+        let layer = Digest::of(b"tar");
+        let manifest = format!(r#"{{"layers":[{{"digest":"{layer}"}}]}}"#);
+        lease.put_document(manifest.as_bytes()).unwrap();
+        let record = LayerRecord {
+            tree: Some(id),
+            diff_id: Some(DiffId(layer)),
+            ..LayerRecord::new(LayerId::of(b"layer"))
+        };
+        let mut batch = Batch::new();
+        let descriptor = Descriptor::of(MediaType::MANIFEST, manifest.as_bytes());
+        batch.put_layer(&record).set_ref("app", &descriptor);
+        lease.commit(batch, Durability::Durable).unwrap();
+        (used, garbage)
+    }
+
+    #[test]
+    fn what_an_image_reaches_stays_and_the_rest_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let (used, garbage) = image(&store);
+        let freed = store.prune(Policy::ImagesOnly).unwrap();
+        assert!(freed.bytes > 50_000, "{freed:?}");
+        for store in [&store, &open(directory.path())] {
+            assert!(store.get(Kind::Body, &used).unwrap().is_some());
+            assert!(store.get(Kind::Body, &garbage).unwrap().is_none());
+        }
+        assert_eq!(store.prune(Policy::ImagesOnly).unwrap().n_files, 0, "nothing is left to do");
+    }
+
+    #[test]
+    fn an_image_without_a_name_goes_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let (used, _) = image(&store);
+        let mut batch = Batch::new();
+        batch.remove_ref("app");
+        store.lease().unwrap().commit(batch, Durability::Durable).unwrap();
+        assert_eq!(store.prune(Policy::KeepActions).unwrap().n_layers, 1);
+        assert!(store.get(Kind::Body, &used).unwrap().is_none());
+        assert!(store.packs().all().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_an_older_lease_may_use_waits_for_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, other) = (open(directory.path()), open(directory.path()));
+        let (_, garbage) = image(&store);
+        let lease = other.lease().unwrap();
+        assert!(other.get(Kind::Body, &garbage).unwrap().is_some());
+        assert_eq!(store.prune(Policy::ImagesOnly).unwrap().n_waiting, 1);
+        assert!(other.get(Kind::Body, &garbage).unwrap().is_some());
+        drop(lease);
+        assert_eq!(store.prune(Policy::ImagesOnly).unwrap().n_waiting, 0);
+        assert!(open(directory.path()).get(Kind::Body, &garbage).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_condemned_object_is_stored_again_by_a_newer_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, other) = (open(directory.path()), open(directory.path()));
+        image(&store);
+        let older = other.lease().unwrap();
+        store.prune(Policy::ImagesOnly).unwrap();
+        let newer = store.lease().unwrap();
+        let again = newer.put_body(&[1; 50_000]).unwrap();
+        assert!(
+            newer.writer().contains(&crate::object::ObjectName::new(Kind::Body, again.as_bytes()))
+        );
+        drop(older);
+    }
+}

@@ -1,0 +1,202 @@
+//! Sweeping: condemn what was not marked, unlink what is condemned and out of use.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use crate::blob::blob_path;
+use crate::digest::Digest;
+use crate::error::{At, ReadError, WriteError};
+use crate::gc::mark::{Alone, Mark};
+use crate::gc::{Freed, GcError, Policy};
+use crate::id::unhex;
+use crate::journal::Durability;
+use crate::journal::batch::{Batch, Table};
+use crate::lease::{self, Lease};
+use crate::live_record::LiveName;
+use crate::object::ObjectName;
+use crate::pack::PackName;
+use crate::pack::footer::Entry;
+use crate::pack::reader::Pack;
+use crate::store::Store;
+
+/// A pack is rewritten when less than this part of it is in use, in percent.
+const REWRITE_BELOW: u64 = 50;
+
+/// What a collection is going to do.
+#[derive(Debug)]
+pub(crate) struct Sweep<'store> {
+    store: &'store Store,
+    dead: BTreeSet<String>,
+    rewrite: Vec<(Arc<Pack>, Vec<Entry>)>,
+    batch: Batch,
+    freed: Freed,
+}
+
+impl<'store> Sweep<'store> {
+    pub(crate) fn plan(store: &'store Store, mark: &Mark, alone: Alone) -> Result<Self, ReadError> {
+        let (dead, rewrite) = (BTreeSet::new(), Vec::new());
+        let (batch, freed) = (Batch::new(), Freed::default());
+        let mut sweep = Self { store, dead, rewrite, batch, freed };
+        sweep.packs(mark)?;
+        sweep.blobs(mark)?;
+        sweep.records(mark)?;
+        sweep.lives(mark, alone)?;
+        Ok(sweep)
+    }
+
+    /// Finds packs without, and with few, objects in use. An object counts where it is met first;
+    /// packs condemned before come last.
+    fn packs(&mut self, mark: &Mark) -> Result<(), ReadError> {
+        let mut packs = self.store.packs().all()?;
+        packs.sort_by_cached_key(|pack| (self.is_condemned(&pack.name().path()), pack.name()));
+        let mut seen: HashSet<ObjectName> = HashSet::new();
+        for pack in packs {
+            let (mut live, mut all) = (Vec::new(), 0);
+            for entry in pack.entries() {
+                all += entry.raw_len;
+                if mark.objects.contains(&entry.name) && seen.insert(entry.name) {
+                    live.push(entry);
+                }
+            }
+            let bytes: u64 = live.iter().map(|entry| entry.raw_len).sum();
+            if live.is_empty() {
+                self.dead.insert(pack.name().path());
+            } else if bytes * 100 < all * REWRITE_BELOW {
+                self.dead.insert(pack.name().path());
+                self.rewrite.push((pack, live));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_condemned(&self, path: &str) -> bool {
+        self.store.journal().contains(Table::Condemned, path.as_bytes())
+    }
+
+    fn blobs(&mut self, mark: &Mark) -> Result<(), ReadError> {
+        for name in self.store.vfs().list("blobs/sha256").reading("blobs/sha256")? {
+            let Some(digest) = unhex(&name).map(Digest::from_bytes) else { continue };
+            if !mark.digests.contains(&digest) {
+                self.dead.insert(blob_path(&digest));
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, mark: &Mark) -> Result<(), ReadError> {
+        for record in self.store.layers()? {
+            if !mark.layers.contains(&record.id) {
+                self.batch.remove_layer(&record);
+                self.freed.n_layers += 1;
+            }
+        }
+        if mark.policy == Policy::ImagesOnly {
+            for action in self.store.actions()? {
+                self.batch.remove_action(&action.key);
+                self.freed.n_actions += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn lives(&mut self, mark: &Mark, alone: Alone) -> Result<(), ReadError> {
+        let mut recorded = BTreeSet::new();
+        for (name, record) in self.store.lives()? {
+            if mark.lives.contains(&name) || mark.layers.contains(&record.layer) {
+                recorded.insert(name);
+            } else {
+                self.batch.remove_live(&name);
+                self.dead.insert(name.path());
+            }
+        }
+        // A process may have renamed a directory here and not recorded it yet.
+        if alone == Alone::Yes {
+            for name in self.store.vfs().list("live").reading("live")? {
+                if let Some(name) = LiveName::new(&name).filter(|name| !recorded.contains(name)) {
+                    self.dead.insert(name.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is left of packs that go, then says what goes, unless anybody has committed
+    /// since `sequence`: [`WriteError::Moved`] then.
+    pub(crate) fn condemn(&self, ours: &Lease, sequence: u64) -> Result<(), GcError> {
+        for (pack, live) in &self.rewrite {
+            for entry in live {
+                let bytes = pack.read(entry)?;
+                ours.writer().put(&entry.name, entry.encoding, &bytes)?;
+            }
+        }
+        let mut basis = sequence;
+        if !self.rewrite.is_empty() {
+            basis = ours.commit(Batch::new(), Durability::Durable)?;
+            if basis != sequence + 1 {
+                return Err(WriteError::Moved.into());
+            }
+        }
+        let mut batch = self.batch.clone();
+        let before = self.condemned();
+        for path in self.dead.iter().filter(|path| !before.contains_key(*path)) {
+            batch.put(Table::Condemned, path.as_bytes(), (basis + 1).to_le_bytes().to_vec());
+        }
+        for path in before.keys().filter(|path| !self.dead.contains(*path)) {
+            batch.delete(Table::Condemned, path.as_bytes());
+        }
+        if !batch.is_empty() {
+            self.store.journal().commit_at(basis, &batch, Durability::Durable)?;
+        }
+        Ok(())
+    }
+
+    fn condemned(&self) -> BTreeMap<String, u64> {
+        let rows = self.store.journal().scan(Table::Condemned).into_iter();
+        rows.filter_map(|(path, since)| {
+            let since = since.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))?;
+            Some((String::from_utf8(path).ok()?, since))
+        })
+        .collect()
+    }
+
+    /// Unlinks what no live lease can be using.
+    pub(crate) fn unlink(mut self, ours: &str) -> Result<Freed, GcError> {
+        let others = lease::live_since(&**self.store.vfs(), ours)?;
+        let mut batch = Batch::new();
+        for (path, since) in self.condemned() {
+            if others.iter().any(|seen| *seen < since) {
+                self.freed.n_waiting += 1;
+                continue;
+            }
+            self.remove(&path)?;
+            batch.delete(Table::Condemned, path.as_bytes());
+            if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
+                batch.delete(Table::Packs, name.as_bytes());
+            }
+        }
+        if !batch.is_empty() {
+            self.store.journal().commit(&batch, Durability::Durable)?;
+            self.store.packs().reload()?;
+        }
+        Ok(self.freed)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), WriteError> {
+        let vfs = self.store.vfs();
+        let removed = if path.starts_with("live/") {
+            vfs.publish(path, &path.replacen("live/", "trash/live-", 1))
+        } else {
+            let size = vfs.open(path).and_then(|file| file.size()).unwrap_or(0);
+            self.freed.bytes += size;
+            vfs.unlink(path)
+        };
+        match removed {
+            Ok(()) => self.freed.n_files += 1,
+            // An earlier collection was cut short after this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).writing(path),
+        }
+        Ok(())
+    }
+}

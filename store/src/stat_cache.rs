@@ -1,0 +1,266 @@
+//! What the files of a directory held when they were last read, by what the file system says of
+//! them: a file whose numbers have not changed is not read again.
+//!
+//! One file under `cache/` per directory, read at once and searched in place. It is a cache in the
+//! strict sense: any defect makes it empty.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{At, WriteError};
+use crate::id::{BodyId, hex};
+use crate::lease::Lease;
+use crate::pack::record::{read_u32, read_u64};
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+use crate::vfs::read_from;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"wytheSC1");
+const HEADER_SIZE: usize = 40;
+const ROW_SIZE: usize = 88;
+
+/// A file changed within this many seconds of the scan may change again without its times
+/// showing it, so it is not remembered.
+const RACY_SECONDS: i64 = 2;
+
+/// What the file system says of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileStat {
+    /// The device it is on.
+    pub device: u64,
+    /// Its inode there.
+    pub inode: u64,
+    /// Its length.
+    pub size: u64,
+    /// Type and permissions.
+    pub mode: u32,
+    /// When its content changed.
+    pub mtime: Timestamp,
+    /// When anything about it changed.
+    pub ctime: Timestamp,
+}
+
+/// The files of one directory, as last remembered.
+#[derive(Clone, Debug, Default)]
+pub struct StatCache {
+    bytes: Vec<u8>,
+    n_rows: usize,
+    memo: Option<(usize, usize)>,
+}
+
+/// The next version of a cache, collected during a scan.
+#[derive(Clone, Debug)]
+pub struct StatCacheBuilder {
+    scan: Timestamp,
+    rows: Vec<(Vec<u8>, FileStat, BodyId)>,
+    racy: bool,
+    memo: Vec<u8>,
+}
+
+impl StatCache {
+    /// Reads the cache of a directory, named by 32 bytes of the caller's choice.
+    pub fn load(store: &Store, context: &[u8; 32]) -> Self {
+        let path = path(context);
+        match store.vfs().open(&path).and_then(|file| read_from(&*file, 0)) {
+            Ok(bytes) => Self::decode(bytes).unwrap_or_default(),
+            Err(error) => {
+                tracing::debug!(%error, path, "no stat cache");
+                Self::default()
+            }
+        }
+    }
+
+    /// The body a file had, if its numbers are those of then.
+    pub fn lookup(&self, path: &[u8], stat: &FileStat) -> Option<BodyId> {
+        let (mut low, mut high) = (0, self.n_rows);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.path_of(middle).cmp(path) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return self.body_if(middle, stat),
+            }
+        }
+        None
+    }
+
+    /// What [`StatCacheBuilder::memo`] left, such as the id of the tree that the whole scan gave.
+    /// Good only if every file is looked up and found, and no file has come or gone.
+    pub fn memo(&self) -> Option<&[u8]> {
+        self.memo.map(|(start, end)| &self.bytes[start..end])
+    }
+
+    /// How many files are remembered.
+    pub fn n_files(&self) -> usize {
+        self.n_rows
+    }
+
+    fn row(&self, at: usize) -> &[u8] {
+        &self.bytes[HEADER_SIZE + at * ROW_SIZE..][..ROW_SIZE]
+    }
+
+    fn path_of(&self, at: usize) -> &[u8] {
+        let row = self.row(at);
+        let start = read_u32(row, 80) as usize;
+        self.bytes.get(start..start + read_u32(row, 84) as usize).unwrap_or(&[])
+    }
+
+    fn body_if(&self, at: usize, stat: &FileStat) -> Option<BodyId> {
+        let (id, rest) = self.row(at).split_first_chunk()?;
+        (rest[..48] == fingerprint(stat)).then(|| BodyId::from_bytes(*id))
+    }
+
+    /// `None` for anything but a whole file of ours.
+    fn decode(bytes: Vec<u8>) -> Option<Self> {
+        let header = bytes.get(..HEADER_SIZE)?;
+        if read_u64(header, 0) != MAGIC || read_u64(header, 32) != checksum(&bytes) {
+            return None;
+        }
+        let n_rows = usize::try_from(read_u64(header, 8)).ok()?;
+        let start = usize::try_from(read_u64(header, 16)).ok()?;
+        let end = start.checked_add(usize::try_from(read_u64(header, 24)).ok()?)?;
+        let rows_end = n_rows.checked_mul(ROW_SIZE)?.checked_add(HEADER_SIZE)?;
+        if end > bytes.len() || rows_end > bytes.len() {
+            return None;
+        }
+        let memo = (start < end).then_some((start, end));
+        Some(Self { bytes, n_rows, memo })
+    }
+}
+
+impl StatCacheBuilder {
+    /// A builder for a scan that begins at `scan`.
+    pub fn new(scan: Timestamp) -> Self {
+        Self { scan, rows: Vec::new(), racy: false, memo: Vec::new() }
+    }
+
+    /// Remembers a file, unless it was changed so lately that its times prove nothing.
+    pub fn add(&mut self, path: &[u8], stat: &FileStat, body: BodyId) {
+        let limit = self.scan.seconds - RACY_SECONDS;
+        if stat.mtime.seconds >= limit || stat.ctime.seconds >= limit {
+            self.racy = true;
+        } else {
+            self.rows.push((path.to_vec(), *stat, body));
+        }
+    }
+
+    /// Remembers something that follows from the whole scan. Dropped if any file was too young.
+    pub fn memo(&mut self, memo: Vec<u8>) {
+        self.memo = memo;
+    }
+
+    /// Puts what was collected in place of the directory's cache.
+    pub fn save(mut self, lease: &Lease, context: &[u8; 32]) -> Result<(), WriteError> {
+        let (vfs, scratch) = (lease.store().vfs(), lease.scratch_path());
+        let file = vfs.create(&scratch).writing(&scratch)?;
+        file.append(&self.encode()).writing(&scratch)?;
+        let path = path(context);
+        vfs.replace(&scratch, &path).writing(&path)
+    }
+
+    fn encode(&mut self) -> Vec<u8> {
+        self.rows.sort_by(|a, b| a.0.cmp(&b.0));
+        self.rows.dedup_by(|a, b| a.0 == b.0);
+        let names = HEADER_SIZE + self.rows.len() * ROW_SIZE;
+        let mut bytes = vec![0; HEADER_SIZE];
+        let mut at = names;
+        for (path, stat, body) in &self.rows {
+            bytes.extend_from_slice(body.as_bytes());
+            bytes.extend_from_slice(&fingerprint(stat));
+            for number in [at, path.len()] {
+                bytes.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+            }
+            at += path.len();
+        }
+        for (path, ..) in &self.rows {
+            bytes.extend_from_slice(path);
+        }
+        let memo = if self.racy { &[][..] } else { &self.memo };
+        let numbers = [MAGIC, self.rows.len() as u64, bytes.len() as u64, memo.len() as u64];
+        bytes.extend_from_slice(memo);
+        for (slot, number) in bytes[..32].chunks_exact_mut(8).zip(numbers) {
+            slot.copy_from_slice(&number.to_le_bytes());
+        }
+        let check = checksum(&bytes);
+        bytes[32..40].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+}
+
+/// The numbers that must be the same.
+fn fingerprint(stat: &FileStat) -> [u8; 48] {
+    let mut bytes = [0; 48];
+    let times = |time: Timestamp| {
+        time.seconds.wrapping_mul(1_000_000_000).wrapping_add(i64::from(time.nanos)).cast_unsigned()
+    };
+    let mode = u64::from(stat.mode);
+    let numbers = [stat.device, stat.inode, stat.size, mode, times(stat.mtime), times(stat.ctime)];
+    for (slot, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        slot.copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&bytes[..32]);
+    hasher.update(&bytes[HEADER_SIZE..]);
+    hasher.digest()
+}
+
+fn path(context: &[u8; 32]) -> String {
+    format!("cache/stat-{}", hex(context))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(seconds: i64) -> FileStat {
+        let time = Timestamp { seconds, nanos: 5 };
+        FileStat { device: 1, inode: 2, size: 3, mode: 0o100_644, mtime: time, ctime: time }
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        builder.add(b"b/c", &stat(10), BodyId::of(b"2"));
+        builder.add(b"a", &stat(10), BodyId::of(b"1"));
+        builder.memo(b"tree".to_vec());
+        builder.encode()
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_path_and_all_its_numbers() {
+        let cache = StatCache::decode(sample()).unwrap();
+        assert_eq!(cache.lookup(b"a", &stat(10)), Some(BodyId::of(b"1")));
+        assert_eq!(cache.lookup(b"b/c", &stat(10)), Some(BodyId::of(b"2")));
+        assert_eq!(cache.lookup(b"b", &stat(10)), None);
+        assert_eq!(cache.lookup(b"a", &stat(11)), None);
+        assert_eq!(cache.lookup(b"a", &FileStat { inode: 9, ..stat(10) }), None);
+        assert_eq!(cache.memo(), Some(b"tree".as_slice()));
+    }
+
+    #[test]
+    fn a_file_as_young_as_the_scan_is_not_trusted() {
+        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        builder.add(b"young", &stat(98), BodyId::of(b"1"));
+        builder.add(b"old", &stat(97), BodyId::of(b"2"));
+        builder.memo(b"tree".to_vec());
+        let cache = StatCache::decode(builder.encode()).unwrap();
+        assert_eq!(cache.lookup(b"young", &stat(98)), None);
+        assert!(cache.lookup(b"old", &stat(97)).is_some());
+        assert_eq!(cache.memo(), None);
+    }
+
+    #[test]
+    fn any_defect_makes_it_empty() {
+        let intact = sample();
+        for bit in 0..intact.len() * 8 {
+            let mut bytes = intact.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(StatCache::decode(bytes).is_none(), "bit {bit}");
+        }
+        for length in 0..intact.len() {
+            assert!(StatCache::decode(intact[..length].to_vec()).is_none(), "{length} bytes");
+        }
+    }
+}
