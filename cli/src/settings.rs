@@ -55,6 +55,12 @@ impl Settings {
         Some(self.path("DOCKER_CONFIG").or_else(home)?.join("config.json"))
     }
 
+    /// Where podman, buildah and skopeo keep credentials.
+    pub(crate) fn container_auth(&self) -> Option<PathBuf> {
+        let runtime = || Some(self.path("XDG_RUNTIME_DIR")?.join("containers/auth.json"));
+        self.path("REGISTRY_AUTH_FILE").or_else(runtime)
+    }
+
     /// The proxy variables that are set, in both spellings.
     pub(crate) fn proxies(&self) -> Vec<(String, String)> {
         let both = PROXIES.into_iter().flat_map(|name| [name.to_owned(), name.to_uppercase()]);

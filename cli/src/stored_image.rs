@@ -1,59 +1,38 @@
 //! An image of the store, found by what a person calls it.
 
-use wythe_store::oci::config::ImageConfig;
+use wythe_store::image::catalog::{self, OpenImageError, StoredImage};
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::document::{Document, RawDocument};
-use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::platform::{Platform, host_architecture};
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::Store;
 
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 
-/// A manifest of the store and its configuration.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredImage {
-    /// What points at the manifest.
-    pub(crate) descriptor: Descriptor,
-    pub(crate) manifest: RawDocument<Manifest>,
-    pub(crate) config: RawDocument<ImageConfig>,
+/// The image of a name for this machine, with `latest` where it has no tag.
+pub(crate) fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
+    let reference: Reference = name.parse()?;
+    let found = catalog::open_image(store, &reference, &this_machine())?;
+    found.ok_or_else(|| absent(&reference))
 }
 
-impl StoredImage {
-    /// The image of a name, with `latest` where it has no tag.
-    pub(crate) fn find(store: &Store, name: &str) -> Result<Self, Failure> {
-        let reference: Reference = name.parse()?;
-        match store.find_ref(&reference.canonical())? {
-            Some(descriptor) => Self::open(store, descriptor),
-            None => Err(absent(&reference)),
-        }
-    }
-
-    /// The image that a descriptor points at.
-    pub(crate) fn open(store: &Store, descriptor: Descriptor) -> Result<Self, Failure> {
-        let manifest: RawDocument<Manifest> = document(store, &descriptor)?;
-        let config = document(store, &manifest.value().config)?;
-        Ok(Self { descriptor, manifest, config })
-    }
-
-    /// The bytes of its layers as the manifest lists them.
-    pub(crate) fn size(&self) -> u64 {
-        self.manifest.value().layers.iter().map(|layer| layer.size).sum()
-    }
+/// The image that a ref of the store stands for.
+pub(crate) fn of_ref(store: &Store, name: &str, root: Descriptor) -> Result<StoredImage, Failure> {
+    let error = |problem| OpenImageError { name: name.to_owned(), problem };
+    Ok(catalog::read_image(store, root, &this_machine()).map_err(error)?)
 }
 
-fn document<T: Document>(
-    store: &Store,
-    descriptor: &Descriptor,
-) -> Result<RawDocument<T>, Failure> {
-    let missing = || {
-        let text = format!("{} {} is not in the store", T::KIND, descriptor.digest);
-        Failure::new(Class::Damage, text)
-    };
-    let bytes = store.document(&descriptor.digest)?.ok_or_else(missing)?;
-    Ok(RawDocument::read(descriptor, bytes.to_vec())?)
+/// The bytes of the layers of an image, as its manifest lists them.
+pub(crate) fn size(image: &StoredImage) -> u64 {
+    image.manifest.value().layers.iter().map(|layer| layer.size).sum()
 }
 
-fn absent(reference: &Reference) -> Failure {
+/// What a program built for this machine runs on.
+pub(crate) fn this_machine() -> Platform {
+    Platform::linux(host_architecture())
+}
+
+/// There is no such image.
+pub(crate) fn absent(reference: &Reference) -> Failure {
     let text = format!("there is no image {} in the store", reference.canonical());
     Failure::usage(text).remedy("`wythe images` lists the images, `wythe pull` fetches one")
 }

@@ -44,7 +44,7 @@ pub fn check(names: &[String]) -> Vec<Violation> {
 fn number(name: &str) -> Option<&str> {
     let (number, title) = name.split_once('-')?;
     let fine = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
-    (fine && title.ends_with(".md")).then_some(number)
+    (fine && Path::new(title).extension()? == "md").then_some(number)
 }
 
 #[cfg(test)]

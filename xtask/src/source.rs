@@ -50,10 +50,7 @@ impl Source {
     /// Whom the file serves, by where it lies.
     pub fn role(&self) -> Role {
         let proof = |part| matches!(part, "tests" | "benches" | "examples" | "fuzz");
-        match self.path.split('/').any(proof) {
-            true => Role::Proof,
-            false => Role::Production,
-        }
+        if self.path.split('/').any(proof) { Role::Proof } else { Role::Production }
     }
 
     /// The base name.

@@ -16,7 +16,7 @@ use super::switch::Switch;
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// The build context: a directory, a URL, or - for a tar stream on standard input
-    #[arg(value_name = "CONTEXT", value_parser = context)]
+    #[arg(value_name = "CONTEXT")]
     pub(crate) context: ContextSource,
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -48,8 +48,11 @@ pub(crate) struct InputArgs {
     /// Value of an ARG; without a value, that of the environment variable of that name
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<KeyValue>,
-    /// A further context: directory, URL, docker-image://REF or oci-layout://PATH[:TAG|@DIGEST]
-    #[arg(long, value_name = "NAME=SOURCE")]
+    #[arg(
+        long,
+        value_name = "NAME=SOURCE",
+        help = "A further context: a directory, docker-image://REF or oci-layout://PATH[:TAG|@DIGEST]"
+    )]
     pub(crate) build_context: Vec<NamedContext>,
     /// The platform to build for
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
@@ -167,8 +170,4 @@ pub(crate) enum NetworkArg {
     Host,
     /// Nothing but a loopback
     None,
-}
-
-fn context(text: &str) -> Result<ContextSource, std::convert::Infallible> {
-    Ok(text.into())
 }

@@ -1,5 +1,6 @@
 //! Build contexts: `NAME=SOURCE` of `--build-context`, and the argument of `build`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -39,6 +40,14 @@ pub(crate) struct NamedContext {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not of the form NAME=SOURCE")]
 pub(crate) struct NamedContextError;
+
+impl FromStr for ContextSource {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from(text))
+    }
+}
 
 impl From<&str> for ContextSource {
     fn from(text: &str) -> Self {

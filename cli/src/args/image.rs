@@ -34,9 +34,9 @@ pub(crate) struct PushArgs {
 /// Copy an image between registries, layouts and archives
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// docker://NAME, oci:PATH[:TAG], oci-archive:FILE, or a name in the store
+    /// A name in the store, or a place: docker:, oci: or oci-archive:
     pub(crate) source: String,
-    /// docker://NAME, oci:PATH[:TAG], oci-archive:FILE, docker-archive:FILE, or a name in the store
+    /// A name in the store, or a place: docker:, oci:, oci-archive: or docker-archive:
     pub(crate) destination: String,
 }
 

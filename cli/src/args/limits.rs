@@ -2,17 +2,15 @@
 
 use std::str::FromStr;
 
+use wythe_sandbox::step::{Limit, Resource};
+
 /// A number of bytes: a decimal number and a unit of 1024, `64m`, `1.5G`, `512`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Size(pub(crate) u64);
 
-/// A resource limit by name.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Ulimit {
-    pub(crate) name: String,
-    pub(crate) soft: u64,
-    pub(crate) hard: u64,
-}
+/// A resource limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Ulimit(pub(crate) Limit);
 
 /// Why a text is neither.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -24,28 +22,9 @@ pub(crate) enum LimitError {
     Order,
     #[error("{0:?} is not a size, such as 64m")]
     Size(String),
-    #[error("{0:?} is not a resource; known are {names}", names = RESOURCES.join(", "))]
+    #[error("{0:?} is not a resource, such as nofile or nproc")]
     Resource(String),
 }
-
-/// The names of `setrlimit(2)`, without their prefix.
-pub(crate) const RESOURCES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
 
 impl FromStr for Size {
     type Err = LimitError;
@@ -83,16 +62,12 @@ impl FromStr for Ulimit {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || LimitError::Form(text.to_owned());
         let (name, limits) = text.split_once('=').ok_or_else(bad)?;
-        if !RESOURCES.contains(&name) {
-            return Err(LimitError::Resource(name.to_owned()));
-        }
+        let unknown = || LimitError::Resource(name.to_owned());
+        let resource = Resource::parse(name).ok_or_else(unknown)?;
         let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
         let soft = limit(soft).ok_or_else(bad)?;
         let hard = limit(hard).ok_or_else(bad)?;
-        match soft <= hard {
-            true => Ok(Self { name: name.to_owned(), soft, hard }),
-            false => Err(LimitError::Order),
-        }
+        if soft <= hard { Ok(Self(Limit { resource, soft, hard })) } else { Err(LimitError::Order) }
     }
 }
 
@@ -130,7 +105,8 @@ mod tests {
 
     #[test]
     fn one_number_is_both_limits_and_minus_one_is_none() {
-        let parse = |text: &str| text.parse::<Ulimit>().map(|limit| (limit.soft, limit.hard));
+        let parse =
+            |text: &str| text.parse::<Ulimit>().map(|Ulimit(limit)| (limit.soft, limit.hard));
         assert_eq!(parse("nofile=1024"), Ok((1024, 1024)));
         assert_eq!(parse("nofile=1024:-1"), Ok((1024, u64::MAX)));
         assert_eq!(parse("nofile=2:1"), Err(LimitError::Order));

@@ -18,11 +18,10 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     for line in probes.iter().flat_map(lines) {
         session.print(&line)?;
     }
-    match probes.iter().all(|probe| probe.outcome == Availability::Available) {
-        true => Ok(()),
-        false => {
-            Err(Failure::new(Class::Environment, "not everything a build may need works here"))
-        }
+    if probes.iter().all(|probe| probe.outcome == Availability::Available) {
+        Ok(())
+    } else {
+        Err(Failure::new(Class::Environment, "not everything a build may need works here"))
     }
 }
 

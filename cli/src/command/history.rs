@@ -1,6 +1,7 @@
 //! `wythe history`.
 
 use serde_json::{Value, json};
+use wythe_store::image::catalog::StoredImage;
 use wythe_store::oci::config::HistoryEntry;
 
 use crate::args::call::AnswerFormat;
@@ -9,11 +10,11 @@ use crate::failure::Failure;
 use crate::render::quantity::Bytes;
 use crate::render::table::Table;
 use crate::session::Session;
-use crate::stored_image::StoredImage;
+use crate::stored_image;
 
 /// Lists the instructions that made an image, the newest first.
 pub(crate) fn run(args: &HistoryArgs, session: &Session) -> Result<(), Failure> {
-    let image = StoredImage::find(&session.store()?, &args.image)?;
+    let image = stored_image::find(&session.store()?, &args.image)?;
     let entries = with_sizes(&image);
     match args.format {
         AnswerFormat::Json => {
@@ -35,9 +36,8 @@ pub(crate) fn run(args: &HistoryArgs, session: &Session) -> Result<(), Failure> 
 /// The entries with the size of the layer each made, the newest first.
 fn with_sizes(image: &StoredImage) -> Vec<(&HistoryEntry, u64)> {
     let mut layers = image.manifest.value().layers.iter();
-    let mut size = |entry: &HistoryEntry| match entry.empty_layer {
-        true => 0,
-        false => layers.next().map_or(0, |layer| layer.size),
+    let mut size = |entry: &HistoryEntry| {
+        if entry.empty_layer { 0 } else { layers.next().map_or(0, |layer| layer.size) }
     };
     let history = image.config.value().history.iter();
     let mut entries: Vec<_> = history.map(|entry| (entry, size(entry))).collect();

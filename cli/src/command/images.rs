@@ -1,6 +1,7 @@
 //! `wythe images`.
 
 use serde_json::{Value, json};
+use wythe_store::image::catalog::StoredImage;
 use wythe_store::store::Store;
 
 use crate::args::call::AnswerFormat;
@@ -9,7 +10,7 @@ use crate::failure::Failure;
 use crate::render::quantity::Bytes;
 use crate::render::table::Table;
 use crate::session::Session;
-use crate::stored_image::StoredImage;
+use crate::stored_image;
 
 /// Lists the images of the store.
 pub(crate) fn run(args: &ImagesArgs, session: &Session) -> Result<(), Failure> {
@@ -29,7 +30,10 @@ pub(crate) fn run(args: &ImagesArgs, session: &Session) -> Result<(), Failure> {
 fn list(store: &Store) -> Result<Vec<(String, StoredImage)>, Failure> {
     let refs = store.list_refs()?;
     refs.into_iter()
-        .map(|(name, descriptor)| Ok((name, StoredImage::open(store, descriptor)?)))
+        .map(|(name, root)| {
+            let image = stored_image::of_ref(store, &name, root)?;
+            Ok((name, image))
+        })
         .collect()
 }
 
@@ -37,11 +41,11 @@ fn object((name, image): &(String, StoredImage)) -> Value {
     let config = image.config.value();
     json!({
         "name": name,
-        "digest": image.descriptor.digest.to_string(),
+        "digest": image.root.digest.to_string(),
         "id": image.manifest.value().config.digest.to_string(),
         "platform": config.platform().to_string(),
         "created": config.created,
-        "size": image.size(),
+        "size": stored_image::size(image),
     })
 }
 
@@ -51,7 +55,7 @@ fn table(images: &[(String, StoredImage)]) -> Table<4> {
         let id = image.manifest.value().config.digest.to_string();
         let short = id.trim_start_matches("sha256:").chars().take(SHORT_ID).collect();
         let created = image.config.value().created.clone().unwrap_or_default();
-        table.push([name.clone(), short, created, Bytes(image.size()).to_string()]);
+        table.push([name.clone(), short, created, Bytes(stored_image::size(image)).to_string()]);
     }
     table
 }

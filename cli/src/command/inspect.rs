@@ -1,15 +1,16 @@
 //! `wythe inspect`.
 
 use serde_json::{Value, json};
+use wythe_store::image::catalog::StoredImage;
 
 use crate::args::image::{Document, InspectArgs};
 use crate::failure::{Class, Failure};
 use crate::session::Session;
-use crate::stored_image::StoredImage;
+use crate::stored_image;
 
 /// Prints what an image is.
 pub(crate) fn run(args: &InspectArgs, session: &Session) -> Result<(), Failure> {
-    let image = StoredImage::find(&session.store()?, &args.image)?;
+    let image = stored_image::find(&session.store()?, &args.image)?;
     match args.raw {
         Some(Document::Config) => session.write(image.config.bytes()),
         Some(Document::Manifest) => session.write(image.manifest.bytes()),
@@ -22,8 +23,8 @@ fn summary(image: &StoredImage) -> Result<Value, Failure> {
         serde_json::from_slice::<Value>(bytes).map_err(|error| Failure::of(Class::Damage, &error))
     };
     Ok(json!({
-        "digest": image.descriptor.digest.to_string(),
-        "size": image.size(),
+        "digest": image.root.digest.to_string(),
+        "size": stored_image::size(image),
         "manifest": parse(image.manifest.bytes())?,
         "config": parse(image.config.bytes())?,
     }))

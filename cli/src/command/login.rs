@@ -2,15 +2,18 @@
 
 use std::io::Read;
 
+use wythe_registry::credentials::{Credential, Credentials};
+
 use crate::args::image::{LoginArgs, LogoutArgs};
 use crate::docker_config::DockerConfig;
 use crate::failure::{Class, Failure};
+use crate::registry_client;
 use crate::session::Session;
 
 /// The longest password that is read: tokens of cloud registries have some kilobytes.
 const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// Remembers credentials where docker does, so that other tools find them, too.
+/// Remembers credentials that the registry accepts, where docker does: other tools find them, too.
 pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> {
     if !args.password_stdin.is_on() {
         let failure = Failure::usage("the password is read from standard input only");
@@ -21,8 +24,13 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
         .take(MAX_PASSWORD)
         .read_to_string(&mut password)
         .map_err(|error| Failure::of(Class::Usage, &error))?;
+    let password = password.trim_end_matches(['\n', '\r']);
     let mut config = read(session)?;
-    config.set(&args.registry, &args.username, password.trim_end_matches(['\n', '\r']));
+    let credential = Credential::new(&args.username, password);
+    let credentials = Credentials::default().with(&args.registry, credential);
+    registry_client::client_with(credentials, &session.global, &session.settings)
+        .ping(&args.registry)?;
+    config.set(&args.registry, &args.username, password);
     config.write().map_err(|error| Failure::of(Class::Environment, &error))
 }
 

@@ -1,5 +1,6 @@
 //! `wythe tag`.
 
+use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::oci::reference::Reference;
@@ -7,7 +8,7 @@ use wythe_store::oci::reference::Reference;
 use crate::args::image::TagArgs;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::stored_image::StoredImage;
+use crate::stored_image;
 
 /// Gives an image another name.
 pub(crate) fn run(args: &TagArgs, session: &Session) -> Result<(), Failure> {
@@ -18,9 +19,9 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     // A lease first: whoever collects garbage meanwhile leaves the image alone.
     let lease = store.lease()?;
-    let image = StoredImage::find(&store, &args.source)?;
+    let image = stored_image::find(&store, &args.source)?;
     let mut batch = Batch::default();
-    batch.set_ref(&target.canonical(), &image.descriptor);
+    batch.set_ref(&ref_name(&target), &image.root);
     lease.commit(batch, Durability::Durable)?;
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! Errors of the store and of image sources as failures.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a cause that is new in a library has the common class until somebody thinks about it"
+)]
+
 use wythe_store::error::{ReadCause, ReadError, WriteError};
+use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
+use wythe_store::image::save::SaveError;
 use wythe_store::oci::document::DocumentError;
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
 use wythe_store::oci::platform::ParsePlatformError;
@@ -90,6 +97,28 @@ impl From<SourceError> for Failure {
         match remedy {
             Some(remedy) => failure.remedy(remedy),
             None => failure,
+        }
+    }
+}
+
+impl From<OpenImageError> for Failure {
+    fn from(error: OpenImageError) -> Self {
+        match error.problem {
+            OpenImageProblem::NoPlatform(_) => Self::of(Class::Usage, &error),
+            OpenImageProblem::Read(error) => error.into(),
+            _ => Self::of(Class::Damage, &error).remedy(VERIFY),
+        }
+    }
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Source(error) => error.into(),
+            SaveError::Read(error) => error.into(),
+            SaveError::Write(error) => error.into(),
+            SaveError::Transfer { .. } => Self::of(Class::Network, &error),
+            _ => Self::of(Class::Damage, &error),
         }
     }
 }

@@ -1,0 +1,85 @@
+//! The registry client of a session: credentials of docker, proxies and certificates of the
+//! environment.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use wythe_registry::client::Client;
+use wythe_registry::credentials::Credentials;
+use wythe_registry::settings::{Proxy, Settings as ClientSettings};
+
+use crate::args::global::GlobalArgs;
+use crate::failure::{Class, Failure};
+use crate::settings::Settings;
+
+/// A client for every registry; connects to none.
+pub(crate) fn client(global: &GlobalArgs, settings: &Settings) -> Result<Client, Failure> {
+    Ok(client_with(credentials(settings)?, global, settings))
+}
+
+/// A client that shows these credentials only.
+pub(crate) fn client_with(
+    credentials: Credentials,
+    global: &GlobalArgs,
+    settings: &Settings,
+) -> Client {
+    let certificates = settings.path("SSL_CERT_FILE");
+    Client::new(ClientSettings {
+        credentials,
+        insecure: global.insecure_registry.iter().cloned().collect(),
+        proxy: proxy(settings),
+        certificate_authorities: certificates.into_iter().collect(),
+        ..ClientSettings::default()
+    })
+}
+
+/// What docker and podman remember, in this order.
+fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
+    let mut credentials = Credentials::default();
+    for path in settings.docker_config().into_iter().chain(settings.container_auth()) {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::of(Class::Environment, error).remedy(format!("look into {}", path.display()))
+        };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&error)),
+        };
+        credentials = credentials.with_docker_config(&text).map_err(|error| failed(&error))?;
+    }
+    Ok(credentials)
+}
+
+/// The proxy for registries, which speak TLS as a rule.
+fn proxy(settings: &Settings) -> Option<Proxy> {
+    let proxies = settings.proxies();
+    let find = |name: &str| {
+        let found = proxies.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let url = find("https_proxy").or_else(|| find("all_proxy")).or_else(|| find("http_proxy"))?;
+    Some(Proxy { url, except: find("no_proxy").unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_for_tls_comes_first() {
+        let both = Settings::of(&[("http_proxy", "http://a"), ("HTTPS_PROXY", "http://b")]);
+        assert_eq!(proxy(&both).unwrap().url, "http://b");
+        let exceptions = Settings::of(&[("all_proxy", "socks5://c"), ("no_proxy", "localhost")]);
+        assert_eq!(proxy(&exceptions).unwrap().except, "localhost");
+        assert!(proxy(&Settings::of(&[("https_proxy", "")])).is_none());
+    }
+
+    #[test]
+    fn a_configuration_that_is_no_json_is_an_error_without_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("config.json"), "{secret").unwrap();
+        let settings = Settings::of(&[("DOCKER_CONFIG", folder.path().to_str().unwrap())]);
+        let lines = credentials(&settings).unwrap_err().lines().join("\n");
+        assert!(lines.contains("config.json") && !lines.contains("{secret"), "{lines}");
+    }
+}
