@@ -1,6 +1,6 @@
 //! User names, passwords and identity tokens, from Docker's configuration and its helpers.
 
-mod helper;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,7 +150,7 @@ impl DockerConfig {
         let of_host = |key: &&String| normalize(key) == *host;
         let key = if host == "docker.io" { HUB_KEY } else { host };
         if let Some(name) = self.cred_helpers.keys().find(of_host) {
-            return helper::get(&self.cred_helpers[name], key);
+            return program::get(&self.cred_helpers[name], key);
         }
         if let Some(name) = self.auths.keys().find(of_host) {
             if let Some(found) = self.auths[name].read(name)? {
@@ -158,7 +158,7 @@ impl DockerConfig {
             }
         }
         match &self.creds_store {
-            Some(program) => helper::get(program, key),
+            Some(program) => program::get(program, key),
             None => Ok(None),
         }
     }

@@ -1,14 +1,16 @@
 //! A registry in this process, with the quirks of real ones, for tests of clients.
 
+pub mod timing;
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use wythe_store::digest::Digest;
 
-use crate::settings::Timing;
+use crate::fake::wire::{Answer, read_request, write_answer};
 
 /// What goes wrong, and what is done differently from the plain protocol.
 #[derive(Clone, Debug, Default)]
@@ -88,14 +90,6 @@ struct State {
     valid: BTreeMap<String, u32>,
     seen: Vec<Seen>,
     counter: u32,
-}
-
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// How much of the body is sent before the connection breaks.
-    cut: Option<usize>,
 }
 
 impl FakeRegistry {
@@ -345,86 +339,5 @@ impl State {
         let bytes = self.uploads.remove(id).unwrap_or_default();
         self.blobs.insert((repository.to_owned(), digest), bytes);
         Answer::status(201)
-    }
-}
-
-impl Answer {
-    fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut: None }
-    }
-
-    fn json(text: String) -> Self {
-        Self { body: text.into_bytes(), ..Self::status(200) }
-            .with("Content-Type", "application/json")
-    }
-
-    fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}
-
-fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
-    let mut request = Seen::default();
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace();
-    request.method = words.next().unwrap_or_default().to_owned();
-    request.target = words.next().unwrap_or_default().to_owned();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
-    reader.take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
-    Ok(request)
-}
-
-fn write_answer(mut stream: TcpStream, request: &Seen, answer: &Answer) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} Fake\r\nConnection: close\r\n", answer.status);
-    head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
-    for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
-    if request.method != "HEAD" {
-        stream.write_all(&answer.body[..answer.cut.unwrap_or(answer.body.len())])?;
-    }
-    stream.flush()
-}
-
-/// Time that passes only by sleeping, and chance without surprises.
-#[derive(Debug)]
-pub struct InstantTiming {
-    start: Instant,
-    slept: Mutex<Vec<Duration>>,
-}
-
-impl Default for InstantTiming {
-    fn default() -> Self {
-        Self { start: Instant::now(), slept: Mutex::default() }
-    }
-}
-
-impl InstantTiming {
-    /// How long each wait was to be.
-    pub fn slept(&self) -> Vec<Duration> {
-        self.slept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Timing for InstantTiming {
-    fn now(&self) -> Instant {
-        self.start + self.slept().iter().sum::<Duration>()
-    }
-
-    fn sleep(&self, time: Duration) {
-        self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(time);
-    }
-
-    fn random(&self) -> u64 {
-        u64::MAX / 3
     }
 }

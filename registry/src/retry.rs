@@ -52,7 +52,7 @@ pub(crate) fn delay(timing: &dyn Timing, number: u32, asked: Option<u64>) -> Opt
 mod tests {
     use super::*;
     use crate::error::RegistryProblem;
-    use crate::fake::InstantTiming;
+    use crate::fake::timing::InstantTiming;
 
     fn status(status: u16, retry_after: Option<u64>) -> RegistryError {
         let body = String::new();

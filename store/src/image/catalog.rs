@@ -110,10 +110,10 @@ pub struct StoredContent<'a>(pub &'a Store);
 impl Content for StoredContent<'_> {
     fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
         let digest = &descriptor.digest;
-        if descriptor.size <= MAX_DOCUMENT as u64 {
-            if let Some(bytes) = self.0.document(digest).map_err(io::Error::other)? {
-                return Ok(Box::new(io::Cursor::new(bytes.to_vec())));
-            }
+        if descriptor.size <= MAX_DOCUMENT as u64
+            && let Some(bytes) = self.0.document(digest).map_err(io::Error::other)?
+        {
+            return Ok(Box::new(io::Cursor::new(bytes.to_vec())));
         }
         match self.0.foreign_blob(digest).map_err(io::Error::other)? {
             Some(blob) => Ok(Box::new(blob)),

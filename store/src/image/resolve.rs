@@ -16,7 +16,7 @@ use crate::oci::reference::Reference;
 use crate::oci::source::{ImageSource, SourceError, SourceProblem};
 
 /// Indexes of indexes are legal; nobody nests them deeper than this.
-const MAX_DEPTH: u32 = 4;
+const MAX_DEPTH: usize = 4;
 
 /// An image for one platform: its documents, checked against each other.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +66,7 @@ pub fn resolve(
         let index = RawDocument::<Index>::read(&at, bytes).map_err(|error| fail(error.into()))?;
         at = select(index.value(), platform).map_err(fail)?;
         indexes.push(index);
-        if MAX_DEPTH < indexes.len() as u32 {
+        if MAX_DEPTH < indexes.len() {
             return Err(fail(SourceProblem::Protocol { detail: "indexes without end".to_owned() }));
         }
         bytes = source.manifest(&reference.clone().with_digest(at.digest))?.1;

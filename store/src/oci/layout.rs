@@ -2,6 +2,7 @@
 
 pub mod write;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -150,7 +151,7 @@ impl Layout {
             return Err(SourceProblem::TooLarge { limit: MAX_DOCUMENT as u64 });
         }
         let bytes = read_document(self, &descriptor)?;
-        Ok((Descriptor { annotations: Default::default(), ..descriptor }, bytes))
+        Ok((Descriptor { annotations: BTreeMap::new(), ..descriptor }, bytes))
     }
 }
 

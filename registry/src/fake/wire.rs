@@ -1,0 +1,67 @@
+//! Requests and answers as bytes of HTTP/1.1, one exchange on a connection.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, Read, Write};
+use std::net::TcpStream;
+
+use super::Seen;
+
+/// What is sent back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    /// How much of the body is sent before the connection breaks.
+    pub(super) cut: Option<usize>,
+}
+
+impl Answer {
+    pub(super) fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), cut: None }
+    }
+
+    pub(super) fn json(text: String) -> Self {
+        Self { body: text.into_bytes(), ..Self::status(200) }
+            .with("Content-Type", "application/json")
+    }
+
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+pub(super) fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
+    let mut request = Seen::default();
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    request.method = words.next().unwrap_or_default().to_owned();
+    request.target = words.next().unwrap_or_default().to_owned();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+    reader.take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
+    Ok(request)
+}
+
+pub(super) fn write_answer(
+    mut stream: TcpStream,
+    request: &Seen,
+    answer: &Answer,
+) -> io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} Fake\r\nConnection: close\r\n", answer.status);
+    write!(head, "Content-Length: {}\r\n", answer.body.len()).map_err(io::Error::other)?;
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").map_err(io::Error::other)?;
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if request.method != "HEAD" {
+        stream.write_all(&answer.body[..answer.cut.unwrap_or(answer.body.len())])?;
+    }
+    stream.flush()
+}
