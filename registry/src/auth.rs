@@ -75,10 +75,10 @@ impl Auth {
         audience: Audience<'_>,
     ) -> Result<Option<String>, RegistryError> {
         let key = (audience.base.to_string(), audience.scope.to_owned());
-        if let Some(token) = lock(&self.tokens).get(&key) {
-            if settings.timing.now() < token.stale {
-                return Ok(Some(token.header.clone()));
-            }
+        if let Some(token) = lock(&self.tokens).get(&key)
+            && settings.timing.now() < token.stale
+        {
+            return Ok(Some(token.header.clone()));
         }
         let known = lock(&self.challenges).get(audience.base.as_str()).cloned();
         match known {
@@ -107,7 +107,7 @@ impl Auth {
                 lock(&self.tokens).insert(key, token.clone());
                 Ok(Some(token.header))
             }
-            (Challenge::Basic, Some(credential)) => Ok(basic(&credential)),
+            (Challenge::Basic, Some(credential)) => Ok(Some(basic(&credential))),
             (Challenge::Basic, None) => Ok(None),
         }
     }
@@ -197,7 +197,7 @@ impl TokenService<'_> {
             query.append_pair("client_id", CLIENT_ID);
         }
         let call = Call { method: Method::GET, url, headers: HeaderMap::new(), body: Body::Empty };
-        let header = credential.and_then(basic);
+        let header = credential.map(basic);
         self.transport.send(self.settings, &call, header.as_deref())
     }
 
@@ -239,12 +239,12 @@ impl TokenService<'_> {
     }
 }
 
-fn basic(credential: &Credential) -> Option<String> {
+fn basic(credential: &Credential) -> String {
     let (username, secret) = match credential {
         Credential::Password { username, password } => (username.as_str(), password),
         Credential::IdentityToken(token) => ("<token>", token),
     };
-    Some(format!("Basic {}", STANDARD.encode(format!("{username}:{}", secret.reveal()))))
+    format!("Basic {}", STANDARD.encode(format!("{username}:{}", secret.reveal())))
 }
 
 /// What a refusal asks for.

@@ -86,15 +86,13 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Option<String> {
         self.rest = self.rest.trim_start_matches([' ', '\t']).strip_prefix('=')?;
         self.rest = self.rest.trim_start_matches([' ', '\t']);
-        match self.rest.strip_prefix('"') {
-            Some(quoted) => Some(self.quoted(quoted)),
-            None => {
-                let end = self.rest.find([' ', '\t', ',']).unwrap_or(self.rest.len());
-                let (value, rest) = self.rest.split_at(end);
-                self.rest = rest;
-                Some(value.to_owned())
-            }
+        if let Some(quoted) = self.rest.strip_prefix('"') {
+            return Some(self.quoted(quoted));
         }
+        let end = self.rest.find([' ', '\t', ',']).unwrap_or(self.rest.len());
+        let (value, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(value.to_owned())
     }
 
     fn quoted(&mut self, text: &'a str) -> String {

@@ -152,10 +152,10 @@ impl DockerConfig {
         if let Some(name) = self.cred_helpers.keys().find(of_host) {
             return program::get(&self.cred_helpers[name], key);
         }
-        if let Some(name) = self.auths.keys().find(of_host) {
-            if let Some(found) = self.auths[name].read(name)? {
-                return Ok(Some(found));
-            }
+        if let Some(name) = self.auths.keys().find(of_host)
+            && let Some(found) = self.auths[name].read(name)?
+        {
+            return Ok(Some(found));
         }
         match &self.creds_store {
             Some(program) => program::get(program, key),

@@ -3,7 +3,6 @@
 use std::io;
 
 use wythe_store::digest::Digest;
-use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::DocumentProblem;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{SourceError, SourceProblem};
@@ -38,7 +37,7 @@ pub enum RegistryProblem {
         /// How many seconds to wait, where the registry says.
         retry_after: Option<u64>,
         /// What the registry wants to see, where it says.
-        challenge: Option<Challenge>,
+        challenge: Option<Box<Challenge>>,
     },
     /// The connection could not be made, or broke.
     #[error("{detail}")]
@@ -164,13 +163,13 @@ pub enum PushError {
     #[error("reading the image: {0}")]
     Content(#[from] io::Error),
     /// A request failed while this blob or manifest was sent.
-    #[error("pushing {}: {error}", descriptor.digest)]
+    #[error("pushing {digest}: {error}")]
     Request {
         /// What was sent.
-        descriptor: Box<Descriptor>,
+        digest: Digest,
         /// The request.
         #[source]
-        error: RegistryError,
+        error: Box<RegistryError>,
     },
 }
 

@@ -260,10 +260,10 @@ impl State {
 
     fn damaged(&self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
-        if self.quirks.corrupts == Switch::On {
-            if let Some(last) = bytes.last_mut() {
-                *last ^= 1;
-            }
+        if self.quirks.corrupts == Switch::On
+            && let Some(last) = bytes.last_mut()
+        {
+            *last ^= 1;
         }
         bytes
     }
@@ -272,10 +272,10 @@ impl State {
         let digest = digest.parse().ok();
         let found = digest.and_then(|digest| self.blobs.get(&(repository.to_owned(), digest)));
         let Some(bytes) = found else { return Answer::status(404) };
-        if request.method == "GET" {
-            if let Some(target) = &self.quirks.redirect {
-                return Answer::status(307).with("Location", target);
-            }
+        if request.method == "GET"
+            && let Some(target) = &self.quirks.redirect
+        {
+            return Answer::status(307).with("Location", target);
         }
         let bytes = self.damaged(bytes);
         let range = request

@@ -182,5 +182,5 @@ impl Pusher<'_> {
 }
 
 fn request(descriptor: &Descriptor) -> impl Fn(RegistryError) -> PushError + '_ {
-    |error| PushError::Request { descriptor: Box::new(descriptor.clone()), error }
+    |error| PushError::Request { digest: descriptor.digest, error: Box::new(error) }
 }

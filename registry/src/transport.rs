@@ -159,7 +159,7 @@ fn next(call: &Call<'_>, from: &Url, response: &Response) -> Result<Url, Registr
 fn refusal(call: &Call<'_>, url: &Url, response: Response) -> RegistryError {
     let status = response.status().as_u16();
     let retry_after = wait_of(response.headers());
-    let challenge = crate::auth::challenge_of(response.headers());
+    let challenge = crate::auth::challenge_of(response.headers()).map(Box::new);
     let mut body = Vec::new();
     // What can be read of it is shown; the status stands either way.
     let _ = response.take(MAX_ERROR_BODY).read_to_end(&mut body);
