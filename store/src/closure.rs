@@ -11,9 +11,10 @@ use std::sync::Arc;
 use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::id::TreeId;
-use crate::object::{Kind, ObjectName};
+use crate::object::Kind;
 use crate::pack::reader::Pack;
 use crate::store::Store;
+use crate::tree::entry::{Directory, Node};
 
 /// Documents longer than this hold no references of ours; registries need not accept them.
 const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
@@ -66,9 +67,30 @@ fn collect(value: &serde_json::Value, found: &mut BTreeSet<Digest>) {
     }
 }
 
-/// Whether a tree can be read.
+/// Whether a tree and the bodies of all its files are in packs.
 pub(crate) fn is_complete(store: &Store, tree: &TreeId) -> Result<bool, ReadError> {
-    Ok(store.packs().find(&ObjectName::new(Kind::Tree, tree.as_bytes()))?.is_some())
+    match store.tree(tree)? {
+        Some(tree) => has_bodies(store, &tree.children),
+        None => Ok(false),
+    }
+}
+
+fn has_bodies(store: &Store, directory: &Directory) -> Result<bool, ReadError> {
+    for entry in directory.entries() {
+        let there = match &entry.node {
+            Node::File(file) => store.contains(Kind::Body, file.body.as_bytes())?,
+            Node::Directory(below) => has_bodies(store, &below.children)?,
+            Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::Symlink(_)
+            | Node::Whiteout => true,
+        };
+        if !there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

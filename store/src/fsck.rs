@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use crate::closure;
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError};
 use crate::id::unhex;
@@ -141,7 +140,7 @@ impl Store {
         let mut missing = Vec::new();
         for record in self.layers()? {
             if let Some(tree) = record.tree
-                && !closure::is_complete(self, &tree)?
+                && !self.contains(Kind::Tree, tree.as_bytes())?
             {
                 missing.push(Damage::MissingTree { layer: record.id });
             }

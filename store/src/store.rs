@@ -138,6 +138,9 @@ impl Store {
                 return Err(OpenCause::NotAStore);
             }
             create(&*vfs)?;
+        } else if !vfs.exists("leases")? {
+            // Empty directories do not survive every way of copying a store.
+            make_directories(&*vfs)?;
         }
         let store = Self(Arc::new(Inner {
             path,
@@ -271,10 +274,15 @@ fn open_disk(path: &Path, create: Create) -> Result<Disk, OpenCause> {
 }
 
 fn create(vfs: &dyn Vfs) -> Result<(), OpenCause> {
+    make_directories(vfs)?;
+    format::create(vfs)?;
+    Ok(())
+}
+
+fn make_directories(vfs: &dyn Vfs) -> Result<(), OpenCause> {
     for directory in DIRECTORIES {
         vfs.make_dir(directory)?;
     }
-    format::create(vfs)?;
     Ok(())
 }
 

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use wythe_store::action::ActionRecord;
 use wythe_store::digest::Digest;
 use wythe_store::gc::Policy;
-use wythe_store::id::{BodyId, CacheKey, LayerId, TreeId};
+use wythe_store::id::{BodyId, CacheKey, LayerId};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
 use wythe_store::live_record::{LiveName, LiveRecord, Sync};
-use wythe_store::object::{Encoding, Kind};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::sim::Sim;
 use wythe_store::sim::crash::Fate;
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
+use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
 use wythe_store::vfs::Vfs as _;
 
 const FATES: [Fate; 10] = [
@@ -51,12 +51,17 @@ fn manifest(version: u8) -> String {
     format!(r#"{{"layers":[],"annotations":{{"version":"{version}"}}}}"#)
 }
 
+fn tree(body: BodyId) -> Tree {
+    let node = Node::File(File { body, size: 20_000, link: None });
+    let entry = Entry { name: (*b"file").into(), metadata: Metadata::default(), node };
+    Tree { root: None, children: Arc::new(Directory::from_entries(vec![entry])) }
+}
+
 /// One build: a step whose result is relaxed, then an image under a durable ref.
 fn build(store: &Store, version: u8) {
     let lease = store.lease().unwrap();
     let body = lease.put_body(&body(version)).unwrap();
-    let tree = TreeId::of(body.as_bytes());
-    lease.put(Kind::Tree, tree.as_bytes(), Encoding::Raw, body.as_bytes()).unwrap();
+    let tree = lease.put_tree(&tree(body)).unwrap();
     let id = layer_id(version);
     let mut batch = Batch::new();
     batch.put_layer(&LayerRecord { tree: Some(tree), ..LayerRecord::new(id) });
@@ -84,9 +89,9 @@ fn check(sim: &Sim, acknowledged: u8, begun: u8, what: &str) {
     for action in store.actions().unwrap() {
         let layer = store.layer(&action.layer.unwrap()).unwrap();
         let tree = layer.expect("an action names a layer that is there").tree.unwrap();
-        let bytes = store.get(Kind::Tree, tree.as_bytes()).unwrap().unwrap();
-        let body = BodyId::from_bytes((*bytes).try_into().unwrap());
-        assert!(store.body(&body).unwrap().is_some(), "{what}: a body is missing");
+        let tree = store.tree(&tree).unwrap().unwrap();
+        let Node::File(file) = tree.children.entries()[0].node else { panic!("{what}") };
+        assert!(store.body(&file.body).unwrap().is_some(), "{what}: a body is missing");
     }
     let found = store.find_ref("app").unwrap();
     let allowed = (acknowledged..=begun).map(|version| match version {
