@@ -8,5 +8,6 @@
 //! ```
 
 pub mod catalog;
+pub mod recode;
 pub mod resolve;
 pub mod save;

@@ -1,0 +1,91 @@
+//! The manifest of an image whose layers leave in another compression.
+
+use crate::digest::DiffId;
+use crate::image::catalog::StoredImage;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::document::RawDocument;
+use crate::oci::manifest::Manifest;
+use crate::oci::media_type::MediaType;
+
+/// The image's manifest with each layer as `encode` gives it.
+///
+/// Where `encode` changes nothing, the manifest stays byte for byte. Where it does, the new manifest
+/// is OCI's throughout: Docker's types know no zstd, and registries refuse a mixture. The
+/// configuration lists uncompressed digests, so its bytes are the same either way.
+///
+/// # Errors
+///
+/// What `encode` reports.
+pub fn recode<E>(
+    image: &StoredImage,
+    mut encode: impl FnMut(&Descriptor, DiffId) -> Result<Descriptor, E>,
+) -> Result<RawDocument<Manifest>, E> {
+    let old = image.manifest.value();
+    let diff_ids = &image.config.value().rootfs.diff_ids;
+    let pairs = old.layers.iter().zip(diff_ids);
+    let layers: Vec<Descriptor> =
+        pairs.map(|(layer, diff_id)| encode(layer, *diff_id)).collect::<Result<_, E>>()?;
+    if layers == old.layers {
+        return Ok(image.manifest.clone());
+    }
+    let config = Descriptor { media_type: MediaType::CONFIG, ..old.config.clone() };
+    let layers = layers.into_iter().map(as_oci).collect();
+    let media_type = MediaType::MANIFEST;
+    Ok(RawDocument::new(Manifest { media_type, config, layers, ..old.clone() }))
+}
+
+fn as_oci(layer: Descriptor) -> Descriptor {
+    let media_type = if layer.media_type == MediaType::DOCKER_LAYER {
+        MediaType::LAYER
+    } else if layer.media_type == MediaType::DOCKER_LAYER_GZIP {
+        MediaType::LAYER_GZIP
+    } else {
+        return layer;
+    };
+    Descriptor { media_type, ..layer }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::oci::config::ImageConfig;
+
+    fn docker_image() -> StoredImage {
+        let mut config = ImageConfig::default();
+        config.rootfs.diff_ids = vec![DiffId(Digest::of(b"a")), DiffId(Digest::of(b"b"))];
+        let config = RawDocument::new(config);
+        let layers = [b"a", b"b"].map(|bytes| Descriptor::of(MediaType::DOCKER_LAYER_GZIP, bytes));
+        let named = Descriptor { media_type: MediaType::DOCKER_CONFIG, ..config.descriptor() };
+        let manifest = Manifest::new(named, layers.to_vec());
+        let media_type = MediaType::DOCKER_MANIFEST;
+        let manifest = RawDocument::new(Manifest { media_type, ..manifest });
+        StoredImage { root: manifest.descriptor(), manifest, config }
+    }
+
+    #[test]
+    fn an_image_whose_layers_stay_keeps_its_bytes() {
+        let image = docker_image();
+        let same = recode(&image, |layer, _| Ok::<_, Infallible>(layer.clone())).unwrap();
+        assert_eq!(same, image.manifest);
+    }
+
+    #[test]
+    fn one_new_layer_makes_the_whole_manifest_ocis() {
+        let image = docker_image();
+        let zstd = Descriptor::of(MediaType::LAYER_ZSTD, b"z");
+        let first = DiffId(Digest::of(b"a"));
+        let encode = |layer: &Descriptor, diff_id| {
+            Ok::<_, Infallible>(if diff_id == first { zstd.clone() } else { layer.clone() })
+        };
+        let manifest = recode(&image, encode).unwrap().into_parts().1;
+        let types: Vec<&MediaType> =
+            manifest.layers.iter().map(|layer| &layer.media_type).collect();
+        assert_eq!(types, [&MediaType::LAYER_ZSTD, &MediaType::LAYER_GZIP]);
+        assert_eq!(manifest.media_type, MediaType::MANIFEST);
+        assert_eq!(manifest.config.media_type, MediaType::CONFIG);
+        assert_eq!(manifest.config.digest, image.config.descriptor().digest);
+    }
+}
