@@ -115,7 +115,7 @@ mod tests {
     fn image(store: &Store) -> ([u8; 32], [u8; 32]) {
         let lease = store.lease().unwrap();
         let used = *lease.put_body(b"used").unwrap().as_bytes();
-        let garbage = *lease.put_body(&[1; 50_000]).unwrap().as_bytes();
+        let garbage = *lease.put_body(&vec![1; 50_000]).unwrap().as_bytes();
         let tree = [b"odd".as_slice(), &used].concat();
         let id = TreeId::of(&tree);
         lease.put(Kind::Tree, id.as_bytes(), Encoding::Raw, &tree).unwrap();
@@ -183,7 +183,7 @@ mod tests {
         let older = other.lease().unwrap();
         store.prune(Policy::ImagesOnly).unwrap();
         let newer = store.lease().unwrap();
-        let again = newer.put_body(&[1; 50_000]).unwrap();
+        let again = newer.put_body(&vec![1; 50_000]).unwrap();
         assert!(
             newer.writer().contains(&crate::object::ObjectName::new(Kind::Body, again.as_bytes()))
         );

@@ -275,11 +275,11 @@ pub(crate) fn live_since(vfs: &dyn Vfs, except: &str) -> Result<Vec<u64>, ReadEr
 /// The caller holds the lease's lock.
 fn discard(vfs: &dyn Vfs, name: &str) {
     let (work, lease) = (work_path(name), lease_path(name));
-    if vfs.exists(&work).unwrap_or(false) {
-        if let Err(error) = vfs.publish(&work, &format!("trash/work-{name}")) {
-            tracing::debug!(%error, work, "cannot remove the directory of a lease");
-            return;
-        }
+    if vfs.exists(&work).unwrap_or(false)
+        && let Err(error) = vfs.publish(&work, &format!("trash/work-{name}"))
+    {
+        tracing::debug!(%error, work, "cannot remove the directory of a lease");
+        return;
     }
     if let Err(error) = vfs.unlink(&lease) {
         tracing::debug!(%error, lease, "cannot remove a lease");

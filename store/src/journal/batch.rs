@@ -7,7 +7,7 @@ pub enum Table {
     Refs,
     /// Layer id → what is known of the layer.
     Layers,
-    /// DiffID → layer id.
+    /// `DiffID` → layer id.
     LayersByDiff,
     /// Digest of a layer's blob → layer id.
     LayersByBlob,
