@@ -6,12 +6,13 @@ pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod login;
+pub(crate) mod pull;
 pub(crate) mod rmi;
 pub(crate) mod tag;
 pub(crate) mod version;
 
 use crate::args::image::{
-    HistoryArgs, ImagesArgs, InspectArgs, LoginArgs, LogoutArgs, RmiArgs, TagArgs,
+    HistoryArgs, ImagesArgs, InspectArgs, LoginArgs, LogoutArgs, PullArgs, RmiArgs, TagArgs,
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, VersionArgs};
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
+    Pull(PullArgs),
     Rmi(RmiArgs),
     Tag(TagArgs),
     Version(VersionArgs),
@@ -43,6 +45,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),
+            Self::Pull(args) => pull::run(args, session),
             Self::Rmi(args) => rmi::run(args, session),
             Self::Tag(args) => tag::run(args, session),
             Self::Version(args) => version::run(args, session),

@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod docker_config;
 mod failure;
+mod fetch;
 mod registry_client;
 mod render;
 mod session;

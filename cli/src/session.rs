@@ -3,11 +3,13 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
+use wythe_registry::client::Client;
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::store::{OpenOptions, Store};
 
 use crate::args::global::GlobalArgs;
 use crate::failure::{Class, Failure};
+use crate::registry_client;
 use crate::settings::Settings;
 
 /// What a command works with.
@@ -32,6 +34,11 @@ impl Session {
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
         let options = OpenOptions { durability, boot: boot(), ..OpenOptions::default() };
         Ok(Store::open(&self.store_path()?, &options)?)
+    }
+
+    /// A client for registries; it connects to none before it is asked something.
+    pub(crate) fn registry(&self) -> Result<Client, Failure> {
+        registry_client::client(&self.global, &self.settings)
     }
 
     /// Where the store is.

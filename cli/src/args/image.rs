@@ -7,6 +7,7 @@ use clap::Args;
 use super::call::AnswerFormat;
 use super::key_value::KeyValue;
 use super::output::{Compression, Format};
+use super::place::Place;
 use super::switch::Switch;
 
 /// Fetch an image from a registry into the store
@@ -35,9 +36,9 @@ pub(crate) struct PushArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// A name in the store, or a place: docker:, oci: or oci-archive:
-    pub(crate) source: String,
+    pub(crate) source: Place,
     /// A name in the store, or a place: docker:, oci:, oci-archive: or docker-archive:
-    pub(crate) destination: String,
+    pub(crate) destination: Place,
 }
 
 /// Give an image another name

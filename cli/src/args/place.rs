@@ -1,0 +1,72 @@
+//! Where an image is: a name in the store, or a transport and a place, as skopeo writes them.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where an image comes from or goes to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// `docker-archive:FILE[:NAME]`
+    DockerArchive { path: PathBuf, name: Option<String> },
+    /// `oci:DIRECTORY[:TAG]`
+    Layout { path: PathBuf, tag: Option<String> },
+    /// `oci-archive:FILE[:TAG]`
+    OciArchive { path: PathBuf, tag: Option<String> },
+    /// `docker://NAME`
+    Registry(String),
+    /// A name alone.
+    Store(String),
+}
+
+impl FromStr for Place {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some((transport, rest)) = text.split_once(':') else {
+            return Ok(Self::Store(text.to_owned()));
+        };
+        let (path, name) = path_and_name(rest);
+        Ok(match transport {
+            "docker" => Self::Registry(rest.trim_start_matches("//").to_owned()),
+            "docker-archive" => Self::DockerArchive { path, name },
+            "oci" => Self::Layout { path, tag: name },
+            "oci-archive" => Self::OciArchive { path, tag: name },
+            _ => Self::Store(text.to_owned()),
+        })
+    }
+}
+
+/// A path holds no colon, as with skopeo: what follows the first one is a name.
+fn path_and_name(text: &str) -> (PathBuf, Option<String>) {
+    match text.split_once(':') {
+        Some((path, name)) => (path.into(), Some(name.to_owned())),
+        None => (text.into(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Place) {
+        assert_eq!(text.parse(), Ok(expected), "{text}");
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_store() {
+        check("debian:bookworm", Place::Store("debian:bookworm".to_owned()));
+        check("localhost:5000/a:1", Place::Store("localhost:5000/a:1".to_owned()));
+    }
+
+    #[test]
+    fn a_transport_says_what_the_rest_is() {
+        check("docker://localhost:5000/a:1", Place::Registry("localhost:5000/a:1".to_owned()));
+        let tag = Some("1".to_owned());
+        check("oci:out:1", Place::Layout { path: "out".into(), tag });
+        check("oci-archive:a.tar", Place::OciArchive { path: "a.tar".into(), tag: None });
+        let name = Some("a:1".to_owned());
+        check("docker-archive:a.tar:a:1", Place::DockerArchive { path: "a.tar".into(), name });
+    }
+}
