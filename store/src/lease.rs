@@ -276,7 +276,7 @@ pub(crate) fn live_since(vfs: &dyn Vfs, except: &str) -> Result<Vec<u64>, ReadEr
 fn discard(vfs: &dyn Vfs, name: &str) {
     let (work, lease) = (work_path(name), lease_path(name));
     if vfs.exists(&work).unwrap_or(false)
-        && let Err(error) = vfs.publish(&work, &format!("trash/work-{name}"))
+        && let Err(error) = throw_away(vfs, &work)
     {
         tracing::debug!(%error, work, "cannot remove the directory of a lease");
         return;
@@ -284,6 +284,12 @@ fn discard(vfs: &dyn Vfs, name: &str) {
     if let Err(error) = vfs.unlink(&lease) {
         tracing::debug!(%error, lease, "cannot remove a lease");
     }
+}
+
+/// Moves a directory out of sight under a name nothing in `trash/` has: what lies there may be
+/// impossible to delete for us.
+pub(crate) fn throw_away(vfs: &dyn Vfs, path: &str) -> std::io::Result<()> {
+    vfs.publish(path, &format!("trash/{}", hex(&sys::random()?)))
 }
 
 /// Deletes what was thrown away, as far as we may.
