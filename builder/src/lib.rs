@@ -8,6 +8,7 @@ pub mod copy;
 pub mod demand;
 pub mod graph;
 pub mod history;
+pub mod execute;
 pub mod ignore;
 pub mod key;
 pub mod lower;

@@ -1,0 +1,3 @@
+//! Carrying out what was not found in the cache.
+
+pub mod caches;
