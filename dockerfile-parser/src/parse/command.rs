@@ -1,0 +1,69 @@
+//! CMD, ENTRYPOINT and SHELL, and the two forms of every command.
+
+use crate::ast::Command;
+use crate::diagnostic::Diagnostic;
+use crate::exec_form::{self, ExecForm};
+use crate::parse::Input;
+use crate::words::Text;
+
+/// The name under which a near miss of the exec form is reported.
+const NEAR_MISS: &str = "InvalidExecForm";
+
+/// Whether a text is in exec form.
+pub(crate) fn is_exec_form(text: &str) -> bool {
+    matches!(exec_form::read(text), Some(ExecForm::Strings(_) | ExecForm::NotStrings))
+}
+
+/// The strings of an exec form; `None` where the text is a shell form or a list of words.
+pub(crate) fn strings(
+    text: Text<'_>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Option<Vec<String>>, Diagnostic> {
+    match exec_form::read(text.as_str()) {
+        None => Ok(None),
+        Some(ExecForm::Strings(words)) => Ok(Some(words)),
+        Some(ExecForm::NotStrings) => {
+            let message = "when using JSON array syntax, arrays must be comprised of strings only";
+            Err(Diagnostic::error(text.whole().span, message)
+                .help("put every element in double quotes"))
+        }
+        Some(ExecForm::Broken { at }) => {
+            let end = text.as_str().len();
+            let span = text.word(at.min(end), end).span;
+            let message = "this begins like a JSON array, and is not one, so it is taken as words";
+            let warning = Diagnostic::warning(NEAR_MISS, span, message);
+            warnings.push(warning.help(
+                "in exec form every string stands in double quotes, without a comma after the last",
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// A command without flags.
+pub(crate) fn command(input: Input<'_>) -> Result<Command, Diagnostic> {
+    input.no_flags()?;
+    form(input.text, input.warnings)
+}
+
+/// The form of a command.
+pub(crate) fn form(text: Text<'_>, warnings: &mut Vec<Diagnostic>) -> Result<Command, Diagnostic> {
+    Ok(match strings(text, warnings)? {
+        Some(words) => Command::Exec(words),
+        None => Command::Shell(text.as_str().to_owned()),
+    })
+}
+
+/// `SHELL ["program", "argument"]`
+pub(crate) fn shell(input: &Input<'_>) -> Result<Vec<String>, Diagnostic> {
+    input.no_flags()?;
+    match strings(input.text, &mut Vec::new())? {
+        Some(words) if !words.is_empty() => Ok(words),
+        Some(_) => Err(input
+            .error("SHELL requires at least one argument")
+            .help("write SHELL [\"/bin/sh\", \"-c\"]")),
+        None => Err(input
+            .error("SHELL requires the arguments to be in JSON form")
+            .help("write SHELL [\"/bin/sh\", \"-c\"]")),
+    }
+}

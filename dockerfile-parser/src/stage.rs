@@ -1,0 +1,83 @@
+//! Stages: what belongs to which FROM, and how a stage is found by name.
+
+use crate::ast::{Dockerfile, From, Instruction, InstructionKind};
+use crate::suggest::nearest;
+
+/// A Dockerfile cut into its stages.
+#[derive(Clone, Debug)]
+pub struct Stages<'a> {
+    /// The `ARG`s before the first `FROM`.
+    pub global: &'a [Instruction],
+    /// The stages in order.
+    pub stages: Vec<Stage<'a>>,
+}
+
+/// One stage.
+#[derive(Clone, Debug)]
+pub struct Stage<'a> {
+    /// Its position, from 0.
+    pub index: usize,
+    /// Its name in lower case, if it has one.
+    pub name: Option<String>,
+    /// The `FROM` instruction.
+    pub instruction: &'a Instruction,
+    /// What that instruction says.
+    pub from: &'a From,
+    /// What follows, up to the next `FROM`.
+    pub body: &'a [Instruction],
+}
+
+/// Cuts a Dockerfile into stages. What stands before the first `FROM` and is no `ARG` is an error
+/// of the parser's and ends up among the global instructions.
+pub fn stages(dockerfile: &Dockerfile) -> Stages<'_> {
+    let all = &dockerfile.instructions;
+    let is_from = |instruction: &Instruction| matches!(instruction.kind, InstructionKind::From(_));
+    let first = all.iter().position(is_from).unwrap_or(all.len());
+    let mut stages = Vec::new();
+    let mut rest = &all[first..];
+    while let Some((head, tail)) = rest.split_first() {
+        let end = tail.iter().position(is_from).unwrap_or(tail.len());
+        if let InstructionKind::From(from) = &head.kind {
+            let name = from.name.as_ref().map(|name| name.value.to_lowercase());
+            let (index, body) = (stages.len(), &tail[..end]);
+            stages.push(Stage { index, name, instruction: head, from, body });
+        }
+        rest = &tail[end..];
+    }
+    Stages { global: &all[..first], stages }
+}
+
+impl<'a> Stages<'a> {
+    /// The last stage of a name before stage number `before`; case does not matter.
+    pub fn find_before(&self, name: &str, before: usize) -> Option<&Stage<'a>> {
+        let wanted = name.to_lowercase();
+        let candidates = self.stages[..before.min(self.stages.len())].iter().rev();
+        candidates.into_iter().find(|stage| stage.name.as_deref() == Some(&wanted))
+    }
+
+    /// The last stage of a name.
+    pub fn find(&self, name: &str) -> Option<&Stage<'a>> {
+        self.find_before(name, self.stages.len())
+    }
+
+    /// The stage name that is nearest to a misspelt one.
+    pub fn suggest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.stages.iter().filter_map(|stage| stage.name.as_deref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    #[test]
+    fn the_latest_of_two_stages_of_one_name_wins() {
+        let parsed = parse("ARG X\nFROM a AS One\nRUN b\nFROM c AS one\nFROM ONE\n");
+        let stages = stages(&parsed.dockerfile);
+        assert_eq!((stages.global.len(), stages.stages.len()), (1, 3));
+        assert_eq!(stages.find("oNe").map(|stage| stage.index), Some(1));
+        assert_eq!(stages.find_before("one", 1).map(|stage| stage.index), Some(0));
+        assert_eq!(stages.suggest("onn"), Some("one"));
+    }
+}
