@@ -1,18 +1,23 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
 pub(crate) mod completion;
+pub(crate) mod copy;
 pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rmi;
+pub(crate) mod save;
 pub(crate) mod tag;
 pub(crate) mod version;
 
 use crate::args::image::{
-    HistoryArgs, ImagesArgs, InspectArgs, LoginArgs, LogoutArgs, PullArgs, RmiArgs, TagArgs,
+    CopyArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
+    PushArgs, RmiArgs, SaveArgs, TagArgs,
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, VersionArgs};
 use crate::failure::Failure;
@@ -22,14 +27,18 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Completion(CompletionArgs),
+    Copy(CopyArgs),
     Doctor(DoctorArgs),
     History(HistoryArgs),
     Images(ImagesArgs),
     Inspect(InspectArgs),
+    Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
     Pull(PullArgs),
+    Push(PushArgs),
     Rmi(RmiArgs),
+    Save(SaveArgs),
     Tag(TagArgs),
     Version(VersionArgs),
 }
@@ -39,14 +48,18 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Completion(args) => completion::run(args, session),
+            Self::Copy(args) => copy::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
+            Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),
             Self::Pull(args) => pull::run(args, session),
+            Self::Push(args) => push::run(args, session),
             Self::Rmi(args) => rmi::run(args, session),
+            Self::Save(args) => save::run(args, session),
             Self::Tag(args) => tag::run(args, session),
             Self::Version(args) => version::run(args, session),
         }

@@ -70,6 +70,15 @@ impl Failure {
         failure
     }
 
+    /// The same failure with a cause.
+    pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        let cause = Self::of(self.class, error);
+        self.class = cause.class;
+        self.chain.extend(cause.chain);
+        self.remedy = self.remedy.or(cause.remedy);
+        self
+    }
+
     /// The same failure with one sentence on what to do.
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy.get_or_insert(remedy.into());

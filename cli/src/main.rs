@@ -1,14 +1,18 @@
 //! The `wythe` program: read the command line, make one call, show the result.
 
+mod acquire;
+mod archive;
 mod args;
 mod command;
 mod docker_config;
+mod encode;
 mod failure;
 mod fetch;
 mod registry_client;
 mod render;
 mod session;
 mod settings;
+mod ship;
 mod signals;
 mod stored_image;
 

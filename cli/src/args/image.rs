@@ -133,15 +133,18 @@ pub(crate) struct SaveArgs {
     pub(crate) format: Format,
 }
 
-/// Read images from an archive or layout
+/// Read an image from an archive or layout
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The archive or directory
+    /// The archive or layout directory; - reads an archive from standard input
     #[arg(short, long, value_name = "PATH")]
     pub(crate) input: PathBuf,
-    /// The name it gets, where the archive has none
+    /// The name it gets
     #[arg(short, long, value_name = "NAME[:TAG]")]
-    pub(crate) tag: Option<String>,
+    pub(crate) tag: String,
+    /// Which image, where there are several: its tag or name inside
+    #[arg(long, value_name = "NAME")]
+    pub(crate) select: Option<String>,
 }
 
 /// Remember how to authenticate with a registry

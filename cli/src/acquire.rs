@@ -1,0 +1,85 @@
+//! An image from wherever it is into the store.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use wythe_store::image::catalog::{StoredImage, read_image};
+use wythe_store::image::resolve::ResolvedImage;
+use wythe_store::lease::Lease;
+use wythe_store::oci::layout::{Layout, Selector};
+use wythe_store::oci::reference::Reference;
+
+use crate::archive;
+use crate::args::place::Place;
+use crate::failure::{Class, Failure};
+use crate::fetch::Wanted;
+use crate::session::Session;
+use crate::stored_image::{self, this_machine};
+
+/// Makes an image available in the store, without a name of its own.
+pub(crate) fn acquire(
+    place: &Place,
+    lease: &Lease,
+    session: &Session,
+) -> Result<StoredImage, Failure> {
+    match place {
+        Place::Store(name) => stored_image::find(lease.store(), name),
+        Place::Registry(name) => {
+            let reference: Reference = name.parse()?;
+            let client = session.registry()?;
+            let platform = this_machine();
+            let wanted = Wanted { source: &client, reference: &reference, platform: &platform };
+            stored(lease, &wanted.fetch(lease)?)
+        }
+        Place::Layout { path, tag } => from_layout(path, tag.as_deref(), lease),
+        Place::OciArchive { path, tag: name } | Place::DockerArchive { path, name } => {
+            from_archive(path, name.as_deref(), lease)
+        }
+    }
+}
+
+/// Reads an image of an archive.
+pub(crate) fn from_archive(
+    path: &Path,
+    name: Option<&str>,
+    lease: &Lease,
+) -> Result<StoredImage, Failure> {
+    let failed = |error: io::Error| {
+        Failure::usage(format!("cannot read the archive {}", path.display())).because(&error)
+    };
+    let file: Box<dyn Read> = match path.to_str() {
+        Some("-") => Box::new(io::stdin()),
+        _ => Box::new(File::open(path).map_err(failed)?),
+    };
+    let directory = lease.work_dir().join("archive");
+    archive::unpack(file, &directory).map_err(failed)?;
+    let image = from_layout(&directory, name, lease);
+    // What stays behind goes with the lease.
+    let _ = std::fs::remove_dir_all(&directory);
+    image
+}
+
+/// Reads an image of a layout directory.
+pub(crate) fn from_layout(
+    path: &Path,
+    name: Option<&str>,
+    lease: &Lease,
+) -> Result<StoredImage, Failure> {
+    let selector = name.map_or(Selector::Default, |name| Selector::Name(name.to_owned()));
+    let layout = Layout::open(path, selector)?;
+    let reference = stand_in()?;
+    let platform = this_machine();
+    let wanted = Wanted { source: &layout, reference: &reference, platform: &platform };
+    stored(lease, &wanted.fetch(lease)?)
+}
+
+/// A layout says which image is meant by its selector; the name only shows in messages.
+fn stand_in() -> Result<Reference, Failure> {
+    Ok("localhost/layout".parse()?)
+}
+
+fn stored(lease: &Lease, image: &ResolvedImage) -> Result<StoredImage, Failure> {
+    read_image(lease.store(), image.manifest.descriptor(), &this_machine())
+        .map_err(|error| Failure::of(Class::Damage, &error))
+}

@@ -1,0 +1,76 @@
+//! An image of the store to where it is wanted: a registry, a layout, an archive.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use wythe_registry::client::Client;
+use wythe_registry::push::{Push, Silent};
+use wythe_store::image::catalog::StoredContent;
+use wythe_store::lease::Lease;
+use wythe_store::oci::archive::{self, Flavour};
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::layout::write as layout;
+use wythe_store::oci::reference::Reference;
+
+use crate::failure::{Class, Failure};
+
+/// An image as it leaves: what it is called, and its manifest. The lease keeps its bytes.
+#[derive(Debug)]
+pub(crate) struct Shipment<'a> {
+    pub(crate) lease: &'a Lease,
+    pub(crate) root: Descriptor,
+    pub(crate) names: Vec<Reference>,
+    /// When it was made, as its configuration says.
+    pub(crate) created: Option<String>,
+}
+
+impl Shipment<'_> {
+    /// Sends it to the registry of a name.
+    pub(crate) fn push(&self, client: &Client, to: &Reference) -> Result<(), Failure> {
+        let origins = BTreeMap::new();
+        let push = Push { origins: &origins, progress: &Silent };
+        Ok(client.push(&self.content(), &self.root, to, push)?)
+    }
+
+    /// Adds it to a layout directory, which is made where there is none.
+    pub(crate) fn write_layout(&self, directory: &Path) -> Result<(), Failure> {
+        Ok(layout::write(directory, &self.content(), &self.entries())?)
+    }
+
+    /// Writes it as an archive.
+    pub(crate) fn write_archive(
+        &self,
+        out: &mut dyn Write,
+        flavour: Flavour,
+    ) -> Result<(), Failure> {
+        archive::write(out, &self.content(), &self.entries(), flavour)
+            .map_err(|error| Failure::of(Class::Environment, &error))
+    }
+
+    /// Writes it as an archive to a file, or to standard output.
+    pub(crate) fn write_file(&self, path: Option<&Path>, flavour: Flavour) -> Result<(), Failure> {
+        let Some(path) = path else { return self.write_archive(&mut io::stdout().lock(), flavour) };
+        let failed = |error: io::Error| {
+            let text = format!("cannot write {}", path.display());
+            Failure::new(Class::Environment, text).because(&error)
+        };
+        let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+        self.write_archive(&mut file, flavour)?;
+        file.flush().map_err(failed)
+    }
+
+    fn content(&self) -> StoredContent<'_> {
+        StoredContent(self.lease.store())
+    }
+
+    /// The image under each of its names; an image without a name is listed once.
+    fn entries(&self) -> Vec<Descriptor> {
+        let entry = |name| layout::named(self.root.clone(), name, self.created.as_deref());
+        match self.names.as_slice() {
+            [] => vec![self.root.clone()],
+            names => names.iter().map(entry).collect(),
+        }
+    }
+}
