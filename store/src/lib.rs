@@ -14,6 +14,7 @@ pub mod id;
 pub mod image;
 pub mod index;
 pub mod journal;
+pub mod layer;
 pub mod layers;
 pub mod lease;
 pub mod live_record;

@@ -1,0 +1,8 @@
+//! Layers as tar streams and blobs: reading what others made, writing ours.
+
+pub mod bodies;
+pub mod canonical;
+pub mod decompress;
+pub mod import;
+pub mod tar_read;
+pub mod tar_write;

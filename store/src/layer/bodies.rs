@@ -1,0 +1,26 @@
+//! Where the bytes of files come from when a layer is written.
+
+use std::collections::BTreeMap;
+
+use crate::bytes::Bytes;
+use crate::error::ReadError;
+use crate::id::BodyId;
+use crate::store::Store;
+
+/// Opens bodies by id.
+pub trait Bodies: Sync {
+    /// The bytes of a body; `None` if they are not here.
+    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError>;
+}
+
+impl Bodies for Store {
+    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
+        Self::body(self, id)
+    }
+}
+
+impl Bodies for BTreeMap<BodyId, Bytes> {
+    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.get(id).cloned())
+    }
+}

@@ -1,0 +1,240 @@
+//! Taking in a layer that somebody else wrote.
+
+use std::io::{self, Read};
+
+use crate::digest::{DiffId, Hasher};
+use crate::error::WriteError;
+use crate::id::{BodyId, LayerId};
+use crate::layer::decompress::decompress;
+use crate::layer::tar_read::{Policy, TarEntry, TarError, TarKind, TarReader};
+use crate::layers::{LayerBlob, LayerRecord};
+use crate::lease::Lease;
+use crate::oci::descriptor::Descriptor;
+use crate::path::LayerPath;
+use crate::tree::build::{InsertError, TreeBuilder};
+use crate::tree::entry::{File, Node, Tree};
+
+/// A layer is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// Its tar stream is.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// An entry contradicts an earlier one.
+    #[error(transparent)]
+    Insert(#[from] InsertError),
+    /// A whiteout names nothing that can be removed.
+    #[error("invalid whiteout in {0}")]
+    Whiteout(LayerPath),
+    /// The uncompressed stream is another than the image configuration names.
+    #[error("layer unpacks to {found}, not to {expected}")]
+    DiffId {
+        /// What the configuration says.
+        expected: DiffId,
+        /// What came.
+        found: DiffId,
+    },
+    /// The media type is none of a layer.
+    #[error("{0} is not the media type of a layer")]
+    MediaType(crate::oci::media_type::MediaType),
+    /// The compressed stream could not be read.
+    #[error("cannot read the layer")]
+    Source(#[from] io::Error),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] WriteError),
+}
+
+/// What is done with the bytes of files.
+#[derive(Clone, Copy, Debug)]
+pub enum Keep<'a> {
+    /// They are only hashed: the blob holds them.
+    Nothing,
+    /// They are stored.
+    In(&'a Lease),
+}
+
+/// The id under which a layer of this tar stream is known.
+pub fn layer_id(diff_id: &DiffId) -> LayerId {
+    LayerId::of(diff_id.0.as_bytes())
+}
+
+/// Reads a layer's blob once: checks that it unpacks to `diff_id`, stores its tree, and gives the
+/// record to commit. The blob itself is kept by the caller.
+///
+/// # Errors
+///
+/// Everything that is not exactly a layer is refused as a whole; nothing is recorded then.
+pub fn import(
+    lease: &Lease,
+    descriptor: &Descriptor,
+    diff_id: &DiffId,
+    reader: &mut (dyn Read + Send),
+) -> Result<LayerRecord, ImportError> {
+    let media_type = &descriptor.media_type;
+    let compression = media_type.layer_compression();
+    let compression = compression.ok_or_else(|| ImportError::MediaType(media_type.clone()))?;
+    let (tree, size) = read_layer(reader, diff_id, Keep::Nothing)?;
+    let mut record = LayerRecord::new(layer_id(diff_id));
+    record.tree = Some(lease.put_tree(&tree)?);
+    record.diff_id = Some(*diff_id);
+    record.tar_size = Some(size);
+    let descriptor = descriptor.clone();
+    record.blobs.push(LayerBlob { compression, codec: String::new(), descriptor });
+    Ok(record)
+}
+
+/// Reads a layer blob, compressed or not, into a tree; gives the length of the tar stream too.
+pub fn read_layer(
+    reader: &mut (dyn Read + Send),
+    expected: &DiffId,
+    keep: Keep<'_>,
+) -> Result<(Tree, u64), ImportError> {
+    let plain = decompress(Box::new(reader), Policy::Layer)?;
+    let hashing = Hashing { input: plain, hasher: Hasher::default(), size: 0 };
+    let mut tar = TarReader::new(hashing, Policy::Layer);
+    let tree = read_tree(&mut tar, keep)?;
+    let Hashing { hasher, size, .. } = tar.into_inner();
+    let found = DiffId(hasher.finish());
+    if found != *expected {
+        return Err(ImportError::DiffId { expected: *expected, found });
+    }
+    Ok((tree, size))
+}
+
+/// Builds the changeset that a layer's entries describe.
+pub fn read_tree<R: Read>(tar: &mut TarReader<R>, keep: Keep<'_>) -> Result<Tree, ImportError> {
+    let mut builder = TreeBuilder::new();
+    while let Some(entry) = tar.next_entry()? {
+        let (parent, name) = (entry.path.parent(), entry.path.name());
+        if let Some((parent, hidden)) = parent.zip(name.and_then(|name| name.strip_prefix(b".wh.")))
+        {
+            remove(&mut builder, &entry, &parent, hidden)?;
+        } else {
+            add(&mut builder, entry, tar, keep)?;
+        }
+    }
+    Ok(builder.finish())
+}
+
+fn remove(
+    builder: &mut TreeBuilder,
+    entry: &TarEntry,
+    parent: &LayerPath,
+    hidden: &[u8],
+) -> Result<(), ImportError> {
+    let bad = || ImportError::Whiteout(entry.path.clone());
+    if !matches!(entry.kind, TarKind::File(_) | TarKind::HardLink(_)) {
+        return Err(bad());
+    }
+    match hidden {
+        b".wh..opq" => Ok(builder.opaque(parent)?),
+        b"" | b"." | b".." => Err(bad()),
+        // Metadata of aufs, without meaning elsewhere.
+        _ if hidden.starts_with(b".wh.") => Ok(()),
+        _ => Ok(builder.whiteout(&parent.join(hidden))?),
+    }
+}
+
+fn add<R: Read>(
+    builder: &mut TreeBuilder,
+    entry: TarEntry,
+    tar: &mut TarReader<R>,
+    keep: Keep<'_>,
+) -> Result<(), ImportError> {
+    let TarEntry { path, metadata, kind } = entry;
+    let node = match kind {
+        TarKind::Directory => return Ok(builder.directory(&path, metadata)?),
+        TarKind::HardLink(target) => return Ok(builder.link(&path, &target)?),
+        TarKind::File(size) => Node::File(File { body: body(tar, size, keep)?, size, link: None }),
+        TarKind::Symlink(target) => Node::Symlink(target.into()),
+        TarKind::BlockDevice(device) => Node::BlockDevice(device),
+        TarKind::CharDevice(device) => Node::CharDevice(device),
+        TarKind::Fifo => Node::Fifo,
+    };
+    Ok(builder.insert(&path, metadata, node)?)
+}
+
+fn body<R: Read>(tar: &mut TarReader<R>, size: u64, keep: Keep<'_>) -> Result<BodyId, ImportError> {
+    match keep {
+        Keep::In(lease) => Ok(lease.body_from_reader(tar, size)?.0),
+        Keep::Nothing => {
+            let mut hasher = BodyId::hasher();
+            io::copy(tar, &mut hasher)?;
+            Ok(BodyId::from_hasher(&hasher))
+        }
+    }
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    input: R,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Bytes;
+    use crate::layer::tar_write::tar_write;
+    use crate::tree::encode::encode;
+    use crate::tree::sketch::sketch;
+    use std::collections::BTreeMap;
+
+    fn tar_of(tree: &Tree) -> Vec<u8> {
+        let body =
+            |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
+        let bodies = BTreeMap::from([body("1"), body("2")]);
+        let mut out = Vec::new();
+        tar_write(tree, &bodies, None, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_tree_survives_its_tar_stream() {
+        for words in ["", "a=1@1 b=1@1 d/ d/c=2 l>a -w o! o/x=1 i/f=2 i/-g"] {
+            let tree = sketch(words);
+            let bytes = tar_of(&tree);
+            let diff_id = DiffId(crate::digest::Digest::of(&bytes));
+            let (read, size) = read_layer(&mut &bytes[..], &diff_id, Keep::Nothing).unwrap();
+            assert_eq!(encode(&read), encode(&tree), "{words}");
+            assert_eq!(size, bytes.len() as u64);
+        }
+    }
+
+    #[test]
+    fn another_stream_than_announced_is_refused() {
+        let bytes = tar_of(&sketch("a=1"));
+        let wrong = DiffId(crate::digest::Digest::of(b"other"));
+        let refused = read_layer(&mut &bytes[..], &wrong, Keep::Nothing);
+        assert!(matches!(refused, Err(ImportError::DiffId { .. })));
+    }
+
+    #[test]
+    fn whiteouts_that_name_their_parents_are_refused() {
+        for name in [".wh.", ".wh..", ".wh...", "d/.wh...", "d/.wh."] {
+            let mut header = tar::Header::new_ustar();
+            header.set_path(name).unwrap();
+            header.set_size(0);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header.set_cksum();
+            let bytes = [&header.as_bytes()[..], &[0; 1024]].concat();
+            let refused = read_tree(&mut TarReader::new(&bytes[..], Policy::Layer), Keep::Nothing);
+            assert!(matches!(refused, Err(ImportError::Whiteout(_))), "{name}: {refused:?}");
+        }
+    }
+}
