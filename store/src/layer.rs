@@ -3,6 +3,7 @@
 pub mod bodies;
 pub mod canonical;
 pub mod decompress;
+pub mod export;
 pub mod import;
 pub mod tar_read;
 pub mod tar_write;

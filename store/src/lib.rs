@@ -17,6 +17,7 @@ pub mod journal;
 pub mod layer;
 pub mod layers;
 pub mod lease;
+pub mod live;
 pub mod live_record;
 pub mod map;
 pub mod object;

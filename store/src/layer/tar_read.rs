@@ -250,7 +250,10 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_layer_never_change() {
-        expect_test::expect!["sha256:1149e6c94b50918830313364cd841ca2a473d81dd164bce090cedaa226dfbe75"].assert_eq(&Digest::of(&written()).to_string());
+        expect_test::expect![
+            "sha256:1149e6c94b50918830313364cd841ca2a473d81dd164bce090cedaa226dfbe75"
+        ]
+        .assert_eq(&Digest::of(&written()).to_string());
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! The directory a step writes to, and how it becomes a layer.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::{At, WriteError};
+use crate::id::LayerId;
+use crate::journal::batch::Batch;
+use crate::layers::LayerRecord;
+use crate::lease::Lease;
+use crate::live_record::{LiveName, LiveRecord, Sync};
+use crate::sys;
+
+/// An empty upper directory and the work directory an overlay mount wants beside it. They vanish
+/// with the lease, unless the upper is adopted.
+#[derive(Debug)]
+pub struct Scratch {
+    /// What the step writes.
+    pub upper: PathBuf,
+    /// The kernel's own.
+    pub work: PathBuf,
+}
+
+/// Makes the directories for a step.
+pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
+    let base = lease.store().path().join(lease.scratch_path());
+    let (upper, work) = (base.join("upper"), base.join("work"));
+    for directory in [&upper, &work] {
+        fs::create_dir_all(directory).writing(&directory.display().to_string())?;
+    }
+    Ok(Scratch { upper, work })
+}
+
+/// Makes a step's upper directory a layer, and adds its records to `batch`. Costs a rename: nothing
+/// is read or hashed. Nothing may have the directory mounted any more.
+///
+/// The layer exists once `batch` is committed; until it is synced, a power cut takes it away.
+pub fn adopt(
+    lease: &Lease,
+    scratch: Scratch,
+    idmap: &[u8],
+    batch: &mut Batch,
+) -> Result<LayerId, WriteError> {
+    let name = claim(lease, |target| fs::rename(&scratch.upper, target))?;
+    let random = sys::random().writing("live")?;
+    let layer = LayerId::of(&[name.as_str().as_bytes(), &random].concat());
+    record(lease, batch, &name, LayerRecord::new(layer), idmap);
+    Ok(layer)
+}
+
+/// Records that `layer` lies in `name`.
+pub(super) fn record(
+    lease: &Lease,
+    batch: &mut Batch,
+    name: &LiveName,
+    layer: LayerRecord,
+    idmap: &[u8],
+) {
+    let boot = *lease.store().journal().boot();
+    let live = LiveRecord { layer: layer.id, idmap: idmap.to_vec(), boot, sync: Sync::Unsynced };
+    batch.put_live(name, &live).put_layer(&LayerRecord { live: Some(name.clone()), ..layer });
+}
+
+/// Moves a directory to a name under `live/` that nobody has. An empty directory holds the name
+/// first, since renaming over anything else would fail.
+pub(super) fn claim(
+    lease: &Lease,
+    rename: impl Fn(&PathBuf) -> io::Result<()>,
+) -> Result<LiveName, WriteError> {
+    loop {
+        let random = sys::random().writing("live")?;
+        let name = LiveName::from_random([random[0], random[1], random[2], random[3]]);
+        let target = lease.store().path().join(name.path());
+        match fs::create_dir(&target) {
+            Ok(()) => {
+                rename(&target).writing(&name.path())?;
+                return Ok(name);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).writing(&name.path()),
+        }
+    }
+}
