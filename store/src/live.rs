@@ -5,3 +5,5 @@
 
 pub mod materialise;
 pub mod scratch;
+pub mod seal;
+pub mod upper;

@@ -156,9 +156,7 @@ impl TreeBuilder {
     pub fn finish(self) -> Tree {
         let Kind::Directory(root, children) = self.root.kind else { return Tree::default() };
         let children = Arc::new(finish_directory(children));
-        let groups = links::groups(&children);
-        let shared = |group: LinkGroup| (groups.get(&group)?.len() > 1).then_some(group);
-        Tree { root, children: links::relink(&children, &shared) }
+        Tree { root, children: links::without_singles(&children) }
     }
 
     /// Inserts a directory with all that is in it.

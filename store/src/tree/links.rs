@@ -59,3 +59,9 @@ pub(crate) fn relink(
     });
     Arc::new(Directory::from_entries(entries.collect()))
 }
+
+/// The same directory, where a group of one is no group.
+pub(crate) fn without_singles(directory: &Arc<Directory>) -> Arc<Directory> {
+    let groups = groups(directory);
+    relink(directory, &|group| (groups.get(&group)?.len() > 1).then_some(group))
+}
