@@ -19,6 +19,7 @@ pub mod diagnostic;
 mod directive;
 mod duration;
 mod exec_form;
+pub mod expand;
 mod flag;
 mod heredoc;
 pub mod line;
