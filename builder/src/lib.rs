@@ -14,4 +14,5 @@ pub mod key;
 pub mod lower;
 pub mod operation;
 pub mod options;
+pub mod progress;
 pub mod schedule;

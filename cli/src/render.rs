@@ -1,7 +1,46 @@
-//! What is shown to a person or a program.
+//! Progress of a build on standard error: as a log, as JSON, as a live view, or not at all.
 
+pub(crate) mod json;
 pub(crate) mod lines;
+pub(crate) mod plain;
 pub(crate) mod quantity;
 pub(crate) mod sanitize;
+pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod table;
+pub(crate) mod tty;
+pub(crate) mod view;
+
+use std::io::{self, IsTerminal, Stderr};
+
+use wythe_builder::progress::Progress;
+
+use self::json::Json;
+use self::plain::Plain;
+use self::sanitize::Medium;
+use self::source::SourceFile;
+use self::stopwatch::Stopwatch;
+use self::tty::Tty;
+use crate::args::global::ProgressForm;
+
+/// A sink that shows what it is given in the form that was asked for; `source` is what warnings
+/// point at.
+pub(crate) fn progress(form: ProgressForm, source: SourceFile) -> Box<dyn Progress> {
+    let stopwatch = Stopwatch::start();
+    let medium = medium(&io::stderr());
+    match (form, medium) {
+        (ProgressForm::Json, _) => Box::new(Json::new(io::stderr(), stopwatch, source)),
+        (ProgressForm::Quiet, _) => Box::new(()),
+        (ProgressForm::Tty, _) | (ProgressForm::Auto, Medium::Terminal) => {
+            Box::new(Tty::new(io::stderr(), stopwatch, source))
+        }
+        (ProgressForm::Auto | ProgressForm::Plain, _) => {
+            Box::new(Plain::new(io::stderr(), stopwatch, medium, source))
+        }
+    }
+}
+
+/// Whether a person is watching standard error.
+pub(crate) fn medium(stderr: &Stderr) -> Medium {
+    if stderr.is_terminal() { Medium::Terminal } else { Medium::Log }
+}

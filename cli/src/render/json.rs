@@ -1,0 +1,198 @@
+//! Progress as JSON, one object per line, as `docs/events.md` specifies.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use wythe_builder::progress::{Event, Hit, Progress, StepId, Stream};
+
+use super::lines::Lines;
+use super::sanitize;
+use super::source::SourceFile;
+use super::stopwatch::Stopwatch;
+
+/// The version of the objects. Raised when a field changes its meaning or goes; readers have to
+/// ignore events and fields they do not know.
+pub(crate) const VERSION: u32 = 1;
+
+/// The stream of objects.
+#[derive(Debug)]
+pub(crate) struct Json<W> {
+    stopwatch: Stopwatch,
+    source: SourceFile,
+    state: Mutex<State<W>>,
+}
+
+#[derive(Debug)]
+struct State<W> {
+    out: W,
+    /// Output that is not yet a whole line, by step; first standard output, then standard error.
+    partial: BTreeMap<StepId, [Lines; 2]>,
+}
+
+impl<W: Write + Send> Json<W> {
+    /// A stream on `out`.
+    pub(crate) fn new(out: W, stopwatch: Stopwatch, source: SourceFile) -> Self {
+        let state = Mutex::new(State { out, partial: BTreeMap::new() });
+        Self { stopwatch, source, state }
+    }
+
+    fn write(&self, state: &mut State<W>, event: &str, fields: Value) {
+        let mut object = json!({"v": VERSION, "event": event});
+        object["time"] = json!(self.stopwatch.elapsed().as_secs_f64());
+        if let (Some(object), Value::Object(fields)) = (object.as_object_mut(), fields) {
+            object.extend(fields);
+        }
+        // Where standard error is gone there is nobody to tell.
+        let _ = writeln!(state.out, "{}", escape(&object.to_string()));
+    }
+
+    fn output(&self, state: &mut State<W>, step: StepId, stream: Stream, bytes: &[u8]) {
+        let lines = &mut state.partial.entry(step).or_default()[index(stream)];
+        let mut complete = Vec::new();
+        lines.push(bytes, |line| complete.push(String::from_utf8_lossy(line).into_owned()));
+        for line in complete {
+            self.line(state, step, stream, &line);
+        }
+    }
+
+    fn line(&self, state: &mut State<W>, step: StepId, stream: Stream, line: &str) {
+        let stream = match stream {
+            Stream::Err => "stderr",
+            Stream::Out => "stdout",
+        };
+        self.write(state, "output", json!({"step": step.0, "stream": stream, "line": line}));
+    }
+
+    /// Writes what is left of the output of a step that ended.
+    fn flush(&self, state: &mut State<W>, step: StepId) {
+        let Some(mut partial) = state.partial.remove(&step) else { return };
+        for stream in [Stream::Out, Stream::Err] {
+            let mut left = Vec::new();
+            let lines = &mut partial[index(stream)];
+            lines.finish(|line| left.push(String::from_utf8_lossy(line).into_owned()));
+            for line in left {
+                self.line(state, step, stream, &line);
+            }
+        }
+    }
+}
+
+fn index(stream: Stream) -> usize {
+    match stream {
+        Stream::Err => 1,
+        Stream::Out => 0,
+    }
+}
+
+/// Escapes the characters that JSON allows inside strings but a terminal acts upon.
+fn escape(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char.is_control() || sanitize::reorders(char) {
+            let _ = write!(out, "\\u{:04x}", u32::from(char));
+        } else {
+            out.push(char)
+        }
+    }
+    out
+}
+
+impl<W: Write + Send> Progress for Json<W> {
+    fn event(&self, event: &Event<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        match *event {
+            Event::Planned { steps } => self.write(state, "planned", json!({"steps": steps})),
+            Event::Started { step, name } => {
+                self.write(state, "started", json!({"step": step.0, "name": name}));
+            }
+            Event::Cached { step, name, hit } => {
+                let hit = match hit {
+                    Hit::Content => "content",
+                    Hit::Definition => "definition",
+                };
+                self.write(state, "cached", json!({"step": step.0, "name": name, "hit": hit}));
+            }
+            Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
+            Event::Transferred { step, what, done, total } => {
+                let fields = json!({"step": step.0, "what": what, "done": done, "total": total});
+                self.write(state, "transferred", fields);
+            }
+            Event::Explained { step, reason } => {
+                self.write(state, "explained", json!({"step": step.0, "reason": reason}));
+            }
+            Event::Finished { step, elapsed } => {
+                self.flush(state, step);
+                let elapsed = elapsed.as_secs_f64();
+                self.write(state, "finished", json!({"step": step.0, "elapsed": elapsed}));
+            }
+            Event::Failed { step, elapsed } => {
+                self.flush(state, step);
+                let elapsed = elapsed.as_secs_f64();
+                self.write(state, "failed", json!({"step": step.0, "elapsed": elapsed}));
+            }
+            Event::Warning { diagnostic } => {
+                let line = self.source.line(diagnostic);
+                let fields = json!({
+                    "rule": diagnostic.rule,
+                    "line": line,
+                    "message": diagnostic.message,
+                    "help": diagnostic.help,
+                });
+                self.write(state, "warning", fields);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn lines(events: &[Event<'_>]) -> Vec<String> {
+        let json = Json::new(Vec::new(), Stopwatch::stepping(), SourceFile::default());
+        for event in events {
+            json.event(event);
+        }
+        let written = String::from_utf8(json.state.into_inner().unwrap().out).unwrap();
+        written.lines().map(str::to_owned).collect()
+    }
+
+    fn output(bytes: &[u8]) -> Event<'_> {
+        Event::Output { step: StepId(1), stream: Stream::Err, bytes }
+    }
+
+    #[test]
+    fn every_event_is_one_object_with_a_version_and_a_time() {
+        let found = lines(&[Event::Planned { steps: 3 }]);
+        let object: Value = serde_json::from_str(&found[0]).unwrap();
+        assert_eq!(object, json!({"v": 1, "event": "planned", "time": 0.0, "steps": 3}));
+    }
+
+    #[test]
+    fn output_comes_in_whole_lines() {
+        let end = Event::Finished { step: StepId(1), elapsed: Duration::from_secs(1) };
+        let found = lines(&[output(b"one\ntw"), output(b"o"), end]);
+        let objects: Vec<Value> =
+            found.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!([&objects[0]["line"], &objects[1]["line"]], ["one", "two"]);
+        assert_eq!(
+            (&objects[0]["stream"], &objects[2]["event"]),
+            (&json!("stderr"), &json!("finished"))
+        );
+    }
+
+    #[test]
+    fn no_byte_of_a_step_acts_upon_a_terminal() {
+        let found = lines(&[output("\u{9b}2A\u{202e}\x1b[2J\n".as_bytes())]);
+        assert!(found[0].is_ascii(), "{}", found[0]);
+        let object: Value = serde_json::from_str(&found[0]).unwrap();
+        assert_eq!(object["line"], "\u{9b}2A\u{202e}\x1b[2J");
+    }
+}

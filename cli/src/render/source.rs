@@ -1,0 +1,58 @@
+//! A Dockerfile as something to point at.
+
+use wythe_dockerfile::diagnostic::{self, Diagnostic};
+
+use super::sanitize::{self, Medium};
+
+/// The text of a Dockerfile and what it is called.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct SourceFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl SourceFile {
+    /// The line a finding starts at, from 1.
+    pub(crate) fn line(&self, finding: &Diagnostic) -> usize {
+        finding.line(&self.text)
+    }
+
+    /// A finding below the words it is about, harmless on a terminal.
+    pub(crate) fn excerpt(&self, finding: &Diagnostic) -> String {
+        let text = diagnostic::render(&self.text, &self.name, finding);
+        let lines = text.lines().map(|line| sanitize::text(line.as_bytes(), Medium::Log));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A finding on one line.
+    pub(crate) fn summary(&self, finding: &Diagnostic) -> String {
+        let rule = finding.rule.map(|rule| format!("{rule}: ")).unwrap_or_default();
+        let text = format!("{rule}{} (line {})", finding.message, self.line(finding));
+        sanitize::text(text.as_bytes(), Medium::Log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_dockerfile::span::Span;
+
+    use super::*;
+
+    fn file(text: &str) -> SourceFile {
+        SourceFile { name: "Dockerfile".to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_finding_is_one_line_with_its_rule_and_place() {
+        let finding = Diagnostic::warning("StageNameCasing", Span::new(7, 12), "not lower case");
+        let summary = file("FROM a\nFROM b AS C\n").summary(&finding);
+        assert_eq!(summary, "StageNameCasing: not lower case (line 2)");
+    }
+
+    #[test]
+    fn a_dockerfile_cannot_drive_the_terminal() {
+        let finding = Diagnostic::error(Span::new(0, 4), "bad");
+        let excerpt = file("FROM \x1b[2Ja\n").excerpt(&finding);
+        assert!(excerpt.contains("\\x1b[2J") && excerpt.contains("Dockerfile:1:1"), "{excerpt}");
+    }
+}

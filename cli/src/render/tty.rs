@@ -1,0 +1,154 @@
+//! Progress as a live view: the steps that run are drawn again ten times a second, those that
+//! ended scroll away above them.
+//!
+//! Nothing about the terminal is changed: no raw mode, no second screen, no hidden cursor. A
+//! build that is killed leaves the last frame, and that is all.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wythe_builder::progress::{Event, Progress};
+
+use super::source::SourceFile;
+use super::stopwatch::Stopwatch;
+use super::view::{View, Window};
+
+/// The live view; it draws its last frame when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Tty<W: Write + Send + 'static> {
+    shared: Arc<Shared<W>>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared<W> {
+    stopwatch: Stopwatch,
+    state: Mutex<State<W>>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct State<W> {
+    out: W,
+    view: View,
+    /// How many lines of the last frame have to go before the next one.
+    drawn: usize,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ended {
+    No,
+    Yes,
+}
+
+/// The time between two frames: often enough for a clock with tenths.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// What is assumed where the terminal does not tell its size.
+const USUAL: Window = Window { columns: 80, rows: 24 };
+
+impl<W: Write + Send + 'static> Tty<W> {
+    /// A view on `out`, drawn from now on.
+    pub(crate) fn new(out: W, stopwatch: Stopwatch, source: SourceFile) -> Self {
+        let state = State { out, view: View::new(source), drawn: 0, ended: Ended::No };
+        let shared = Shared { stopwatch, state: Mutex::new(state), ended: Condvar::new() };
+        let shared = Arc::new(shared);
+        let ticking = Arc::clone(&shared);
+        let ticker = std::thread::Builder::new().name("progress".to_owned());
+        // Without a thread the view is drawn at its end only.
+        let ticker = ticker.spawn(move || ticking.tick()).ok();
+        Self { shared, ticker }
+    }
+}
+
+impl<W: Write> Shared<W> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tick(&self) {
+        let mut state = self.lock();
+        while state.ended == Ended::No {
+            state.draw(self.stopwatch.elapsed(), window());
+            let waited = self.ended.wait_timeout(state, FRAME);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl<W: Write> State<W> {
+    fn draw(&mut self, now: Duration, window: Window) {
+        let mut frame = String::new();
+        if self.drawn > 0 {
+            let _ = write!(frame, "\x1b[{}A\x1b[J", self.drawn);
+        }
+        for line in self.view.settled(window) {
+            frame.push_str(&line);
+            frame.push('\n');
+        }
+        let live = self.view.live(now, window);
+        for line in &live {
+            frame.push_str(line);
+            frame.push('\n');
+        }
+        self.drawn = live.len();
+        // A terminal that is gone cannot be told so.
+        let _ = self.out.write_all(frame.as_bytes()).and_then(|()| self.out.flush());
+    }
+}
+
+fn window() -> Window {
+    let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr()) else { return USUAL };
+    match (usize::from(size.ws_col), usize::from(size.ws_row)) {
+        (0, _) | (_, 0) => USUAL,
+        (columns, rows) => Window { columns, rows },
+    }
+}
+
+impl<W: Write + Send> Progress for Tty<W> {
+    fn event(&self, event: &Event<'_>) {
+        let now = self.shared.stopwatch.elapsed();
+        self.shared.lock().view.take(event, now);
+    }
+}
+
+impl<W: Write + Send> Drop for Tty<W> {
+    fn drop(&mut self) {
+        self.shared.lock().ended = Ended::Yes;
+        self.shared.ended.notify_all();
+        if let Some(ticker) = self.ticker.take() {
+            // It cannot have panicked with anything to tell: it only draws.
+            let _ = ticker.join();
+        }
+        let now = self.shared.stopwatch.elapsed();
+        self.shared.lock().draw(now, window());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_builder::progress::{Hit, StepId};
+
+    use super::*;
+
+    #[test]
+    fn a_frame_replaces_the_one_before() {
+        let mut state =
+            State { out: Vec::new(), view: View::default(), drawn: 0, ended: Ended::No };
+        let started = Event::Started { step: StepId(1), name: "one" };
+        state.view.take(&started, Duration::ZERO);
+        state.draw(Duration::ZERO, USUAL);
+        assert_eq!(state.drawn, 2);
+        let cached = Event::Cached { step: StepId(2), name: "two", hit: Hit::Definition };
+        state.view.take(&cached, Duration::ZERO);
+        state.draw(Duration::ZERO, USUAL);
+        let written = String::from_utf8(state.out).unwrap();
+        let second = written.split_once("\x1b[2A\x1b[J").unwrap().1;
+        assert!(second.starts_with("=> two"), "{second}");
+        assert!(second.contains("=> one"), "{second}");
+    }
+}

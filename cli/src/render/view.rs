@@ -1,0 +1,234 @@
+//! What the live view shows, as values: which lines stay, and which are drawn again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthChar;
+use wythe_builder::progress::{Event, StepId, Stream};
+
+use super::lines::Lines;
+use super::quantity::{Bytes, Elapsed};
+use super::sanitize::{self, Medium};
+use super::source::SourceFile;
+
+/// The steps that run, and what was said about those that ended.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    source: SourceFile,
+    steps: usize,
+    ended: usize,
+    settled: Vec<Settled>,
+    running: BTreeMap<StepId, Running>,
+}
+
+/// A line that stays on the screen: a step and what became of it.
+#[derive(Debug)]
+struct Settled {
+    text: String,
+    end: String,
+}
+
+#[derive(Debug)]
+struct Running {
+    name: String,
+    since: Duration,
+    lines: [Lines; 2],
+    tail: VecDeque<String>,
+    transfers: BTreeMap<String, [u64; 2]>,
+}
+
+/// How many of the last lines of a running step are shown.
+const TAIL: usize = 6;
+
+/// The size of a window in cells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Window {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+}
+
+impl View {
+    /// An empty view; warnings point at `source`.
+    pub(crate) fn new(source: SourceFile) -> Self {
+        Self { source, ..Self::default() }
+    }
+
+    /// Takes an event that happened at `now`.
+    pub(crate) fn take(&mut self, event: &Event<'_>, now: Duration) {
+        match *event {
+            Event::Planned { steps } => self.steps = steps,
+            Event::Started { step, name } => {
+                self.running.insert(step, Running::new(name, now));
+            }
+            Event::Cached { name, .. } => self.settle(&clean(name), "cached".to_owned()),
+            Event::Output { step, stream, bytes } => {
+                if let Some(running) = self.running.get_mut(&step) {
+                    running.output(stream, bytes);
+                }
+            }
+            Event::Transferred { step, what, done, total } => {
+                if let Some(running) = self.running.get_mut(&step) {
+                    running.transfers.insert(clean(what), [done, total]);
+                }
+            }
+            Event::Explained { reason, .. } => {
+                let text = format!("   because {}", clean(reason));
+                self.settled.push(Settled { text, end: String::new() });
+            }
+            Event::Finished { step, elapsed } => self.end(step, Elapsed(elapsed).to_string()),
+            Event::Failed { step, elapsed } => {
+                self.end(step, format!("failed {}", Elapsed(elapsed)));
+            }
+            Event::Warning { diagnostic } => {
+                let text = format!("WARN {}", self.source.summary(diagnostic));
+                self.settled.push(Settled { text, end: String::new() });
+            }
+            _ => {}
+        }
+    }
+
+    /// The lines that stay, each once.
+    pub(crate) fn settled(&mut self, window: Window) -> Vec<String> {
+        let row = |line: &Settled| row(&line.text, &line.end, window.columns);
+        let lines = self.settled.iter().map(row).collect();
+        self.settled.clear();
+        lines
+    }
+
+    /// The lines below them, which the next frame replaces.
+    pub(crate) fn live(&self, now: Duration, window: Window) -> Vec<String> {
+        let mut lines = Vec::new();
+        for running in self.running.values() {
+            running.draw(now, window.columns, &mut lines);
+        }
+        // One row is the cursor's; what would scroll away cannot be drawn again.
+        lines.truncate(window.rows.saturating_sub(2));
+        if !self.running.is_empty() {
+            lines.push(format!("{} of {} steps", self.ended, self.steps));
+        }
+        lines
+    }
+
+    fn end(&mut self, step: StepId, verdict: String) {
+        if let Some(running) = self.running.remove(&step) {
+            self.settle(&running.name, verdict);
+        }
+    }
+
+    fn settle(&mut self, name: &str, end: String) {
+        self.ended += 1;
+        self.settled.push(Settled { text: format!("=> {name}"), end });
+    }
+}
+
+impl Running {
+    fn new(name: &str, since: Duration) -> Self {
+        let (tail, transfers) = (VecDeque::new(), BTreeMap::new());
+        Self { name: clean(name), since, lines: Default::default(), tail, transfers }
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        let index = usize::from(stream == Stream::Err);
+        let tail = &mut self.tail;
+        self.lines[index].push(bytes, |line| {
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(sanitize::line(line, Medium::Log).replace('\t', "    "));
+        });
+    }
+
+    fn draw(&self, now: Duration, columns: usize, lines: &mut Vec<String>) {
+        let elapsed = Elapsed(now.saturating_sub(self.since)).to_string();
+        lines.push(row(&format!("=> {}", self.name), &elapsed, columns));
+        for (what, [done, total]) in &self.transfers {
+            if done < total {
+                let amount = format!("{} / {}", Bytes(*done), Bytes(*total));
+                lines.push(row(&format!("   {what}"), &amount, columns));
+            }
+        }
+        lines.extend(self.tail.iter().map(|line| row(&format!("   | {line}"), "", columns)));
+    }
+}
+
+fn clean(text: &str) -> String {
+    sanitize::text(text.as_bytes(), Medium::Log).replace('\t', " ")
+}
+
+/// `text`, cut to what fits, and `end` at the right border.
+fn row(text: &str, end: &str, columns: usize) -> String {
+    // A line that fills the last column makes some terminals wrap.
+    let room = columns.saturating_sub(1 + end.len() + usize::from(!end.is_empty()));
+    let (mut out, mut width) = (String::new(), 0);
+    for char in text.chars() {
+        let cells = char.width().unwrap_or(0);
+        if width + cells > room {
+            break;
+        }
+        width += cells;
+        out.push(char);
+    }
+    if !end.is_empty() {
+        out.push_str(&" ".repeat(room - width + 1));
+        out.push_str(end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Window = Window { columns: 30, rows: 10 };
+    const STEP: StepId = StepId(1);
+
+    fn view() -> View {
+        let mut view = View::default();
+        view.take(&Event::Planned { steps: 4 }, Duration::ZERO);
+        view.take(&Event::Started { step: STEP, name: "[2/3] RUN make" }, Duration::ZERO);
+        view
+    }
+
+    fn print(view: &mut View, bytes: &[u8]) {
+        let event = Event::Output { step: STEP, stream: Stream::Out, bytes };
+        view.take(&event, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_running_step_shows_its_time_and_its_last_lines() {
+        let mut view = view();
+        print(&mut view, b"1\n2\n3\n4\n5\n6\n7\n");
+        let lines = view.live(Duration::from_millis(2500), WINDOW);
+        assert_eq!(lines[0], "=> [2/3] RUN make        2.5s");
+        assert_eq!((lines[1].as_str(), lines[6].as_str()), ("   | 2", "   | 7"));
+        assert_eq!(lines[7], "0 of 4 steps");
+    }
+
+    #[test]
+    fn a_finished_step_settles_once() {
+        let mut view = view();
+        view.take(&Event::Finished { step: STEP, elapsed: Duration::from_secs(3) }, Duration::ZERO);
+        assert_eq!(view.settled(WINDOW), ["=> [2/3] RUN make        3.0s"]);
+        assert!(view.settled(WINDOW).is_empty());
+        assert!(view.live(Duration::ZERO, WINDOW).is_empty());
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_window() {
+        let mut view = view();
+        print(&mut view, "長い行".repeat(30).as_bytes());
+        print(&mut view, b"\n");
+        for line in view.live(Duration::ZERO, WINDOW) {
+            let width: usize = line.chars().filter_map(UnicodeWidthChar::width).sum();
+            assert!(width < WINDOW.columns, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_frame_is_higher_than_the_window() {
+        let mut view = view();
+        print(&mut view, b"1\n2\n3\n4\n5\n6\n");
+        let window = Window { columns: 30, rows: 4 };
+        assert!(view.live(Duration::ZERO, window).len() < window.rows);
+    }
+}
