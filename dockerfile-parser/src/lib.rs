@@ -24,6 +24,7 @@ mod flag;
 mod heredoc;
 pub mod line;
 pub mod parse;
+pub mod pattern;
 pub mod span;
 pub mod stage;
 pub mod suggest;

@@ -1,0 +1,179 @@
+//! Ignore patterns: which paths of a context are left out.
+//!
+//! Patterns are read in order and the last one that matches a path, or a directory the path is in,
+//! decides. Matching takes time proportional to the pattern and the path, whatever the pattern.
+
+mod automaton;
+pub mod component;
+mod path;
+mod syntax;
+
+use path::PathPattern;
+
+/// Patterns in order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PatternSet {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Rule {
+    pattern: PathPattern,
+    outcome: Exclusion,
+    line: usize,
+    text: String,
+}
+
+/// What a pattern says about the paths it matches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exclusion {
+    /// They are left out.
+    Excluded,
+    /// `!`: they are kept after all.
+    Kept,
+}
+
+/// What decides about a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Decision<'a> {
+    /// The position of the deciding pattern in the set.
+    pub index: usize,
+    /// The line of the deciding pattern, from 1.
+    pub line: usize,
+    /// The deciding pattern as written, without blanks around it.
+    pub pattern: &'a str,
+    /// What it decides.
+    pub outcome: Exclusion,
+}
+
+/// A pattern that cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{cause} {pattern:?}")]
+pub struct PatternError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The pattern as written, without blanks around it.
+    pub pattern: String,
+    /// Why.
+    pub cause: PatternCause,
+}
+
+/// Why a pattern cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternCause {
+    /// `!` without a pattern.
+    #[error("illegal exclusion pattern:")]
+    LoneBang,
+    /// A class or an escape without an end.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// A class is not closed or empty, a range lacks an end, or a backslash comes last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("syntax error in pattern")]
+pub struct Malformed;
+
+impl PatternSet {
+    /// Reads an ignore file.
+    ///
+    /// # Errors
+    /// The first line that cannot be read.
+    pub fn parse_ignore_file(text: &str) -> Result<Self, PatternError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+        Self::collect(lines.map(|(index, line)| (index + 1, line)), Root::Dropped)
+    }
+
+    /// Patterns that do not come from a file: `#` means nothing, and one that begins with `/`
+    /// matches no path.
+    ///
+    /// # Errors
+    /// The first pattern that cannot be read; its line is its position.
+    pub fn from_patterns(patterns: &[String]) -> Result<Self, PatternError> {
+        let lines = patterns.iter().enumerate().map(|(index, line)| (index + 1, line.as_str()));
+        Self::collect(lines, Root::Meant)
+    }
+
+    fn collect<'a>(
+        lines: impl Iterator<Item = (usize, &'a str)>,
+        root: Root,
+    ) -> Result<Self, PatternError> {
+        let lines = lines.map(|(number, line)| (number, line.trim()));
+        let rules = lines.filter(|(_, line)| !line.is_empty()).map(|(line, pattern)| {
+            let wrong = |cause| PatternError { line, pattern: pattern.to_owned(), cause };
+            rule(line, pattern, root).map_err(wrong)
+        });
+        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What decides about a path, which is relative, clean, and has `/` between its names.
+    pub fn decide(&self, path: &str) -> Option<Decision<'_>> {
+        let mut rules = self.rules.iter().enumerate().rev();
+        let (index, rule) = rules.find(|(_, rule)| rule.pattern.covers(path))?;
+        Some(Decision { index, line: rule.line, pattern: &rule.text, outcome: rule.outcome })
+    }
+
+    /// Whether a path is left out.
+    pub fn excludes(&self, path: &str) -> bool {
+        self.decide(path).is_some_and(|decision| decision.outcome == Exclusion::Excluded)
+    }
+
+    /// Whether something in an excluded directory may be kept: only a later `!` can do that.
+    pub fn may_keep_below(&self, directory: &str) -> bool {
+        let later = self.decide(directory).map_or(0, |decision| decision.index);
+        let mut rules = self.rules[later..].iter();
+        rules.any(|rule| rule.outcome == Exclusion::Kept && rule.pattern.leads_below(directory))
+    }
+}
+
+/// What a leading `/` means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Root {
+    /// Nothing.
+    Dropped,
+    /// The root of the file system, which no relative path is below.
+    Meant,
+}
+
+fn rule(line: usize, text: &str, root: Root) -> Result<Rule, PatternCause> {
+    let (outcome, pattern) = match text.strip_prefix('!') {
+        Some(pattern) => (Exclusion::Kept, pattern.trim()),
+        None => (Exclusion::Excluded, text),
+    };
+    if pattern.is_empty() {
+        return Err(PatternCause::LoneBang);
+    }
+    let clean = clean(pattern);
+    let relative = clean.strip_prefix('/').filter(|rest| root == Root::Dropped && !rest.is_empty());
+    let pattern = PathPattern::parse(relative.unwrap_or(&clean))?;
+    Ok(Rule { pattern, outcome, line, text: text.to_owned() })
+}
+
+/// Go's `path.Clean`: no double slashes, no `.`, and no `..` but at the start of a relative path.
+fn clean(path: &str) -> String {
+    let absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match (part, parts.last()) {
+            ("" | ".", _) => {}
+            ("..", Some(&last)) if last != ".." => drop(parts.pop()),
+            ("..", None) if absolute => {}
+            _ => parts.push(part),
+        }
+    }
+    match (absolute, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
