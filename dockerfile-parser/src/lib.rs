@@ -23,6 +23,7 @@ pub mod expand;
 mod flag;
 mod heredoc;
 pub mod line;
+pub mod mount;
 pub mod parse;
 pub mod pattern;
 pub mod span;
