@@ -12,6 +12,7 @@
 pub mod body;
 pub mod error;
 mod list;
+pub mod recall;
 mod scan;
 mod stat;
 
@@ -30,8 +31,6 @@ use crate::copy::canvas::components;
 use crate::copy::error::{Missing, nearest};
 use crate::copy::route::Route;
 use crate::ignore::Rules;
-
-pub use self::stat::FileStat;
 
 /// The longest ignore file that is read: room for 100,000 patterns of ordinary length.
 const MAX_IGNORE_FILE: u64 = 4 * 1024 * 1024;

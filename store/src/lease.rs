@@ -90,6 +90,13 @@ impl Lease {
         Ok(holders.iter().any(|pack| !condemned(pack)))
     }
 
+    /// Whether an object is here to stay, so that it need not be put: written by this lease, or in
+    /// a pack that no collection has condemned.
+    pub fn holds(&self, kind: Kind, id: &[u8; 32]) -> Result<bool, ReadError> {
+        let name = ObjectName::new(kind, id);
+        Ok(self.is_published(&name)? || self.writer.contains(&name))
+    }
+
     /// Stores a manifest, index or config.
     pub fn put_document(&self, bytes: &[u8]) -> Result<Digest, WriteError> {
         let digest = Digest::of(bytes);

@@ -51,7 +51,7 @@ pub struct StatCache {
 #[derive(Clone, Debug)]
 pub struct StatCacheBuilder {
     scan: Timestamp,
-    rows: Vec<(Vec<u8>, FileStat, BodyId)>,
+    rows: Vec<(Vec<u8>, [u8; 48], BodyId)>,
     racy: bool,
     memo: Vec<u8>,
 }
@@ -71,13 +71,20 @@ impl StatCache {
 
     /// The body a file had, if its numbers are those of then.
     pub fn lookup(&self, path: &[u8], stat: &FileStat) -> Option<BodyId> {
+        self.find(path, stat).map(|(_, body)| body)
+    }
+
+    /// As [`Self::lookup`], with the row it was found in, below [`Self::n_files`].
+    pub fn find(&self, path: &[u8], stat: &FileStat) -> Option<(usize, BodyId)> {
         let (mut low, mut high) = (0, self.n_rows);
         while low < high {
             let middle = usize::midpoint(low, high);
             match self.path_of(middle).cmp(path) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.body_if(middle, stat),
+                std::cmp::Ordering::Equal => {
+                    return self.body_if(middle, stat).map(|body| (middle, body));
+                }
             }
         }
         None
@@ -139,7 +146,16 @@ impl StatCacheBuilder {
         if stat.mtime.seconds >= limit || stat.ctime.seconds >= limit {
             self.racy = true;
         } else {
-            self.rows.push((path.to_vec(), *stat, body));
+            self.rows.push((path.to_vec(), fingerprint(stat), body));
+        }
+    }
+
+    /// Keeps a row of an earlier cache. A file that is added too replaces it if added before.
+    pub fn keep(&mut self, earlier: &StatCache, row: usize) {
+        if let Some((id, rest)) = earlier.row(row).split_first_chunk()
+            && let Some(numbers) = rest.first_chunk()
+        {
+            self.rows.push((earlier.path_of(row).to_vec(), *numbers, BodyId::from_bytes(*id)));
         }
     }
 
@@ -163,9 +179,9 @@ impl StatCacheBuilder {
         let names = HEADER_SIZE + self.rows.len() * ROW_SIZE;
         let mut bytes = vec![0; HEADER_SIZE];
         let mut at = names;
-        for (path, stat, body) in &self.rows {
+        for (path, numbers, body) in &self.rows {
             bytes.extend_from_slice(body.as_bytes());
-            bytes.extend_from_slice(&fingerprint(stat));
+            bytes.extend_from_slice(numbers);
             for number in [at, path.len()] {
                 bytes.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
             }
@@ -249,6 +265,19 @@ mod tests {
         assert_eq!(cache.lookup(b"young", &stat(98)), None);
         assert!(cache.lookup(b"old", &stat(97)).is_some());
         assert_eq!(cache.memo(), None);
+    }
+
+    #[test]
+    fn a_kept_row_gives_way_to_a_file_added_before_it() {
+        let earlier = StatCache::decode(sample()).unwrap();
+        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        builder.add(b"a", &stat(11), BodyId::of(b"3"));
+        for row in 0..earlier.n_files() {
+            builder.keep(&earlier, row);
+        }
+        let cache = StatCache::decode(builder.encode()).unwrap();
+        assert_eq!(cache.lookup(b"a", &stat(11)), Some(BodyId::of(b"3")));
+        assert_eq!(cache.find(b"b/c", &stat(10)), Some((1, BodyId::of(b"2"))));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use rustix::fs::{FileType, Mode, OFlags, fgetxattr, flistxattr, fstat, openat};
 use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
 use wythe_store::lease::Lease;
+use wythe_store::stat_cache::FileStat;
 use wythe_store::tree::entry::Xattrs;
 
 use super::error::{ContextCause, ContextError};
-use super::stat::FileStat;
+use super::stat::facts;
 
 /// How often a file that changes under the reader is read before giving up.
 const ATTEMPTS: usize = 3;
@@ -75,12 +76,12 @@ pub(crate) fn read(
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(io(errno)),
         };
-        let before = FileStat::of(&fstat(&file).map_err(io)?);
+        let before = facts(&fstat(&file).map_err(io)?);
         if FileType::from_raw_mode(before.mode) != FileType::RegularFile {
             return Ok(None);
         }
         let (body, length) = store(&mut file, &before, path, bodies)?;
-        let after = FileStat::of(&fstat(&file).map_err(io)?);
+        let after = facts(&fstat(&file).map_err(io)?);
         if before == after && length == before.size {
             let xattrs = xattrs(file.as_fd()).map_err(io)?;
             if xattrs.is_empty() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
+use wythe_store::stat_cache::FileStat;
 use wythe_store::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Name, Node, Subdirectory, Tree,
 };
@@ -13,7 +14,7 @@ use wythe_store::tree::entry::{
 use super::body::{Bodies, read, xattrs};
 use super::error::{ContextCause, ContextError};
 use super::list::{Listed, list};
-use super::stat::FileStat;
+use super::stat::{facts, mtime};
 use super::{joined, lossy};
 use crate::copy::route::{Front, Reach, Route, start};
 use crate::ignore::Rules;
@@ -178,7 +179,7 @@ impl<'a> Walk<'a> {
         if visit.reach != Reach::Whole {
             return Ok(None);
         }
-        let found = FileStat::of(stat);
+        let found = facts(stat);
         let link = (stat.st_nlink > 1).then(|| group(&found));
         let mut metadata = metadata(stat);
         let mut size = found.size;
@@ -234,12 +235,12 @@ pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io:
 }
 
 fn metadata(stat: &Stat) -> Metadata {
-    let mtime = FileStat::of(stat).mtime;
+    let mtime = mtime(stat);
     Metadata { mode: stat.st_mode & 0o7777, mtime, ..Metadata::default() }
 }
 
 /// A number for an inode. A collision would need two file systems in one context whose inode
 /// numbers differ by a rotation of their device numbers.
 fn group(stat: &FileStat) -> LinkGroup {
-    LinkGroup(stat.ino ^ stat.dev.rotate_left(40))
+    LinkGroup(stat.inode ^ stat.device.rotate_left(40))
 }

@@ -10,10 +10,11 @@ use std::sync::Mutex;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
 use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
+use wythe_store::stat_cache::FileStat;
 
 use super::body::Bodies;
 use super::error::ContextCause;
-use super::{Context, FileStat, Scan, ignore_rules};
+use super::{Context, Scan, ignore_rules};
 use crate::copy::error::Missing;
 use crate::copy::route::Route;
 use crate::copy::tests::sketch::show;
