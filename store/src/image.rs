@@ -8,6 +8,7 @@
 //! ```
 
 pub mod catalog;
+pub mod encode;
 pub mod recode;
 pub mod resolve;
 pub mod save;

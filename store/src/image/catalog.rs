@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use crate::error::ReadError;
+use crate::layer::blob_view;
 use crate::oci::config::ImageConfig;
 use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
@@ -103,7 +104,7 @@ fn read<T: Document>(
     Ok(RawDocument::read(descriptor, bytes.to_vec())?)
 }
 
-/// What a store holds verbatim, for exporters and pushes: documents and blobs.
+/// What a store holds, for exporters and pushes: documents, blobs, and layers as plain tar.
 #[derive(Clone, Debug)]
 pub struct StoredContent<'a>(pub &'a Store);
 
@@ -115,8 +116,8 @@ impl Content for StoredContent<'_> {
         {
             return Ok(Box::new(io::Cursor::new(bytes.to_vec())));
         }
-        match self.0.foreign_blob(digest).map_err(io::Error::other)? {
-            Some(blob) => Ok(Box::new(blob)),
+        match blob_view::open(self.0, digest).map_err(io::Error::other)? {
+            Some(blob) => Ok(Box::new(blob.reader)),
             None => {
                 Err(io::Error::new(io::ErrorKind::NotFound, format!("the store lacks {digest}")))
             }
