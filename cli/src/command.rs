@@ -3,25 +3,35 @@
 pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod doctor;
+pub(crate) mod du;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;
+pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod tag;
+pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::args::image::{
     CopyArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
     PushArgs, RmiArgs, SaveArgs, TagArgs,
 };
-use crate::args::store::{CompletionArgs, DoctorArgs, VersionArgs};
+use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
 use crate::session::Session;
+
+/// Whether a command needs the namespaces of the sandbox.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Namespaces {
+    Needed,
+    NotNeeded,
+}
 
 /// What is to be done.
 #[derive(Debug, clap::Subcommand)]
@@ -29,38 +39,53 @@ pub(crate) enum Command {
     Completion(CompletionArgs),
     Copy(CopyArgs),
     Doctor(DoctorArgs),
+    Du(DuArgs),
     History(HistoryArgs),
     Images(ImagesArgs),
     Inspect(InspectArgs),
     Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
+    Prune(PruneArgs),
     Pull(PullArgs),
     Push(PushArgs),
     Rmi(RmiArgs),
     Save(SaveArgs),
     Tag(TagArgs),
+    Verify(VerifyArgs),
     Version(VersionArgs),
 }
 
 impl Command {
+    /// Whether it has to be root of a user namespace: it runs steps, or touches files of
+    /// subordinate ids.
+    pub(crate) fn namespaces(&self) -> Namespaces {
+        match self {
+            Self::Du(_) | Self::Prune(_) | Self::Verify(_) => Namespaces::Needed,
+            _ => Namespaces::NotNeeded,
+        }
+    }
+
     /// Does it.
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Completion(args) => completion::run(args, session),
             Self::Copy(args) => copy::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
+            Self::Du(args) => du::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),
+            Self::Prune(args) => prune::run(args, session),
             Self::Pull(args) => pull::run(args, session),
             Self::Push(args) => push::run(args, session),
             Self::Rmi(args) => rmi::run(args, session),
             Self::Save(args) => save::run(args, session),
             Self::Tag(args) => tag::run(args, session),
+            Self::Verify(args) => verify::run(args, session),
             Self::Version(args) => version::run(args, session),
         }
     }

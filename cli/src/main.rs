@@ -20,12 +20,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::Cli;
+use crate::command::{Command, Namespaces};
+use crate::failure::Failure;
 use crate::session::Session;
 
 fn main() -> ExitCode {
-    let cli = Cli::of_process();
-    let session = Session::new(cli.global);
-    match cli.command.run(&session) {
+    let Cli { global, command } = Cli::of_process();
+    match enter(&command).and_then(|()| command.run(&Session::new(global))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = failure.lines().join("\n");
@@ -34,4 +35,12 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Enters the namespaces of the sandbox; the process starts over in them, with the same arguments.
+fn enter(command: &Command) -> Result<(), Failure> {
+    if command.namespaces() == Namespaces::Needed {
+        wythe_sandbox::init()?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::call::Call;
+use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
@@ -170,4 +170,13 @@ pub(crate) enum NetworkArg {
     Host,
     /// Nothing but a loopback
     None,
+}
+
+impl BuildArgs {
+    /// What is asked; `--check` is short for a call.
+    pub(crate) fn question(&self) -> Call {
+        let check = Call { method: Method::Check, ..Call::default() };
+        let short = self.check.is_on().then_some(check);
+        self.call.or(short).unwrap_or_default()
+    }
 }

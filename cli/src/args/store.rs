@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use super::limits::Size;
 use super::switch::Switch;
 
 /// Show what takes up space in the store
@@ -15,15 +14,9 @@ pub(crate) struct PruneArgs {
     /// Remove cached results, too, not only what nothing refers to
     #[arg(short, long)]
     pub(crate) all: Switch,
-    /// Keep this much of the cached results
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) keep_storage: Option<Size>,
     /// Accepted for scripts made for docker: no question is asked anyway
     #[arg(short, long)]
     pub(crate) force: Switch,
-    /// Say what would be removed, and remove nothing
-    #[arg(long)]
-    pub(crate) dry_run: Switch,
 }
 
 /// Read everything in the store and compare it with its digests; repairs nothing

@@ -6,7 +6,9 @@
 )]
 
 use wythe_store::error::{ReadCause, ReadError, WriteError};
+use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
+use wythe_store::image::encode::{EncodeCause, EncodeError};
 use wythe_store::image::save::SaveError;
 use wythe_store::oci::document::DocumentError;
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
@@ -119,6 +121,30 @@ impl From<SaveError> for Failure {
             SaveError::Write(error) => error.into(),
             SaveError::Transfer { .. } => Self::of(Class::Network, &error),
             _ => Self::of(Class::Damage, &error),
+        }
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Layer { cause: EncodeCause::Missing | EncodeCause::Read(_), .. } => {
+                Self::of(Class::Damage, &error).remedy(VERIFY)
+            }
+            EncodeError::Write(error) => error.into(),
+            _ => Self::of(Class::Environment, &error),
+        }
+    }
+}
+
+impl From<GcError> for Failure {
+    fn from(error: GcError) -> Self {
+        match error {
+            GcError::Damaged(_) => Self::of(Class::Damage, &error).remedy(VERIFY),
+            GcError::Write(error) => error.into(),
+            _ => {
+                Self::of(Class::Environment, &error).remedy("try again when other builds are done")
+            }
         }
     }
 }
