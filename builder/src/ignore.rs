@@ -1,12 +1,13 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
+use wythe_dockerfile::pattern::{Exclusion, PatternError, PatternSet};
+
 use crate::copy::error::IgnoredBy;
-use crate::copy::route::{Reach, Route, start};
 
 /// Patterns in order, the last match of which decides.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<(Route, bool, u32, String)>,
+    patterns: PatternSet,
     file: String,
 }
 
@@ -28,30 +29,7 @@ impl Rules {
     /// # Errors
     /// The first line whose pattern has no end.
     pub fn parse(file: &str, text: &str) -> Result<Self, RuleError> {
-        let mut rules = Vec::new();
-        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            if line.starts_with('#') || line.trim().is_empty() {
-                continue;
-            }
-            let pattern = line.trim();
-            let (keep, body) = match pattern.strip_prefix('!') {
-                Some(body) => (true, body.trim()),
-                None => (false, pattern),
-            };
-            // Cleaning must not pull a pattern from outside the context into it.
-            if leads_out(body) {
-                continue;
-            }
-            let route = Route::nested(body).filter(|_| !body.is_empty());
-            let Some(route) = route else {
-                let (file, pattern) = (file.to_owned(), pattern.to_owned());
-                return Err(RuleError { file, line: line_number(index), pattern });
-            };
-            if !route.steps().is_empty() {
-                rules.push((route, keep, line_number(index), pattern.to_owned()));
-            }
-        }
-        Ok(Self { rules, file: file.to_owned() })
+        Self::of(file, PatternSet::parse_ignore_file(text))
     }
 
     /// The rules of `--exclude`.
@@ -59,74 +37,49 @@ impl Rules {
     /// # Errors
     /// The first pattern that has no end.
     pub fn exclude(patterns: &[String]) -> Result<Self, RuleError> {
-        Self::parse("--exclude", &patterns.join("\n"))
+        Self::of("--exclude", PatternSet::from_patterns(patterns))
+    }
+
+    fn of(file: &str, patterns: Result<PatternSet, PatternError>) -> Result<Self, RuleError> {
+        let file = file.to_owned();
+        match patterns {
+            Ok(patterns) => Ok(Self { patterns, file }),
+            Err(PatternError { line, pattern, .. }) => {
+                Err(RuleError { file, line: line_number(line), pattern })
+            }
+        }
     }
 
     /// Whether nothing is ever excluded.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.patterns.is_empty()
     }
 
     /// Whether a path is excluded.
     pub fn excludes(&self, path: &[u8]) -> bool {
-        self.deciding(path).is_some_and(|index| !self.rules[index].1)
+        self.patterns.excludes(&String::from_utf8_lossy(path))
     }
 
     /// The line that excludes a path.
     pub fn excluded_by(&self, path: &[u8]) -> Option<IgnoredBy> {
-        let (_, keep, line, pattern) = &self.rules[self.deciding(path)?];
-        (!keep).then(|| IgnoredBy {
+        let path = String::from_utf8_lossy(path);
+        let decision = self.patterns.decide(&path)?;
+        (decision.outcome == Exclusion::Excluded).then(|| IgnoredBy {
             file: self.file.clone(),
-            line: *line,
-            pattern: pattern.clone(),
+            line: line_number(decision.line),
+            pattern: decision.pattern.to_owned(),
         })
     }
 
     /// Whether something below an excluded directory may be kept after all: only where an exception
     /// leads, so that a large excluded directory is not walked for an exception elsewhere.
     pub fn may_keep_below(&self, directory: &[u8]) -> bool {
-        let leads = |route: &Route| reach(route, directory) != Reach::Nothing;
-        self.rules.iter().any(|(route, keep, ..)| *keep && leads(route))
-    }
-
-    fn deciding(&self, path: &[u8]) -> Option<usize> {
-        (0..self.rules.len()).rev().find(|&index| whole(&self.rules[index].0, path))
+        self.patterns.may_keep_below(&String::from_utf8_lossy(directory))
     }
 }
 
-fn leads_out(pattern: &str) -> bool {
-    let mut depth = 0_usize;
-    !pattern.starts_with('/')
-        && pattern.split('/').any(|part| match part {
-            "" | "." => false,
-            ".." if depth == 0 => true,
-            ".." => {
-                depth -= 1;
-                false
-            }
-            _ => {
-                depth += 1;
-                false
-            }
-        })
-}
-
-fn line_number(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
-}
-
-fn whole(route: &Route, path: &[u8]) -> bool {
-    reach(route, path) == Reach::Whole
-}
-
-fn reach(route: &Route, path: &[u8]) -> Reach {
-    let routes = std::slice::from_ref(route);
-    let mut reach = start(routes);
-    for name in path.split(|&byte| byte == b'/') {
-        let Reach::Toward(front) = &reach else { return reach };
-        reach = front.step(routes, name);
-    }
-    reach
+fn line_number(line: usize) -> u32 {
+    u32::try_from(line).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
