@@ -11,4 +11,5 @@ pub mod catalog;
 pub mod encode;
 pub mod recode;
 pub mod resolve;
+pub mod rootfs;
 pub mod save;

@@ -1,0 +1,70 @@
+//! The root file system of an image as one tree.
+
+use std::io;
+
+use crate::digest::DiffId;
+use crate::error::{ReadError, WriteError};
+use crate::image::catalog::StoredImage;
+use crate::layer::import::{ImportError, Keep, read_layer};
+use crate::lease::Lease;
+use crate::oci::descriptor::Descriptor;
+use crate::tree::entry::Tree;
+use crate::tree::merge::merge_all;
+
+/// A root file system could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("reading layer {}", layer.0)]
+pub struct RootfsError {
+    /// The layer that is missing or damaged.
+    pub layer: DiffId,
+    /// Why.
+    #[source]
+    pub cause: RootfsCause,
+}
+
+/// Why a layer could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootfsCause {
+    /// The store knows neither its blob nor its files.
+    #[error("the store does not hold it")]
+    Missing,
+    /// Its blob is not a layer.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// All layers of an image over each other, with the bytes of every file in the store.
+///
+/// # Errors
+///
+/// If a layer is neither here as a tree nor as a blob, or not what its DiffID says.
+pub fn rootfs(lease: &Lease, image: &StoredImage) -> Result<Tree, RootfsError> {
+    let layers = image.manifest.value().layers.iter();
+    let pairs = layers.zip(&image.config.value().rootfs.diff_ids);
+    let trees: Vec<Tree> = pairs
+        .map(|(layer, diff_id)| {
+            tree(lease, layer, diff_id).map_err(|cause| RootfsError { layer: *diff_id, cause })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(merge_all(&trees))
+}
+
+fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, RootfsCause> {
+    let store = lease.store();
+    // The files of a layer that came from elsewhere may be in its blob only.
+    if let Some(mut blob) = store.foreign_blob(&layer.digest)? {
+        let (tree, _) =
+            read_layer(&mut blob as &mut (dyn io::Read + Send), diff_id, Keep::In(lease))?;
+        return Ok(tree);
+    }
+    let record = store.layer_of_diff(diff_id)?.ok_or(RootfsCause::Missing)?;
+    let tree = record.tree.map(|id| store.tree(&id)).transpose()?.flatten();
+    tree.ok_or(RootfsCause::Missing)
+}
