@@ -9,6 +9,7 @@ use wythe_store::error::{ReadCause, ReadError, WriteError};
 use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
 use wythe_store::image::encode::{EncodeCause, EncodeError};
+use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
 use wythe_store::oci::document::DocumentError;
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
@@ -145,6 +146,15 @@ impl From<GcError> for Failure {
             _ => {
                 Self::of(Class::Environment, &error).remedy("try again when other builds are done")
             }
+        }
+    }
+}
+
+impl From<RootfsError> for Failure {
+    fn from(error: RootfsError) -> Self {
+        match error.cause {
+            RootfsCause::Write(_) => Self::of(Class::Environment, &error),
+            _ => Self::of(Class::Damage, &error).remedy(VERIFY),
         }
     }
 }
