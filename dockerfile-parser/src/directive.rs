@@ -61,6 +61,9 @@ fn directive(line: &str, start: usize) -> Option<(String, Word)> {
     }
     let at = start + (line.len() - value.trim_start().len());
     let value = value.trim();
+    if value.is_empty() {
+        return None;
+    }
     Some((name, Spanned::new(value.to_owned(), Span::new(at, at + value.len()))))
 }
 

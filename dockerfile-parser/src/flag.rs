@@ -25,46 +25,61 @@ pub(crate) fn split(text: Text<'_>) -> (Flags, Text<'_>) {
     let mut rest = text;
     let mut flags = Vec::new();
     while rest.as_str().starts_with("--") {
-        let (word, length) = unquoted(rest.as_str());
-        let span = rest.word(0, length).span;
-        let after = rest.from(length);
-        if word == "--" {
+        let word = unquoted(rest.as_str());
+        let after = rest.from(word.length);
+        if word.text == "--" {
             return (Flags { flags }, after);
         }
-        flags.push(flag(&word, span));
+        flags.push(flag(rest, &word));
         rest = after;
     }
     (Flags { flags }, rest)
 }
 
-fn flag(word: &str, span: Span) -> Flag {
-    let body = &word[2..];
+fn flag(text: Text<'_>, word: &Unquoted) -> Flag {
+    let span = text.word(0, word.length).span;
+    let body = &word.text[2..];
     let (name, value) = match body.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (body, None),
     };
-    let value = value.map(|value| {
-        let start = (span.start + 3 + name.len()).min(span.end);
-        Spanned::new(value.to_owned(), Span::new(start, span.end))
-    });
+    let place = text.word(word.value.min(word.length), word.length).span;
+    let value = value.map(|value| Spanned::new(value.to_owned(), place));
     Flag { name: name.to_owned(), value, span }
 }
 
-/// The first word without its quotes, and how many bytes it was written in.
-fn unquoted(text: &str) -> (String, usize) {
-    let mut word = String::new();
+/// A word without its quotes.
+struct Unquoted {
+    text: String,
+    /// How many bytes it was written in.
+    length: usize,
+    /// The byte after the first `=`.
+    value: usize,
+}
+
+/// The first word of a text.
+fn unquoted(text: &str) -> Unquoted {
+    let mut word = Unquoted { text: String::new(), length: text.len(), value: usize::MAX };
     let mut quote = None;
     let mut letters = text.char_indices();
     while let Some((at, letter)) = letters.next() {
         match (quote, letter) {
-            (None, blank) if blank.is_whitespace() => return (word, at),
+            (None, blank) if blank.is_whitespace() => {
+                word.length = at;
+                return word;
+            }
             (None, '"' | '\'') => quote = Some(letter),
             (Some(open), close) if open == close => quote = None,
-            (_, '\\') => word.extend(letters.next().map(|(_, next)| next)),
-            (_, other) => word.push(other),
+            (_, '\\') => word.text.extend(letters.next().map(|(_, next)| next)),
+            (_, other) => {
+                if other == '=' {
+                    word.value = word.value.min(at + 1);
+                }
+                word.text.push(other);
+            }
         }
     }
-    (word, text.len())
+    word
 }
 
 impl Flags {
@@ -74,8 +89,7 @@ impl Flags {
         for (index, flag) in self.flags.iter().enumerate() {
             if !known.contains(&flag.name.as_str()) {
                 let message = format!("unknown flag: --{}", flag.name);
-                let near = nearest(&flag.name, known.iter().copied());
-                return Err(Diagnostic::error(flag.span, message).suggest(near));
+                return Err(unknown(flag, known, Diagnostic::error(flag.span, message)));
             }
             let again = self.flags[..index].iter().any(|other| other.name == flag.name);
             if again && !repeatable.contains(&flag.name.as_str()) {
@@ -117,5 +131,13 @@ impl Flags {
                     .help(format!("write --{name}, --{name}=true or --{name}=false")))
             }
         }
+    }
+}
+
+fn unknown(flag: &Flag, known: &[&str], error: Diagnostic) -> Diagnostic {
+    match nearest(&flag.name, known.iter().copied()) {
+        Some(near) => error.help(format!("did you mean --{near}?")),
+        None if known.is_empty() => error.help("no flags are known here; `--` ends them"),
+        None => error.help(format!("known flags are --{}", known.join(", --"))),
     }
 }

@@ -1,8 +1,8 @@
 //! Heredocs: where a line starts them, and the bodies that follow it.
 
-use crate::ast::{Heredoc, HeredocChomp, HeredocExpansion};
+use crate::ast::{Heredoc, HeredocChomp, HeredocExpansion, Word};
 use crate::diagnostic::Diagnostic;
-use crate::line::{Lines, Logical};
+use crate::line::{Lines, Logical, Physical};
 use crate::span::{Span, Spanned};
 
 /// The start of a heredoc: `[fd]<<[-]NAME`.
@@ -29,24 +29,38 @@ fn body(line: &Logical, start: Start, lines: &mut Lines<'_>) -> Result<Heredoc, 
     let word = line.word(start.from, start.to);
     let mut text = String::new();
     let mut span: Option<Span> = None;
+    let mut near = None;
     while let Some(physical) = lines.raw() {
         let content = chomped(physical.text, start.chomp);
         if content.trim_end_matches('\r') == start.name {
-            let end = span.map_or(physical.start, |span| span.end);
-            let span = Span::new(span.map_or(physical.start, |span| span.start), end);
+            let span = span.unwrap_or(Span::new(physical.start, physical.start));
             let (name, descriptor) = (start.name, start.descriptor);
             let (expansion, chomp) = (start.expansion, start.chomp);
             let body = Spanned::new(text, span);
             return Ok(Heredoc { word, name, descriptor, expansion, chomp, body });
+        }
+        if content.trim() == start.name {
+            near = near.or(Some(physical));
         }
         text.push_str(content);
         text.push('\n');
         let place = Span::new(physical.start, physical.next);
         span = Some(span.map_or(place, |span| span.to(place)));
     }
-    let help =
-        format!("end it with a line that is exactly {}, without blanks around it", start.name);
-    Err(Diagnostic::error(word.span, format!("unterminated heredoc {}", word.value)).help(help))
+    Err(unterminated(&word, &start.name, near))
+}
+
+/// The error of a heredoc without an end; it names the line that nearly ended it.
+fn unterminated(word: &Word, name: &str, near: Option<Physical<'_>>) -> Diagnostic {
+    let error = Diagnostic::error(word.span, format!("unterminated heredoc {}", word.value));
+    match near {
+        Some(line) => {
+            let number = line.number;
+            error.help(format!("remove the blanks around {name} on line {number}"))
+        }
+        None => error
+            .help(format!("end it with a line that is exactly {name}, without blanks around it")),
+    }
 }
 
 fn chomped(line: &str, chomp: HeredocChomp) -> &str {

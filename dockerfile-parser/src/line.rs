@@ -17,14 +17,16 @@ pub(crate) struct Physical<'a> {
     pub(crate) start: usize,
     /// Where the next one starts.
     pub(crate) next: usize,
+    /// Its number, from 1.
+    pub(crate) number: usize,
 }
 
 /// The physical lines of a source, in order.
 pub(crate) fn physical(source: &str) -> Vec<Physical<'_>> {
     let mut start = 0;
-    let lines = source.split_inclusive('\n').map(|whole| {
+    let lines = source.split_inclusive('\n').enumerate().map(|(index, whole)| {
         let text = whole.strip_suffix('\n').unwrap_or(whole);
-        let line = Physical { text, start, next: start + whole.len() };
+        let line = Physical { text, start, next: start + whole.len(), number: index + 1 };
         start = line.next;
         line
     });

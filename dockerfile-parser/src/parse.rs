@@ -139,14 +139,26 @@ pub fn parse_trigger(source: &str) -> Parsed {
             Err(error) => parsed.diagnostics.push(error),
         }
     }
+    let wrong = trigger_error(&parsed.dockerfile.instructions);
+    parsed.diagnostics.extend(wrong);
     parsed
+}
+
+/// What no trigger may be: another image's configuration can hold anything.
+fn trigger_error(instructions: &[Instruction]) -> Option<Diagnostic> {
+    if let Some(second) = instructions.get(1) {
+        let message = "an ONBUILD trigger is a single instruction";
+        return Some(Diagnostic::error(second.span, message));
+    }
+    let keyword = &instructions.first()?.keyword;
+    onbuild::refused(keyword)
 }
 
 fn long_lines(source: &str, out: &mut Vec<Diagnostic>) {
     let long = physical(source).into_iter().filter(|line| line.text.len() > MAX_LINE);
     out.extend(long.map(|line| {
         let message = format!("dockerfile line greater than max allowed size of {MAX_LINE}");
-        let span = Span::new(line.start, line.start + 1);
+        let span = Span::new(line.start, line.start + line.text.len());
         Diagnostic::error(span, message).help("split the line with a continuation")
     }));
 }
@@ -227,13 +239,13 @@ fn heredoc_starts(keyword: &str, rest: Text<'_>) -> Vec<heredoc::Start> {
     heredoc::starts(arguments.as_str()).into_iter().map(shift).collect()
 }
 
-fn dispatch(input: Input<'_>) -> Result<InstructionKind, Diagnostic> {
+fn dispatch(mut input: Input<'_>) -> Result<InstructionKind, Diagnostic> {
     Ok(match input.keyword {
         "ADD" => InstructionKind::Add(copy::add(input)?),
         "ARG" => InstructionKind::Arg(key_value::arg(&input)?),
-        "CMD" => InstructionKind::Cmd(command::command(input)?),
+        "CMD" => InstructionKind::Cmd(command::command(&mut input)?),
         "COPY" => InstructionKind::Copy(copy::copy(input)?),
-        "ENTRYPOINT" => InstructionKind::Entrypoint(command::command(input)?),
+        "ENTRYPOINT" => InstructionKind::Entrypoint(command::command(&mut input)?),
         "ENV" => InstructionKind::Env(key_value::pairs(&input)?),
         "EXPOSE" => InstructionKind::Expose(list::expose(&input)?),
         "FROM" => InstructionKind::From(from::from(input)?),
@@ -245,7 +257,7 @@ fn dispatch(input: Input<'_>) -> Result<InstructionKind, Diagnostic> {
         "SHELL" => InstructionKind::Shell(command::shell(&input)?),
         "STOPSIGNAL" => InstructionKind::Stopsignal(input.one_argument()?),
         "USER" => InstructionKind::User(input.one_argument()?),
-        "VOLUME" => InstructionKind::Volume(list::volume(&input)?),
+        "VOLUME" => InstructionKind::Volume(list::volume(&mut input)?),
         _ => InstructionKind::Workdir(input.one_argument()?),
     })
 }

@@ -69,16 +69,23 @@ impl<'a> Text<'a> {
 
     /// Words as ENV, LABEL and ARG see them: quotes and the escape character protect blanks, and
     /// stay.
-    pub(crate) fn quoted_words(&self, escape: Escape) -> Vec<Word> {
+    pub(crate) fn quoted_words(&self, escape: Escape) -> Vec<Self> {
         let text = self.as_str();
         let mut words = Vec::new();
         let mut at = 0;
         while let Some(lead) = text[at..].find(|letter: char| !letter.is_whitespace()) {
             let from = at + lead;
             at = from + word_length(&text[from..], escape.char());
-            words.push(self.word(from, at));
+            words.push(Self { line: self.line, start: self.start + from, end: self.start + at });
         }
         words
+    }
+
+    /// The parts before and after the first `=`.
+    pub(crate) fn cut(&self) -> Option<(Word, Word)> {
+        let text = self.as_str();
+        let at = text.find('=')?;
+        Some((self.word(0, at), self.word(at + 1, text.len())))
     }
 }
 
@@ -116,6 +123,10 @@ mod tests {
         words.into_iter().map(|word| word.value).collect()
     }
 
+    fn quoted(text: Text<'_>) -> Vec<String> {
+        values(text.quoted_words(Escape::Backslash).iter().map(Text::whole).collect())
+    }
+
     #[test]
     fn list_words_know_no_quotes() {
         let words = with(r#"f\ x "a b" /d/"#, |text| values(text.blank_separated()));
@@ -124,14 +135,13 @@ mod tests {
 
     #[test]
     fn pair_words_keep_quotes_that_protect_blanks() {
-        let words =
-            with(r#"a="x y" b='p "q' c=\ z"#, |text| values(text.quoted_words(Escape::Backslash)));
+        let words = with(r#"a="x y" b='p "q' c=\ z"#, quoted);
         assert_eq!(words, [r#"a="x y""#, r#"b='p "q'"#, r"c=\ z"]);
     }
 
     #[test]
     fn a_no_break_space_separates_pairs() {
-        let words = with("a=1\u{a0}b=2", |text| values(text.quoted_words(Escape::Backslash)));
+        let words = with("a=1\u{a0}b=2", quoted);
         assert_eq!(words, ["a=1", "b=2"]);
     }
 }

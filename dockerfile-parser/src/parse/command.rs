@@ -2,7 +2,7 @@
 
 use crate::ast::Command;
 use crate::diagnostic::Diagnostic;
-use crate::exec_form::{self, ExecForm};
+use crate::exec_form::{self, Break, ExecForm};
 use crate::parse::Input;
 use crate::words::Text;
 
@@ -27,21 +27,25 @@ pub(crate) fn strings(
             Err(Diagnostic::error(text.whole().span, message)
                 .help("put every element in double quotes"))
         }
-        Some(ExecForm::Broken { at }) => {
-            let end = text.as_str().len();
-            let span = text.word(at.min(end), end).span;
-            let message = "this begins like a JSON array, and is not one, so it is taken as words";
-            let warning = Diagnostic::warning(NEAR_MISS, span, message);
-            warnings.push(warning.help(
-                "in exec form every string stands in double quotes, without a comma after the last",
-            ));
+        Some(ExecForm::Broken { at, why }) => {
+            if exec_form::resembles_array(text.as_str()) {
+                warnings.push(near_miss(text, at, why));
+            }
             Ok(None)
         }
     }
 }
 
+fn near_miss(text: Text<'_>, at: usize, why: Break) -> Diagnostic {
+    let end = text.as_str().len();
+    let span = text.word(at.min(end), end).span;
+    let cause = why.cause();
+    let message = format!("this is taken as plain text, because it is not a JSON array: {cause}");
+    Diagnostic::warning(NEAR_MISS, span, message).help(why.remedy())
+}
+
 /// A command without flags.
-pub(crate) fn command(input: Input<'_>) -> Result<Command, Diagnostic> {
+pub(crate) fn command(input: &mut Input<'_>) -> Result<Command, Diagnostic> {
     input.no_flags()?;
     form(input.text, input.warnings)
 }

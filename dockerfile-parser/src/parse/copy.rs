@@ -59,12 +59,11 @@ fn arguments(input: &mut Input<'_>) -> Result<(Vec<Source>, Word), Diagnostic> {
             Err(Diagnostic::error(heredoc.word.span, message).help("name the destination last"))
         }
         Some(Source::Word(destination)) if !words.is_empty() => Ok((words, destination)),
-        found => Err(too_few(input, found.is_some())),
+        found => Err(too_few(input, if found.is_some() { "only one was" } else { "none were" })),
     }
 }
 
-fn too_few(input: &Input<'_>, one: bool) -> Diagnostic {
-    let provided = if one { "only one was" } else { "none were" };
+fn too_few(input: &Input<'_>, provided: &str) -> Diagnostic {
     let keyword = input.keyword;
     let message = format!(
         "{keyword} requires at least two arguments, but {provided} provided. Destination could not be determined"

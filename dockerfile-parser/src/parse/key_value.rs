@@ -1,10 +1,10 @@
 //! ARG, ENV and LABEL.
 
-use crate::ast::{Arg, ArgItem, KeyValue, KeyValueForm, KeyValues, Word};
+use crate::ast::{Arg, ArgItem, KeyValue, KeyValueForm, KeyValues};
 use crate::diagnostic::Diagnostic;
 use crate::parse::Input;
-use crate::span::{Span, Spanned};
-use crate::words::is_blank;
+use crate::span::Span;
+use crate::words::{Text, is_blank};
 
 /// `ARG name[=default] …`
 pub(crate) fn arg(input: &Input<'_>) -> Result<Arg, Diagnostic> {
@@ -15,10 +15,10 @@ pub(crate) fn arg(input: &Input<'_>) -> Result<Arg, Diagnostic> {
             .error("ARG requires at least one argument")
             .help("write ARG name=default"));
     }
-    let items = words.into_iter().map(|word| match cut(&word) {
+    let items = words.into_iter().map(|word| match word.cut() {
         Some((name, _)) if name.value.is_empty() => Err(blank_name(input, name.span)),
         Some((name, default)) => Ok(ArgItem { name, default: Some(default) }),
-        None => Ok(ArgItem { name: word, default: None }),
+        None => Ok(ArgItem { name: word.whole(), default: None }),
     });
     Ok(Arg { items: items.collect::<Result<_, _>>()? })
 }
@@ -31,15 +31,16 @@ pub(crate) fn pairs(input: &Input<'_>) -> Result<KeyValues, Diagnostic> {
         let error = input.error(format!("{} requires at least one argument", input.keyword));
         return Err(error.help(format!("write {} name=value", input.keyword)));
     };
-    if !first.value.contains('=') {
+    if !first.as_str().contains('=') {
         return legacy(input);
     }
     let pairs = words.iter().map(|word| pair(input, word)).collect::<Result<_, _>>()?;
     Ok(KeyValues { form: KeyValueForm::Equals, pairs })
 }
 
-fn pair(input: &Input<'_>, word: &Word) -> Result<KeyValue, Diagnostic> {
-    let Some((key, value)) = cut(word) else {
+fn pair(input: &Input<'_>, text: &Text<'_>) -> Result<KeyValue, Diagnostic> {
+    let word = text.whole();
+    let Some((key, value)) = text.cut() else {
         let message = format!(
             "Syntax error - can't find = in {:?}. Must be of the form: name=value",
             word.value
@@ -71,13 +72,4 @@ fn legacy(input: &Input<'_>) -> Result<KeyValues, Diagnostic> {
 fn blank_name(input: &Input<'_>, span: Span) -> Diagnostic {
     let message = format!("{} names can not be blank", input.keyword);
     Diagnostic::error(span, message).help("write a name before the =")
-}
-
-/// A word cut at its first `=`.
-fn cut(word: &Word) -> Option<(Word, Word)> {
-    let (key, value) = word.value.split_once('=')?;
-    let middle = (word.span.start + key.len()).min(word.span.end);
-    let after = (middle + 1).min(word.span.end);
-    let key = Spanned::new(key.to_owned(), Span::new(word.span.start, middle));
-    Some((key, Spanned::new(value.to_owned(), Span::new(after, word.span.end))))
 }

@@ -16,22 +16,19 @@ pub(crate) fn expose(input: &Input<'_>) -> Result<Words, Diagnostic> {
 }
 
 /// `VOLUME path…`
-pub(crate) fn volume(input: &Input<'_>) -> Result<Words, Diagnostic> {
+pub(crate) fn volume(input: &mut Input<'_>) -> Result<Words, Diagnostic> {
     input.no_flags()?;
-    let words = words(input)?;
-    if words.is_empty() {
-        return Err(input
-            .error("VOLUME requires at least one argument")
-            .help("write VOLUME /data"));
-    }
-    Ok(Words { words })
-}
-
-fn words(input: &Input<'_>) -> Result<Vec<Word>, Diagnostic> {
     let span = input.text.whole().span;
-    let strings = command::strings(input.text, &mut Vec::new())?;
-    Ok(match strings {
+    let words: Vec<Word> = match command::strings(input.text, input.warnings)? {
         Some(strings) => strings.into_iter().map(|text| Spanned::new(text, span)).collect(),
         None => input.text.blank_separated(),
-    })
+    };
+    let (error, help) = if words.is_empty() {
+        ("VOLUME requires at least one argument", "write VOLUME /data")
+    } else if words.iter().any(|word| word.value.is_empty()) {
+        ("VOLUME specified can not be an empty string", "name a directory, as VOLUME /data")
+    } else {
+        return Ok(Words { words });
+    };
+    Err(input.error(error).help(help))
 }

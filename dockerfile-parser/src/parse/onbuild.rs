@@ -1,6 +1,6 @@
 //! ONBUILD.
 
-use crate::ast::Onbuild;
+use crate::ast::{Onbuild, Word};
 use crate::diagnostic::Diagnostic;
 use crate::parse::Input;
 use crate::span::Spanned;
@@ -13,14 +13,8 @@ pub(crate) fn onbuild(input: &Input<'_>) -> Result<Onbuild, Diagnostic> {
             .help("write ONBUILD RUN …"));
     }
     let (keyword, _) = input.text.split_first();
-    let name = keyword.value.to_ascii_uppercase();
-    if name == "ONBUILD" {
-        let message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed";
-        return Err(Diagnostic::error(keyword.span, message).help("remove one ONBUILD"));
-    }
-    if matches!(name.as_str(), "FROM" | "MAINTAINER") {
-        let message = format!("{name} isn't allowed as an ONBUILD trigger");
-        return Err(Diagnostic::error(keyword.span, message).help("write it without ONBUILD"));
+    if let Some(error) = refused(&keyword) {
+        return Err(error);
     }
     let mut trigger = input.text.as_str().to_owned();
     for heredoc in &input.heredocs {
@@ -29,4 +23,20 @@ pub(crate) fn onbuild(input: &Input<'_>) -> Result<Onbuild, Diagnostic> {
         trigger.push_str(&heredoc.name);
     }
     Ok(Onbuild { trigger: Spanned::new(trigger, input.text.whole().span) })
+}
+
+/// The error if an instruction cannot be a trigger.
+pub(crate) fn refused(keyword: &Word) -> Option<Diagnostic> {
+    let name = keyword.value.to_ascii_uppercase();
+    match name.as_str() {
+        "ONBUILD" => {
+            let message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed";
+            Some(Diagnostic::error(keyword.span, message).help("remove one ONBUILD"))
+        }
+        "FROM" | "MAINTAINER" => {
+            let message = format!("{name} isn't allowed as an ONBUILD trigger");
+            Some(Diagnostic::error(keyword.span, message).help("write it without ONBUILD"))
+        }
+        _ => None,
+    }
 }
