@@ -21,13 +21,15 @@ pub const BANNED_NAMES: [&str; 9] = [
 
 /// Where `unsafe` may stand: a path is allowed if it starts with one of these.
 ///
-/// The sandbox talks to the kernel between `clone` and `execve`, and the store maps sealed files.
-pub const UNSAFE_HOMES: [&str; 6] = [
+/// The sandbox and its tests talk to the kernel between `clone` and `execve`, and the store maps
+/// sealed files.
+pub const UNSAFE_HOMES: [&str; 7] = [
     "sandbox/src/child",
     "sandbox/src/enter",
     "sandbox/src/seccomp",
     "sandbox/src/spawn",
     "sandbox/src/sys",
+    "sandbox/tests",
     "store/src/map.rs",
 ];
 

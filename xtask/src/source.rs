@@ -22,7 +22,7 @@ pub struct Source {
 pub enum Role {
     /// Part of a library or program.
     Production,
-    /// Under `tests`, `benches`, `examples` or `fuzz`.
+    /// Under `tests`, `benches`, `examples` or `fuzz`, or a module of unit tests.
     Proof,
 }
 
@@ -50,7 +50,11 @@ impl Source {
     /// Whom the file serves, by where it lies.
     pub fn role(&self) -> Role {
         let proof = |part| matches!(part, "tests" | "benches" | "examples" | "fuzz");
-        if self.path.split('/').any(proof) { Role::Proof } else { Role::Production }
+        if self.name() == "tests.rs" || self.path.split('/').any(proof) {
+            Role::Proof
+        } else {
+            Role::Production
+        }
     }
 
     /// The base name.

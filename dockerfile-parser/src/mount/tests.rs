@@ -1,3 +1,5 @@
+//! `--mount` fields as tables of cases.
+
 use std::convert::Infallible;
 
 use super::{Access, Mount, Owner, Requirement, Sharing, parse};

@@ -49,11 +49,22 @@ pub fn rootfs(lease: &Lease, image: &StoredImage) -> Result<Tree, RootfsError> {
     let layers = image.manifest.value().layers.iter();
     let pairs = layers.zip(&image.config.value().rootfs.diff_ids);
     let trees: Vec<Tree> = pairs
-        .map(|(layer, diff_id)| {
-            tree(lease, layer, diff_id).map_err(|cause| RootfsError { layer: *diff_id, cause })
-        })
+        .map(|(layer, diff_id)| layer_tree(lease, layer, diff_id))
         .collect::<Result<_, _>>()?;
     Ok(merge_all(&trees))
+}
+
+/// One layer of an image, with the bytes of every file in the store.
+///
+/// # Errors
+///
+/// As [`rootfs`].
+pub fn layer_tree(
+    lease: &Lease,
+    layer: &Descriptor,
+    diff_id: &DiffId,
+) -> Result<Tree, RootfsError> {
+    tree(lease, layer, diff_id).map_err(|cause| RootfsError { layer: *diff_id, cause })
 }
 
 fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, RootfsCause> {
