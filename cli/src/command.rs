@@ -1,5 +1,6 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
+pub(crate) mod build;
 pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod doctor;
@@ -13,14 +14,17 @@ pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rmi;
+pub(crate) mod run;
 pub(crate) mod save;
 pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
+use crate::args::build::BuildArgs;
+use crate::args::call::Method;
 use crate::args::image::{
     CopyArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
-    PushArgs, RmiArgs, SaveArgs, TagArgs,
+    PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
@@ -36,6 +40,7 @@ pub(crate) enum Namespaces {
 /// What is to be done.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Build(Box<BuildArgs>),
     Completion(CompletionArgs),
     Copy(CopyArgs),
     Doctor(DoctorArgs),
@@ -50,6 +55,7 @@ pub(crate) enum Command {
     Pull(PullArgs),
     Push(PushArgs),
     Rmi(RmiArgs),
+    Run(RunImageArgs),
     Save(SaveArgs),
     Tag(TagArgs),
     Verify(VerifyArgs),
@@ -61,7 +67,10 @@ impl Command {
     /// subordinate ids.
     pub(crate) fn namespaces(&self) -> Namespaces {
         match self {
-            Self::Du(_) | Self::Prune(_) | Self::Verify(_) => Namespaces::Needed,
+            Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
+            Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Run(_) | Self::Verify(_) => {
+                Namespaces::Needed
+            }
             _ => Namespaces::NotNeeded,
         }
     }
@@ -69,6 +78,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
+            Self::Build(args) => build::run(args, session),
             Self::Completion(args) => completion::run(args, session),
             Self::Copy(args) => copy::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
@@ -83,6 +93,7 @@ impl Command {
             Self::Pull(args) => pull::run(args, session),
             Self::Push(args) => push::run(args, session),
             Self::Rmi(args) => rmi::run(args, session),
+            Self::Run(args) => run::run(args, session),
             Self::Save(args) => save::run(args, session),
             Self::Tag(args) => tag::run(args, session),
             Self::Verify(args) => verify::run(args, session),

@@ -40,12 +40,14 @@ pub(crate) struct Failure {
     /// What to show above the chain, for instance lines of a Dockerfile.
     exhibit: Option<String>,
     remedy: Option<String>,
+    /// The exit code, where it is that of a command the person asked for.
+    code: Option<u8>,
 }
 
 impl Failure {
     /// A failure of ours to tell.
     pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, chain: vec![message.into()], exhibit: None, remedy: None }
+        Self { class, chain: vec![message.into()], exhibit: None, remedy: None, code: None }
     }
 
     /// A wrong command line or input.
@@ -57,7 +59,8 @@ impl Failure {
     ///
     /// A full disk is a full disk whatever was being done, so that it overrides `class`.
     pub(crate) fn of(class: Class, error: &(dyn Error + 'static)) -> Self {
-        let mut failure = Self { class, chain: Vec::new(), exhibit: None, remedy: None };
+        let mut failure =
+            Self { class, chain: Vec::new(), exhibit: None, remedy: None, code: None };
         let mut next = Some(error);
         while let Some(error) = next {
             failure.extend(&error.to_string());
@@ -91,6 +94,12 @@ impl Failure {
         self
     }
 
+    /// The same failure with the exit code of the command that was run.
+    pub(crate) fn code(mut self, code: u8) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     /// The lines for standard error.
     pub(crate) fn lines(&self) -> Vec<String> {
         let clean = |text: &String| sanitize::text(text.as_bytes(), Medium::Log);
@@ -105,7 +114,7 @@ impl Failure {
 
     /// The code the process ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.class as u8)
+        ExitCode::from(self.code.unwrap_or(self.class as u8))
     }
 
     /// Adds a cause, unless the message above already ends with it.

@@ -50,3 +50,29 @@ pub(crate) fn complete(arg: Arg) -> Arg {
         .hide_default_value(true)
         .value_name("BOOL")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::args::Cli;
+    use crate::command::Command;
+
+    #[track_caller]
+    fn check(flag: &str, expected: bool) {
+        let cli = Cli::of(&["wythe", "build", flag, "."]).unwrap();
+        let Command::Build(build) = cli.command else { panic!("not a build") };
+        assert_eq!(build.result.push.is_on(), expected, "{flag}");
+    }
+
+    #[test]
+    fn a_flag_alone_is_on_and_does_not_eat_the_context() {
+        check("--push", true);
+        check("--no-cache", false);
+    }
+
+    #[test]
+    fn a_value_is_accepted_after_an_equals_sign() {
+        check("--push=true", true);
+        check("--push=0", false);
+        assert!(Cli::of(&["wythe", "build", "--push=maybe", "."]).is_err());
+    }
+}

@@ -11,6 +11,7 @@ use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
 use wythe_store::image::encode::{EncodeCause, EncodeError};
 use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
+use wythe_store::live::materialise::MaterialiseError;
 use wythe_store::oci::document::DocumentError;
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
 use wythe_store::oci::platform::ParsePlatformError;
@@ -156,5 +157,11 @@ impl From<RootfsError> for Failure {
             RootfsCause::Write(_) => Self::of(Class::Environment, &error),
             _ => Self::of(Class::Damage, &error).remedy(VERIFY),
         }
+    }
+}
+
+impl From<MaterialiseError> for Failure {
+    fn from(error: MaterialiseError) -> Self {
+        Self::of(Class::Environment, &error)
     }
 }

@@ -1,0 +1,127 @@
+//! The Dockerfile of a build, from wherever the flags say it is.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use wythe_dockerfile::line::decode;
+use wythe_dockerfile::parse::{Parsed, parse};
+
+use crate::args::build::BuildArgs;
+use crate::args::context::ContextSource;
+use crate::failure::Failure;
+use crate::render::source::SourceFile;
+
+/// The longest Dockerfile that is read: a hundred times the longest anybody has written.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+
+/// A Dockerfile that was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Dockerfile {
+    pub(crate) source: SourceFile,
+    /// Where it is, if it is a file: its ignore file lies beside it.
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl Dockerfile {
+    /// Reads the Dockerfile that the flags mean.
+    pub(crate) fn read(args: &BuildArgs) -> Result<Self, Failure> {
+        match (args.input.file.as_deref(), &args.context) {
+            (Some("-"), ContextSource::Stdin) => {
+                Err(Failure::usage("standard input cannot be both Dockerfile and context"))
+            }
+            (Some("-"), _) | (None, ContextSource::Stdin) => Self::of_stdin(),
+            (Some(path), _) => Self::of_file(Path::new(path)),
+            (None, ContextSource::Directory(context)) => Self::of_context(context),
+            (None, _) => Err(Failure::usage("this kind of context cannot be used yet")
+                .remedy("give a directory, or fetch it first")),
+        }
+    }
+
+    /// The tree, where it has no errors.
+    pub(crate) fn parse(&self) -> Result<Parsed, Failure> {
+        let parsed = parse(&self.source.text);
+        match parsed.first_error() {
+            None => Ok(parsed),
+            Some(error) => {
+                let text = format!("{} cannot be understood", self.source.name);
+                Err(Failure::usage(text).exhibit(self.source.excerpt(error)))
+            }
+        }
+    }
+
+    fn of_stdin() -> Result<Self, Failure> {
+        let text = text(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), &error))?;
+        // Positions are told as for any other Dockerfile, which editors and CI systems recognise.
+        Ok(Self { source: SourceFile { name: "Dockerfile".to_owned(), text }, path: None })
+    }
+
+    fn of_context(context: &Path) -> Result<Self, Failure> {
+        let usual = context.join("Dockerfile");
+        let lower = context.join("dockerfile");
+        if !usual.exists() && lower.exists() {
+            return Self::of_file(&lower);
+        }
+        Self::of_file(&usual)
+    }
+
+    fn of_file(path: &Path) -> Result<Self, Failure> {
+        let text = File::open(path).and_then(text).map_err(|error| unreadable(path, &error))?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self { source: SourceFile { name, text }, path: Some(path.to_owned()) })
+    }
+}
+
+fn text(from: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(MAX_DOCKERFILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_DOCKERFILE {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "longer than 16 MiB"));
+    }
+    Ok(decode(&bytes).into_owned())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::usage(format!("cannot read the Dockerfile {}", path.display()));
+    let failure = failure.because(error);
+    if error.kind() == ErrorKind::NotFound {
+        return failure.remedy("give its place with --file");
+    }
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_lower_case_dockerfile_is_found_where_there_is_no_other() {
+        let folder = context(&[("dockerfile", "FROM a\n")]);
+        assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM a\n");
+        let folder = context(&[("dockerfile", "FROM a\n"), ("Dockerfile", "FROM b\n")]);
+        assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM b\n");
+    }
+
+    #[test]
+    fn an_error_shows_the_line_it_is_about() {
+        let folder = context(&[("Dockerfile", "FROM a\nRUNN b\n")]);
+        let dockerfile = Dockerfile::of_context(folder.path()).unwrap();
+        let lines = dockerfile.parse().unwrap_err().lines().join("\n");
+        assert!(lines.contains("Dockerfile:2:1") && lines.contains("RUNN b"), "{lines}");
+    }
+
+    #[test]
+    fn a_missing_dockerfile_is_a_mistake_in_usage() {
+        let folder = context(&[]);
+        let failure = Dockerfile::of_context(folder.path()).unwrap_err();
+        assert_eq!(failure.class, crate::failure::Class::Usage);
+    }
+}

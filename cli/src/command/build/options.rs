@@ -1,0 +1,231 @@
+//! From the flags of `wythe build` to the options of the builder.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use wythe_builder::options::{
+    CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy,
+};
+use wythe_store::oci::platform::{Platform, host_architecture};
+
+use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, NetworkArg, RunArgs};
+use crate::args::context::{self, ContextSource, Selector};
+use crate::args::key_value::KeyValue;
+use crate::command::build::secret;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// What the flags mean; what cannot be done is refused by name.
+pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, Failure> {
+    refuse_impossible(args)?;
+    let input = &args.input;
+    let mut options = Options::new(Platform::linux(host_architecture()));
+    options.target.clone_from(&input.target);
+    options.build_args = build_args(&input.build_arg, settings);
+    options.platforms = input.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    options.labels = pairs(&args.result.label);
+    options.annotations = pairs(&args.result.annotation);
+    options.cache = cache(&args.cache);
+    options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
+    options.contexts = contexts(&input.build_context)?;
+    options.secrets = secret::read_all(&input.secret, settings)?;
+    surroundings(&args.run, &mut options)?;
+    Ok(options)
+}
+
+/// What surrounds a step.
+fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
+    options.entitlements =
+        args.allow.iter().map(|name| entitlement(name)).collect::<Result<_, _>>()?;
+    options.network = match args.network {
+        NetworkArg::Default => NetworkMode::Default,
+        NetworkArg::Host => NetworkMode::Host,
+        NetworkArg::None => NetworkMode::None,
+    };
+    if args.network == NetworkArg::Host {
+        // Who asks for it on the command line has granted it.
+        options.entitlements.insert(Entitlement::NetworkHost);
+    }
+    options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
+    options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
+    if let Some(size) = args.shm_size {
+        options.shm_size = size.0;
+    }
+    options.jobs = args.jobs;
+    Ok(())
+}
+
+fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
+    let AttestationArgs { provenance, sbom, attest } = &args.attestation;
+    let off = |value: &Option<String>| matches!(value.as_deref(), None | Some("false" | "0"));
+    let impossible = [
+        (!args.input.ssh.is_empty(), "--ssh: no SSH agent can be handed to a step yet"),
+        (
+            !args.cache.cache_from.is_empty(),
+            "--cache-from: caches outside the store are not read yet",
+        ),
+        (
+            !args.cache.cache_to.is_empty(),
+            "--cache-to: caches outside the store are not written yet",
+        ),
+        (!off(provenance), "--provenance: statements are not attached yet"),
+        (!off(sbom), "--sbom: lists of contents are not attached yet"),
+        (!attest.is_empty(), "--attest: statements are not attached yet"),
+    ];
+    match impossible.into_iter().find(|(given, _)| *given) {
+        Some((_, reason)) => Err(Failure::usage(reason)),
+        None => Ok(()),
+    }
+}
+
+/// The build arguments; one without a value has that of the environment, or none at all.
+fn build_args(given: &[KeyValue], settings: &Settings) -> BTreeMap<String, String> {
+    let epoch = settings.source_date_epoch();
+    let epoch = epoch.map(|value| ("SOURCE_DATE_EPOCH".to_owned(), value));
+    let value = |arg: &KeyValue| arg.value.clone().or_else(|| settings.text(&arg.key));
+    let given = given.iter().filter_map(|arg| Some((arg.key.clone(), value(arg)?)));
+    epoch.into_iter().chain(given).collect()
+}
+
+fn pairs(given: &[KeyValue]) -> BTreeMap<String, String> {
+    let pair = |pair: &KeyValue| (pair.key.clone(), pair.value.clone().unwrap_or_default());
+    given.iter().map(pair).collect()
+}
+
+fn cache(args: &CacheArgs) -> CachePolicy {
+    if args.no_cache.is_on() {
+        return CachePolicy::Refresh;
+    }
+    match args.no_cache_filter.as_slice() {
+        [] => CachePolicy::Reuse,
+        stages => {
+            CachePolicy::RefreshStages(stages.iter().map(|name| name.to_lowercase()).collect())
+        }
+    }
+}
+
+fn contexts(given: &[context::NamedContext]) -> Result<BTreeMap<String, NamedContext>, Failure> {
+    let context = |context: &context::NamedContext| {
+        Ok((context.name.to_lowercase(), named(&context.source)?))
+    };
+    given.iter().map(context).collect()
+}
+
+fn named(source: &ContextSource) -> Result<NamedContext, Failure> {
+    match source {
+        ContextSource::Directory(path) => Ok(NamedContext::Directory(path.clone())),
+        ContextSource::Image(reference) => Ok(NamedContext::Image(reference.parse()?)),
+        ContextSource::Layout { path, selector } => {
+            let selector = selector.as_ref().map(|selector| match selector {
+                Selector::Digest(text) | Selector::Tag(text) => text.clone(),
+            });
+            Ok(NamedContext::OciLayout { path: path.clone(), selector })
+        }
+        ContextSource::Stdin => {
+            Err(Failure::usage("--build-context: only the main context can be standard input"))
+        }
+        ContextSource::Url(url) if is_git(url) => Ok(NamedContext::Git(url.clone())),
+        ContextSource::Url(url) => Ok(NamedContext::Url(url.clone())),
+    }
+}
+
+fn is_git(url: &str) -> bool {
+    let path = url.split(['#', '?']).next().unwrap_or(url);
+    !url.starts_with("http") || Path::new(path).extension().is_some_and(|end| end == "git")
+}
+
+fn entitlement(name: &str) -> Result<Entitlement, Failure> {
+    let known = [Entitlement::NetworkHost, Entitlement::SecurityInsecure];
+    let unknown = || Failure::usage(format!("--allow: {name:?} is not an entitlement"));
+    known.into_iter().find(|known| known.name() == name).ok_or_else(unknown)
+}
+
+/// `NAME:ADDRESS` or `NAME=ADDRESS`, the address perhaps in brackets.
+fn host(text: &str) -> Result<HostEntry, Failure> {
+    let bad = || {
+        Failure::usage(format!(
+            "--add-host: {text:?} is not a name and an address, such as db:10.0.0.1"
+        ))
+    };
+    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let address: IpAddr = address.parse().map_err(|_| bad())?;
+    Ok(HostEntry { name: name.to_owned(), address })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::args::Cli;
+    use crate::command::Command;
+
+    fn parse(flags: &[&str], environment: &[(&str, &str)]) -> Result<Options, Failure> {
+        let words: Vec<&str> =
+            ["wythe", "build"].iter().chain(flags).chain(&["."]).copied().collect();
+        let Command::Build(args) = Cli::of(&words).unwrap().command else { panic!("not a build") };
+        options(&args, &Settings::of(environment))
+    }
+
+    #[track_caller]
+    fn refused(flags: &[&str], expected: &str) {
+        let lines = parse(flags, &[]).unwrap_err().lines().join("\n");
+        assert!(lines.contains(expected), "{lines}");
+    }
+
+    #[test]
+    fn a_build_argument_without_a_value_takes_that_of_the_environment() {
+        let flags = ["--build-arg", "A", "--build-arg", "B=2", "--build-arg", "C"];
+        let options = parse(&flags, &[("A", "1")]).unwrap();
+        let expected =
+            [("A", "1"), ("B", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(options.build_args, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn the_epoch_of_the_environment_is_an_argument_unless_one_is_given() {
+        let epoch = |flags: &[&str]| {
+            let options = parse(flags, &[("SOURCE_DATE_EPOCH", "7")]).unwrap();
+            options.build_args["SOURCE_DATE_EPOCH"].clone()
+        };
+        assert_eq!(epoch(&[]), "7");
+        assert_eq!(epoch(&["--build-arg", "SOURCE_DATE_EPOCH=9"]), "9");
+    }
+
+    #[test]
+    fn no_cache_wins_over_its_filter() {
+        let filter = parse(&["--no-cache-filter", "A,b"], &[]).unwrap().cache;
+        let stages = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        assert_eq!(filter, CachePolicy::RefreshStages(stages));
+        let all = parse(&["--no-cache", "--no-cache-filter", "a"], &[]).unwrap().cache;
+        assert_eq!(all, CachePolicy::Refresh);
+    }
+
+    #[test]
+    fn the_network_of_the_host_is_granted_by_who_asks_for_it() {
+        let options = parse(&["--network", "host"], &[]).unwrap();
+        assert!(options.entitlements.contains(&Entitlement::NetworkHost));
+    }
+
+    #[test]
+    fn a_host_may_have_an_address_of_either_family() {
+        let hosts = |text: &str| parse(&["--add-host", text], &[]).map(|options| options.hosts);
+        for (text, address) in [("db:10.0.0.1", "10.0.0.1"), ("db=::1", "::1"), ("db:[::1]", "::1")]
+        {
+            let entry = HostEntry { name: "db".to_owned(), address: address.parse().unwrap() };
+            assert_eq!(hosts(text).unwrap(), [entry], "{text}");
+        }
+        refused(&["--add-host", "db"], "not a name and an address");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_not_ignored() {
+        refused(&["--ssh", "default"], "--ssh");
+        refused(&["--cache-to", "type=inline"], "--cache-to");
+        refused(&["--sbom"], "--sbom");
+        refused(&["--allow", "device"], "\"device\" is not an entitlement");
+        assert!(parse(&["--provenance=false"], &[]).is_ok());
+    }
+}

@@ -1,0 +1,56 @@
+//! `wythe run`.
+
+use std::io::{self, Write};
+
+use wythe_sandbox::{Cancel, Outcome, Output, Stream};
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+
+use crate::args::image::RunImageArgs;
+use crate::container::Container;
+use crate::failure::{Class, Failure};
+use crate::session::Session;
+use crate::{signals, stored_image};
+
+/// Runs a command in an image, on a file system that is forgotten afterwards.
+pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
+    let environment = |error: &io::Error| Failure::of(Class::Environment, error);
+    let store = session.store()?;
+    let lease = store.lease()?;
+    let image = stored_image::find(&store, &args.image)?;
+    let mut batch = Batch::default();
+    let step = Container { lease: &lease, image: &image, args }.step(&mut batch)?;
+    // What was unpacked can be unpacked again.
+    lease.commit(batch, Durability::Relaxed)?;
+    let cancel = Cancel::new().map_err(|error| environment(&error))?;
+    let interrupt = cancel.clone();
+    signals::watch(move || interrupt.cancel()).map_err(|error| environment(&error))?;
+    let outcome = wythe_sandbox::run(&step, &Passed, &cancel)?;
+    ended(outcome)
+}
+
+/// Hands on what the command prints. It was asked for by the person at the terminal, as with any
+/// other program they start, so that nothing is changed.
+struct Passed;
+
+impl Output for Passed {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        // A reader that is gone does not stop the command, as a closed pipe would a program's.
+        let _ = match stream {
+            Stream::Stderr => io::stderr().write_all(bytes),
+            Stream::Stdout => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+        };
+    }
+}
+
+fn ended(outcome: Outcome) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Exited(0) => Ok(()),
+        Outcome::Cancelled => Err(Failure::new(Class::Cancelled, "interrupted")),
+        _ => {
+            let code = outcome.code();
+            let failure = Failure::new(Class::Step, format!("the command ended with {code}"));
+            Err(failure.code(u8::try_from(code).unwrap_or(u8::MAX)))
+        }
+    }
+}
