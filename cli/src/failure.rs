@@ -8,6 +8,9 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 
 /// What kind of failure it is; the numbers are part of the command line's contract.
@@ -29,6 +32,22 @@ pub(crate) enum Class {
     Internal = 70,
     /// Interrupted.
     Cancelled = 130,
+}
+
+impl Class {
+    /// What programs know it by.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Damage => "damage",
+            Self::Environment => "environment",
+            Self::Internal => "internal",
+            Self::Network => "network",
+            Self::Space => "space",
+            Self::Step => "step",
+            Self::Usage => "usage",
+        }
+    }
 }
 
 /// A failure with everything that is told about it.
@@ -112,6 +131,19 @@ impl Failure {
         lines
     }
 
+    /// The last event of a stream of JSON, as `docs/events.md` specifies.
+    pub(crate) fn event(&self) -> String {
+        let event = json!({
+            "v": json::VERSION,
+            "event": "error",
+            "class": self.class.name(),
+            "code": self.code.unwrap_or(self.class as u8),
+            "messages": self.chain,
+            "help": self.remedy,
+        });
+        json::escape(&event.to_string())
+    }
+
     /// The code the process ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code.unwrap_or(self.class as u8))
@@ -160,6 +192,14 @@ mod tests {
         let failure = Failure::of(Class::Internal, &error);
         assert_eq!(failure.class, Class::Space);
         assert!(failure.lines()[2].contains("wythe prune"));
+    }
+
+    #[test]
+    fn a_failure_is_an_event_for_programs() {
+        let failure = Failure::usage("no such stage").remedy("look at --call=targets");
+        let event: serde_json::Value = serde_json::from_str(&failure.event()).unwrap();
+        assert_eq!(event["class"], "usage");
+        assert_eq!((&event["code"], &event["messages"][0]), (&json!(2), &json!("no such stage")));
     }
 
     #[test]

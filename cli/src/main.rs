@@ -22,16 +22,21 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::Cli;
+use crate::args::global::ProgressForm;
 use crate::command::{Command, Namespaces};
 use crate::failure::Failure;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::of_process();
+    let form = global.progress;
     match enter(&command).and_then(|()| command.run(&Session::new(global))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let text = failure.lines().join("\n");
+            let text = match form {
+                ProgressForm::Json => failure.event(),
+                _ => failure.lines().join("\n"),
+            };
             // A standard error that is closed leaves the exit code to tell.
             let _ = writeln!(std::io::stderr(), "{text}");
             failure.exit_code()

@@ -88,7 +88,7 @@ fn index(stream: Stream) -> usize {
 }
 
 /// Escapes the characters that JSON allows inside strings but a terminal acts upon.
-fn escape(json: &str) -> String {
+pub(crate) fn escape(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for char in json.chars() {
         if char.is_control() || sanitize::reorders(char) {
