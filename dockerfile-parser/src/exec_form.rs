@@ -102,7 +102,7 @@ pub(crate) fn resembles_array(text: &str) -> bool {
             letters.next();
         } else if letter == quote {
             let next = letters.as_str().trim_start().chars().next();
-            return matches!(next, None | Some(',' | ']'));
+            return matches!(next, None | Some(',' | ']' | '"' | '\''));
         }
     }
     true

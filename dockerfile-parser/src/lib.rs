@@ -17,6 +17,7 @@
 pub mod ast;
 pub mod diagnostic;
 mod directive;
+pub mod dump;
 mod duration;
 mod exec_form;
 pub mod expand;

@@ -93,9 +93,20 @@ impl Input<'_> {
     pub(crate) fn one_argument(&self) -> Result<Word, Diagnostic> {
         self.no_flags()?;
         if self.text.is_empty() {
-            return Err(self.error(format!("{} requires exactly one argument", self.keyword)));
+            let error = self.error(format!("{} requires exactly one argument", self.keyword));
+            return Err(error.help(format!("write {} {}", self.keyword, example(self.keyword))));
         }
         Ok(self.text.whole())
+    }
+}
+
+/// What could follow a keyword that takes one argument.
+fn example(keyword: &str) -> &'static str {
+    match keyword {
+        "STOPSIGNAL" => "SIGTERM",
+        "USER" => "name",
+        "WORKDIR" => "/srv",
+        _ => "name; better, LABEL maintainer=name",
     }
 }
 
@@ -196,10 +207,7 @@ fn instruction(
     let (keyword, rest) = Text::new(line, 0, line.text.len()).split_first();
     let name = KEYWORDS.into_iter().find(|known| known.eq_ignore_ascii_case(&keyword.value));
     let Some(name) = name else {
-        let message = format!("unknown instruction: {}", keyword.value);
-        return Err(
-            Diagnostic::error(keyword.span, message).suggest(nearest(&keyword.value, KEYWORDS))
-        );
+        return Err(unknown(&keyword));
     };
     let heredocs = heredoc::bodies(line, heredoc_starts(name, rest), lines)?;
     let span = heredocs.last().map_or(line.span, |last| closed(line.span, last));
@@ -210,6 +218,15 @@ fn instruction(
     let kind = dispatch(input)?;
     let (text, comments) = (line.text.trim_end().to_owned(), line.comments.clone());
     Ok(Instruction { span, keyword, text, comments, kind })
+}
+
+fn unknown(keyword: &Word) -> Diagnostic {
+    let message = format!("unknown instruction: {}", keyword.value);
+    let error = Diagnostic::error(keyword.span, message);
+    match nearest(&keyword.value, KEYWORDS) {
+        Some(known) => error.help(format!("did you mean {known}?")),
+        None => error.help("to go on with the line above, end that line with the escape character"),
+    }
 }
 
 /// The span up to the end of a heredoc's terminator line.

@@ -1,0 +1,4 @@
+FROM scratch
+COPY f <<EOF
+x
+EOF

@@ -1,0 +1,5 @@
+FROM scratch
+COPY <<A <<B /o/
+a
+A
+b

@@ -1,0 +1,4 @@
+FROM scratch
+RUNN make
+COPY x
+USER

@@ -1,0 +1,3 @@
+FROM scratch
+RU\
+M make
