@@ -32,7 +32,7 @@ use crate::session::Session;
 
 /// Whether a command needs the namespaces of the sandbox.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Namespaces {
+enum Namespaces {
     Needed,
     NotNeeded,
 }
@@ -65,7 +65,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it has to be root of a user namespace: it runs steps, or touches files of
     /// subordinate ids.
-    pub(crate) fn namespaces(&self) -> Namespaces {
+    fn namespaces(&self) -> Namespaces {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
             Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Run(_) | Self::Verify(_) => {
@@ -73,6 +73,15 @@ impl Command {
             }
             _ => Namespaces::NotNeeded,
         }
+    }
+
+    /// Enters the namespaces of the sandbox where they are needed; the process starts over in
+    /// them, with the same arguments.
+    pub(crate) fn enter(&self) -> Result<(), Failure> {
+        if self.namespaces() == Namespaces::Needed {
+            wythe_sandbox::init()?;
+        }
+        Ok(())
     }
 
     /// Does it.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::args::global::ProgressForm;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 
@@ -132,7 +133,7 @@ impl Failure {
     }
 
     /// The last event of a stream of JSON, as `docs/events.md` specifies.
-    pub(crate) fn event(&self) -> String {
+    fn event(&self) -> String {
         let event = json!({
             "v": json::VERSION,
             "event": "error",
@@ -142,6 +143,16 @@ impl Failure {
             "help": self.remedy,
         });
         json::escape(&event.to_string())
+    }
+
+    /// What goes to standard error, in the form progress has.
+    pub(crate) fn text(&self, form: ProgressForm) -> String {
+        match form {
+            ProgressForm::Json => self.event(),
+            ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Quiet | ProgressForm::Tty => {
+                self.lines().join("\n")
+            }
+        }
     }
 
     /// The code the process ends with.

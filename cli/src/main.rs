@@ -22,32 +22,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::Cli;
-use crate::args::global::ProgressForm;
-use crate::command::{Command, Namespaces};
-use crate::failure::Failure;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
-    match enter(&command).and_then(|()| command.run(&Session::new(global))) {
+    match command.enter().and_then(|()| command.run(&Session::new(global))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let text = match form {
-                ProgressForm::Json => failure.event(),
-                _ => failure.lines().join("\n"),
-            };
             // A standard error that is closed leaves the exit code to tell.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", failure.text(form));
             failure.exit_code()
         }
     }
-}
-
-/// Enters the namespaces of the sandbox; the process starts over in them, with the same arguments.
-fn enter(command: &Command) -> Result<(), Failure> {
-    if command.namespaces() == Namespaces::Needed {
-        wythe_sandbox::init()?;
-    }
-    Ok(())
 }

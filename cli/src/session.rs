@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use wythe_registry::client::Client;
+use wythe_sandbox::Cancel;
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::store::{OpenOptions, Store};
 
@@ -11,6 +12,7 @@ use crate::args::global::GlobalArgs;
 use crate::failure::{Class, Failure};
 use crate::registry_client;
 use crate::settings::Settings;
+use crate::signals;
 
 /// What a command works with.
 #[derive(Debug)]
@@ -34,6 +36,19 @@ impl Session {
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
         let options = OpenOptions { durability, boot: boot(), ..OpenOptions::default() };
         Ok(Store::open(&self.store_path()?, &options)?)
+    }
+
+    /// The switch that the first signal throws.
+    ///
+    /// Starts a thread, so that it has to be called after the namespaces were entered.
+    pub(crate) fn cancel(&self) -> Result<Cancel, Failure> {
+        let watched = || {
+            let cancel = Cancel::new()?;
+            let interrupt = cancel.clone();
+            signals::watch(move || interrupt.cancel())?;
+            Ok(cancel)
+        };
+        watched().map_err(|error: io::Error| Failure::of(Class::Environment, &error))
     }
 
     /// A client for registries; it connects to none before it is asked something.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use wythe_sandbox::{Cancel, Outcome, Output, Stream};
+use wythe_sandbox::{Outcome, Output, Stream};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 
@@ -10,11 +10,10 @@ use crate::args::image::RunImageArgs;
 use crate::container::Container;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
-use crate::{signals, stored_image};
+use crate::stored_image;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
-    let environment = |error: &io::Error| Failure::of(Class::Environment, error);
     let store = session.store()?;
     let lease = store.lease()?;
     let image = stored_image::find(&store, &args.image)?;
@@ -22,10 +21,7 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     let step = Container { lease: &lease, image: &image, args }.step(&mut batch)?;
     // What was unpacked can be unpacked again.
     lease.commit(batch, Durability::Relaxed)?;
-    let cancel = Cancel::new().map_err(|error| environment(&error))?;
-    let interrupt = cancel.clone();
-    signals::watch(move || interrupt.cancel()).map_err(|error| environment(&error))?;
-    let outcome = wythe_sandbox::run(&step, &Passed, &cancel)?;
+    let outcome = wythe_sandbox::run(&step, &Passed, &session.cancel()?)?;
     ended(outcome)
 }
 
