@@ -158,14 +158,20 @@ fn read_rules(path: &Path) -> Result<Option<Rules>, ContextError> {
     rules.map(Some).map_err(|error| fail(ContextCause::Ignore(error)))
 }
 
-pub(crate) fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(directory.len() + 1 + name.len());
+fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::new();
+    join(&mut path, directory, name);
+    path
+}
+
+/// Writes a path in place of what the buffer holds.
+fn join(path: &mut Vec<u8>, directory: &[u8], name: &[u8]) {
+    path.clear();
     path.extend_from_slice(directory);
     if !directory.is_empty() {
         path.push(b'/');
     }
     path.extend_from_slice(name);
-    path
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -33,6 +33,21 @@ pub struct Lease {
     lock: Option<Lock>,
 }
 
+/// The packs of a moment. They are as safe from collection as what a lease puts: one that is
+/// condemned later is not deleted before this lease has ended.
+#[derive(Debug)]
+pub struct Holdings {
+    packs: Vec<Arc<Pack>>,
+}
+
+impl Holdings {
+    /// Whether an object is among them.
+    pub fn contain(&self, kind: Kind, id: &[u8; 32]) -> bool {
+        let name = ObjectName::new(kind, id);
+        self.packs.iter().rev().any(|pack| pack.find(&name).is_some())
+    }
+}
+
 impl Lease {
     pub(crate) fn take(store: Store) -> Result<Self, WriteError> {
         let vfs = Arc::clone(store.vfs());
@@ -90,11 +105,14 @@ impl Lease {
         Ok(holders.iter().any(|pack| !condemned(pack)))
     }
 
-    /// Whether an object is here to stay, so that it need not be put: written by this lease, or in
-    /// a pack that no collection has condemned.
-    pub fn holds(&self, kind: Kind, id: &[u8; 32]) -> Result<bool, ReadError> {
-        let name = ObjectName::new(kind, id);
-        Ok(self.is_published(&name)? || self.writer.contains(&name))
+    /// What is here to stay at this moment, so that it need not be put: in packs that no collection
+    /// has condemned. For many questions at once, each of which is cheap.
+    pub fn holdings(&self) -> Result<Holdings, ReadError> {
+        let journal = self.store.journal();
+        let stays =
+            |pack: &Arc<Pack>| !journal.contains(Table::Condemned, pack.name().path().as_bytes());
+        let packs = self.store.packs().all()?.into_iter().filter(stays).collect();
+        Ok(Holdings { packs })
     }
 
     /// Stores a manifest, index or config.

@@ -1,8 +1,8 @@
 //! What the files of a directory held when they were last read, by what the file system says of
 //! them: a file whose numbers have not changed is not read again.
 //!
-//! One file under `cache/` per directory, read at once and searched in place. It is a cache in the
-//! strict sense: any defect makes it empty.
+//! One file under `cache/` per directory, read and indexed at once. It is a cache in the strict
+//! sense: any defect makes it empty.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -45,6 +45,8 @@ pub struct StatCache {
     bytes: Vec<u8>,
     n_rows: usize,
     memo: Option<(usize, usize)>,
+    /// A hash table of rows by inode: each slot is a row's number and one, or zero.
+    slots: Vec<u32>,
 }
 
 /// The next version of a cache, collected during a scan.
@@ -76,16 +78,15 @@ impl StatCache {
 
     /// As [`Self::lookup`], with the row it was found in, below [`Self::n_files`].
     pub fn find(&self, path: &[u8], stat: &FileStat) -> Option<(usize, BodyId)> {
-        let (mut low, mut high) = (0, self.n_rows);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            match self.path_of(middle).cmp(path) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    return self.body_if(middle, stat).map(|body| (middle, body));
-                }
+        let wanted = fingerprint(stat);
+        let mut slot = self.slot(&wanted);
+        while let Some(row) = self.slots.get(slot).and_then(|row| row.checked_sub(1)) {
+            let row = row as usize;
+            let (id, rest) = self.row(row).split_first_chunk()?;
+            if rest[..wanted.len()] == wanted && self.path_of(row) == path {
+                return Some((row, BodyId::from_bytes(*id)));
             }
+            slot = (slot + 1) % self.slots.len();
         }
         None
     }
@@ -111,9 +112,22 @@ impl StatCache {
         self.bytes.get(start..start + read_u32(row, 84) as usize).unwrap_or(&[])
     }
 
-    fn body_if(&self, at: usize, stat: &FileStat) -> Option<BodyId> {
-        let (id, rest) = self.row(at).split_first_chunk()?;
-        (rest[..48] == fingerprint(stat)).then(|| BodyId::from_bytes(*id))
+    /// Where the search for a row begins: by inode, so that paths are compared only once.
+    fn slot(&self, fingerprint: &[u8]) -> usize {
+        let mixed = read_u64(fingerprint, 8).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        usize::try_from(mixed).unwrap_or(0) & self.slots.len().wrapping_sub(1)
+    }
+
+    /// Half of the slots stay empty, so that every search ends soon.
+    fn index(&mut self) {
+        self.slots = vec![0; (self.n_rows * 2).next_power_of_two()];
+        for row in 0..self.n_rows {
+            let mut slot = self.slot(&self.row(row)[32..]);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) % self.slots.len();
+            }
+            self.slots[slot] = u32::try_from(row + 1).unwrap_or(0);
+        }
     }
 
     /// `None` for anything but a whole file of ours.
@@ -130,7 +144,9 @@ impl StatCache {
             return None;
         }
         let memo = (start < end).then_some((start, end));
-        Some(Self { bytes, n_rows, memo })
+        let mut cache = Self { bytes, n_rows, memo, slots: Vec::new() };
+        cache.index();
+        Some(cache)
     }
 }
 

@@ -4,9 +4,9 @@ use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use wythe_store::error::WriteError;
+use wythe_store::error::{ReadError, WriteError};
 use wythe_store::id::BodyId;
-use wythe_store::lease::Lease;
+use wythe_store::lease::{Holdings, Lease};
 use wythe_store::object::Kind;
 use wythe_store::stat_cache::{FileStat, StatCache, StatCacheBuilder};
 use wythe_store::timestamp::Timestamp;
@@ -29,6 +29,7 @@ pub struct Recall<'a> {
     lease: &'a Lease,
     cache: [u8; 32],
     earlier: StatCache,
+    holdings: Holdings,
     /// One bit for each row of `earlier`: whether this scan met it.
     met: Vec<AtomicU64>,
     now: Timestamp,
@@ -37,11 +38,15 @@ pub struct Recall<'a> {
 
 impl<'a> Recall<'a> {
     /// What is known of a directory, given by its canonical path, for a scan that begins at `now`.
-    pub fn new(lease: &'a Lease, directory: &[u8], now: Timestamp) -> Self {
+    ///
+    /// # Errors
+    /// The packs of the store cannot be listed.
+    pub fn new(lease: &'a Lease, directory: &[u8], now: Timestamp) -> Result<Self, ReadError> {
         let cache = blake3::derive_key(DOMAIN, directory);
         let earlier = StatCache::load(lease.store(), &cache);
         let met = (0..earlier.n_files().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Self { lease, cache, earlier, met, now, read: Mutex::default() }
+        let holdings = lease.holdings()?;
+        Ok(Self { lease, cache, earlier, holdings, met, now, read: Mutex::default() })
     }
 
     /// Keeps what this scan learnt for the next one. Nothing is written where nothing was read.
@@ -67,20 +72,13 @@ impl<'a> Recall<'a> {
         }
         next.save(self.lease, &self.cache)
     }
-
-    /// A collection may have taken bytes that the stat cache still speaks of.
-    fn is_held(&self, body: &BodyId) -> bool {
-        self.lease.holds(Kind::Body, body.as_bytes()).unwrap_or_else(|error| {
-            tracing::debug!(%error, "reading a file again");
-            false
-        })
-    }
 }
 
 impl Bodies for Recall<'_> {
     fn recall(&self, path: &[u8], stat: &FileStat) -> Option<BodyId> {
         let (row, body) = self.earlier.find(path, stat)?;
-        if !self.is_held(&body) {
+        // A collection may have taken bytes that the stat cache still speaks of.
+        if !self.holdings.contain(Kind::Body, body.as_bytes()) {
             return None;
         }
         self.met[row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
@@ -160,7 +158,8 @@ mod tests {
             // A clock that runs by the file system's own stamps needs no sleep.
             let ctime = fs::metadata(self.path()).unwrap().ctime();
             let now = Timestamp::from_seconds(ctime + later);
-            let recall = Recall::new(lease, self.path().as_os_str().as_encoded_bytes(), now);
+            let name = self.path().as_os_str().as_encoded_bytes();
+            let recall = Recall::new(lease, name, now).unwrap();
             let bodies = Counting { recall, reads: AtomicUsize::new(0) };
             let context = Context::open(self.path(), Rules::default()).unwrap();
             context.scan(&[Route::flat(source).unwrap()], &bodies).unwrap();

@@ -3,27 +3,27 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 use wythe_store::stat_cache::FileStat;
 use wythe_store::tree::entry::{
-    Claim, Directory, Entry, File, LinkGroup, Metadata, Name, Node, Subdirectory, Tree,
+    Claim, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
 };
 
 use super::body::{Bodies, read, xattrs};
 use super::error::{ContextCause, ContextError};
 use super::list::{Listed, list};
 use super::stat::{facts, mtime};
-use super::{joined, lossy};
+use super::{join, lossy};
 use crate::copy::route::{Front, Reach, Route, start};
 use crate::ignore::Rules;
 
 /// How deep directories may nest: as deep as in a layer. It also bounds open descriptors.
 pub(crate) const MAX_DEPTH: usize = 256;
 
-/// Below this many names a directory is not worth offering to other threads.
-const PARALLEL_NAMES: usize = 4;
+/// As many files of one directory are not worth a thread of their own.
+const FILES_PER_TASK: usize = 32;
 
 /// A walk under way.
 pub(crate) struct Walk<'a> {
@@ -53,11 +53,15 @@ struct At<'a> {
 /// An entry about to be read.
 struct Visit<'a> {
     at: &'a At<'a>,
-    name: Name,
-    path: Vec<u8>,
+    name: &'a [u8],
+    path: &'a [u8],
+    kind: FileType,
     reach: Reach,
     verdict: Verdict,
 }
+
+/// What an entry is besides its name.
+type Found = (Metadata, Node);
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Verdict {
@@ -97,16 +101,36 @@ impl<'a> Walk<'a> {
             return Ok(Arc::default());
         }
         let names = list(at.directory).map_err(|errno| ContextError::of(at.path, errno))?;
-        let entry = |listed| self.listed(at, listed).transpose();
-        let entries: Result<Vec<Entry>, ContextError> = if names.len() < PARALLEL_NAMES {
-            names.into_iter().filter_map(entry).collect()
-        } else {
-            names.into_par_iter().filter_map(entry).collect()
-        };
-        Ok(Arc::new(Directory::from_entries(entries?)))
+        let (below, beside): (Vec<Listed>, Vec<Listed>) =
+            names.into_iter().partition(|listed| listed.kind == FileType::Directory);
+        let mut entries = self.entries(at, beside, FILES_PER_TASK)?;
+        entries.extend(self.entries(at, below, 1)?);
+        Ok(Arc::new(Directory::from_entries(entries)))
     }
 
-    fn listed(&self, at: &At<'_>, listed: Listed) -> Result<Option<Entry>, ContextError> {
+    /// Reads entries, on several threads where one would have more than `per_task` of them.
+    fn entries(
+        &self,
+        at: &At<'_>,
+        names: Vec<Listed>,
+        per_task: usize,
+    ) -> Result<Vec<Entry>, ContextError> {
+        let entry = |path: &mut Vec<u8>, listed| self.listed(at, path, listed).transpose();
+        if names.len() <= per_task {
+            let mut path = Vec::new();
+            return names.into_iter().filter_map(|listed| entry(&mut path, listed)).collect();
+        }
+        let names = names.into_par_iter().with_min_len(per_task);
+        names.map_init(Vec::new, entry).flatten_iter().collect()
+    }
+
+    /// The entry of a name, if it is wanted. The buffer is for its path.
+    fn listed(
+        &self,
+        at: &At<'_>,
+        path: &mut Vec<u8>,
+        listed: Listed,
+    ) -> Result<Option<Entry>, ContextError> {
         let reach = match at.reach {
             Reach::Toward(front) => front.step(self.routes, &listed.name),
             Reach::Whole => Reach::Whole,
@@ -115,28 +139,37 @@ impl<'a> Walk<'a> {
         if reach == Reach::Nothing {
             return Ok(None);
         }
-        let path = joined(at.path, &listed.name);
-        let mut verdict = Verdict::Kept;
-        if !self.rules.is_empty() && self.rules.excludes(&path) {
-            let may_hold = matches!(listed.kind, FileType::Directory | FileType::Unknown);
-            if !may_hold || !self.rules.may_keep_below(&path) {
-                return Ok(None);
-            }
-            verdict = Verdict::OnlyBelow;
-        }
-        self.visit(&Visit { at, name: listed.name, path, reach, verdict })
+        join(path, at.path, &listed.name);
+        let Some(verdict) = self.verdict(path, listed.kind) else { return Ok(None) };
+        let visit = Visit { at, name: &listed.name, path, kind: listed.kind, reach, verdict };
+        let found = self.visit(&visit)?;
+        Ok(found.map(|(metadata, node)| Entry { name: listed.name, metadata, node }))
     }
 
-    fn visit(&self, visit: &Visit<'_>) -> Result<Option<Entry>, ContextError> {
-        let stat = match statat(visit.at.directory, &*visit.name, AtFlags::SYMLINK_NOFOLLOW) {
+    fn verdict(&self, path: &[u8], kind: FileType) -> Option<Verdict> {
+        if self.rules.is_empty() || !self.rules.excludes(path) {
+            return Some(Verdict::Kept);
+        }
+        let may_hold = matches!(kind, FileType::Directory | FileType::Unknown);
+        (may_hold && self.rules.may_keep_below(path)).then_some(Verdict::OnlyBelow)
+    }
+
+    fn visit(&self, visit: &Visit<'_>) -> Result<Option<Found>, ContextError> {
+        if visit.kind == FileType::Directory
+            && let Ok(directory) = open_directory(visit.at.directory, visit.name)
+        {
+            return self.subdirectory(visit, directory.as_fd());
+        }
+        let stat = match statat(visit.at.directory, visit.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             // Gone since its name was read.
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(ContextError::of(&visit.path, errno)),
+            Err(errno) => return Err(visit.failed(errno)),
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
-            return self.subdirectory(visit, &stat);
+            let directory = open_directory(visit.at.directory, visit.name);
+            return self.subdirectory(visit, directory.map_err(|e| visit.failed(e))?.as_fd());
         }
         if visit.verdict == Verdict::OnlyBelow {
             return Ok(None);
@@ -146,36 +179,37 @@ impl<'a> Walk<'a> {
             FileType::Symlink => self.symlink(visit)?,
             FileType::Fifo => Node::Fifo,
             FileType::Socket => {
-                self.note(|findings| findings.skipped.push(lossy(&visit.path)));
+                self.note(|findings| findings.skipped.push(lossy(visit.path)));
                 return Ok(None);
             }
             FileType::Directory
             | FileType::CharacterDevice
             | FileType::BlockDevice
-            | FileType::Unknown => return Err(visit.fail(ContextCause::Device)),
+            | FileType::Unknown => {
+                return Err(ContextError { path: lossy(visit.path), cause: ContextCause::Device });
+            }
         };
-        Ok(Some(Entry { name: visit.name.clone(), metadata: metadata(&stat), node }))
+        Ok(Some((metadata(&stat), node)))
     }
 
-    fn subdirectory(&self, visit: &Visit<'_>, stat: &Stat) -> Result<Option<Entry>, ContextError> {
-        let io = |errno| ContextError::of(&visit.path, errno);
-        let directory = open_directory(visit.at.directory, &visit.name).map_err(io)?;
-        let children = self.directory(&At {
-            directory: directory.as_fd(),
-            path: &visit.path,
-            depth: visit.at.depth + 1,
-            reach: &visit.reach,
-        })?;
+    fn subdirectory(
+        &self,
+        visit: &Visit<'_>,
+        directory: BorrowedFd<'_>,
+    ) -> Result<Option<Found>, ContextError> {
+        let depth = visit.at.depth + 1;
+        let children =
+            self.directory(&At { directory, path: visit.path, depth, reach: &visit.reach })?;
         if visit.verdict == Verdict::OnlyBelow && children.is_empty() {
             return Ok(None);
         }
-        let xattrs = xattrs(directory.as_fd()).map_err(io)?;
-        let metadata = Metadata { xattrs, ..metadata(stat) };
+        let stat = fstat(directory).map_err(|errno| visit.failed(errno))?;
+        let xattrs = xattrs(directory).map_err(|errno| visit.failed(errno))?;
         let node = Node::Directory(Subdirectory { claim: Claim::Explicit, children });
-        Ok(Some(Entry { name: visit.name.clone(), metadata, node }))
+        Ok(Some((Metadata { xattrs, ..metadata(&stat) }, node)))
     }
 
-    fn file(&self, visit: &Visit<'_>, stat: &Stat) -> Result<Option<Entry>, ContextError> {
+    fn file(&self, visit: &Visit<'_>, stat: &Stat) -> Result<Option<Found>, ContextError> {
         if visit.reach != Reach::Whole {
             return Ok(None);
         }
@@ -183,10 +217,10 @@ impl<'a> Walk<'a> {
         let link = (stat.st_nlink > 1).then(|| group(&found));
         let mut metadata = metadata(stat);
         let mut size = found.size;
-        let body = if let Some(body) = self.bodies.recall(&visit.path, &found) {
+        let body = if let Some(body) = self.bodies.recall(visit.path, &found) {
             body
         } else {
-            let held = read(visit.at.directory, &visit.name, &visit.path, self.bodies)?;
+            let held = read(visit.at.directory, visit.name, visit.path, self.bodies)?;
             let Some(held) = held else { return Ok(None) };
             metadata.mode = held.stat.mode & 0o7777;
             metadata.mtime = held.stat.mtime;
@@ -194,13 +228,12 @@ impl<'a> Walk<'a> {
             size = held.stat.size;
             held.body
         };
-        let node = Node::File(File { body, size, link });
-        Ok(Some(Entry { name: visit.name.clone(), metadata, node }))
+        Ok(Some((metadata, Node::File(File { body, size, link }))))
     }
 
     fn symlink(&self, visit: &Visit<'_>) -> Result<Node, ContextError> {
-        let target = readlinkat(visit.at.directory, &*visit.name, Vec::new());
-        let target = target.map_err(|errno| ContextError::of(&visit.path, errno))?.into_bytes();
+        let target = readlinkat(visit.at.directory, visit.name, Vec::new());
+        let target = target.map_err(|errno| visit.failed(errno))?.into_bytes();
         if let Reach::Toward(before) = visit.at.reach {
             let routes = self.behind(before, visit, &target);
             self.note(|findings| findings.links.extend(routes));
@@ -212,7 +245,7 @@ impl<'a> Walk<'a> {
     fn behind(&self, before: &Front, visit: &Visit<'_>, target: &[u8]) -> Vec<Route> {
         let directory = visit.at.path;
         match &visit.reach {
-            Reach::Toward(_) => before.through_link(self.routes, &visit.name, directory, target),
+            Reach::Toward(_) => before.through_link(self.routes, visit.name, directory, target),
             Reach::Whole | Reach::Nothing => vec![Route::to_target(directory, target)],
         }
     }
@@ -223,8 +256,8 @@ impl<'a> Walk<'a> {
 }
 
 impl Visit<'_> {
-    fn fail(&self, cause: ContextCause) -> ContextError {
-        ContextError { path: lossy(&self.path), cause }
+    fn failed(&self, errno: Errno) -> ContextError {
+        ContextError::of(self.path, errno)
     }
 }
 

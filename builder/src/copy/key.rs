@@ -7,14 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wythe_store::id::ContentId;
-use wythe_store::tree::entry::{Claim, Directory, Entry, File, LinkGroup, Metadata, Node};
+use wythe_store::tree::entry::{
+    Claim, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory,
+};
 
+use super::canvas::children;
 use super::select::{Item, Selection};
 
-/// Directories with fewer entries are not worth a second thread.
-const PARALLEL_ENTRIES: usize = 8;
+/// Room for an ordinary entry, so that a buffer seldom grows.
+const ENTRY_ROOM: usize = 128;
 
 impl Selection {
     /// The id of what this selection contains.
@@ -22,12 +25,12 @@ impl Selection {
         let mut hasher = ContentId::hasher();
         let mut links = Links::default();
         for (index, item) in self.items().iter().enumerate() {
-            let digest = match item {
-                Item::File(entry) => entry_digest(entry),
-                Item::Contents { name, children, .. } => contents_digest(name, children),
+            let part = match item {
+                Item::File(entry) => list(&[entry], &[]),
+                Item::Contents { name, children, .. } => contents(name, children),
             };
-            hasher.update(&digest.bytes);
-            if digest.has_links == HasLinks::Yes {
+            hasher.update(&part.bytes);
+            if part.has_links == HasLinks::Yes {
                 links.item(index, item);
             }
         }
@@ -47,80 +50,89 @@ struct Part {
     has_links: HasLinks,
 }
 
-fn contents_digest(name: &[u8], children: &Directory) -> Part {
-    let below = directory_digest(children);
-    let mut hasher = ContentId::hasher();
-    hasher.update(b"contents");
-    field(&mut hasher, name);
-    hasher.update(&below.bytes);
-    Part { bytes: *hasher.finalize().as_bytes(), ..below }
+fn contents(name: &[u8], children: &Directory) -> Part {
+    let below = directory(children);
+    let mut out = b"contents".to_vec();
+    field(&mut out, name);
+    out.extend_from_slice(&below.bytes);
+    Part { bytes: *ContentId::of(&out).as_bytes(), ..below }
 }
 
-fn directory_digest(directory: &Directory) -> Part {
-    let entries = directory.entries();
-    let parts: Vec<Part> = if entries.len() < PARALLEL_ENTRIES {
-        entries.iter().map(entry_digest).collect()
-    } else {
-        entries.par_iter().map(entry_digest).collect()
+fn directory(directory: &Directory) -> Part {
+    let entries: Vec<&Entry> = directory.entries().iter().collect();
+    let below: Vec<&Directory> = entries.iter().filter_map(|entry| children(entry)).collect();
+    let below: Vec<Part> = match below[..] {
+        [] => Vec::new(),
+        [one] => vec![self::directory(one)],
+        _ => below.into_par_iter().map(self::directory).collect(),
     };
-    let mut hasher = ContentId::hasher();
+    list(&entries, &below)
+}
+
+/// One hash over some entries, given those of the directories among them.
+fn list(entries: &[&Entry], below: &[Part]) -> Part {
+    let mut out = Vec::with_capacity(entries.len() * ENTRY_ROOM);
     let mut has_links = HasLinks::No;
-    for part in &parts {
-        hasher.update(&part.bytes);
-        if part.has_links == HasLinks::Yes {
+    let mut below = below.iter();
+    for entry in entries {
+        out.push(kind(&entry.node));
+        field(&mut out, &entry.name);
+        metadata(&mut out, &entry.metadata);
+        let part = if children(entry).is_some() { below.next() } else { None };
+        let linked = matches!(entry.node, Node::File(File { link: Some(_), .. }));
+        if linked || part.is_some_and(|part| part.has_links == HasLinks::Yes) {
             has_links = HasLinks::Yes;
         }
+        match part {
+            Some(part) => out.extend_from_slice(&part.bytes),
+            None => node(&mut out, &entry.node),
+        }
     }
-    Part { bytes: *hasher.finalize().as_bytes(), has_links }
+    Part { bytes: *ContentId::of(&out).as_bytes(), has_links }
 }
 
-fn entry_digest(entry: &Entry) -> Part {
-    let mut hasher = ContentId::hasher();
-    let mut has_links = HasLinks::No;
-    field(&mut hasher, &entry.name);
-    metadata(&mut hasher, &entry.metadata);
-    match &entry.node {
+fn kind(node: &Node) -> u8 {
+    match node {
+        Node::BlockDevice(_) => b'b',
+        Node::CharDevice(_) => b'c',
+        Node::Directory(Subdirectory { claim: Claim::Opaque, .. }) => b'o',
+        Node::Directory(_) => b'd',
+        Node::Fifo => b'p',
+        Node::File(_) => b'f',
+        Node::Symlink(_) => b'l',
+        Node::Whiteout => b'w',
+    }
+}
+
+fn node(out: &mut Vec<u8>, node: &Node) {
+    match node {
         Node::BlockDevice(device) | Node::CharDevice(device) => {
-            hasher.update(if matches!(entry.node, Node::BlockDevice(_)) { b"b" } else { b"c" });
-            hasher.update(&device.major.to_le_bytes());
-            hasher.update(&device.minor.to_le_bytes());
+            out.extend_from_slice(&device.major.to_le_bytes());
+            out.extend_from_slice(&device.minor.to_le_bytes());
         }
-        Node::Directory(directory) => {
-            let below = directory_digest(&directory.children);
-            hasher.update(if directory.claim == Claim::Opaque { b"o" } else { b"d" });
-            hasher.update(&below.bytes);
-            has_links = below.has_links;
-        }
-        Node::Fifo => drop(hasher.update(b"p")),
         Node::File(file) => {
-            hasher.update(b"f");
-            hasher.update(file.body.as_bytes());
-            hasher.update(&file.size.to_le_bytes());
-            has_links = if file.link.is_some() { HasLinks::Yes } else { HasLinks::No };
+            out.extend_from_slice(file.body.as_bytes());
+            out.extend_from_slice(&file.size.to_le_bytes());
         }
-        Node::Symlink(target) => {
-            hasher.update(b"l");
-            field(&mut hasher, target);
-        }
-        Node::Whiteout => drop(hasher.update(b"w")),
+        Node::Symlink(target) => field(out, target),
+        Node::Directory(_) | Node::Fifo | Node::Whiteout => {}
     }
-    Part { bytes: *hasher.finalize().as_bytes(), has_links }
 }
 
-fn metadata(hasher: &mut blake3::Hasher, metadata: &Metadata) {
+fn metadata(out: &mut Vec<u8>, metadata: &Metadata) {
     for number in [metadata.mode, metadata.uid, metadata.gid] {
-        hasher.update(&number.to_le_bytes());
+        out.extend_from_slice(&number.to_le_bytes());
     }
-    hasher.update(&(metadata.xattrs.len() as u64).to_le_bytes());
+    out.extend_from_slice(&(metadata.xattrs.len() as u64).to_le_bytes());
     for (name, value) in &metadata.xattrs {
-        field(hasher, name);
-        field(hasher, value);
+        field(out, name);
+        field(out, value);
     }
 }
 
-fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
+fn field(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(bytes);
 }
 
 /// Which names share a file, as numbers that do not depend on how groups are numbered.
@@ -136,7 +148,7 @@ impl Links {
         self.seen = (index as u64) << 40;
         match item {
             Item::File(entry) => self.entry(entry),
-            Item::Contents { children, .. } => self.directory(children),
+            Item::Contents { children: all, .. } => self.directory(all),
         }
     }
 
