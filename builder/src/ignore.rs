@@ -1,6 +1,6 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
-use wythe_dockerfile::pattern::{Exclusion, PatternError, PatternSet};
+use wythe_dockerfile::pattern::{Exclusion, PatternCause, PatternError, PatternSet};
 
 use crate::copy::error::IgnoredBy;
 
@@ -13,7 +13,7 @@ pub struct Rules {
 
 /// A pattern that cannot be understood.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("syntax error in pattern {pattern:?} at {file}:{line}")]
+#[error("{cause} {pattern:?} at {file}:{line}")]
 pub struct RuleError {
     /// The ignore file, or `--exclude`.
     pub file: String,
@@ -21,13 +21,15 @@ pub struct RuleError {
     pub line: u32,
     /// The pattern.
     pub pattern: String,
+    /// Why not.
+    pub cause: PatternCause,
 }
 
 impl Rules {
     /// The rules of an ignore file.
     ///
     /// # Errors
-    /// The first line whose pattern has no end.
+    /// The first line that cannot be understood.
     pub fn parse(file: &str, text: &str) -> Result<Self, RuleError> {
         Self::of(file, PatternSet::parse_ignore_file(text))
     }
@@ -35,7 +37,7 @@ impl Rules {
     /// The rules of `--exclude`.
     ///
     /// # Errors
-    /// The first pattern that has no end.
+    /// The first pattern that cannot be understood.
     pub fn exclude(patterns: &[String]) -> Result<Self, RuleError> {
         Self::of("--exclude", PatternSet::from_patterns(patterns))
     }
@@ -44,8 +46,8 @@ impl Rules {
         let file = file.to_owned();
         match patterns {
             Ok(patterns) => Ok(Self { patterns, file }),
-            Err(PatternError { line, pattern, .. }) => {
-                Err(RuleError { file, line: line_number(line), pattern })
+            Err(PatternError { line, pattern, cause }) => {
+                Err(RuleError { file, line: line_number(line), pattern, cause })
             }
         }
     }
@@ -108,5 +110,25 @@ mod tests {
         let rules = Rules::parse("i", "# c\n  foo  \n\n\\#hash\n #x\n* \n! src/foo \n").unwrap();
         assert!(rules.excludes(b"foo") && rules.excludes(b"#hash") && rules.excludes(b"#x"));
         assert!(!rules.excludes(b"src/foo") && rules.excludes(b"src/bar"));
+    }
+
+    #[test]
+    fn two_stars_in_a_name_may_stand_for_nothing() {
+        let rules = Rules::parse("i", "a**b\n").unwrap();
+        assert!(rules.excludes(b"ab") && rules.excludes(b"ax/b") && !rules.excludes(b"axb"));
+    }
+
+    #[test]
+    fn a_leading_slash_anchors_in_a_file_and_matches_nothing_in_a_flag() {
+        assert!(Rules::parse("i", "/b\n").unwrap().excludes(b"b"));
+        assert!(!Rules::exclude(&["/b".to_owned()]).unwrap().excludes(b"b"));
+    }
+
+    #[test]
+    fn a_lone_bang_is_refused_by_file_and_line() {
+        let error = Rules::parse(".dockerignore", "a\n!\n").unwrap_err();
+        assert_eq!(error.to_string(), "illegal exclusion pattern: \"!\" at .dockerignore:2");
+        let error = Rules::parse(".dockerignore", "[a\n").unwrap_err();
+        assert_eq!(error.to_string(), "syntax error in pattern \"[a\" at .dockerignore:1");
     }
 }

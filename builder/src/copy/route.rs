@@ -1,9 +1,10 @@
 //! A source path as steps from a root: names, patterns for one name, and `**`.
 
+use wythe_dockerfile::pattern::component::Glob;
 use wythe_store::tree::entry::Name;
 
 use super::canvas::components;
-use super::glob::{self, Glob};
+use super::glob;
 
 /// A way down from a root.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,7 +47,11 @@ impl Route {
         for part in cleaned(source) {
             let plain =
                 !glob::has_wildcard(part) && !matches!(steps.last(), Some(Step::Pattern(_)));
-            steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part)?) });
+            steps.push(if plain {
+                Step::name(part)
+            } else {
+                Step::Pattern(Glob::parse(part).ok()?)
+            });
         }
         Some(Self { steps })
     }
@@ -112,7 +117,7 @@ impl Step {
     pub(crate) fn matches(&self, name: &[u8]) -> bool {
         match self {
             Self::Name(wanted) => **wanted == *name,
-            Self::Pattern(pattern) => pattern.matches(name),
+            Self::Pattern(pattern) => pattern.matches(&String::from_utf8_lossy(name)),
             Self::AnyDepth => true,
         }
     }
@@ -193,11 +198,11 @@ impl Front {
 fn nested_steps(part: &str, steps: &mut Vec<Step>) -> Option<()> {
     let Some((before, after)) = part.split_once("**") else {
         let plain = glob::is_plain(part);
-        steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part)?) });
+        steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part).ok()?) });
         return Some(());
     };
     if !before.is_empty() {
-        steps.push(Step::Pattern(Glob::parse(&format!("{before}*"))?));
+        steps.push(Step::Pattern(Glob::parse(&format!("{before}*")).ok()?));
     }
     steps.push(Step::AnyDepth);
     if after.is_empty() { Some(()) } else { nested_steps(after, steps) }
