@@ -7,5 +7,6 @@
 //! Compression::of ── decompress, read entries ──► Unpacking::entry* ── finish ──► Tree (a changeset)
 //! ```
 
+pub mod archive;
 pub mod compression;
 pub mod unpack;

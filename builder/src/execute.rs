@@ -1,3 +1,78 @@
-//! Carrying out what was not found in the cache.
+//! Carrying out what was not found in the cache: one file for each kind of step.
 
+mod add;
 pub mod caches;
+mod copy;
+mod mask;
+mod mounts;
+mod run;
+pub mod view;
+mod workdir;
+
+use wythe_store::id::LayerId;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layers::LayerRecord;
+use wythe_store::tree::entry::Tree;
+
+use crate::error::BuildCause;
+use crate::graph::Vertex;
+use crate::operation::{Base, FileSource, Operation};
+use crate::root::Chain;
+use crate::solve::Solver;
+
+/// One step that runs.
+pub(crate) struct Execution<'e, 'a> {
+    pub(crate) solver: &'e Solver<'a>,
+    pub(crate) index: usize,
+    pub(crate) vertex: &'e Vertex,
+    /// The layers below it.
+    pub(crate) below: &'e Chain,
+}
+
+impl Execution<'_, '_> {
+    /// Carries the step out and gives its layer.
+    pub(crate) fn run(&self) -> Result<LayerId, BuildCause> {
+        match &self.vertex.operation {
+            Operation::Base(Base::Directory { context }) => {
+                let tree = self.solver.sources.tree(&FileSource::Directory(context.clone()));
+                self.keep(&tree)
+            }
+            Operation::Base(_) => Err(BuildCause::Unsupported("this kind of base")),
+            Operation::Copy(step) => self.copy(step),
+            Operation::Run(step) => self.command(step),
+            Operation::Workdir(step) => self.workdir(step),
+        }
+    }
+
+    /// Makes a changeset a layer.
+    pub(crate) fn keep(&self, changes: &Tree) -> Result<LayerId, BuildCause> {
+        let env = self.solver.env;
+        let tree = env.lease.put_tree(changes)?;
+        let layer = LayerId::of(tree.as_bytes());
+        if env.store.layer(&layer)?.is_none() {
+            let record = LayerRecord { tree: Some(tree), ..LayerRecord::new(layer) };
+            let mut batch = Batch::new();
+            batch.put_layer(&record);
+            env.lease.commit(batch, Durability::Relaxed)?;
+        }
+        Ok(layer)
+    }
+
+    /// The layers of an input, by its position among the vertex's inputs.
+    pub(crate) fn input(&self, position: usize) -> Chain {
+        let made = self.vertex.inputs.get(position).and_then(|id| self.solver.made(id.0));
+        made.map(|made| made.chain.clone()).unwrap_or_default()
+    }
+
+    /// The files of a source.
+    pub(crate) fn files(&self, source: &FileSource) -> Result<Tree, BuildCause> {
+        match source {
+            FileSource::Input(position) => {
+                Ok((*self.solver.roots.tree(&self.input(*position))?).clone())
+            }
+            FileSource::Nothing => Ok(Tree::default()),
+            directory => Ok(self.solver.sources.tree(directory)),
+        }
+    }
+}

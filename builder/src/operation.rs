@@ -62,7 +62,7 @@ pub struct WorkdirStep {
 }
 
 /// Where the files of a `COPY` or of a mount come from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum FileSource {
     /// The main context.
     Context,

@@ -34,6 +34,11 @@ pub enum Item {
 }
 
 impl Selection {
+    /// A selection of these items, for those who lay a part of one.
+    pub fn from_items(items: Vec<Item>) -> Self {
+        Self { items }
+    }
+
     /// The items in the order they are written.
     pub fn items(&self) -> &[Item] {
         &self.items

@@ -1,0 +1,226 @@
+//! Base images: resolved once a build, their layers fetched when a step needs bytes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wythe_store::digest::{DiffId, Digest};
+use wythe_store::id::{ContentId, LayerId};
+use wythe_store::image::catalog::{open_image, ref_name};
+use wythe_store::image::resolve::resolve;
+use wythe_store::image::save::save_documents;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layer::import::layer_id;
+use wythe_store::oci::config::ImageConfig;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::layout::{Layout, Selector};
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
+
+use crate::environment::Environment;
+use crate::lower::{BaseFacts, Bases};
+use crate::operation::Base;
+use crate::options::{NamedContext, Options, PullPolicy};
+
+/// A base image with everything but its layers' bytes.
+#[derive(Debug)]
+pub(crate) struct ResolvedBase {
+    /// What tells this image from every other.
+    pub(crate) identity: ContentId,
+    /// Its configuration.
+    pub(crate) config: ImageConfig,
+    /// Its layers, bottom first.
+    pub(crate) layers: Vec<BaseLayer>,
+}
+
+/// A layer of a base image.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseLayer {
+    /// Its name in the store, where it may not be yet.
+    pub(crate) id: LayerId,
+    /// Its blob.
+    pub(crate) descriptor: Descriptor,
+    /// What the blob unpacks to.
+    pub(crate) diff_id: DiffId,
+    /// Which image to fetch it with.
+    pub(crate) reference: Reference,
+    /// The layout it lies in, where it does not come from a registry.
+    pub(crate) layout: Option<Arc<Layout>>,
+}
+
+impl BaseLayer {
+    /// Where the blob comes from.
+    pub(crate) fn source<'s>(&'s self, images: &'s dyn ImageSource) -> &'s dyn ImageSource {
+        self.layout.as_deref().map_or(images, |layout| layout)
+    }
+}
+
+/// The base images of one build.
+#[derive(Debug)]
+pub(crate) struct ImageBases<'a> {
+    env: Environment<'a>,
+    options: &'a Options,
+    known: Mutex<BTreeMap<String, Arc<ResolvedBase>>>,
+}
+
+impl<'a> ImageBases<'a> {
+    pub(crate) fn new(env: Environment<'a>, options: &'a Options) -> Self {
+        Self { env, options, known: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The image behind a base; an empty one for a directory.
+    pub(crate) fn resolve(&self, base: &Base) -> Result<Arc<ResolvedBase>, SourceError> {
+        let key = format!("{base:?}");
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(match base {
+            Base::Image { reference, platform } => self.image(reference, platform)?,
+            Base::Layout { context, platform } => self.layout(context, platform)?,
+            Base::Directory { .. } => empty(),
+        });
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(known.entry(key).or_insert(found).clone())
+    }
+
+    fn image(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<ResolvedBase, SourceError> {
+        if self.options.pull == PullPolicy::Missing
+            && let Some(found) = self.stored(reference, platform)?
+        {
+            return Ok(found);
+        }
+        let base = self.fetch(self.env.images, reference, platform, None)?;
+        Ok(base)
+    }
+
+    /// The image as the store has it. One that cannot be read there is fetched anew.
+    fn stored(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<Option<ResolvedBase>, SourceError> {
+        let Ok(Some(image)) = open_image(self.env.store, reference, platform) else {
+            return Ok(None);
+        };
+        let (manifest, config) = (image.manifest.value(), image.config.value());
+        let fits = |config: &ImageConfig| {
+            config.architecture.is_empty() || platform.accepts(&config.platform())
+        };
+        if !fits(config) || manifest.layers.len() != config.rootfs.diff_ids.len() {
+            return Ok(None);
+        }
+        let pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
+        let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| BaseLayer {
+            id: self.layer_of(diff_id),
+            descriptor: descriptor.clone(),
+            diff_id: *diff_id,
+            reference: reference.clone(),
+            layout: None,
+        };
+        let layers = pairs.map(layer).collect();
+        let identity = identity(config_digest(manifest));
+        Ok(Some(ResolvedBase { identity, config: config.clone(), layers }))
+    }
+
+    fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
+        let name = layout_reference(context);
+        let Some(NamedContext::OciLayout { path, selector }) = self.options.contexts.get(context)
+        else {
+            let detail = format!("the named context {context:?}");
+            return Err(SourceError::new(&name, SourceProblem::NotFound { detail }));
+        };
+        let selector = match selector.as_deref() {
+            None => Selector::Default,
+            Some(text) => text.parse().map_or(Selector::Name(text.to_owned()), Selector::Digest),
+        };
+        let layout = Layout::open(path, selector).map_err(|error| {
+            let detail = format!("{error}: {}", error.problem);
+            SourceError::new(&name, SourceProblem::NotFound { detail })
+        })?;
+        let layout = Arc::new(layout);
+        self.fetch(&*layout.clone(), &name, platform, Some(layout))
+    }
+
+    fn fetch(
+        &self,
+        source: &dyn ImageSource,
+        reference: &Reference,
+        platform: &Platform,
+        layout: Option<Arc<Layout>>,
+    ) -> Result<ResolvedBase, SourceError> {
+        let image = resolve(source, reference, platform)?;
+        if layout.is_none() {
+            self.keep(reference, &image)?;
+        }
+        let layers = image.layers.iter().map(|layer| BaseLayer {
+            id: self.layer_of(&layer.diff_id),
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id,
+            reference: reference.clone(),
+            layout: layout.clone(),
+        });
+        let layers = layers.collect();
+        let identity = identity(config_digest(image.manifest.value()));
+        Ok(ResolvedBase { identity, config: image.config.value().clone(), layers })
+    }
+
+    /// Remembers an image under its name, so that the next build does not ask for it.
+    fn keep(
+        &self,
+        reference: &Reference,
+        image: &wythe_store::image::resolve::ResolvedImage,
+    ) -> Result<(), SourceError> {
+        let fail = |error: wythe_store::error::WriteError| {
+            SourceError::new(reference, std::io::Error::other(error))
+        };
+        save_documents(self.env.lease, image).map_err(fail)?;
+        let mut batch = Batch::new();
+        batch.set_ref(&ref_name(reference), &image.root);
+        let relaxed = wythe_store::journal::Durability::Relaxed;
+        self.env.lease.commit(batch, relaxed).map(drop).map_err(fail)
+    }
+
+    /// The name of a layer: the one the store knows its stream under, else the one it would get.
+    fn layer_of(&self, diff_id: &DiffId) -> LayerId {
+        match self.env.store.layer_of_diff(diff_id) {
+            Ok(Some(record)) => record.id,
+            _ => layer_id(diff_id),
+        }
+    }
+}
+
+impl Bases for ImageBases<'_> {
+    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
+        self.resolve(base).map(|found| BaseFacts { config: found.config.clone() })
+    }
+}
+
+/// The configuration names every layer by content, so its digest tells images apart, however their
+/// layers are compressed.
+fn config_digest(manifest: &wythe_store::oci::manifest::Manifest) -> Digest {
+    manifest.config.digest
+}
+
+fn identity(config: Digest) -> ContentId {
+    ContentId::of(config.as_bytes())
+}
+
+fn empty() -> ResolvedBase {
+    let config = ImageConfig::default();
+    ResolvedBase { identity: ContentId::of(b""), config, layers: Vec::new() }
+}
+
+/// A reference that stands for a layout in messages.
+fn layout_reference(context: &str) -> Reference {
+    let plain: String = context
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    let name = format!("layout/{}", plain.to_lowercase().trim_matches('-'));
+    name.parse()
+        .unwrap_or_else(|_| "layout/context".parse().expect("a literal that follows the grammar"))
+}

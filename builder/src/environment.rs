@@ -1,0 +1,53 @@
+//! What a build needs from the world: everything that is not in the Dockerfile or the options.
+
+use std::fmt;
+
+use wythe_sandbox::Cancel;
+use wythe_store::lease::Lease;
+use wythe_store::oci::source::ImageSource;
+use wythe_store::store::Store;
+use wythe_store::timestamp::Timestamp;
+
+use crate::progress::Progress;
+
+/// Tells the time. A library that looked at the clock itself could not build the same image twice.
+pub trait Clock: Sync {
+    /// The moment it is.
+    fn now(&self) -> Timestamp;
+}
+
+/// A clock that stands still.
+impl Clock for Timestamp {
+    fn now(&self) -> Timestamp {
+        *self
+    }
+}
+
+/// What a build needs from the world.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Where results are kept.
+    pub store: &'a Store,
+    /// The lease under which this build writes.
+    pub lease: &'a Lease,
+    /// Where base images come from.
+    pub images: &'a dyn ImageSource,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+    /// Stops the build.
+    pub cancel: &'a Cancel,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Threads for hashing, walking and compressing.
+    pub pool: &'a rayon::ThreadPool,
+    /// Which user namespace the process is in; directories of layers are kept apart by it.
+    pub idmap: &'a [u8],
+    /// The text of the machine's `resolv.conf`, for steps that use its network.
+    pub resolv_conf: &'a [u8],
+}
+
+impl fmt::Debug for Environment<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Environment").field("store", self.store).finish_non_exhaustive()
+    }
+}

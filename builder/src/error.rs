@@ -1,0 +1,179 @@
+//! Why a build did not end in an image: a struct for where, an enum for why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::span::Span;
+use wythe_sandbox::{Outcome, StepError};
+use wythe_store::error::{ReadError, WriteError};
+use wythe_store::image::save::SaveError;
+use wythe_store::layer::import::ImportError;
+use wythe_store::layer::tar_write::WriteTarError;
+use wythe_store::live::materialise::MaterialiseError;
+use wythe_store::live::seal::SealError;
+
+use crate::account::AccountError;
+use crate::assemble::AssembleError;
+use crate::context::error::ContextError;
+use crate::copy::error::CopyError;
+use crate::copy::mode::ModeError;
+use crate::execute::caches::CacheError;
+use crate::execute::view::ViewError;
+use crate::lower::LowerError;
+
+/// A build that did not end in an image.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct BuildError {
+    /// The Dockerfile, and the place in it where that is known.
+    pub place: Place,
+    /// The step that failed, as progress shows it.
+    pub step: Option<String>,
+    /// Why.
+    #[source]
+    pub cause: BuildCause,
+}
+
+/// A place in a Dockerfile.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// The Dockerfile's name as it was given.
+    pub file: String,
+    /// Its text.
+    pub source: Arc<str>,
+    /// The offending words.
+    pub span: Option<Span>,
+}
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildCause {
+    /// The Dockerfile cannot be read as one.
+    #[error("{}", .0.first().map_or("the Dockerfile is invalid", |one| &one.message))]
+    Syntax(Vec<Diagnostic>),
+    /// The Dockerfile says something impossible.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A command ended badly.
+    #[error(transparent)]
+    Step(#[from] StepFailure),
+    /// The sandbox could not be set up.
+    #[error(transparent)]
+    Sandbox(#[from] StepError),
+    /// The context cannot be read.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// A COPY cannot be done.
+    #[error("{}: {}", .0, .0.cause)]
+    Copy(#[from] CopyError),
+    /// A `--chmod` cannot be understood.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
+    /// A user or group is not known.
+    #[error("{}: {}", .0, .0.cause)]
+    Account(#[from] AccountError),
+    /// An archive cannot be unpacked.
+    #[error(transparent)]
+    Add(#[from] crate::add::archive::AddError),
+    /// A cache mount cannot be had.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A path inside the root of a step cannot be followed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// What a mount asks for is not there.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A base image could not be fetched.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// A base image's layer is not one.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A layer could not be unpacked.
+    #[error(transparent)]
+    Materialise(#[from] MaterialiseError),
+    /// A layer could not be read back.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A layer's archive could not be computed.
+    #[error(transparent)]
+    Tar(#[from] WriteTarError),
+    /// The configuration could not be put together.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The build was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// Something that is not supported yet.
+    #[error("{0} is not supported yet")]
+    Unsupported(&'static str),
+}
+
+/// A command that did not end well.
+#[derive(Debug, thiserror::Error)]
+#[error("process {command:?} did not complete successfully: {}", ended(*outcome))]
+pub struct StepFailure {
+    /// The command line.
+    pub command: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its last lines, secrets masked.
+    pub output: Vec<String>,
+    /// How long it ran.
+    pub elapsed: Duration,
+}
+
+/// A mount that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// A required secret was not given.
+    #[error("secret {id}: not found; give it with --secret id={id},src=FILE")]
+    Secret {
+        /// Its id.
+        id: String,
+    },
+    /// A required agent was not given.
+    #[error("no SSH key {id:?} forwarded from the client; agents are not supported yet")]
+    Ssh {
+        /// Its id.
+        id: String,
+    },
+    /// A bind mount's source is not there.
+    #[error("{path:?} not found in the source of the mount")]
+    Source {
+        /// The path.
+        path: String,
+    },
+}
+
+fn ended(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Exited(code) => format!("exit code: {code}"),
+        Outcome::Signaled(9) => "killed by signal 9, possibly for want of memory".to_owned(),
+        Outcome::Signaled(signal) => format!("killed by signal {signal}"),
+        Outcome::Cancelled => "cancelled".to_owned(),
+        Outcome::TimedOut => "out of time".to_owned(),
+    }
+}
+
+impl BuildError {
+    /// The findings in the Dockerfile, for those that show them under its lines.
+    pub fn findings(&self) -> Vec<Diagnostic> {
+        match (&self.cause, self.place.span) {
+            (BuildCause::Syntax(findings), _) => findings.clone(),
+            (BuildCause::Lower(error), _) if error.span.is_some() => vec![error.finding()],
+            (cause, Some(span)) => vec![Diagnostic::error(span, cause.to_string())],
+            (_, None) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The mounts of a step, made ready: layers unpacked, caches opened, secrets taken out.
+
+use wythe_sandbox::step::{Access, Mount, MountSource, Scratch};
+use wythe_store::live::scratch::scratch;
+
+use super::Execution;
+use super::caches::{self, CacheSpec, Held, Origin};
+use crate::copy::CopySpec;
+use crate::copy::place::place;
+use crate::copy::select::select;
+use crate::error::{BuildCause, MountError};
+use crate::operation::FileSource;
+use crate::operation::run::{
+    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, RunStep, Sharing,
+};
+use crate::options::Caching;
+
+/// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
+const TMPFS_MODE: u32 = 0o1777;
+
+/// The mounts of one step, and what has to live as long as they do.
+#[derive(Debug, Default)]
+pub(crate) struct Mounts {
+    /// In the order they were asked for.
+    pub(crate) list: Vec<Mount>,
+    /// Secrets as variables.
+    pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The values that output must not show.
+    pub(crate) secrets: Vec<Vec<u8>>,
+    held: Vec<Held>,
+}
+
+impl Mounts {
+    /// Makes the mounts of a step ready.
+    pub(crate) fn prepare(
+        execution: &Execution<'_, '_>,
+        run: &RunStep,
+    ) -> Result<Self, BuildCause> {
+        let mut mounts = Self::default();
+        for mount in &run.mounts {
+            mounts.add(execution, mount)?;
+        }
+        Ok(mounts)
+    }
+
+    fn add(&mut self, execution: &Execution<'_, '_>, mount: &RunMount) -> Result<(), BuildCause> {
+        let source = match &mount.kind {
+            MountKind::Bind { from, path, access } => Some(bind(execution, (from, path), *access)?),
+            MountKind::Cache(cache) => Some(self.cache(execution, cache)?),
+            MountKind::Tmpfs { size } => Some(MountSource::Tmpfs { size: *size, mode: TMPFS_MODE }),
+            MountKind::Secret { id, required, owner } => {
+                self.secret(execution, id, *required)?.map(|bytes| file(bytes, *owner))
+            }
+            MountKind::SecretVariable { id, required, name } => {
+                if let Some(bytes) = self.secret(execution, id, *required)? {
+                    self.variables.push((name.clone().into_bytes(), bytes));
+                }
+                None
+            }
+            MountKind::Ssh { id, required: Required::Yes, .. } => {
+                return Err(MountError::Ssh { id: id.clone() }.into());
+            }
+            MountKind::Ssh { .. } => None,
+        };
+        let target = mount.target.clone().into_bytes();
+        self.list.extend(source.map(|source| Mount { target, source }));
+        Ok(())
+    }
+
+    fn secret(
+        &mut self,
+        execution: &Execution<'_, '_>,
+        id: &str,
+        required: Required,
+    ) -> Result<Option<Vec<u8>>, BuildCause> {
+        match execution.solver.options.secrets.get(id) {
+            Some(secret) => {
+                let bytes = secret.expose().to_vec();
+                self.secrets.push(bytes.clone());
+                Ok(Some(bytes))
+            }
+            None if required == Required::Yes => {
+                Err(MountError::Secret { id: id.to_owned() }.into())
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn cache(
+        &mut self,
+        execution: &Execution<'_, '_>,
+        cache: &CacheMount,
+    ) -> Result<MountSource, BuildCause> {
+        let spec = CacheSpec {
+            identity: identity(cache),
+            sharing: match cache.sharing {
+                Sharing::Shared => caches::Sharing::Shared,
+                Sharing::Private => caches::Sharing::Private,
+                Sharing::Locked => caches::Sharing::Locked,
+            },
+            mode: cache.owner.mode,
+            uid: cache.owner.uid,
+            gid: cache.owner.gid,
+        };
+        let root = execution.solver.env.store.path();
+        if execution.vertex.caching == Caching::Refresh {
+            caches::clear(root, &spec)?;
+        }
+        let held = caches::open(root, &spec)?;
+        let path = held.path.clone();
+        if held.origin == Origin::Created && cache.from != FileSource::Nothing {
+            fill(execution, cache, &path)?;
+        }
+        self.held.push(held);
+        let access = access(cache.access);
+        Ok(MountSource::Bind { path, subpath: Vec::new(), access })
+    }
+}
+
+/// What makes two cache mounts one cache.
+fn identity(cache: &CacheMount) -> Vec<u8> {
+    let MountOwner { uid, gid, mode } = cache.owner;
+    format!("{}\0{:?}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.from, cache.path).into_bytes()
+}
+
+/// Puts the initial content into a new cache.
+fn fill(
+    execution: &Execution<'_, '_>,
+    cache: &CacheMount,
+    into: &std::path::Path,
+) -> Result<(), BuildCause> {
+    let files = execution.files(&cache.from)?;
+    let spec = CopySpec {
+        sources: vec![format!("{}/", cache.path)],
+        destination: "/".to_owned(),
+        ..CopySpec::default()
+    };
+    let tree = place(&select(&files, &spec)?, &Default::default(), &spec)?;
+    wythe_store::live::materialise::unpack(&tree, execution.solver.env.store, into)?;
+    Ok(())
+}
+
+fn bind(
+    execution: &Execution<'_, '_>,
+    (from, path): (&FileSource, &str),
+    access: MountAccess,
+) -> Result<MountSource, BuildCause> {
+    let solver = execution.solver;
+    let chain = match from {
+        FileSource::Input(position) => execution.input(*position),
+        FileSource::Nothing => Vec::new(),
+        directory => {
+            let files = solver.sources.tree(directory);
+            let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
+            select(&files, &spec).map_err(|error| solver.sources.explained(directory, error))?;
+            vec![execution.keep(&files)?]
+        }
+    };
+    if chain.is_empty() {
+        return Err(MountError::Source { path: path.to_owned() }.into());
+    }
+    let scratch = match access {
+        MountAccess::ReadOnly => None,
+        MountAccess::ReadWrite => {
+            let area = scratch(solver.env.lease)?;
+            Some(Scratch { upper: area.upper, work: area.work })
+        }
+    };
+    let lowers = solver.roots.directories(&chain)?;
+    let subpath = path.as_bytes().to_vec();
+    Ok(MountSource::Layers { lowers, scratch, subpath })
+}
+
+fn file(bytes: Vec<u8>, owner: MountOwner) -> MountSource {
+    MountSource::Secret { bytes, mode: owner.mode, uid: owner.uid, gid: owner.gid }
+}
+
+fn access(access: MountAccess) -> Access {
+    match access {
+        MountAccess::ReadOnly => Access::ReadOnly,
+        MountAccess::ReadWrite => Access::ReadWrite,
+    }
+}

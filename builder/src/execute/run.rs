@@ -1,0 +1,192 @@
+//! RUN: an overlay over the layers below, a command in the sandbox, its changes as a layer.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use wythe_sandbox::step::{
+    Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
+};
+use wythe_sandbox::{Outcome, Output, Stream as SandboxStream};
+use wythe_store::id::LayerId;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::live::scratch::{adopt, scratch};
+
+use super::Execution;
+use super::mask::Mask;
+use super::mounts::Mounts;
+use super::view::View;
+use crate::account::{Accounts, Identity, run_identity};
+use crate::error::{BuildCause, StepFailure};
+use crate::operation::run::{RunStep, SecurityMode};
+use crate::options::{HostEntry, NetworkMode};
+use crate::progress::{Event, StepId, Stream, Tail};
+
+/// How many lines of a failed step its error repeats.
+const SHOWN_LINES: usize = 40;
+
+/// The mode of a heredoc that is a program of its own.
+const SCRIPT_MODE: u32 = 0o755;
+
+/// The mode of a working directory that no layer has.
+const DIRECTORY_MODE: u32 = 0o755;
+
+impl Execution<'_, '_> {
+    pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
+        let env = self.solver.env;
+        let lowers = self.solver.roots.directories(self.below)?;
+        let identity = identity(&lowers, &run.user)?;
+        let area = scratch(env.lease)?;
+        working_directory(&lowers, &area.upper, run, &identity)?;
+        let mounts = Mounts::prepare(self, run)?;
+        let upper = Scratch { upper: area.upper.clone(), work: area.work.clone() };
+        let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let mut step = Step::new(RootFs { lowers, scratch: upper }, argv);
+        step.env = environment(run, &identity, &mounts);
+        step.cwd = run.cwd.as_bytes().to_vec();
+        step.identity =
+            StepIdentity { uid: identity.uid, gid: identity.gid, groups: identity.groups };
+        step.hostname.clone_from(&run.hostname);
+        step.network = if run.network == NetworkMode::None { Network::None } else { Network::Host };
+        step.security = match run.security {
+            SecurityMode::Sandbox => Security::Sandbox,
+            SecurityMode::Insecure => Security::Insecure,
+        };
+        step.hosts_file = hosts(&run.hostname, &run.hosts);
+        step.resolv_conf = env.resolv_conf.to_vec();
+        step.shm_size = run.shm_size;
+        step.limits.clone_from(&run.limits);
+        step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
+        self.execute(&step, &mounts)?;
+        drop(mounts);
+        let mut batch = Batch::new();
+        let layer = adopt(env.lease, area, env.idmap, &mut batch)?;
+        env.lease.commit(batch, Durability::Relaxed)?;
+        Ok(layer)
+    }
+
+    fn execute(&self, step: &Step, mounts: &Mounts) -> Result<(), BuildCause> {
+        let env = self.solver.env;
+        let mask = Mask::new(mounts.secrets.iter().map(Vec::as_slice));
+        let listener = Listener { execution: self, tail: Tail::default(), mask };
+        let started = Instant::now();
+        let outcome = wythe_sandbox::run(step, &listener, env.cancel)?;
+        listener.finish();
+        match outcome {
+            Outcome::Exited(0) => Ok(()),
+            Outcome::Cancelled => Err(BuildCause::Cancelled),
+            outcome => Err(BuildCause::Step(StepFailure {
+                command: shown(step),
+                outcome,
+                output: listener.tail.lines(SHOWN_LINES),
+                elapsed: started.elapsed(),
+            })),
+        }
+    }
+}
+
+/// Takes what a step says, hides secrets, and passes it on.
+struct Listener<'l, 'e, 'a> {
+    execution: &'l Execution<'e, 'a>,
+    tail: Tail,
+    mask: Mask,
+}
+
+impl Listener<'_, '_, '_> {
+    fn show(&self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.tail.push(bytes);
+        let step = StepId(self.execution.index + 1);
+        self.execution.solver.env.progress.event(&Event::Output { step, stream, bytes });
+    }
+
+    fn finish(&self) {
+        self.show(Stream::Out, &self.mask.rest());
+    }
+}
+
+impl Output for Listener<'_, '_, '_> {
+    fn write(&self, stream: SandboxStream, bytes: &[u8]) {
+        let stream = match stream {
+            SandboxStream::Stderr => Stream::Err,
+            SandboxStream::Stdout => Stream::Out,
+        };
+        self.show(stream, &self.mask.pass(bytes));
+    }
+}
+
+/// The command line as an error shows it.
+fn shown(step: &Step) -> String {
+    let words: Vec<_> = step.argv.iter().map(|word| String::from_utf8_lossy(word)).collect();
+    words.join(" ")
+}
+
+fn identity(lowers: &[PathBuf], user: &str) -> Result<Identity, BuildCause> {
+    let view = View::new(lowers);
+    let passwd = view.small_file("/etc/passwd")?;
+    let group = view.small_file("/etc/group")?;
+    let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
+    Ok(run_identity(user, accounts)?)
+}
+
+/// Makes the working directory where no layer has it, so that the step can start there.
+fn working_directory(
+    lowers: &[PathBuf],
+    upper: &std::path::Path,
+    run: &RunStep,
+    identity: &Identity,
+) -> Result<(), BuildCause> {
+    let found = View::new(lowers).resolve(&run.cwd)?;
+    if found.file.is_some() || found.path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let path = upper.join(&found.path);
+    let io = |error: std::io::Error| {
+        let cause = super::view::ViewCause::Io(error);
+        super::view::ViewError { path: run.cwd.clone(), cause }
+    };
+    fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&path).map_err(io)?;
+    chown(&path, Some(identity.uid), Some(identity.gid)).map_err(io)?;
+    Ok(())
+}
+
+/// The environment of a step, the image's own values last.
+fn environment(run: &RunStep, identity: &Identity, mounts: &Mounts) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found: Vec<(Vec<u8>, Vec<u8>)> = vec![(b"HOME".to_vec(), identity.home.clone())];
+    let pairs = run.proxies.iter().chain(&run.env);
+    let pairs = pairs.map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
+    for (name, value) in pairs.chain(mounts.variables.iter().cloned()) {
+        match found.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => found.push((name, value)),
+        }
+    }
+    found
+}
+
+fn hosts(hostname: &str, extra: &[HostEntry]) -> Vec<u8> {
+    let mut text = "127.0.0.1\tlocalhost ".to_owned();
+    text.push_str(hostname);
+    text.push_str("\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for entry in extra {
+        text.push_str(&format!("{}\t{}\n", entry.address, entry.name));
+    }
+    text.into_bytes()
+}
+
+/// Programs written in the Dockerfile, for as long as the step runs.
+fn scripts(run: &RunStep) -> impl Iterator<Item = Mount> + '_ {
+    run.scripts.iter().map(|script| Mount {
+        target: script.path.clone().into_bytes(),
+        source: MountSource::Secret {
+            bytes: script.text.clone().into_bytes(),
+            mode: SCRIPT_MODE,
+            uid: 0,
+            gid: 0,
+        },
+    })
+}

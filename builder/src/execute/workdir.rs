@@ -1,0 +1,43 @@
+//! WORKDIR: directories that are missing are made; those that exist are left alone.
+
+use wythe_store::id::LayerId;
+use wythe_store::tree::entry::Metadata;
+
+use super::Execution;
+use crate::account::{Accounts, workdir_owner};
+use crate::copy::canvas::{Canvas, Seen};
+use crate::copy::error::{CopyCause, CopyError};
+use crate::error::BuildCause;
+use crate::operation::WorkdirStep;
+
+/// The mode of a directory that WORKDIR makes.
+const MODE: u32 = 0o755;
+
+impl Execution<'_, '_> {
+    pub(crate) fn workdir(&self, step: &WorkdirStep) -> Result<LayerId, BuildCause> {
+        let lower = self.solver.roots.tree(self.below)?;
+        let passwd = self.account_bytes(&lower, "/etc/passwd")?;
+        let group = self.account_bytes(&lower, "/etc/group")?;
+        let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
+        let owner = workdir_owner(&step.user, accounts);
+        let mut canvas = Canvas::over(lower.children.clone());
+        let fail = |cause: crate::copy::canvas::PathCause| CopyError {
+            subject: step.path.clone(),
+            cause: CopyCause::Path(cause),
+        };
+        let place = canvas.resolve(step.path.as_bytes()).map_err(fail)?;
+        for end in 1..=place.len() {
+            match canvas.seen(&place[..end]) {
+                Some(Seen::Directory) => {}
+                None => {
+                    let mtime = self.new_time(step.epoch);
+                    let (uid, gid) = (owner.uid, owner.gid);
+                    let made = Metadata { mode: MODE, uid, gid, mtime, xattrs: Vec::new() };
+                    canvas.make_directory(&place[..end], made);
+                }
+                Some(_) => return Err(fail(crate::copy::canvas::PathCause::NotADirectory).into()),
+            }
+        }
+        self.keep(&canvas.finish())
+    }
+}

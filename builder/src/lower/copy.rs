@@ -1,0 +1,220 @@
+//! COPY and ADD.
+
+use wythe_dockerfile::ast::{Add, Copy, Heredoc, HeredocExpansion, Source, Switch, Word};
+use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::expand::expand_heredoc;
+use wythe_dockerfile::span::Span;
+
+use super::error::LowerError;
+use super::expand;
+use super::remote::{SourceKind, source_kind};
+use super::stage::{Lowering, Site};
+use super::state::State;
+use crate::copy::{Base, Layout};
+use crate::graph::VertexId;
+use crate::history::{self, CopyFlags};
+use crate::operation::copy::{Archives, CopySource, CopyStep, GitDirectory};
+use crate::operation::{FileSource, Operation};
+
+/// What COPY and ADD have in common.
+struct Transfer<'a> {
+    keyword: &'static str,
+    sources: &'a [Source],
+    destination: &'a Word,
+    chown: Option<&'a Word>,
+    chmod: Option<&'a Word>,
+    link: Switch,
+    layout: Layout,
+    excludes: &'a [Word],
+    archives: Archives,
+    git: GitDirectory,
+    checksum: Option<&'a Word>,
+}
+
+impl Lowering<'_> {
+    pub(crate) fn copy(
+        &mut self,
+        site: Site<'_>,
+        copy: &Copy,
+        state: &mut State,
+    ) -> Result<(), LowerError> {
+        let mut inputs = Vec::new();
+        let from = match &copy.from {
+            Some(word) => self.files_of(word, site, &mut inputs)?,
+            None => FileSource::Context,
+        };
+        let transfer = Transfer {
+            keyword: "COPY",
+            sources: &copy.sources,
+            destination: &copy.destination,
+            chown: copy.chown.as_ref(),
+            chmod: copy.chmod.as_ref(),
+            link: copy.link,
+            layout: if copy.parents == Switch::On { Layout::Parents } else { Layout::Flat },
+            excludes: &copy.excludes,
+            archives: Archives::Keep,
+            git: GitDirectory::Drop,
+            checksum: None,
+        };
+        self.transfer(site, &transfer, (from, inputs), state)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        site: Site<'_>,
+        add: &Add,
+        state: &mut State,
+    ) -> Result<(), LowerError> {
+        let archives = match add.unpack {
+            Switch::Unset => Archives::UnpackLocal,
+            Switch::On => Archives::Unpack,
+            Switch::Off => Archives::Keep,
+        };
+        let git =
+            if add.keep_git_dir == Switch::On { GitDirectory::Keep } else { GitDirectory::Drop };
+        let transfer = Transfer {
+            keyword: "ADD",
+            sources: &add.sources,
+            destination: &add.destination,
+            chown: add.chown.as_ref(),
+            chmod: add.chmod.as_ref(),
+            link: add.link,
+            layout: Layout::Flat,
+            excludes: &add.excludes,
+            archives,
+            git,
+            checksum: add.checksum.as_ref(),
+        };
+        self.transfer(site, &transfer, (FileSource::Context, Vec::new()), state)
+    }
+
+    fn transfer(
+        &mut self,
+        site: Site<'_>,
+        what: &Transfer<'_>,
+        (from, inputs): (FileSource, Vec<VertexId>),
+        state: &mut State,
+    ) -> Result<(), LowerError> {
+        let mut shown = Vec::new();
+        let mut sources = Vec::new();
+        for source in what.sources {
+            let (text, source) = self.one_source(site, what, source, state)?;
+            shown.push(text);
+            sources.push(source);
+        }
+        let destination = expand::word(what.destination, self.escape, state)?;
+        let chown = self.flag(what.chown, state)?;
+        let chmod = self.flag(what.chmod, state)?;
+        let checksum = self.checksum(what, &sources, state)?;
+        let flags = CopyFlags { layout: what.layout, chown: chown.clone(), chmod: chmod.clone() };
+        let created_by = history::copy(what.keyword, &flags, &shown, &destination);
+        // An ordinary copy where the mode is changed: the observable behaviour people have.
+        let linked = what.link == Switch::On && chmod.is_none();
+        let step = CopyStep {
+            from,
+            sources,
+            destination: state.absolute(&destination),
+            chown,
+            chmod,
+            layout: what.layout,
+            base: if linked { Base::Nothing } else { Base::Destination },
+            excludes: what.excludes.iter().map(|word| word.value.clone()).collect(),
+            archives: what.archives,
+            checksum,
+            epoch: self.epoch,
+        };
+        let vertex = self.vertex(site, Operation::Copy(Box::new(step)), state.top, inputs);
+        state.layer(created_by, vertex);
+        Ok(())
+    }
+
+    /// The value of a flag; an empty one is as good as absent.
+    fn flag(&self, word: Option<&Word>, state: &State) -> Result<Option<String>, LowerError> {
+        let value = word.map(|word| expand::word(word, self.escape, state)).transpose()?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    /// A source as history shows it, and as the step knows it.
+    fn one_source(
+        &mut self,
+        site: Site<'_>,
+        what: &Transfer<'_>,
+        source: &Source,
+        state: &State,
+    ) -> Result<(String, CopySource), LowerError> {
+        let word = match source {
+            Source::Heredoc(heredoc) => {
+                let span = site.trigger.unwrap_or(heredoc.word.span);
+                return Ok((format!("<<{}", heredoc.name), heredoc_file(heredoc, span, state)?));
+            }
+            Source::Word(word) => word,
+        };
+        let text = expand::word(word, self.escape, state)?;
+        let span = site.trigger.unwrap_or(word.span);
+        if text.is_empty() {
+            self.warnings.push(empty_source(word, span));
+        }
+        let source = match (source_kind(&text), what.keyword) {
+            (SourceKind::Path, _) => CopySource::Path(text.clone()),
+            (kind, "COPY") => return Err(not_for_copy(kind, span)),
+            (SourceKind::Url, _) => CopySource::Url(text.clone()),
+            (SourceKind::Git, _) => CopySource::Git { url: text.clone(), directory: what.git },
+        };
+        Ok((text, source))
+    }
+
+    fn checksum(
+        &self,
+        what: &Transfer<'_>,
+        sources: &[CopySource],
+        state: &State,
+    ) -> Result<Option<String>, LowerError> {
+        let Some(word) = what.checksum else { return Ok(None) };
+        let Some(text) = self.flag(Some(word), state)? else { return Ok(None) };
+        let fail = |message: &str, help: &str| Err(LowerError::at(word.span, message).help(help));
+        match sources {
+            [CopySource::Url(_)] => match text.parse::<wythe_store::digest::Digest>() {
+                Ok(_) => Ok(Some(text)),
+                Err(error) => fail(
+                    &format!("unsupported checksum {text:?}: {error}"),
+                    "write --checksum=sha256: and 64 hex digits",
+                ),
+            },
+            [CopySource::Git { .. }] => Ok(Some(text)),
+            [_] => fail("checksum requires HTTP(S) or Git sources", "remove --checksum"),
+            _ => fail(
+                "checksum can't be specified for multiple sources",
+                "write one ADD for each source",
+            ),
+        }
+    }
+}
+
+fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySource, LowerError> {
+    let name = heredoc.name.clone();
+    if name.contains('/') {
+        let message =
+            format!("the heredoc name {name:?} becomes a file name and cannot hold a slash");
+        return Err(LowerError::at(span, message).help("name the directory in the destination"));
+    }
+    let body = match heredoc.expansion {
+        HeredocExpansion::Literal => heredoc.body.value.clone(),
+        HeredocExpansion::Expand => {
+            expand_heredoc(&heredoc.body.value, state)
+                .map_err(|error| LowerError::at(span, error.to_string()))?
+                .value
+        }
+    };
+    Ok(CopySource::Heredoc { name, body })
+}
+
+fn not_for_copy(kind: SourceKind, span: Span) -> LowerError {
+    let what = if kind == SourceKind::Git { "git ref" } else { "URL" };
+    LowerError::at(span, format!("source can't be a {what} for COPY")).help("use ADD")
+}
+
+fn empty_source(word: &Word, span: Span) -> Diagnostic {
+    let message = format!("{} is empty here, so everything is copied", word.value);
+    Diagnostic::warning("EmptyCopySource", span, message)
+        .help("give the variable a value, or write . to mean everything")
+}

@@ -1,0 +1,162 @@
+//! `RUN --mount`: flags of the syntax become mounts with absolute targets.
+
+use wythe_dockerfile::ast::Word;
+use wythe_dockerfile::expand::{ExpandError, expand};
+use wythe_dockerfile::mount::{
+    Access, BindMount, CacheMount as CacheFlag, Mount, Owner, Requirement, SecretMount,
+    Sharing as CacheSharing, SshMount, parse,
+};
+use wythe_dockerfile::span::{Span, Spanned};
+
+use super::error::LowerError;
+use super::stage::{Lowering, Site};
+use super::state::State;
+use crate::graph::VertexId;
+use crate::operation::FileSource;
+use crate::operation::run::{
+    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, Sharing,
+};
+
+/// Where secrets appear that name no target.
+const SECRET_DIR: &str = "/run/secrets";
+
+/// Where agents appear that name no target.
+const AGENT_DIR: &str = "/run/buildkit";
+
+/// The mounts of a step. What they read from becomes an input.
+pub(crate) fn mounts(
+    lowering: &mut Lowering<'_>,
+    site: Site<'_>,
+    flags: &[Word],
+    (state, inputs): (&State, &mut Vec<VertexId>),
+) -> Result<Vec<RunMount>, LowerError> {
+    let mut found = Vec::new();
+    let mut agents = 0;
+    for word in flags {
+        let span = site.trigger.unwrap_or(word.span);
+        let raw = parse(word)?;
+        let escape = lowering.escape;
+        let mut value = |text: &str| -> Result<String, ExpandError> {
+            expand(text, escape, state).map(|expanded| expanded.value)
+        };
+        let mount = raw.interpret(&mut value)?;
+        let mut sources = Sources { lowering, site, span, inputs };
+        match mount {
+            Mount::Bind(bind) => found.push(sources.bind(bind, state)?),
+            Mount::Cache(cache) => found.push(sources.cache(cache, state)?),
+            Mount::Tmpfs(tmpfs) => {
+                let target = target(&tmpfs.target, state, span)?;
+                found.push(RunMount { target, kind: MountKind::Tmpfs { size: tmpfs.size } });
+            }
+            Mount::Secret(secret) => found.extend(secrets(secret, state, span)?),
+            Mount::Ssh(ssh) => {
+                found.push(agent(ssh, agents, state, span)?);
+                agents += 1;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Resolves where mounts read from.
+struct Sources<'l, 'a, 's, 'i> {
+    lowering: &'l mut Lowering<'a>,
+    site: Site<'s>,
+    span: Span,
+    inputs: &'i mut Vec<VertexId>,
+}
+
+impl Sources<'_, '_, '_, '_> {
+    fn files(
+        &mut self,
+        from: Option<String>,
+        absent: FileSource,
+    ) -> Result<FileSource, LowerError> {
+        match from {
+            Some(name) => {
+                let word = Spanned::new(name, self.span);
+                self.lowering.files_of(&word, self.site, self.inputs)
+            }
+            None => Ok(absent),
+        }
+    }
+
+    fn bind(&mut self, bind: BindMount, state: &State) -> Result<RunMount, LowerError> {
+        let target = target(&bind.target, state, self.span)?;
+        let from = self.files(bind.from, FileSource::Context)?;
+        let path = bind.source.unwrap_or_default();
+        let access = access(bind.access);
+        Ok(RunMount { target, kind: MountKind::Bind { from, path, access } })
+    }
+
+    fn cache(&mut self, cache: CacheFlag, state: &State) -> Result<RunMount, LowerError> {
+        let target = target(&cache.target, state, self.span)?;
+        let from = self.files(cache.from, FileSource::Nothing)?;
+        let name = cache.id.filter(|id| !id.is_empty()).unwrap_or_else(|| target.clone());
+        let namespace = self.lowering.around.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS");
+        let kind = MountKind::Cache(CacheMount {
+            id: namespace.map_or(name.clone(), |namespace| format!("{namespace}/{name}")),
+            sharing: match cache.sharing {
+                CacheSharing::Shared => Sharing::Shared,
+                CacheSharing::Private => Sharing::Private,
+                CacheSharing::Locked => Sharing::Locked,
+            },
+            from,
+            path: cache.source.unwrap_or_default(),
+            owner: owner(cache.owner),
+            access: access(cache.access),
+        });
+        Ok(RunMount { target, kind })
+    }
+}
+
+/// A secret as a variable, as a file, or as both.
+fn secrets(secret: SecretMount, state: &State, span: Span) -> Result<Vec<RunMount>, LowerError> {
+    let required = required(secret.required);
+    let mut found = Vec::new();
+    if let Some(name) = secret.env.clone() {
+        let kind = MountKind::SecretVariable { id: secret.id.clone(), required, name };
+        found.push(RunMount { target: String::new(), kind });
+    }
+    if secret.target.is_some() || secret.env.is_none() {
+        let path = secret.target.unwrap_or_else(|| format!("{SECRET_DIR}/{}", secret.id));
+        let kind = MountKind::Secret { id: secret.id, required, owner: owner(secret.owner) };
+        found.push(RunMount { target: target(&path, state, span)?, kind });
+    }
+    Ok(found)
+}
+
+fn agent(ssh: SshMount, number: usize, state: &State, span: Span) -> Result<RunMount, LowerError> {
+    let path = ssh.target.unwrap_or_else(|| format!("{AGENT_DIR}/ssh_agent.{number}"));
+    let (required, owner) = (required(ssh.required), owner(ssh.owner));
+    let kind = MountKind::Ssh { id: ssh.id, required, owner };
+    Ok(RunMount { target: target(&path, state, span)?, kind })
+}
+
+fn target(path: &str, state: &State, span: Span) -> Result<String, LowerError> {
+    let absolute = state.absolute(path);
+    let absolute = absolute.trim_end_matches('/');
+    if path.is_empty() || absolute.is_empty() {
+        return Err(LowerError::at(span, format!("invalid mount target {path:?}"))
+            .help("name a directory below / with target="));
+    }
+    Ok(absolute.to_owned())
+}
+
+fn access(access: Access) -> MountAccess {
+    match access {
+        Access::ReadOnly => MountAccess::ReadOnly,
+        Access::ReadWrite => MountAccess::ReadWrite,
+    }
+}
+
+fn required(required: Requirement) -> Required {
+    match required {
+        Requirement::Optional => Required::No,
+        Requirement::Required => Required::Yes,
+    }
+}
+
+fn owner(owner: Owner) -> MountOwner {
+    MountOwner { uid: owner.uid, gid: owner.gid, mode: owner.mode }
+}

@@ -1,0 +1,148 @@
+//! RUN: the command, its environment and its mounts.
+
+use wythe_dockerfile::ast::{Command, Heredoc, Run};
+use wythe_dockerfile::expand::Variables;
+
+use super::error::LowerError;
+use super::stage::{Lowering, Site};
+use super::state::State;
+use super::{args, mount};
+use crate::history;
+use crate::operation::Operation;
+use crate::operation::run::{RunStep, Script, SecurityMode};
+use crate::options::{Entitlement, NetworkMode};
+
+/// Where heredocs that are programs of their own are found while they run.
+const SCRIPT_DIR: &str = "/dev/pipes";
+
+impl Lowering<'_> {
+    pub(crate) fn run(
+        &mut self,
+        site: Site<'_>,
+        run: &Run,
+        state: &mut State,
+    ) -> Result<(), LowerError> {
+        self.runnable(site, state)?;
+        if let Some(device) = run.devices.first() {
+            let message = "RUN --device is not supported yet";
+            return Err(LowerError::at(site.trigger.unwrap_or(device.span), message)
+                .help("remove the flag; it has no effect in stable BuildKit either"));
+        }
+        let network = self.network(site, run)?;
+        let security = self.security(site, run)?;
+        let mut inputs = Vec::new();
+        let mounts = mount::mounts(self, site, &run.mounts, (state, &mut inputs))?;
+        let (argv, scripts) = command(run, state);
+        let created_by = history::run(&state.visible_args(), &argv);
+        let options = self.around.options;
+        let step = RunStep {
+            argv,
+            env: state.env.clone(),
+            proxies: undeclared_proxies(&options.build_args, state),
+            cwd: state.working_dir().to_owned(),
+            user: state.config.config.user.clone(),
+            mounts,
+            scripts,
+            network,
+            security,
+            hosts: options.hosts.clone(),
+            shm_size: options.shm_size,
+            limits: options.limits.clone(),
+            hostname: self.hostname(),
+        };
+        let vertex = self.vertex(site, Operation::Run(Box::new(step)), state.top, inputs);
+        state.layer(created_by, vertex);
+        Ok(())
+    }
+
+    /// Refuses what this machine cannot execute.
+    fn runnable(&self, site: Site<'_>, state: &State) -> Result<(), LowerError> {
+        let host = &self.around.options.build_platform;
+        let fits = state.platform.architecture == host.architecture
+            || (host.architecture == "amd64" && state.platform.architecture == "386");
+        if fits {
+            return Ok(());
+        }
+        let message = format!(
+            "RUN needs a machine for {}, and this one is {host}: running foreign architectures is not supported yet",
+            state.platform
+        );
+        Err(LowerError::at(site.span(), message).help("build on such a machine"))
+    }
+
+    fn network(&self, site: Site<'_>, run: &Run) -> Result<NetworkMode, LowerError> {
+        let options = self.around.options;
+        let Some(word) = &run.network else { return Ok(options.network) };
+        let mode = NetworkMode::parse(&word.value).unwrap_or_default();
+        if mode == NetworkMode::Host {
+            self.allowed(Entitlement::NetworkHost, site.trigger.unwrap_or(word.span))?;
+        }
+        Ok(mode)
+    }
+
+    fn security(&self, site: Site<'_>, run: &Run) -> Result<SecurityMode, LowerError> {
+        let insecure = run.security.as_ref().filter(|word| word.value == "insecure");
+        let Some(word) = insecure else { return Ok(SecurityMode::Sandbox) };
+        self.allowed(Entitlement::SecurityInsecure, site.trigger.unwrap_or(word.span))?;
+        Ok(SecurityMode::Insecure)
+    }
+
+    fn allowed(
+        &self,
+        what: Entitlement,
+        span: wythe_dockerfile::span::Span,
+    ) -> Result<(), LowerError> {
+        if self.around.options.entitlements.contains(&what) {
+            return Ok(());
+        }
+        let name = what.name();
+        Err(LowerError::at(span, format!("{name} is not allowed"))
+            .help(format!("allow it with --allow {name}")))
+    }
+
+    fn hostname(&self) -> String {
+        let options = self.around.options;
+        let given = options.build_args.get("BUILDKIT_SANDBOX_HOSTNAME");
+        given.filter(|name| !name.is_empty()).unwrap_or(&options.hostname).clone()
+    }
+}
+
+/// The command line of a step and the files it needs.
+fn command(run: &Run, state: &State) -> (Vec<String>, Vec<Script>) {
+    let text = match &run.command {
+        Command::Exec(words) => return (words.clone(), Vec::new()),
+        Command::Shell(text) => text,
+    };
+    let mut argv = state.shell();
+    let mut scripts = Vec::new();
+    match run.heredocs.as_slice() {
+        [only] if text.trim() == only.word.value && only.body.value.starts_with("#!") => {
+            let path = format!("{SCRIPT_DIR}/{}", only.name);
+            scripts.push(Script { path: path.clone(), text: only.body.value.clone() });
+            argv.push(path);
+        }
+        [only] if text.trim() == only.word.value => argv.push(only.body.value.clone()),
+        heredocs => argv.push(with_bodies(text, heredocs)),
+    }
+    (argv, scripts)
+}
+
+/// The text with the bodies after it, for the shell to make sense of.
+fn with_bodies(text: &str, heredocs: &[Heredoc]) -> String {
+    let mut script = text.to_owned();
+    for heredoc in heredocs {
+        script.push('\n');
+        script.push_str(&heredoc.body.value);
+        script.push_str(&heredoc.name);
+    }
+    script
+}
+
+fn undeclared_proxies(
+    given: &std::collections::BTreeMap<String, String>,
+    state: &State,
+) -> Vec<(String, String)> {
+    let mut proxies = args::proxies(given);
+    proxies.retain(|(name, _)| state.get(name).is_none());
+    proxies
+}

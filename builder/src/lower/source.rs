@@ -1,0 +1,162 @@
+//! Names of places: what `FROM`, `--from` and `from=` mean by a word.
+
+use wythe_dockerfile::ast::Word;
+use wythe_dockerfile::span::Span;
+use wythe_dockerfile::suggest::nearest;
+use wythe_store::oci::reference::Reference;
+
+use super::error::LowerError;
+use super::stage::{Lowering, Site};
+use crate::graph::VertexId;
+use crate::operation::FileSource;
+use crate::options::NamedContext;
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A directory given as a named context of this name.
+    Directory(String),
+    /// An image.
+    Image(Reference),
+    /// A layout given as a named context of this name.
+    Layout(String),
+    /// The empty root.
+    Scratch,
+    /// A stage, by position.
+    Stage(usize),
+}
+
+impl Lowering<'_> {
+    /// What a name stands for in a stage: a named context, an earlier stage, nothing, an image.
+    pub(crate) fn origin(
+        &self,
+        name: &str,
+        stage: usize,
+        span: Span,
+    ) -> Result<Origin, LowerError> {
+        if let Some((key, context)) = self.named_context(name) {
+            return match context {
+                NamedContext::Directory(_) => Ok(Origin::Directory(key)),
+                NamedContext::OciLayout { .. } => Ok(Origin::Layout(key)),
+                NamedContext::Image(reference) => Ok(Origin::Image(reference.clone())),
+                NamedContext::Git(_) | NamedContext::Url(_) => Err(remote(&key, span)),
+            };
+        }
+        if let Some(found) = self.stages.find_before(name, stage) {
+            return Ok(Origin::Stage(found.index));
+        }
+        if name == "scratch" {
+            return Ok(Origin::Scratch);
+        }
+        let reference: Result<Reference, _> = name.parse();
+        let reference = reference.map_err(|error| {
+            LowerError::at(span, format!("invalid reference format: {error}"))
+                .help("write an image as [registry/]name[:tag], in lower case")
+        })?;
+        Ok(Origin::Image(reference.with_default_tag()))
+    }
+
+    /// The named context that replaces a name: by that name, or by the image the name means.
+    fn named_context(&self, name: &str) -> Option<(String, &NamedContext)> {
+        let contexts = &self.around.options.contexts;
+        let platform = format!("{}::{}", name.to_lowercase(), self.around.platform);
+        for key in [platform, name.to_lowercase()] {
+            if let Some(context) = contexts.get(&key) {
+                return Some((key, context));
+            }
+        }
+        let meant = canonical(name)?;
+        let found = contexts.iter().find(|(key, _)| canonical(key).as_ref() == Some(&meant));
+        found.map(|(key, context)| (key.clone(), context))
+    }
+
+    /// Where `--from` or `from=` looks files up. Stages it names become inputs.
+    pub(crate) fn files_of(
+        &mut self,
+        word: &Word,
+        site: Site<'_>,
+        inputs: &mut Vec<VertexId>,
+    ) -> Result<FileSource, LowerError> {
+        let span = site.trigger.unwrap_or(word.span);
+        if word.value.contains('$') {
+            let message = format!(
+                "variable expansion is not supported for --from={}, define a new stage with FROM using ARG from global scope as a workaround",
+                word.value
+            );
+            return Err(LowerError::at(span, message));
+        }
+        let origin = self.place(&word.value, site.stage, span)?;
+        if let Origin::Directory(context) = origin {
+            return Ok(FileSource::Directory(context));
+        }
+        let platform = self.around.platform.clone();
+        let state = self.state_of(origin, &platform, site.stage, span);
+        let state =
+            state.map_err(|error| error.suggest(self.misspelt(&word.value, site).as_deref()))?;
+        Ok(state.top.map_or(FileSource::Nothing, |top| FileSource::Input(position(inputs, top))))
+    }
+
+    fn place(&self, name: &str, stage: usize, span: Span) -> Result<Origin, LowerError> {
+        if let Ok(index) = name.parse::<usize>()
+            && self.named_context(name).is_none()
+        {
+            return match index {
+                index if index < stage => Ok(Origin::Stage(index)),
+                index if index < self.stages.stages.len() => {
+                    Err(self.later(index, name, stage, span))
+                }
+                _ => {
+                    Err(LowerError::at(span, format!("invalid stage index {name}")).help(format!(
+                        "stages are numbered from 0; here 0 to {} can be named",
+                        stage.saturating_sub(1)
+                    )))
+                }
+            };
+        }
+        if self.named_context(name).is_none()
+            && self.stages.find_before(name, stage).is_none()
+            && let Some(found) = self.stages.find(name)
+        {
+            return Err(self.later(found.index, name, stage, span));
+        }
+        self.origin(name, stage, span)
+    }
+
+    /// A stage that is not there yet: itself, or one that comes later.
+    fn later(&self, index: usize, name: &str, stage: usize, span: Span) -> LowerError {
+        let here = self.stages.stages[stage].name.clone().unwrap_or_else(|| stage.to_string());
+        if index == stage {
+            return LowerError::at(span, format!("circular dependency detected on stage: {here}"))
+                .help("a stage cannot copy from itself");
+        }
+        let message = format!(
+            "cannot copy from stage {name:?}, it needs to be defined before current stage {here:?}"
+        );
+        LowerError::at(span, message).help("move that stage up")
+    }
+
+    fn misspelt(&self, name: &str, site: Site<'_>) -> Option<String> {
+        let earlier = self.stages.stages[..site.stage].iter().filter_map(|one| one.name.as_deref());
+        nearest(name, earlier).map(|stage| format!("the stage {stage}"))
+    }
+}
+
+/// The position of a vertex among inputs; it is added where it is new.
+pub(crate) fn position(inputs: &mut Vec<VertexId>, vertex: VertexId) -> usize {
+    inputs.iter().position(|known| *known == vertex).unwrap_or_else(|| {
+        inputs.push(vertex);
+        inputs.len() - 1
+    })
+}
+
+fn canonical(name: &str) -> Option<String> {
+    let reference: Reference = name.parse().ok()?;
+    Some(reference.with_default_tag().canonical())
+}
+
+fn remote(name: &str, span: Span) -> LowerError {
+    let message = format!(
+        "the named context {name:?} is a git repository or a URL, which is not supported yet"
+    );
+    LowerError::at(span, message).help("fetch it and give the directory")
+}

@@ -1,0 +1,182 @@
+//! The root file systems of a build: chains of layers, as trees and as directories, made when
+//! somebody asks and then remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wythe_store::id::{BodyId, LayerId};
+use wythe_store::image::save::fetch_blob;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layer::import::{Keep, read_layer};
+use wythe_store::layers::{LayerBlob, LayerRecord};
+use wythe_store::live::materialise::materialise;
+use wythe_store::live::seal::{ensure_tree, seal};
+use wythe_store::oci::content::Content;
+use wythe_store::tree::entry::Tree;
+use wythe_store::tree::merge::merge;
+
+use crate::bases::BaseLayer;
+use crate::environment::Environment;
+use crate::error::BuildCause;
+
+/// Layers from the bottom up.
+pub(crate) type Chain = Vec<LayerId>;
+
+/// The root file systems of one build.
+#[derive(Debug)]
+pub(crate) struct Roots<'a> {
+    env: Environment<'a>,
+    foreign: Mutex<BTreeMap<LayerId, BaseLayer>>,
+    merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
+    busy: Mutex<BTreeMap<LayerId, Arc<Mutex<()>>>>,
+}
+
+impl<'a> Roots<'a> {
+    pub(crate) fn new(env: Environment<'a>) -> Self {
+        let (foreign, merged, busy) = Default::default();
+        Self { env, foreign, merged, busy }
+    }
+
+    /// Announces layers that can be fetched when they are needed.
+    pub(crate) fn announce(&self, layers: &[BaseLayer]) -> Chain {
+        let mut foreign = lock(&self.foreign);
+        for layer in layers {
+            foreign.entry(layer.id).or_insert_with(|| layer.clone());
+        }
+        layers.iter().map(|layer| layer.id).collect()
+    }
+
+    /// The base image's layer of an id, where it is one.
+    pub(crate) fn foreign(&self, layer: &LayerId) -> Option<BaseLayer> {
+        lock(&self.foreign).get(layer).cloned()
+    }
+
+    /// The files of a chain, as one tree without whiteouts.
+    pub(crate) fn tree(&self, chain: &[LayerId]) -> Result<Arc<Tree>, BuildCause> {
+        let Some((top, below)) = chain.split_last() else { return Ok(Arc::default()) };
+        if let Some(known) = lock(&self.merged).get(chain) {
+            return Ok(known.clone());
+        }
+        let lower = self.tree(below)?;
+        let changes =
+            self.with_record(top, |record| Ok(ensure_tree(self.env.lease, record, &lower)?))?;
+        let tree = Arc::new(merge(&lower, &changes));
+        lock(&self.merged).insert(chain.to_vec(), tree.clone());
+        Ok(tree)
+    }
+
+    /// The layer at the top of a chain, with its tree, its DiffID and its length.
+    pub(crate) fn sealed(&self, chain: &[LayerId]) -> Result<LayerRecord, BuildCause> {
+        let Some((top, below)) = chain.split_last() else {
+            return Err(BuildCause::Unsupported("an image without layers in this place"));
+        };
+        let known = self.env.store.layer(top)?;
+        if let Some(record) = known.filter(|one| one.tree.is_some() && one.diff_id.is_some()) {
+            return Ok(record);
+        }
+        let needs_lower = self.env.store.layer(top)?.is_some_and(|record| record.tree.is_none());
+        let lower = if needs_lower { self.tree(below)? } else { Arc::default() };
+        self.with_record(top, |record| {
+            seal(self.env.lease, record, &lower)?;
+            Ok(record.clone())
+        })
+    }
+
+    /// Sees to it that the store holds these bytes, which files of a chain have.
+    pub(crate) fn bodies(
+        &self,
+        chain: &[LayerId],
+        wanted: &BTreeSet<BodyId>,
+    ) -> Result<(), BuildCause> {
+        // Layers that a tree was asked of are stored with their bytes.
+        let _ = (chain, wanted);
+        Ok(())
+    }
+
+    /// The directories of a chain, bottom first.
+    pub(crate) fn directories(&self, chain: &[LayerId]) -> Result<Vec<PathBuf>, BuildCause> {
+        chain.iter().map(|layer| self.directory(layer)).collect()
+    }
+
+    fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
+        let path = |record: &LayerRecord| {
+            record.live.as_ref().map(|name| self.env.store.path().join(name.path()))
+        };
+        if let Some(path) = self.env.store.layer(layer)?.as_ref().and_then(path) {
+            return Ok(path);
+        }
+        self.with_record(layer, |record| {
+            if let Some(path) = path(record) {
+                return Ok(path);
+            }
+            let tree = ensure_tree(self.env.lease, record, &Tree::default())?;
+            let mut batch = Batch::new();
+            let path = materialise(self.env.lease, record, &tree, self.env.idmap, &mut batch)?;
+            self.env.lease.commit(batch, Durability::Relaxed)?;
+            *record = self.env.store.layer(layer)?.unwrap_or_else(|| record.clone());
+            Ok(path)
+        })
+    }
+
+    /// Works on a layer's record while nobody else does, and commits what became of it.
+    fn with_record<T>(
+        &self,
+        layer: &LayerId,
+        work: impl FnOnce(&mut LayerRecord) -> Result<T, BuildCause>,
+    ) -> Result<T, BuildCause> {
+        let gate = lock(&self.busy).entry(*layer).or_default().clone();
+        let _alone = lock(&gate);
+        let mut record = match self.env.store.layer(layer)? {
+            Some(record) => record,
+            None => self.fetch(layer)?,
+        };
+        let before = record.clone();
+        let result = work(&mut record)?;
+        if record != before {
+            let mut batch = Batch::new();
+            batch.put_layer(&record);
+            self.env.lease.commit(batch, Durability::Relaxed)?;
+        }
+        Ok(result)
+    }
+
+    /// Fetches a base image's layer and stores its files.
+    fn fetch(&self, layer: &LayerId) -> Result<LayerRecord, BuildCause> {
+        let Some(base) = self.foreign(layer) else {
+            return Err(BuildCause::Seal(wythe_store::live::seal::SealError::Gone));
+        };
+        let source = base.source(self.env.images);
+        fetch_blob(self.env.lease, source, &base.reference, &base.descriptor)?;
+        let content = wythe_store::image::catalog::StoredContent(self.env.store);
+        let mut blob = content.open(&base.descriptor).map_err(|error| {
+            wythe_store::image::save::SaveError::Transfer {
+                reference: base.reference.to_string(),
+                error,
+            }
+        })?;
+        let keep = Keep::In(self.env.lease);
+        let (tree, size) = read_layer(&mut *blob, &base.diff_id, keep)?;
+        let mut record = LayerRecord::new(*layer);
+        record.tree = Some(self.env.lease.put_tree(&tree)?);
+        record.diff_id = Some(base.diff_id);
+        record.tar_size = Some(size);
+        let compression = base.descriptor.media_type.layer_compression();
+        if let Some(compression) = compression {
+            let (codec, descriptor) = (String::new(), base.descriptor.clone());
+            record.blobs.push(LayerBlob { compression, codec, descriptor });
+        }
+        if base.layout.is_none() {
+            record.origins.push(base.reference.name());
+        }
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        self.env.lease.commit(batch, Durability::Relaxed)?;
+        Ok(record)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,364 @@
+//! From graph to layers: what is known is looked up, what is not is run.
+//!
+//! Every vertex has a key over how it is defined, which needs no bytes but the context's. A vertex
+//! that is not found under it, and whose inputs had to run, is looked up once more over what those
+//! inputs turned out to be, so that a step that made what it made before invalidates nothing.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use wythe_store::action::ActionRecord;
+use wythe_store::id::{CacheKey, ContentId, LayerId};
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::timestamp::Timestamp;
+
+use crate::bases::ImageBases;
+use crate::demand::{Demand, Wiring, demand};
+use crate::environment::Environment;
+use crate::error::BuildCause;
+use crate::execute::Execution;
+use crate::explain;
+use crate::graph::{Graph, Vertex};
+use crate::key::{InputKey, cache_key};
+use crate::operation::copy::CopySource;
+use crate::operation::run::MountKind;
+use crate::operation::{Base, FileSource, Lookup, Operation};
+use crate::options::{Caching, Options};
+use crate::progress::{Event, Hit, StepId};
+use crate::root::{Chain, Roots};
+use crate::schedule::{self, Plan};
+use crate::sources::{Sources, paths_of};
+
+/// What a vertex came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// All layers up to its own.
+    pub(crate) chain: Chain,
+    /// When its own was made.
+    pub(crate) created: Timestamp,
+}
+
+/// A failure at a vertex.
+#[derive(Debug)]
+pub(crate) struct VertexError {
+    /// Which vertex; `None` where no single one is to blame.
+    pub(crate) vertex: Option<usize>,
+    /// Why.
+    pub(crate) cause: BuildCause,
+}
+
+/// The work of one build.
+pub(crate) struct Solver<'a> {
+    pub(crate) env: Environment<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) graph: &'a Graph,
+    pub(crate) bases: &'a ImageBases<'a>,
+    pub(crate) roots: Roots<'a>,
+    pub(crate) sources: Sources,
+    keys: Vec<CacheKey>,
+    made: Vec<OnceLock<Made>>,
+}
+
+impl<'a> Solver<'a> {
+    /// Prepares to solve a graph: computes the key of every vertex.
+    pub(crate) fn new(
+        env: Environment<'a>,
+        options: &'a Options,
+        graph: &'a Graph,
+        (bases, sources): (&'a ImageBases<'a>, Sources),
+    ) -> Result<Self, VertexError> {
+        let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
+        let (roots, keys) = (Roots::new(env), Vec::new());
+        let mut solver = Self { env, options, graph, bases, roots, sources, keys, made };
+        for (index, vertex) in graph.vertices.iter().enumerate() {
+            let key = solver.definition_key(vertex);
+            let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+            solver.keys.push(key);
+        }
+        Ok(solver)
+    }
+
+    /// Makes what the image needs.
+    pub(crate) fn solve(&self) -> Result<(), VertexError> {
+        let Some(top) = self.graph.image.top else { return Ok(()) };
+        let wiring = self.graph.wiring();
+        let mut found = demand(&wiring, &[top.0], &mut |index| {
+            self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
+        })?;
+        defer(&mut found, &wiring);
+        let steps = found.known.len() + found.unknown.len();
+        self.env.progress.event(&Event::Planned { steps });
+        self.settle(&found);
+        let position = |index: &usize| found.unknown.binary_search(index).ok();
+        let inputs = found.unknown.iter();
+        let inputs =
+            inputs.map(|&index| wiring.inputs[index].iter().filter_map(position).collect());
+        let plan = Plan { inputs: inputs.collect() };
+        schedule::run(&plan, self.jobs(), &|at| {
+            let index = found.unknown[at];
+            self.run(index).map_err(|cause| VertexError { vertex: Some(index), cause })
+        })
+    }
+
+    /// What a vertex came to, once it is solved.
+    pub(crate) fn made(&self, index: usize) -> Option<&Made> {
+        self.made.get(index)?.get()
+    }
+
+    /// Steps mostly wait, so more of them than processors make a build faster.
+    fn jobs(&self) -> std::num::NonZeroUsize {
+        let default = std::num::NonZeroUsize::MIN.saturating_add(STEPS_AT_ONCE - 1);
+        self.options.jobs.unwrap_or(default)
+    }
+
+    /// The chain below a vertex.
+    fn below(&self, vertex: &Vertex) -> Chain {
+        let made = vertex.parent.and_then(|parent| self.made(parent.0));
+        made.map(|made| made.chain.clone()).unwrap_or_default()
+    }
+
+    /// The remembered result of a vertex. Bases are always known: their layers wait elsewhere.
+    fn find(&self, index: usize) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
+        let vertex = &self.graph.vertices[index];
+        if matches!(vertex.operation, Operation::Base(Base::Image { .. } | Base::Layout { .. })) {
+            return Ok(Some((None, Timestamp::default())));
+        }
+        if vertex.caching == Caching::Refresh {
+            return Ok(None);
+        }
+        self.remembered(&self.keys[index])
+    }
+
+    fn found_if(
+        &self,
+        reuse: bool,
+        key: &CacheKey,
+    ) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
+        if reuse { self.remembered(key) } else { Ok(None) }
+    }
+
+    fn remembered(
+        &self,
+        key: &CacheKey,
+    ) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
+        let Some(action) = self.env.store.action(key)? else { return Ok(None) };
+        let Some(layer) = action.layer else { return Ok(None) };
+        let kept = self.env.store.layer(&layer)?;
+        let usable = kept.is_some_and(|record| record.tree.is_some() || record.live.is_some());
+        Ok(usable.then_some((Some(layer), action.created)))
+    }
+
+    /// Takes over what is known, parents first.
+    fn settle(&self, found: &Demand<(Option<LayerId>, Timestamp)>) {
+        for (&index, &(layer, created)) in &found.known {
+            self.put(index, layer, created);
+            if !matches!(self.graph.vertices[index].operation, Operation::Base(_)) {
+                self.cached(index, Hit::Definition);
+            }
+        }
+    }
+
+    fn cached(&self, index: usize, hit: Hit) {
+        let (step, name) = (StepId(index + 1), &self.graph.vertices[index].name);
+        self.env.progress.event(&Event::Cached { step, name, hit });
+    }
+
+    fn put(&self, index: usize, layer: Option<LayerId>, created: Timestamp) {
+        let vertex = &self.graph.vertices[index];
+        let mut chain = match &vertex.operation {
+            Operation::Base(base) => self.base_chain(base),
+            _ => self.below(vertex),
+        };
+        chain.extend(layer);
+        // Every vertex is solved once.
+        let _ = self.made[index].set(Made { chain, created });
+    }
+
+    fn base_chain(&self, base: &Base) -> Chain {
+        self.bases.resolve(base).map(|found| self.roots.announce(&found.layers)).unwrap_or_default()
+    }
+
+    /// Runs a vertex that is not known by definition.
+    fn run(&self, index: usize) -> Result<(), BuildCause> {
+        if self.env.cancel.is_cancelled() {
+            return Err(BuildCause::Cancelled);
+        }
+        let vertex = &self.graph.vertices[index];
+        let (step, name) = (StepId(index + 1), &vertex.name);
+        let reuse = vertex.caching == Caching::Reuse;
+        if let Some((layer, created)) = self.found_if(reuse, &self.keys[index])? {
+            self.put(index, layer, created);
+            self.cached(index, Hit::Definition);
+            return Ok(());
+        }
+        let below = self.below(vertex);
+        let by_content = self.content_key(vertex, &below)?;
+        if let Some((layer, created)) = self.found_if(reuse, &by_content)? {
+            self.remember(index, &[self.keys[index]], layer, created)?;
+            self.put(index, layer, created);
+            self.cached(index, Hit::Content);
+            return Ok(());
+        }
+        self.env.progress.event(&Event::Started { step, name });
+        explain::report(self.env, index, vertex);
+        let started = Instant::now();
+        let execution = Execution { solver: self, index, vertex, below: &below };
+        let outcome = execution.run();
+        let elapsed = started.elapsed();
+        self.finish(index, step, elapsed, outcome, by_content)
+    }
+
+    fn finish(
+        &self,
+        index: usize,
+        step: StepId,
+        elapsed: Duration,
+        outcome: Result<LayerId, BuildCause>,
+        by_content: CacheKey,
+    ) -> Result<(), BuildCause> {
+        match outcome {
+            Ok(layer) => {
+                let created = self.env.clock.now();
+                self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
+                self.put(index, Some(layer), created);
+                self.env.progress.event(&Event::Finished { step, elapsed });
+                Ok(())
+            }
+            Err(cause) => {
+                self.env.progress.event(&Event::Failed { step, elapsed });
+                Err(cause)
+            }
+        }
+    }
+
+    fn remember(
+        &self,
+        index: usize,
+        keys: &[CacheKey],
+        layer: Option<LayerId>,
+        created: Timestamp,
+    ) -> Result<(), BuildCause> {
+        let vertex = &self.graph.vertices[index];
+        let mut batch = Batch::new();
+        for key in keys {
+            let inputs = vertex.operation.facts(Lookup::Definition);
+            batch.put_action(&ActionRecord { key: *key, layer, created, inputs });
+        }
+        explain::note(&mut batch, vertex, self.keys[index]);
+        self.env.lease.commit(batch, Durability::Relaxed)?;
+        Ok(())
+    }
+
+    /// The key over how a vertex is defined.
+    fn definition_key(&self, vertex: &Vertex) -> Result<CacheKey, BuildCause> {
+        let mut inputs = Vec::new();
+        match &vertex.operation {
+            Operation::Base(base) => inputs.push(InputKey::Content(self.base_content(base)?)),
+            Operation::Copy(step) if step.base == crate::copy::Base::Nothing => {}
+            _ => inputs.push(match vertex.parent {
+                Some(parent) => InputKey::Definition(self.keys[parent.0]),
+                None => InputKey::Content(ContentId::of(b"")),
+            }),
+        }
+        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.keys[id.0])));
+        inputs.extend(self.context_content(vertex)?);
+        Ok(cache_key(&vertex.operation, Lookup::Definition, &inputs))
+    }
+
+    /// The key over what the inputs of a vertex turned out to be.
+    fn content_key(&self, vertex: &Vertex, below: &Chain) -> Result<CacheKey, BuildCause> {
+        let linked = matches!(&vertex.operation, Operation::Copy(step) if step.base == crate::copy::Base::Nothing);
+        let mut inputs = vec![InputKey::Content(chain_content(if linked { &[] } else { below }))];
+        for id in &vertex.inputs {
+            let made = self.made(id.0).map(|made| made.chain.clone()).unwrap_or_default();
+            inputs.push(InputKey::Content(match &vertex.operation {
+                Operation::Copy(step) => {
+                    let tree = self.roots.tree(&made)?;
+                    crate::copy::select::select(&tree, &paths_of(step))?.content_id()
+                }
+                _ => chain_content(&made),
+            }));
+        }
+        inputs.extend(self.context_content(vertex)?);
+        Ok(cache_key(&vertex.operation, Lookup::Content, &inputs))
+    }
+
+    fn base_content(&self, base: &Base) -> Result<ContentId, BuildCause> {
+        match base {
+            Base::Directory { context } => {
+                let source = FileSource::Directory(context.clone());
+                Ok(self.sources.mounted(&source, "/")?)
+            }
+            image => {
+                let found = self.bases.resolve(image);
+                let found = found.map_err(wythe_store::image::save::SaveError::Source)?;
+                Ok(found.identity)
+            }
+        }
+    }
+
+    /// What a vertex reads from directories of the machine, and which secrets it has.
+    fn context_content(&self, vertex: &Vertex) -> Result<Vec<InputKey>, BuildCause> {
+        let mut found = Vec::new();
+        match &vertex.operation {
+            Operation::Copy(step) => {
+                let local = matches!(step.from, FileSource::Context | FileSource::Directory(_));
+                if local && step.sources.iter().any(|one| matches!(one, CopySource::Path(_))) {
+                    let selection = self.sources.select(step, &paths_of(step))?;
+                    found.push(InputKey::Content(selection.content_id()));
+                }
+            }
+            Operation::Run(step) => {
+                for mount in &step.mounts {
+                    found.extend(self.mount_content(&mount.kind)?);
+                }
+            }
+            Operation::Base(_) | Operation::Workdir(_) => {}
+        }
+        Ok(found)
+    }
+
+    fn mount_content(&self, kind: &MountKind) -> Result<Option<InputKey>, BuildCause> {
+        match kind {
+            MountKind::Bind {
+                from: from @ (FileSource::Context | FileSource::Directory(_)),
+                path,
+                ..
+            } => Ok(Some(InputKey::Content(self.sources.mounted(from, path)?))),
+            MountKind::Secret { id, .. } | MountKind::SecretVariable { id, .. } => {
+                // Not its value: whether it is there at all.
+                let there = self.options.secrets.contains_key(id);
+                Ok(there.then(|| InputKey::Content(ContentId::of(b"secret"))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Moves what is known above something that has to run to the things that run: its own result stands,
+/// but the layers below it are not known before.
+fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) {
+    let known: Vec<usize> = found.known.keys().copied().collect();
+    for index in known {
+        let parent = wiring.parents[index];
+        if parent.is_some_and(|parent| found.unknown.contains(&parent)) {
+            found.known.remove(&index);
+            found.unknown.push(index);
+        }
+    }
+    found.unknown.sort_unstable();
+}
+
+/// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
+/// a network or a sleep overlap even on two processors.
+const STEPS_AT_ONCE: usize = 16;
+
+/// What a chain of layers contains: layers are named by content, or by the run that made them.
+fn chain_content(chain: &[LayerId]) -> ContentId {
+    let mut hasher = ContentId::hasher();
+    for layer in chain {
+        hasher.update(layer.as_bytes());
+    }
+    ContentId::from_hasher(&hasher)
+}
