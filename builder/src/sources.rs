@@ -98,7 +98,7 @@ fn scan_one(
     let rules = ignore_rules(directory, dockerfile)?;
     let context = Context::open(directory, rules)?;
     let name = directory.as_os_str().as_bytes();
-    let recall = Recall::new(env.lease, name, env.clock.now());
+    let recall = Recall::new(env.lease, name, env.clock.now())?;
     let scan = env.pool.install(|| context.scan(routes, &recall))?;
     recall.save()?;
     Ok((context, scan.tree))
