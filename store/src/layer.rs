@@ -1,5 +1,6 @@
 //! Layers as tar streams and blobs: reading what others made, writing ours.
 
+mod ahead;
 pub mod blob_view;
 pub mod bodies;
 pub mod canonical;

@@ -3,7 +3,12 @@
 //! A step writes into a [`Scratch`](scratch::Scratch) directory, which becomes a layer by being
 //! renamed. Layers that came as trees are made into directories when a step first needs them.
 
+pub mod ensure;
 pub mod materialise;
+mod place;
 pub mod scratch;
 pub mod seal;
+#[cfg(test)]
+pub(crate) mod trial;
+mod unpack;
 pub mod upper;

@@ -159,7 +159,8 @@ fn names(directory: &File) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
+/// Removes a name, and all below it where it is a directory.
+pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Ok(directory) => directory,

@@ -3,16 +3,18 @@
 use std::io::{self, Read};
 
 use crate::digest::{DiffId, Hasher};
-use crate::error::WriteError;
+use crate::error::{ReadError, WriteError};
 use crate::id::{BodyId, LayerId};
+use crate::layer::ahead::Ahead;
 use crate::layer::decompress::decompress;
 use crate::layer::tar_read::{Policy, TarEntry, TarError, TarKind, TarReader};
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
+use crate::live::materialise::MaterialiseError;
 use crate::oci::descriptor::Descriptor;
 use crate::path::LayerPath;
 use crate::tree::build::{InsertError, TreeBuilder};
-use crate::tree::entry::{File, Node, Tree};
+use crate::tree::entry::{File, Metadata, Node, Tree};
 
 /// A layer is refused.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,41 @@ pub enum ImportError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] WriteError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Its files could not be written.
+    #[error(transparent)]
+    Unpack(#[from] MaterialiseError),
+}
+
+/// What else is done with the entries of a layer while its tree is built.
+pub trait Sink {
+    /// Takes the bytes of a file, whose id is wanted.
+    fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError>;
+
+    /// Takes what is neither file nor whiteout, once the tree has accepted it.
+    fn other(&mut self, entry: &TarEntry) -> Result<(), ImportError> {
+        let _ = entry;
+        Ok(())
+    }
+
+    /// Takes the finished tree.
+    fn finish(&mut self, tree: &Tree) -> Result<(), ImportError> {
+        let _ = tree;
+        Ok(())
+    }
+}
+
+/// A file whose bytes come next.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFile<'a> {
+    /// Where it goes.
+    pub path: &'a LayerPath,
+    /// Its metadata.
+    pub metadata: &'a Metadata,
+    /// Its length.
+    pub size: u64,
 }
 
 /// What is done with the bytes of files.
@@ -72,50 +109,78 @@ pub fn import(
     diff_id: &DiffId,
     reader: &mut (dyn Read + Send),
 ) -> Result<LayerRecord, ImportError> {
+    let mut record = announced(lease, descriptor, diff_id)?;
+    let (tree, size) = read_layer(reader, diff_id, Keep::Nothing)?;
+    record.tree = Some(lease.put_tree(&tree)?);
+    record.tar_size = Some(size);
+    Ok(record)
+}
+
+/// What is known of a layer before it is read: what the store has of it, and that there is this
+/// blob.
+pub(crate) fn announced(
+    lease: &Lease,
+    descriptor: &Descriptor,
+    diff_id: &DiffId,
+) -> Result<LayerRecord, ImportError> {
     let media_type = &descriptor.media_type;
     let compression = media_type.layer_compression();
     let compression = compression.ok_or_else(|| ImportError::MediaType(media_type.clone()))?;
-    let (tree, size) = read_layer(reader, diff_id, Keep::Nothing)?;
-    let mut record = LayerRecord::new(layer_id(diff_id));
-    record.tree = Some(lease.put_tree(&tree)?);
+    let id = layer_id(diff_id);
+    let mut record = lease.store().layer(&id)?.unwrap_or_else(|| LayerRecord::new(id));
     record.diff_id = Some(*diff_id);
-    record.tar_size = Some(size);
-    let descriptor = descriptor.clone();
-    record.blobs.push(LayerBlob { compression, codec: String::new(), descriptor });
+    if !record.blobs.iter().any(|blob| blob.descriptor.digest == descriptor.digest) {
+        let descriptor = descriptor.clone();
+        record.blobs.push(LayerBlob { compression, codec: String::new(), descriptor });
+    }
     Ok(record)
 }
 
 /// Reads a layer blob, compressed or not, into a tree; gives the length of the tar stream too.
+///
+/// Decompression and the digest run on a thread of their own, a little ahead.
 pub fn read_layer(
     reader: &mut (dyn Read + Send),
     expected: &DiffId,
-    keep: Keep<'_>,
+    sink: impl Sink,
 ) -> Result<(Tree, u64), ImportError> {
     let plain = decompress(Box::new(reader), Policy::Layer)?;
     let hashing = Hashing { input: plain, hasher: Hasher::default(), size: 0 };
-    let mut tar = TarReader::new(hashing, Policy::Layer);
-    let tree = read_tree(&mut tar, keep)?;
-    let Hashing { hasher, size, .. } = tar.into_inner();
-    let found = DiffId(hasher.finish());
-    if found != *expected {
-        return Err(ImportError::DiffId { expected: *expected, found });
-    }
-    Ok((tree, size))
+    std::thread::scope(|scope| {
+        let (ahead, hashing) = Ahead::start(scope, hashing);
+        let tree = read_tree(&mut TarReader::new(ahead, Policy::Layer), sink)?;
+        let Hashing { hasher, size, .. } = hashing.join().expect("reading does not panic");
+        let found = DiffId(hasher.finish());
+        if found != *expected {
+            return Err(ImportError::DiffId { expected: *expected, found });
+        }
+        Ok((tree, size))
+    })
 }
 
 /// Builds the changeset that a layer's entries describe.
-pub fn read_tree<R: Read>(tar: &mut TarReader<R>, keep: Keep<'_>) -> Result<Tree, ImportError> {
+pub fn read_tree<R: Read>(
+    tar: &mut TarReader<R>,
+    mut sink: impl Sink,
+) -> Result<Tree, ImportError> {
     let mut builder = TreeBuilder::new();
     while let Some(entry) = tar.next_entry()? {
         let (parent, name) = (entry.path.parent(), entry.path.name());
         if let Some((parent, hidden)) = parent.zip(name.and_then(|name| name.strip_prefix(b".wh.")))
         {
             remove(&mut builder, &entry, &parent, hidden)?;
+        } else if let TarKind::File(size) = entry.kind {
+            let TarEntry { path, metadata, .. } = entry;
+            let body = sink.file(&NewFile { path: &path, metadata: &metadata, size }, tar)?;
+            builder.insert(&path, metadata, Node::File(File { body, size, link: None }))?;
         } else {
-            add(&mut builder, entry, tar, keep)?;
+            add(&mut builder, &entry)?;
+            sink.other(&entry)?;
         }
     }
-    Ok(builder.finish())
+    let tree = builder.finish();
+    sink.finish(&tree)?;
+    Ok(tree)
 }
 
 fn remove(
@@ -137,32 +202,30 @@ fn remove(
     }
 }
 
-fn add<R: Read>(
-    builder: &mut TreeBuilder,
-    entry: TarEntry,
-    tar: &mut TarReader<R>,
-    keep: Keep<'_>,
-) -> Result<(), ImportError> {
+fn add(builder: &mut TreeBuilder, entry: &TarEntry) -> Result<(), InsertError> {
     let TarEntry { path, metadata, kind } = entry;
     let node = match kind {
-        TarKind::Directory => return Ok(builder.directory(&path, metadata)?),
-        TarKind::HardLink(target) => return Ok(builder.link(&path, &target)?),
-        TarKind::File(size) => Node::File(File { body: body(tar, size, keep)?, size, link: None }),
-        TarKind::Symlink(target) => Node::Symlink(target.into()),
-        TarKind::BlockDevice(device) => Node::BlockDevice(device),
-        TarKind::CharDevice(device) => Node::CharDevice(device),
+        TarKind::Directory => return builder.directory(path, metadata.clone()),
+        TarKind::HardLink(target) => return builder.link(path, target),
+        // Its bytes have been taken before.
+        TarKind::File(_) => return Ok(()),
+        TarKind::Symlink(target) => Node::Symlink(target.as_slice().into()),
+        TarKind::BlockDevice(device) => Node::BlockDevice(*device),
+        TarKind::CharDevice(device) => Node::CharDevice(*device),
         TarKind::Fifo => Node::Fifo,
     };
-    Ok(builder.insert(&path, metadata, node)?)
+    builder.insert(path, metadata.clone(), node)
 }
 
-fn body<R: Read>(tar: &mut TarReader<R>, size: u64, keep: Keep<'_>) -> Result<BodyId, ImportError> {
-    match keep {
-        Keep::In(lease) => Ok(lease.body_from_reader(tar, size)?.0),
-        Keep::Nothing => {
-            let mut hasher = BodyId::hasher();
-            io::copy(tar, &mut hasher)?;
-            Ok(BodyId::from_hasher(&hasher))
+impl Sink for Keep<'_> {
+    fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError> {
+        match self {
+            Self::In(lease) => Ok(lease.body_from_reader(bytes, file.size)?.0),
+            Self::Nothing => {
+                let mut hasher = BodyId::hasher();
+                io::copy(bytes, &mut hasher)?;
+                Ok(BodyId::from_hasher(&hasher))
+            }
         }
     }
 }

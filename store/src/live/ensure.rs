@@ -1,0 +1,319 @@
+//! The directory of a layer, made where there is none.
+
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::path::PathBuf;
+
+use crate::blob::{BlobIngest, IngestError};
+use crate::digest::DiffId;
+use crate::error::{At as _, ReadError, WriteError};
+use crate::id::LayerId;
+use crate::journal::Durability;
+use crate::journal::batch::{Batch, Table};
+use crate::layer::import::{ImportError, announced, layer_id, read_layer};
+use crate::layers::LayerRecord;
+use crate::lease::{Lease, throw_away};
+use crate::live::materialise::{MaterialiseError, unpack};
+use crate::live::scratch::{claim, record};
+use crate::live::unpack::Unpacker;
+use crate::live_record::{LiveName, Sync};
+use crate::oci::descriptor::Descriptor;
+use crate::store::Store;
+use crate::vfs::Lock;
+
+/// A layer could not be made a directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnsureError {
+    /// There is neither a directory, nor a tree, nor a blob.
+    #[error("layer {0} is not in the store")]
+    Gone(LayerId),
+    /// Its blob is refused.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// It is not the blob that was announced.
+    #[error(transparent)]
+    Blob(#[from] IngestError),
+    /// Its tree could not be written out.
+    #[error(transparent)]
+    Unpack(#[from] MaterialiseError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The directory of a layer if there is one: its owners written through `idmap`, and its files not
+/// in doubt after a power cut.
+pub fn find(store: &Store, layer: &LayerId, idmap: &[u8]) -> Result<Option<PathBuf>, ReadError> {
+    let Some(record) = store.layer(layer)? else { return Ok(None) };
+    if let Some(name) = &record.live
+        && is_usable(store, name, layer, Some(idmap))?
+    {
+        return Ok(Some(store.path().join(name.path())));
+    }
+    for (name, live) in store.lives()? {
+        if live.layer == *layer && is_usable(store, &name, layer, Some(idmap))? {
+            return Ok(Some(store.path().join(name.path())));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a directory holds what its record says. Which ids its owners have matters only to those
+/// who name a mapping.
+pub(crate) fn is_usable(
+    store: &Store,
+    name: &LiveName,
+    layer: &LayerId,
+    idmap: Option<&[u8]>,
+) -> Result<bool, ReadError> {
+    let Some(live) = store.live(name)? else { return Ok(false) };
+    let safe = live.sync == Sync::Synced || live.boot == *store.journal().boot();
+    let mapped = idmap.is_none_or(|idmap| live.idmap == idmap);
+    if live.layer != *layer || !safe || !mapped {
+        return Ok(false);
+    }
+    let path = name.path();
+    let condemned = store.journal().contains(Table::Condemned, path.as_bytes());
+    Ok(!condemned && store.vfs().exists(&path).reading(&path)?)
+}
+
+/// The directory of a layer, in the form an overlay mount with `userxattr` takes as a lower
+/// directory. Where there is none it is unpacked from the layer's blob as it was pulled, or made
+/// from its tree and the bodies in the packs.
+///
+/// Of several that ask for one layer at once, whatever their process, one makes the directory and
+/// the others wait for it.
+pub fn ensure(lease: &Lease, layer: &LayerId, idmap: &[u8]) -> Result<PathBuf, EnsureError> {
+    let store = lease.store();
+    if let Some(path) = find(store, layer, idmap)? {
+        return Ok(path);
+    }
+    let _one_at_a_time = lock(store, layer)?;
+    store.refresh()?;
+    if let Some(path) = find(store, layer, idmap)? {
+        return Ok(path);
+    }
+    let mut record = store.layer(layer)?.ok_or(EnsureError::Gone(*layer))?;
+    let building = Building::new(lease)?;
+    if !from_blob(&building, &mut record)? {
+        let tree = record.tree.ok_or(EnsureError::Gone(*layer))?;
+        let tree = store.tree(&tree)?.ok_or(EnsureError::Gone(*layer))?;
+        unpack(&tree, store, &building.absolute())?;
+    }
+    Ok(building.keep(record, idmap)?)
+}
+
+/// Takes in a layer and unpacks it, reading its blob once: the blob is kept verbatim, its tree is
+/// stored, its directory is made. Nothing is kept of what is not the announced layer. Where the
+/// directory is there already nothing is read.
+pub fn receive(
+    lease: &Lease,
+    (descriptor, diff_id): (&Descriptor, &DiffId),
+    idmap: &[u8],
+    reader: &mut (dyn Read + Send),
+) -> Result<PathBuf, EnsureError> {
+    let (store, layer) = (lease.store(), layer_id(diff_id));
+    let _one_at_a_time = lock(store, &layer)?;
+    store.refresh()?;
+    if let Some(path) = find(store, &layer, idmap)? {
+        return Ok(path);
+    }
+    let mut record = announced(lease, descriptor, diff_id)?;
+    let building = Building::new(lease)?;
+    let mut kept = Kept { reader, blob: lease.ingest_blob(descriptor)? };
+    building.fill(&mut kept, diff_id, &mut record)?;
+    kept.blob.commit()?;
+    Ok(building.keep(record, idmap)?)
+}
+
+/// Layers that share a lock wait for each other; that is rare, and the number of files stays small.
+fn lock(store: &Store, layer: &LayerId) -> Result<Lock, WriteError> {
+    let path = format!("lock/live-{:02x}", layer.as_bytes()[0]);
+    store.vfs().lock(&path).writing(&path)
+}
+
+/// Unpacks the first blob of the layer that is kept as it was pulled; `false` if there is none.
+fn from_blob(building: &Building<'_>, record: &mut LayerRecord) -> Result<bool, EnsureError> {
+    let Some(diff_id) = record.diff_id else { return Ok(false) };
+    for blob in &record.blobs {
+        // The DiffID is checked, which damage to the blob does not survive.
+        let file = building.lease.store().foreign_blob_unverified(&blob.descriptor.digest)?;
+        if let Some(mut file) = file {
+            building.fill(&mut file, &diff_id, record)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A directory in the making. It is built aside and renamed, so that a crash leaves no half of it;
+/// dropped before that, it is thrown away.
+struct Building<'a> {
+    lease: &'a Lease,
+    path: String,
+}
+
+impl<'a> Building<'a> {
+    fn new(lease: &'a Lease) -> Result<Self, WriteError> {
+        let path = lease.scratch_path();
+        lease.store().vfs().make_dir(&path).writing(&path)?;
+        Ok(Self { lease, path })
+    }
+
+    fn absolute(&self) -> PathBuf {
+        self.lease.store().path().join(&self.path)
+    }
+
+    /// Unpacks a blob, and records what is learned on the way.
+    fn fill(
+        &self,
+        reader: &mut (dyn Read + Send),
+        diff_id: &DiffId,
+        record: &mut LayerRecord,
+    ) -> Result<(), EnsureError> {
+        let unpacker = Unpacker::new(&self.absolute()).writing(&self.path)?;
+        let (tree, size) = read_layer(reader, diff_id, unpacker)?;
+        if record.tree.is_none() {
+            record.tree = Some(self.lease.put_tree(&tree)?);
+        }
+        record.tar_size = Some(size);
+        Ok(())
+    }
+
+    fn keep(self, layer: LayerRecord, idmap: &[u8]) -> Result<PathBuf, WriteError> {
+        let from = self.absolute();
+        let name = claim(self.lease, |target| fs::rename(&from, target))?;
+        let mut batch = Batch::new();
+        record(self.lease, &mut batch, &name, layer, idmap);
+        self.lease.commit(batch, Durability::Relaxed)?;
+        Ok(self.lease.store().path().join(name.path()))
+    }
+}
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        let vfs = self.lease.store().vfs();
+        // What was kept is no longer here, and what cannot be moved goes with the lease.
+        if let Err(error) = throw_away(&**vfs, &self.path) {
+            tracing::debug!(%error, path = self.path, "no unfinished directory to throw away");
+        }
+    }
+}
+
+/// Keeps what is read.
+struct Kept<'a> {
+    reader: &'a mut (dyn Read + Send),
+    blob: BlobIngest<'a>,
+}
+
+impl Read for Kept<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(bytes)?;
+        self.blob.write_all(&bytes[..count])?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::import::import;
+    use crate::live::trial::{Pulled, Trial};
+    use crate::live::upper::upper_tree;
+    use crate::tree::encode::encode;
+    use crate::tree::entry::Tree;
+    use std::os::unix::fs::MetadataExt as _;
+
+    const FILES: &str = "a=1@1 b=1@1 d/ d/c=2 e/ e/l>../a e/f=3";
+
+    fn receive_it(lease: &Lease, pulled: &Pulled) -> Result<PathBuf, EnsureError> {
+        receive(lease, (&pulled.descriptor, &pulled.diff_id), b"map", &mut &pulled.blob[..])
+    }
+
+    fn check_files(path: &std::path::Path) {
+        assert_eq!(fs::read(path.join("d/c")).unwrap(), b"2");
+        let stat = |name: &str| fs::symlink_metadata(path.join(name)).unwrap();
+        assert_eq!(stat("a").ino(), stat("b").ino());
+        assert_eq!((stat("a").mode() & 0o7777, stat("a").mtime()), (0o644, 1));
+        assert_eq!((stat("e").mode() & 0o7777, stat("e").mtime()), (0o755, 0));
+        assert_eq!(fs::read_link(path.join("e/l")).unwrap(), PathBuf::from("../a"));
+    }
+
+    #[test]
+    fn a_received_layer_is_unpacked_and_its_blob_kept() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let path = receive_it(&trial.lease, &pulled).unwrap();
+        check_files(&path);
+        let store = trial.lease.store();
+        assert!(store.foreign_blob(&pulled.descriptor.digest).unwrap().is_some());
+        let record = store.layer_of_blob(&pulled.descriptor.digest).unwrap().unwrap();
+        let tree = store.tree(&record.tree.unwrap()).unwrap().unwrap();
+        assert_eq!(encode(&tree), encode(&pulled.tree));
+        assert_eq!(ensure(&trial.lease, &record.id, b"map").unwrap(), path);
+        assert_eq!(receive_it(&trial.lease, &pulled).unwrap(), path);
+        assert_ne!(ensure(&trial.lease, &record.id, b"other").unwrap(), path);
+    }
+
+    #[test]
+    fn what_is_refused_leaves_nothing() {
+        let (trial, mut pulled) = (Trial::new(), Pulled::new(FILES));
+        let last = pulled.blob.len() - 1;
+        pulled.blob[last] ^= 1;
+        receive_it(&trial.lease, &pulled).unwrap_err();
+        pulled.diff_id = Pulled::new("x=1").diff_id;
+        pulled.blob[last] ^= 1;
+        let refused = receive_it(&trial.lease, &pulled).unwrap_err();
+        assert!(matches!(refused, EnsureError::Import(ImportError::DiffId { .. })));
+        let store = trial.lease.store();
+        assert!(store.layers().unwrap().is_empty() && store.lives().unwrap().is_empty());
+        assert!(store.foreign_blob(&pulled.descriptor.digest).unwrap().is_none());
+        assert_eq!(fs::read_dir(store.path().join("live")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_imported_layer_is_unpacked_when_it_is_needed() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let reader = &mut &pulled.blob[..];
+        let record = import(&trial.lease, &pulled.descriptor, &pulled.diff_id, reader).unwrap();
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        assert!(ensure(&trial.lease, &record.id, b"map").is_err(), "no bytes yet");
+        trial.keep_blob(&pulled);
+        let path = ensure(&trial.lease, &record.id, b"map").unwrap();
+        check_files(&path);
+        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        assert_eq!(encode(&Tree { root: None, ..found }), encode(&pulled.tree));
+    }
+
+    #[test]
+    fn one_of_many_that_ask_at_once_makes_the_directory() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let stores: Vec<Store> = (0..4).map(|_| trial.another()).collect();
+        let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+            let ask = |store: &Store| receive_it(&store.lease().unwrap(), &pulled).unwrap();
+            let asking: Vec<_> = stores.iter().map(|s| scope.spawn(move || ask(s))).collect();
+            asking.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(paths.iter().all(|path| *path == paths[0]));
+        assert_eq!(fs::read_dir(paths[0].parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_layer_made_of_a_tree_is_ensured_from_its_bodies() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        for body in crate::live::trial::bodies(FILES).values() {
+            trial.lease.put_body(body).unwrap();
+        }
+        let mut record = LayerRecord::new(LayerId::of(b"made"));
+        record.tree = Some(trial.lease.put_tree(&pulled.tree).unwrap());
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        check_files(&ensure(&trial.lease, &record.id, b"map").unwrap());
+    }
+}
