@@ -3,6 +3,7 @@
 //! A step writes into a [`Scratch`](scratch::Scratch) directory, which becomes a layer by being
 //! renamed. Layers that came as trees are made into directories when a step first needs them.
 
+mod building;
 pub mod ensure;
 pub mod materialise;
 mod place;

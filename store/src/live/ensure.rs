@@ -1,6 +1,5 @@
 //! The directory of a layer, made where there is none.
 
-use std::fs;
 use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
 
@@ -12,9 +11,9 @@ use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::layer::import::{ImportError, announced, layer_id, read_layer};
 use crate::layers::LayerRecord;
-use crate::lease::{Lease, throw_away};
+use crate::lease::Lease;
+use crate::live::building::Building;
 use crate::live::materialise::{MaterialiseError, unpack};
-use crate::live::scratch::{claim, record};
 use crate::live::unpack::Unpacker;
 use crate::live_record::{LiveName, Sync};
 use crate::oci::descriptor::Descriptor;
@@ -104,7 +103,7 @@ pub fn ensure(lease: &Lease, layer: &LayerId, idmap: &[u8]) -> Result<PathBuf, E
         let tree = store.tree(&tree)?.ok_or(EnsureError::Gone(*layer))?;
         unpack(&tree, store, &building.absolute())?;
     }
-    Ok(building.keep(record, idmap)?)
+    commit(building, record, idmap)
 }
 
 /// Takes in a layer and unpacks it, reading its blob once: the blob is kept verbatim, its tree is
@@ -125,9 +124,9 @@ pub fn receive(
     let mut record = announced(lease, descriptor, diff_id)?;
     let building = Building::new(lease)?;
     let mut kept = Kept { reader, blob: lease.ingest_blob(descriptor)? };
-    building.fill(&mut kept, diff_id, &mut record)?;
+    fill(&building, &mut kept, diff_id, &mut record)?;
     kept.blob.commit()?;
-    Ok(building.keep(record, idmap)?)
+    commit(building, record, idmap)
 }
 
 /// Layers that share a lock wait for each other; that is rare, and the number of files stays small.
@@ -143,65 +142,38 @@ fn from_blob(building: &Building<'_>, record: &mut LayerRecord) -> Result<bool, 
         // The DiffID is checked, which damage to the blob does not survive.
         let file = building.lease.store().foreign_blob_unverified(&blob.descriptor.digest)?;
         if let Some(mut file) = file {
-            building.fill(&mut file, &diff_id, record)?;
+            fill(building, &mut file, &diff_id, record)?;
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// A directory in the making. It is built aside and renamed, so that a crash leaves no half of it;
-/// dropped before that, it is thrown away.
-struct Building<'a> {
-    lease: &'a Lease,
-    path: String,
+/// Unpacks a blob, and records what is learned on the way.
+fn fill(
+    building: &Building<'_>,
+    reader: &mut (dyn Read + Send),
+    diff_id: &DiffId,
+    record: &mut LayerRecord,
+) -> Result<(), EnsureError> {
+    let unpacker = Unpacker::new(&building.absolute()).writing(&building.path)?;
+    let (tree, size) = read_layer(reader, diff_id, unpacker)?;
+    if record.tree.is_none() {
+        record.tree = Some(building.lease.put_tree(&tree)?);
+    }
+    record.tar_size = Some(size);
+    Ok(())
 }
 
-impl<'a> Building<'a> {
-    fn new(lease: &'a Lease) -> Result<Self, WriteError> {
-        let path = lease.scratch_path();
-        lease.store().vfs().make_dir(&path).writing(&path)?;
-        Ok(Self { lease, path })
-    }
-
-    fn absolute(&self) -> PathBuf {
-        self.lease.store().path().join(&self.path)
-    }
-
-    /// Unpacks a blob, and records what is learned on the way.
-    fn fill(
-        &self,
-        reader: &mut (dyn Read + Send),
-        diff_id: &DiffId,
-        record: &mut LayerRecord,
-    ) -> Result<(), EnsureError> {
-        let unpacker = Unpacker::new(&self.absolute()).writing(&self.path)?;
-        let (tree, size) = read_layer(reader, diff_id, unpacker)?;
-        if record.tree.is_none() {
-            record.tree = Some(self.lease.put_tree(&tree)?);
-        }
-        record.tar_size = Some(size);
-        Ok(())
-    }
-
-    fn keep(self, layer: LayerRecord, idmap: &[u8]) -> Result<PathBuf, WriteError> {
-        let from = self.absolute();
-        let name = claim(self.lease, |target| fs::rename(&from, target))?;
-        let mut batch = Batch::new();
-        record(self.lease, &mut batch, &name, layer, idmap);
-        self.lease.commit(batch, Durability::Relaxed)?;
-        Ok(self.lease.store().path().join(name.path()))
-    }
-}
-
-impl Drop for Building<'_> {
-    fn drop(&mut self) {
-        let vfs = self.lease.store().vfs();
-        // What was kept is no longer here, and what cannot be moved goes with the lease.
-        if let Err(error) = throw_away(&**vfs, &self.path) {
-            tracing::debug!(%error, path = self.path, "no unfinished directory to throw away");
-        }
-    }
+fn commit(
+    building: Building<'_>,
+    record: LayerRecord,
+    idmap: &[u8],
+) -> Result<PathBuf, EnsureError> {
+    let (lease, mut batch) = (building.lease, Batch::new());
+    let path = building.keep(record, idmap, &mut batch)?;
+    lease.commit(batch, Durability::Relaxed)?;
+    Ok(path)
 }
 
 /// Keeps what is read.
@@ -226,6 +198,7 @@ mod tests {
     use crate::live::upper::upper_tree;
     use crate::tree::encode::encode;
     use crate::tree::entry::Tree;
+    use std::fs;
     use std::os::unix::fs::MetadataExt as _;
 
     const FILES: &str = "a=1@1 b=1@1 d/ d/c=2 e/ e/l>../a e/f=3";

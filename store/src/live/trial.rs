@@ -75,11 +75,6 @@ pub(crate) fn bodies(words: &str) -> BTreeMap<BodyId, Bytes> {
     texts.map(|text| (BodyId::of(text.as_bytes()), text.as_bytes().to_vec().into())).collect()
 }
 
-/// Whether this test may do what only root of a user namespace may.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// The same tree, owned by whoever runs the test.
 pub(crate) fn ours(tree: &Tree) -> Tree {
     Tree { root: tree.root.clone(), children: Arc::new(our_directory(&tree.children)) }
