@@ -24,3 +24,6 @@ mod root;
 pub mod schedule;
 mod solve;
 mod sources;
+pub mod workshop;
+
+pub use wythe_sandbox::init;

@@ -1,0 +1,112 @@
+//! Everything a program needs to build with, made with ordinary settings.
+
+use std::io;
+
+use rayon::ThreadPool;
+use wythe_sandbox::{Cancel, enter};
+use wythe_store::error::WriteError;
+use wythe_store::lease::Lease;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::ImageSource;
+use wythe_store::store::Store;
+use wythe_store::timestamp::Timestamp;
+
+use crate::build::{Image, Input, build};
+use crate::environment::Environment;
+use crate::error::BuildError;
+use crate::options::Options;
+use crate::progress::Progress;
+
+/// A lease on a store, threads, and a switch to stop: what all builds of a program share.
+#[derive(Debug)]
+pub struct Workshop {
+    store: Store,
+    lease: Lease,
+    pool: ThreadPool,
+    cancel: Cancel,
+    idmap: Vec<u8>,
+    /// The text of `resolv.conf` for steps; empty until it is set.
+    pub resolv_conf: Vec<u8>,
+    /// The time that new things get.
+    pub now: Timestamp,
+}
+
+/// A workshop that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkshopError {
+    /// The process has no descriptors or threads left.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The store gives no lease.
+    #[error(transparent)]
+    Lease(#[from] WriteError),
+    /// No threads for hashing and compressing.
+    #[error(transparent)]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+impl Workshop {
+    /// Sets up a workshop in `store`. Call [`init`](crate::init) before, first thing in `main`.
+    ///
+    /// # Errors
+    ///
+    /// Where the process runs out of descriptors or threads, or the store cannot be written.
+    pub fn open(store: &Store, now: Timestamp) -> Result<Self, WorkshopError> {
+        let threads = std::thread::available_parallelism()?.get();
+        let ids = enter::entry().map(|entry| entry.ids.description());
+        Ok(Self {
+            store: store.clone(),
+            lease: store.lease()?,
+            pool: rayon::ThreadPoolBuilder::new().num_threads(threads).build()?,
+            cancel: Cancel::new()?,
+            idmap: ids.unwrap_or_default().into_bytes(),
+            resolv_conf: Vec::new(),
+            now,
+        })
+    }
+
+    /// The switch that stops what runs here.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// The lease under which this workshop writes.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The environment of builds here, with base images from `images`.
+    pub fn environment<'w>(
+        &'w self,
+        images: &'w dyn ImageSource,
+        progress: &'w dyn Progress,
+    ) -> Environment<'w> {
+        Environment {
+            store: &self.store,
+            lease: &self.lease,
+            images,
+            progress,
+            cancel: &self.cancel,
+            clock: &self.now,
+            pool: &self.pool,
+            idmap: &self.idmap,
+            resolv_conf: &self.resolv_conf,
+        }
+    }
+
+    /// Builds an image and keeps it under a name, without anybody watching.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`].
+    pub fn build(
+        &self,
+        input: &Input,
+        options: &Options,
+        name: &Reference,
+        images: &dyn ImageSource,
+    ) -> Result<Image, BuildError> {
+        build(input, options, std::slice::from_ref(name), self.environment(images, &()))
+    }
+}
