@@ -1,9 +1,9 @@
 //! An image with the layers it leaves with.
 
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::encode::encode;
+use wythe_store::image::encode::{Recompress, encode};
+use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
-use wythe_store::oci::media_type;
 
 use crate::args::output::Compression;
 use crate::failure::Failure;
@@ -17,11 +17,11 @@ pub(crate) fn shipment<'a>(
     compression: Option<Compression>,
 ) -> Result<Shipment<'a>, Failure> {
     let codec = match compression {
-        None | Some(Compression::Gzip) => media_type::Compression::Gzip,
-        Some(Compression::Uncompressed) => media_type::Compression::None,
-        Some(Compression::Zstd) => media_type::Compression::Zstd,
+        None | Some(Compression::Gzip) => Codec::GZIP,
+        Some(Compression::Uncompressed) => Codec::None,
+        Some(Compression::Zstd) => Codec::ZSTD,
     };
-    let root = encode(lease, image, codec)?.descriptor();
+    let root = encode(lease, image, codec, Recompress::Never)?.descriptor();
     let created = image.config.value().created.clone();
     Ok(Shipment { lease, root, names: Vec::new(), created })
 }

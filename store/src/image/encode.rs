@@ -1,26 +1,29 @@
 //! Images built here get compressed layers when they leave.
 
-use std::io;
-
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
-use crate::id::TreeId;
 use crate::image::catalog::StoredImage;
 use crate::image::recode::recode;
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
-use crate::layer::export::{LEVEL, gzip};
-use crate::layer::tar_write::{WriteTarError, tar_write};
+use crate::layer::codec::Codec;
+use crate::layer::export::{ExportError, export};
+use crate::layer::import::layer_id;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::RawDocument;
 use crate::oci::manifest::Manifest;
-use crate::oci::media_type::{Compression, MediaType};
-use crate::tree::entry::Tree;
+use crate::oci::media_type::Compression;
 
-/// The level of zstd layers: the default of the format's own tool.
-const ZSTD_LEVEL: i32 = 3;
+/// What becomes of layers that are blobs from elsewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Recompress {
+    /// They leave byte for byte as they came.
+    Never,
+    /// Those in another compression are compressed again, and get other digests.
+    Differing,
+}
 
 /// An image could not be given other layers.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +50,9 @@ pub enum EncodeCause {
     /// The store knows neither its blob nor its files.
     #[error("the store does not hold it")]
     Missing,
-    /// Its tar stream could not be written.
+    /// Its blob could not be made.
     #[error(transparent)]
-    Tar(#[from] WriteTarError),
-    /// The encoder failed.
-    #[error("compressing failed")]
-    Codec(#[source] io::Error),
+    Export(#[from] ExportError),
     /// The store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -61,9 +61,8 @@ pub enum EncodeCause {
     Write(#[from] WriteError),
 }
 
-/// The manifest of an image with its layers compressed, in the store like the blobs it lists.
-///
-/// Layers that came from elsewhere keep their bytes. What was compressed once is found again.
+/// The manifest of an image whose layers are compressed, in the store like the blobs it lists.
+/// What was compressed once is found again.
 ///
 /// # Errors
 ///
@@ -71,90 +70,79 @@ pub enum EncodeCause {
 pub fn encode(
     lease: &Lease,
     image: &StoredImage,
-    codec: Compression,
+    codec: Codec,
+    recompress: Recompress,
 ) -> Result<RawDocument<Manifest>, EncodeError> {
     let manifest = recode(image, |layer, diff_id| {
-        encode_layer(lease, layer, diff_id, codec)
-            .map_err(|cause| EncodeError::Layer { layer: diff_id, cause })
+        let stays = stays(lease, layer, codec, recompress);
+        let stays = stays.map_err(EncodeCause::from);
+        let encoded = stays.and_then(|stays| match stays {
+            Stays::Yes => Ok(layer.clone()),
+            Stays::No => encode_layer(lease, layer, diff_id, codec),
+        });
+        encoded.map_err(|cause| EncodeError::Layer { layer: diff_id, cause })
     })?;
     lease.put_document(manifest.bytes())?;
     Ok(manifest)
+}
+
+#[derive(Clone, Copy)]
+enum Stays {
+    Yes,
+    No,
+}
+
+/// Whether a layer leaves as the image lists it. One of a type we do not read always does.
+fn stays(
+    lease: &Lease,
+    layer: &Descriptor,
+    codec: Codec,
+    recompress: Recompress,
+) -> Result<Stays, ReadError> {
+    let now = layer.media_type.layer_compression();
+    let elsewhere =
+        now != Some(Compression::None) || lease.store().foreign_blob(&layer.digest)?.is_some();
+    let differs = now.is_some_and(|now| now != codec.compression());
+    Ok(match (elsewhere, recompress) {
+        (_, _) if !differs => Stays::Yes,
+        (true, Recompress::Never) => Stays::Yes,
+        (false, _) | (true, Recompress::Differing) => Stays::No,
+    })
 }
 
 fn encode_layer(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    codec: Compression,
+    codec: Codec,
 ) -> Result<Descriptor, EncodeCause> {
-    let store = lease.store();
-    if codec == Compression::None || store.foreign_blob(&layer.digest)?.is_some() {
-        return Ok(layer.clone());
+    let mut record = record(lease, layer, diff_id)?;
+    let before = record.clone();
+    let descriptor = export(lease, &mut record, codec)?;
+    if record != before {
+        let mut batch = Batch::default();
+        batch.put_layer(&record);
+        // The blob can be made again: its record need not survive a power cut.
+        lease.commit(batch, Durability::Relaxed)?;
     }
-    let mut record = store.layer_of_diff(&diff_id)?.ok_or(EncodeCause::Missing)?;
-    if let Some(known) = known(lease, &record, codec)? {
-        return Ok(known);
-    }
-    let tree = tree(lease, record.tree.as_ref())?;
-    let descriptor = compress(lease, &tree, codec)?;
-    let name = codec_name(codec);
-    let blob = LayerBlob { compression: codec, codec: name, descriptor: descriptor.clone() };
-    record.blobs.push(blob);
-    let mut batch = Batch::default();
-    batch.put_layer(&record);
-    // The blob can be made again: its record need not survive a power cut.
-    lease.commit(batch, Durability::Relaxed)?;
     Ok(descriptor)
 }
 
-fn tree(lease: &Lease, id: Option<&TreeId>) -> Result<Tree, EncodeCause> {
-    let tree = id.map(|id| lease.store().tree(id)).transpose()?.flatten();
-    tree.ok_or(EncodeCause::Missing)
-}
-
-/// What this codec made of the layer before, if it is still here.
-fn known(
-    lease: &Lease,
-    record: &LayerRecord,
-    codec: Compression,
-) -> Result<Option<Descriptor>, ReadError> {
-    let name = codec_name(codec);
-    for blob in record.blobs.iter().filter(|blob| blob.codec == name) {
-        if lease.store().foreign_blob(&blob.descriptor.digest)?.is_some() {
-            return Ok(Some(blob.descriptor.clone()));
-        }
+/// What is known of a layer; of one whose blob was only passed on so far, the image knows it.
+fn record(lease: &Lease, layer: &Descriptor, diff_id: DiffId) -> Result<LayerRecord, EncodeCause> {
+    let store = lease.store();
+    if let Some(record) = store.layer_of_diff(&diff_id)? {
+        return Ok(record);
     }
-    Ok(None)
-}
-
-fn compress(lease: &Lease, tree: &Tree, codec: Compression) -> Result<Descriptor, EncodeCause> {
-    let mut blob = lease.new_blob()?;
-    match codec {
-        Compression::Gzip => {
-            gzip(tree, lease.store(), &mut blob)?;
-            Ok(blob.commit(MediaType::LAYER_GZIP)?)
-        }
-        Compression::None => {
-            tar_write(tree, lease.store(), None, &mut blob)?;
-            Ok(blob.commit(MediaType::LAYER)?)
-        }
-        Compression::Zstd => {
-            let encoder = zstd::Encoder::new(&mut blob, ZSTD_LEVEL);
-            let mut encoder = encoder.map_err(EncodeCause::Codec)?;
-            tar_write(tree, lease.store(), None, &mut encoder)?;
-            encoder.finish().map_err(EncodeCause::Codec)?;
-            Ok(blob.commit(MediaType::LAYER_ZSTD)?)
-        }
+    let compression = layer.media_type.layer_compression().ok_or(EncodeCause::Missing)?;
+    if store.foreign_blob(&layer.digest)?.is_none() {
+        return Err(EncodeCause::Missing);
     }
-}
-
-/// What a record says made a blob. The version changes with every change of the bytes.
-fn codec_name(codec: Compression) -> String {
-    match codec {
-        Compression::Gzip => format!("gzip/{LEVEL}/1"),
-        Compression::None => "tar/1".to_owned(),
-        Compression::Zstd => format!("zstd/{ZSTD_LEVEL}/1"),
-    }
+    let mut record = LayerRecord::new(layer_id(&diff_id));
+    record.diff_id = Some(diff_id);
+    let (codec, descriptor) = (String::new(), layer.clone());
+    record.blobs.push(LayerBlob { compression, codec, descriptor });
+    Ok(record)
 }
 
 #[cfg(test)]
@@ -168,6 +156,7 @@ mod tests {
     use crate::layer::export::measure;
     use crate::oci::config::ImageConfig;
     use crate::oci::content::Content;
+    use crate::oci::media_type::MediaType;
     use crate::store::{OpenOptions, Store};
     use crate::tree::sketch::sketch;
 
@@ -203,30 +192,30 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(codec: Compression, uncompress: fn(&[u8]) -> Vec<u8>) {
+    fn check(codec: Codec, uncompress: fn(&[u8]) -> Vec<u8>) {
         let (_folder, lease, image) = built();
-        let manifest = encode(&lease, &image, codec).unwrap();
+        let manifest = encode(&lease, &image, codec, Recompress::Never).unwrap();
         let layer = &manifest.value().layers[0];
         let plain = uncompress(&bytes(&lease, layer));
         assert_eq!(Digest::of(&plain), image.config.value().rootfs.diff_ids[0].0);
-        let again = encode(&lease, &image, codec).unwrap();
+        let again = encode(&lease, &image, codec, Recompress::Never).unwrap();
         assert_eq!(again.bytes(), manifest.bytes());
     }
 
     #[test]
     fn a_compressed_layer_holds_the_tar_stream_of_its_diff_id() {
-        check(Compression::Gzip, |bytes| {
+        check(Codec::GZIP, |bytes| {
             let mut plain = Vec::new();
             flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
             plain
         });
-        check(Compression::Zstd, |bytes| zstd::decode_all(bytes).unwrap());
+        check(Codec::ZSTD, |bytes| zstd::decode_all(bytes).unwrap());
     }
 
     #[test]
     fn without_compression_the_manifest_stays() {
         let (_folder, lease, image) = built();
-        let manifest = encode(&lease, &image, Compression::None).unwrap();
+        let manifest = encode(&lease, &image, Codec::None, Recompress::Never).unwrap();
         assert_eq!(manifest.bytes(), image.manifest.bytes());
         let layer = &manifest.value().layers[0];
         assert_eq!(Digest::of(&bytes(&lease, layer)), layer.digest);

@@ -3,11 +3,16 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
+use crate::blob::blob_path;
 use crate::bytes::Bytes;
 use crate::digest::{DiffId, Digest};
-use crate::error::ReadError;
+use crate::error::{At as _, ReadError};
 use crate::id::BodyId;
 use crate::layer::canonical::{self, CanonicalEntry, END, padding};
+use crate::layer::decompress::{Decompressed, decompress};
+use crate::layer::recipe::RecipeStream;
+use crate::layer::tar_read::Policy;
+use crate::layers::LayerRecord;
 use crate::store::Store;
 use crate::tree::entry::Tree;
 
@@ -27,6 +32,10 @@ pub enum BlobReader {
     Foreign(crate::blob::ForeignBlob),
     /// A manifest, index or config.
     Document(io::Cursor<Bytes>),
+    /// A compressed layer, put together while it is read.
+    Recipe(RecipeStream),
+    /// The tar stream inside a layer's blob from elsewhere.
+    Unpacked(Decompressed<'static>),
     /// The canonical tar stream of a layer, made while it is read.
     Tar(TarStream),
 }
@@ -46,8 +55,10 @@ enum Piece {
     Body(BodyId),
 }
 
-/// Opens a blob: a foreign one, a document, or the tar stream of a layer by its DiffID. `None`
-/// where the store has none of them.
+/// Opens a blob: a foreign one, a document, a compressed layer made here, or the tar stream of a
+/// layer by its DiffID. `None` where the store has none of them.
+///
+/// Only foreign blobs are checked against their digest while they are read.
 pub fn open(store: &Store, digest: &Digest) -> Result<Option<Blob>, ReadError> {
     if let Some(blob) = store.foreign_blob(digest)? {
         return Ok(Some(Blob { size: blob.size(), reader: BlobReader::Foreign(blob) }));
@@ -56,10 +67,30 @@ pub fn open(store: &Store, digest: &Digest) -> Result<Option<Blob>, ReadError> {
         let reader = BlobReader::Document(io::Cursor::new(bytes.clone()));
         return Ok(Some(Blob { size: bytes.len() as u64, reader }));
     }
-    let Some(layer) = store.layer_of_diff(&DiffId(*digest))? else { return Ok(None) };
-    let (Some(id), Some(size)) = (layer.tree, layer.tar_size) else { return Ok(None) };
-    let Some(tree) = store.tree(&id)? else { return Ok(None) };
-    Ok(Some(Blob { size, reader: BlobReader::Tar(TarStream::new(store, &tree)) }))
+    if let Some(recipe) = store.recipe(digest)? {
+        let size = recipe.size;
+        let reader = BlobReader::Recipe(RecipeStream::new(store, recipe));
+        return Ok(Some(Blob { size, reader }));
+    }
+    match store.layer_of_diff(&DiffId(*digest))? {
+        Some(layer) => open_tar(store, &layer),
+        None => Ok(None),
+    }
+}
+
+/// The tar stream of a layer: only a blob from elsewhere has exactly the one inside it.
+fn open_tar(store: &Store, layer: &LayerRecord) -> Result<Option<Blob>, ReadError> {
+    let Some(size) = layer.tar_size else { return Ok(None) };
+    for blob in layer.blobs.iter().filter(|blob| blob.codec.is_empty()) {
+        let digest = &blob.descriptor.digest;
+        if let Some(blob) = store.foreign_blob(digest)? {
+            let plain = decompress(Box::new(blob), Policy::Layer);
+            let plain = plain.reading(&blob_path(digest))?;
+            return Ok(Some(Blob { size, reader: BlobReader::Unpacked(plain) }));
+        }
+    }
+    let tree = layer.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten();
+    Ok(tree.map(|tree| Blob { size, reader: BlobReader::Tar(TarStream::new(store, &tree)) }))
 }
 
 impl TarStream {
@@ -108,6 +139,8 @@ impl Read for BlobReader {
         match self {
             Self::Foreign(blob) => blob.read(bytes),
             Self::Document(bytes_of) => bytes_of.read(bytes),
+            Self::Recipe(stream) => stream.read(bytes),
+            Self::Unpacked(stream) => stream.read(bytes),
             Self::Tar(stream) => stream.read(bytes),
         }
     }

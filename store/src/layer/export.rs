@@ -1,30 +1,31 @@
-//! Giving a layer away: its tar stream by DiffID, and its compressed form as one gzip member made
-//! of parts that are compressed apart, so that the bytes do not depend on how many threads do it.
+//! Giving a layer away: its tar stream by DiffID, and compressed as a blob that is written down as
+//! a recipe of parts. Parts are compressed apart and kept, so that the next version of a layer
+//! compresses only what changed, and the bytes do not depend on how many threads do it.
 
 use std::io::{self, Write};
 
-use flate2::{Compress, FlushCompress};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::bytes::Bytes;
 use crate::digest::{DiffId, Hasher};
+use crate::error::{ReadError, WriteError};
 use crate::layer::bodies::Bodies;
-use crate::layer::canonical::{self, CanonicalEntry, END, padding};
+use crate::layer::codec::Codec;
+use crate::layer::decompress::decompress;
+use crate::layer::fragment::{Part, cut_stream, cut_tree};
+use crate::layer::recipe::{Piece, Recipe};
+use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::{WriteTarError, tar_write};
+use crate::layers::{LayerBlob, LayerRecord};
+use crate::lease::Lease;
+use crate::object::{Encoding, Kind, ObjectName};
+use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
 
-/// Bodies this long are a part of their own.
-pub const OWN_PART: u64 = 16 << 10;
-/// No part of headers and small bodies grows longer than this before it is cut.
-const RUN_MAX: usize = 256 << 10;
-/// Parts are compressed this many at a time, which bounds what waits in memory.
-const WINDOW: usize = 64;
-/// No modification time, no name, no system: the same for everybody.
-const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// An empty final block of deflate.
-const DEFLATE_END: [u8; 2] = [3, 0];
-/// The level that everybody's size expectations come from.
-pub const LEVEL: u32 = 6;
+/// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
+/// little enough to hold.
+const WINDOW_BYTES: usize = 32 << 20;
+const WINDOW_PARTS: usize = 1024;
 
 /// What a layer's tar stream is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +36,35 @@ pub struct Measured {
     pub size: u64,
 }
 
+/// A layer could not be given a blob.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The store has neither its tree nor its blob.
+    #[error("the layer's files are gone")]
+    Gone,
+    /// The tar stream is not the one the layer is known by.
+    #[error("the layer's files make {found}, not {expected}")]
+    DiffId {
+        /// What was recorded.
+        expected: DiffId,
+        /// What the files make.
+        found: DiffId,
+    },
+    /// A file of the layer could not be read.
+    #[error(transparent)]
+    Tar(#[from] WriteTarError),
+    /// The layer's own blob could not be read, or compressing failed.
+    #[error("cannot compress the layer")]
+    Codec(#[from] io::Error),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
 /// Computes the DiffID of a layer.
 pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarError> {
     let mut counter = Counter::default();
@@ -42,104 +72,176 @@ pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarErr
     Ok(counter.measured())
 }
 
-/// Writes a layer as one gzip member, and says what the tar stream inside is. The bytes depend on
-/// the tree alone; parts are compressed on the current rayon pool.
-pub fn gzip(
-    tree: &Tree,
-    bodies: &dyn Bodies,
-    out: &mut dyn Write,
-) -> Result<Measured, WriteTarError> {
-    out.write_all(&GZIP_HEADER)?;
-    let (counter, crc) = (Counter::default(), crc32fast::Hasher::new());
-    let (run, waiting) = (Vec::new(), Vec::new());
-    let mut gzip = Gzip { out, bodies, counter, crc, run, waiting };
-    canonical::each(tree, None, &mut |entry| gzip.entry(&entry))?;
-    gzip.run.extend_from_slice(&END);
-    gzip.cut();
-    gzip.flush()?;
-    gzip.out.write_all(&DEFLATE_END)?;
-    let measured = gzip.counter.measured();
-    gzip.out.write_all(&gzip.crc.finalize().to_le_bytes())?;
-    let modulo = u32::try_from(measured.size & u64::from(u32::MAX)).expect("masked to 32 bits");
-    gzip.out.write_all(&modulo.to_le_bytes())?;
-    Ok(measured)
+/// The blob that `codec` makes of a layer. What was made before is found in the record and not
+/// made again; otherwise the record learns DiffID, length and blob, and is the caller's to commit.
+/// Parts are compressed on the current rayon pool.
+///
+/// # Errors
+///
+/// If the layer is neither a tree nor a blob here, or its files are not what its DiffID says.
+pub fn export(
+    lease: &Lease,
+    record: &mut LayerRecord,
+    codec: Codec,
+) -> Result<Descriptor, ExportError> {
+    if codec == Codec::None
+        && let (Some(diff_id), Some(size)) = (record.diff_id, record.tar_size)
+    {
+        return Ok(Descriptor::new(codec.media_type(), diff_id.0, size));
+    }
+    let id = codec.id()?;
+    if let Some(known) = known(lease, record, &id)? {
+        return Ok(known);
+    }
+    let mut assembler = Assembler::new(lease, codec, &id);
+    feed(lease, record, &mut assembler)?;
+    let (measured, descriptor) = assembler.finish(record.diff_id)?;
+    record.diff_id = Some(measured.diff_id);
+    record.tar_size = Some(measured.size);
+    if codec != Codec::None {
+        let (compression, descriptor) = (codec.compression(), descriptor.clone());
+        record.blobs.retain(|blob| blob.descriptor.digest != descriptor.digest);
+        record.blobs.push(LayerBlob { compression, codec: id, descriptor });
+    }
+    Ok(descriptor)
 }
 
-struct Gzip<'a> {
-    out: &'a mut dyn Write,
-    bodies: &'a dyn Bodies,
-    counter: Counter,
+/// What this codec made of the layer before, if it can still be read.
+fn known(lease: &Lease, record: &LayerRecord, id: &str) -> Result<Option<Descriptor>, ReadError> {
+    for blob in record.blobs.iter().filter(|blob| blob.codec == id) {
+        if lease.holds(Kind::Recipe, blob.descriptor.digest.as_bytes())? {
+            return Ok(Some(blob.descriptor.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Cuts the layer's tar stream: the one inside a blob from elsewhere, which only that blob has
+/// exactly, or the one its tree makes.
+fn feed(
+    lease: &Lease,
+    record: &LayerRecord,
+    assembler: &mut Assembler<'_>,
+) -> Result<(), ExportError> {
+    let store = lease.store();
+    for blob in record.blobs.iter().filter(|blob| blob.codec.is_empty()) {
+        if let Some(blob) = store.foreign_blob(&blob.descriptor.digest)? {
+            let mut plain = decompress(Box::new(blob), Policy::Layer)?;
+            return cut_stream(&mut plain, &mut |part| assembler.push(part));
+        }
+    }
+    let tree = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten();
+    cut_tree(&tree.ok_or(ExportError::Gone)?, store, &mut |part| assembler.push(part))
+}
+
+/// Puts a blob together, one window of parts after the other.
+struct Assembler<'a> {
+    lease: &'a Lease,
+    codec: Codec,
+    id: &'a str,
+    tar: Counter,
     crc: crc32fast::Hasher,
-    run: Vec<u8>,
-    waiting: Vec<Bytes>,
+    blob: Counter,
+    pieces: Vec<Piece>,
+    waiting: Vec<Part>,
+    waiting_bytes: usize,
 }
 
-impl Gzip<'_> {
-    fn entry(&mut self, entry: &CanonicalEntry) -> Result<(), WriteTarError> {
-        // Where a run ends depends on names alone, so that a change to one file leaves others be.
-        let boundary = blake3::hash(entry.path.as_bytes()).as_bytes()[0] % 16 == 0;
-        if boundary || RUN_MAX <= self.run.len() {
-            self.cut();
-        }
-        self.run.extend_from_slice(&entry.header);
-        if let Some(file) = &entry.body {
-            let body = self.bodies.body(&file.body)?;
-            let missing = || WriteTarError::Missing { path: entry.path.clone(), body: file.body };
-            let body = body.filter(|body| body.len() as u64 == file.size).ok_or_else(missing)?;
-            if OWN_PART <= file.size {
-                self.cut();
-                self.waiting.push(body);
-            } else {
-                self.run.extend_from_slice(&body);
-            }
-            self.run.resize(self.run.len() + padding(file.size), 0);
-        }
-        if WINDOW <= self.waiting.len() {
+impl<'a> Assembler<'a> {
+    fn new(lease: &'a Lease, codec: Codec, id: &'a str) -> Self {
+        let mut assembler = Self {
+            lease,
+            codec,
+            id,
+            tar: Counter::default(),
+            crc: crc32fast::Hasher::new(),
+            blob: Counter::default(),
+            pieces: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        };
+        assembler.literal(codec.head().to_vec());
+        assembler
+    }
+
+    fn push(&mut self, part: Part) -> Result<(), ExportError> {
+        self.waiting_bytes += part.bytes().len();
+        self.waiting.push(part);
+        if WINDOW_BYTES <= self.waiting_bytes || WINDOW_PARTS <= self.waiting.len() {
             self.flush()?;
         }
         Ok(())
     }
 
-    fn cut(&mut self) {
-        if !self.run.is_empty() {
-            self.waiting.push(std::mem::take(&mut self.run).into());
+    fn flush(&mut self) -> Result<(), ExportError> {
+        let (lease, codec, id) = (self.lease, self.codec, self.id);
+        let (tar, waiting) = (&mut self.tar, &self.waiting);
+        let (_, made) = rayon::join(
+            || waiting.iter().for_each(|part| tar.add(part.bytes())),
+            || waiting.par_iter().map(|part| Made::of(part, lease, codec, id)).collect::<Vec<_>>(),
+        );
+        for made in made {
+            let made = made?;
+            self.crc.combine(&made.crc);
+            self.blob.add(&made.bytes);
+            self.pieces.push(Piece::Part(made.name));
+        }
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+
+    fn literal(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.blob.add(&bytes);
+            self.pieces.push(Piece::Literal(bytes));
         }
     }
 
-    fn flush(&mut self) -> Result<(), WriteTarError> {
-        let parts: Vec<io::Result<Part>> =
-            self.waiting.par_iter().map(|bytes| Part::compress(bytes)).collect();
-        for (bytes, part) in self.waiting.drain(..).zip(parts) {
-            let part = part?;
-            self.counter.write_all(&bytes)?;
-            self.crc.combine(&part.crc);
-            self.out.write_all(&part.deflated)?;
+    /// Stores the recipe, unless the stream is not the `expected` one.
+    fn finish(mut self, expected: Option<DiffId>) -> Result<(Measured, Descriptor), ExportError> {
+        self.flush()?;
+        let tail = self.codec.tail(self.crc.clone().finalize(), self.tar.size);
+        self.literal(tail);
+        let measured = self.tar.measured();
+        if let Some(expected) = expected
+            && expected != measured.diff_id
+        {
+            return Err(ExportError::DiffId { expected, found: measured.diff_id });
         }
-        Ok(())
+        let (size, digest) = (self.blob.size, self.blob.hasher.finish());
+        let (diff_id, media_type) = (measured.diff_id, self.codec.media_type());
+        if self.codec != Codec::None {
+            let (codec, pieces) = (self.id.to_owned(), self.pieces);
+            let recipe = Recipe { diff_id, media_type: media_type.clone(), codec, size, pieces };
+            self.lease.put_recipe(&digest, &recipe)?;
+        }
+        Ok((measured, Descriptor::new(media_type, digest, size)))
     }
 }
 
-/// A piece of the stream, compressed on its own and ending on a byte.
-struct Part {
-    deflated: Vec<u8>,
+/// A part as the codec makes it.
+struct Made {
+    name: ObjectName,
+    bytes: Bytes,
     crc: crc32fast::Hasher,
 }
 
-impl Part {
-    fn compress(bytes: &[u8]) -> io::Result<Self> {
+impl Made {
+    /// Takes the part from the store, or makes it and stores it.
+    fn of(part: &Part, lease: &Lease, codec: Codec, id: &str) -> Result<Self, ExportError> {
         let mut crc = crc32fast::Hasher::new();
-        crc.update(bytes);
-        let mut deflate = Compress::new(flate2::Compression::new(LEVEL), false);
-        let mut deflated = Vec::with_capacity(bytes.len() / 2 + 64);
-        loop {
-            let done = usize::try_from(deflate.total_in()).map_err(io::Error::other)?;
-            deflate.compress_vec(&bytes[done..], &mut deflated, FlushCompress::Sync)?;
-            // Room left over means that nothing waits to be written.
-            if deflate.total_in() == bytes.len() as u64 && deflated.len() < deflated.capacity() {
-                return Ok(Self { deflated, crc });
-            }
-            deflated.reserve(64 << 10);
+        crc.update(part.bytes());
+        let name = part.name(id);
+        let bytes = match lease.store().get(name.kind, &name.id)? {
+            Some(bytes) => bytes,
+            None => codec.compress(part.bytes())?.into(),
+        };
+        // One that was there may be about to be collected: then it is stored again.
+        if codec != Codec::None {
+            lease.put(name.kind, &name.id, Encoding::Raw, &bytes)?;
         }
+        Ok(Self { name, bytes, crc })
     }
 }
 
@@ -151,15 +253,19 @@ struct Counter {
 }
 
 impl Counter {
-    fn measured(self) -> Measured {
-        Measured { diff_id: DiffId(self.hasher.finish()), size: self.size }
+    fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    fn measured(&self) -> Measured {
+        Measured { diff_id: DiffId(self.hasher.clone().finish()), size: self.size }
     }
 }
 
 impl Write for Counter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
+        self.add(bytes);
         Ok(bytes.len())
     }
 
@@ -170,50 +276,162 @@ impl Write for Counter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::id::BodyId;
-    use crate::path::LayerPath;
-    use crate::tree::build::TreeBuilder;
-    use crate::tree::entry::{File, Metadata, Node};
-    use std::collections::BTreeMap;
     use std::io::Read as _;
 
-    fn layer() -> (Tree, BTreeMap<BodyId, Bytes>) {
-        let (mut builder, mut bodies) = (TreeBuilder::new(), BTreeMap::new());
-        for n in 0..200u32 {
-            let noise: Vec<u8> =
-                (0..n * 400).map(|at| (at.wrapping_mul(at) / (n + 1)) as u8).collect();
-            let file = File { body: BodyId::of(&noise), size: noise.len() as u64, link: None };
-            bodies.insert(file.body, Bytes::from(noise));
+    use super::*;
+    use crate::digest::Digest;
+    use crate::id::LayerId;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::layer::blob_view;
+    use crate::path::LayerPath;
+    use crate::store::{OpenOptions, Store};
+    use crate::tree::build::TreeBuilder;
+    use crate::tree::entry::{File, Metadata, Node};
+
+    fn store() -> (tempfile::TempDir, Lease) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        (folder, lease)
+    }
+
+    /// A layer of many small and some longer files, in the `version` of one of the small ones.
+    fn layer(lease: &Lease, version: u8) -> (LayerRecord, Vec<u8>) {
+        let mut builder = TreeBuilder::new();
+        for n in 0..300u32 {
+            let size = if n % 10 == 0 { n * 400 } else { n };
+            let mut bytes: Vec<u8> =
+                (0..size).map(|at| (at.wrapping_mul(at) / (n + 1)) as u8).collect();
+            if n == 77 {
+                bytes.push(version);
+            }
+            let body = lease.put_body(&bytes).unwrap();
+            let file = File { body, size: bytes.len() as u64, link: None };
             let path = LayerPath::parse(format!("d{}/f{n}", n % 7).as_bytes()).unwrap();
             builder.insert(&path, Metadata::default(), Node::File(file)).unwrap();
         }
-        (builder.finish(), bodies)
+        let tree = builder.finish();
+        let mut tar = Vec::new();
+        tar_write(&tree, lease.store(), None, &mut tar).unwrap();
+        let mut record = LayerRecord::new(LayerId::of(&[version]));
+        record.tree = Some(lease.put_tree(&tree).unwrap());
+        (record, tar)
     }
 
-    fn gzipped(threads: usize) -> (Vec<u8>, Measured) {
-        let (tree, bodies) = layer();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut out = Vec::new();
-        let measured = pool.install(|| gzip(&tree, &bodies, &mut out)).unwrap();
-        (out, measured)
+    fn read(lease: &Lease, descriptor: &Descriptor) -> Vec<u8> {
+        let mut blob = blob_view::open(lease.store(), &descriptor.digest).unwrap().unwrap();
+        let mut bytes = Vec::new();
+        blob.reader.read_to_end(&mut bytes).unwrap();
+        assert_eq!((blob.size, descriptor.size), (bytes.len() as u64, bytes.len() as u64));
+        assert_eq!(Digest::of(&bytes), descriptor.digest);
+        bytes
+    }
+
+    fn commit(lease: &Lease, record: &LayerRecord) {
+        let mut batch = Batch::new();
+        batch.put_layer(record);
+        lease.commit(batch, Durability::Relaxed).unwrap();
+    }
+
+    fn parts(lease: &Lease) -> usize {
+        let packs = lease.store().packs().all().unwrap();
+        let entries = packs.iter().flat_map(|pack| pack.entries());
+        entries.filter(|entry| matches!(entry.name.kind, Kind::Run | Kind::Fragment)).count()
     }
 
     #[test]
-    fn one_member_holds_the_canonical_tar() {
-        let (tree, bodies) = layer();
-        let (bytes, measured) = gzipped(2);
-        let (mut plain, mut tar) = (Vec::new(), Vec::new());
-        let mut member = flate2::bufread::GzDecoder::new(&bytes[..]);
+    fn gzip_is_one_member_that_holds_the_canonical_tar() {
+        let (_folder, lease) = store();
+        let (mut record, tar) = layer(&lease, 0);
+        let descriptor = export(&lease, &mut record, Codec::GZIP).unwrap();
+        let blob = read(&lease, &descriptor);
+        let (mut plain, mut member) = (Vec::new(), flate2::bufread::GzDecoder::new(&blob[..]));
         member.read_to_end(&mut plain).unwrap();
         assert!(member.into_inner().is_empty());
-        tar_write(&tree, &bodies, None, &mut tar).unwrap();
         assert!(plain == tar);
-        assert_eq!(measure(&tree, &bodies).unwrap(), measured);
+        let diff_id = Some(DiffId(Digest::of(&tar)));
+        assert_eq!((record.diff_id, record.tar_size), (diff_id, Some(tar.len() as u64)));
+        assert_eq!(record.blobs[0].descriptor, descriptor);
+    }
+
+    #[test]
+    fn zstd_frames_hold_it_too_and_uncompressed_it_is_the_blob() {
+        let (_folder, lease) = store();
+        let (mut record, tar) = layer(&lease, 0);
+        let descriptor = export(&lease, &mut record, Codec::ZSTD).unwrap();
+        assert!(zstd::decode_all(&read(&lease, &descriptor)[..]).unwrap() == tar);
+        let descriptor = export(&lease, &mut record, Codec::None).unwrap();
+        commit(&lease, &record);
+        assert!(read(&lease, &descriptor) == tar);
     }
 
     #[test]
     fn threads_do_not_change_the_bytes() {
-        assert!(gzipped(1) == gzipped(4));
+        let [one, four] = [1, 4].map(|threads| {
+            let (_folder, lease) = store();
+            let (mut record, _) = layer(&lease, 0);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| export(&lease, &mut record, Codec::GZIP)).unwrap()
+        });
+        assert_eq!(one, four);
+    }
+
+    #[test]
+    fn the_next_version_compresses_only_what_changed() {
+        let (_folder, lease) = store();
+        let (mut first, _) = layer(&lease, 0);
+        export(&lease, &mut first, Codec::GZIP).unwrap();
+        commit(&lease, &first);
+        let before = parts(&lease);
+        let (mut second, _) = layer(&lease, 1);
+        export(&lease, &mut second, Codec::GZIP).unwrap();
+        commit(&lease, &second);
+        assert!(before > 30, "{before}");
+        assert_eq!(parts(&lease) - before, 1);
+    }
+
+    #[test]
+    fn what_was_exported_before_is_not_read_again() {
+        let (_folder, lease) = store();
+        let (mut record, _) = layer(&lease, 0);
+        let descriptor = export(&lease, &mut record, Codec::GZIP).unwrap();
+        record.tree = None;
+        assert_eq!(export(&lease, &mut record, Codec::GZIP).unwrap(), descriptor);
+        assert!(matches!(export(&lease, &mut record, Codec::ZSTD), Err(ExportError::Gone)));
+    }
+
+    #[test]
+    fn files_that_make_another_tar_stream_than_recorded_are_refused() {
+        let (_folder, lease) = store();
+        let (mut record, _) = layer(&lease, 0);
+        record.diff_id = Some(DiffId(Digest::of(b"other")));
+        let refused = export(&lease, &mut record, Codec::GZIP);
+        assert!(matches!(refused, Err(ExportError::DiffId { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_layer_from_elsewhere_is_recompressed_from_its_own_tar_stream() {
+        let (_folder, lease) = store();
+        let (_, mut tar) = layer(&lease, 0);
+        // Zeros after the end are legal, and no tree makes them.
+        tar.resize(tar.len() + 4096, 0);
+        let blob = zstd::encode_all(&tar[..], 1).unwrap();
+        let compression = crate::oci::media_type::Compression::Zstd;
+        let descriptor = Descriptor::of(Codec::ZSTD.media_type(), &blob);
+        let mut ingest = lease.ingest_blob(&descriptor).unwrap();
+        ingest.write_all(&blob).unwrap();
+        ingest.commit().unwrap();
+        let mut record = LayerRecord::new(LayerId::of(b"pulled"));
+        record.diff_id = Some(DiffId(Digest::of(&tar)));
+        record.tar_size = Some(tar.len() as u64);
+        record.blobs.push(LayerBlob { compression, codec: String::new(), descriptor });
+        let gzip = export(&lease, &mut record, Codec::GZIP).unwrap();
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(&read(&lease, &gzip)[..]).read_to_end(&mut plain).unwrap();
+        assert!(plain == tar);
+        let none = export(&lease, &mut record, Codec::None).unwrap();
+        commit(&lease, &record);
+        assert!(read(&lease, &none) == tar);
     }
 }

@@ -1,0 +1,175 @@
+//! How layers are compressed, and a name for exactly that.
+
+use std::io;
+
+use flate2::{Compress, Compression as Level, FlushCompress};
+
+use crate::oci::media_type::{Compression, MediaType};
+
+/// What changes when we cut or frame streams in another way.
+const VERSION: u32 = 1;
+/// The length of the sample whose compressed form tells one library version from another.
+const SAMPLE: usize = 64 << 10;
+/// What deflate has levels up to.
+const GZIP_LEVEL_MAX: u32 = 9;
+/// What zstd has levels up to.
+const ZSTD_LEVEL_MAX: i32 = 22;
+/// No modification time, no name, no system: the same for everybody.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// An empty final block of deflate.
+const DEFLATE_END: [u8; 2] = [3, 0];
+/// How much an output buffer grows when it is full.
+const GROWTH: usize = 64 << 10;
+
+/// How a layer's tar stream is written.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Codec {
+    /// As it is.
+    None,
+    /// As one gzip member of deflate fragments that are compressed apart.
+    Gzip {
+        /// From 0, fast, to 9, small.
+        level: u32,
+    },
+    /// As zstd frames.
+    Zstd {
+        /// From 1, fast, to 22, small.
+        level: i32,
+    },
+}
+
+impl Codec {
+    /// gzip at the level that everybody's size expectations come from.
+    pub const GZIP: Self = Self::Gzip { level: 6 };
+    /// zstd at its own default level.
+    pub const ZSTD: Self = Self::Zstd { level: 3 };
+
+    /// What a descriptor calls it.
+    pub fn compression(self) -> Compression {
+        match self {
+            Self::None => Compression::None,
+            Self::Gzip { .. } => Compression::Gzip,
+            Self::Zstd { .. } => Compression::Zstd,
+        }
+    }
+
+    /// The media type of a layer.
+    pub fn media_type(self) -> MediaType {
+        match self {
+            Self::None => MediaType::LAYER,
+            Self::Gzip { .. } => MediaType::LAYER_GZIP,
+            Self::Zstd { .. } => MediaType::LAYER_ZSTD,
+        }
+    }
+
+    /// A name that two encoders share only if they make the same bytes of the same tree: library
+    /// versions may differ in what they make, and the compressed sample shows whether they do.
+    ///
+    /// # Errors
+    ///
+    /// If the library fails, which it does only without memory.
+    pub fn id(self) -> io::Result<String> {
+        let sample = blake3::hash(&self.compress(&sample())?).to_hex();
+        let sample = &sample[..16];
+        Ok(match self {
+            Self::None => String::new(),
+            Self::Gzip { level } => format!("gzip-{level} v{VERSION} zlib-rs {sample}"),
+            Self::Zstd { level } => {
+                let library = zstd::zstd_safe::version_string();
+                format!("zstd-{level} v{VERSION} {library} {sample}")
+            }
+        })
+    }
+
+    /// Compresses a part of a stream on its own.
+    pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(bytes.to_vec()),
+            Self::Gzip { level } => deflate(bytes, level.min(GZIP_LEVEL_MAX)),
+            Self::Zstd { level } => zstd::bulk::compress(bytes, level.min(ZSTD_LEVEL_MAX)),
+        }
+    }
+
+    /// What comes before the first part.
+    pub(crate) fn head(self) -> &'static [u8] {
+        match self {
+            Self::Gzip { .. } => &GZIP_HEADER,
+            Self::None | Self::Zstd { .. } => &[],
+        }
+    }
+
+    /// What comes after the last part of a stream of `size` bytes with the checksum `crc`.
+    pub(crate) fn tail(self, crc: u32, size: u64) -> Vec<u8> {
+        match self {
+            Self::None | Self::Zstd { .. } => Vec::new(),
+            Self::Gzip { .. } => {
+                let modulo = u32::try_from(size & u64::from(u32::MAX)).expect("masked to 32 bits");
+                [&DEFLATE_END[..], &crc.to_le_bytes(), &modulo.to_le_bytes()].concat()
+            }
+        }
+    }
+}
+
+/// Deflate blocks that end on a byte and refer to nothing before them.
+fn deflate(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
+    let mut deflate = Compress::new(Level::new(level), false);
+    let mut out = Vec::with_capacity(bytes.len() / 2 + 64);
+    loop {
+        let done = usize::try_from(deflate.total_in()).map_err(io::Error::other)?;
+        deflate.compress_vec(&bytes[done..], &mut out, FlushCompress::Sync)?;
+        // Room left over means that nothing waits to be written.
+        if deflate.total_in() == bytes.len() as u64 && out.len() < out.capacity() {
+            return Ok(out);
+        }
+        out.reserve(GROWTH);
+    }
+}
+
+/// Numbers as text between noise: something to find matches in, and something not to.
+fn sample() -> Vec<u8> {
+    let mut out = Vec::with_capacity(SAMPLE + 32);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    while out.len() < SAMPLE {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend_from_slice((state % 1009).to_string().as_bytes());
+        out.extend_from_slice(&state.to_le_bytes()[..2]);
+    }
+    out.truncate(SAMPLE);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codecs_of_different_levels_have_different_names() {
+        let codecs = [Codec::GZIP, Codec::Gzip { level: 1 }, Codec::ZSTD, Codec::Zstd { level: 9 }];
+        let names: std::collections::BTreeSet<String> =
+            codecs.iter().map(|codec| codec.id().unwrap()).collect();
+        assert_eq!(names.len(), codecs.len());
+        assert_eq!(Codec::GZIP.id().unwrap(), Codec::GZIP.id().unwrap());
+    }
+
+    #[test]
+    fn empty_and_incompressible_parts_come_back() {
+        for bytes in [vec![], sample(), vec![0; 1 << 20]] {
+            let frame = Codec::ZSTD.compress(&bytes).unwrap();
+            assert!(zstd::decode_all(&frame[..]).unwrap() == bytes);
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(&bytes);
+            let parts = [
+                Codec::GZIP.head(),
+                &Codec::GZIP.compress(&bytes).unwrap(),
+                &Codec::GZIP.tail(crc.finalize(), bytes.len() as u64),
+            ];
+            let mut plain = Vec::new();
+            let gzip = parts.concat();
+            let mut member = flate2::bufread::GzDecoder::new(&gzip[..]);
+            io::Read::read_to_end(&mut member, &mut plain).unwrap();
+            assert!(plain == bytes);
+        }
+    }
+}

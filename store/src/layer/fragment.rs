@@ -1,0 +1,136 @@
+//! Where a layer's tar stream is cut into parts that are compressed apart.
+//!
+//! A part depends on few files, so a change to one file leaves the compressed form of most parts
+//! as it was; and parts do not depend on each other, so threads can share them out.
+
+use std::io::Read;
+use std::ops::Range;
+
+use crate::bytes::Bytes;
+use crate::id::{BodyId, RunId};
+use crate::layer::bodies::Bodies;
+use crate::layer::canonical::{self, CanonicalEntry, END, padding};
+use crate::layer::tar_write::WriteTarError;
+use crate::object::{Kind, ObjectName};
+use crate::tree::entry::{File, Tree};
+
+/// Bodies this long are parts of their own.
+const OWN_PART: u64 = 16 << 10;
+/// Headers and small bodies longer than this are cut before the next entry.
+const RUN_MAX: usize = 256 << 10;
+/// Longer bodies are several parts: threads share them, and a part fits in memory.
+const PART_MAX: usize = 8 << 20;
+/// A stream of which only the bytes are known is cut here: smaller would cost size.
+const BLOCK_MAX: u64 = 1 << 20;
+/// The domain of the keys that compressed parts are stored under.
+const KEY_DOMAIN: &str = "wythe 2026 compressed part";
+
+/// A piece of a layer's tar stream.
+#[derive(Debug)]
+pub(crate) struct Part {
+    bytes: Bytes,
+    range: Range<usize>,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// Headers and small bodies.
+    Run,
+    /// Part of one file.
+    Body(BodyId),
+}
+
+impl Part {
+    fn run(bytes: Vec<u8>) -> Self {
+        Self { range: 0..bytes.len(), bytes: bytes.into(), origin: Origin::Run }
+    }
+
+    /// The plain bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+
+    /// The name of what the codec of this id makes of it.
+    pub(crate) fn name(&self, codec: &str) -> ObjectName {
+        let (kind, id) = match self.origin {
+            Origin::Run => (Kind::Run, *RunId::of(self.bytes()).as_bytes()),
+            Origin::Body(body) => (Kind::Fragment, *body.as_bytes()),
+        };
+        let mut key = blake3::Hasher::new_derive_key(KEY_DOMAIN);
+        key.update(&id).update(&(self.range.start as u64).to_le_bytes()).update(codec.as_bytes());
+        ObjectName::new(kind, key.finalize().as_bytes())
+    }
+}
+
+/// Cuts the canonical tar stream of a tree.
+pub(crate) fn cut_tree<E: From<WriteTarError>>(
+    tree: &Tree,
+    bodies: &dyn Bodies,
+    sink: &mut dyn FnMut(Part) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut cutter = Cutter { bodies, run: Vec::new(), sink };
+    canonical::each(tree, None, &mut |entry| cutter.entry(&entry))?;
+    cutter.run.extend_from_slice(&END);
+    cutter.end_run()
+}
+
+/// Cuts a tar stream that somebody else wrote.
+pub(crate) fn cut_stream<E: From<std::io::Error>>(
+    stream: &mut dyn Read,
+    sink: &mut dyn FnMut(Part) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        let mut block = Vec::new();
+        (&mut *stream).take(BLOCK_MAX).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        sink(Part::run(block))?;
+    }
+}
+
+struct Cutter<'a, E> {
+    bodies: &'a dyn Bodies,
+    run: Vec<u8>,
+    sink: &'a mut dyn FnMut(Part) -> Result<(), E>,
+}
+
+impl<E: From<WriteTarError>> Cutter<'_, E> {
+    fn entry(&mut self, entry: &CanonicalEntry) -> Result<(), E> {
+        if is_boundary(entry) || RUN_MAX <= self.run.len() {
+            self.end_run()?;
+        }
+        self.run.extend_from_slice(&entry.header);
+        let Some(file) = &entry.body else { return Ok(()) };
+        let body = self.bodies.body(&file.body).map_err(WriteTarError::from)?;
+        let missing = || WriteTarError::Missing { path: entry.path.clone(), body: file.body };
+        let body = body.filter(|body| body.len() as u64 == file.size).ok_or_else(missing)?;
+        if OWN_PART <= file.size {
+            self.end_run()?;
+            self.body(file, &body)?;
+        } else {
+            self.run.extend_from_slice(&body);
+        }
+        self.run.resize(self.run.len() + padding(file.size), 0);
+        Ok(())
+    }
+
+    fn body(&mut self, file: &File, body: &Bytes) -> Result<(), E> {
+        for start in (0..body.len()).step_by(PART_MAX) {
+            let range = start..body.len().min(start + PART_MAX);
+            (self.sink)(Part { bytes: body.clone(), range, origin: Origin::Body(file.body) })?;
+        }
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> Result<(), E> {
+        let run = std::mem::take(&mut self.run);
+        if run.is_empty() { Ok(()) } else { (self.sink)(Part::run(run)) }
+    }
+}
+
+/// Where a run ends depends on names alone, so that a change to one file moves no other cut.
+fn is_boundary(entry: &CanonicalEntry) -> bool {
+    blake3::hash(entry.path.as_bytes()).as_bytes()[0] % 16 == 0
+}
