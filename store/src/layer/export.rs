@@ -106,10 +106,11 @@ pub fn export(
     Ok(descriptor)
 }
 
-/// What this codec made of the layer before, if it can still be read.
+/// What this codec made of the layer before, if its recipe is here to stay.
 fn known(lease: &Lease, record: &LayerRecord, id: &str) -> Result<Option<Descriptor>, ReadError> {
     for blob in record.blobs.iter().filter(|blob| blob.codec == id) {
-        if lease.holds(Kind::Recipe, blob.descriptor.digest.as_bytes())? {
+        let recipe = ObjectName::new(Kind::Recipe, blob.descriptor.digest.as_bytes());
+        if lease.is_published(&recipe)? || lease.writer().contains(&recipe) {
             return Ok(Some(blob.descriptor.clone()));
         }
     }
