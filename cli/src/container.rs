@@ -1,6 +1,5 @@
 //! An image and a command as a step of the sandbox.
 
-use std::fs;
 use std::path::PathBuf;
 
 use wythe_builder::account::{self, Accounts, account_file, run_identity};
@@ -22,6 +21,7 @@ use wythe_store::tree::merge::merge_all;
 use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
 use crate::failure::{Class, Failure};
+use crate::world;
 
 /// What is run, and on what.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +48,13 @@ impl Container<'_> {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,
         };
-        // Where the machine has none, names are not resolved inside either.
-        step.resolv_conf = fs::read("/etc/resolv.conf").unwrap_or_default();
+        step.resolv_conf = world::resolv_conf();
         Ok(step)
     }
 
     /// The directory and the tree of every layer, bottom first.
     fn layers(self, batch: &mut Batch) -> Result<(Vec<PathBuf>, Vec<Tree>), Failure> {
-        let entry = wythe_sandbox::enter::entry();
-        let idmap = entry.map(|entry| entry.ids.description()).unwrap_or_default();
+        let idmap = world::id_map();
         let layers = &self.image.manifest.value().layers;
         let (mut directories, mut trees) = (Vec::new(), Vec::new());
         for (layer, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {

@@ -1,5 +1,6 @@
 //! Why a command failed: what is printed, and the exit code.
 
+mod build;
 mod registry;
 mod sandbox;
 mod store;

@@ -17,6 +17,7 @@ mod settings;
 mod ship;
 mod signals;
 mod stored_image;
+mod world;
 
 use std::io::Write;
 use std::process::ExitCode;

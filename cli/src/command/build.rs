@@ -6,11 +6,19 @@ pub(crate) mod dockerfile;
 pub(crate) mod options;
 pub(crate) mod secret;
 
+use wythe_builder::build::{Image, Input, build};
+use wythe_builder::environment::Environment;
+use wythe_store::journal::Durability;
+use wythe_store::lease::Lease;
+
+use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
-use crate::failure::{Class, Failure};
+use crate::args::context::ContextSource;
+use crate::failure::Failure;
 use crate::session::Session;
+use crate::{render, stored_image, world};
 
 /// Builds, or answers a question about the Dockerfile.
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
@@ -19,7 +27,44 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     if call.method != Method::Build {
         return call::answer(call, &dockerfile, args.input.target.as_deref(), session);
     }
-    dockerfile.parse()?;
-    options::options(args, &session.settings)?;
-    Err(Failure::new(Class::Internal, "this version answers questions about Dockerfiles only"))
+    let durability =
+        if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
+    let lease = session.store_with(durability)?.lease()?;
+    let image = make(args, dockerfile, &lease, session)?;
+    let image = stored_image::of_ref(lease.store(), "the image", image.manifest)?;
+    Delivery { lease: &lease, image: &image, args, session }.run()
+}
+
+/// Makes the image, without a name.
+fn make(
+    args: &BuildArgs,
+    dockerfile: Dockerfile,
+    lease: &Lease,
+    session: &Session,
+) -> Result<Image, Failure> {
+    let options = options::options(args, &session.settings)?;
+    let (client, cancel, pool) = (session.registry()?, session.cancel()?, world::threads()?);
+    let (id_map, resolv_conf) = (world::id_map(), world::resolv_conf());
+    let progress = render::progress(session.global.progress, dockerfile.source.clone());
+    let environment = Environment {
+        store: lease.store(),
+        lease,
+        images: &client,
+        progress: &*progress,
+        cancel: &cancel,
+        clock: &world::SystemClock,
+        pool: &pool,
+        idmap: id_map.as_bytes(),
+        resolv_conf: &resolv_conf,
+    };
+    Ok(build(&input(args, dockerfile), &options, &[], environment)?)
+}
+
+fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {
+    let context = match &args.context {
+        ContextSource::Directory(path) => Some(path.clone()),
+        _ => None,
+    };
+    let Dockerfile { source, path } = dockerfile;
+    Input { dockerfile: source.text.into_bytes(), name: source.name, path, context }
 }

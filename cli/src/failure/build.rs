@@ -1,0 +1,56 @@
+//! Errors of a build as failures: the instruction, its last lines, its place in the Dockerfile.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a cause that is new in the builder has the common class until somebody thinks about it"
+)]
+
+use wythe_builder::error::{BuildCause, BuildError, StepFailure};
+
+use super::{Class, Failure};
+use crate::render::quantity::Elapsed;
+use crate::render::sanitize::{self, Medium};
+use crate::render::source::SourceFile;
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let exhibit = exhibit(&error);
+        let failure = Self::of(class(&error.cause), &error);
+        if exhibit.is_empty() { failure } else { failure.exhibit(exhibit.join("\n")) }
+    }
+}
+
+fn class(cause: &BuildCause) -> Class {
+    match cause {
+        BuildCause::Step(_) => Class::Step,
+        BuildCause::Cancelled => Class::Cancelled,
+        BuildCause::Save(_) => Class::Network,
+        BuildCause::Import(_) => Class::Damage,
+        BuildCause::Sandbox(_)
+        | BuildCause::Materialise(_)
+        | BuildCause::Seal(_)
+        | BuildCause::Write(_) => Class::Environment,
+        BuildCause::Read(_) | BuildCause::Tar(_) => Class::Damage,
+        BuildCause::Assemble(_) => Class::Internal,
+        _ => Class::Usage,
+    }
+}
+
+/// The last lines of the step, and the words of the Dockerfile it is about.
+fn exhibit(error: &BuildError) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let BuildCause::Step(step) = &error.cause {
+        lines.extend(tail(error.step.as_deref().unwrap_or("step"), step));
+    }
+    let source =
+        SourceFile { name: error.place.file.clone(), text: error.place.source.to_string() };
+    lines.extend(error.findings().iter().map(|finding| source.excerpt(finding)));
+    lines
+}
+
+fn tail(name: &str, step: &StepFailure) -> Vec<String> {
+    let clean = |text: &str| sanitize::line(text.as_bytes(), Medium::Log);
+    let head = format!("--- {} (after {})", clean(name), Elapsed(step.elapsed));
+    let output = step.output.iter().map(|line| format!("    {}", clean(line)));
+    std::iter::once(head).chain(output).collect()
+}

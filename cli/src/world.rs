@@ -1,0 +1,35 @@
+//! What a build needs of this machine: its time, its threads, its names.
+
+use std::fs;
+
+use wythe_builder::environment::Clock;
+use wythe_store::timestamp::Timestamp;
+
+use crate::failure::{Class, Failure};
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let now = jiff::Timestamp::now();
+        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+        Timestamp { seconds: now.as_second(), nanos }
+    }
+}
+
+/// Threads for hashing, walking and compressing: as many as there are processors.
+pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
+    rayon::ThreadPoolBuilder::new().build().map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+/// Which mapping of ids the files of unpacked layers are written through.
+pub(crate) fn id_map() -> String {
+    wythe_sandbox::enter::entry().map(|entry| entry.ids.description()).unwrap_or_default()
+}
+
+/// The text of the machine's `resolv.conf`; where it has none, names are not resolved inside either.
+pub(crate) fn resolv_conf() -> Vec<u8> {
+    fs::read("/etc/resolv.conf").unwrap_or_default()
+}
