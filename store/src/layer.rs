@@ -8,6 +8,7 @@ pub mod codec;
 pub mod decompress;
 pub mod export;
 mod fragment;
+pub mod gather;
 pub mod import;
 pub mod recipe;
 pub mod tar_read;

@@ -8,6 +8,7 @@ use crate::bytes::Bytes;
 use crate::digest::{DiffId, Digest};
 use crate::id::BodyId;
 use crate::layer::tar_write::tar_write;
+use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::MediaType;
@@ -66,6 +67,11 @@ impl Pulled {
         let descriptor = Descriptor::of(MediaType::LAYER_GZIP, &blob);
         Self { tree, diff_id: DiffId(Digest::of(tar)), descriptor, blob }
     }
+}
+
+/// What the store knows of a layer that was pulled.
+pub(crate) fn record_of(trial: &Trial, pulled: &Pulled) -> LayerRecord {
+    trial.lease.store().layer_of_diff(&pulled.diff_id).unwrap().unwrap()
 }
 
 /// The files' texts of a sketch.
