@@ -8,6 +8,7 @@ pub(crate) mod sanitize;
 pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod table;
+pub(crate) mod terse;
 pub(crate) mod tty;
 pub(crate) mod view;
 

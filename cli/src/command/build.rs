@@ -17,6 +17,7 @@ use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::failure::Failure;
+use crate::render::terse::Terse;
 use crate::session::Session;
 use crate::{render, stored_image, world};
 
@@ -46,6 +47,7 @@ fn make(
     let (client, cancel, pool) = (session.registry()?, session.cancel()?, world::threads()?);
     let (id_map, resolv_conf) = (world::id_map(), world::resolv_conf());
     let progress = render::progress(session.global.progress, dockerfile.source.clone());
+    let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let environment = Environment {
         store: lease.store(),
         lease,
