@@ -4,7 +4,7 @@
 //! destination, which is always a directory:
 //!
 //! ```text
-//! Compression::of ── decompress, read entries ──► Unpacking::entry* ── finish ──► Tree (a changeset)
+//! is_archive ── decompress, read entries ──► Unpacking::entry* ── finish ──► Tree (a changeset)
 //! ```
 
 pub mod archive;

@@ -98,3 +98,153 @@ fn stored<R: Read>(
     let (path, metadata) = (entry.path.as_bytes().to_vec(), entry.metadata);
     Ok(ArchiveEntry { path, metadata, kind })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use wythe_store::store::{OpenOptions, Store};
+
+    use super::*;
+    use crate::account::Owner;
+    use crate::add::unpack::UnpackCause;
+    use crate::copy::mode::ModeChange;
+    use crate::copy::tests::sketch::{show, tree};
+
+    /// A tar of these entries: `d/`, `f=F`, `l->t`, `h=>t`; `!755` and `@1:2` as in sketches.
+    fn tar(words: &str) -> Vec<u8> {
+        let mut out = tar::Builder::new(Vec::new());
+        for word in words.split(' ') {
+            entry(&mut out, word);
+        }
+        out.into_inner().unwrap()
+    }
+
+    fn entry(out: &mut tar::Builder<Vec<u8>>, word: &str) {
+        let (what, owner) = word.split_once('@').unwrap_or((word, "0:0"));
+        let (what, mode) = what.split_once('!').unwrap_or((what, "755"));
+        let (path, target, kind) = match (what.split_once("=>"), what.split_once("->")) {
+            (Some((path, target)), _) => (path, target, tar::EntryType::Link),
+            (_, Some((path, target))) => (path, target, tar::EntryType::Symlink),
+            _ => match what.split_once('=') {
+                Some((path, _)) => (path, "", tar::EntryType::Regular),
+                None => (what, "", tar::EntryType::Directory),
+            },
+        };
+        let body = what.split_once('=').filter(|_| kind.is_file()).map_or("", |(_, body)| body);
+        let mut header = tar::Header::new_gnu();
+        // The tar crate itself refuses `..`.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+        let (uid, gid) = owner.split_once(':').unwrap();
+        header.set_uid(uid.parse().unwrap());
+        header.set_gid(gid.parse().unwrap());
+        header.set_mode(u32::from_str_radix(mode, 8).unwrap());
+        header.set_entry_type(kind);
+        header.set_size(body.len() as u64);
+        header.set_mtime(0);
+        header.set_cksum();
+        out.append(&header, body.as_bytes()).unwrap();
+    }
+
+    fn to(destination: &str) -> CopySpec {
+        CopySpec { destination: destination.to_owned(), ..CopySpec::default() }
+    }
+
+    fn added(archive: &[u8], onto: &str, spec: &CopySpec) -> Result<String, AddError> {
+        stored(archive, |lease, body| unpack(lease, body, &tree(onto).children, spec))
+            .map(|tree| show(&tree))
+    }
+
+    fn told(bytes: &[u8]) -> bool {
+        stored(bytes, is_archive).unwrap()
+    }
+
+    fn stored<T>(bytes: &[u8], then: impl FnOnce(&Lease, &BodyId) -> T) -> T {
+        let at = tempfile::tempdir().unwrap();
+        let store = Store::open(at.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        let body = lease.put_body(bytes).unwrap();
+        then(&lease, &body)
+    }
+
+    #[track_caller]
+    fn check(archive: &str, onto: &str, expected: &str) {
+        let added = added(&tar(archive), onto, &to("/o/")).unwrap();
+        assert_eq!(added, expected, "{archive} onto {onto}");
+    }
+
+    const T: &str = "./!700@9:9 in/!711@7:7 in/x=x!640@7:7 lnk->in!777";
+
+    fn compressed() -> Vec<(&'static str, Vec<u8>)> {
+        let plain = tar(T);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bzip2.write_all(&plain).unwrap();
+        let options = lzma_rust2::XzOptions::with_preset(1);
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        xz.write_all(&plain).unwrap();
+        vec![
+            ("gzip", gzip.finish().unwrap()),
+            ("bzip2", bzip2.finish().unwrap()),
+            ("xz", xz.finish().unwrap()),
+            ("zstd", zstd::encode_all(&plain[..], 1).unwrap()),
+            ("tar", plain),
+        ]
+    }
+
+    #[test]
+    fn every_compression_unpacks_to_the_same() {
+        for (name, bytes) in compressed() {
+            assert!(told(&bytes), "{name}");
+            let added = added(&bytes, "", &to("/o")).unwrap();
+            assert_eq!(added, "o/ o/in/!711@7:7 o/in/x=x!640@7:7 o/lnk->in", "{name}");
+        }
+    }
+
+    #[test]
+    fn text_and_compressed_text_are_no_archives() {
+        let text = b"not a tar".repeat(200);
+        let zstd = zstd::encode_all(&text[..], 1).unwrap();
+        let cut = &compressed()[0].1[..20];
+        for bytes in [&text[..], &zstd, cut, b"", b"BZh9nothing", &[0; 1024]] {
+            assert!(!told(bytes), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_in_the_destination() {
+        check("../evil=x /abs=y", "", "o/ o/abs=y!755 o/evil=x!755");
+        for link in ["l->/etc", "l->../../etc"] {
+            let archive = tar(&format!("{link} l/x=x"));
+            let error = added(&archive, "etc/", &to("/o")).unwrap_err();
+            let AddError::Unpack(error) = error else { panic!("{error}") };
+            assert_eq!(error.cause, UnpackCause::Outside, "{link}");
+        }
+    }
+
+    #[test]
+    fn a_directory_entry_replaces_a_link() {
+        check("in/!711 in/x=x", "real/ o/in->/real", "[o/] o/in/!711 o/in/x=x!755");
+    }
+
+    #[test]
+    fn hard_links_are_one_file() {
+        check("a=a!600 b=>a!600", "", "o/ o/a=a!600#1 o/b=a!600#1");
+    }
+
+    #[test]
+    fn an_owner_overrides_every_entry_and_a_mode_none() {
+        let owner = Some(Owner { uid: 3, gid: 4 });
+        let mode = Some(ModeChange::parse("600").unwrap());
+        let added = added(&tar(T), "", &CopySpec { owner, mode, ..to("/o") }).unwrap();
+        assert_eq!(added, "o/@3:4 o/in/!711@3:4 o/in/x=x!640@3:4 o/lnk->in@3:4");
+    }
+
+    #[test]
+    fn a_cut_archive_is_an_error() {
+        let whole = tar("a=a");
+        assert!(added(&whole[..600], "", &to("/o")).is_err());
+    }
+}

@@ -3,9 +3,6 @@
 /// How many bytes at the start of a file decide: one tar header.
 pub const DECIDING_BYTES: usize = 512;
 
-/// Where a tar header has its magic.
-const MAGIC_AT: usize = 257;
-
 /// How a file that may hold a tar archive is compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Compression {
@@ -23,7 +20,7 @@ pub enum Compression {
 
 impl Compression {
     /// What the first [`DECIDING_BYTES`] of a file say. Whether a compressed file is an archive
-    /// shows only behind its compression, by asking [`is_tar`] again.
+    /// shows only behind its compression, by asking [`is_tar`] there.
     pub fn of(start: &[u8]) -> Option<Self> {
         const MAGIC: [(&[u8], Compression); 4] = [
             (&[0x1f, 0x8b, 0x08], Compression::Gzip),
@@ -36,7 +33,7 @@ impl Compression {
     }
 }
 
-/// Whether bytes begin with a tar header: the magic is there and the checksum is right.
+/// Whether bytes begin with a tar header: its checksum is right. The oldest archives have no magic.
 pub fn is_tar(start: &[u8]) -> bool {
     let Some(header) = start.get(..DECIDING_BYTES) else { return false };
     let field = &header[148..156];
@@ -45,7 +42,7 @@ pub fn is_tar(start: &[u8]) -> bool {
         std::str::from_utf8(&digits).ok().and_then(|text| u32::from_str_radix(text, 8).ok());
     let blank = |(at, &byte): (usize, &u8)| if (148..156).contains(&at) { b' ' } else { byte };
     let sum = header.iter().enumerate().map(blank).map(u32::from).sum::<u32>();
-    stated == Some(sum) && header[MAGIC_AT..].starts_with(b"ustar")
+    stated == Some(sum)
 }
 
 #[cfg(test)]
