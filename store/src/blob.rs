@@ -9,7 +9,6 @@ use crate::error::{At, ReadError, WriteError};
 use crate::journal::batch::Table;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::media_type::MediaType;
 use crate::store::Store;
 use crate::vfs::VfsFile;
 
@@ -26,11 +25,6 @@ pub struct BlobIngest<'lease> {
     seen: u64,
     published: bool,
 }
-
-/// A blob being made here, whose digest is known when it is complete. Dropping it removes it.
-#[must_use = "a blob that is not committed is discarded"]
-#[derive(Debug)]
-pub struct NewBlob<'lease>(BlobIngest<'lease>);
 
 /// A received blob is not kept.
 #[derive(Debug, thiserror::Error)]
@@ -84,34 +78,6 @@ impl Lease {
             seen: 0,
             published: false,
         })
-    }
-}
-
-impl Lease {
-    /// Begins a blob whose bytes are made while it is written.
-    pub fn new_blob(&self) -> Result<NewBlob<'_>, WriteError> {
-        // What it is called only matters to a received blob, which is compared with it.
-        let unknown = Descriptor::new(MediaType::LAYER, Digest::of(b""), u64::MAX);
-        self.ingest_blob(&unknown).map(NewBlob)
-    }
-}
-
-impl NewBlob<'_> {
-    /// Publishes the blob under the digest of what was written. It is on disk then.
-    pub fn commit(mut self, media_type: MediaType) -> Result<Descriptor, WriteError> {
-        let digest = std::mem::take(&mut self.0.hasher).finish();
-        self.0.publish(&digest)?;
-        Ok(Descriptor::new(media_type, digest, self.0.seen))
-    }
-}
-
-impl Write for NewBlob<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

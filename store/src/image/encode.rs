@@ -153,10 +153,16 @@ mod tests {
     use crate::digest::Digest;
     use crate::id::LayerId;
     use crate::image::catalog::StoredContent;
+    use crate::image::resolve::resolve;
     use crate::layer::export::measure;
+    use crate::oci::archive::{self, Flavour};
     use crate::oci::config::ImageConfig;
     use crate::oci::content::Content;
+    use crate::oci::layout::write::named;
+    use crate::oci::layout::{Layout, Selector};
     use crate::oci::media_type::MediaType;
+    use crate::oci::platform::Platform;
+    use crate::oci::source::ImageSource as _;
     use crate::store::{OpenOptions, Store};
     use crate::tree::sketch::sketch;
 
@@ -178,6 +184,7 @@ mod tests {
         let mut config = ImageConfig::default();
         config.rootfs.diff_ids = vec![measured.diff_id];
         let config = RawDocument::new(config);
+        lease.put_document(config.bytes()).unwrap();
         let layer = Descriptor::new(MediaType::LAYER, measured.diff_id.0, measured.size);
         let manifest = RawDocument::new(Manifest::new(config.descriptor(), vec![layer]));
         let image = StoredImage { root: manifest.descriptor(), manifest, config };
@@ -219,5 +226,27 @@ mod tests {
         assert_eq!(manifest.bytes(), image.manifest.bytes());
         let layer = &manifest.value().layers[0];
         assert_eq!(Digest::of(&bytes(&lease, layer)), layer.digest);
+    }
+
+    #[test]
+    fn an_archive_of_an_image_made_here_reads_back() {
+        let (_folder, lease, image) = built();
+        let root = encode(&lease, &image, Codec::GZIP, Recompress::Never).unwrap().descriptor();
+        let entry = named(root, &"app".parse().unwrap(), None);
+        let mut bytes = Vec::new();
+        let content = StoredContent(lease.store());
+        archive::write(&mut bytes, &content, &[entry], Flavour::Docker).unwrap();
+
+        let out = tempfile::tempdir().unwrap();
+        tar::Archive::new(&bytes[..]).unpack(out.path()).unwrap();
+        let layout = Layout::open(out.path(), Selector::Default).unwrap();
+        let reference = "app".parse().unwrap();
+        let resolved = resolve(&layout, &reference, &Platform::linux("amd64")).unwrap();
+        assert_eq!(resolved.config, image.config);
+        let layer = &resolved.layers[0];
+        assert_eq!(layer.compression, Compression::Gzip);
+        let (mut plain, blob) = (Vec::new(), layout.blob(&reference, &layer.descriptor).unwrap());
+        flate2::read::GzDecoder::new(blob).read_to_end(&mut plain).unwrap();
+        assert_eq!(DiffId(Digest::of(&plain)), layer.diff_id);
     }
 }
