@@ -9,7 +9,9 @@
 
 pub mod catalog;
 pub mod encode;
+pub mod local_output;
 pub mod recode;
 pub mod resolve;
 pub mod rootfs;
 pub mod save;
+pub mod tar_output;

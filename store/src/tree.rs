@@ -15,3 +15,4 @@ pub mod resolve;
 #[cfg(test)]
 pub(crate) mod sketch;
 pub mod stored;
+pub mod times;
