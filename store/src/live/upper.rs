@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -52,14 +53,15 @@ impl From<Errno> for UpperCause {
 ///
 /// # Cost
 ///
-/// The size of the change; of `lower` only the entries beside it are looked at.
+/// The size of the change; of `lower` only the entries beside it are looked at. On a thread of a
+/// rayon pool, files are read and hashed by all of its threads, each with a few megabytes at most.
 pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, UpperError> {
     let at_root = |error: Errno| UpperError { path: LayerPath::root(), cause: error.into() };
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
     let xattrs = xattrs(&root).map_err(|cause| UpperError { path: LayerPath::root(), cause })?;
     let metadata = metadata(&stat, xattrs.0);
-    let mut walk = Walk { lease, files: BTreeMap::new() };
+    let walk = Walk { lease, files: Mutex::default() };
     let children = walk.directory(&root, Some(&lower.children), &LayerPath::root())?;
     let same = lower.root.as_ref() == Some(&metadata);
     let children = links::without_singles(&Arc::new(children));
@@ -72,29 +74,33 @@ const DIRECTORY: OFlags =
 struct Walk<'a> {
     lease: &'a Lease,
     /// Files with several names, by inode.
-    files: BTreeMap<(u64, u64), File>,
+    files: Mutex<BTreeMap<(u64, u64), File>>,
 }
 
 impl Walk<'_> {
     fn directory(
-        &mut self,
+        &self,
         at: &OwnedFd,
         lower: Option<&Directory>,
         path: &LayerPath,
     ) -> Result<Directory, UpperError> {
         let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
         let names = names(at).map_err(|error| failed(error.into()))?;
-        let mut entries = Vec::with_capacity(names.len());
-        for name in names {
-            let path = path.join(&name);
-            let below = lower.and_then(|lower| lower.get(&name));
-            entries.extend(self.entry(at, &name, below, &path)?);
-        }
-        Ok(Directory::from_entries(entries))
+        let entry = |name: &Vec<u8>| {
+            let below = lower.and_then(|lower| lower.get(name));
+            self.entry(at, name, below, &path.join(name))
+        };
+        let pooled = rayon::current_thread_index().is_some();
+        let entries: Vec<Option<Entry>> = if pooled {
+            names.par_iter().map(entry).collect::<Result<_, _>>()?
+        } else {
+            names.iter().map(entry).collect::<Result<_, _>>()?
+        };
+        Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
     }
 
     fn entry(
-        &mut self,
+        &self,
         at: &OwnedFd,
         name: &[u8],
         lower: Option<&Entry>,
@@ -118,7 +124,7 @@ impl Walk<'_> {
     }
 
     fn subdirectory(
-        &mut self,
+        &self,
         at: &OwnedFd,
         name: &[u8],
         lower: Option<&Entry>,
@@ -130,16 +136,18 @@ impl Walk<'_> {
         let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
         let (xattrs, opaque) = xattrs(&opened).map_err(failed)?;
         let metadata = metadata(&stat, xattrs);
-        let below = match lower {
-            Some(Entry { node: Node::Directory(below), .. }) if !opaque => Some(&*below.children),
+        let covered = match lower {
+            Some(Entry { node: Node::Directory(below), .. }) => Some(&*below.children),
             _ => None,
         };
+        let below = covered.filter(|_| !opaque);
         let children = self.directory(&opened, below, path)?;
         let same = below.is_some() && lower.is_some_and(|lower| lower.metadata == metadata);
         if same && children.is_empty() {
             return Ok(None);
         }
-        let claim = match (opaque && lower.is_some(), same) {
+        // Over nothing, or over what is no directory, there is nothing to hide.
+        let claim = match (opaque && covered.is_some(), same) {
             (true, _) => Claim::Opaque,
             (false, true) => Claim::Implied,
             (false, false) => Claim::Explicit,
@@ -151,7 +159,7 @@ impl Walk<'_> {
 
     /// What is no directory; `None` for sockets, which no layer holds.
     fn leaf(
-        &mut self,
+        &self,
         at: &OwnedFd,
         name: &[u8],
         stat: &Stat,
@@ -180,21 +188,23 @@ impl Walk<'_> {
         Ok(Some((metadata(stat, attributes), node)))
     }
 
-    fn file(&mut self, opened: OwnedFd, stat: &Stat) -> Result<File, UpperCause> {
-        let inode = (stat.st_dev, stat.st_ino);
-        if let Some(file) = self.files.get(&inode) {
-            return Ok(*file);
+    fn file(&self, opened: OwnedFd, stat: &Stat) -> Result<File, UpperCause> {
+        let shared = (stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino));
+        if let Some(file) = shared.and_then(|inode| self.files().get(&inode).copied()) {
+            return Ok(file);
         }
         let hint = u64::try_from(stat.st_size).unwrap_or(0);
         let mut reader = std::fs::File::from(opened);
         let (body, size) = self.lease.body_from_reader(&mut reader, hint)?;
-        let shared = stat.st_nlink > 1;
-        let link = shared.then(|| LinkGroup(self.files.len() as u64));
-        let file = File { body, size, link };
-        if shared {
-            self.files.insert(inode, file);
-        }
-        Ok(file)
+        let Some(inode) = shared else { return Ok(File { body, size, link: None }) };
+        // Two threads may have read it at once; the first says which group it is.
+        let mut files = self.files();
+        let link = Some(LinkGroup(files.len() as u64));
+        Ok(*files.entry(inode).or_insert(File { body, size, link }))
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), File>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -247,23 +257,133 @@ fn xattrs(opened: &OwnedFd) -> Result<(Xattrs, bool), UpperCause> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{OpenOptions, Store};
+    use crate::layer::canonical;
+    use crate::live::materialise::unpack;
+    use crate::live::trial::{Trial, bodies, ours};
+    use crate::tree::encode::encode;
     use crate::tree::merge::merge;
+    use crate::tree::sketch::sketch;
+
+    /// The children of `upper`, written to disk and read back as a change of `lower`.
+    fn changes(trial: &Trial, lower: &Tree, upper: &str) -> Tree {
+        let path = tempfile::tempdir_in(trial.directory.path()).unwrap();
+        unpack(&ours(&sketch(upper)), &bodies(upper), path.path()).unwrap();
+        let found = upper_tree(&trial.lease, path.path(), lower).unwrap();
+        Tree { root: None, ..found }
+    }
+
+    fn check(lower: &str, upper: &str, expected: &str, merged: &str) {
+        let (trial, lower) = (Trial::new(), merge(&Tree::default(), &ours(&sketch(lower))));
+        let found = changes(&trial, &lower, upper);
+        assert_eq!(encode(&found), encode(&ours(&sketch(expected))), "{found:?}");
+        let merged = ours(&sketch(merged));
+        assert_eq!(encode(&merge(&lower, &found)), encode(&merged), "{upper}");
+    }
 
     #[test]
     fn only_changes_are_in_the_changeset() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("store"), &OpenOptions::default()).unwrap();
-        let lease = store.lease().unwrap();
-        let upper = directory.path().join("upper");
-        std::fs::create_dir_all(upper.join("d")).unwrap();
-        std::fs::write(upper.join("d/a"), "1").unwrap();
-        std::fs::write(upper.join("d/b"), "1").unwrap();
-        let first = upper_tree(&lease, &upper, &Tree::default()).unwrap();
-        let lower = merge(&Tree::default(), &first);
-        std::fs::write(upper.join("c"), "2").unwrap();
-        let second = upper_tree(&lease, &upper, &lower).unwrap();
-        let names: Vec<&[u8]> = second.children.entries().iter().map(|e| &*e.name).collect();
-        assert_eq!(names, [b"c"]);
+        check("a=1 d/ d/x=1", "a=1 d/ d/x=1", "", "a=1 d/ d/x=1");
+        check("a=1 d/ d/x=1", "a=2 d/ d/y=1", "a=2 d/y=1", "a=2 d/ d/x=1 d/y=1");
+    }
+
+    #[test]
+    fn a_removal_is_named_if_there_was_something() {
+        check("a=1 b=2", "-a -z", "-a", "b=2");
+        check("d/ d/a=1", "d/ d/-a d/-z", "d/-a", "d/");
+    }
+
+    #[test]
+    fn an_opaque_directory_hides_what_lower_layers_have_and_names_all_it_has() {
+        check("d/ d/a=1", "d! d/b=2", "d! d/b=2", "d/ d/b=2");
+        check("d/ d/a=1 d/b=2", "d! d/b=2", "d! d/b=2", "d/ d/b=2");
+        check("d/ d/a=1", "d! d/-a d/b=2", "d! d/b=2", "d/ d/b=2");
+        check("d/ d/e/ d/e/x=2", "d! d/e! d/e/f=1", "d! d/e/ d/e/f=1", "d/ d/e/ d/e/f=1");
+        check("d/ d/e/ d/e/x=2", "d! d/e/", "d! d/e/", "d/ d/e/");
+    }
+
+    #[test]
+    fn nothing_is_hidden_where_no_directory_was() {
+        check("", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
+        check("d=1", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
+        check("d>e", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
+    }
+
+    #[test]
+    fn all_names_of_a_linked_file_are_kept() {
+        check("", "a=1@1 d/ d/b=1@1", "a=1@1 d/ d/b=1@1", "a=1@1 d/ d/b=1@1");
+        check("a=1 b=1", "a=1@1 b=1@1", "a=1@1 b=1@1", "a=1@1 b=1@1");
+    }
+
+    #[test]
+    fn threads_do_not_change_the_tree() {
+        let trial = Trial::new();
+        let words: Vec<String> = (0..300)
+            .map(|n| {
+                format!(
+                    "d{}/ d{}/f{n}={} d{}/l{n}={n}@{n} e{n}={n}@{n}",
+                    n % 7,
+                    n % 7,
+                    n / 3,
+                    n % 7
+                )
+            })
+            .collect();
+        let words = words.join(" ");
+        let serial = changes(&trial, &Tree::default(), &words);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        let parallel = pool.install(|| changes(&trial, &Tree::default(), &words));
+        assert_eq!(encode(&serial), encode(&parallel));
+    }
+
+    #[test]
+    fn attributes_of_the_image_are_read_and_others_are_not() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("f"), "1").unwrap();
+        let file = std::fs::File::open(path.join("f")).unwrap();
+        for name in ["user.b", "user.a", "user.overlay.origin"] {
+            sys::fsetxattr(&file, name, b"v", sys::XattrFlags::empty()).unwrap();
+        }
+        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let names = &found.children.get(b"f").unwrap().metadata.xattrs;
+        assert_eq!(
+            names.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
+            [b"user.a", b"user.b"]
+        );
+    }
+
+    #[test]
+    fn pipes_are_read_and_sockets_are_not() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path.join("s")).unwrap();
+        sys::mknodat(sys::CWD, path.join("p"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        assert!(found.children.get(b"s").is_none());
+        assert_eq!(found.children.get(b"p").unwrap().node, Node::Fifo);
+    }
+
+    #[test]
+    fn fractions_of_seconds_are_in_the_tree_and_not_in_the_tar() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        let file = std::fs::File::create(path.join("f")).unwrap();
+        let time = sys::Timespec { tv_sec: 7, tv_nsec: 5 };
+        let times = sys::Timestamps { last_access: time, last_modification: time };
+        sys::futimens(&file, &times).unwrap();
+        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let mtime = found.children.get(b"f").unwrap().metadata.mtime;
+        assert_eq!(mtime, Timestamp { seconds: 7, nanos: 5 });
+        let mut headers = Vec::new();
+        let sink = &mut |entry: canonical::CanonicalEntry| -> Result<(), ()> {
+            headers.push(entry.header);
+            Ok(())
+        };
+        canonical::each(&Tree { root: None, ..found }, None, sink).unwrap();
+        assert_eq!((headers.len(), headers[0].len()), (1, 512));
+        assert_eq!(&headers[0][136..147], b"00000000007");
     }
 }
