@@ -235,6 +235,16 @@ pub enum Source {
     Heredoc(Heredoc),
 }
 
+impl Source {
+    /// The word, unless it is a heredoc.
+    pub fn word(&self) -> Option<&Word> {
+        match self {
+            Self::Word(word) => Some(word),
+            Self::Heredoc(_) => None,
+        }
+    }
+}
+
 /// `COPY [flags] source… destination`
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Copy {

@@ -24,6 +24,7 @@ pub mod expand;
 mod flag;
 mod heredoc;
 pub mod line;
+pub mod lint;
 pub mod mount;
 pub mod parse;
 pub mod pattern;

@@ -44,6 +44,8 @@ pub(crate) struct Logical {
     pub(crate) comments: Vec<Word>,
     /// The first blank line inside, if any.
     pub(crate) blank: Option<Span>,
+    /// The last line, which is the only one unless it is continued.
+    pub(crate) last_line: Span,
     /// Where each part of the text stands in the source.
     parts: Vec<(usize, usize)>,
 }
@@ -143,6 +145,7 @@ impl<'a> Lines<'a> {
         };
         logical.push(body, offset);
         logical.span.end = offset + text.trim_end().len();
+        logical.last_line = Span::new(offset, logical.span.end);
         open
     }
 }

@@ -27,7 +27,16 @@ pub struct Parsed {
     /// Errors and warnings in source order.
     pub diagnostics: Vec<Diagnostic>,
     /// Blank lines inside continued instructions, for the lint rule about them.
-    pub blank_continuations: Vec<Span>,
+    pub blank_continuations: Vec<BlankContinuation>,
+}
+
+/// A blank line inside a continued instruction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BlankContinuation {
+    /// The blank line.
+    pub span: Span,
+    /// The last line of the instruction, heredocs aside.
+    pub last_line: Span,
 }
 
 impl Parsed {
@@ -127,7 +136,9 @@ pub fn parse(source: &str) -> Parsed {
     let mut attempted = 0;
     while let Some(line) = lines.logical() {
         attempted += 1;
-        parsed.blank_continuations.extend(line.blank);
+        let last_line = line.last_line;
+        let blank = line.blank.map(|span| BlankContinuation { span, last_line });
+        parsed.blank_continuations.extend(blank);
         match instruction(&line, &mut lines, escape, &mut parsed.diagnostics) {
             Ok(instruction) => parsed.dockerfile.instructions.push(instruction),
             Err(error) => parsed.diagnostics.push(error),

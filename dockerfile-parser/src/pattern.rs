@@ -113,6 +113,11 @@ impl PatternSet {
         self.rules.is_empty()
     }
 
+    /// Whether there is a `!`.
+    pub fn has_exceptions(&self) -> bool {
+        self.rules.iter().any(|rule| rule.outcome == Exclusion::Kept)
+    }
+
     /// What decides about a path, which is relative, clean, and has `/` between its names.
     pub fn decide(&self, path: &str) -> Option<Decision<'_>> {
         let mut rules = self.rules.iter().enumerate().rev();

@@ -1,0 +1,172 @@
+//! Build checks: what a Dockerfile may say and better did not.
+//!
+//! The rules and their names are those of `docker build --check`, so that the comments and settings
+//! people have keep working. Facts that only a build knows come in through [`LintContext`]; a rule
+//! whose facts are missing says nothing.
+
+mod casing;
+mod from;
+mod instruction;
+mod needed;
+mod reference;
+pub mod rule;
+mod scope;
+mod settings;
+mod stage;
+mod variable;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ast::{Instruction, Word};
+use crate::diagnostic::Diagnostic;
+use crate::parse::Parsed;
+use crate::pattern::PatternSet;
+use crate::span::{LineIndex, Span};
+use crate::stage::{Stages, stages};
+use rule::Rule;
+
+pub use needed::Coverage;
+pub use settings::{OnFinding, Settings, SettingsError};
+
+/// What a build knows besides the Dockerfile.
+#[derive(Clone, Debug, Default)]
+pub struct LintContext<'a> {
+    /// `--build-arg`
+    pub build_args: BTreeMap<String, String>,
+    /// The arguments that exist without being declared, `TARGETPLATFORM` and the like.
+    pub predefined: BTreeMap<String, String>,
+    /// Which stages are checked.
+    pub coverage: Coverage<'a>,
+    /// The ignore file of the main context.
+    pub ignore: Option<&'a PatternSet>,
+    /// What is known of the images that stages start from, by index of the stage.
+    pub bases: BTreeMap<usize, BaseFacts>,
+    /// Settings that stand in for those of the file.
+    pub settings: Option<Settings>,
+}
+
+/// What is known of an image that a stage starts from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BaseFacts {
+    /// Its variables, as `NAME=value`.
+    pub environment: Vec<String>,
+    /// Its shell, if it sets one.
+    pub shell: Vec<String>,
+    /// The platform it was asked for and the one it has, where they differ.
+    pub mismatch: Option<PlatformMismatch>,
+}
+
+/// Two platforms that should be one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlatformMismatch {
+    /// The platform of the build.
+    pub expected: String,
+    /// The platform of the image.
+    pub actual: String,
+}
+
+/// The findings, and what they do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// The findings in the order of the file.
+    pub findings: Vec<Diagnostic>,
+    /// Whether they fail the build.
+    pub on_finding: OnFinding,
+}
+
+impl Report {
+    /// Why the findings fail the build, if they do.
+    pub fn violation(&self) -> Option<String> {
+        if self.on_finding == OnFinding::Report || self.findings.is_empty() {
+            return None;
+        }
+        let names: BTreeSet<&str> =
+            self.findings.iter().filter_map(|finding| finding.rule).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        Some(format!("lint violation found for rules: {}", names.join(", ")))
+    }
+}
+
+/// Applies the rules to a Dockerfile.
+///
+/// # Errors
+/// Settings in the file that cannot be read.
+pub fn check(
+    source: &str,
+    parsed: &Parsed,
+    context: &LintContext<'_>,
+) -> Result<Report, Diagnostic> {
+    let settings = match &context.settings {
+        Some(settings) => settings.clone(),
+        None => directive(parsed)?,
+    };
+    let stages = stages(&parsed.dockerfile);
+    let needed = needed::needed(&stages, context.coverage);
+    let lines = LineIndex::new(source);
+    let mut linter =
+        Linter { parsed, context, stages, needed, lines, settings, findings: Vec::new() };
+    linter.continuations();
+    linter.casing();
+    linter.from_lines();
+    linter.whole_file();
+    linter.bodies();
+    let mut findings = linter.findings;
+    findings.sort_by_key(|finding| finding.span.start);
+    Ok(Report { findings, on_finding: linter.settings.on_finding })
+}
+
+fn directive(parsed: &Parsed) -> Result<Settings, Diagnostic> {
+    let Some(check) = &parsed.dockerfile.directives.check else { return Ok(Settings::default()) };
+    Settings::parse(&check.value).map_err(|cause| {
+        let help = "write check=skip=RuleA,RuleB;error=true;experimental=RuleC";
+        Diagnostic::error(check.span, cause.to_string()).help(help)
+    })
+}
+
+struct Linter<'a> {
+    parsed: &'a Parsed,
+    context: &'a LintContext<'a>,
+    stages: Stages<'a>,
+    needed: BTreeSet<usize>,
+    lines: LineIndex,
+    settings: Settings,
+    findings: Vec<Diagnostic>,
+}
+
+impl Linter<'_> {
+    /// Reports a finding about a word of an instruction.
+    fn report(&mut self, rule: &Rule, instruction: &Instruction, word: &Word, message: String) {
+        // People look findings up by the first line of the instruction.
+        let same = self.lines.line(word.span.start) == self.lines.line(instruction.span.start);
+        self.report_at(rule, instruction, if same { word.span } else { instruction.span }, message);
+    }
+
+    /// Reports a finding about an instruction at a place.
+    fn report_at(&mut self, rule: &Rule, instruction: &Instruction, span: Span, message: String) {
+        let comments = instruction.comments.iter();
+        let mut local = comments.filter_map(|comment| Settings::from_comment(&comment.value));
+        if self.settings.allows(rule) && !local.any(|settings| settings.skips(rule)) {
+            self.findings.push(Diagnostic::warning(rule.name, span, message));
+        }
+    }
+
+    /// A blank line in a continued instruction is reported at the end of the instruction, as
+    /// everywhere else.
+    fn continuations(&mut self) {
+        let instructions = &self.parsed.dockerfile.instructions;
+        for blank in &self.parsed.blank_continuations {
+            let inside = |instruction: &&Instruction| {
+                instruction.span.start <= blank.span.start
+                    && blank.span.start < instruction.span.end
+            };
+            let Some(instruction) = instructions.iter().find(inside) else { continue };
+            let line = self.lines.line(blank.span.start);
+            let keyword = instruction.keyword.value.to_uppercase();
+            let message = format!("Empty continuation line {line} found in {keyword}");
+            self.report_at(&rule::NO_EMPTY_CONTINUATION, instruction, blank.last_line, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

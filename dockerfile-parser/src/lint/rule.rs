@@ -1,0 +1,74 @@
+//! The rules: their names, what they are about, and which must be asked for.
+
+/// One rule.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rule {
+    /// Its name, as directives and reports spell it.
+    pub name: &'static str,
+    /// What it asks for.
+    pub description: &'static str,
+    /// Whether it is on.
+    pub status: Status,
+}
+
+/// Whether a rule applies without being asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// It does.
+    Stable,
+    /// Only `experimental=` turns it on.
+    Experimental,
+}
+
+macro_rules! rules {
+    ($($constant:ident = $name:literal $status:ident $description:literal;)*) => {
+        $(pub(super) const $constant: Rule = Rule {
+            name: $name,
+            description: $description,
+            status: Status::$status,
+        };)*
+
+        /// Every rule.
+        pub const RULES: &[Rule] = &[$($constant),*];
+    };
+}
+
+rules! {
+    STAGE_NAME_CASING = "StageNameCasing" Stable "Stage names should be lowercase";
+    FROM_AS_CASING = "FromAsCasing" Stable "The 'as' keyword should match the case of the 'from' keyword";
+    NO_EMPTY_CONTINUATION = "NoEmptyContinuation" Stable "Empty continuation lines will become errors in a future release";
+    CONSISTENT_INSTRUCTION_CASING = "ConsistentInstructionCasing" Stable "All commands within the Dockerfile should use the same casing (either upper or lower)";
+    DUPLICATE_STAGE_NAME = "DuplicateStageName" Stable "Stage names should be unique";
+    RESERVED_STAGE_NAME = "ReservedStageName" Stable "Reserved words should not be used as stage names";
+    JSON_ARGS_RECOMMENDED = "JSONArgsRecommended" Stable "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals";
+    MAINTAINER_DEPRECATED = "MaintainerDeprecated" Stable "The MAINTAINER instruction is deprecated, use a label instead to define an image author";
+    UNDEFINED_ARG_IN_FROM = "UndefinedArgInFrom" Stable "FROM command must use declared ARGs";
+    WORKDIR_RELATIVE_PATH = "WorkdirRelativePath" Stable "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes";
+    UNDEFINED_VAR = "UndefinedVar" Stable "Variables should be defined before their use";
+    MULTIPLE_INSTRUCTIONS_DISALLOWED = "MultipleInstructionsDisallowed" Stable "Multiple instructions of the same type should not be used in the same stage";
+    LEGACY_KEY_VALUE_FORMAT = "LegacyKeyValueFormat" Stable "Legacy key/value format with whitespace separator should not be used";
+    INVALID_BASE_IMAGE_PLATFORM = "InvalidBaseImagePlatform" Stable "Base image platform does not match expected target platform";
+    REDUNDANT_TARGET_PLATFORM = "RedundantTargetPlatform" Stable "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior";
+    SECRETS_USED_IN_ARG_OR_ENV = "SecretsUsedInArgOrEnv" Stable "Sensitive data should not be used in the ARG or ENV commands";
+    INVALID_DEFAULT_ARG_IN_FROM = "InvalidDefaultArgInFrom" Stable "Default value for global ARG results in an empty or invalid base image name";
+    FROM_PLATFORM_FLAG_CONST_DISALLOWED = "FromPlatformFlagConstDisallowed" Stable "FROM --platform flag should not use a constant value";
+    COPY_IGNORED_FILE = "CopyIgnoredFile" Stable "Attempting to Copy file that is excluded by .dockerignore";
+    INVALID_DEFINITION_DESCRIPTION = "InvalidDefinitionDescription" Experimental "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`";
+    EXPOSE_PROTO_CASING = "ExposeProtoCasing" Stable "Protocol in EXPOSE instruction should be lowercase";
+    EXPOSE_INVALID_FORMAT = "ExposeInvalidFormat" Stable "IP address and host-port mapping should not be used in EXPOSE instruction";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RULES, Status};
+
+    #[test]
+    fn there_are_twenty_two_rules_and_one_must_be_asked_for() {
+        assert_eq!(RULES.len(), 22);
+        let asked = RULES.iter().filter(|rule| rule.status == Status::Experimental);
+        assert_eq!(
+            asked.map(|rule| rule.name).collect::<Vec<_>>(),
+            ["InvalidDefinitionDescription"]
+        );
+    }
+}
