@@ -12,6 +12,7 @@ pub mod canvas;
 pub mod error;
 pub(crate) mod filter;
 pub(crate) mod glob;
+pub mod heredoc;
 pub mod key;
 pub(crate) mod links;
 pub mod mode;

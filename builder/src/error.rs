@@ -68,6 +68,9 @@ pub enum BuildCause {
     /// A COPY cannot be done.
     #[error("{}: {}", .0, .0.cause)]
     Copy(#[from] CopyError),
+    /// A heredoc cannot be a file.
+    #[error(transparent)]
+    Heredoc(#[from] crate::copy::heredoc::HeredocError),
     /// A `--chmod` cannot be understood.
     #[error(transparent)]
     Mode(#[from] ModeError),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use wythe_store::id::LayerId;
 use wythe_store::timestamp::Timestamp;
-use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Subdirectory, Tree};
+use wythe_store::tree::entry::{Directory, Entry, Metadata, Node, Subdirectory, Tree};
 
 use super::Execution;
 use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner};
+use crate::copy::heredoc;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::place;
 use crate::copy::select::{Item, Selection, select};
@@ -83,7 +84,9 @@ impl Execution<'_, '_> {
         let mut files = Vec::new();
         for (index, one) in step.sources.iter().enumerate() {
             if let CopySource::Heredoc { name, body } = one {
-                let file = self.written(name, body, self.new_time(step.epoch))?;
+                let mtime = self.new_time(step.epoch);
+                let written = (name.as_str(), body.as_bytes());
+                let file = heredoc::file(self.solver.env.lease, written, mtime)?;
                 files.push(directory(index.to_string().as_bytes(), vec![file]));
             }
         }
@@ -93,14 +96,6 @@ impl Execution<'_, '_> {
         let mut entries = source.children.entries().to_vec();
         entries.push(directory(HEREDOCS.as_bytes(), files));
         Ok(Tree { children: Arc::new(Directory::from_entries(entries)), ..source })
-    }
-
-    fn written(&self, name: &str, body: &str, mtime: Timestamp) -> Result<Entry, BuildCause> {
-        let bytes = body.as_bytes();
-        let id = self.solver.env.lease.put_body(bytes)?;
-        let file = File { body: id, size: bytes.len() as u64, link: None };
-        let metadata = Metadata { mode: 0o644, mtime, ..Metadata::default() };
-        Ok(Entry { name: name.as_bytes().into(), metadata, node: Node::File(file) })
     }
 
     /// Sees to it that the store holds the bytes of what is copied from a stage or an image.
