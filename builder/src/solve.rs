@@ -57,6 +57,10 @@ pub(crate) struct Solver<'a> {
     pub(crate) roots: Roots<'a>,
     pub(crate) sources: Sources,
     keys: Vec<CacheKey>,
+    /// What each vertex's whole root is known as: its key, and that of everything below it.
+    whole: Vec<CacheKey>,
+    /// Vertices that are to run again, and those above them.
+    stale: Vec<bool>,
     made: Vec<OnceLock<Made>>,
 }
 
@@ -69,12 +73,18 @@ impl<'a> Solver<'a> {
         (bases, sources): (&'a ImageBases<'a>, Sources),
     ) -> Result<Self, VertexError> {
         let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
-        let (roots, keys) = (Roots::new(env), Vec::new());
-        let mut solver = Self { env, options, graph, bases, roots, sources, keys, made };
+        let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
+        let mut solver =
+            Self { env, options, graph, bases, roots, sources, keys, whole, stale, made };
         for (index, vertex) in graph.vertices.iter().enumerate() {
             let key = solver.definition_key(vertex);
             let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+            let below = vertex.parent.map(|parent| solver.whole[parent.0]);
+            let refreshed = vertex.caching == Caching::Refresh;
+            let stale = refreshed || vertex.reads().any(|id| solver.stale[id.0]);
             solver.keys.push(key);
+            solver.whole.push(whole_key(below, key));
+            solver.stale.push(stale);
         }
         Ok(solver)
     }
@@ -124,7 +134,7 @@ impl<'a> Solver<'a> {
         if matches!(vertex.operation, Operation::Base(Base::Image { .. } | Base::Layout { .. })) {
             return Ok(Some((None, Timestamp::default())));
         }
-        if vertex.caching == Caching::Refresh {
+        if self.stale[index] {
             return Ok(None);
         }
         self.remembered(&self.keys[index])
@@ -187,7 +197,7 @@ impl<'a> Solver<'a> {
         let vertex = &self.graph.vertices[index];
         let (step, name) = (StepId(index + 1), &vertex.name);
         let reuse = vertex.caching == Caching::Reuse;
-        if let Some((layer, created)) = self.found_if(reuse, &self.keys[index])? {
+        if let Some((layer, created)) = self.found_if(!self.stale[index], &self.keys[index])? {
             self.put(index, layer, created);
             self.cached(index, Hit::Definition);
             return Ok(());
@@ -257,11 +267,11 @@ impl<'a> Solver<'a> {
             Operation::Base(base) => inputs.push(InputKey::Content(self.base_content(base)?)),
             Operation::Copy(step) if step.base == crate::copy::Base::Nothing => {}
             _ => inputs.push(match vertex.parent {
-                Some(parent) => InputKey::Definition(self.keys[parent.0]),
+                Some(parent) => InputKey::Definition(self.whole[parent.0]),
                 None => InputKey::Content(ContentId::of(b"")),
             }),
         }
-        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.keys[id.0])));
+        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[id.0])));
         inputs.extend(self.context_content(vertex)?);
         Ok(cache_key(&vertex.operation, Lookup::Definition, &inputs))
     }
@@ -348,6 +358,16 @@ fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) {
         }
     }
     found.unknown.sort_unstable();
+}
+
+/// What a root is known as. A copy that does not look at what is below it has a key without it, and
+/// what stands on such a copy still depends on all of it.
+fn whole_key(below: Option<CacheKey>, key: CacheKey) -> CacheKey {
+    let mut hasher = CacheKey::hasher();
+    for part in below.iter().chain([&key]) {
+        hasher.update(part.as_bytes());
+    }
+    CacheKey::from_hasher(&hasher)
 }
 
 /// How many steps run at once unless it is said otherwise: enough that eight stages that wait for

@@ -18,10 +18,14 @@ pub(crate) struct Top {
 pub(crate) fn read(source: &str) -> Top {
     let mut top = Top::default();
     let mut seen: Vec<String> = Vec::new();
+    // Directives stand on the first lines without a gap: the position of one is its line.
     for line in physical(source) {
         let Some((name, value)) = directive(line.text, line.start) else { break };
-        if seen.contains(&name) {
-            let message = format!("only one {name} parser directive can be used");
+        if let Some(first) = seen.iter().position(|earlier| *earlier == name) {
+            let message = format!(
+                "only one {name} parser directive can be used, and line {} has one",
+                first + 1
+            );
             let error = Diagnostic::error(value.span, message);
             top.diagnostics.push(error.help("remove one of the two lines"));
             break;

@@ -105,7 +105,7 @@ fn store(
     })
 }
 
-/// The extended attributes an image keeps: those of users, and file capabilities.
+/// The extended attributes an image keeps of a context: those of users.
 pub(crate) fn xattrs(file: BorrowedFd<'_>) -> rustix::io::Result<Xattrs> {
     let mut found = Xattrs::new();
     for name in xattr_names(file)?.split(|&byte| byte == 0).filter(|name| is_kept(name)) {
@@ -136,6 +136,6 @@ fn xattr_names(file: BorrowedFd<'_>) -> rustix::io::Result<Vec<u8>> {
 
 fn is_kept(name: &[u8]) -> bool {
     // What overlayfs keeps in `user.overlay.` would change what a mounted layer shows.
-    name == b"security.capability"
-        || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+    // File capabilities stay behind: a checkout that has them must not make an image that does.
+    name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
 }

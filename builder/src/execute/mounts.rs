@@ -60,7 +60,12 @@ impl Mounts {
             MountKind::Ssh { id, required: Required::Yes, .. } => {
                 return Err(MountError::Ssh { id: id.clone() }.into());
             }
-            MountKind::Ssh { .. } => None,
+            MountKind::Ssh { .. } => {
+                // Programs are told where an agent would be; without one they find nothing there.
+                let path = mount.target.clone().into_bytes();
+                self.variables.push((b"SSH_AUTH_SOCK".to_vec(), path));
+                None
+            }
         };
         let target = mount.target.clone().into_bytes();
         self.list.extend(source.map(|source| Mount { target, source }));

@@ -46,8 +46,7 @@ impl Execution<'_, '_> {
         let mut step = Step::new(RootFs { lowers, scratch: upper }, argv);
         step.env = environment(run, &identity, &mounts);
         step.cwd = run.cwd.as_bytes().to_vec();
-        step.identity =
-            StepIdentity { uid: identity.uid, gid: identity.gid, groups: identity.groups };
+        step.identity = numbers(&identity);
         step.hostname.clone_from(&run.hostname);
         step.network = if run.network == NetworkMode::None { Network::None } else { Network::Host };
         step.security = match run.security {
@@ -131,6 +130,15 @@ fn identity(lowers: &[PathBuf], user: &str) -> Result<Identity, BuildCause> {
     let group = view.small_file("/etc/group")?;
     let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
     Ok(run_identity(user, accounts)?)
+}
+
+/// The numbers of an identity; the primary group is one of the groups, as login does it.
+fn numbers(identity: &Identity) -> StepIdentity {
+    let mut groups = identity.groups.clone();
+    groups.push(identity.gid);
+    groups.sort_unstable();
+    groups.dedup();
+    StepIdentity { uid: identity.uid, gid: identity.gid, groups }
 }
 
 /// Makes the working directory where no layer has it, so that the step can start there.

@@ -47,8 +47,7 @@ impl State {
         let mut state =
             Self { top, config, records, env: Vec::new(), declared, own_command: false, platform };
         if !state.config.config.env.iter().any(|pair| pair.starts_with("PATH=")) {
-            // First, as every tool shows it.
-            state.config.config.env.insert(0, format!("PATH={DEFAULT_PATH}"));
+            state.config.config.env.push(format!("PATH={DEFAULT_PATH}"));
         }
         for pair in state.config.config.env.clone() {
             let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));

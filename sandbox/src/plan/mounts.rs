@@ -130,7 +130,7 @@ impl Plan {
             MountSource::Secret { bytes, mode, uid, gid } => {
                 let file = NewFile { content: bytes.clone(), mode: *mode, uid: *uid, gid: *gid };
                 let source = self.board_file(board, file);
-                Ok((source, Depth::One, GENERATED))
+                Ok((source, Depth::One, if mode & EXECUTABLE == 0 { GENERATED } else { SCRIPT }))
             }
         }
     }
@@ -232,6 +232,12 @@ impl Access {
 /// No devices and no set-user-id programs.
 const INERT: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
+/// The execute bits of a mode.
+const EXECUTABLE: u32 = 0o111;
+
+/// What we wrote, for running: a script that a step is given as a file.
+const SCRIPT: MountAttrFlags = INERT.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 /// What we wrote, for reading.
 const GENERATED: MountAttrFlags =
