@@ -13,6 +13,8 @@ pub(crate) struct Start {
     pub(crate) name: String,
     pub(crate) descriptor: Option<u32>,
     pub(crate) chomp: HeredocChomp,
+    /// Whether the body loses its tabs here; that of a trigger does when the trigger fires.
+    pub(crate) tabs: HeredocChomp,
     pub(crate) expansion: HeredocExpansion,
 }
 
@@ -42,7 +44,7 @@ fn body(line: &Logical, start: Start, lines: &mut Lines<'_>) -> Result<Heredoc, 
         if content.trim() == start.name {
             near = near.or(Some(physical));
         }
-        text.push_str(content);
+        text.push_str(chomped(physical.text, start.tabs));
         text.push('\n');
         let place = Span::new(physical.start, physical.next);
         span = Some(span.map_or(place, |span| span.to(place)));
@@ -119,7 +121,7 @@ fn start(text: &str, from: usize, to: usize) -> Option<Start> {
     let name = unquoted(rest)?;
     let literal = rest.contains(['"', '\'', '\\']);
     let expansion = if literal { HeredocExpansion::Literal } else { HeredocExpansion::Expand };
-    Some(Start { from, to, name, descriptor, chomp, expansion })
+    Some(Start { from, to, name, descriptor, chomp, tabs: chomp, expansion })
 }
 
 /// The name without its quotes; `None` where this is no name.
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn a_quoted_name_keeps_the_body_literal() {
         let forms = ["<<'A'", "<<\"A\"", "<<A"].map(|text| starts(text)[0].expansion);
-        use HeredocExpansion::{Expand, Literal};
-        assert_eq!(forms, [Literal, Literal, Expand]);
+        let literal = HeredocExpansion::Literal;
+        assert_eq!(forms, [literal, literal, HeredocExpansion::Expand]);
     }
 }

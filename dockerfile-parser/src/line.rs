@@ -79,7 +79,7 @@ impl Logical {
 /// Cuts logical lines off a list of physical ones.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
-    lines: Vec<Physical<'a>>,
+    physical: Vec<Physical<'a>>,
     at: usize,
     escape: Escape,
 }
@@ -87,12 +87,12 @@ pub(crate) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// The lines of `source`, from line number `from` (from 0) on.
     pub(crate) fn new(source: &'a str, from: usize, escape: Escape) -> Self {
-        Self { lines: physical(source), at: from, escape }
+        Self { physical: physical(source), at: from, escape }
     }
 
     /// The next physical line as it stands, for heredoc bodies.
     pub(crate) fn raw(&mut self) -> Option<Physical<'a>> {
-        let line = *self.lines.get(self.at)?;
+        let line = *self.physical.get(self.at)?;
         self.at += 1;
         Some(line)
     }

@@ -9,7 +9,7 @@ mod list;
 mod onbuild;
 mod run;
 
-use crate::ast::{Dockerfile, Escape, Heredoc, Instruction, InstructionKind, Word};
+use crate::ast::{Dockerfile, Escape, Heredoc, HeredocChomp, Instruction, InstructionKind, Word};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directive;
 use crate::flag::{self, Flags};
@@ -193,17 +193,14 @@ fn order(source: &str, instructions: &[Instruction], out: &mut Vec<Diagnostic>) 
         out.push(error.help("begin it with FROM"));
         return;
     }
-    for instruction in instructions {
-        match instruction.kind {
-            InstructionKind::From(_) => return,
-            InstructionKind::Arg(_) => {}
-            _ => {
-                let message = "no build stage in current context: FROM must come first";
-                let error = Diagnostic::error(instruction.span, message);
-                out.push(error.help("only ARG may stand before the first FROM"));
-                return;
-            }
+    let is_arg = |one: &&Instruction| matches!(one.kind, InstructionKind::Arg(_));
+    if let Some(first) = instructions.iter().find(|one| !is_arg(one)) {
+        if !matches!(first.kind, InstructionKind::From(_)) {
+            let message = "no build stage in current context: FROM must come first";
+            let error = Diagnostic::error(first.span, message);
+            out.push(error.help("only ARG may stand before the first FROM"));
         }
+        return;
     }
     let error = Diagnostic::error(end, "dockerfile contains no stages to build");
     out.push(error.help("add a FROM"));
@@ -246,13 +243,17 @@ fn closed(line: Span, last: &Heredoc) -> Span {
 }
 
 fn heredoc_starts(keyword: &str, rest: Text<'_>) -> Vec<heredoc::Start> {
-    let (keyword, rest) = if keyword == "ONBUILD" {
-        let (trigger, rest) = rest.split_first();
-        (trigger.value.to_ascii_uppercase(), rest)
-    } else {
-        (keyword.to_owned(), rest)
-    };
-    if !matches!(keyword.as_str(), "ADD" | "COPY" | "RUN") || !rest.as_str().contains("<<") {
+    if keyword != "ONBUILD" {
+        return starts_of(keyword, rest);
+    }
+    let (trigger, rest) = rest.split_first();
+    let starts = starts_of(&trigger.value.to_ascii_uppercase(), rest);
+    let raw = starts.into_iter().map(|start| heredoc::Start { tabs: HeredocChomp::Keep, ..start });
+    raw.collect()
+}
+
+fn starts_of(keyword: &str, rest: Text<'_>) -> Vec<heredoc::Start> {
+    if !matches!(keyword, "ADD" | "COPY" | "RUN") || !rest.as_str().contains("<<") {
         return Vec::new();
     }
     let (_, arguments) = flag::split(rest);

@@ -1,5 +1,7 @@
 //! Pairs of files: a Dockerfile and what is said about it. `UPDATE_EXPECT=1` rewrites the answers.
 
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be read has failed")]
+
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;

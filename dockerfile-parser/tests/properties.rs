@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use wythe_dockerfile::ast::{Instruction, Word};
 use wythe_dockerfile::diagnostic::render;
 use wythe_dockerfile::dump::dump;
+use wythe_dockerfile::lint::{LintContext, check};
 use wythe_dockerfile::mount;
 use wythe_dockerfile::parse::{Parsed, parse, parse_trigger};
 use wythe_dockerfile::span::{Span, Spanned};
@@ -96,6 +97,10 @@ proptest! {
         words_lie_in_the_source(&source, &parsed);
         dump(&source, &parsed.dockerfile);
         parse_trigger(&source);
+        if let Ok(report) = check(&source, &parsed, &LintContext::default()) {
+            let findings = report.findings;
+            words_lie_in_the_source(&source, &Parsed { diagnostics: findings, ..parsed });
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::stage::Stage;
 use crate::suggest::nearest;
 
 impl Linter<'_> {
-    pub(super) fn from_lines(&mut self) {
+    pub(super) fn stage_heads(&mut self) {
         let [global, defaults] =
             [Values::Given, Values::Defaults].map(|values| self.global(values));
         for stage in self.stages.stages.clone() {

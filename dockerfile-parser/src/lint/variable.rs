@@ -162,7 +162,7 @@ fn heredocs(kind: &InstructionKind) -> Vec<&Heredoc> {
     };
     let heredocs = sources.iter().filter_map(|source| match source {
         Source::Heredoc(heredoc) if heredoc.expansion == HeredocExpansion::Expand => Some(heredoc),
-        _ => None,
+        Source::Heredoc(_) | Source::Word(_) => None,
     });
     heredocs.collect()
 }

@@ -72,17 +72,14 @@ impl Settings {
     fn kind(&self) -> Result<Kind, Diagnostic> {
         let Some(field) = self.find(Key::Type) else { return Ok(Kind::Bind) };
         let name = field.value.as_deref().unwrap_or_default().to_ascii_lowercase();
-        match KINDS.iter().find(|(known, _)| *known == name) {
-            Some((_, kind)) => Ok(*kind),
-            None => {
-                let error =
-                    Diagnostic::error(field.span, format!("unsupported mount type {name:?}"));
-                Err(match nearest(&name, KINDS.map(|(known, _)| known)) {
-                    Some(known) => error.help(format!("did you mean {known}?")),
-                    None => error.help("use bind, cache, tmpfs, secret or ssh"),
-                })
-            }
+        if let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == name) {
+            return Ok(*kind);
         }
+        let error = Diagnostic::error(field.span, format!("unsupported mount type {name:?}"));
+        Err(match nearest(&name, KINDS.map(|(known, _)| known)) {
+            Some(known) => error.help(format!("did you mean {known}?")),
+            None => error.help("use bind, cache, tmpfs, secret or ssh"),
+        })
     }
 
     fn check_keys(&self, kind: Kind) -> Result<(), Diagnostic> {

@@ -27,7 +27,9 @@ pub(crate) fn healthcheck(mut input: Input<'_>) -> Result<Healthcheck, Diagnosti
             Command::Exec(words) if words.is_empty() => {
                 Err(input.error("Missing command after HEALTHCHECK CMD").help("name a program"))
             }
-            command => Ok(Healthcheck::Command { timing, command }),
+            command @ (Command::Exec(_) | Command::Shell(_)) => {
+                Ok(Healthcheck::Command { timing, command })
+            }
         },
         other => {
             let message = format!("Unknown type {other:?} in HEALTHCHECK (try CMD)");
