@@ -12,6 +12,7 @@ pub mod encode;
 pub mod local_output;
 pub mod recode;
 pub mod resolve;
+pub mod rewrite;
 pub mod rootfs;
 pub mod save;
 pub mod tar_output;

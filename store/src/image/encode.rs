@@ -118,7 +118,11 @@ fn encode_layer(
 ) -> Result<Descriptor, EncodeCause> {
     let mut record = record(lease, layer, diff_id)?;
     let before = record.clone();
-    let descriptor = export(lease, &mut record, codec)?;
+    let mut descriptor = export(lease, &mut record, codec)?;
+    if layer.media_type.layer_compression() == Some(Compression::None) {
+        // What is said of a compressed layer may be about its compression.
+        descriptor.annotations.clone_from(&layer.annotations);
+    }
     if record != before {
         let mut batch = Batch::default();
         batch.put_layer(&record);

@@ -1,0 +1,175 @@
+//! Images without times later than an epoch, so that building again gives the same layers.
+
+use crate::digest::DiffId;
+use crate::error::{ReadError, WriteError};
+use crate::image::catalog::StoredImage;
+use crate::journal::Durability;
+use crate::journal::batch::Batch;
+use crate::layer::export::measure;
+use crate::layer::import::layer_id;
+use crate::layer::tar_write::WriteTarError;
+use crate::layers::LayerRecord;
+use crate::lease::Lease;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::document::RawDocument;
+use crate::oci::manifest::Manifest;
+use crate::oci::media_type::MediaType;
+use crate::tree::times;
+
+/// The annotation of layers whose times were changed, as `BuildKit` writes it.
+pub const REWRITTEN: &str = "buildkit/rewritten-timestamp";
+
+/// The times of an image could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// Those of one of its layers could not.
+    #[error("cannot rewrite the times of layer {}", layer.0)]
+    Layer {
+        /// Which layer.
+        layer: DiffId,
+        /// Why.
+        #[source]
+        cause: RewriteCause,
+    },
+    /// Its documents could not be stored.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why the times of a layer could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteCause {
+    /// The store does not know its files.
+    #[error("the store does not hold its files")]
+    Missing,
+    /// Its new tar stream could not be computed.
+    #[error(transparent)]
+    Tar(#[from] WriteTarError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The image with every time after `epoch` set to it, but for the lowest `base_layers` layers,
+/// which are somebody else's. Its documents and layers are in the store; an image with no later
+/// time stays the same.
+///
+/// # Errors
+///
+/// If the files of a layer are not in the store, or it fails.
+pub fn clamp_times(
+    lease: &Lease,
+    image: &StoredImage,
+    base_layers: usize,
+    epoch: i64,
+) -> Result<StoredImage, RewriteError> {
+    let mut config = image.config.value().clone();
+    let mut layers = image.manifest.value().layers.clone();
+    let diff_ids = &mut config.rootfs.diff_ids;
+    for (layer, diff_id) in layers.iter_mut().zip(diff_ids).skip(base_layers) {
+        let made = clamp(lease, diff_id, epoch);
+        let made = made.map_err(|cause| RewriteError::Layer { layer: *diff_id, cause })?;
+        if let Some(made) = made {
+            *diff_id = DiffId(made.digest);
+            *layer = made;
+        }
+    }
+    if layers == image.manifest.value().layers {
+        return Ok(image.clone());
+    }
+    let config = RawDocument::new(config);
+    let old = image.manifest.value().clone();
+    let media_type = MediaType::MANIFEST;
+    let manifest = Manifest { media_type, config: config.descriptor(), layers, ..old };
+    let manifest = RawDocument::new(manifest);
+    lease.put_document(config.bytes())?;
+    lease.put_document(manifest.bytes())?;
+    Ok(StoredImage { root: manifest.descriptor(), manifest, config })
+}
+
+/// The layer with its times changed; `None` where none is late.
+fn clamp(lease: &Lease, diff_id: &DiffId, epoch: i64) -> Result<Option<Descriptor>, RewriteCause> {
+    let store = lease.store();
+    let id = store.layer_of_diff(diff_id)?.and_then(|record| record.tree);
+    let id = id.ok_or(RewriteCause::Missing)?;
+    let tree = times::clamp(&store.tree(&id)?.ok_or(RewriteCause::Missing)?, epoch);
+    let clamped = lease.put_tree(&tree)?;
+    if clamped == id {
+        return Ok(None);
+    }
+    let measured = measure(&tree, store)?;
+    let mut record = LayerRecord::new(layer_id(&measured.diff_id));
+    record.tree = Some(clamped);
+    record.diff_id = Some(measured.diff_id);
+    record.tar_size = Some(measured.size);
+    if store.layer_of_diff(&measured.diff_id)?.is_none() {
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        // It can be made again from the layer it was made of.
+        lease.commit(batch, Durability::Relaxed)?;
+    }
+    let mut layer = Descriptor::new(MediaType::LAYER, measured.diff_id.0, measured.size);
+    layer.annotations.insert(REWRITTEN.to_owned(), epoch.to_string());
+    Ok(Some(layer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::LayerId;
+    use crate::image::encode::{Recompress, encode};
+    use crate::layer::codec::Codec;
+    use crate::oci::config::ImageConfig;
+    use crate::store::{OpenOptions, Store};
+    use crate::tree::sketch::sketch;
+
+    /// An image of two layers, each with a file of the time 1.
+    fn built() -> (tempfile::TempDir, Lease, StoredImage) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        let (mut config, mut layers) = (ImageConfig::default(), Vec::new());
+        for text in ["base", "new"] {
+            lease.put_body(text.as_bytes()).unwrap();
+            let tree = sketch(&format!("{text}={text}"));
+            let measured = measure(&tree, &store).unwrap();
+            let mut record = LayerRecord::new(LayerId::of(text.as_bytes()));
+            record.tree = Some(lease.put_tree(&tree).unwrap());
+            (record.diff_id, record.tar_size) = (Some(measured.diff_id), Some(measured.size));
+            let mut batch = Batch::new();
+            batch.put_layer(&record);
+            lease.commit(batch, Durability::Relaxed).unwrap();
+            config.rootfs.diff_ids.push(measured.diff_id);
+            layers.push(Descriptor::new(MediaType::LAYER, measured.diff_id.0, measured.size));
+        }
+        let config = RawDocument::new(config);
+        let manifest = RawDocument::new(Manifest::new(config.descriptor(), layers));
+        let image = StoredImage { root: manifest.descriptor(), manifest, config };
+        (folder, lease, image)
+    }
+
+    #[test]
+    fn layers_above_the_base_get_other_digests_and_a_mark() {
+        let (_folder, lease, image) = built();
+        let clamped = clamp_times(&lease, &image, 1, 0).unwrap();
+        let (old, new) = (&image.config.value().rootfs, &clamped.config.value().rootfs);
+        assert_eq!(old.diff_ids[0], new.diff_ids[0]);
+        assert_ne!(old.diff_ids[1], new.diff_ids[1]);
+        assert_eq!(clamped.manifest.value().config, clamped.config.descriptor());
+        let encoded = encode(&lease, &clamped, Codec::GZIP, Recompress::Never).unwrap();
+        let marks: Vec<Option<&String>> =
+            encoded.value().layers.iter().map(|layer| layer.annotations.get(REWRITTEN)).collect();
+        assert_eq!(marks, [None, Some(&"0".to_owned())]);
+    }
+
+    #[test]
+    fn an_image_with_no_later_time_stays() {
+        let (_folder, lease, image) = built();
+        assert_eq!(clamp_times(&lease, &image, 0, 1).unwrap(), image);
+    }
+}
