@@ -92,6 +92,9 @@ pub enum Keep<'a> {
     In(&'a Lease),
 }
 
+/// Marks a directory that hides what lower layers have in it.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
 /// The id under which a layer of this tar stream is known.
 pub fn layer_id(diff_id: &DiffId) -> LayerId {
     LayerId::of(diff_id.0.as_bytes())
@@ -165,10 +168,15 @@ pub fn read_tree<R: Read>(
 ) -> Result<Tree, ImportError> {
     let mut builder = TreeBuilder::new();
     while let Some(entry) = tar.next_entry()? {
+        if is_of_aufs(&entry.path) {
+            continue;
+        }
         let (parent, name) = (entry.path.parent(), entry.path.name());
         if let Some((parent, hidden)) = parent.zip(name.and_then(|name| name.strip_prefix(b".wh.")))
         {
             remove(&mut builder, &entry, &parent, hidden)?;
+        } else if has_hidden_parent(&entry.path) {
+            return Err(ImportError::Whiteout(entry.path));
         } else if let TarKind::File(size) = entry.kind {
             let TarEntry { path, metadata, .. } = entry;
             let body = sink.file(&NewFile { path: &path, metadata: &metadata, size }, tar)?;
@@ -183,6 +191,16 @@ pub fn read_tree<R: Read>(
     Ok(tree)
 }
 
+/// Whether an entry is metadata of aufs, without meaning elsewhere.
+fn is_of_aufs(path: &LayerPath) -> bool {
+    path.components().any(|name| name.starts_with(b".wh..wh.") && name != OPAQUE)
+}
+
+/// Whether an entry is in what only marks a removal.
+fn has_hidden_parent(path: &LayerPath) -> bool {
+    path.parent().is_some_and(|parent| parent.components().any(|name| name.starts_with(b".wh.")))
+}
+
 fn remove(
     builder: &mut TreeBuilder,
     entry: &TarEntry,
@@ -193,11 +211,12 @@ fn remove(
     if !matches!(entry.kind, TarKind::File(_) | TarKind::HardLink(_)) {
         return Err(bad());
     }
+    if has_hidden_parent(&entry.path) {
+        return Err(bad());
+    }
     match hidden {
         b".wh..opq" => Ok(builder.opaque(parent)?),
         b"" | b"." | b".." => Err(bad()),
-        // Metadata of aufs, without meaning elsewhere.
-        _ if hidden.starts_with(b".wh.") => Ok(()),
         _ => Ok(builder.whiteout(&parent.join(hidden))?),
     }
 }

@@ -13,7 +13,8 @@ mod error;
 mod header;
 mod pax;
 
-/// No layer has more entries than this; what has is made to exhaust us.
+/// No layer has more entries than this, headers of extensions included; what has is made to
+/// exhaust us.
 pub const ENTRIES_MAX: u64 = 5_000_000;
 /// A layer unpacks to no more than this by default.
 pub const UNPACKED_MAX: u64 = 100 << 30;
@@ -62,7 +63,6 @@ pub enum TarKind {
 pub struct TarReader<R> {
     input: R,
     policy: Policy,
-    global: Pax,
     /// Bytes of the current body not yet read, and the zeros after it.
     left: u64,
     padding: usize,
@@ -74,9 +74,8 @@ pub struct TarReader<R> {
 impl<R: Read> TarReader<R> {
     /// A reader of a plain tar stream.
     pub fn new(input: R, policy: Policy) -> Self {
-        let (global, current) = (Pax::default(), Vec::new());
         let (left, padding, entries, unpacked) = (0, 0, 0, 0);
-        Self { input, policy, global, left, padding, entries, unpacked, current }
+        Self { input, policy, left, padding, entries, unpacked, current: Vec::new() }
     }
 
     /// The next entry; `None` at the end, where the input has been read to its end too.
@@ -93,10 +92,6 @@ impl<R: Read> TarReader<R> {
         self.skip_body()?;
         let Some(raw) = self.raw()? else { return Ok(None) };
         self.current.clone_from(&raw.path);
-        self.entries += 1;
-        if ENTRIES_MAX < self.entries {
-            return Err(TarCause::TooMany);
-        }
         let entry = raw.interpret(self.policy)?;
         if let TarKind::File(size) = entry.kind {
             self.unpacked = self.unpacked.saturating_add(size);
@@ -117,16 +112,20 @@ impl<R: Read> TarReader<R> {
                 let dangling = local.is_some() || long_name.is_some() || long_link.is_some();
                 return if dangling { Err(TarCause::Dangling) } else { Ok(None) };
             };
+            // Extension headers count: a stream of nothing else has an end too.
+            self.entries += 1;
+            if ENTRIES_MAX < self.entries {
+                return Err(TarCause::TooMany);
+            }
             match header.kind() {
                 b'x' => once(&mut local, Pax::parse(&self.extension(&header)?)?)?,
-                b'g' => {
-                    let pax = Pax::parse(&self.extension(&header)?)?;
-                    self.global.update(pax);
-                }
+                // Some readers apply these to the rest of the archive, and others to nothing.
+                b'g' if Pax::parse(&self.extension(&header)?)?.says_nothing_of_entries() => {}
+                b'g' => return Err(TarCause::Global),
                 b'L' => once(&mut long_name, text(self.extension(&header)?))?,
                 b'K' => once(&mut long_link, text(self.extension(&header)?))?,
                 _ => {
-                    let pax = self.global.with(local.unwrap_or_default());
+                    let pax = local.unwrap_or_default();
                     return header.merge(pax, long_name, long_link).map(Some);
                 }
             }

@@ -56,10 +56,10 @@ pub(super) fn finish(made: &OwnedFd, metadata: &Metadata) -> Result<(), Material
     Ok(())
 }
 
-/// An owner that our user namespace does not map is in the tree only.
+/// An owner that our user namespace does not map, or that we may not give, is in the tree only.
 fn owned(changed: Result<(), Errno>) -> Result<(), Errno> {
     match changed {
-        Err(Errno::INVAL) => Ok(()),
+        Err(Errno::INVAL | Errno::PERM) => Ok(()),
         changed => changed,
     }
 }

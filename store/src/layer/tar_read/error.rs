@@ -31,6 +31,9 @@ pub enum TarCause {
     /// An extension header is longer than we read.
     #[error("extension header is too large")]
     HugeHeader,
+    /// A global header says more than comments.
+    #[error("global header changes entries")]
+    Global,
     /// Two extension headers of one kind precede an entry.
     #[error("repeated extension header")]
     Repeated,

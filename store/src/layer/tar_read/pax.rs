@@ -12,7 +12,7 @@ pub(super) const SIZE_MAX: u64 = 1 << 20;
 const XATTR_MAX: usize = 64 << 10;
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
-/// The records of a header, or of several where later ones win.
+/// The records of a header; of two for one key the later wins.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pax(BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -41,16 +41,9 @@ impl Pax {
         Ok(Self(records))
     }
 
-    /// Takes over the records of a later global header.
-    pub(super) fn update(&mut self, later: Self) {
-        self.0.extend(later.0);
-    }
-
-    /// These records under those of an entry's own header.
-    pub(super) fn with(&self, local: Self) -> Self {
-        let mut all = self.clone();
-        all.update(local);
-        all
+    /// Whether every record is one that no entry is changed by.
+    pub(super) fn says_nothing_of_entries(&self) -> bool {
+        self.0.keys().all(|key| matches!(&**key, b"comment" | b"charset" | b"hdrcharset"))
     }
 
     /// A text; an empty value stands for what the header itself says.
