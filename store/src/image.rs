@@ -8,7 +8,9 @@
 //! ```
 
 pub mod catalog;
+pub mod docker_archive;
 pub mod encode;
+pub mod load;
 pub mod local_output;
 pub mod recode;
 pub mod resolve;
