@@ -1,4 +1,5 @@
 //! The client against a registry with quirks.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -60,6 +60,10 @@ impl Batch {
 
 impl Store {
     /// The remembered result of a step.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn action(&self, key: &CacheKey) -> Result<Option<ActionRecord>, ReadError> {
         let Some(bytes) = self.journal().get(Table::Actions, key.as_bytes()) else {
             return Ok(None);
@@ -68,6 +72,10 @@ impl Store {
     }
 
     /// All remembered results, in order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn actions(&self) -> Result<Vec<ActionRecord>, ReadError> {
         let rows = self.journal().scan(Table::Actions).into_iter();
         rows.map(|(key, value)| {

@@ -66,6 +66,10 @@ pub struct ForeignBlob {
 
 impl Lease {
     /// Begins to receive the blob a descriptor announces.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn ingest_blob(&self, expected: &Descriptor) -> Result<BlobIngest<'_>, WriteError> {
         let path = self.scratch_path();
         let file = self.store().vfs().create(&path).writing(&path)?;
@@ -83,6 +87,11 @@ impl Lease {
 
 impl BlobIngest<'_> {
     /// Publishes the blob, if digest and size are those announced. It is on disk then.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not those announced, or the store cannot be written. Nothing is published
+    /// then.
     pub fn commit(mut self) -> Result<(), IngestError> {
         let Descriptor { digest: expected, size, .. } = self.expected;
         if self.seen < size {
@@ -136,6 +145,10 @@ impl Drop for BlobIngest<'_> {
 
 impl Store {
     /// Opens a blob kept as it was received; `None` where the store does not hold it so.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn foreign_blob(&self, digest: &Digest) -> Result<Option<ForeignBlob>, ReadError> {
         let path = blob_path(digest);
         if self.journal().contains(Table::Condemned, path.as_bytes()) {
@@ -152,6 +165,10 @@ impl Store {
 
     /// The file of a blob kept as it was received, its bytes not checked; for readers that check
     /// them themselves.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn foreign_blob_unverified(&self, digest: &Digest) -> Result<Option<File>, ReadError> {
         if self.foreign_blob(digest)?.is_none() {
             return Ok(None);

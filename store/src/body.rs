@@ -24,6 +24,10 @@ const PIECE: usize = 256 * 1024;
 
 impl Lease {
     /// Stores the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn put_body(&self, bytes: &[u8]) -> Result<BodyId, WriteError> {
         let id = BodyId::of(bytes);
         self.put(Kind::Body, id.as_bytes(), encoding(bytes.len()), bytes)?;
@@ -32,6 +36,10 @@ impl Lease {
 
     /// Stores what a reader gives, hashing as it reads; returns the length too. `size_hint` is how
     /// much is expected, zero if unknown, and only saves memory.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn body_from_reader(
         &self,
         reader: &mut dyn Read,

@@ -30,6 +30,10 @@ impl Packs {
     }
 
     /// Whether a published pack holds the object.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn find(&self, name: &ObjectName) -> Result<Option<(Arc<Pack>, Entry)>, ReadError> {
         self.with(|loaded| {
             loaded.packs.values().rev().find_map(|pack| {
@@ -40,6 +44,10 @@ impl Packs {
     }
 
     /// The packs that hold the object.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn holders(&self, name: &ObjectName) -> Result<Vec<Arc<Pack>>, ReadError> {
         self.with(|loaded| {
             let holding = loaded.packs.values().filter(|pack| pack.find(name).is_some());
@@ -48,6 +56,10 @@ impl Packs {
     }
 
     /// Reads an object; where a pack is damaged, another that holds the same object answers.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
         let found: Vec<(Arc<Pack>, Entry)> = self.with(|loaded| {
             let packs = loaded.packs.values().rev();
@@ -64,11 +76,19 @@ impl Packs {
     }
 
     /// All packs.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn all(&self) -> Result<Vec<Arc<Pack>>, ReadError> {
         self.with(|loaded| loaded.packs.values().cloned().collect())
     }
 
     /// Looks for packs that came or went since they were last listed.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn reload(&self) -> Result<(), ReadError> {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = loaded.take() {

@@ -48,15 +48,18 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal, creating an empty one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn open(vfs: Arc<dyn Vfs>, boot: BootId) -> Result<Self, WriteError> {
-        let state = match State::open(&*vfs)? {
-            Some(state) => state,
-            None => {
-                let _lock = vfs.lock(LOCK).writing(LOCK)?;
-                match State::open(&*vfs)? {
-                    Some(state) => state,
-                    None => State::create(&*vfs)?,
-                }
+        let state = if let Some(state) = State::open(&*vfs)? {
+            state
+        } else {
+            let _lock = vfs.lock(LOCK).writing(LOCK)?;
+            match State::open(&*vfs)? {
+                Some(state) => state,
+                None => State::create(&*vfs)?,
             }
         };
         Ok(Self { vfs, boot, state: RwLock::new(state) })
@@ -93,6 +96,10 @@ impl Journal {
     }
 
     /// Reads the files again, and says which parts' checksums do not hold.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn reread(&self) -> Result<Vec<Damage>, ReadError> {
         let mut damage = self.damage();
         if let Some(state) = State::open(&*self.vfs)? {
@@ -110,6 +117,10 @@ impl Journal {
     }
 
     /// Reads what other processes have committed; says whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn refresh(&self) -> Result<bool, ReadError> {
         if !self.read().is_behind(&*self.vfs)? {
             return Ok(false);
@@ -124,12 +135,20 @@ impl Journal {
     ///
     /// On an error nothing was acknowledged: the changes may only be there if the error came from
     /// the final sync.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be written; nothing of the batch is visible then.
     pub fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, WriteError> {
         self.commit_where(batch, durability, |_| true)
     }
 
     /// As [`commit`](Self::commit), but only if the last group is still number `sequence`;
     /// [`WriteError::Moved`] otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be written; nothing of the batch is visible then.
     pub fn commit_at(
         &self,
         sequence: u64,

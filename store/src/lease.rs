@@ -82,6 +82,10 @@ impl Lease {
     /// others once it is committed.
     ///
     /// The id must be the right one for the bytes: it is not computed again here.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn put(
         &self,
         kind: Kind,
@@ -107,6 +111,10 @@ impl Lease {
 
     /// What is here to stay at this moment, so that it need not be put: in packs that no collection
     /// has condemned. For many questions at once, each of which is cheap.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn holdings(&self) -> Result<Holdings, ReadError> {
         let journal = self.store.journal();
         let stays =
@@ -116,6 +124,10 @@ impl Lease {
     }
 
     /// Stores a manifest, index or config.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn put_document(&self, bytes: &[u8]) -> Result<Digest, WriteError> {
         let digest = Digest::of(bytes);
         self.put(Kind::Document, digest.as_bytes(), Encoding::Zstd, bytes)?;
@@ -127,6 +139,10 @@ impl Lease {
     /// With [`Durability::Durable`] everything this store has published so far, by whomever, is on
     /// disk when this returns. On an error the changes were not acknowledged, and what was put
     /// stays readable to this process.
+    ///
+    /// # Errors
+    ///
+    /// If objects or the journal cannot be written; nothing of the batch is visible then.
     pub fn commit(&self, mut batch: Batch, durability: Durability) -> Result<u64, WriteError> {
         let _one_at_a_time = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         let durability = match self.store.durability() {

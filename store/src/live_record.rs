@@ -99,6 +99,10 @@ impl Batch {
 
 impl Store {
     /// What is recorded of a directory under `live/`.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn live(&self, name: &LiveName) -> Result<Option<LiveRecord>, ReadError> {
         let Some(bytes) = self.journal().get(Table::Live, name.as_str().as_bytes()) else {
             return Ok(None);
@@ -107,6 +111,10 @@ impl Store {
     }
 
     /// All recorded directories, in order of their names.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn lives(&self) -> Result<Vec<(LiveName, LiveRecord)>, ReadError> {
         let rows = self.journal().scan(Table::Live).into_iter();
         rows.map(|(key, value)| {

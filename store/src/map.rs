@@ -23,6 +23,10 @@ enum Inner {
 
 impl Mapping {
     /// Maps a sealed file whole. An empty file gives an empty mapping.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be mapped.
     pub fn of_sealed(file: &File) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
             return Ok(Self::owned(Vec::new()));

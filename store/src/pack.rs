@@ -19,7 +19,7 @@ use crate::id::hex;
 pub(crate) const MAGIC: [u8; 8] = *b"wythePK1";
 
 /// Length of the file header: the magic, then zeros.
-pub(crate) const HEADER_SIZE: u64 = 64;
+pub(crate) const HEADER_SIZE: usize = 64;
 
 /// A finished pack's name: the first 16 bytes of the BLAKE3 of its table.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

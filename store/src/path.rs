@@ -42,11 +42,19 @@ impl LayerPath {
     }
 
     /// A path as archives spell it: leading `/` and any `.` or empty components are dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the path is too long or too deep, has a NUL, or a `..`.
     pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
         Self::clean(raw, |_| Err(PathError::DotDot))
     }
 
     /// As [`parse`](Self::parse), but `..` leads to the parent, and the root is its own parent.
+    ///
+    /// # Errors
+    ///
+    /// If the path is too long or too deep, or has a NUL.
     pub fn clamp(raw: &[u8]) -> Result<Self, PathError> {
         Self::clean(raw, |parts| {
             parts.pop();
@@ -120,6 +128,7 @@ impl LayerPath {
     }
 
     /// This path with a name appended.
+    #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
         let mut path = self.clone();
         path.push(name);

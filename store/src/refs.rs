@@ -20,6 +20,10 @@ impl Batch {
 
 impl Store {
     /// What a name stands for.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn find_ref(&self, name: &str) -> Result<Option<Descriptor>, ReadError> {
         let Some(bytes) = self.journal().get(Table::Refs, name.as_bytes()) else {
             return Ok(None);
@@ -28,6 +32,10 @@ impl Store {
     }
 
     /// All names, sorted, with what they stand for.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn list_refs(&self) -> Result<Vec<(String, Descriptor)>, ReadError> {
         let rows = self.journal().scan(Table::Refs).into_iter();
         rows.map(|(key, value)| {

@@ -48,11 +48,19 @@ impl Sim {
     }
 
     /// Flips one bit of a file, unrecorded.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file.
     pub fn flip(&self, path: &str, bit: usize) -> io::Result<()> {
         self.memory().edit(path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8))
     }
 
     /// Cuts a file off, unrecorded.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file.
     pub fn cut(&self, path: &str, size: usize) -> io::Result<()> {
         self.memory().edit(path, |bytes| bytes.truncate(size))
     }

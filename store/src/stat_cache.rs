@@ -181,6 +181,10 @@ impl StatCacheBuilder {
     }
 
     /// Puts what was collected in place of the directory's cache.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn save(mut self, lease: &Lease, context: &[u8; 32]) -> Result<(), WriteError> {
         let (vfs, scratch) = (lease.store().vfs(), lease.scratch_path());
         let file = vfs.create(&scratch).writing(&scratch)?;

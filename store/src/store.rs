@@ -128,6 +128,10 @@ impl Store {
 
     /// Opens a store on a file system of the caller's, such as a simulated one. `path` is what
     /// [`path`](Self::path) answers.
+    ///
+    /// # Errors
+    ///
+    /// If there is no store and none may be made, or it is of another format, or cannot be read.
     pub fn open_on(
         vfs: Arc<dyn Vfs>,
         path: PathBuf,
@@ -156,6 +160,10 @@ impl Store {
     }
 
     /// Takes a lease: the right to write, and protection for what is written and used.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn lease(&self) -> Result<Lease, WriteError> {
         let lease = Lease::take(self.clone())?;
         let mut writers = self.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,6 +174,10 @@ impl Store {
     }
 
     /// Reads what other processes have committed since.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn refresh(&self) -> Result<(), ReadError> {
         if self.0.journal.refresh()? {
             self.0.packs.reload()?;
@@ -174,6 +186,10 @@ impl Store {
     }
 
     /// Reads an object; `None` where the store does not hold it. Its checksum has been verified.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn get(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<Bytes>, ReadError> {
         let name = ObjectName::new(kind, id);
         for writer in self.writers() {
@@ -192,6 +208,10 @@ impl Store {
     }
 
     /// Whether the store holds an object. Its bytes are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn contains(&self, kind: Kind, id: &[u8; 32]) -> Result<bool, ReadError> {
         let name = ObjectName::new(kind, id);
         if self.writers().iter().any(|writer| writer.contains(&name)) {
@@ -201,6 +221,10 @@ impl Store {
     }
 
     /// The length of an object, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn size_of(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<u64>, ReadError> {
         let name = ObjectName::new(kind, id);
         let unsealed = self.writers().iter().find_map(|writer| writer.size_of(&name));
@@ -211,11 +235,19 @@ impl Store {
     }
 
     /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
         self.get(Kind::Body, id.as_bytes())
     }
 
     /// A manifest, index or config.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn document(&self, digest: &Digest) -> Result<Option<Bytes>, ReadError> {
         self.get(Kind::Document, digest.as_bytes())
     }
@@ -303,13 +335,13 @@ mod tests {
         let (ours, theirs) = (open(&path), open(&path));
         let lease = ours.lease().unwrap();
         let small = lease.put_body(b"hello").unwrap();
-        let large = lease.put_body(&[7; 100_000]).unwrap();
+        let large = lease.put_body(&vec![7; 100_000]).unwrap();
         assert_eq!(&*ours.body(&small).unwrap().unwrap(), b"hello");
         assert!(theirs.body(&small).unwrap().is_none());
         lease.commit(Batch::new(), Durability::Durable).unwrap();
         for store in [&ours, &theirs] {
             assert_eq!(&*store.body(&small).unwrap().unwrap(), b"hello");
-            assert_eq!(&*store.body(&large).unwrap().unwrap(), [7; 100_000]);
+            assert_eq!(&*store.body(&large).unwrap().unwrap(), vec![7; 100_000]);
         }
     }
 

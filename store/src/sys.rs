@@ -28,12 +28,20 @@ pub struct Ownership {
 
 impl Disk {
     /// Opens a directory that exists.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is not there, or may not be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
     }
 
     /// Who owns the root, and with which mode.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses to say.
     pub fn ownership(&self) -> io::Result<Ownership> {
         let stat = rustix::fs::fstat(&self.root)?;
         Ok(Ownership { uid: stat.st_uid, mode: stat.st_mode & 0o7777 })
@@ -52,6 +60,10 @@ pub fn effective_uid() -> u32 {
 }
 
 /// Sixteen random bytes from the kernel.
+///
+/// # Errors
+///
+/// If the kernel has none.
 pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     let mut done = 0;
@@ -148,11 +160,12 @@ impl Vfs for Disk {
 fn names(directory: &File) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory)? {
-        match entry?.file_name().to_str() {
-            Ok("." | "..") => {}
-            Ok(name) => found.push(name.to_owned()),
-            // Nothing of ours has such a name.
-            Err(_) => {}
+        let entry = entry?;
+        // Nothing of ours has a name that is no text.
+        if let Ok(name) = entry.file_name().to_str()
+            && !matches!(name, "." | "..")
+        {
+            found.push(name.to_owned());
         }
     }
     found.sort_unstable();

@@ -34,6 +34,10 @@ impl Usage {
 
 impl Store {
     /// Measures the store's directories. Costs a walk of the unpacked layers.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn usage(&self) -> Result<Usage, ReadError> {
         let of = |name: &str| disk_size(&self.path().join(name)).reading(name);
         Ok(Usage {

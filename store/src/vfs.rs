@@ -14,6 +14,7 @@ use crate::map::Mapping;
 ///
 /// Nothing is on disk before a sync says so: [`VfsFile::sync`] for the bytes of a file,
 /// [`Vfs::sync_dir`] for the names in a directory, [`Vfs::sync_all`] for everything.
+#[expect(clippy::missing_errors_doc, reason = "each method fails as its system call does")]
 pub trait Vfs: Debug + Send + Sync {
     /// Creates a file that must not exist, for reading and appending, mode 0600.
     fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
@@ -46,6 +47,7 @@ pub trait Vfs: Debug + Send + Sync {
 }
 
 /// An open file. Methods take `&self`: the caller serialises appends.
+#[expect(clippy::missing_errors_doc, reason = "each method fails as its system call does")]
 pub trait VfsFile: Debug + Send + Sync {
     /// Appends all of `bytes` with one system call where the kernel allows it.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;

@@ -78,6 +78,7 @@ impl<'bytes> Decoder<'bytes> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
     }
 
+    #[expect(clippy::option_option, reason = "whether it is well-formed, and whether it is there")]
     pub(crate) fn option<const N: usize>(&mut self) -> Option<Option<[u8; N]>> {
         match self.byte()? {
             0 => Some(None),

@@ -1,5 +1,6 @@
 //! Every cut of a small build's writes leaves a store that opens, is whole, and holds what had
 //! been acknowledged.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,7 +169,7 @@ fn a_cut_during_collection_keeps_every_image() {
     let store = open(&sim, 1);
     build(&store, 1);
     let lease = store.lease().unwrap();
-    lease.put_body(&[5; 70_000]).unwrap();
+    lease.put_body(&vec![5; 70_000]).unwrap();
     lease.commit(Batch::new(), Durability::Durable).unwrap();
     drop(lease);
     let before = sim.n_operations();

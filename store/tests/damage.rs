@@ -1,4 +1,5 @@
 //! Damage anywhere in a store is found, and reading damaged files gives errors, not crashes.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -80,7 +81,7 @@ fn a_truncated_pack_on_disk_is_no_signal() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
     let lease = store.lease().unwrap();
-    let id = lease.put_body(&[9; 500_000]).unwrap();
+    let id = lease.put_body(&vec![9; 500_000]).unwrap();
     lease.commit(Batch::new(), Durability::Durable).unwrap();
     let path = store.path().join(store.packs().all().unwrap()[0].name().path());
     let bytes = std::fs::read(&path).unwrap();

@@ -1,4 +1,5 @@
 //! Several processes on one store: locks, leases, and what the dead leave.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::fs;
 use std::path::Path;

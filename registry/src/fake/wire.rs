@@ -36,8 +36,8 @@ pub(super) fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
-    request.method = words.next().unwrap_or_default().to_owned();
-    request.target = words.next().unwrap_or_default().to_owned();
+    words.next().unwrap_or_default().clone_into(&mut request.method);
+    words.next().unwrap_or_default().clone_into(&mut request.target);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;

@@ -177,7 +177,7 @@ mod tests {
         let stored = open_image(&store, &reference, &platform).unwrap().unwrap();
         assert_eq!(stored.manifest, image.manifest);
         let out = tempfile::tempdir().unwrap();
-        write(out.path(), &StoredContent(&store), &[root.clone()]).unwrap();
+        write(out.path(), &StoredContent(&store), std::slice::from_ref(&root)).unwrap();
         let again = Layout::open(out.path(), Selector::Default).unwrap();
         assert_eq!(resolve(&again, &reference, &platform).unwrap(), image);
     }

@@ -25,6 +25,10 @@ pub struct Base {
 
 impl Base {
     /// Maps a base and checks all of it. Where that fails, what is intact is still found.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn open(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
         let map = vfs.open(path).and_then(|file| file.map()).reading(path)?;
         if let Some((sequence, offsets)) = whole(&map) {

@@ -36,6 +36,10 @@ pub struct Group {
 }
 
 /// The bytes of a group.
+///
+/// # Errors
+///
+/// If the store cannot be written.
 pub fn encode(
     batch: &Batch,
     sequence: u64,
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn a_key_too_long_for_its_length_field_is_refused() {
         let mut batch = Batch::new();
-        batch.put(Table::Refs, &[b'x'; 70_000], Vec::new());
+        batch.put(Table::Refs, &vec![b'x'; 70_000], Vec::new());
         let result = encode(&batch, 1, Durability::Relaxed, &[0; 16]);
         assert!(matches!(result, Err(WriteError::TooLong { length: 70_001 })));
     }

@@ -11,7 +11,7 @@ use crate::journal::{BootId, Durability};
 use crate::vfs::{Vfs, VfsFile, read_from};
 
 const LOG_MAGIC: [u8; 8] = *b"wytheJL1";
-const LOG_HEADER_SIZE: u64 = 64;
+const LOG_HEADER_SIZE: usize = 64;
 const SCRATCH: &str = "journal/new";
 
 /// A part of the journal that is not what was written.
@@ -39,6 +39,10 @@ pub struct State {
 
 impl State {
     /// Reads the newest generation; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn open(vfs: &dyn Vfs) -> Result<Option<Self>, ReadError> {
         loop {
             let names = vfs.list("journal").reading("journal")?;
@@ -62,7 +66,7 @@ impl State {
             _ => Some(Base::open(vfs, &base_path(generation))?),
         };
         let sequence = base.as_ref().map_or(0, Base::sequence);
-        let (consumed, changes, damage) = (LOG_HEADER_SIZE, BTreeMap::new(), Vec::new());
+        let (consumed, changes, damage) = (LOG_HEADER_SIZE as u64, BTreeMap::new(), Vec::new());
         let synced = 0;
         let mut state = Self { generation, base, log, consumed, synced, sequence, changes, damage };
         if state.base.as_ref().is_some_and(|base| !base.is_intact()) {
@@ -75,7 +79,7 @@ impl State {
 
     fn check_header(&mut self) -> Result<(), ReadError> {
         let path = self.log_path();
-        let mut header = [0; LOG_HEADER_SIZE as usize];
+        let mut header = [0; LOG_HEADER_SIZE];
         let count = self.log.read_at(&mut header, 0).reading(&path)?;
         if count != header.len() || header != log_header(self.generation) {
             self.damage.push(Damage { path, offset: 0 });
@@ -84,6 +88,10 @@ impl State {
     }
 
     /// Creates the first generation. The caller holds the journal's lock.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn create(vfs: &dyn Vfs) -> Result<Self, WriteError> {
         publish(vfs, &log_header(0), &log_path(0))?;
         vfs.sync_dir("journal").writing("journal")?;
@@ -130,6 +138,10 @@ impl State {
     }
 
     /// Bytes after the last group, which are a torn tail, or a group whose checksum does not hold.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn torn_tail(&self) -> Result<Option<Damage>, ReadError> {
         let path = self.log_path();
         let size = self.log.size().reading(&path)?;
@@ -162,12 +174,20 @@ impl State {
     }
 
     /// Whether others have appended, or moved on to a new generation.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn is_behind(&self, vfs: &dyn Vfs) -> Result<bool, ReadError> {
         let size = self.log.size().reading(&self.log_path())?;
         Ok(size != self.consumed || moved_on(vfs, self.generation)?)
     }
 
     /// Reads what others have committed.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn catch_up(&mut self, vfs: &dyn Vfs) -> Result<(), ReadError> {
         if moved_on(vfs, self.generation)? {
             if let Some(newer) = Self::open(vfs)? {
@@ -207,6 +227,10 @@ impl State {
 
     /// Appends a group after cutting off what a crash has torn. The caller holds the journal's
     /// lock and has caught up.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn append(
         &mut self,
         batch: &Batch,
@@ -240,6 +264,10 @@ impl State {
 
     /// Folds the log into the base of a new generation. The caller holds the journal's lock and
     /// has caught up.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn compact(&mut self, vfs: &dyn Vfs) -> Result<(), WriteError> {
         let next = self.generation + 1;
         let bytes = base::encode(self.sequence, self.merged(&[]).into_iter());
@@ -297,8 +325,8 @@ fn moved_on(vfs: &dyn Vfs, generation: u64) -> Result<bool, ReadError> {
     Ok(!vfs.exists(&path).reading(&path)?)
 }
 
-fn log_header(generation: u64) -> [u8; LOG_HEADER_SIZE as usize] {
-    let mut header = [0; LOG_HEADER_SIZE as usize];
+fn log_header(generation: u64) -> [u8; LOG_HEADER_SIZE] {
+    let mut header = [0; LOG_HEADER_SIZE];
     header[..8].copy_from_slice(&LOG_MAGIC);
     header[8..16].copy_from_slice(&generation.to_le_bytes());
     header

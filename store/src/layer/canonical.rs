@@ -33,7 +33,8 @@ pub struct CanonicalEntry {
 
 /// The zero bytes after a body of this length.
 pub fn padding(size: u64) -> usize {
-    let over = usize::try_from(size % BLOCK as u64).expect("less than a block");
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than a block")]
+    let over = (size % BLOCK as u64) as usize;
     (BLOCK - over) % BLOCK
 }
 

@@ -205,7 +205,7 @@ mod tests {
     fn an_archive_holds_each_blob_once_and_is_the_same_every_time() {
         let (content, descriptor) = example();
         let mut once = Vec::new();
-        write(&mut once, &content, &[descriptor.clone()], Flavour::Oci).unwrap();
+        write(&mut once, &content, std::slice::from_ref(&descriptor), Flavour::Oci).unwrap();
         let mut again = Vec::new();
         write(&mut again, &content, &[descriptor], Flavour::Oci).unwrap();
         assert_eq!(once, again);

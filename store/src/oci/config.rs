@@ -241,6 +241,7 @@ mod set_as_map {
         out.collect_map(set.iter().map(|name| (name, Empty {})))
     }
 
+    #[expect(clippy::zero_sized_map_values, reason = "only the names of the object count")]
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeSet<String>, D::Error> {

@@ -89,9 +89,8 @@ fn normalize(architecture: &str, variant: Option<String>) -> (String, Option<Str
         ("i386", _) => plain("386", None),
         ("aarch64" | "arm64", Some("8" | "v8") | None) => plain("arm64", None),
         ("aarch64" | "arm64", _) => plain("arm64", variant),
-        ("armhf", _) => plain("arm", Some("v7".to_owned())),
         ("armel", _) => plain("arm", Some("v6".to_owned())),
-        ("arm", None | Some("7")) => plain("arm", Some("v7".to_owned())),
+        ("armhf", _) | ("arm", None | Some("7")) => plain("arm", Some("v7".to_owned())),
         ("arm", Some(digit @ ("5" | "6" | "8"))) => plain("arm", Some(format!("v{digit}"))),
         _ => plain(architecture, variant),
     }

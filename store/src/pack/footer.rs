@@ -93,6 +93,10 @@ pub fn encode(mut entries: Vec<Entry>, end: u64) -> (Vec<u8>, PackName) {
 impl Footer {
     /// Finds and checks the tail of a whole pack; the table itself is only checked by
     /// [`verify`](Self::verify).
+    ///
+    /// # Errors
+    ///
+    /// If the pack is cut off, or its footer is not what was written.
     pub fn decode(pack: &[u8]) -> Result<Self, ReadCause> {
         let body = pack.len().checked_sub(TAIL_SIZE).ok_or(ReadCause::Truncated)?;
         let tail = &pack[body..];
@@ -106,7 +110,7 @@ impl Footer {
         let end = start.zip(length).and_then(|(start, length)| start.checked_add(length));
         match (start, end) {
             (Some(start), Some(end))
-                if start as u64 >= HEADER_SIZE && end.checked_add(FANOUT_SIZE) == Some(body) =>
+                if start >= HEADER_SIZE && end.checked_add(FANOUT_SIZE) == Some(body) =>
             {
                 let mut hash = [0; 32];
                 hash.copy_from_slice(&tail[24..56]);

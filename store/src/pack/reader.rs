@@ -20,6 +20,10 @@ pub struct Pack {
 
 impl Pack {
     /// Maps a finished pack and checks that it is complete.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn open(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
         let map = vfs.open(path).and_then(|file| file.map()).reading(path)?;
         if !map.starts_with(&MAGIC) {

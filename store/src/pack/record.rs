@@ -51,6 +51,10 @@ impl RecordHeader {
 
     /// Reads a header. Its checksum covers the payload, so nothing is proven before
     /// [`is_intact`](Self::is_intact).
+    ///
+    /// # Errors
+    ///
+    /// If the header makes no sense.
     pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Result<Self, ReadCause> {
         if read_u32(bytes, 0) != MAGIC || bytes[6..8] != [0, 0] {
             return Err(ReadCause::Malformed("record header"));
@@ -70,6 +74,10 @@ impl RecordHeader {
     }
 
     /// The object's bytes out of an intact payload.
+    ///
+    /// # Errors
+    ///
+    /// If the payload does not decompress to the length the header gives.
     pub fn decompress(&self, payload: &[u8]) -> Result<Vec<u8>, ReadCause> {
         let malformed = ReadCause::Malformed("compressed record");
         if self.raw_len > MAX_DECODED {

@@ -63,6 +63,10 @@ impl PackWriter {
 
     /// Stores an object, unless this writer has it already. Encoding and hashing happen outside
     /// the lock.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn put(
         &self,
         name: &ObjectName,
@@ -124,6 +128,10 @@ impl PackWriter {
     }
 
     /// Reads an object back; `None` where this writer does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
         let state = self.lock();
         if let Some((pack, entry)) = state.find_finished(name) {
@@ -139,6 +147,10 @@ impl PackWriter {
 
     /// Completes the open pack and lists all that are complete and not yet published. They stay
     /// readable here until [`forget`](Self::forget).
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn finish(&self) -> Result<Vec<Arc<Pack>>, WriteError> {
         let mut state = self.lock();
         self.finish_open(&mut state)?;
@@ -287,8 +299,8 @@ impl OpenPack {
 }
 
 /// The 64 bytes every pack begins with.
-pub(crate) fn file_header() -> [u8; HEADER_SIZE as usize] {
-    let mut header = [0; HEADER_SIZE as usize];
+pub(crate) fn file_header() -> [u8; HEADER_SIZE] {
+    let mut header = [0; HEADER_SIZE];
     header[..MAGIC.len()].copy_from_slice(&MAGIC);
     header
 }

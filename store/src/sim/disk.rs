@@ -141,7 +141,14 @@ impl Memory {
                 let below = format!("{path}/");
                 self.directories.retain(|found| found != path && !found.starts_with(&below));
             }
-            _ => {}
+            Operation::Create { .. }
+            | Operation::MakeDir { .. }
+            | Operation::SyncAll
+            | Operation::SyncDir { .. }
+            | Operation::SyncFile { .. }
+            | Operation::Truncate { .. }
+            | Operation::Unlink { .. }
+            | Operation::Write { .. } => {}
         }
     }
 

@@ -79,6 +79,10 @@ impl TreeBuilder {
     }
 
     /// Inserts what is no directory; missing parents become implied directories.
+    ///
+    /// # Errors
+    ///
+    /// If a parent is no directory, or the path is the root.
     pub fn insert(
         &mut self,
         path: &LayerPath,
@@ -99,6 +103,10 @@ impl TreeBuilder {
     }
 
     /// Inserts a directory, or gives the one that is there this metadata.
+    ///
+    /// # Errors
+    ///
+    /// If a parent is no directory.
     pub fn directory(&mut self, path: &LayerPath, metadata: Metadata) -> Result<(), InsertError> {
         let draft = self.draft(path)?;
         match &mut draft.kind {
@@ -111,6 +119,10 @@ impl TreeBuilder {
     }
 
     /// Says that what lower layers have in a directory is gone.
+    ///
+    /// # Errors
+    ///
+    /// If the path is not that of a directory.
     pub fn opaque(&mut self, path: &LayerPath) -> Result<(), InsertError> {
         let draft = self.draft(path)?;
         draft.removes = Removes::Lower;
@@ -125,6 +137,10 @@ impl TreeBuilder {
     }
 
     /// Says that lower layers' entry of this path is gone; what this layer has there stays.
+    ///
+    /// # Errors
+    ///
+    /// If a parent is no directory, or the path is the root.
     pub fn whiteout(&mut self, path: &LayerPath) -> Result<(), InsertError> {
         let parent = path.parent().ok_or_else(|| failed(path, InsertCause::Root))?;
         let children = self.children(&parent, path)?;
@@ -135,6 +151,10 @@ impl TreeBuilder {
     }
 
     /// Makes `path` another name of the file `target`, which must have been inserted before.
+    ///
+    /// # Errors
+    ///
+    /// If `target` is no file that was inserted before, or `path` cannot be inserted.
     pub fn link(&mut self, path: &LayerPath, target: &LayerPath) -> Result<(), InsertError> {
         let dangling = || failed(path, InsertCause::Dangling);
         let next = LinkGroup(self.groups);
@@ -178,7 +198,12 @@ impl TreeBuilder {
             let path = path.join(&entry.name);
             match &entry.node {
                 Node::Whiteout => self.whiteout(&path)?,
-                node => self.insert(&path, entry.metadata.clone(), node.clone())?,
+                node @ (Node::BlockDevice(_)
+                | Node::CharDevice(_)
+                | Node::Directory(_)
+                | Node::Fifo
+                | Node::File(_)
+                | Node::Symlink(_)) => self.insert(&path, entry.metadata.clone(), node.clone())?,
             }
         }
         Ok(())

@@ -104,7 +104,12 @@ impl Writer {
         match &entry.node {
             Node::Whiteout => return,
             Node::Directory(below) if below.claim == Claim::Implied => {}
-            _ => self.metadata(&entry.metadata),
+            Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Directory(_)
+            | Node::Fifo
+            | Node::File(_)
+            | Node::Symlink(_) => self.metadata(&entry.metadata),
         }
         match &entry.node {
             Node::BlockDevice(device) | Node::CharDevice(device) => {
@@ -158,6 +163,10 @@ fn kind(node: &Node) -> u8 {
 }
 
 /// Reads what [`encode`] wrote.
+///
+/// # Errors
+///
+/// If the bytes are not what [`encode`] writes.
 pub fn decode(bytes: &[u8]) -> Result<Tree, DecodeError> {
     let mut reader = Reader(bytes);
     if reader.byte()? != VERSION {

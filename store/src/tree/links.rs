@@ -33,7 +33,11 @@ pub(crate) fn highest(directory: &Directory) -> Option<u64> {
     let of = |entry: &Entry| match &entry.node {
         Node::Directory(below) => highest(&below.children),
         Node::File(file) => file.link.map(|group| group.0),
-        _ => None,
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::Symlink(_)
+        | Node::Whiteout => None,
     };
     directory.entries().iter().filter_map(of).max()
 }
@@ -53,7 +57,11 @@ pub(crate) fn relink(
                 Node::Directory(Subdirectory { claim: below.claim, children })
             }
             Node::File(file) => Node::File(File { link: file.link.and_then(to), ..*file }),
-            other => other.clone(),
+            other @ (Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::Symlink(_)
+            | Node::Whiteout) => other.clone(),
         };
         Entry { name: entry.name.clone(), metadata: entry.metadata.clone(), node }
     });

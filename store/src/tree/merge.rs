@@ -62,7 +62,11 @@ fn over(lower: Option<&Entry>, change: &Entry) -> Option<Entry> {
     let below = match &change.node {
         Node::Whiteout => return None,
         Node::Directory(below) => below,
-        _ => return Some(change.clone()),
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::File(_)
+        | Node::Symlink(_) => return Some(change.clone()),
     };
     let nothing = Arc::default();
     let (metadata, children) = match lower {
@@ -93,7 +97,11 @@ fn is_plain(directory: &Directory) -> bool {
     directory.entries().iter().all(|entry| match &entry.node {
         Node::Whiteout => false,
         Node::Directory(below) => below.claim == Claim::Explicit && is_plain(&below.children),
-        _ => true,
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::File(_)
+        | Node::Symlink(_) => true,
     })
 }
 
@@ -137,9 +145,11 @@ mod tests {
     fn what_is_not_touched_is_shared() {
         let lower = sketch("d/ d/a=1 e/ e/b=2");
         let merged = merge(&lower, &sketch("d/x=3"));
-        let below = |tree: &Tree| match &tree.children.get(b"e").unwrap().node {
-            Node::Directory(below) => Arc::clone(&below.children),
-            _ => unreachable!("e is a directory"),
+        let below = |tree: &Tree| {
+            let Node::Directory(below) = &tree.children.get(b"e").unwrap().node else {
+                unreachable!("e is a directory")
+            };
+            Arc::clone(&below.children)
         };
         assert!(Arc::ptr_eq(&below(&lower), &below(&merged)));
     }

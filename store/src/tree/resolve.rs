@@ -53,6 +53,10 @@ pub enum ResolveCause {
 
 /// Follows a path in a root file system. Links, also absolute ones and those with `..`, never lead
 /// out of it: the parent of the root is the root.
+///
+/// # Errors
+///
+/// If links lead in a circle, the path passes through what is no directory, or is too long.
 pub fn resolve<'tree>(
     root: &'tree Directory,
     path: &[u8],
@@ -61,8 +65,8 @@ pub fn resolve<'tree>(
     let mut walk = Walk { root, at: Vec::new(), path: LayerPath::root(), links: 0 };
     let mut todo = names(path);
     while let Some(name) = todo.pop() {
-        let last = follow == Follow::NotLast && todo.is_empty();
-        if let Some(target) = walk.step(&name, last)? {
+        let follow = if todo.is_empty() { follow } else { Follow::Last };
+        if let Some(target) = walk.step(&name, follow)? {
             if target.starts_with(b"/") {
                 walk.at.clear();
                 walk.path = LayerPath::root();
@@ -94,19 +98,19 @@ struct Walk<'tree> {
 
 impl<'tree> Walk<'tree> {
     /// Goes to a name; gives the target to follow from here where it is a symbolic link.
-    fn step(&mut self, name: &[u8], last: bool) -> Result<Option<&'tree [u8]>, ResolveError> {
+    fn step(&mut self, name: &[u8], follow: Follow) -> Result<Option<&'tree [u8]>, ResolveError> {
         if name == b".." {
             self.at.pop();
             self.path.pop();
             return Ok(None);
         }
         let entry = self.child(name)?;
-        if let Some(Entry { node: Node::Symlink(target), .. }) = entry {
-            if !last {
-                self.links += 1;
-                let looped = LINKS_MAX < self.links;
-                return if looped { Err(self.error(ResolveCause::Loop)) } else { Ok(Some(target)) };
-            }
+        if let Some(Entry { node: Node::Symlink(target), .. }) = entry
+            && follow == Follow::Last
+        {
+            self.links += 1;
+            let looped = LINKS_MAX < self.links;
+            return if looped { Err(self.error(ResolveCause::Loop)) } else { Ok(Some(target)) };
         }
         self.at.push(entry);
         self.path.push(name);

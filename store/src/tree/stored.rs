@@ -11,6 +11,10 @@ use crate::tree::entry::Tree;
 
 impl Lease {
     /// Stores a tree.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
     pub fn put_tree(&self, tree: &Tree) -> Result<TreeId, WriteError> {
         let bytes = encode(tree);
         let id = TreeId::of(&bytes);
@@ -21,6 +25,10 @@ impl Lease {
 
 impl Store {
     /// Reads a tree; `None` where the store does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or what it has is no tree.
     pub fn tree(&self, id: &TreeId) -> Result<Option<Tree>, ReadError> {
         let Some(bytes) = self.get(Kind::Tree, id.as_bytes())? else { return Ok(None) };
         decode(&bytes).map(Some).map_err(|_| malformed("a tree"))
