@@ -8,7 +8,7 @@ mkdir -p "$out"
   for i in $(seq 1 38); do echo "int part$i(void);"; done
   echo 'int main(void) { int sum = 0;'
   for i in $(seq 1 38); do echo "sum += part$i();"; done
-  echo 'printf("hello from %d parts, sum %d\n", 38, sum); return 0; }'
+  printf '%s\n' 'printf("hello from %d parts, sum %d\n", 38, sum); return 0; }'
 } > "$out/main.c"
 for i in $(seq 1 38); do echo "int part$i(void) { return $i; }" > "$out/part$i.c"; done
 {
