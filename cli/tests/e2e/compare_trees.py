@@ -3,7 +3,8 @@
 
     compare_trees.py OURS THEIRS [--except FILE]
 
-FILE lists paths (shell patterns) whose content differs between any two installs.
+FILE lists paths (shell patterns) whose content differs between any two installs; a line "? PATH"
+names a path that only one of the two builders leaves behind.
 """
 import argparse
 import fnmatch
@@ -82,12 +83,15 @@ def main():
     patterns = []
     if a.exceptions:
         patterns = [l.strip() for l in open(a.exceptions) if l.strip() and not l.startswith('#')]
+    alone = [p[2:] for p in patterns if p.startswith('? ')]
     ours, theirs = flatten(a.ours), flatten(a.theirs)
     bad = 0
     for path in sorted(set(ours) | set(theirs)):
         mine, other = ours.get(path), theirs.get(path)
         if mine and other and any(fnmatch.fnmatch(path, p) for p in patterns):
             mine, other = dict(mine, content=''), dict(other, content='')
+        if (mine is None) != (other is None) and path in alone:
+            continue
         if mine != other:
             bad += 1
             print(path, mine, other)

@@ -9,7 +9,7 @@ COPY src .
 RUN make -j2 && ./greet > /tmp/greeting
 
 FROM ${BASE}
-RUN useradd --create-home --uid 1500 app
+RUN useradd --create-home --uid 1500 app && mkdir -p /opt/app/bin
 COPY --from=build --chown=app:app --chmod=0750 /src/greet /opt/app/bin/
 COPY --from=build /tmp/greeting /opt/app/greeting
 ENV GREETING=/opt/app/greeting
