@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use wythe_store::image::catalog::{StoredImage, read_image};
+use wythe_store::image::load::unpack;
 use wythe_store::image::resolve::ResolvedImage;
 use wythe_store::lease::Lease;
 use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::reference::Reference;
 
-use crate::archive;
 use crate::args::place::Place;
 use crate::failure::{Class, Failure};
 use crate::fetch::Wanted;
@@ -48,12 +48,14 @@ pub(crate) fn from_archive(
     let failed = |error: io::Error| {
         Failure::usage(format!("cannot read the archive {}", path.display())).because(&error)
     };
-    let file: Box<dyn Read> = match path.to_str() {
+    let file: Box<dyn Read + Send> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
         _ => Box::new(File::open(path).map_err(failed)?),
     };
     let directory = lease.work_dir().join("archive");
-    archive::unpack(file, &directory).map_err(failed)?;
+    unpack(file, &directory).map_err(|error| {
+        Failure::usage(format!("cannot read the archive {}", path.display())).because(&error)
+    })?;
     let image = from_layout(&directory, name, lease);
     // What stays behind goes with the lease.
     let _ = std::fs::remove_dir_all(&directory);

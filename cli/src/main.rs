@@ -1,7 +1,6 @@
 //! The `wythe` program: read the command line, make one call, show the result.
 
 mod acquire;
-mod archive;
 mod args;
 mod command;
 mod container;

@@ -55,13 +55,12 @@ pub fn unpack(archive: Box<dyn Read + Send + '_>, into: &Path) -> Result<(), Unp
     fs::create_dir_all(&staging)?;
     fs::create_dir_all(into.join("blobs/sha256"))?;
     let members = Members::read(archive, &staging)?;
-    let index = match members.path("index.json") {
-        Some(index) => read_document(index)?,
-        None => {
-            let manifest = members.path("manifest.json").ok_or(UnpackError::NoImage)?;
-            let mut content = Content { members: &members, directory: into };
-            as_index(&read_document(manifest)?, &mut content)?.to_bytes()
-        }
+    let index = if let Some(index) = members.path("index.json") {
+        read_document(index)?
+    } else {
+        let manifest = members.path("manifest.json").ok_or(UnpackError::NoImage)?;
+        let mut content = Content { members: &members, directory: into };
+        as_index(&read_document(manifest)?, &mut content)?.to_bytes()
     };
     members.take_blobs(into)?;
     fs::write(into.join("index.json"), index)?;
@@ -231,7 +230,10 @@ mod tests {
         let mut out = tar::Builder::new(Vec::new());
         for member in members {
             let mut header = tar::Header::new_ustar();
-            (header.set_mode(0o644), header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             match member {
                 Member::File(name, bytes) => {
                     header.set_size(bytes.len() as u64);

@@ -56,9 +56,13 @@ enum Piece {
 }
 
 /// Opens a blob: a foreign one, a document, a compressed layer made here, or the tar stream of a
-/// layer by its DiffID. `None` where the store has none of them.
+/// layer by its [`DiffId`]. `None` where the store has none of them.
 ///
 /// Only foreign blobs are checked against their digest while they are read.
+///
+/// # Errors
+///
+/// If a record, a tree or a recipe cannot be read.
 pub fn open(store: &Store, digest: &Digest) -> Result<Option<Blob>, ReadError> {
     if let Some(blob) = store.foreign_blob(digest)? {
         return Ok(Some(Blob { size: blob.size(), reader: BlobReader::Foreign(blob) }));

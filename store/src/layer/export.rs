@@ -1,4 +1,4 @@
-//! Giving a layer away: its tar stream by DiffID, and compressed as a blob that is written down as
+//! Giving a layer away: its tar stream by `DiffId`, and compressed as a blob that is written down as
 //! a recipe of parts. Parts are compressed apart and kept, so that the next version of a layer
 //! compresses only what changed, and the bytes do not depend on how many threads do it.
 
@@ -65,7 +65,11 @@ pub enum ExportError {
     Write(#[from] WriteError),
 }
 
-/// Computes the DiffID of a layer.
+/// Computes the [`DiffId`] of a layer.
+///
+/// # Errors
+///
+/// If the bytes of a file are not in `bodies`.
 pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarError> {
     let mut counter = Counter::default();
     tar_write(tree, bodies, None, &mut counter)?;
@@ -73,12 +77,12 @@ pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarErr
 }
 
 /// The blob that `codec` makes of a layer. What was made before is found in the record and not
-/// made again; otherwise the record learns DiffID, length and blob, and is the caller's to commit.
+/// made again; otherwise the record learns [`DiffId`], length and blob, and is the caller's to commit.
 /// Parts are compressed on the current rayon pool.
 ///
 /// # Errors
 ///
-/// If the layer is neither a tree nor a blob here, or its files are not what its DiffID says.
+/// If the layer is neither a tree nor a blob here, or its files are not what its [`DiffId`] says.
 pub fn export(
     lease: &Lease,
     record: &mut LayerRecord,
@@ -177,7 +181,7 @@ impl<'a> Assembler<'a> {
     fn flush(&mut self) -> Result<(), ExportError> {
         let (lease, codec, id) = (self.lease, self.codec, self.id);
         let (tar, waiting) = (&mut self.tar, &self.waiting);
-        let (_, made) = rayon::join(
+        let ((), made) = rayon::join(
             || waiting.iter().for_each(|part| tar.add(part.bytes())),
             || waiting.par_iter().map(|part| Made::of(part, lease, codec, id)).collect::<Vec<_>>(),
         );
