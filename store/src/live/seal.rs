@@ -56,3 +56,106 @@ pub fn seal(lease: &Lease, record: &mut LayerRecord, lower: &Tree) -> Result<Tre
     }
     Ok(tree)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{DiffId, Digest};
+    use crate::id::LayerId;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::layer::tar_write::tar_write;
+    use crate::live::ensure::ensure;
+    use crate::live::materialise::unpack;
+    use crate::live::scratch::{adopt, scratch};
+    use crate::live::trial::{Trial, bodies, ours};
+    use crate::live_record::Sync;
+    use crate::tree::encode::encode;
+    use crate::tree::merge::merge;
+    use crate::tree::sketch::sketch;
+
+    /// A step that wrote `words`, adopted.
+    fn adopted(trial: &Trial, words: &str) -> LayerRecord {
+        let made = scratch(&trial.lease).unwrap();
+        unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
+        let mut batch = Batch::new();
+        let layer = adopt(&trial.lease, made, b"map", &mut batch).unwrap();
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        trial.lease.store().layer(&layer).unwrap().unwrap()
+    }
+
+    fn commit(trial: &Trial, record: &LayerRecord, durability: Durability) {
+        let mut batch = Batch::new();
+        batch.put_layer(record);
+        trial.lease.commit(batch, durability).unwrap();
+    }
+
+    #[test]
+    fn an_adopted_layer_is_a_directory_and_no_more() {
+        let trial = Trial::new();
+        let record = adopted(&trial, "a=1 d/ d/b=2");
+        assert_eq!((record.tree, record.diff_id), (None, None));
+        let path = ensure(&trial.lease, &record.id, b"map").unwrap();
+        assert_eq!(std::fs::read(path.join("d/b")).unwrap(), b"2");
+        let other = ensure(&trial.lease, &record.id, b"another map");
+        assert!(other.is_err(), "its only copy has the owners of one mapping");
+    }
+
+    #[test]
+    fn two_adopted_layers_have_two_ids() {
+        let trial = Trial::new();
+        assert_ne!(adopted(&trial, "a=1").id, adopted(&trial, "a=1").id);
+    }
+
+    #[test]
+    fn sealing_names_the_tar_stream_of_the_change() {
+        let (trial, lower) =
+            (Trial::new(), merge(&Tree::default(), &ours(&sketch("a=1 d/ d/x=1"))));
+        let mut record = adopted(&trial, "-a d! d/b=2 n=1@1 m=1@1");
+        let tree = seal(&trial.lease, &mut record, &lower).unwrap();
+        let expected = ours(&sketch("-a d! d/b=2 n=1@1 m=1@1"));
+        let changes = Tree { root: None, ..tree.clone() };
+        assert_eq!(encode(&changes), encode(&expected));
+        let mut tar = Vec::new();
+        tar_write(&tree, trial.lease.store(), None, &mut tar).unwrap();
+        assert_eq!(record.diff_id, Some(DiffId(Digest::of(&tar))));
+        assert_eq!(record.tar_size, Some(tar.len() as u64));
+    }
+
+    #[test]
+    fn a_sealed_layer_outlives_its_directory() {
+        let trial = Trial::new();
+        let mut record = adopted(&trial, "a=1 d/ d/b=2 -w");
+        seal(&trial.lease, &mut record, &merge(&Tree::default(), &ours(&sketch("w=1")))).unwrap();
+        commit(&trial, &record, Durability::Relaxed);
+        let path = ensure(&trial.lease, &record.id, b"map").unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        let again = ensure(&trial.lease, &record.id, b"map").unwrap();
+        assert_ne!(again, path);
+        assert_eq!(std::fs::read(again.join("d/b")).unwrap(), b"2");
+        let whiteout = rustix::fs::stat(again.join("w")).unwrap();
+        assert_eq!(whiteout.st_rdev, 0);
+        let other = ensure(&trial.lease, &record.id, b"another map").unwrap();
+        assert_eq!(std::fs::read(other.join("a")).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_durable_commit_makes_directories_safe() {
+        let trial = Trial::new();
+        let record = adopted(&trial, "a=1");
+        let name = record.live.clone().unwrap();
+        let sync = || trial.lease.store().live(&name).unwrap().unwrap().sync;
+        assert_eq!(sync(), Sync::Unsynced);
+        commit(&trial, &record, Durability::Durable);
+        assert_eq!(sync(), Sync::Synced);
+    }
+
+    #[test]
+    fn a_layer_without_files_is_gone() {
+        let trial = Trial::new();
+        let mut record = LayerRecord::new(LayerId::of(b"nothing"));
+        let refused = seal(&trial.lease, &mut record, &Tree::default());
+        assert!(matches!(refused, Err(SealError::Gone)));
+        assert!(ensure(&trial.lease, &record.id, b"map").is_err());
+    }
+}
