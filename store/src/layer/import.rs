@@ -129,8 +129,8 @@ pub(crate) fn announced(
     let media_type = &descriptor.media_type;
     let compression = media_type.layer_compression();
     let compression = compression.ok_or_else(|| ImportError::MediaType(media_type.clone()))?;
-    let id = layer_id(diff_id);
-    let mut record = lease.store().layer(&id)?.unwrap_or_else(|| LayerRecord::new(id));
+    let known = lease.store().layer_of_diff(diff_id)?;
+    let mut record = known.unwrap_or_else(|| LayerRecord::new(layer_id(diff_id)));
     record.diff_id = Some(*diff_id);
     if !record.blobs.iter().any(|blob| blob.descriptor.digest == descriptor.digest) {
         let descriptor = descriptor.clone();

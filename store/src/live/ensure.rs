@@ -87,23 +87,20 @@ pub(crate) fn is_usable(
 /// Of several that ask for one layer at once, whatever their process, one makes the directory and
 /// the others wait for it.
 pub fn ensure(lease: &Lease, layer: &LayerId, idmap: &[u8]) -> Result<PathBuf, EnsureError> {
-    let store = lease.store();
-    if let Some(path) = find(store, layer, idmap)? {
-        return Ok(path);
-    }
-    let _one_at_a_time = lock(store, layer)?;
-    store.refresh()?;
-    if let Some(path) = find(store, layer, idmap)? {
-        return Ok(path);
-    }
-    let mut record = store.layer(layer)?.ok_or(EnsureError::Gone(*layer))?;
-    let building = Building::new(lease)?;
-    if !from_blob(&building, &mut record)? {
-        let tree = record.tree.ok_or(EnsureError::Gone(*layer))?;
-        let tree = store.tree(&tree)?.ok_or(EnsureError::Gone(*layer))?;
-        unpack(&tree, store, &building.absolute())?;
-    }
-    commit(building, record, idmap)
+    let known = || lease.store().layer(layer)?.ok_or(EnsureError::Gone(*layer));
+    find_or_make((lease, idmap), layer, known, from_store)
+}
+
+/// As [`ensure`], for a layer of a pulled image: its blob is in the store, and nothing else need be
+/// known of it yet.
+pub fn ensure_announced(
+    lease: &Lease,
+    (descriptor, diff_id): (&Descriptor, &DiffId),
+    idmap: &[u8],
+) -> Result<PathBuf, EnsureError> {
+    let layer = id_of(lease.store(), diff_id)?;
+    let known = || Ok(announced(lease, descriptor, diff_id)?);
+    find_or_make((lease, idmap), &layer, known, from_store)
 }
 
 /// Takes in a layer and unpacks it, reading its blob once: the blob is kept verbatim, its tree is
@@ -115,17 +112,39 @@ pub fn receive(
     idmap: &[u8],
     reader: &mut (dyn Read + Send),
 ) -> Result<PathBuf, EnsureError> {
-    let (store, layer) = (lease.store(), layer_id(diff_id));
-    let _one_at_a_time = lock(store, &layer)?;
-    store.refresh()?;
-    if let Some(path) = find(store, &layer, idmap)? {
+    let layer = id_of(lease.store(), diff_id)?;
+    let known = || Ok(announced(lease, descriptor, diff_id)?);
+    find_or_make((lease, idmap), &layer, known, |building, record| {
+        let mut kept = Kept { reader, blob: lease.ingest_blob(descriptor)? };
+        fill(building, &mut kept, diff_id, record)?;
+        Ok(kept.blob.commit()?)
+    })
+}
+
+/// The id of the layer with this tar stream; built here, it has another than a pulled one.
+fn id_of(store: &Store, diff_id: &DiffId) -> Result<LayerId, ReadError> {
+    let known = store.layer_of_diff(diff_id)?;
+    Ok(known.map_or_else(|| layer_id(diff_id), |record| record.id))
+}
+
+fn find_or_make(
+    (lease, idmap): (&Lease, &[u8]),
+    layer: &LayerId,
+    known: impl FnOnce() -> Result<LayerRecord, EnsureError>,
+    make: impl FnOnce(&Building<'_>, &mut LayerRecord) -> Result<(), EnsureError>,
+) -> Result<PathBuf, EnsureError> {
+    let store = lease.store();
+    if let Some(path) = find(store, layer, idmap)? {
         return Ok(path);
     }
-    let mut record = announced(lease, descriptor, diff_id)?;
+    let _one_at_a_time = lock(store, layer)?;
+    store.refresh()?;
+    if let Some(path) = find(store, layer, idmap)? {
+        return Ok(path);
+    }
+    let mut record = known()?;
     let building = Building::new(lease)?;
-    let mut kept = Kept { reader, blob: lease.ingest_blob(descriptor)? };
-    fill(&building, &mut kept, diff_id, &mut record)?;
-    kept.blob.commit()?;
+    make(&building, &mut record)?;
     commit(building, record, idmap)
 }
 
@@ -133,6 +152,16 @@ pub fn receive(
 fn lock(store: &Store, layer: &LayerId) -> Result<Lock, WriteError> {
     let path = format!("lock/live-{:02x}", layer.as_bytes()[0]);
     store.vfs().lock(&path).writing(&path)
+}
+
+/// Makes the directory out of what the store has.
+fn from_store(building: &Building<'_>, record: &mut LayerRecord) -> Result<(), EnsureError> {
+    if from_blob(building, record)? {
+        return Ok(());
+    }
+    let (store, gone) = (building.lease.store(), EnsureError::Gone(record.id));
+    let tree = record.tree.map(|id| store.tree(&id)).transpose()?.flatten().ok_or(gone)?;
+    Ok(unpack(&tree, store, &building.absolute())?)
 }
 
 /// Unpacks the first blob of the layer that is kept as it was pulled; `false` if there is none.
@@ -221,6 +250,8 @@ mod tests {
         let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
         let path = receive_it(&trial.lease, &pulled).unwrap();
         check_files(&path);
+        let announced = (&pulled.descriptor, &pulled.diff_id);
+        assert_eq!(ensure_announced(&trial.lease, announced, b"map").unwrap(), path);
         let store = trial.lease.store();
         assert!(store.foreign_blob(&pulled.descriptor.digest).unwrap().is_some());
         let record = store.layer_of_blob(&pulled.descriptor.digest).unwrap().unwrap();
@@ -261,6 +292,16 @@ mod tests {
         check_files(&path);
         let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
         assert_eq!(encode(&Tree { root: None, ..found }), encode(&pulled.tree));
+    }
+
+    #[test]
+    fn a_blob_of_which_nothing_is_recorded_is_unpacked() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        trial.keep_blob(&pulled);
+        let announced = (&pulled.descriptor, &pulled.diff_id);
+        check_files(&ensure_announced(&trial.lease, announced, b"map").unwrap());
+        let record = trial.lease.store().layer_of_diff(&pulled.diff_id).unwrap().unwrap();
+        assert!(record.tree.is_some() && record.tar_size.is_some());
     }
 
     #[test]
