@@ -26,6 +26,7 @@ use crate::graph::Graph;
 use crate::lower::{Lowered, Surroundings, lower};
 use crate::options::Options;
 use crate::progress::Event;
+use crate::remote::gather::Remotes;
 use crate::solve::{Solver, VertexError};
 use crate::sources::{MainContext, Sources};
 
@@ -111,7 +112,8 @@ pub fn build(
     let Lowered { graph, .. } = lowered;
     let main = MainContext { directory: input.context.clone(), dockerfile: input.path.clone() };
     let at = |error: VertexError| located(error, &graph, &place);
-    let sources = Sources::scan(env, options, &main, &graph).map_err(fail)?;
+    let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
+    let sources = Sources::over(remotes).scan(env, options, &main, &graph).map_err(fail)?;
     let solver = Solver::new(env, options, &graph, (&bases, sources)).map_err(at)?;
     solver.solve().map_err(at)?;
     let finished = finish(&solver, options, names, platform);

@@ -9,6 +9,7 @@ use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
 use crate::progress::Progress;
+use crate::remote::Remote;
 
 /// Tells the time. A library that looked at the clock itself could not build the same image twice.
 pub trait Clock: Sync {
@@ -32,6 +33,8 @@ pub struct Environment<'a> {
     pub lease: &'a Lease,
     /// Where base images come from.
     pub images: &'a dyn ImageSource,
+    /// Where files behind `http` and `https` come from.
+    pub remote: &'a dyn Remote,
     /// Who watches.
     pub progress: &'a dyn Progress,
     /// Stops the build.

@@ -80,6 +80,9 @@ pub enum BuildCause {
     /// An archive cannot be unpacked.
     #[error(transparent)]
     Add(#[from] crate::add::archive::AddError),
+    /// Something remote cannot be had.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
     /// A cache mount cannot be had.
     #[error(transparent)]
     Cache(#[from] CacheError),

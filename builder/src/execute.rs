@@ -3,6 +3,7 @@
 mod add;
 pub mod caches;
 mod copy;
+mod given;
 mod mask;
 mod mounts;
 mod run;

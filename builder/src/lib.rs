@@ -20,6 +20,7 @@ pub mod lower;
 pub mod operation;
 pub mod options;
 pub mod progress;
+pub mod remote;
 mod root;
 pub mod schedule;
 mod solve;

@@ -20,6 +20,7 @@ use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
 use crate::operation::{Base, FileSource, Operation};
 use crate::options::{NamedContext, Options};
+use crate::remote::gather::Remotes;
 
 /// Where the main context lies, and the Dockerfile whose ignore file goes with it.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +30,21 @@ pub(crate) struct MainContext {
 }
 
 /// What was scanned.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sources {
     scanned: BTreeMap<FileSource, (Context, Tree)>,
+    pub(crate) remotes: Remotes,
 }
 
 impl Sources {
+    /// What was fetched, and no directory yet.
+    pub(crate) fn over(remotes: Remotes) -> Self {
+        Self { scanned: BTreeMap::new(), remotes }
+    }
+
     /// Scans every directory that a step of the graph refers to.
     pub(crate) fn scan(
+        mut self,
         env: Environment<'_>,
         options: &Options,
         main: &MainContext,
@@ -50,15 +58,14 @@ impl Sources {
                 }
             }
         }
-        let mut sources = Self::default();
         for (source, routes) in routes {
             let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
                 continue;
             };
             let scanned = scan_one(env, &directory, dockerfile.as_deref(), &routes)?;
-            sources.scanned.insert(source, scanned);
+            self.scanned.insert(source, scanned);
         }
-        Ok(sources)
+        Ok(self)
     }
 
     /// The files of a directory that was scanned; nothing where there is no such directory.

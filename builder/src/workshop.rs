@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::options::Options;
 use crate::progress::Progress;
+use crate::remote::NoRemote;
 
 /// A lease on a store, threads, and a switch to stop: what all builds of a program share.
 #[derive(Debug)]
@@ -76,7 +77,8 @@ impl Workshop {
         &self.lease
     }
 
-    /// The environment of builds here, with base images from `images`.
+    /// The environment of builds here, with base images from `images` and nothing else from outside;
+    /// set [`Environment::remote`] for builds that add files from the network.
     pub fn environment<'w>(
         &'w self,
         images: &'w dyn ImageSource,
@@ -86,6 +88,7 @@ impl Workshop {
             store: &self.store,
             lease: &self.lease,
             images,
+            remote: &NoRemote,
             progress,
             cancel: &self.cancel,
             clock: &self.now,

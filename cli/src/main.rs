@@ -16,6 +16,7 @@ mod settings;
 mod ship;
 mod signals;
 mod stored_image;
+mod web;
 mod world;
 
 use std::io::Write;

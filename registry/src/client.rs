@@ -38,7 +38,7 @@ pub struct Client {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
-    transport: Transport,
+    pub(crate) transport: Transport,
     auth: Auth,
 }
 

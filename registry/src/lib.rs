@@ -27,3 +27,4 @@ mod retry;
 pub mod settings;
 mod transport;
 mod upload;
+pub mod web;

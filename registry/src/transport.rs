@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::error::{RegistryError, RegistryProblem, without_query};
@@ -83,7 +83,8 @@ impl Transport {
             let trusted = origin::same_origin(&url, &call.url);
             let response =
                 self.exchange(settings, call, &url, authorization.filter(|_| trusted))?;
-            if response.status().is_success() {
+            // Nothing but a validator of the caller is ever answered with the second.
+            if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let reading = matches!(call.method, Method::GET | Method::HEAD);

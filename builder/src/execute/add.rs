@@ -10,40 +10,79 @@ use super::Execution;
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::CopySpec;
 use crate::copy::place::place;
-use crate::copy::select::{Item, Selection};
+use crate::copy::select::{Item, Selection, select};
 use crate::error::BuildCause;
+use crate::operation::copy::{Archives, CopySource, CopyStep};
+
+/// What becomes of one thing that is added.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Treatment {
+    Copy,
+    Unpack,
+}
 
 impl Execution<'_, '_> {
-    /// Lays a selection onto `lower`, unpacking what is an archive.
+    /// Lays what a step selects of `source` onto `lower`, unpacking what is an archive.
     pub(crate) fn add(
         &self,
-        selection: &Selection,
+        step: &CopyStep,
+        source: &Tree,
         lower: &Arc<Tree>,
         spec: &CopySpec,
     ) -> Result<Tree, BuildCause> {
-        let archives = selection.items().iter().map(|item| self.archive(item));
-        let archives: Vec<bool> = archives.collect::<Result<_, _>>()?;
-        if !archives.contains(&true) {
-            return Ok(place(selection, &lower.children, spec)?);
+        let items = self.treatments(step, source, spec)?;
+        if items.iter().all(|(_, treatment)| *treatment == Treatment::Copy) {
+            let all = items.into_iter().map(|(item, _)| item).collect();
+            return Ok(place(&Selection::from_items(all), &lower.children, spec)?);
         }
         let mut root = (**lower).clone();
-        for (item, is_archive) in selection.items().iter().zip(archives) {
-            let changes = match item {
-                Item::File(entry) if is_archive => {
-                    let Node::File(file) = &entry.node else { continue };
-                    unpack(self.solver.env.lease, &file.body, &root.children, spec)?
-                }
-                other => {
-                    let one = Selection::from_items(vec![other.clone()]);
-                    place(&one, &root.children, spec)?
-                }
-            };
-            if selection.items().len() == 1 {
+        let alone = items.len() == 1;
+        for (item, treatment) in items {
+            let changes = self.one(item, treatment, &root, spec)?;
+            if alone {
                 return Ok(changes);
             }
             root = merge(&root, &changes);
         }
         Ok(diff(lower, &root))
+    }
+
+    fn one(
+        &self,
+        item: Item,
+        treatment: Treatment,
+        root: &Tree,
+        spec: &CopySpec,
+    ) -> Result<Tree, BuildCause> {
+        if let (Item::File(entry), Treatment::Unpack) = (&item, treatment)
+            && let Node::File(file) = &entry.node
+        {
+            return Ok(unpack(self.solver.env.lease, &file.body, &root.children, spec)?);
+        }
+        Ok(place(&Selection::from_items(vec![item]), &root.children, spec)?)
+    }
+
+    /// What every source selects, and what becomes of it.
+    fn treatments(
+        &self,
+        step: &CopyStep,
+        source: &Tree,
+        spec: &CopySpec,
+    ) -> Result<Vec<(Item, Treatment)>, BuildCause> {
+        let mut found = Vec::new();
+        for (one, word) in step.sources.iter().zip(&spec.sources) {
+            let spec = CopySpec { sources: vec![word.clone()], ..spec.clone() };
+            let unpacked = match one {
+                CopySource::Path(_) | CopySource::Heredoc { .. } => true,
+                CopySource::Url(_) | CopySource::Git { .. } => step.archives == Archives::Unpack,
+            };
+            for item in select(source, &spec)?.items() {
+                let unpacked = unpacked && self.archive(item)?;
+                let treatment = if unpacked { Treatment::Unpack } else { Treatment::Copy };
+                found.push((item.clone(), treatment));
+            }
+        }
+        Ok(found)
     }
 
     fn archive(&self, item: &Item) -> Result<bool, BuildCause> {

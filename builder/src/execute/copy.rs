@@ -4,38 +4,32 @@ use std::sync::Arc;
 
 use wythe_store::id::LayerId;
 use wythe_store::timestamp::Timestamp;
-use wythe_store::tree::entry::{Directory, Entry, Metadata, Node, Subdirectory, Tree};
+use wythe_store::tree::entry::{Entry, Node, Tree};
 
-use super::Execution;
+use super::{Execution, given};
 use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner};
-use crate::copy::heredoc;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::place;
 use crate::copy::select::{Item, Selection, select};
 use crate::copy::{Base, CopySpec};
 use crate::error::BuildCause;
 use crate::operation::FileSource;
-use crate::operation::copy::{Archives, CopySource, CopyStep};
-
-/// The directory under which heredocs join the files that are copied from. No context can have it:
-/// the name holds a control character, and sources of a Dockerfile are words.
-const HEREDOCS: &str = "\u{1}heredocs";
+use crate::operation::copy::{Archives, CopyStep};
 
 impl Execution<'_, '_> {
     pub(crate) fn copy(&self, step: &CopyStep) -> Result<LayerId, BuildCause> {
-        refuse_remote(step)?;
         let lower = match step.base {
             Base::Destination => self.solver.roots.tree(self.below)?,
             Base::Nothing => Arc::default(),
         };
         let spec = self.spec(step, &lower)?;
-        let source = self.with_heredocs(step, self.files(&step.from)?)?;
+        let source = self.with_given(step, self.files(&step.from)?)?;
         let selection = select(&source, &spec)
             .map_err(|error| self.solver.sources.explained(&step.from, error))?;
         self.fetch_bodies(step, &selection)?;
         let changes = match step.archives {
             Archives::Keep => place(&selection, &lower.children, &spec)?,
-            Archives::UnpackLocal | Archives::Unpack => self.add(&selection, &lower, &spec)?,
+            Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, &lower, &spec)?,
         };
         self.keep(&changes)
     }
@@ -44,7 +38,7 @@ impl Execution<'_, '_> {
     fn spec(&self, step: &CopyStep, lower: &Tree) -> Result<CopySpec, BuildCause> {
         let mode = step.chmod.as_deref().map(ModeChange::parse).transpose()?;
         Ok(CopySpec {
-            sources: step.sources.iter().enumerate().filter_map(word).collect(),
+            sources: step.sources.iter().enumerate().map(given::word).collect(),
             destination: step.destination.clone(),
             owner: self.owner(step, lower)?,
             mode,
@@ -79,25 +73,6 @@ impl Execution<'_, '_> {
         Ok(self.solver.env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
     }
 
-    /// The source with the files written in the Dockerfile beside the others.
-    fn with_heredocs(&self, step: &CopyStep, source: Tree) -> Result<Tree, BuildCause> {
-        let mut files = Vec::new();
-        for (index, one) in step.sources.iter().enumerate() {
-            if let CopySource::Heredoc { name, body } = one {
-                let mtime = self.new_time(step.epoch);
-                let written = (name.as_str(), body.as_bytes());
-                let file = heredoc::file(self.solver.env.lease, written, mtime)?;
-                files.push(directory(index.to_string().as_bytes(), vec![file]));
-            }
-        }
-        if files.is_empty() {
-            return Ok(source);
-        }
-        let mut entries = source.children.entries().to_vec();
-        entries.push(directory(HEREDOCS.as_bytes(), files));
-        Ok(Tree { children: Arc::new(Directory::from_entries(entries)), ..source })
-    }
-
     /// Sees to it that the store holds the bytes of what is copied from a stage or an image.
     fn fetch_bodies(&self, step: &CopyStep, selection: &Selection) -> Result<(), BuildCause> {
         let FileSource::Input(position) = step.from else { return Ok(()) };
@@ -120,42 +95,4 @@ fn bodies(entries: &[Entry], wanted: &mut std::collections::BTreeSet<wythe_store
             _ => {}
         }
     }
-}
-
-/// The word that finds a source among the files.
-fn word((index, source): (usize, &CopySource)) -> Option<String> {
-    match source {
-        CopySource::Path(path) => Some(path.clone()),
-        CopySource::Heredoc { name, .. } => {
-            let mut literal = String::new();
-            for letter in name.chars() {
-                if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
-                    literal.push('\\');
-                }
-                literal.push(letter);
-            }
-            Some(format!("/{HEREDOCS}/{index}/{literal}"))
-        }
-        CopySource::Url(_) | CopySource::Git { .. } => None,
-    }
-}
-
-fn directory(name: &[u8], entries: Vec<Entry>) -> Entry {
-    let children = Arc::new(Directory::from_entries(entries));
-    let node = Node::Directory(Subdirectory { claim: Default::default(), children });
-    let metadata = Metadata { mode: 0o755, ..Metadata::default() };
-    Entry { name: name.into(), metadata, node }
-}
-
-fn refuse_remote(step: &CopyStep) -> Result<(), BuildCause> {
-    for source in &step.sources {
-        match source {
-            CopySource::Url(_) => return Err(BuildCause::Unsupported("ADD of a URL")),
-            CopySource::Git { .. } => {
-                return Err(BuildCause::Unsupported("ADD of a git repository"));
-            }
-            CopySource::Path(_) | CopySource::Heredoc { .. } => {}
-        }
-    }
-    Ok(())
 }

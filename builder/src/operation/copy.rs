@@ -102,7 +102,9 @@ impl CopySource {
                 facts.add("heredoc", name);
                 facts.add("body", body);
             }
-            Self::Url(url) => facts.add("url", url),
+            Self::Url(url) if lookup == Lookup::Definition => facts.add("url", url),
+            // Name and bytes are an input.
+            Self::Url(_) => facts.add("url", "fetched"),
             Self::Git { url, directory } => {
                 facts.add("git", url);
                 facts.add("git directory", format_args!("{directory:?}"));

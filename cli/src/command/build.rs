@@ -19,6 +19,7 @@ use crate::args::context::ContextSource;
 use crate::failure::Failure;
 use crate::render::terse::Terse;
 use crate::session::Session;
+use crate::web::Web;
 use crate::{render, stored_image, world};
 
 /// Builds, or answers a question about the Dockerfile.
@@ -52,6 +53,7 @@ fn make(
         store: lease.store(),
         lease,
         images: &client,
+        remote: &Web(&client),
         progress: &*progress,
         cancel: &cancel,
         clock: &world::SystemClock,

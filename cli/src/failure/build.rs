@@ -6,6 +6,7 @@
 )]
 
 use wythe_builder::error::{BuildCause, BuildError, StepFailure};
+use wythe_builder::remote::RemoteProblem;
 
 use super::{Class, Failure};
 use crate::render::quantity::Elapsed;
@@ -25,6 +26,7 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Step(_) => Class::Step,
         BuildCause::Cancelled => Class::Cancelled,
         BuildCause::Save(_) => Class::Network,
+        BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Import(_) => Class::Damage,
         BuildCause::Sandbox(_)
         | BuildCause::Materialise(_)
@@ -32,6 +34,16 @@ fn class(cause: &BuildCause) -> Class {
         | BuildCause::Write(_) => Class::Environment,
         BuildCause::Read(_) | BuildCause::Tar(_) => Class::Damage,
         BuildCause::Assemble(_) => Class::Internal,
+        _ => Class::Usage,
+    }
+}
+
+fn remote(problem: &RemoteProblem) -> Class {
+    match problem {
+        RemoteProblem::Status(_) | RemoteProblem::Network { .. } => Class::Network,
+        RemoteProblem::Read(_) => Class::Damage,
+        RemoteProblem::Write(_) => Class::Environment,
+        RemoteProblem::Cancelled => Class::Cancelled,
         _ => Class::Usage,
     }
 }
