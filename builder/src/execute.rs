@@ -73,7 +73,7 @@ impl Execution<'_, '_> {
                 Ok((*self.solver.roots.tree(&self.input(*position))?).clone())
             }
             FileSource::Nothing => Ok(Tree::default()),
-            directory => Ok(self.solver.sources.tree(directory)),
+            FileSource::Context | FileSource::Directory(_) => Ok(self.solver.sources.tree(source)),
         }
     }
 }

@@ -150,6 +150,7 @@ impl WorkdirStep {
 pub(crate) struct Facts(Vec<Fact>);
 
 impl Facts {
+    #[expect(clippy::needless_pass_by_value, reason = "most values are made for this call")]
     pub(crate) fn add(&mut self, name: &str, value: impl ToString) {
         self.0.push((name.to_owned(), value.to_string()));
     }

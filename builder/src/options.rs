@@ -96,10 +96,9 @@ impl CachePolicy {
     /// Whether the steps of a stage may be answered from the cache.
     pub fn of_stage(&self, name: &str) -> Caching {
         match self {
-            Self::Reuse => Caching::Reuse,
             Self::Refresh => Caching::Refresh,
             Self::RefreshStages(stages) if stages.contains(name) => Caching::Refresh,
-            Self::RefreshStages(_) => Caching::Reuse,
+            Self::RefreshStages(_) | Self::Reuse => Caching::Reuse,
         }
     }
 }

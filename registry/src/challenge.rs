@@ -117,13 +117,14 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: &str, scope: &str) -> Option<Challenge> {
+    fn bearer(realm: &str, service: &str, scope: &str) -> Challenge {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let (service, scope) = (text(service), text(scope));
-        Some(Challenge::Bearer(Bearer { realm: realm.to_owned(), service, scope }))
+        Challenge::Bearer(Bearer { realm: realm.to_owned(), service, scope })
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "expectations are written at the call")]
     fn check(headers: &[&str], expected: Option<Challenge>) {
         assert_eq!(choose(headers.iter().copied()), expected);
     }
@@ -132,13 +133,13 @@ mod tests {
     fn commas_in_quotes_belong_to_the_value() {
         check(
             &[r#"Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push""#],
-            bearer("https://a/t", "s", "repository:a/b:pull,push"),
+            Some(bearer("https://a/t", "s", "repository:a/b:pull,push")),
         );
     }
 
     #[test]
     fn bearer_is_chosen_among_several() {
-        let bearer = bearer("/token", "", "");
+        let bearer = Some(bearer("/token", "", ""));
         check(&["Negotiate", r#"Basic realm="x""#, r#"Bearer realm="/token""#], bearer.clone());
         check(&[r#"Negotiate abc==, Basic realm="x", bearer realm=/token"#], bearer);
         check(&[r#"Basic realm="x""#], Some(Challenge::Basic));
@@ -148,7 +149,7 @@ mod tests {
     fn unknown_parameters_and_schemes_are_passed_over() {
         check(
             &[r#"Bearer realm="r", error="insufficient_scope", x = y ,service=s"#],
-            bearer("r", "s", ""),
+            Some(bearer("r", "s", "")),
         );
         check(&["Digest qop=auth"], None);
         check(&["Bearer service=s"], None);
@@ -157,6 +158,6 @@ mod tests {
     #[test]
     fn malformed_headers_end_and_do_no_harm() {
         check(&["", "=", ",,,", "Bearer realm=\"", "\"", "Bearer =x"], None);
-        check(&["Bearer realm=\"a\\\"b\\"], bearer("a\"b", "", ""));
+        check(&["Bearer realm=\"a\\\"b\\"], Some(bearer("a\"b", "", "")));
     }
 }

@@ -238,6 +238,7 @@ mod tests {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "expectations are written at the call")]
     fn check(text: &str, host: &str, expected: Option<Credential>) {
         assert_eq!(config(text).find(host).unwrap(), expected);
     }

@@ -103,10 +103,8 @@ impl RegistryError {
 
     /// The status code, if the registry answered.
     pub fn status(&self) -> Option<u16> {
-        match self.problem {
-            RegistryProblem::Status { status, .. } => Some(status),
-            _ => None,
-        }
+        let RegistryProblem::Status { status, .. } = self.problem else { return None };
+        Some(status)
     }
 
     /// Whether the registry named this error code.
@@ -116,21 +114,17 @@ impl RegistryError {
 
     /// Whether trying again may help.
     pub(crate) fn is_transient(&self) -> bool {
-        match &self.problem {
-            RegistryProblem::Status { status, .. } => {
-                matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
-            }
-            RegistryProblem::Transport { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self.problem,
+            RegistryProblem::Status { status: 408 | 429 | 500 | 502 | 503 | 504, .. }
+                | RegistryProblem::Transport { .. }
+        )
     }
 
     /// How many seconds the registry asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<u64> {
-        match self.problem {
-            RegistryProblem::Status { retry_after, .. } => retry_after,
-            _ => None,
-        }
+        let RegistryProblem::Status { retry_after, .. } = self.problem else { return None };
+        retry_after
     }
 
     /// The same as an error of an image source.
@@ -149,7 +143,13 @@ impl RegistryError {
             RegistryProblem::Digest { found, expected } => {
                 SourceProblem::Mismatch(DocumentProblem::Digest { found, expected })
             }
-            _ => SourceProblem::Protocol { detail },
+            RegistryProblem::Answer { .. }
+            | RegistryProblem::Content(_)
+            | RegistryProblem::Realm { .. }
+            | RegistryProblem::Redirect { .. }
+            | RegistryProblem::Status { .. }
+            | RegistryProblem::Tls(_)
+            | RegistryProblem::Url(_) => SourceProblem::Protocol { detail },
         };
         SourceError::new(reference, problem)
     }

@@ -10,7 +10,7 @@ pub(crate) const MAX_ATTEMPTS: u32 = 6;
 /// The first delay is up to this long, each further one up to twice the one before.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// A registry that asks for more patience than this is one to give up on.
-const MAX_DELAY: Duration = Duration::from_secs(60);
+const MAX_DELAY: Duration = Duration::from_mins(1);
 
 /// Repeats what fails for reasons that pass.
 ///
@@ -44,8 +44,8 @@ pub(crate) fn delay(timing: &dyn Timing, number: u32, asked: Option<u64>) -> Opt
         return (asked <= MAX_DELAY).then_some(asked);
     }
     let limit = (FIRST_DELAY * (1 << number.min(16).saturating_sub(1))).min(MAX_DELAY);
-    let share = timing.random() % (limit.as_millis() as u64 + 1);
-    Some(Duration::from_millis(share))
+    let longest = u64::try_from(limit.as_millis()).expect("a minute at most");
+    Some(Duration::from_millis(timing.random() % (longest + 1)))
 }
 
 #[cfg(test)]

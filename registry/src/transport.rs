@@ -17,7 +17,7 @@ use crate::settings::Settings;
 /// A server that cannot be reached is given up after this; a slow one is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A peer that acknowledges nothing for this long is gone.
-const STALL_TIMEOUT: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_mins(2);
 /// Storage services redirect once or twice.
 const MAX_REDIRECTS: usize = 5;
 /// How much of an error's body is shown.

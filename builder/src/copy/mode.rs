@@ -18,6 +18,7 @@ pub enum ModeChange {
 
 /// One operation of the symbolic form, such as the `+x` of `u=rw+x`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a letter of the form")]
 pub struct Clause {
     /// Whose bits: user 4, group 2, other 1.
     who: u32,

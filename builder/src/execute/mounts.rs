@@ -2,6 +2,7 @@
 
 use wythe_sandbox::step::{Access, Mount, MountSource, Scratch};
 use wythe_store::live::scratch::scratch;
+use wythe_store::tree::entry::Tree;
 
 use super::Execution;
 use super::caches::{self, CacheSpec, Held, Origin};
@@ -140,7 +141,7 @@ fn fill(
         destination: "/".to_owned(),
         ..CopySpec::default()
     };
-    let tree = place(&select(&files, &spec)?, &Default::default(), &spec)?;
+    let tree = place(&select(&files, &spec)?, &Tree::default().children, &spec)?;
     wythe_store::live::materialise::unpack(&tree, execution.solver.env.store, into)?;
     Ok(())
 }
@@ -154,10 +155,10 @@ fn bind(
     let chain = match from {
         FileSource::Input(position) => execution.input(*position),
         FileSource::Nothing => Vec::new(),
-        directory => {
-            let files = solver.sources.tree(directory);
+        FileSource::Context | FileSource::Directory(_) => {
+            let files = solver.sources.tree(from);
             let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
-            select(&files, &spec).map_err(|error| solver.sources.explained(directory, error))?;
+            select(&files, &spec).map_err(|error| solver.sources.explained(from, error))?;
             vec![execution.keep(&files)?]
         }
     };

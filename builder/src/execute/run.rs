@@ -61,7 +61,7 @@ impl Execution<'_, '_> {
         self.execute(&step, &mounts)?;
         drop(mounts);
         let mut batch = Batch::new();
-        let layer = adopt(env.lease, area, env.idmap, &mut batch)?;
+        let layer = adopt(env.lease, &area, env.idmap, &mut batch)?;
         env.lease.commit(batch, Durability::Relaxed)?;
         Ok(layer)
     }
@@ -76,12 +76,14 @@ impl Execution<'_, '_> {
         match outcome {
             Outcome::Exited(0) => Ok(()),
             Outcome::Cancelled => Err(BuildCause::Cancelled),
-            outcome => Err(BuildCause::Step(StepFailure {
-                command: shown(step),
-                outcome,
-                output: listener.tail.lines(SHOWN_LINES),
-                elapsed: started.elapsed(),
-            })),
+            Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut => {
+                Err(BuildCause::Step(StepFailure {
+                    command: shown(step),
+                    outcome,
+                    output: listener.tail.lines(SHOWN_LINES),
+                    elapsed: started.elapsed(),
+                }))
+            }
         }
     }
 }

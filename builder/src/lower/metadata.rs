@@ -15,6 +15,7 @@ use crate::operation::{Operation, WorkdirStep};
 
 impl Lowering<'_> {
     /// Carries out an instruction that only changes the configuration.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`command_or_text` lists the rest")]
     pub(crate) fn metadata(
         &mut self,
         site: Site<'_>,
@@ -210,7 +211,19 @@ fn command_or_text(kind: &InstructionKind, state: &mut State) {
         InstructionKind::Onbuild(trigger) => {
             state.config.config.on_build.push(trigger.trigger.value.clone());
         }
-        _ => {}
+        InstructionKind::Add(_)
+        | InstructionKind::Arg(_)
+        | InstructionKind::Copy(_)
+        | InstructionKind::Env(_)
+        | InstructionKind::Expose(_)
+        | InstructionKind::From(_)
+        | InstructionKind::Healthcheck(_)
+        | InstructionKind::Label(_)
+        | InstructionKind::Run(_)
+        | InstructionKind::Stopsignal(_)
+        | InstructionKind::User(_)
+        | InstructionKind::Volume(_)
+        | InstructionKind::Workdir(_) => {}
     }
 }
 

@@ -25,7 +25,7 @@ impl Lowering<'_> {
             }
             for instruction in &parsed.dockerfile.instructions {
                 let site = Site { stage: stage.index, trigger: Some(place), instruction };
-                self.instruction(site, state).map_err(|error| moved(error, &text, place))?;
+                self.instruction(site, state).map_err(|error| moved(&error, &text, place))?;
             }
         }
         Ok(())
@@ -33,7 +33,7 @@ impl Lowering<'_> {
 }
 
 /// The error at the `FROM`, because the trigger stands in no file of the user's.
-fn moved(error: LowerError, trigger: &str, place: wythe_dockerfile::span::Span) -> LowerError {
+fn moved(error: &LowerError, trigger: &str, place: wythe_dockerfile::span::Span) -> LowerError {
     let message = format!("in the trigger {trigger:?} of the base: {}", error.message());
     LowerError::at(place, message)
 }

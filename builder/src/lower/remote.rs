@@ -18,7 +18,7 @@ pub fn source_kind(source: &str) -> SourceKind {
     };
     match scheme {
         "git" | "ssh" => SourceKind::Git,
-        "http" | "https" if path_of(rest).ends_with(".git") => SourceKind::Git,
+        "http" | "https" if path_of(rest).strip_suffix(".git").is_some() => SourceKind::Git,
         "http" | "https" => SourceKind::Url,
         _ => SourceKind::Path,
     }

@@ -110,6 +110,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Carries out one instruction on the state of its stage.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`metadata` takes the rest")]
     pub(crate) fn instruction(
         &mut self,
         site: Site<'_>,
@@ -152,7 +153,7 @@ impl<'a> Lowering<'a> {
             Operation::Base(Base::Layout { context, .. } | Base::Directory { context }) => {
                 format!("FROM {context}")
             }
-            _ => String::new(),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => String::new(),
         };
         let (parent, inputs, caching) = (None, Vec::new(), Caching::Reuse);
         self.push(Vertex { operation, parent, inputs, name, stage, span, caching })

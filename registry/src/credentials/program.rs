@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Credential, CredentialError};
 
 /// A helper that asks a person has been given time enough by then; one that hangs would hang the build.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// Registry tokens are a few kilobytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 

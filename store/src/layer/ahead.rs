@@ -77,7 +77,7 @@ mod tests {
                 Err(io::Error::other("broken"))
             }
         }
-        let bytes: Vec<u8> = (0..PIECE * 3 + 7).map(|at| (at % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..PIECE * 3 + 7).map(|at| at.to_le_bytes()[0]).collect();
         std::thread::scope(|scope| {
             let (mut ahead, _) = Ahead::start(scope, (&bytes[..]).chain(Broken));
             let mut read = Vec::new();

@@ -46,7 +46,7 @@ pub fn each<E>(
 ) -> Result<(), E> {
     let mut walk = Walk { epoch, first: BTreeMap::new(), sink };
     if let Some(root) = &tree.root {
-        let header = walk.header(b"./", root, Fields::kind(b'5'));
+        let header = walk.header(b"./", root, &Fields::kind(b'5'));
         (walk.sink)(CanonicalEntry { path: LayerPath::root(), header, body: None })?;
     }
     walk.directory(&tree.children, &LayerPath::root())
@@ -92,7 +92,7 @@ impl<E> Walk<'_, E> {
 
     fn marker(&mut self, at: &LayerPath, name: &[u8]) -> Result<(), E> {
         let path = at.join(name);
-        let header = self.header(path.as_bytes(), &Metadata::default(), Fields::kind(b'0'));
+        let header = self.header(path.as_bytes(), &Metadata::default(), &Fields::kind(b'0'));
         (self.sink)(CanonicalEntry { path, header, body: None })
     }
 
@@ -107,7 +107,7 @@ impl<E> Walk<'_, E> {
             Node::BlockDevice(device) => Fields { device: Some(*device), ..Fields::kind(b'4') },
             Node::Fifo => Fields::kind(b'6'),
         };
-        let header = self.header(path.as_bytes(), metadata, fields);
+        let header = self.header(path.as_bytes(), metadata, &fields);
         (self.sink)(CanonicalEntry { path, header, body: None })
     }
 
@@ -119,7 +119,7 @@ impl<E> Walk<'_, E> {
     ) -> Result<(), E> {
         if below.claim != Claim::Implied {
             let name = [path.as_bytes(), b"/"].concat();
-            let header = self.header(&name, metadata, Fields::kind(b'5'));
+            let header = self.header(&name, metadata, &Fields::kind(b'5'));
             (self.sink)(CanonicalEntry { path: path.clone(), header, body: None })?;
         }
         if below.claim == Claim::Opaque {
@@ -131,22 +131,22 @@ impl<E> Walk<'_, E> {
     fn file(&mut self, metadata: &Metadata, file: &File, path: LayerPath) -> Result<(), E> {
         if let Some(first) = file.link.and_then(|group| self.first.get(&group)) {
             let target = first.as_bytes().to_vec();
-            let header = self.header(path.as_bytes(), metadata, Fields::link(b'1', &target));
+            let header = self.header(path.as_bytes(), metadata, &Fields::link(b'1', &target));
             return (self.sink)(CanonicalEntry { path, header, body: None });
         }
         if let Some(group) = file.link {
             self.first.insert(group, path.clone());
         }
         let fields = Fields { size: file.size, ..Fields::kind(b'0') };
-        let header = self.header(path.as_bytes(), metadata, fields);
+        let header = self.header(path.as_bytes(), metadata, &fields);
         let body = (file.size > 0).then_some(*file);
         (self.sink)(CanonicalEntry { path, header, body })
     }
 
-    fn header(&self, name: &[u8], metadata: &Metadata, fields: Fields<'_>) -> Vec<u8> {
+    fn header(&self, name: &[u8], metadata: &Metadata, fields: &Fields<'_>) -> Vec<u8> {
         let seconds = metadata.mtime.seconds;
         let seconds = self.epoch.map_or(seconds, |epoch| seconds.min(epoch));
-        header(name, metadata, seconds, &fields)
+        header(name, metadata, seconds, fields)
     }
 }
 

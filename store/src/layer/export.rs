@@ -307,7 +307,7 @@ mod tests {
         for n in 0..300u32 {
             let size = if n % 10 == 0 { n * 400 } else { n };
             let mut bytes: Vec<u8> =
-                (0..size).map(|at| (at.wrapping_mul(at) / (n + 1)) as u8).collect();
+                (0..size).map(|at| (at.wrapping_mul(at) / (n + 1)).to_le_bytes()[0]).collect();
             if n == 77 {
                 bytes.push(version);
             }

@@ -119,7 +119,12 @@ fn collect(
             Node::File(file) if missing.contains(&file.body) => {
                 places.insert(path.join(&entry.name), file.body);
             }
-            _ => {}
+            Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::File(_)
+            | Node::Symlink(_)
+            | Node::Whiteout => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Taking in a layer that somebody else wrote.
 
 use std::io::{self, Read};
+use std::panic::resume_unwind;
 
 use crate::digest::{DiffId, Hasher};
 use crate::error::{ReadError, WriteError};
@@ -152,7 +153,8 @@ pub fn read_layer(
     std::thread::scope(|scope| {
         let (ahead, hashing) = Ahead::start(scope, hashing);
         let tree = read_tree(&mut TarReader::new(ahead, Policy::Layer), sink)?;
-        let Hashing { hasher, size, .. } = hashing.join().expect("reading does not panic");
+        let Hashing { hasher, size, .. } =
+            hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let found = DiffId(hasher.finish());
         if found != *expected {
             return Err(ImportError::DiffId { expected: *expected, found });

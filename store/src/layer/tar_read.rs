@@ -126,7 +126,7 @@ impl<R: Read> TarReader<R> {
                 b'K' => once(&mut long_link, text(self.extension(&header)?))?,
                 _ => {
                     let pax = local.unwrap_or_default();
-                    return header.merge(pax, long_name, long_link).map(Some);
+                    return header.merge(&pax, long_name, long_link).map(Some);
                 }
             }
         }
@@ -135,7 +135,7 @@ impl<R: Read> TarReader<R> {
     fn header(&mut self) -> Result<Option<Header>, TarCause> {
         let block = self.block()?;
         if block != [0; 512] {
-            return Header::check(block).map(Some);
+            return Header::check(&block).map(Some);
         }
         // Writers pad the end with zeros up to some record size; anything else is not padding.
         let mut rest = [0; 4096];

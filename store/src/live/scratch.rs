@@ -38,7 +38,7 @@ pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
 /// The layer exists once `batch` is committed; until it is synced, a power cut takes it away.
 pub fn adopt(
     lease: &Lease,
-    scratch: Scratch,
+    scratch: &Scratch,
     idmap: &[u8],
     batch: &mut Batch,
 ) -> Result<LayerId, WriteError> {

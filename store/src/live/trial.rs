@@ -96,7 +96,12 @@ fn our_directory(directory: &Directory) -> Directory {
                 claim: below.claim,
                 children: Arc::new(our_directory(&below.children)),
             }),
-            other => other.clone(),
+            other @ (Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::File(_)
+            | Node::Symlink(_)
+            | Node::Whiteout) => other.clone(),
         };
         let implied = matches!(&entry.node, Node::Directory(below)
             if below.claim == crate::tree::entry::Claim::Implied);

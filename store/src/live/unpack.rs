@@ -136,7 +136,11 @@ fn settle(at: &OwnedFd, directory: &Directory, path: &LayerPath) -> Result<(), I
                 settle(&made, &below.children, &path)?;
                 finish_directory(&made, entry, below.claim).map_err(failed)?;
             }
-            _ => {}
+            Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::File(_)
+            | Node::Symlink(_) => {}
         }
     }
     Ok(())

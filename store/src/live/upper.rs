@@ -183,7 +183,7 @@ impl Walk<'_> {
                 attributes = xattrs(&opened)?.0;
                 Node::File(self.file(opened, stat)?)
             }
-            _ => return Ok(None),
+            FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
         Ok(Some((metadata(stat, attributes), node)))
     }

@@ -135,8 +135,9 @@ impl Footer {
         let (entries, _) = pack[self.table.clone()].as_chunks::<ENTRY_SIZE>();
         let bucket = entries.get(low..below(first))?;
         let key = |entry: &[u8; ENTRY_SIZE]| {
-            let (id, _) = entry.split_first_chunk::<32>().expect("an entry is 48 bytes");
-            (*id, entry[47])
+            let mut id = [0; 32];
+            id.copy_from_slice(&entry[..32]);
+            (id, entry[47])
         };
         let wanted = (name.id, name.kind.code());
         let at = bucket.binary_search_by(|entry| key(entry).cmp(&wanted)).ok()?;

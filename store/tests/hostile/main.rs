@@ -1,5 +1,6 @@
 //! Layers made to do harm, or only odd: each is refused as a whole with a reason that names the
 //! entry, or unpacks to exactly the files it means. Nothing outside changes either way.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -130,7 +130,7 @@ fn extensions() -> Vec<Refused> {
     const PAX: &str = "malformed pax header";
     let pax = |content: &[u8]| tar().extension(b'x', content).file("f", "2").end();
     let claims = |kind, size| tar().block(Block::new(b"e", kind).size(size)).end();
-    let large = [b'v'; 65_537];
+    let large = vec![b'v'; 65_537];
     vec![
         Refused("pax-badlen", pax(b"99 path=a\n"), "", PAX),
         Refused("pax-shortlen", pax(b"5 path=abcdef\n"), "", PAX),

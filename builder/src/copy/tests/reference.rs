@@ -142,7 +142,9 @@ fn apply(directory: &Directory, path: &str, facts: &mut Facts) {
             }
             Node::Symlink(target) => format!("link {}", String::from_utf8_lossy(target)),
             Node::File(file) => format!("file {mode:o} {}", file.body),
-            other => panic!("not generated: {other:?}"),
+            other @ (Node::BlockDevice(_) | Node::CharDevice(_) | Node::Fifo | Node::Whiteout) => {
+                panic!("not generated: {other:?}")
+            }
         };
         facts.retain(|path, _| !path.starts_with(&below));
         facts.insert(at, fact);

@@ -2,6 +2,7 @@
 //! `l->t` a link, `p|` a pipe, `x!w` a whiteout; `!755`, `@5:6`, `#2` and `~9` give mode, owner,
 //! link group and mtime. A changeset shows implied directories in brackets.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use wythe_store::id::BodyId;
@@ -99,19 +100,21 @@ fn walk(directory: &Directory, path: &str, words: &mut Vec<String>) {
             }
             Node::File(file) => (format!("{path}={}", letter(file)), 0o644),
             Node::Fifo => (format!("{path}|"), 0o644),
-            other => panic!("not in sketches: {other:?}"),
+            other @ (Node::BlockDevice(_) | Node::CharDevice(_) | Node::Whiteout) => {
+                panic!("not in sketches: {other:?}")
+            }
         };
         if mode != usual {
-            word += &format!("!{mode:o}");
+            write!(word, "!{mode:o}").unwrap();
         }
         if (uid, gid) != (0, 0) {
-            word += &format!("@{uid}:{gid}");
+            write!(word, "@{uid}:{gid}").unwrap();
         }
         if let Node::File(File { link: Some(LinkGroup(group)), .. }) = entry.node {
-            word += &format!("#{group}");
+            write!(word, "#{group}").unwrap();
         }
         if mtime != Timestamp::default() {
-            word += &format!("~{}", mtime.seconds);
+            write!(word, "~{}", mtime.seconds).unwrap();
         }
         words.push(word);
         if let Node::Directory(below) = &entry.node {

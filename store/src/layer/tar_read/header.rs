@@ -24,13 +24,13 @@ pub(super) struct Raw {
 
 impl Header {
     /// Checks the checksum.
-    pub(super) fn check(block: [u8; 512]) -> Result<Self, TarCause> {
+    pub(super) fn check(block: &[u8; 512]) -> Result<Self, TarCause> {
         let around = block[..148].iter().chain(&block[156..]);
         let sum = around.map(|byte| u64::from(*byte)).sum::<u64>() + 8 * u64::from(b' ');
         if octal(&block[148..156]) != Some(sum) {
             return Err(TarCause::Checksum);
         }
-        Ok(Self(block))
+        Ok(Self(*block))
     }
 
     pub(super) fn kind(&self) -> u8 {
@@ -44,7 +44,7 @@ impl Header {
     /// Applies extension headers: PAX wins over GNU long names, and both over the block.
     pub(super) fn merge(
         &self,
-        pax: Pax,
+        pax: &Pax,
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> Result<Raw, TarCause> {
