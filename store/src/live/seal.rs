@@ -79,7 +79,7 @@ mod tests {
         let made = scratch(&trial.lease).unwrap();
         unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
         let mut batch = Batch::new();
-        let layer = adopt(&trial.lease, made, b"map", &mut batch).unwrap();
+        let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();
         trial.lease.store().layer(&layer).unwrap().unwrap()
     }
