@@ -9,19 +9,41 @@ use crate::args::output::Compression;
 use crate::failure::Failure;
 use crate::ship::Shipment;
 
-/// What leaves for an image of the store. Layers that came from elsewhere leave as they came;
-/// others are compressed with gzip, which everybody reads, unless something else is asked for.
+/// How layers leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layers {
+    pub(crate) codec: Codec,
+    /// What becomes of those that came from elsewhere.
+    pub(crate) recompress: Recompress,
+}
+
+impl Layers {
+    /// What was asked for, where layers that came from elsewhere leave as they came.
+    pub(crate) fn new(compression: Option<Compression>, level: Option<u32>) -> Self {
+        Self { codec: codec(compression, level), recompress: Recompress::Never }
+    }
+}
+
+/// gzip, which everybody reads, unless something else is asked for.
+fn codec(compression: Option<Compression>, level: Option<u32>) -> Codec {
+    match (compression, level) {
+        (None | Some(Compression::Gzip), None) => Codec::GZIP,
+        (None | Some(Compression::Gzip), Some(level)) => Codec::Gzip { level },
+        (Some(Compression::Uncompressed), _) => Codec::None,
+        (Some(Compression::Zstd), None) => Codec::ZSTD,
+        (Some(Compression::Zstd), Some(level)) => {
+            Codec::Zstd { level: i32::try_from(level).unwrap_or(i32::MAX) }
+        }
+    }
+}
+
+/// What leaves for an image of the store.
 pub(crate) fn shipment<'a>(
     lease: &'a Lease,
     image: &StoredImage,
-    compression: Option<Compression>,
+    layers: Layers,
 ) -> Result<Shipment<'a>, Failure> {
-    let codec = match compression {
-        None | Some(Compression::Gzip) => Codec::GZIP,
-        Some(Compression::Uncompressed) => Codec::None,
-        Some(Compression::Zstd) => Codec::ZSTD,
-    };
-    let root = encode(lease, image, codec, Recompress::Never)?.descriptor();
+    let root = encode(lease, image, layers.codec, layers.recompress)?.descriptor();
     let created = image.config.value().created.clone();
     Ok(Shipment { lease, root, names: Vec::new(), created })
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use wythe_store::image::encode::Recompress;
+
 use super::attributes::{AttributeError, Attributes};
 
 /// One `--output`.
@@ -53,8 +55,20 @@ pub(crate) struct ImageAttributes {
     pub(crate) compression: Option<Compression>,
     /// What `level` means depends on the compression.
     pub(crate) level: Option<u32>,
+    /// What becomes of layers that came from elsewhere.
+    pub(crate) recompress: Recompress,
+    pub(crate) times: Times,
     /// Annotations of the manifest.
     pub(crate) annotations: Vec<(String, String)>,
+}
+
+/// The times of files in new layers, where the build has an epoch.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Times {
+    #[default]
+    Kept,
+    /// None is later than the epoch.
+    Rewritten,
 }
 
 /// How layers are compressed when they leave.
@@ -107,7 +121,7 @@ impl FromStr for Output {
     }
 }
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "annotation.*",
     "compression",
     "compression-level",
@@ -116,6 +130,7 @@ const KNOWN: [&str; 9] = [
     "name",
     "oci-mediatypes",
     "push",
+    "rewrite-timestamp",
     "type",
 ];
 
@@ -175,14 +190,17 @@ fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError>
 }
 
 fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, OutputError> {
-    // Media types are OCI's, and layers of one compression are the only ones written.
-    attributes.take_bool("force-compression")?;
+    let recompress = match attributes.take_bool("force-compression")? {
+        Some(true) => Recompress::Differing,
+        Some(false) | None => Recompress::Never,
+    };
     if attributes.take_bool("oci-mediatypes")? == Some(false) {
         return Err(OutputError::Unsupported("oci-mediatypes=false"));
     }
-    if attributes.take_bool("rewrite-timestamp")? == Some(true) {
-        return Err(OutputError::Unsupported("rewrite-timestamp"));
-    }
+    let times = match attributes.take_bool("rewrite-timestamp")? {
+        Some(true) => Times::Rewritten,
+        Some(false) | None => Times::Kept,
+    };
     let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
     let level = attributes.take("compression-level");
     let level = level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
@@ -190,7 +208,7 @@ fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, Outp
     let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let mut annotations = attributes.take_prefixed("annotation.");
     annotations.extend(attributes.take_prefixed("annotation-manifest."));
-    Ok(ImageAttributes { names, compression, level, annotations })
+    Ok(ImageAttributes { names, compression, level, recompress, times, annotations })
 }
 
 impl FromStr for Compression {
@@ -257,6 +275,12 @@ mod tests {
         assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
         assert_eq!(image.annotations, [("a".to_owned(), "b".to_owned())]);
         assert_eq!(push, Push::No);
+        let Output::Image { image, .. } =
+            parse("type=image,force-compression=true,rewrite-timestamp=true")
+        else {
+            panic!("not an image")
+        };
+        assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
         refused("type=image,compression=lz4", "\"lz4\" is not one of");
         refused("type=image,compression-level=high", "not a number");
     }

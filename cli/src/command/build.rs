@@ -32,9 +32,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
-    let image = make(args, dockerfile, &lease, session)?;
-    let image = stored_image::of_ref(lease.store(), "the image", image.manifest)?;
-    Delivery { lease: &lease, image: &image, args, session }.run()
+    let made = make(args, dockerfile, &lease, session)?;
+    let image = stored_image::of_ref(lease.store(), "the image", made.manifest.clone())?;
+    Delivery { lease: &lease, image: &image, made: &made, args, session }.run()
 }
 
 /// Makes the image, without a name.

@@ -10,6 +10,7 @@ use crate::acquire::acquire;
 use crate::args::image::CopyArgs;
 use crate::args::place::Place;
 use crate::encode;
+use crate::encode::Layers;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::ship::Shipment;
@@ -18,7 +19,7 @@ use crate::ship::Shipment;
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     let lease = session.store()?.lease()?;
     let image = acquire(&args.source, &lease, session)?;
-    let mut shipment = encode::shipment(&lease, &image, None)?;
+    let mut shipment = encode::shipment(&lease, &image, Layers::new(None, None))?;
     deliver(&mut shipment, &args.destination, session)?;
     session.print(&shipment.root.digest.to_string())
 }

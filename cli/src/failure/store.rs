@@ -9,6 +9,7 @@ use wythe_store::error::{ReadCause, ReadError, WriteError};
 use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
 use wythe_store::image::encode::{EncodeCause, EncodeError};
+use wythe_store::image::rewrite::{RewriteCause, RewriteError};
 use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
 use wythe_store::live::materialise::MaterialiseError;
@@ -134,6 +135,18 @@ impl From<EncodeError> for Failure {
                 Self::of(Class::Damage, &error).remedy(VERIFY)
             }
             EncodeError::Write(error) => error.into(),
+            _ => Self::of(Class::Environment, &error),
+        }
+    }
+}
+
+impl From<RewriteError> for Failure {
+    fn from(error: RewriteError) -> Self {
+        match error {
+            RewriteError::Layer {
+                cause: RewriteCause::Missing | RewriteCause::Read(_), ..
+            } => Self::of(Class::Damage, &error).remedy(VERIFY),
+            RewriteError::Write(error) => error.into(),
             _ => Self::of(Class::Environment, &error),
         }
     }

@@ -17,9 +17,10 @@ use crate::oci::manifest::Manifest;
 use crate::oci::media_type::Compression;
 
 /// What becomes of layers that are blobs from elsewhere.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Recompress {
     /// They leave byte for byte as they came.
+    #[default]
     Never,
     /// Those in another compression are compressed again, and get other digests.
     Differing,

@@ -5,18 +5,20 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde_json::json;
+use wythe_builder::build::Image;
 use wythe_store::image::catalog::{StoredImage, ref_name};
+use wythe_store::image::rewrite::clamp_times;
 use wythe_store::image::rootfs::rootfs;
+use wythe_store::image::tar_output;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
-use wythe_store::layer::tar_write::tar_write;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::reference::Reference;
 
 use crate::args::build::{BuildArgs, ResultArgs};
-use crate::args::output::{Destination, Format, ImageAttributes, Output, Push};
-use crate::encode;
+use crate::args::output::{Destination, Format, ImageAttributes, Output, Push, Times};
+use crate::encode::{self, Layers};
 use crate::failure::{Class, Failure};
 use crate::files;
 use crate::session::Session;
@@ -39,6 +41,7 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<Output> {
 pub(crate) struct Delivery<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) image: &'a StoredImage,
+    pub(crate) made: &'a Image,
     pub(crate) args: &'a BuildArgs,
     pub(crate) session: &'a Session,
 }
@@ -66,14 +69,14 @@ impl Delivery<'_> {
             Output::CacheOnly => Ok(None),
             Output::Files { destination } => {
                 let tree = rootfs(self.lease, self.image)?;
-                files::write(&tree, self.lease.store(), destination)?;
+                files::write(&tree, self.lease.store(), self.made.epoch, destination)?;
                 Ok(None)
             }
             Output::Image { push, image } => self.name(*push, image),
             Output::Tar { destination } => {
                 let tree = rootfs(self.lease, self.image)?;
                 to(destination, |out| {
-                    tar_write(&tree, self.lease.store(), None, out)
+                    tar_output::write(&tree, self.lease.store(), self.made.epoch, out)
                         .map_err(|error| Failure::of(Class::Environment, &error))
                 })?;
                 Ok(None)
@@ -85,8 +88,9 @@ impl Delivery<'_> {
     fn name(&self, push: Push, image: &ImageAttributes) -> Result<Option<String>, Failure> {
         let names = self.names(image)?;
         let mut batch = Batch::default();
+        let root = self.rewritten(image)?.root;
         for name in &names {
-            batch.set_ref(&ref_name(name), &self.image.root);
+            batch.set_ref(&ref_name(name), &root);
         }
         self.lease.commit(batch, Durability::Durable)?;
         if push == Push::No {
@@ -105,9 +109,21 @@ impl Delivery<'_> {
 
     fn shipment(&self, image: &ImageAttributes) -> Result<Shipment<'_>, Failure> {
         let compression = image.compression.or(self.args.result.compression);
-        let mut shipment = encode::shipment(self.lease, self.image, compression)?;
+        let layers = Layers::new(compression, image.level);
+        let layers = Layers { recompress: image.recompress, ..layers };
+        let mut shipment = encode::shipment(self.lease, &self.rewritten(image)?, layers)?;
         shipment.names = self.names(image)?;
         Ok(shipment)
+    }
+
+    /// The image with the times it is to have.
+    fn rewritten(&self, image: &ImageAttributes) -> Result<StoredImage, Failure> {
+        match (image.times, self.made.epoch) {
+            (Times::Rewritten, Some(epoch)) => {
+                Ok(clamp_times(self.lease, self.image, self.made.base_layers, epoch)?)
+            }
+            (Times::Rewritten, None) | (Times::Kept, _) => Ok(self.image.clone()),
+        }
     }
 
     fn names(&self, image: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
