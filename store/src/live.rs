@@ -10,6 +10,6 @@ mod place;
 pub mod scratch;
 pub mod seal;
 #[cfg(test)]
-pub(crate) mod trial;
+pub(crate) mod tests;
 mod unpack;
 pub mod upper;

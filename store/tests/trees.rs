@@ -1,5 +1,6 @@
 //! Laws of trees: a layer survives its tar stream and its directory, and a difference leads from
 //! one root file system to the other.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::collections::BTreeMap;
 

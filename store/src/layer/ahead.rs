@@ -77,7 +77,7 @@ mod tests {
                 Err(io::Error::other("broken"))
             }
         }
-        let bytes: Vec<u8> = (0..PIECE * 3 + 7).map(|at| at.to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> = (0..251).cycle().take(PIECE * 3 + 7).collect();
         std::thread::scope(|scope| {
             let (mut ahead, _) = Ahead::start(scope, (&bytes[..]).chain(Broken));
             let mut read = Vec::new();

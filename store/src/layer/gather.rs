@@ -110,21 +110,14 @@ fn collect(
     places: &mut Places,
 ) {
     for entry in directory.entries() {
-        match &entry.node {
-            Node::Directory(below) => {
-                path.push(&entry.name);
-                collect(&below.children, path, missing, places);
-                path.pop();
-            }
-            Node::File(file) if missing.contains(&file.body) => {
-                places.insert(path.join(&entry.name), file.body);
-            }
-            Node::BlockDevice(_)
-            | Node::CharDevice(_)
-            | Node::Fifo
-            | Node::File(_)
-            | Node::Symlink(_)
-            | Node::Whiteout => {}
+        if let Node::Directory(below) = &entry.node {
+            path.push(&entry.name);
+            collect(&below.children, path, missing, places);
+            path.pop();
+        } else if let Node::File(file) = &entry.node
+            && missing.contains(&file.body)
+        {
+            places.insert(path.join(&entry.name), file.body);
         }
     }
 }
@@ -202,7 +195,7 @@ fn from_tar(
 mod tests {
     use super::*;
     use crate::live::ensure::receive;
-    use crate::live::trial::{Pulled, Trial, record_of};
+    use crate::live::tests::{Pulled, Trial, record_of};
     use std::fs;
 
     const FILES: &str = "a=1@1 b=1@1 d/ d/c=2 e/ e/f=3 e/g=4";

@@ -271,4 +271,17 @@ mod tests {
         bytes.push(1);
         assert!(matches!(paths(&bytes), Err(TarCause::Trailing)));
     }
+    #[test]
+    fn one_entry_too_many_is_refused() {
+        let bytes = written();
+        let count = paths(&bytes).unwrap().len() as u64;
+        for (before, fine) in [(ENTRIES_MAX - count, true), (ENTRIES_MAX - count + 1, false)] {
+            let mut reader = TarReader::new(&bytes[..], Policy::Layer);
+            reader.entries = before;
+            let read = std::iter::from_fn(|| reader.next_entry().transpose());
+            let refused = read.filter_map(Result::err).next();
+            let cause = refused.map(|error| error.cause);
+            assert!(if fine { cause.is_none() } else { matches!(cause, Some(TarCause::TooMany)) });
+        }
+    }
 }

@@ -223,7 +223,7 @@ impl Read for Kept<'_> {
 mod tests {
     use super::*;
     use crate::layer::import::import;
-    use crate::live::trial::{Pulled, Trial};
+    use crate::live::tests::{Pulled, Trial};
     use crate::live::upper::upper_tree;
     use crate::tree::encode::encode;
     use crate::tree::entry::Tree;
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_layer_made_of_a_tree_is_ensured_from_its_bodies() {
         let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
-        for body in crate::live::trial::bodies(FILES).values() {
+        for body in crate::live::tests::bodies(FILES).values() {
             trial.lease.put_body(body).unwrap();
         }
         let mut record = LayerRecord::new(LayerId::of(b"made"));

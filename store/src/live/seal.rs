@@ -68,7 +68,7 @@ mod tests {
     use crate::live::ensure::ensure;
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
-    use crate::live::trial::{Trial, bodies, ours};
+    use crate::live::tests::{Trial, bodies, ours};
     use crate::live_record::Sync;
     use crate::tree::encode::encode;
     use crate::tree::merge::merge;

@@ -65,7 +65,7 @@ impl Unpacker {
 
     fn place(&mut self, entry: &TarEntry) -> Result<(), MaterialiseCause> {
         let Some(name) = entry.path.name() else { return Ok(()) };
-        let link = match &entry.kind {
+        let node = match &entry.kind {
             TarKind::HardLink(target) => return self.link(&entry.path, target),
             TarKind::Directory => None,
             TarKind::File(_) => return Ok(()),
@@ -75,8 +75,8 @@ impl Unpacker {
             TarKind::Fifo => Some(Node::Fifo),
         };
         let at = self.parent(&entry.path)?;
-        let Some(made) = link else { return directory(at, name) };
-        special(at, &Entry { name: name.into(), metadata: entry.metadata.clone(), node: made })
+        let Some(node) = node else { return directory(at, name) };
+        special(at, &Entry { name: name.into(), metadata: entry.metadata.clone(), node })
     }
 
     /// The tree has accepted the link, so its target is a file of ours and not a link to one.

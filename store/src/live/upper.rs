@@ -259,7 +259,7 @@ mod tests {
     use super::*;
     use crate::layer::canonical;
     use crate::live::materialise::unpack;
-    use crate::live::trial::{Trial, bodies, ours};
+    use crate::live::tests::{Trial, bodies, ours};
     use crate::tree::encode::encode;
     use crate::tree::merge::merge;
     use crate::tree::sketch::sketch;

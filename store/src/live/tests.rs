@@ -13,7 +13,7 @@ use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::MediaType;
 use crate::store::{OpenOptions, Store};
-use crate::tree::entry::{Directory, Entry, Metadata, Node, Subdirectory, Tree};
+use crate::tree::entry::{Claim, Directory, Entry, Metadata, Node, Subdirectory, Tree};
 use crate::tree::sketch::sketch;
 
 /// A store in a directory that vanishes.
@@ -90,24 +90,21 @@ fn our_directory(directory: &Directory) -> Directory {
     let entries = directory.entries().iter().map(|entry| {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
-        let mut metadata = Metadata { uid, gid, ..entry.metadata.clone() };
-        let node = match &entry.node {
-            Node::Directory(below) => Node::Directory(Subdirectory {
-                claim: below.claim,
-                children: Arc::new(our_directory(&below.children)),
-            }),
-            other @ (Node::BlockDevice(_)
+        let owned = Metadata { uid, gid, ..entry.metadata.clone() };
+        let (metadata, node) = match &entry.node {
+            Node::Directory(below) => {
+                let children = Arc::new(our_directory(&below.children));
+                let implied = below.claim == Claim::Implied;
+                let metadata = if implied { entry.metadata.clone() } else { owned };
+                (metadata, Node::Directory(Subdirectory { claim: below.claim, children }))
+            }
+            Node::Whiteout => (entry.metadata.clone(), Node::Whiteout),
+            Node::BlockDevice(_)
             | Node::CharDevice(_)
             | Node::Fifo
             | Node::File(_)
-            | Node::Symlink(_)
-            | Node::Whiteout) => other.clone(),
+            | Node::Symlink(_) => (owned, entry.node.clone()),
         };
-        let implied = matches!(&entry.node, Node::Directory(below)
-            if below.claim == crate::tree::entry::Claim::Implied);
-        if implied || node == Node::Whiteout {
-            metadata = entry.metadata.clone();
-        }
         Entry { name: entry.name.clone(), metadata, node }
     });
     Directory::from_entries(entries.collect())
