@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
 use crate::operation::Base;
 use crate::options::{NamedContext, Options, PullPolicy};
+use crate::origin::BlobOrigin;
 
 /// A base image with everything but its layers' bytes.
 #[derive(Debug)]
@@ -38,21 +39,10 @@ pub(crate) struct ResolvedBase {
 pub(crate) struct BaseLayer {
     /// Its name in the store, where it may not be yet.
     pub(crate) id: LayerId,
-    /// Its blob.
-    pub(crate) descriptor: Descriptor,
     /// What the blob unpacks to.
     pub(crate) diff_id: DiffId,
-    /// Which image to fetch it with.
-    pub(crate) reference: Reference,
-    /// The layout it lies in, where it does not come from a registry.
-    pub(crate) layout: Option<Arc<Layout>>,
-}
-
-impl BaseLayer {
-    /// Where the blob comes from.
-    pub(crate) fn source<'s>(&'s self, images: &'s dyn ImageSource) -> &'s dyn ImageSource {
-        self.layout.as_deref().map_or(images, |layout| layout)
-    }
+    /// Its blob, and where that comes from.
+    pub(crate) origin: BlobOrigin,
 }
 
 /// The base images of one build.
@@ -116,10 +106,12 @@ impl<'a> ImageBases<'a> {
         let pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| BaseLayer {
             id: self.layer_of(diff_id),
-            descriptor: descriptor.clone(),
             diff_id: *diff_id,
-            reference: reference.clone(),
-            layout: None,
+            origin: BlobOrigin {
+                descriptor: descriptor.clone(),
+                reference: reference.clone(),
+                layout: None,
+            },
         };
         let layers = pairs.map(layer).collect();
         let identity = identity(config_digest(manifest));
@@ -158,10 +150,12 @@ impl<'a> ImageBases<'a> {
         }
         let layers = image.layers.iter().map(|layer| BaseLayer {
             id: self.layer_of(&layer.diff_id),
-            descriptor: layer.descriptor.clone(),
             diff_id: layer.diff_id,
-            reference: reference.clone(),
-            layout: layout.clone(),
+            origin: BlobOrigin {
+                descriptor: layer.descriptor.clone(),
+                reference: reference.clone(),
+                layout: layout.clone(),
+            },
         });
         let layers = layers.collect();
         let identity = identity(config_digest(image.manifest.value()));

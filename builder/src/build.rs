@@ -1,30 +1,23 @@
 //! A whole build: text, tree, graph, layers, image. One stage after the other, none reaching back.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
-use wythe_store::image::catalog::ref_name;
-use wythe_store::journal::Durability;
-use wythe_store::journal::batch::Batch;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::document::Document;
-use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
-use wythe_store::timestamp::Timestamp;
 
-use crate::assemble::{MadeLayer, configuration, manifest};
 use crate::bases::ImageBases;
 use crate::environment::Environment;
 use crate::error::{BuildCause, BuildError, Place};
+use crate::finish::finish;
 use crate::graph::Graph;
 use crate::lower::{Lowered, Surroundings, lower};
 use crate::options::Options;
+use crate::origin::BlobOrigin;
 use crate::progress::Event;
 use crate::remote::gather::Remotes;
 use crate::solve::{Solver, VertexError};
@@ -71,6 +64,8 @@ pub struct Image {
     pub platform: Platform,
     /// How many of its layers come from the base image.
     pub base_layers: usize,
+    /// Where those are to be had: the store lacks the ones that no step has needed.
+    pub origins: Vec<BlobOrigin>,
     /// `SOURCE_DATE_EPOCH`, where it was given.
     pub epoch: Option<i64>,
 }
@@ -132,74 +127,4 @@ fn located(error: VertexError, graph: &Graph, place: &Place) -> BuildError {
     let vertex = error.vertex.map(|index| &graph.vertices[index]);
     let place = Place { span: vertex.map(|vertex| vertex.span), ..place.clone() };
     BuildError { place, step: vertex.map(|vertex| vertex.name.clone()), cause: error.cause }
-}
-
-/// Puts configuration and manifest together and commits them under their names.
-fn finish(
-    solver: &Solver<'_>,
-    options: &Options,
-    names: &[Reference],
-    platform: Platform,
-) -> Result<Image, BuildCause> {
-    let env = solver.env;
-    let plan = &solver.graph.image;
-    let (layers, made, base_layers) = sealed(solver)?;
-    let config = configuration(plan, &made, now(env, plan.epoch))?;
-    let config_bytes = config.to_bytes();
-    env.lease.put_document(&config_bytes)?;
-    let config = Descriptor::of(MediaType::CONFIG, &config_bytes);
-    let manifest = manifest(config.clone(), layers, &options.annotations);
-    let manifest_bytes = manifest.to_bytes();
-    env.lease.put_document(&manifest_bytes)?;
-    let manifest = Descriptor::of(MediaType::MANIFEST, &manifest_bytes);
-    let mut batch = Batch::new();
-    for name in names {
-        batch.set_ref(&ref_name(name), &manifest);
-    }
-    let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
-    env.lease.commit(batch, durability)?;
-    Ok(Image { manifest, config, platform, base_layers, epoch: plan.epoch })
-}
-
-fn now(env: Environment<'_>, epoch: Option<i64>) -> Timestamp {
-    epoch.map_or_else(|| env.clock.now(), Timestamp::from_seconds)
-}
-
-type Sealed = (Vec<Descriptor>, BTreeMap<crate::graph::VertexId, MadeLayer>, usize);
-
-/// Descriptors of all layers, what each new one is, and how many come from the base.
-fn sealed(solver: &Solver<'_>) -> Result<Sealed, BuildCause> {
-    let plan = &solver.graph.image;
-    let chain = plan.top.and_then(|top| solver.made(top.0)).map(|made| made.chain.clone());
-    let chain = chain.unwrap_or_default();
-    let new: Vec<_> = plan.instructions.iter().filter_map(|record| record.layer).collect();
-    let base_layers = chain.len() - new.len().min(chain.len());
-    let mut descriptors = Vec::new();
-    for layer in &chain[..base_layers] {
-        descriptors.push(match solver.roots.foreign(layer) {
-            Some(base) => base.descriptor,
-            None => uncompressed(&solver.roots.sealed(&chain[..=descriptors.len()])?)?,
-        });
-    }
-    let records = solver.env.pool.install(|| {
-        let tops = base_layers + 1..=chain.len();
-        tops.into_par_iter().map(|end| solver.roots.sealed(&chain[..end])).collect::<Vec<_>>()
-    });
-    let mut made = BTreeMap::new();
-    for (vertex, record) in new.iter().zip(records) {
-        let record = record?;
-        let created = solver.made(vertex.0).map(|made| made.created).unwrap_or_default();
-        descriptors.push(uncompressed(&record)?);
-        if let Some(diff_id) = record.diff_id {
-            made.insert(*vertex, MadeLayer { diff_id, created });
-        }
-    }
-    Ok((descriptors, made, base_layers))
-}
-
-fn uncompressed(record: &wythe_store::layers::LayerRecord) -> Result<Descriptor, BuildCause> {
-    match (record.diff_id, record.tar_size) {
-        (Some(diff_id), Some(size)) => Ok(Descriptor::new(MediaType::LAYER, diff_id.0, size)),
-        _ => Err(BuildCause::Seal(wythe_store::live::seal::SealError::Gone)),
-    }
 }

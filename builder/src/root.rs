@@ -147,12 +147,13 @@ impl<'a> Roots<'a> {
         let Some(base) = self.foreign(layer) else {
             return Err(BuildCause::Seal(wythe_store::live::seal::SealError::Gone));
         };
-        let source = base.source(self.env.images);
-        fetch_blob(self.env.lease, source, &base.reference, &base.descriptor)?;
+        let origin = &base.origin;
+        let source = origin.source(self.env.images);
+        fetch_blob(self.env.lease, source, &origin.reference, &origin.descriptor)?;
         let content = wythe_store::image::catalog::StoredContent(self.env.store);
-        let mut blob = content.open(&base.descriptor).map_err(|error| {
+        let mut blob = content.open(&origin.descriptor).map_err(|error| {
             wythe_store::image::save::SaveError::Transfer {
-                reference: base.reference.to_string(),
+                reference: origin.reference.to_string(),
                 error,
             }
         })?;
@@ -162,14 +163,12 @@ impl<'a> Roots<'a> {
         record.tree = Some(self.env.lease.put_tree(&tree)?);
         record.diff_id = Some(base.diff_id);
         record.tar_size = Some(size);
-        let compression = base.descriptor.media_type.layer_compression();
+        let compression = origin.descriptor.media_type.layer_compression();
         if let Some(compression) = compression {
-            let (codec, descriptor) = (String::new(), base.descriptor.clone());
+            let (codec, descriptor) = (String::new(), origin.descriptor.clone());
             record.blobs.push(LayerBlob { compression, codec, descriptor });
         }
-        if base.layout.is_none() {
-            record.origins.push(base.reference.name());
-        }
+        record.origins.extend(origin.repository());
         let mut batch = Batch::new();
         batch.put_layer(&record);
         self.env.lease.commit(batch, Durability::Relaxed)?;

@@ -1,0 +1,128 @@
+//! The end of a build: layers are sealed, documents written, names set.
+
+use std::collections::BTreeMap;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use wythe_store::image::catalog::ref_name;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layers::LayerRecord;
+use wythe_store::live::seal::SealError;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::Document;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+use wythe_store::timestamp::Timestamp;
+
+use crate::assemble::{MadeLayer, configuration, manifest};
+use crate::build::Image;
+use crate::environment::Environment;
+use crate::error::BuildCause;
+use crate::graph::{ImagePlan, VertexId};
+use crate::options::Options;
+use crate::origin::BlobOrigin;
+use crate::root::Chain;
+use crate::solve::Solver;
+
+/// Puts configuration and manifest together and commits them under their names.
+pub(crate) fn finish(
+    solver: &Solver<'_>,
+    options: &Options,
+    names: &[Reference],
+    platform: Platform,
+) -> Result<Image, BuildCause> {
+    let env = solver.env;
+    let plan = &solver.graph.image;
+    let sealed = Sealed::of(solver, plan)?;
+    let config = configuration(plan, &sealed.made, now(env, plan.epoch))?;
+    let config = put(env, MediaType::CONFIG, &config)?;
+    let manifest = manifest(config.clone(), sealed.descriptors, &options.annotations);
+    let manifest = put(env, MediaType::MANIFEST, &manifest)?;
+    let mut batch = Batch::new();
+    for name in names {
+        batch.set_ref(&ref_name(name), &manifest);
+    }
+    let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
+    env.lease.commit(batch, durability)?;
+    let Sealed { base_layers, origins, .. } = sealed;
+    Ok(Image { manifest, config, platform, base_layers, origins, epoch: plan.epoch })
+}
+
+fn put(
+    env: Environment<'_>,
+    media_type: MediaType,
+    document: &impl Document,
+) -> Result<Descriptor, BuildCause> {
+    let bytes = document.to_bytes();
+    env.lease.put_document(&bytes)?;
+    Ok(Descriptor::of(media_type, &bytes))
+}
+
+fn now(env: Environment<'_>, epoch: Option<i64>) -> Timestamp {
+    epoch.map_or_else(|| env.clock.now(), Timestamp::from_seconds)
+}
+
+/// The layers of an image.
+struct Sealed {
+    descriptors: Vec<Descriptor>,
+    made: BTreeMap<VertexId, MadeLayer>,
+    /// How many come from the base, and where they can be fetched.
+    base_layers: usize,
+    origins: Vec<BlobOrigin>,
+}
+
+impl Sealed {
+    fn of(solver: &Solver<'_>, plan: &ImagePlan) -> Result<Self, BuildCause> {
+        let chain = plan.top.and_then(|top| solver.made(top.0)).map(|made| made.chain.clone());
+        let chain = chain.unwrap_or_default();
+        let new: Vec<_> = plan.instructions.iter().filter_map(|record| record.layer).collect();
+        let base_layers = chain.len() - new.len().min(chain.len());
+        let (descriptors, made) = (Vec::new(), BTreeMap::new());
+        let mut sealed = Self { descriptors, made, base_layers, origins: Vec::new() };
+        sealed.base(solver, &chain)?;
+        sealed.new_layers(solver, &chain, &new)?;
+        Ok(sealed)
+    }
+
+    fn base(&mut self, solver: &Solver<'_>, chain: &Chain) -> Result<(), BuildCause> {
+        for (at, layer) in chain[..self.base_layers].iter().enumerate() {
+            self.descriptors.push(match solver.roots.foreign(layer) {
+                Some(base) => {
+                    self.origins.push(base.origin.clone());
+                    base.origin.descriptor
+                }
+                None => uncompressed(&solver.roots.sealed(&chain[..=at])?)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn new_layers(
+        &mut self,
+        solver: &Solver<'_>,
+        chain: &Chain,
+        new: &[VertexId],
+    ) -> Result<(), BuildCause> {
+        let records = solver.env.pool.install(|| {
+            let tops = self.base_layers + 1..=chain.len();
+            tops.into_par_iter().map(|end| solver.roots.sealed(&chain[..end])).collect::<Vec<_>>()
+        });
+        for (vertex, record) in new.iter().zip(records) {
+            let record = record?;
+            let created = solver.made(vertex.0).map(|made| made.created).unwrap_or_default();
+            self.descriptors.push(uncompressed(&record)?);
+            if let Some(diff_id) = record.diff_id {
+                self.made.insert(*vertex, MadeLayer { diff_id, created });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn uncompressed(record: &LayerRecord) -> Result<Descriptor, BuildCause> {
+    match (record.diff_id, record.tar_size) {
+        (Some(diff_id), Some(size)) => Ok(Descriptor::new(MediaType::LAYER, diff_id.0, size)),
+        _ => Err(BuildCause::Seal(SealError::Gone)),
+    }
+}

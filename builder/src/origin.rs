@@ -1,0 +1,46 @@
+//! Where the layers of base images are to be had, while no step has needed their bytes.
+
+use std::sync::Arc;
+
+use wythe_store::image::save::{SaveError, fetch_blob};
+use wythe_store::layer::blob_view;
+use wythe_store::lease::Lease;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::layout::Layout;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::ImageSource;
+
+/// The blob of a layer, and where it comes from.
+#[derive(Clone, Debug)]
+pub struct BlobOrigin {
+    /// The blob.
+    pub descriptor: Descriptor,
+    /// Which image to fetch it with.
+    pub reference: Reference,
+    /// The layout it lies in, where it does not come from a registry.
+    pub layout: Option<Arc<Layout>>,
+}
+
+impl BlobOrigin {
+    /// What hands the blob over; `images` where it is not a layout.
+    pub fn source<'s>(&'s self, images: &'s dyn ImageSource) -> &'s dyn ImageSource {
+        self.layout.as_deref().map_or(images, |layout| layout)
+    }
+
+    /// The repository of a registry that holds the blob.
+    pub fn repository(&self) -> Option<String> {
+        self.layout.is_none().then(|| self.reference.name())
+    }
+
+    /// Sees to it that the store can hand the blob out.
+    ///
+    /// # Errors
+    ///
+    /// If what came is not what the descriptor announced, or the source or the store fails.
+    pub fn fetch(&self, lease: &Lease, images: &dyn ImageSource) -> Result<(), SaveError> {
+        if blob_view::open(lease.store(), &self.descriptor.digest)?.is_some() {
+            return Ok(());
+        }
+        fetch_blob(lease, self.source(images), &self.reference, &self.descriptor)
+    }
+}
