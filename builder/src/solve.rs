@@ -5,7 +5,7 @@
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wythe_store::action::ActionRecord;
 use wythe_store::id::{CacheKey, ContentId, LayerId};
@@ -140,14 +140,6 @@ impl<'a> Solver<'a> {
         self.remembered(&self.keys[index])
     }
 
-    fn found_if(
-        &self,
-        reuse: bool,
-        key: &CacheKey,
-    ) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
-        if reuse { self.remembered(key) } else { Ok(None) }
-    }
-
     fn remembered(
         &self,
         key: &CacheKey,
@@ -178,7 +170,7 @@ impl<'a> Solver<'a> {
         let vertex = &self.graph.vertices[index];
         let mut chain = match &vertex.operation {
             Operation::Base(base) => self.base_chain(base),
-            _ => self.below(vertex),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => self.below(vertex),
         };
         chain.extend(layer);
         // Every vertex is solved once.
@@ -195,51 +187,44 @@ impl<'a> Solver<'a> {
             return Err(BuildCause::Cancelled);
         }
         let vertex = &self.graph.vertices[index];
-        let (step, name) = (StepId(index + 1), &vertex.name);
-        let reuse = vertex.caching == Caching::Reuse;
-        if let Some((layer, created)) = self.found_if(!self.stale[index], &self.keys[index])? {
+        if !self.stale[index]
+            && let Some((layer, created)) = self.remembered(&self.keys[index])?
+        {
             self.put(index, layer, created);
             self.cached(index, Hit::Definition);
             return Ok(());
         }
         let below = self.below(vertex);
         let by_content = self.content_key(vertex, &below)?;
-        if let Some((layer, created)) = self.found_if(reuse, &by_content)? {
+        if vertex.caching == Caching::Reuse
+            && let Some((layer, created)) = self.remembered(&by_content)?
+        {
             self.remember(index, &[self.keys[index]], layer, created)?;
             self.put(index, layer, created);
             self.cached(index, Hit::Content);
             return Ok(());
         }
+        self.execute(index, &below, by_content)
+    }
+
+    /// Runs a vertex that nothing is known of, and keeps what it made.
+    fn execute(&self, index: usize, below: &Chain, by_content: CacheKey) -> Result<(), BuildCause> {
+        let vertex = &self.graph.vertices[index];
+        let (step, name) = (StepId(index + 1), &vertex.name);
         self.env.progress.event(&Event::Started { step, name });
         explain::report(self.env, index, vertex);
         let started = Instant::now();
-        let execution = Execution { solver: self, index, vertex, below: &below };
-        let outcome = execution.run();
+        let outcome = Execution { solver: self, index, vertex, below }.run();
         let elapsed = started.elapsed();
-        self.finish(index, step, elapsed, outcome, by_content)
-    }
-
-    fn finish(
-        &self,
-        index: usize,
-        step: StepId,
-        elapsed: Duration,
-        outcome: Result<LayerId, BuildCause>,
-        by_content: CacheKey,
-    ) -> Result<(), BuildCause> {
-        match outcome {
-            Ok(layer) => {
-                let created = self.env.clock.now();
-                self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
-                self.put(index, Some(layer), created);
-                self.env.progress.event(&Event::Finished { step, elapsed });
-                Ok(())
-            }
-            Err(cause) => {
-                self.env.progress.event(&Event::Failed { step, elapsed });
-                Err(cause)
-            }
-        }
+        let Ok(layer) = outcome else {
+            self.env.progress.event(&Event::Failed { step, elapsed });
+            return outcome.map(drop);
+        };
+        let created = self.env.clock.now();
+        self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
+        self.put(index, Some(layer), created);
+        self.env.progress.event(&Event::Finished { step, elapsed });
+        Ok(())
     }
 
     fn remember(
@@ -266,10 +251,12 @@ impl<'a> Solver<'a> {
         match &vertex.operation {
             Operation::Base(base) => inputs.push(InputKey::Content(self.base_content(base)?)),
             Operation::Copy(step) if step.base == crate::copy::Base::Nothing => {}
-            _ => inputs.push(match vertex.parent {
-                Some(parent) => InputKey::Definition(self.whole[parent.0]),
-                None => InputKey::Content(ContentId::of(b"")),
-            }),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => {
+                inputs.push(match vertex.parent {
+                    Some(parent) => InputKey::Definition(self.whole[parent.0]),
+                    None => InputKey::Content(ContentId::of(b"")),
+                })
+            }
         }
         inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[id.0])));
         inputs.extend(self.context_content(vertex)?);
@@ -287,7 +274,9 @@ impl<'a> Solver<'a> {
                     let tree = self.roots.tree(&made)?;
                     crate::copy::select::select(&tree, &paths_of(step))?.content_id()
                 }
-                _ => chain_content(&made),
+                Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => {
+                    chain_content(&made)
+                }
             }));
         }
         inputs.extend(self.context_content(vertex)?);
@@ -300,8 +289,8 @@ impl<'a> Solver<'a> {
                 let source = FileSource::Directory(context.clone());
                 Ok(self.sources.mounted(&source, "/")?)
             }
-            image => {
-                let found = self.bases.resolve(image);
+            Base::Image { .. } | Base::Layout { .. } => {
+                let found = self.bases.resolve(base);
                 let found = found.map_err(wythe_store::image::save::SaveError::Source)?;
                 Ok(found.identity)
             }
@@ -334,7 +323,7 @@ impl<'a> Solver<'a> {
     fn fetched_content(&self, step: &CopyStep) -> Vec<InputKey> {
         let urls = step.sources.iter().filter_map(|source| match source {
             CopySource::Url(url) => self.sources.remotes.file(url),
-            _ => None,
+            CopySource::Git { .. } | CopySource::Heredoc { .. } | CopySource::Path(_) => None,
         });
         urls.map(|file| InputKey::Content(file.content_id())).collect()
     }
@@ -351,7 +340,10 @@ impl<'a> Solver<'a> {
                 let there = self.options.secrets.contains_key(id);
                 Ok(there.then(|| InputKey::Content(ContentId::of(b"secret"))))
             }
-            _ => Ok(None),
+            MountKind::Bind { .. }
+            | MountKind::Cache(_)
+            | MountKind::Ssh { .. }
+            | MountKind::Tmpfs { .. } => Ok(None),
         }
     }
 }

@@ -112,6 +112,10 @@ impl Batch {
 
 impl Store {
     /// What is known of a layer.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn layer(&self, id: &LayerId) -> Result<Option<LayerRecord>, ReadError> {
         let Some(bytes) = self.journal().get(Table::Layers, id.as_bytes()) else {
             return Ok(None);
@@ -120,11 +124,19 @@ impl Store {
     }
 
     /// The layer with this tar stream.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn layer_of_diff(&self, diff_id: &DiffId) -> Result<Option<LayerRecord>, ReadError> {
         self.layer_by(Table::LayersByDiff, &diff_id.0)
     }
 
     /// The layer one of whose compressed forms this is.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn layer_of_blob(&self, digest: &Digest) -> Result<Option<LayerRecord>, ReadError> {
         self.layer_by(Table::LayersByBlob, digest)
     }
@@ -138,6 +150,10 @@ impl Store {
     }
 
     /// All layers, in order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     pub fn layers(&self) -> Result<Vec<LayerRecord>, ReadError> {
         let rows = self.journal().scan(Table::Layers).into_iter();
         rows.map(|(key, value)| {

@@ -83,6 +83,10 @@ trait Held: Any + Debug + Send + Sync {}
 impl<T: Any + Debug + Send + Sync> Held for T {}
 
 /// Reads exactly `bytes.len()` bytes or fails with `UnexpectedEof`.
+///
+/// # Errors
+///
+/// If the file cannot be read, or ends before.
 pub fn read_exact_at(file: &dyn VfsFile, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
@@ -95,6 +99,10 @@ pub fn read_exact_at(file: &dyn VfsFile, bytes: &mut [u8], offset: u64) -> io::R
 }
 
 /// Reads a file from `offset` to its present end.
+///
+/// # Errors
+///
+/// If the file cannot be read.
 pub fn read_from(file: &dyn VfsFile, offset: u64) -> io::Result<Vec<u8>> {
     let rest = file.size()?.saturating_sub(offset);
     let mut bytes = vec![0; usize::try_from(rest).map_err(io::Error::other)?];

@@ -92,7 +92,11 @@ fn bodies(entries: &[Entry], wanted: &mut std::collections::BTreeSet<wythe_store
         match &entry.node {
             Node::File(file) => drop(wanted.insert(file.body)),
             Node::Directory(directory) => bodies(directory.children.entries(), wanted),
-            _ => {}
+            Node::BlockDevice(_)
+            | Node::CharDevice(_)
+            | Node::Fifo
+            | Node::Symlink(_)
+            | Node::Whiteout => {}
         }
     }
 }

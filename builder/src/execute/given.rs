@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{Directory, Entry, Metadata, Node, Subdirectory, Tree};
+use wythe_store::tree::entry::{Claim, Directory, Entry, Metadata, Node, Subdirectory, Tree};
 
 use super::Execution;
 use crate::copy::heredoc;
@@ -78,7 +78,7 @@ fn literal(index: usize, name: &str) -> String {
 }
 
 fn directory(name: &[u8], children: Arc<Directory>) -> Entry {
-    let node = Node::Directory(Subdirectory { claim: Default::default(), children });
+    let node = Node::Directory(Subdirectory { claim: Claim::default(), children });
     let metadata = Metadata { mode: 0o755, ..Metadata::default() };
     Entry { name: name.into(), metadata, node }
 }

@@ -183,7 +183,7 @@ fn hosts(hostname: &str, extra: &[HostEntry]) -> Vec<u8> {
     text.push_str(hostname);
     text.push_str("\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for entry in extra {
-        text.push_str(&format!("{}\t{}\n", entry.address, entry.name));
+        text.extend([&entry.address.to_string(), "\t", &entry.name, "\n"]);
     }
     text.into_bytes()
 }

@@ -60,7 +60,7 @@ fn run() -> RunStep {
 }
 
 #[track_caller]
-fn check_run(expected: Verdict, change: impl FnOnce(&mut RunStep)) {
+fn check_run(expected: Verdict, change: fn(&mut RunStep)) {
     let mut changed = run();
     change(&mut changed);
     let (one, two) = (Operation::Run(Box::new(run())), Operation::Run(Box::new(changed)));

@@ -49,15 +49,12 @@ fn decoded(path: &str) -> String {
         let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let code = code.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let code = code.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match code.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = code.filter(|_| *first == b'%') {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())

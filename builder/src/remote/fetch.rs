@@ -131,6 +131,7 @@ fn authorization(options: &Options, url: &str) -> Result<Option<String>, RemoteP
 }
 
 fn stored(env: Environment<'_>, mut body: Limited<'_>) -> Result<(BodyId, u64), RemoteProblem> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not the network's is the store's")]
     env.lease.body_from_reader(&mut body, 0).map_err(|error| match error {
         WriteError::Source(_) if env.cancel.is_cancelled() => RemoteProblem::Cancelled,
         WriteError::Source(_) if body.left == 0 => RemoteProblem::TooLong(MAX_BODY),

@@ -10,6 +10,10 @@ use crate::store::Store;
 /// Opens bodies by id.
 pub trait Bodies: Sync {
     /// The bytes of a body; `None` if they are not here.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be read, or is damaged.
     fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError>;
 }
 

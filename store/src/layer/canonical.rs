@@ -39,6 +39,10 @@ pub fn padding(size: u64) -> usize {
 }
 
 /// Gives the entries of a layer in order. Times later than `epoch` become `epoch`.
+///
+/// # Errors
+///
+/// The first error of `sink`, which is called no more then.
 pub fn each<E>(
     tree: &Tree,
     epoch: Option<i64>,

@@ -29,6 +29,10 @@ impl Read for Decompressed<'_> {
 
 /// Undoes the compression that the first bytes of `input` show: gzip and zstd in layers, bzip2 and
 /// xz too in other archives. What shows none is passed on.
+///
+/// # Errors
+///
+/// If the input cannot be read, or is compressed in a way the policy does not allow.
 pub fn decompress<'a>(
     input: Box<dyn Read + Send + 'a>,
     policy: Policy,

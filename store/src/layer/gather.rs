@@ -50,6 +50,10 @@ pub enum GatherError {
 /// Sees to it that all `wanted` bodies are in packs. Those that are not are read from the
 /// directories of `layers` (the lowest first), or from the blobs these were pulled as; whatever
 /// they are read from, they are only taken if their bytes are the right ones.
+///
+/// # Errors
+///
+/// If a body is nowhere to be had, or the store cannot be read or written.
 pub fn ensure(
     lease: &Lease,
     layers: &[LayerId],

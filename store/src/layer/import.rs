@@ -58,15 +58,27 @@ pub enum ImportError {
 /// What else is done with the entries of a layer while its tree is built.
 pub trait Sink {
     /// Takes the bytes of a file, whose id is wanted.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes cannot be read, or not be kept.
     fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError>;
 
     /// Takes what is neither file nor whiteout, once the tree has accepted it.
+    ///
+    /// # Errors
+    ///
+    /// If the entry cannot be made.
     fn other(&mut self, entry: &TarEntry) -> Result<(), ImportError> {
         let _ = entry;
         Ok(())
     }
 
     /// Takes the finished tree.
+    ///
+    /// # Errors
+    ///
+    /// If what was taken cannot be brought to its end.
     fn finish(&mut self, tree: &Tree) -> Result<(), ImportError> {
         let _ = tree;
         Ok(())
@@ -143,6 +155,10 @@ pub(crate) fn announced(
 /// Reads a layer blob, compressed or not, into a tree; gives the length of the tar stream too.
 ///
 /// Decompression and the digest run on a thread of their own, a little ahead.
+///
+/// # Errors
+///
+/// If the blob is no layer this reader takes, or not the one of `expected`.
 pub fn read_layer(
     reader: &mut (dyn Read + Send),
     expected: &DiffId,
@@ -164,6 +180,10 @@ pub fn read_layer(
 }
 
 /// Builds the changeset that a layer's entries describe.
+///
+/// # Errors
+///
+/// If an entry is malformed or refused, or `sink` refuses it.
 pub fn read_tree<R: Read>(
     tar: &mut TarReader<R>,
     mut sink: impl Sink,

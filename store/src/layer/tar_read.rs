@@ -79,6 +79,10 @@ impl<R: Read> TarReader<R> {
     }
 
     /// The next entry; `None` at the end, where the input has been read to its end too.
+    ///
+    /// # Errors
+    ///
+    /// If the archive is malformed, past a limit, or cannot be read.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         self.advance().map_err(|cause| TarError { entry: self.current.clone(), cause })
     }

@@ -29,6 +29,10 @@ pub enum WriteTarError {
 }
 
 /// Writes the canonical tar stream of a layer. Equal trees give equal bytes.
+///
+/// # Errors
+///
+/// If a body is missing or cannot be read, or `out` cannot be written.
 pub fn tar_write(
     tree: &Tree,
     bodies: &dyn Bodies,

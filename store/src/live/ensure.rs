@@ -46,6 +46,10 @@ pub enum EnsureError {
 
 /// The directory of a layer if there is one: its owners written through `idmap`, and its files not
 /// in doubt after a power cut.
+///
+/// # Errors
+///
+/// If a file of the store cannot be read, or is damaged.
 pub fn find(store: &Store, layer: &LayerId, idmap: &[u8]) -> Result<Option<PathBuf>, ReadError> {
     let Some(record) = store.layer(layer)? else { return Ok(None) };
     if let Some(name) = &record.live
@@ -86,6 +90,10 @@ pub(crate) fn is_usable(
 ///
 /// Of several that ask for one layer at once, whatever their process, one makes the directory and
 /// the others wait for it.
+///
+/// # Errors
+///
+/// If the layer is neither a directory nor a blob nor a tree here, or its directory cannot be made.
 pub fn ensure(lease: &Lease, layer: &LayerId, idmap: &[u8]) -> Result<PathBuf, EnsureError> {
     let known = || lease.store().layer(layer)?.ok_or(EnsureError::Gone(*layer));
     find_or_make((lease, idmap), layer, known, from_store)
@@ -93,6 +101,10 @@ pub fn ensure(lease: &Lease, layer: &LayerId, idmap: &[u8]) -> Result<PathBuf, E
 
 /// As [`ensure`], for a layer of a pulled image: its blob is in the store, and nothing else need be
 /// known of it yet.
+///
+/// # Errors
+///
+/// If nobody has the layer or its blob is not the announced one, or its directory cannot be made.
 pub fn ensure_announced(
     lease: &Lease,
     (descriptor, diff_id): (&Descriptor, &DiffId),
@@ -106,6 +118,10 @@ pub fn ensure_announced(
 /// Takes in a layer and unpacks it, reading its blob once: the blob is kept verbatim, its tree is
 /// stored, its directory is made. Nothing is kept of what is not the announced layer. Where the
 /// directory is there already nothing is read.
+///
+/// # Errors
+///
+/// If the blob is not the announced layer, or its directory cannot be made.
 pub fn receive(
     lease: &Lease,
     (descriptor, diff_id): (&Descriptor, &DiffId),

@@ -58,6 +58,10 @@ impl From<Errno> for MaterialiseCause {
 /// The directory of a layer, made from its tree if there is none. Its records are added to `batch`.
 ///
 /// It is built aside and renamed, so that a crash leaves no half of it.
+///
+/// # Errors
+///
+/// If a body is missing, or the directory cannot be made.
 pub fn materialise(
     lease: &Lease,
     layer: &LayerRecord,
@@ -79,6 +83,10 @@ pub fn materialise(
 
 /// Writes a changeset into an empty directory, in the form an overlay mount with `userxattr` takes
 /// as a lower directory.
+///
+/// # Errors
+///
+/// If a body is missing, or an entry cannot be made.
 pub fn unpack(tree: &Tree, bodies: &dyn Bodies, into: &Path) -> Result<(), MaterialiseError> {
     let root = sys::open(into, DIRECTORY, Mode::empty());
     let root =

@@ -23,6 +23,10 @@ pub struct Scratch {
 }
 
 /// Makes the directories for a step.
+///
+/// # Errors
+///
+/// If the store cannot be written.
 pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
     let base = lease.store().path().join(lease.scratch_path());
     let (upper, work) = (base.join("upper"), base.join("work"));
@@ -36,6 +40,10 @@ pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
 /// is read or hashed. Nothing may have the directory mounted any more.
 ///
 /// The layer exists once `batch` is committed; until it is synced, a power cut takes it away.
+///
+/// # Errors
+///
+/// If the store cannot be written.
 pub fn adopt(
     lease: &Lease,
     scratch: &Scratch,

@@ -31,6 +31,10 @@ pub enum SealError {
 
 /// The tree of a layer. Of one that is only a directory, files and tree are stored first; `lower`
 /// is the root file system it was made on. The record is changed, and is the caller's to commit.
+///
+/// # Errors
+///
+/// If the layer is neither a tree nor a directory here, or cannot be read.
 pub fn ensure_tree(
     lease: &Lease,
     record: &mut LayerRecord,
@@ -47,6 +51,10 @@ pub fn ensure_tree(
 
 /// Computes what a manifest needs of a layer: its tree, its DiffID and the length of its tar
 /// stream. The record is changed, and is the caller's to commit.
+///
+/// # Errors
+///
+/// If the layer is neither a tree nor a directory here, or cannot be read.
 pub fn seal(lease: &Lease, record: &mut LayerRecord, lower: &Tree) -> Result<Tree, SealError> {
     let tree = ensure_tree(lease, record, lower)?;
     if record.diff_id.is_none() {

@@ -55,6 +55,10 @@ impl From<Errno> for UpperCause {
 ///
 /// The size of the change; of `lower` only the entries beside it are looked at. On a thread of a
 /// rayon pool, files are read and hashed by all of its threads, each with a few megabytes at most.
+///
+/// # Errors
+///
+/// If the directory cannot be read, or the store cannot be written.
 pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, UpperError> {
     let at_root = |error: Errno| UpperError { path: LayerPath::root(), cause: error.into() };
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
