@@ -45,5 +45,5 @@ pub(crate) fn shipment<'a>(
 ) -> Result<Shipment<'a>, Failure> {
     let root = encode(lease, image, layers.codec, layers.recompress)?.descriptor();
     let created = image.config.value().created.clone();
-    Ok(Shipment { lease, root, names: Vec::new(), created })
+    Ok(Shipment { lease, root, names: Vec::new(), created, origins: &[] })
 }

@@ -34,25 +34,34 @@ impl Wanted<'_> {
     }
 
     fn layers(self, lease: &Lease, image: &ResolvedImage) -> Result<(), SaveError> {
-        let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            while let Some(layer) = image.layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if failed().is_some() {
-                    return;
-                }
-                let fetched = fetch_blob(lease, self.source, self.reference, &layer.descriptor);
-                if let Err(error) = fetched {
-                    failed().get_or_insert(error);
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..PARALLEL.min(image.layers.len()) {
-                scope.spawn(work);
-            }
-        });
-        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        side_by_side(&image.layers, |layer| {
+            fetch_blob(lease, self.source, self.reference, &layer.descriptor)
+        })
     }
+}
+
+/// Fetches several blobs at once, until one fails.
+pub(crate) fn side_by_side<T: Sync>(
+    blobs: &[T],
+    fetch: impl Fn(&T) -> Result<(), SaveError> + Sync,
+) -> Result<(), SaveError> {
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if failed().is_some() {
+                return;
+            }
+            if let Err(error) = fetch(blob) {
+                failed().get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..PARALLEL.min(blobs.len()) {
+            scope.spawn(work);
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

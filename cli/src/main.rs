@@ -9,6 +9,7 @@ mod encode;
 mod failure;
 mod fetch;
 mod files;
+mod obtainable;
 mod registry_client;
 mod render;
 mod session;

@@ -1,10 +1,10 @@
 //! An image of the store to where it is wanted: a registry, a layout, an archive.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use wythe_builder::origin::BlobOrigin;
 use wythe_registry::client::Client;
 use wythe_registry::push::{Push, Silent};
 use wythe_store::image::catalog::StoredContent;
@@ -15,6 +15,7 @@ use wythe_store::oci::layout::write as layout;
 use wythe_store::oci::reference::Reference;
 
 use crate::failure::{Class, Failure};
+use crate::obtainable::Obtainable;
 
 /// An image as it leaves: what it is called, and its manifest. The lease keeps its bytes.
 #[derive(Debug)]
@@ -24,14 +25,16 @@ pub(crate) struct Shipment<'a> {
     pub(crate) names: Vec<Reference>,
     /// When it was made, as its configuration says.
     pub(crate) created: Option<String>,
+    /// Where layers are to be had that the store lacks; a push fetches those the registry lacks.
+    pub(crate) origins: &'a [BlobOrigin],
 }
 
 impl Shipment<'_> {
     /// Sends it to the registry of a name.
     pub(crate) fn push(&self, client: &Client, to: &Reference) -> Result<(), Failure> {
-        let origins = BTreeMap::new();
-        let push = Push { origins: &origins, progress: &Silent };
-        Ok(client.push(&self.content(), &self.root, to, push)?)
+        let content = Obtainable::new(self.lease, client, self.origins);
+        let push = Push { origins: &content.repositories(), progress: &Silent };
+        Ok(client.push(&content, &self.root, to, push)?)
     }
 
     /// Adds it to a layout directory, which is made where there is none.

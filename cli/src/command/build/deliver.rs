@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde_json::json;
 use wythe_builder::build::Image;
+use wythe_builder::origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredImage, ref_name};
+use wythe_store::image::encode::Recompress;
 use wythe_store::image::rewrite::clamp_times;
 use wythe_store::image::rootfs::rootfs;
 use wythe_store::image::tar_output;
@@ -14,13 +16,16 @@ use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::media_type::Compression;
 use wythe_store::oci::reference::Reference;
+use wythe_store::tree::entry::Tree;
 
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::output::{Destination, Format, ImageAttributes, Output, Push, Times};
 use crate::encode::{self, Layers};
 use crate::failure::{Class, Failure};
 use crate::files;
+use crate::obtainable::Obtainable;
 use crate::session::Session;
 use crate::ship::Shipment;
 
@@ -62,19 +67,20 @@ impl Delivery<'_> {
     fn output(&self, output: &Output) -> Result<Option<String>, Failure> {
         match output {
             Output::Archive { format, destination, image } => {
+                self.complete()?;
                 let shipment = self.shipment(image)?;
                 archive(&shipment, *format, destination)?;
                 Ok(Some(shipment.root.digest.to_string()))
             }
             Output::CacheOnly => Ok(None),
             Output::Files { destination } => {
-                let tree = rootfs(self.lease, self.image)?;
+                let tree = self.files()?;
                 files::write(&tree, self.lease.store(), self.made.epoch, destination)?;
                 Ok(None)
             }
             Output::Image { push, image } => self.name(*push, image),
             Output::Tar { destination } => {
-                let tree = rootfs(self.lease, self.image)?;
+                let tree = self.files()?;
                 to(destination, |out| {
                     tar_output::write(&tree, self.lease.store(), self.made.epoch, out)
                         .map_err(|error| Failure::of(Class::Environment, &error))
@@ -87,6 +93,9 @@ impl Delivery<'_> {
     /// Names the image in the store, and pushes it under each name where that is asked for.
     fn name(&self, push: Push, image: &ImageAttributes) -> Result<Option<String>, Failure> {
         let names = self.names(image)?;
+        if push == Push::No && !names.is_empty() {
+            self.complete()?;
+        }
         let mut batch = Batch::default();
         let root = self.rewritten(image)?.root;
         for name in &names {
@@ -111,9 +120,24 @@ impl Delivery<'_> {
         let compression = image.compression.or(self.args.result.compression);
         let layers = Layers::new(compression, image.level);
         let layers = Layers { recompress: image.recompress, ..layers };
+        if image.recompress == Recompress::Differing || self.made.origins.iter().any(is_plain) {
+            self.complete()?;
+        }
         let mut shipment = encode::shipment(self.lease, &self.rewritten(image)?, layers)?;
         shipment.names = self.names(image)?;
+        shipment.origins = &self.made.origins;
         Ok(shipment)
+    }
+
+    /// Gets the layers of the base that no step has needed.
+    fn complete(&self) -> Result<(), Failure> {
+        let client = self.session.registry()?;
+        Ok(Obtainable::new(self.lease, &client, &self.made.origins).complete()?)
+    }
+
+    fn files(&self) -> Result<Tree, Failure> {
+        self.complete()?;
+        Ok(rootfs(self.lease, self.image)?)
     }
 
     /// The image with the times it is to have.
@@ -147,6 +171,11 @@ impl Delivery<'_> {
         let streams = outputs(&self.args.result).iter().any(to_stdout);
         if streams { Ok(()) } else { self.session.print(digest) }
     }
+}
+
+/// Whether a layer is compressed when it leaves, for which its bytes have to be here.
+fn is_plain(origin: &BlobOrigin) -> bool {
+    origin.descriptor.media_type.layer_compression() == Some(Compression::None)
 }
 
 /// Whether standard output carries an archive, and so no digest.
