@@ -79,7 +79,7 @@ impl<'a> ImageBases<'a> {
         platform: &Platform,
     ) -> Result<ResolvedBase, SourceError> {
         if self.options.pull == PullPolicy::Missing
-            && let Some(found) = self.stored(reference, platform)?
+            && let Some(found) = self.stored(reference, platform)
         {
             return Ok(found);
         }
@@ -88,20 +88,14 @@ impl<'a> ImageBases<'a> {
     }
 
     /// The image as the store has it. One that cannot be read there is fetched anew.
-    fn stored(
-        &self,
-        reference: &Reference,
-        platform: &Platform,
-    ) -> Result<Option<ResolvedBase>, SourceError> {
-        let Ok(Some(image)) = open_image(self.env.store, reference, platform) else {
-            return Ok(None);
-        };
+    fn stored(&self, reference: &Reference, platform: &Platform) -> Option<ResolvedBase> {
+        let image = open_image(self.env.store, reference, platform).ok().flatten()?;
         let (manifest, config) = (image.manifest.value(), image.config.value());
         let fits = |config: &ImageConfig| {
             config.architecture.is_empty() || platform.accepts(&config.platform())
         };
         if !fits(config) || manifest.layers.len() != config.rootfs.diff_ids.len() {
-            return Ok(None);
+            return None;
         }
         let pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| BaseLayer {
@@ -115,7 +109,7 @@ impl<'a> ImageBases<'a> {
         };
         let layers = pairs.map(layer).collect();
         let identity = identity(config_digest(manifest));
-        Ok(Some(ResolvedBase { identity, config: config.clone(), layers }))
+        Some(ResolvedBase { identity, config: config.clone(), layers })
     }
 
     fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
@@ -134,7 +128,7 @@ impl<'a> ImageBases<'a> {
             SourceError::new(&name, SourceProblem::NotFound { detail })
         })?;
         let layout = Arc::new(layout);
-        self.fetch(&*layout.clone(), &name, platform, Some(layout))
+        self.fetch(&*layout, &name, platform, Some(&layout))
     }
 
     fn fetch(
@@ -142,7 +136,7 @@ impl<'a> ImageBases<'a> {
         source: &dyn ImageSource,
         reference: &Reference,
         platform: &Platform,
-        layout: Option<Arc<Layout>>,
+        layout: Option<&Arc<Layout>>,
     ) -> Result<ResolvedBase, SourceError> {
         let image = resolve(source, reference, platform)?;
         if layout.is_none() {
@@ -154,7 +148,7 @@ impl<'a> ImageBases<'a> {
             origin: BlobOrigin {
                 descriptor: layer.descriptor.clone(),
                 reference: reference.clone(),
-                layout: layout.clone(),
+                layout: layout.cloned(),
             },
         });
         let layers = layers.collect();

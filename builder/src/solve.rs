@@ -255,7 +255,7 @@ impl<'a> Solver<'a> {
                 inputs.push(match vertex.parent {
                     Some(parent) => InputKey::Definition(self.whole[parent.0]),
                     None => InputKey::Content(ContentId::of(b"")),
-                })
+                });
             }
         }
         inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[id.0])));

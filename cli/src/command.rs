@@ -65,6 +65,10 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it has to be root of a user namespace: it runs steps, or touches files of
     /// subordinate ids.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most commands only read and write files of ours"
+    )]
     fn namespaces(&self) -> Namespaces {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,

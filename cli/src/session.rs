@@ -41,6 +41,7 @@ impl Session {
     /// The switch that the first signal throws.
     ///
     /// Starts a thread, so that it has to be called after the namespaces were entered.
+    #[expect(clippy::unused_self, reason = "a session is what is interrupted")]
     pub(crate) fn cancel(&self) -> Result<Cancel, Failure> {
         let watched = || {
             let cancel = Cancel::new()?;
@@ -69,6 +70,7 @@ impl Session {
     }
 
     /// Writes the result, or a part of it, to standard output.
+    #[expect(clippy::unused_self, reason = "standard output is the session's")]
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {

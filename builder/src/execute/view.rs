@@ -134,24 +134,24 @@ impl<'a> View<'a> {
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error.into()),
             }
-            if self.hides_below(layer, path) {
+            if hides_below(layer, path) {
                 return Ok(None);
             }
         }
         Ok(None)
     }
+}
 
-    /// Whether a layer takes away what lower ones have at a path it does not have itself.
-    fn hides_below(&self, layer: &Path, path: &Path) -> bool {
-        path.ancestors().skip(1).any(|parent| {
-            let directory = layer.join(parent);
-            match fs::symlink_metadata(&directory) {
-                Ok(metadata) if is_whiteout(&metadata) || !metadata.is_dir() => true,
-                Ok(_) => is_opaque(&directory),
-                Err(_) => false,
-            }
-        })
-    }
+/// Whether a layer takes away what lower ones have at a path it does not have itself.
+fn hides_below(layer: &Path, path: &Path) -> bool {
+    path.ancestors().skip(1).any(|parent| {
+        let directory = layer.join(parent);
+        match fs::symlink_metadata(&directory) {
+            Ok(metadata) if is_whiteout(&metadata) || !metadata.is_dir() => true,
+            Ok(_) => is_opaque(&directory),
+            Err(_) => false,
+        }
+    })
 }
 
 fn parts(path: &[u8]) -> Vec<Vec<u8>> {

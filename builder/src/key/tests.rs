@@ -60,6 +60,7 @@ fn run() -> RunStep {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "expectations are written at the call")]
 fn check_run(expected: Verdict, change: fn(&mut RunStep)) {
     let mut changed = run();
     change(&mut changed);

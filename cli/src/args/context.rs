@@ -102,6 +102,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "expectations are written at the call")]
     fn check(text: &str, expected: ContextSource) {
         assert_eq!(ContextSource::from(text), expected, "{text}");
     }

@@ -57,6 +57,7 @@ mod tests {
     use crate::command::Command;
 
     #[track_caller]
+    #[expect(clippy::fn_params_excessive_bools, reason = "what a switch is, is a bool")]
     fn check(flag: &str, expected: bool) {
         let cli = Cli::of(&["wythe", "build", flag, "."]).unwrap();
         let Command::Build(build) = cli.command else { panic!("not a build") };

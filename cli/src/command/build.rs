@@ -65,10 +65,8 @@ fn make(
 }
 
 fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {
-    let context = match &args.context {
-        ContextSource::Directory(path) => Some(path.clone()),
-        _ => None,
-    };
+    let context =
+        if let ContextSource::Directory(path) = &args.context { Some(path.clone()) } else { None };
     let Dockerfile { source, path } = dockerfile;
     Input { dockerfile: source.text.into_bytes(), name: source.name, path, context }
 }

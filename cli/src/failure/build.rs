@@ -27,12 +27,11 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Cancelled => Class::Cancelled,
         BuildCause::Save(_) => Class::Network,
         BuildCause::Remote(error) => remote(&error.problem),
-        BuildCause::Import(_) => Class::Damage,
         BuildCause::Sandbox(_)
         | BuildCause::Materialise(_)
         | BuildCause::Seal(_)
         | BuildCause::Write(_) => Class::Environment,
-        BuildCause::Read(_) | BuildCause::Tar(_) => Class::Damage,
+        BuildCause::Import(_) | BuildCause::Read(_) | BuildCause::Tar(_) => Class::Damage,
         BuildCause::Assemble(_) => Class::Internal,
         _ => Class::Usage,
     }

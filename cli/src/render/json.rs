@@ -94,7 +94,7 @@ pub(crate) fn escape(json: &str) -> String {
         if char.is_control() || sanitize::reorders(char) {
             let _ = write!(out, "\\u{:04x}", u32::from(char));
         } else {
-            out.push(char)
+            out.push(char);
         }
     }
     out

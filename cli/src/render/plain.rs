@@ -119,6 +119,10 @@ impl<W: Write> State<W> {
 }
 
 impl<W: Write + Send> Progress for Plain<W> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a log says nothing of what it does not know"
+    )]
     fn event(&self, event: &Event<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;

@@ -194,7 +194,9 @@ fn archive(shipment: &Shipment<'_>, format: Format, to_where: &Destination) -> R
     };
     match to_where {
         Destination::Directory(path) => shipment.write_layout(path),
-        _ => to(to_where, |out| shipment.write_archive(out, flavour)),
+        Destination::File(_) | Destination::Stdout => {
+            to(to_where, |out| shipment.write_archive(out, flavour))
+        }
     }
 }
 
