@@ -10,6 +10,7 @@ use wythe_store::timestamp::Timestamp;
 
 use crate::progress::Progress;
 use crate::remote::Remote;
+use crate::remote::program::GitProgram;
 
 /// Tells the time. A library that looked at the clock itself could not build the same image twice.
 pub trait Clock: Sync {
@@ -35,6 +36,8 @@ pub struct Environment<'a> {
     pub images: &'a dyn ImageSource,
     /// Where files behind `http` and `https` come from.
     pub remote: &'a dyn Remote,
+    /// What fetches git repositories; without it none are fetched.
+    pub git: Option<&'a GitProgram>,
     /// Who watches.
     pub progress: &'a dyn Progress,
     /// Stops the build.

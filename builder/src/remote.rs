@@ -1,4 +1,4 @@
-//! What a build fetches besides images: files behind `http` and `https`.
+//! What a build fetches besides images: files behind `http` and `https`, and git repositories.
 //!
 //! ```text
 //! graph ── gather ──► fetch each once, at the same time ──► Remotes ──► keys and copies
@@ -8,9 +8,13 @@
 //! not over where it came from. What was fetched before is asked after with its validators.
 
 pub(crate) mod address;
+mod checkout;
 pub(crate) mod error;
 mod fetch;
 pub(crate) mod gather;
+pub mod program;
+pub mod repository;
+mod worktree;
 
 use std::fmt;
 use std::io::Read;

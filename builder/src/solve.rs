@@ -21,7 +21,7 @@ use crate::execute::Execution;
 use crate::explain;
 use crate::graph::{Graph, Vertex};
 use crate::key::{InputKey, cache_key};
-use crate::operation::copy::{CopySource, CopyStep};
+use crate::operation::copy::CopySource;
 use crate::operation::run::MountKind;
 use crate::operation::{Base, FileSource, Lookup, Operation};
 use crate::options::{Caching, Options};
@@ -307,7 +307,9 @@ impl<'a> Solver<'a> {
                     let selection = self.sources.select(step, &paths_of(step))?;
                     found.push(InputKey::Content(selection.content_id()));
                 }
-                found.extend(self.fetched_content(step));
+                let remotes = &self.sources.remotes;
+                let fetched = step.sources.iter().filter_map(|one| remotes.content_id(one));
+                found.extend(fetched.map(InputKey::Content));
             }
             Operation::Run(step) => {
                 for mount in &step.mounts {
@@ -317,15 +319,6 @@ impl<'a> Solver<'a> {
             Operation::Base(_) | Operation::Workdir(_) => {}
         }
         Ok(found)
-    }
-
-    /// What was fetched for a copy.
-    fn fetched_content(&self, step: &CopyStep) -> Vec<InputKey> {
-        let urls = step.sources.iter().filter_map(|source| match source {
-            CopySource::Url(url) => self.sources.remotes.file(url),
-            CopySource::Git { .. } | CopySource::Heredoc { .. } | CopySource::Path(_) => None,
-        });
-        urls.map(|file| InputKey::Content(file.content_id())).collect()
     }
 
     fn mount_content(&self, kind: &MountKind) -> Result<Option<InputKey>, BuildCause> {

@@ -169,7 +169,7 @@ fn is_path(source: &CopySource) -> bool {
 pub(crate) fn paths_of(step: &CopyStep) -> CopySpec {
     let path = |source: &CopySource| match source {
         CopySource::Path(path) => Some(path.clone()),
-        CopySource::Heredoc { .. } | CopySource::Url(_) | CopySource::Git { .. } => None,
+        CopySource::Heredoc { .. } | CopySource::Url(_) | CopySource::Git(_) => None,
     };
     CopySpec {
         sources: step.sources.iter().filter_map(path).collect(),

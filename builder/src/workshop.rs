@@ -78,7 +78,7 @@ impl Workshop {
     }
 
     /// The environment of builds here, with base images from `images` and nothing else from outside;
-    /// set [`Environment::remote`] for builds that add files from the network.
+    /// set [`Environment::remote`] and [`Environment::git`] for builds that add files from the network.
     pub fn environment<'w>(
         &'w self,
         images: &'w dyn ImageSource,
@@ -89,6 +89,7 @@ impl Workshop {
             lease: &self.lease,
             images,
             remote: &NoRemote,
+            git: None,
             progress,
             cancel: &self.cancel,
             clock: &self.now,

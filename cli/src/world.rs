@@ -1,11 +1,14 @@
 //! What a build needs of this machine: its time, its threads, its names.
 
-use std::fs;
+use std::ffi::OsString;
+use std::{env, fs};
 
 use wythe_builder::environment::Clock;
+use wythe_builder::remote::program::GitProgram;
 use wythe_store::timestamp::Timestamp;
 
 use crate::failure::{Class, Failure};
+use crate::settings::Settings;
 
 /// The clock of this machine.
 #[derive(Clone, Copy, Debug)]
@@ -32,4 +35,20 @@ pub(crate) fn id_map() -> String {
 /// The text of the machine's `resolv.conf`; where it has none, names are not resolved inside either.
 pub(crate) fn resolv_conf() -> Vec<u8> {
     fs::read("/etc/resolv.conf").unwrap_or_default()
+}
+
+/// What git may see of the environment beside proxies: where programs and keys are.
+const FOR_GIT: [&str; 3] = ["PATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE"];
+
+/// The git of this machine, if it has one.
+pub(crate) fn git(settings: &Settings) -> Option<GitProgram> {
+    let path = settings.raw("PATH")?;
+    // A relative entry would find whatever lies in the context.
+    let folders = env::split_paths(path).filter(|folder| folder.is_absolute());
+    let program = folders.map(|folder| folder.join("git")).find(|program| program.is_file())?;
+    let own =
+        FOR_GIT.into_iter().filter_map(|name| Some((name.into(), settings.raw(name)?.into())));
+    let proxies = settings.proxies().into_iter();
+    let proxies = proxies.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Some(GitProgram { program, variables: own.chain(proxies).collect() })
 }

@@ -74,7 +74,7 @@ impl Execution<'_, '_> {
             let spec = CopySpec { sources: vec![word.clone()], ..spec.clone() };
             let unpacked = match one {
                 CopySource::Path(_) | CopySource::Heredoc { .. } => true,
-                CopySource::Url(_) | CopySource::Git { .. } => step.archives == Archives::Unpack,
+                CopySource::Url(_) | CopySource::Git(_) => step.archives == Archives::Unpack,
             };
             for item in select(source, &spec)?.items() {
                 let unpacked = unpacked && self.archive(item)?;

@@ -47,8 +47,12 @@ impl Execution<'_, '_> {
                 Some(file) => file.entry(),
                 None => return Ok(None),
             },
-            CopySource::Git { .. } => {
-                return Err(BuildCause::Unsupported("ADD of a git repository"));
+            CopySource::Git(repository) => {
+                let Some(revision) = self.solver.sources.remotes.revision(repository) else {
+                    return Ok(None);
+                };
+                let (env, now) = (self.solver.env, self.new_time(step.epoch));
+                return Ok(Some(revision.files(env, self.solver.options, now)?));
             }
         };
         Ok(Some(Arc::new(Directory::from_entries(vec![entry]))))
@@ -61,7 +65,7 @@ pub(super) fn word((index, source): (usize, &CopySource)) -> String {
         CopySource::Path(path) => path.clone(),
         CopySource::Heredoc { name, .. } => literal(index, name),
         CopySource::Url(url) => literal(index, &address::file_name(url)),
-        CopySource::Git { .. } => format!("/{GIVEN}/{index}"),
+        CopySource::Git(_) => format!("/{GIVEN}/{index}"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::graph::VertexId;
 use crate::history::{self, CopyFlags};
 use crate::operation::copy::{Archives, CopySource, CopyStep, GitDirectory};
 use crate::operation::{FileSource, Operation};
+use crate::remote::repository::Repository;
 
 /// What COPY and ADD have in common.
 struct Transfer<'a> {
@@ -105,7 +106,7 @@ impl Lowering<'_> {
         let destination = expand::word(what.destination, self.escape, state)?;
         let chown = self.flag(what.chown, state)?;
         let chmod = self.flag(what.chmod, state)?;
-        let checksum = self.checksum(what, &sources, state)?;
+        let checksum = self.checksum(what, &mut sources, state)?;
         let flags = CopyFlags { layout: what.layout, chown: chown.clone(), chmod: chmod.clone() };
         let created_by = history::copy(what.keyword, &flags, &shown, &destination);
         // An ordinary copy where the mode is changed: the observable behaviour people have.
@@ -158,7 +159,7 @@ impl Lowering<'_> {
             (SourceKind::Path, _) => CopySource::Path(text.clone()),
             (kind, "COPY") => return Err(not_for_copy(kind, span)),
             (SourceKind::Url, _) => CopySource::Url(text.clone()),
-            (SourceKind::Git, _) => CopySource::Git { url: text.clone(), directory: what.git },
+            (SourceKind::Git, _) => CopySource::Git(repository(&text, what.git, span)?),
         };
         Ok((text, source))
     }
@@ -166,7 +167,7 @@ impl Lowering<'_> {
     fn checksum(
         &self,
         what: &Transfer<'_>,
-        sources: &[CopySource],
+        sources: &mut [CopySource],
         state: &State,
     ) -> Result<Option<String>, LowerError> {
         let Some(word) = what.checksum else { return Ok(None) };
@@ -180,7 +181,10 @@ impl Lowering<'_> {
                     "write --checksum=sha256: and 64 hex digits",
                 ),
             },
-            [CopySource::Git { .. }] => Ok(Some(text)),
+            [CopySource::Git(repository)] => match repository.sum(&text) {
+                Ok(()) => Ok(Some(text)),
+                Err(error) => fail(&error.to_string(), "write the commit in hexadecimal digits"),
+            },
             [_] => fail("checksum requires HTTP(S) or Git sources", "remove --checksum"),
             _ => fail(
                 "checksum can't be specified for multiple sources",
@@ -206,6 +210,19 @@ fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySour
         }
     };
     Ok(CopySource::Heredoc { name, body })
+}
+
+fn repository(
+    text: &str,
+    directory: GitDirectory,
+    span: Span,
+) -> Result<Box<Repository>, LowerError> {
+    let parsed = Repository::parse(text);
+    let mut repository = parsed.map_err(|error| LowerError::at(span, error.to_string()))?;
+    if directory == GitDirectory::Keep {
+        repository.directory = directory;
+    }
+    Ok(Box::new(repository))
 }
 
 fn not_for_copy(kind: SourceKind, span: Span) -> LowerError {

@@ -2,6 +2,7 @@
 
 use super::{Facts, FileSource, Lookup};
 use crate::copy::{Base, Layout};
+use crate::remote::repository::Repository;
 
 /// What a `COPY` or `ADD` does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,12 +46,7 @@ pub enum CopySource {
     /// A file behind `http` or `https`.
     Url(String),
     /// A git repository.
-    Git {
-        /// The repository with its fragment or query.
-        url: String,
-        /// `--keep-git-dir`
-        directory: GitDirectory,
-    },
+    Git(Box<Repository>),
 }
 
 /// What happens to a source that is an archive.
@@ -66,7 +62,7 @@ pub enum Archives {
 }
 
 /// What happens to `.git`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum GitDirectory {
     /// It is left out.
     #[default]
@@ -105,10 +101,11 @@ impl CopySource {
             Self::Url(url) if lookup == Lookup::Definition => facts.add("url", url),
             // Name and bytes are an input.
             Self::Url(_) => facts.add("url", "fetched"),
-            Self::Git { url, directory } => {
-                facts.add("git", url);
-                facts.add("git directory", format_args!("{directory:?}"));
+            Self::Git(repository) if lookup == Lookup::Definition => {
+                facts.add("git", &repository.url);
             }
+            // The commit and what is done with it are an input.
+            Self::Git(_) => facts.add("git", "fetched"),
         }
     }
 }

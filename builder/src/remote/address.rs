@@ -13,13 +13,18 @@ pub(crate) fn shown(url: &str) -> String {
 
 /// The host without user and port.
 pub(crate) fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (authority, _) = split(without_query(rest));
-    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = authority(url);
     match host.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
         Some((address, _)) => address,
         None => host.split(':').next().unwrap_or(host),
     }
+}
+
+/// The host with its port, without user.
+pub(crate) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, _) = split(without_query(rest));
+    authority.rsplit('@').next().unwrap_or(authority)
 }
 
 /// The name of the file behind an address: the last part of its path.
@@ -42,7 +47,7 @@ fn split(rest: &str) -> (&str, &str) {
 }
 
 /// Percent signs resolved; what is no code or no UTF-8 stays as it is written.
-fn decoded(path: &str) -> String {
+pub(super) fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((first, after)) = rest.split_first() {

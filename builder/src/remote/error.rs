@@ -4,6 +4,9 @@ use wythe_store::digest::Digest;
 use wythe_store::error::{ReadError, WriteError};
 
 use super::address;
+use super::program::GitError;
+use super::repository::RepositoryError;
+use crate::context::error::ContextError;
 
 /// Something remote that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,32 @@ pub enum RemoteProblem {
     /// A secret that cannot be sent in a header.
     #[error("the secret {0} is not the text of a header")]
     Secret(String),
+    /// There is no git to fetch with.
+    #[error("git is needed for this and was not found")]
+    NoGit,
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// An address of a repository that cannot be understood.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The repository has no such branch, tag or commit.
+    #[error("the repository has no ref {0:?}")]
+    Reference(String),
+    /// The commit is not the one that the Dockerfile says.
+    #[error("expected checksum to match {expected}, got {found}")]
+    Commit {
+        /// What the Dockerfile says.
+        expected: String,
+        /// What the repository has.
+        found: String,
+    },
+    /// The repository has no such directory.
+    #[error("subdirectory {0:?} is not a directory of the repository")]
+    Subdirectory(String),
+    /// What was fetched could not be read.
+    #[error(transparent)]
+    Files(Box<ContextError>),
     /// The store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),

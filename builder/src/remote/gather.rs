@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use wythe_store::id::ContentId;
+
+use super::checkout::Revision;
 use super::error::RemoteError;
 use super::fetch::RemoteFile;
+use super::repository::Repository;
 use crate::environment::Environment;
 use crate::graph::Graph;
 use crate::operation::Operation;
@@ -20,6 +24,21 @@ const PARALLEL: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Remotes {
     files: BTreeMap<String, RemoteFile>,
+    revisions: BTreeMap<Repository, Revision>,
+}
+
+/// Something that a graph refers to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Wanted<'g> {
+    File(&'g str),
+    Revision(&'g Repository),
+}
+
+/// What came of it. Of a repository only the name of the commit: its files are fetched by the step
+/// that copies them, if that has to run at all.
+enum Found {
+    File(RemoteFile),
+    Revision(Revision),
 }
 
 impl Remotes {
@@ -30,11 +49,21 @@ impl Remotes {
         graph: &Graph,
     ) -> Result<Self, VertexError> {
         let wanted = wanted(graph);
-        let fetched = in_parallel(&wanted, |(url, _)| RemoteFile::fetch(env, options, url));
+        let found = in_parallel(&wanted, |(what, _)| match what {
+            Wanted::File(url) => RemoteFile::fetch(env, options, url).map(Found::File),
+            Wanted::Revision(one) => Revision::resolve(env, options, one).map(Found::Revision),
+        });
         let mut remotes = Self::default();
-        for ((url, vertex), file) in wanted.into_iter().zip(fetched) {
-            let file = file.map_err(|error| at(vertex, error))?;
-            remotes.files.insert(url.to_owned(), file);
+        for ((what, vertex), found) in wanted.into_iter().zip(found) {
+            match (what, found.map_err(|error| at(vertex, error))?) {
+                (Wanted::Revision(repository), Found::Revision(revision)) => {
+                    drop(remotes.revisions.insert(repository.clone(), revision));
+                }
+                (Wanted::File(url), Found::File(file)) => {
+                    drop(remotes.files.insert(url.to_owned(), file));
+                }
+                _ => {}
+            }
         }
         remotes.verify(env, graph)?;
         Ok(remotes)
@@ -43,6 +72,20 @@ impl Remotes {
     /// The file that was fetched from an address.
     pub(crate) fn file(&self, url: &str) -> Option<&RemoteFile> {
         self.files.get(url)
+    }
+
+    /// The commit that an address means.
+    pub(crate) fn revision(&self, repository: &Repository) -> Option<&Revision> {
+        self.revisions.get(repository)
+    }
+
+    /// What a copy of a source depends on, where it is remote.
+    pub(crate) fn content_id(&self, source: &CopySource) -> Option<ContentId> {
+        match source {
+            CopySource::Url(url) => self.file(url).map(RemoteFile::content_id),
+            CopySource::Git(repository) => self.revision(repository).map(Revision::content_id),
+            CopySource::Path(_) | CopySource::Heredoc { .. } => None,
+        }
     }
 
     fn verify(&self, env: Environment<'_>, graph: &Graph) -> Result<(), VertexError> {
@@ -62,15 +105,18 @@ fn at(vertex: usize, error: RemoteError) -> VertexError {
     VertexError { vertex: Some(vertex), cause: error.into() }
 }
 
-/// Every address, with the first vertex that wants it.
-fn wanted(graph: &Graph) -> Vec<(&str, usize)> {
+/// Everything remote, with the first vertex that wants it.
+fn wanted(graph: &Graph) -> Vec<(Wanted<'_>, usize)> {
     let mut first = BTreeMap::new();
     for (index, vertex) in graph.vertices.iter().enumerate() {
         let Operation::Copy(step) = &vertex.operation else { continue };
         for source in &step.sources {
-            if let CopySource::Url(url) = source {
-                first.entry(url.as_str()).or_insert(index);
-            }
+            let what = match source {
+                CopySource::Url(url) => Wanted::File(url),
+                CopySource::Git(repository) => Wanted::Revision(repository),
+                CopySource::Path(_) | CopySource::Heredoc { .. } => continue,
+            };
+            first.entry(what).or_insert(index);
         }
     }
     first.into_iter().collect()

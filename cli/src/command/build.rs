@@ -47,6 +47,7 @@ fn make(
     let options = options::options(args, &session.settings)?;
     let (client, cancel, pool) = (session.registry()?, session.cancel()?, world::threads()?);
     let (id_map, resolv_conf) = (world::id_map(), world::resolv_conf());
+    let git = world::git(&session.settings);
     let progress = render::progress(session.global.progress, dockerfile.source.clone());
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let environment = Environment {
@@ -54,6 +55,7 @@ fn make(
         lease,
         images: &client,
         remote: &Web(&client),
+        git: git.as_ref(),
         progress: &*progress,
         cancel: &cancel,
         clock: &world::SystemClock,

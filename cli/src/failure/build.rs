@@ -7,6 +7,7 @@
 
 use wythe_builder::error::{BuildCause, BuildError, StepFailure};
 use wythe_builder::remote::RemoteProblem;
+use wythe_builder::remote::program::GitError;
 
 use super::{Class, Failure};
 use crate::render::quantity::Elapsed;
@@ -39,10 +40,14 @@ fn class(cause: &BuildCause) -> Class {
 
 fn remote(problem: &RemoteProblem) -> Class {
     match problem {
-        RemoteProblem::Status(_) | RemoteProblem::Network { .. } => Class::Network,
+        RemoteProblem::Status(_)
+        | RemoteProblem::Network { .. }
+        | RemoteProblem::Git(GitError::Failed { .. }) => Class::Network,
         RemoteProblem::Read(_) => Class::Damage,
-        RemoteProblem::Write(_) => Class::Environment,
-        RemoteProblem::Cancelled => Class::Cancelled,
+        RemoteProblem::Write(_) | RemoteProblem::NoGit | RemoteProblem::Git(GitError::Run(_)) => {
+            Class::Environment
+        }
+        RemoteProblem::Cancelled | RemoteProblem::Git(GitError::Cancelled) => Class::Cancelled,
         _ => Class::Usage,
     }
 }
