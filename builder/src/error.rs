@@ -8,6 +8,7 @@ use wythe_dockerfile::span::Span;
 use wythe_sandbox::{Outcome, StepError};
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::image::save::SaveError;
+use wythe_store::layer::gather::GatherError;
 use wythe_store::layer::import::ImportError;
 use wythe_store::layer::tar_write::WriteTarError;
 use wythe_store::live::materialise::MaterialiseError;
@@ -98,6 +99,9 @@ pub enum BuildCause {
     /// A base image's layer is not one.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The bytes of files of a layer are not to be had.
+    #[error(transparent)]
+    Gather(#[from] GatherError),
     /// A layer could not be unpacked.
     #[error(transparent)]
     Materialise(#[from] MaterialiseError),

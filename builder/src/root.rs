@@ -9,6 +9,7 @@ use wythe_store::id::{BodyId, LayerId};
 use wythe_store::image::save::fetch_blob;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::layer::gather::ensure;
 use wythe_store::layer::import::{Keep, read_layer};
 use wythe_store::layers::{LayerBlob, LayerRecord};
 use wythe_store::live::materialise::materialise;
@@ -90,9 +91,7 @@ impl<'a> Roots<'a> {
         chain: &[LayerId],
         wanted: &BTreeSet<BodyId>,
     ) -> Result<(), BuildCause> {
-        // Layers that a tree was asked of are stored with their bytes.
-        let _ = (chain, wanted);
-        Ok(())
+        Ok(ensure(self.env.lease, chain, wanted)?)
     }
 
     /// The directories of a chain, bottom first.

@@ -32,7 +32,10 @@ fn class(cause: &BuildCause) -> Class {
         | BuildCause::Materialise(_)
         | BuildCause::Seal(_)
         | BuildCause::Write(_) => Class::Environment,
-        BuildCause::Import(_) | BuildCause::Read(_) | BuildCause::Tar(_) => Class::Damage,
+        BuildCause::Gather(_)
+        | BuildCause::Import(_)
+        | BuildCause::Read(_)
+        | BuildCause::Tar(_) => Class::Damage,
         BuildCause::Assemble(_) => Class::Internal,
         _ => Class::Usage,
     }
