@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wythe_store::id::ContentId;
-use wythe_store::tree::entry::Tree;
+use wythe_store::tree::entry::{Directory, Tree};
 
 use crate::context::recall::Recall;
 use crate::context::{Context, ignore_rules};
@@ -20,7 +21,9 @@ use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
 use crate::operation::{Base, FileSource, Operation};
 use crate::options::{NamedContext, Options};
+use crate::remote::RemoteError;
 use crate::remote::gather::Remotes;
+use crate::remote::repository::Repository;
 
 /// Where the main context lies, and the Dockerfile whose ignore file goes with it.
 #[derive(Clone, Debug, Default)]
@@ -29,17 +32,22 @@ pub(crate) struct MainContext {
     pub(crate) dockerfile: Option<PathBuf>,
 }
 
+/// What a named context that is one file calls it.
+const FETCHED_FILE: &str = "context";
+
 /// What was scanned.
 #[derive(Debug)]
 pub(crate) struct Sources {
     scanned: BTreeMap<FileSource, (Context, Tree)>,
+    /// Files of contexts that lie elsewhere.
+    fetched: BTreeMap<FileSource, Tree>,
     pub(crate) remotes: Remotes,
 }
 
 impl Sources {
     /// What was fetched, and no directory yet.
     pub(crate) fn over(remotes: Remotes) -> Self {
-        Self { scanned: BTreeMap::new(), remotes }
+        Self { scanned: BTreeMap::new(), fetched: BTreeMap::new(), remotes }
     }
 
     /// Scans every directory that a step of the graph refers to.
@@ -59,6 +67,10 @@ impl Sources {
             }
         }
         for (source, routes) in routes {
+            if let Some(tree) = self.fetched_tree(env, options, &source)? {
+                self.fetched.insert(source, tree);
+                continue;
+            }
             let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
                 continue;
             };
@@ -68,9 +80,36 @@ impl Sources {
         Ok(self)
     }
 
+    /// The files of a named context that is behind an address.
+    fn fetched_tree(
+        &self,
+        env: Environment<'_>,
+        options: &Options,
+        source: &FileSource,
+    ) -> Result<Option<Tree>, BuildCause> {
+        let FileSource::Directory(name) = source else { return Ok(None) };
+        let files = match options.contexts.get(name) {
+            Some(NamedContext::Url(url)) => {
+                let file = self.remotes.file(url).map(|file| file.named(FETCHED_FILE));
+                Arc::new(Directory::from_entries(file.into_iter().collect()))
+            }
+            Some(NamedContext::Git(address)) => {
+                let repository = Repository::parse(address);
+                let repository = repository.map_err(|error| RemoteError::new(address, error))?;
+                match self.remotes.revision(&repository) {
+                    Some(revision) => revision.files(env, options, env.clock.now())?,
+                    None => Arc::default(),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Tree { root: None, children: files }))
+    }
+
     /// The files of a directory that was scanned; nothing where there is no such directory.
     pub(crate) fn tree(&self, source: &FileSource) -> Tree {
-        self.scanned.get(source).map(|(_, tree)| tree.clone()).unwrap_or_default()
+        let scanned = self.scanned.get(source).map(|(_, tree)| tree);
+        scanned.or_else(|| self.fetched.get(source)).cloned().unwrap_or_default()
     }
 
     /// What the paths of a copy mean in its directory.
@@ -131,7 +170,7 @@ fn directory_of(
 }
 
 /// Which parts of which sources a vertex refers to.
-fn references(vertex: &Vertex) -> Result<Vec<(FileSource, Vec<Route>)>, BuildCause> {
+pub(crate) fn references(vertex: &Vertex) -> Result<Vec<(FileSource, Vec<Route>)>, BuildCause> {
     match &vertex.operation {
         Operation::Base(Base::Directory { context }) => {
             Ok(vec![(FileSource::Directory(context.clone()), everything())])

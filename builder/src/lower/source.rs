@@ -14,7 +14,7 @@ use crate::options::NamedContext;
 /// What a name stands for.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    /// A directory given as a named context of this name.
+    /// Files given as a named context of this name.
     Directory(String),
     /// An image.
     Image(Reference),
@@ -36,10 +36,11 @@ impl Lowering<'_> {
     ) -> Result<Origin, LowerError> {
         if let Some((key, context)) = self.named_context(name) {
             return match context {
-                NamedContext::Directory(_) => Ok(Origin::Directory(key)),
+                NamedContext::Directory(_) | NamedContext::Git(_) | NamedContext::Url(_) => {
+                    Ok(Origin::Directory(key))
+                }
                 NamedContext::OciLayout { .. } => Ok(Origin::Layout(key)),
                 NamedContext::Image(reference) => Ok(Origin::Image(reference.clone())),
-                NamedContext::Git(_) | NamedContext::Url(_) => Err(remote(&key, span)),
             };
         }
         if let Some(found) = self.stages.find_before(name, stage) {
@@ -152,11 +153,4 @@ pub(crate) fn position(inputs: &mut Vec<VertexId>, vertex: VertexId) -> usize {
 fn canonical(name: &str) -> Option<String> {
     let reference: Reference = name.parse().ok()?;
     Some(reference.with_default_tag().canonical())
-}
-
-fn remote(name: &str, span: Span) -> LowerError {
-    let message = format!(
-        "the named context {name:?} is a git repository or a URL, which is not supported yet"
-    );
-    LowerError::at(span, message).help("fetch it and give the directory")
 }

@@ -12,10 +12,11 @@ use super::fetch::RemoteFile;
 use super::repository::Repository;
 use crate::environment::Environment;
 use crate::graph::Graph;
-use crate::operation::Operation;
 use crate::operation::copy::CopySource;
-use crate::options::Options;
+use crate::operation::{FileSource, Operation};
+use crate::options::{NamedContext, Options};
 use crate::solve::VertexError;
+use crate::sources::references;
 
 /// Transfers at a time: servers limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -28,10 +29,10 @@ pub(crate) struct Remotes {
 }
 
 /// Something that a graph refers to.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Wanted<'g> {
     File(&'g str),
-    Revision(&'g Repository),
+    Revision(Repository),
 }
 
 /// What came of it. Of a repository only the name of the commit: its files are fetched by the step
@@ -48,7 +49,7 @@ impl Remotes {
         options: &Options,
         graph: &Graph,
     ) -> Result<Self, VertexError> {
-        let wanted = wanted(graph);
+        let wanted = wanted(options, graph)?;
         let found = in_parallel(&wanted, |(what, _)| match what {
             Wanted::File(url) => RemoteFile::fetch(env, options, url).map(Found::File),
             Wanted::Revision(one) => Revision::resolve(env, options, one).map(Found::Revision),
@@ -57,7 +58,7 @@ impl Remotes {
         for ((what, vertex), found) in wanted.into_iter().zip(found) {
             match (what, found.map_err(|error| at(vertex, error))?) {
                 (Wanted::Revision(repository), Found::Revision(revision)) => {
-                    drop(remotes.revisions.insert(repository.clone(), revision));
+                    drop(remotes.revisions.insert(repository, revision));
                 }
                 (Wanted::File(url), Found::File(file)) => {
                     drop(remotes.files.insert(url.to_owned(), file));
@@ -106,20 +107,51 @@ fn at(vertex: usize, error: RemoteError) -> VertexError {
 }
 
 /// Everything remote, with the first vertex that wants it.
-fn wanted(graph: &Graph) -> Vec<(Wanted<'_>, usize)> {
+fn wanted<'g>(
+    options: &'g Options,
+    graph: &'g Graph,
+) -> Result<Vec<(Wanted<'g>, usize)>, VertexError> {
     let mut first = BTreeMap::new();
     for (index, vertex) in graph.vertices.iter().enumerate() {
-        let Operation::Copy(step) = &vertex.operation else { continue };
-        for source in &step.sources {
-            let what = match source {
-                CopySource::Url(url) => Wanted::File(url),
-                CopySource::Git(repository) => Wanted::Revision(repository),
-                CopySource::Path(_) | CopySource::Heredoc { .. } => continue,
-            };
+        let fail = |cause| VertexError { vertex: Some(index), cause };
+        let given: &[CopySource] = match &vertex.operation {
+            Operation::Copy(step) => &step.sources,
+            _ => &[],
+        };
+        let mut found: Vec<Wanted<'_>> = given.iter().filter_map(given_source).collect();
+        for (source, _) in references(vertex).map_err(fail)? {
+            found.extend(context(options, &source).map_err(|error| at(index, error))?);
+        }
+        for what in found {
             first.entry(what).or_insert(index);
         }
     }
-    first.into_iter().collect()
+    Ok(first.into_iter().collect())
+}
+
+fn given_source(source: &CopySource) -> Option<Wanted<'_>> {
+    match source {
+        CopySource::Url(url) => Some(Wanted::File(url)),
+        CopySource::Git(repository) => Some(Wanted::Revision((**repository).clone())),
+        CopySource::Path(_) | CopySource::Heredoc { .. } => None,
+    }
+}
+
+/// What a named context stands for, if it is remote.
+fn context<'o>(
+    options: &'o Options,
+    source: &FileSource,
+) -> Result<Option<Wanted<'o>>, RemoteError> {
+    let FileSource::Directory(name) = source else { return Ok(None) };
+    match options.contexts.get(name) {
+        Some(NamedContext::Url(url)) => Ok(Some(Wanted::File(url))),
+        Some(NamedContext::Git(address)) => {
+            let repository = Repository::parse(address);
+            let repository = repository.map_err(|error| RemoteError::new(address, error))?;
+            Ok(Some(Wanted::Revision(repository)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Does something with every item on a few threads; the results are in the order of the items.
