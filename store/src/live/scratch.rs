@@ -1,7 +1,8 @@
 //! The directory a step writes to, and how it becomes a layer.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::error::{At, WriteError};
@@ -11,6 +12,9 @@ use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live_record::{LiveName, LiveRecord, Sync};
 use crate::sys;
+
+/// The mode of a root directory, whatever the umask of who builds.
+const ROOT_MODE: u32 = 0o755;
 
 /// An empty upper directory and the work directory an overlay mount wants beside it. They vanish
 /// with the lease, unless the upper is adopted.
@@ -33,6 +37,9 @@ pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
     for directory in [&upper, &work] {
         fs::create_dir_all(directory).writing(&directory.display().to_string())?;
     }
+    // It is the root that the step sees, and the mode of the layer's root.
+    let mode = Permissions::from_mode(ROOT_MODE);
+    fs::set_permissions(&upper, mode).writing(&upper.display().to_string())?;
     Ok(Scratch { upper, work })
 }
 
