@@ -113,20 +113,7 @@ impl<'a> ImageBases<'a> {
     }
 
     fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
-        let name = layout_reference(context);
-        let Some(NamedContext::OciLayout { path, selector }) = self.options.contexts.get(context)
-        else {
-            let detail = format!("the named context {context:?}");
-            return Err(SourceError::new(&name, SourceProblem::NotFound { detail }));
-        };
-        let selector = match selector.as_deref() {
-            None => Selector::Default,
-            Some(text) => text.parse().map_or(Selector::Name(text.to_owned()), Selector::Digest),
-        };
-        let layout = Layout::open(path, selector).map_err(|error| {
-            let detail = format!("{error}: {}", error.problem);
-            SourceError::new(&name, SourceProblem::NotFound { detail })
-        })?;
+        let (name, layout) = open_layout(self.options, context)?;
         let layout = Arc::new(layout);
         self.fetch(&*layout, &name, platform, Some(&layout))
     }
@@ -185,6 +172,45 @@ impl Bases for ImageBases<'_> {
     fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
         self.resolve(base).map(|found| BaseFacts { config: found.config.clone() })
     }
+}
+
+/// Answers from what a build has already found out.
+#[derive(Debug)]
+pub(crate) struct Asked<'a>(pub(crate) &'a ImageBases<'a>);
+
+impl Bases for Asked<'_> {
+    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&format!("{base:?}")) {
+            Some(found) => Ok(BaseFacts { config: found.config.clone() }),
+            None => {
+                let detail = "no step needs this image".to_owned();
+                let name = layout_reference("unasked");
+                Err(SourceError::new(&name, SourceProblem::NotFound { detail }))
+            }
+        }
+    }
+}
+
+/// The layout behind a named context, and a reference that stands for it in messages.
+pub(crate) fn open_layout(
+    options: &Options,
+    context: &str,
+) -> Result<(Reference, Layout), SourceError> {
+    let name = layout_reference(context);
+    let Some(NamedContext::OciLayout { path, selector }) = options.contexts.get(context) else {
+        let detail = format!("the named context {context:?}");
+        return Err(SourceError::new(&name, SourceProblem::NotFound { detail }));
+    };
+    let selector = match selector.as_deref() {
+        None => Selector::Default,
+        Some(text) => text.parse().map_or(Selector::Name(text.to_owned()), Selector::Digest),
+    };
+    let layout = Layout::open(path, selector).map_err(|error| {
+        let detail = format!("{error}: {}", error.problem);
+        SourceError::new(&name, SourceProblem::NotFound { detail })
+    })?;
+    Ok((name, layout))
 }
 
 /// The configuration names every layer by content, so its digest tells images apart, however their

@@ -10,11 +10,12 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
-use crate::bases::ImageBases;
+use crate::bases::{Asked, ImageBases};
 use crate::environment::Environment;
-use crate::error::{BuildCause, BuildError, Place};
+use crate::error::{BuildError, Place};
 use crate::finish::finish;
 use crate::graph::Graph;
+use crate::lint::{self, Subject};
 use crate::lower::{Lowered, Surroundings, lower};
 use crate::options::Options;
 use crate::origin::BlobOrigin;
@@ -88,11 +89,9 @@ pub fn build(
     let place = Place { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place: place.clone(), step: None, cause };
     let parsed = parse(&source);
-    announce(&parsed, env);
     if parsed.first_error().is_some() {
-        let errors = parsed.diagnostics.into_iter();
-        let errors = errors.filter(|finding| finding.severity == Severity::Error).collect();
-        return Err(fail(BuildCause::Syntax(errors)));
+        announce(&parsed, env);
+        return Err(fail(lint::syntax(parsed)));
     }
     let platform = options.platforms.first().unwrap_or(&options.build_platform).clone();
     let bases = ImageBases::new(env, options);
@@ -100,7 +99,14 @@ pub fn build(
     let lowered = lower(&parsed.dockerfile, around).map_err(|error| {
         let place = Place { span: error.span, ..place.clone() };
         BuildError { place, step: None, cause: error.into() }
-    })?;
+    });
+    // Afterwards, so that what base images say is known; and also where lowering failed, since a
+    // finding may well be the reason.
+    let subject = Subject { source: &source, parsed: &parsed, input };
+    let asked = Surroundings { bases: &Asked(&bases), ..around };
+    let checked = lint::warn(subject, asked, env.progress);
+    let lowered = lowered?;
+    checked.map_err(fail)?;
     for diagnostic in &lowered.warnings {
         env.progress.event(&Event::Warning { diagnostic });
     }

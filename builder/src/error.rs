@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::lint::SettingsError;
 use wythe_dockerfile::span::Span;
 use wythe_sandbox::{Outcome, StepError};
 use wythe_store::error::{ReadError, WriteError};
@@ -54,6 +55,17 @@ pub enum BuildCause {
     /// The Dockerfile cannot be read as one.
     #[error("{}", .0.first().map_or("the Dockerfile is invalid", |one| &one.message))]
     Syntax(Vec<Diagnostic>),
+    /// `BUILDKIT_DOCKERFILE_CHECK` cannot be read.
+    #[error("BUILDKIT_DOCKERFILE_CHECK: {0}")]
+    Checks(#[from] SettingsError),
+    /// Findings of build checks, where `error=true` makes them one.
+    #[error("{message}")]
+    Violation {
+        /// Which rules were violated.
+        message: String,
+        /// The findings.
+        findings: Vec<Diagnostic>,
+    },
     /// The Dockerfile says something impossible.
     #[error(transparent)]
     Lower(#[from] LowerError),
@@ -180,7 +192,9 @@ impl BuildError {
     /// The findings in the Dockerfile, for those that show them under its lines.
     pub fn findings(&self) -> Vec<Diagnostic> {
         match (&self.cause, self.place.span) {
-            (BuildCause::Syntax(findings), _) => findings.clone(),
+            (BuildCause::Syntax(findings) | BuildCause::Violation { findings, .. }, _) => {
+                findings.clone()
+            }
             (BuildCause::Lower(error), _) if error.span.is_some() => vec![error.finding()],
             (cause, Some(span)) => vec![Diagnostic::error(span, cause.to_string())],
             (_, None) => Vec::new(),

@@ -52,6 +52,11 @@ impl Rules {
         }
     }
 
+    /// The patterns.
+    pub fn patterns(&self) -> &PatternSet {
+        &self.patterns
+    }
+
     /// Whether nothing is ever excluded.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()

@@ -17,6 +17,7 @@ pub mod graph;
 pub mod history;
 pub mod ignore;
 pub mod key;
+pub mod lint;
 pub mod lower;
 pub mod operation;
 pub mod options;

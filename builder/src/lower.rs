@@ -7,6 +7,7 @@ pub mod args;
 mod copy;
 mod error;
 mod expand;
+pub(crate) mod facts;
 mod from;
 mod global;
 mod metadata;

@@ -110,6 +110,7 @@ pub fn check(
     let lines = LineIndex::new(source);
     let mut linter =
         Linter { parsed, context, stages, needed, lines, settings, findings: Vec::new() };
+    linter.of_the_parser();
     linter.continuations();
     linter.casing();
     linter.stage_heads();
@@ -148,10 +149,32 @@ impl Linter<'_> {
 
     /// Reports a finding about an instruction at a place.
     fn report_at(&mut self, rule: &Rule, instruction: &Instruction, span: Span, message: String) {
+        if self.applies(rule, instruction) {
+            self.findings.push(Diagnostic::warning(rule.name, span, message));
+        }
+    }
+
+    /// Whether a rule is on, here and in the whole file.
+    fn applies(&self, rule: &Rule, instruction: &Instruction) -> bool {
         let comments = instruction.comments.iter();
         let mut local = comments.filter_map(|comment| Settings::from_comment(&comment.value));
-        if self.settings.allows(rule) && !local.any(|settings| settings.skips(rule)) {
-            self.findings.push(Diagnostic::warning(rule.name, span, message));
+        self.settings.allows(rule) && !local.any(|settings| settings.skips(rule))
+    }
+
+    /// Takes over what the parser found, unless it is turned off.
+    fn of_the_parser(&mut self) {
+        let instructions = &self.parsed.dockerfile.instructions;
+        for finding in &self.parsed.diagnostics {
+            let mut own = rule::OWN.iter().filter(|rule| finding.rule == Some(rule.name));
+            let around = |one: &&Instruction| {
+                one.span.start <= finding.span.start && finding.span.start <= one.span.end
+            };
+            let instruction = instructions.iter().find(around);
+            if let (Some(rule), Some(instruction)) = (own.next(), instruction)
+                && self.applies(rule, instruction)
+            {
+                self.findings.push(finding.clone());
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use wythe_dockerfile::ast::{Add, Copy, Heredoc, HeredocExpansion, Source, Switch, Word};
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::expand::expand_heredoc;
+use wythe_dockerfile::lint::rule::EMPTY_COPY_SOURCE;
 use wythe_dockerfile::span::Span;
 
 use super::error::LowerError;
@@ -232,6 +233,6 @@ fn not_for_copy(kind: SourceKind, span: Span) -> LowerError {
 
 fn empty_source(word: &Word, span: Span) -> Diagnostic {
     let message = format!("{} is empty here, so everything is copied", word.value);
-    Diagnostic::warning("EmptyCopySource", span, message)
+    Diagnostic::warning(EMPTY_COPY_SOURCE.name, span, message)
         .help("give the variable a value, or write . to mean everything")
 }

@@ -58,7 +58,8 @@ impl Lowering<'_> {
         Ok(State::over(Some(vertex), facts.config, &ran_on))
     }
 
-    fn platform(&self, stage: &Stage<'_>) -> Result<Platform, LowerError> {
+    /// The platform a stage is for.
+    pub(crate) fn platform(&self, stage: &Stage<'_>) -> Result<Platform, LowerError> {
         let Some(word) = &stage.from.platform else { return Ok(self.around.platform.clone()) };
         let expanded = expand::whole(word, self.escape, &self.globals)?;
         if expanded.value.is_empty() {

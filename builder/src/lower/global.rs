@@ -72,7 +72,11 @@ impl Variables for Globals {
 }
 
 /// The arguments every build has.
-fn predefined(build: &Platform, target: &Platform, stage: &str) -> Vec<(String, String)> {
+pub(crate) fn predefined(
+    build: &Platform,
+    target: &Platform,
+    stage: &str,
+) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (prefix, platform) in [("BUILD", build), ("TARGET", target)] {
         let parts = [

@@ -58,7 +58,7 @@ impl Lowering<'_> {
     }
 
     /// The named context that replaces a name: by that name, or by the image the name means.
-    fn named_context(&self, name: &str) -> Option<(String, &NamedContext)> {
+    pub(crate) fn named_context(&self, name: &str) -> Option<(String, &NamedContext)> {
         let contexts = &self.around.options.contexts;
         let platform = format!("{}::{}", name.to_lowercase(), self.around.platform);
         for key in [platform, name.to_lowercase()] {

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let dockerfile = Dockerfile::read(args)?;
     let call = args.question();
     if call.method != Method::Build {
-        return call::answer(call, &dockerfile, args.input.target.as_deref(), session);
+        return call::answer(call, dockerfile, args, session);
     }
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };

@@ -58,6 +58,25 @@ rules! {
     EXPOSE_INVALID_FORMAT = "ExposeInvalidFormat" Stable "IP address and host-port mapping should not be used in EXPOSE instruction";
 }
 
+/// The rules that `docker build --check` does not have.
+///
+/// The parser and the builder apply them where they find what they are about.
+pub const OWN: &[Rule] = &[INVALID_EXEC_FORM, EMPTY_COPY_SOURCE];
+
+/// A command that was meant to be a list and is none.
+pub const INVALID_EXEC_FORM: Rule = Rule {
+    name: "InvalidExecForm",
+    description: "A command that begins with a bracket should be a JSON array of strings",
+    status: Status::Stable,
+};
+
+/// A source that disappears when it is expanded.
+pub const EMPTY_COPY_SOURCE: Rule = Rule {
+    name: "EmptyCopySource",
+    description: "Sources of COPY and ADD should not expand to nothing",
+    status: Status::Stable,
+};
+
 #[cfg(test)]
 mod tests {
     use super::{RULES, Status};

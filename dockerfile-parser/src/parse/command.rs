@@ -3,11 +3,9 @@
 use crate::ast::Command;
 use crate::diagnostic::Diagnostic;
 use crate::exec_form::{self, Break, ExecForm};
+use crate::lint::rule::INVALID_EXEC_FORM;
 use crate::parse::Input;
 use crate::words::Text;
-
-/// The name under which a near miss of the exec form is reported.
-const NEAR_MISS: &str = "InvalidExecForm";
 
 /// Whether a text is in exec form.
 pub(crate) fn is_exec_form(text: &str) -> bool {
@@ -41,7 +39,7 @@ fn near_miss(text: Text<'_>, at: usize, why: Break) -> Diagnostic {
     let span = text.word(at.min(end), end).span;
     let cause = why.cause();
     let message = format!("this is taken as plain text, because it is not a JSON array: {cause}");
-    Diagnostic::warning(NEAR_MISS, span, message).help(why.remedy())
+    Diagnostic::warning(INVALID_EXEC_FORM.name, span, message).help(why.remedy())
 }
 
 /// A command without flags.

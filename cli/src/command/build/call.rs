@@ -1,63 +1,33 @@
 //! Answers about a Dockerfile: `--call=check`, `outline` and `targets`.
 
+mod check;
+
 use serde_json::{Value, json};
 use wythe_dockerfile::ast::{Instruction, InstructionKind};
-use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::stage::{Stage, Stages, stages};
 
+use crate::args::build::BuildArgs;
 use crate::args::call::{AnswerFormat, Call, Method};
 use crate::command::build::dockerfile::Dockerfile;
 use crate::failure::Failure;
 use crate::render::table::Table;
 use crate::session::Session;
 
-/// Prints the answer; `target` is the stage it is about.
+/// Prints the answer.
 pub(crate) fn answer(
     call: Call,
-    dockerfile: &Dockerfile,
-    target: Option<&str>,
+    dockerfile: Dockerfile,
+    args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
     let parsed = dockerfile.parse()?;
     let stages = stages(&parsed.dockerfile);
+    let target = args.input.target.as_deref();
     match call.method {
         Method::Build => Ok(()),
-        Method::Check => check(&parsed.diagnostics, call.format, dockerfile, session),
+        Method::Check => check::check(call.format, dockerfile, args, session),
         Method::Outline => outline(&stages, target, call.format, session),
         Method::Targets => targets(&stages, call.format, session),
-    }
-}
-
-fn check(
-    findings: &[Diagnostic],
-    format: AnswerFormat,
-    dockerfile: &Dockerfile,
-    session: &Session,
-) -> Result<(), Failure> {
-    let source = &dockerfile.source;
-    let object = |finding: &Diagnostic| {
-        json!({
-            "rule": finding.rule,
-            "line": source.line(finding),
-            "message": finding.message,
-            "help": finding.help,
-        })
-    };
-    match format {
-        AnswerFormat::Json => {
-            let warnings: Vec<Value> = findings.iter().map(object).collect();
-            session.print(&json!({"warnings": warnings}).to_string())?;
-        }
-        AnswerFormat::Text => {
-            for finding in findings {
-                session.print(&format!("WARN {}", source.summary(finding)))?;
-                session.print(&source.excerpt(finding))?;
-            }
-        }
-    }
-    match findings.len() {
-        0 => Ok(()),
-        count => Err(Failure::usage(format!("{count} findings in {}", source.name))),
     }
 }
 

@@ -1,0 +1,171 @@
+//! Build checks with what a build knows: arguments, platforms, the ignore file, base images.
+
+mod offline;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wythe_dockerfile::diagnostic::Severity;
+use wythe_dockerfile::line::decode;
+use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply};
+use wythe_dockerfile::parse::{Parsed, parse};
+use wythe_store::store::Store;
+
+use crate::build::Input;
+use crate::context::ignore_rules;
+use crate::error::{BuildCause, BuildError, Place};
+use crate::lower::facts::Facts;
+use crate::lower::{Bases, Surroundings};
+use crate::options::Options;
+use crate::progress::{Event, Progress};
+use offline::Offline;
+
+/// The build argument that stands in for the `check` directive.
+const SETTINGS: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
+/// A Dockerfile to check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// Its text.
+    pub(crate) source: &'a str,
+    /// Its tree.
+    pub(crate) parsed: &'a Parsed,
+    /// Where it and its context lie.
+    pub(crate) input: &'a Input,
+}
+
+/// Checks a Dockerfile without building it: every stage, or the target and what it needs.
+///
+/// Nothing is fetched. Rules about images that are neither in a layout nor in the store say
+/// nothing.
+///
+/// # Errors
+///
+/// A Dockerfile or settings that cannot be read; findings are no error.
+pub fn inspect(
+    input: &Input,
+    options: &Options,
+    store: Option<&Store>,
+) -> Result<Report, BuildError> {
+    let source: Arc<str> = decode(&input.dockerfile).into();
+    let parsed = parse(&source);
+    let place = Place { file: input.name.clone(), source: source.clone(), span: None };
+    let fail = |cause| BuildError { place, step: None, cause };
+    if parsed.first_error().is_some() {
+        return Err(fail(syntax(parsed)));
+    }
+    let platform = options.platforms.first().unwrap_or(&options.build_platform);
+    let bases: &dyn Bases = &Offline { options, store };
+    let around = Surroundings { options, bases, platform };
+    let subject = Subject { source: &source, parsed: &parsed, input };
+    let coverage = options.target.as_deref().map_or(Coverage::All, Coverage::Target);
+    check(subject, around, coverage).map_err(fail)
+}
+
+/// The errors of a Dockerfile that cannot be read as one.
+pub(crate) fn syntax(parsed: Parsed) -> BuildCause {
+    let errors = parsed.diagnostics.into_iter();
+    BuildCause::Syntax(errors.filter(|finding| finding.severity == Severity::Error).collect())
+}
+
+/// Checks a Dockerfile that has been parsed.
+pub(crate) fn check(
+    subject: Subject<'_>,
+    around: Surroundings<'_>,
+    coverage: Coverage<'_>,
+) -> Result<Report, BuildCause> {
+    let Subject { source, parsed, input } = subject;
+    let given = &around.options.build_args;
+    let settings = given.get(SETTINGS).map(|text| Settings::parse(text)).transpose()?;
+    let Facts { predefined, bases } = Facts::gather(&parsed.dockerfile, around);
+    // What is wrong with an ignore file is told by those who need it.
+    let rules = input.context.as_deref().and_then(|context| rules(context, input));
+    let context = LintContext {
+        build_args: given.clone(),
+        predefined,
+        coverage,
+        ignore: rules.as_ref().map(crate::ignore::Rules::patterns),
+        bases,
+        settings,
+    };
+    apply(source, parsed, &context).map_err(|finding| BuildCause::Syntax(vec![finding]))
+}
+
+/// Checks what a build builds, tells the findings, and fails where they are to fail it.
+pub(crate) fn warn(
+    subject: Subject<'_>,
+    around: Surroundings<'_>,
+    progress: &dyn Progress,
+) -> Result<(), BuildCause> {
+    let coverage = around.options.target.as_deref().map_or(Coverage::Last, Coverage::Target);
+    let report = check(subject, around, coverage)?;
+    for diagnostic in &report.findings {
+        progress.event(&Event::Warning { diagnostic });
+    }
+    match report.violation() {
+        None => Ok(()),
+        Some(message) => Err(BuildCause::Violation { message, findings: report.findings }),
+    }
+}
+
+fn rules(context: &Path, input: &Input) -> Option<crate::ignore::Rules> {
+    ignore_rules(context, input.path.as_deref()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_store::oci::platform::Platform;
+
+    use super::*;
+
+    fn check(text: &str, options: &Options, expected: &[(&str, usize)]) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".dockerignore"), "*.md\n").unwrap();
+        let input = Input {
+            dockerfile: text.as_bytes().to_vec(),
+            context: Some(folder.path().to_owned()),
+            ..Input::default()
+        };
+        let found = inspect(&input, options, None).unwrap().findings;
+        let mut found: Vec<_> =
+            found.iter().map(|finding| (finding.rule.unwrap(), finding.line(text))).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    fn options() -> Options {
+        Options::new(Platform::linux("amd64"))
+    }
+
+    #[test]
+    fn a_file_is_checked_with_the_ignore_file_of_its_context() {
+        check("FROM scratch\nCOPY x.md y /\n", &options(), &[("CopyIgnoredFile", 2)]);
+    }
+
+    #[test]
+    fn an_image_that_would_have_to_be_fetched_may_set_any_variable() {
+        check("FROM nowhere.invalid/image\nENV A=$b\n", &options(), &[]);
+        check("FROM scratch\nENV A=$b\n", &options(), &[("UndefinedVar", 2)]);
+    }
+
+    #[test]
+    fn a_build_argument_replaces_the_directive() {
+        let mut options = options();
+        options.build_args.insert(SETTINGS.to_owned(), "skip=all".to_owned());
+        check("# check=error=true\nFROM scratch\nMAINTAINER x\n", &options, &[]);
+        options.build_args.insert(SETTINGS.to_owned(), "nonsense".to_owned());
+        let input = Input { dockerfile: b"FROM scratch\n".to_vec(), ..Input::default() };
+        let error = inspect(&input, &options, None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "BUILDKIT_DOCKERFILE_CHECK: invalid check option \"nonsense\""
+        );
+    }
+
+    #[test]
+    fn the_platform_is_known() {
+        check("FROM --platform=$BUILDPLATFORM a:$TARGETARCH\n", &options(), &[]);
+        let expected = [("InvalidDefaultArgInFrom", 1), ("UndefinedArgInFrom", 1)];
+        check("FROM a:$TARGETARHC\n", &options(), &expected);
+    }
+}

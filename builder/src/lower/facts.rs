@@ -1,0 +1,76 @@
+//! What build checks want to know of the surroundings of a Dockerfile.
+
+use std::collections::BTreeMap;
+
+use wythe_dockerfile::ast::Dockerfile;
+use wythe_dockerfile::lint::{BaseFacts, PlatformMismatch};
+use wythe_dockerfile::stage::{Stage, stages};
+use wythe_store::oci::platform::Platform;
+
+use super::global::{Globals, predefined};
+use super::source::Origin;
+use super::stage::Lowering;
+use super::{Surroundings, expand, stage};
+use crate::operation::Base;
+
+/// Arguments nobody has to declare, and images that stages start from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// The arguments, with their values.
+    pub(crate) predefined: BTreeMap<String, String>,
+    /// The images, by index of the stage; where nothing can be found out there is none.
+    pub(crate) bases: BTreeMap<usize, BaseFacts>,
+}
+
+impl Facts {
+    /// Asks about the image of every stage; what fails is left out, for a build to complain about.
+    pub(crate) fn gather(file: &Dockerfile, around: Surroundings<'_>) -> Self {
+        let all = stages(file);
+        let escape = file.directives.escape;
+        let Ok(target) = stage::target(&all, around.options.target.as_deref()) else {
+            return Self::default();
+        };
+        let arguments = predefined(&around.options.build_platform, around.platform, &target.name);
+        let given = &around.options.build_args;
+        let arguments = arguments.into_iter().map(|(name, value)| {
+            let value = given.get(&name).cloned().unwrap_or(value);
+            (name, value)
+        });
+        let predefined = arguments.collect();
+        let Ok(globals) = Globals::new(&all, around, &target.name, escape) else {
+            return Self { predefined, ..Self::default() };
+        };
+        let lowering = Lowering::new(&all, around, globals, escape);
+        let known =
+            all.stages.iter().filter_map(|stage| Some((stage.index, lowering.known(stage)?)));
+        Self { predefined, bases: known.collect() }
+    }
+}
+
+impl Lowering<'_> {
+    /// What is known of the image a stage starts from, if it starts from one.
+    fn known(&self, stage: &Stage<'_>) -> Option<BaseFacts> {
+        let platform = self.platform(stage).ok()?;
+        let image = &stage.from.image;
+        let name = expand::word(image, self.escape, &self.globals).ok()?;
+        let base = match self.origin(&name, stage.index, image.span).ok()? {
+            Origin::Directory(_) | Origin::Scratch => return Some(BaseFacts::default()),
+            Origin::Image(reference) => Base::Image { reference, platform: platform.clone() },
+            Origin::Layout(context) => Base::Layout { context, platform: platform.clone() },
+            Origin::Stage(_) => return None,
+        };
+        let config = self.around.bases.facts(&base).ok()?.config;
+        // Who gives an image by hand has chosen its platform.
+        let pulled = self.named_context(&name).is_none();
+        let differs = pulled && !config.architecture.is_empty();
+        let actual = differs.then(|| config.platform());
+        let mismatch = actual.and_then(|actual| mismatch(&platform, &actual));
+        Some(BaseFacts { environment: config.config.env, shell: config.config.shell, mismatch })
+    }
+}
+
+fn mismatch(expected: &Platform, actual: &Platform) -> Option<PlatformMismatch> {
+    let differ = !expected.accepts(actual);
+    let text = || PlatformMismatch { expected: expected.to_string(), actual: actual.to_string() };
+    differ.then(text)
+}

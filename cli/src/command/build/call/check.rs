@@ -1,0 +1,77 @@
+//! `--call=check`: the findings of the build checks.
+
+use serde_json::{Value, json};
+use wythe_builder::lint::inspect;
+use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::lint::Report;
+use wythe_dockerfile::lint::rule::{OWN, RULES};
+use wythe_dockerfile::span::LineIndex;
+
+use crate::args::build::BuildArgs;
+use crate::args::call::AnswerFormat;
+use crate::command::build::dockerfile::Dockerfile;
+use crate::command::build::{input, options};
+use crate::failure::Failure;
+use crate::render::source::SourceFile;
+use crate::session::Session;
+
+/// Prints the findings; they are a failure only where the Dockerfile or its user says so.
+pub(crate) fn check(
+    format: AnswerFormat,
+    dockerfile: Dockerfile,
+    args: &BuildArgs,
+    session: &Session,
+) -> Result<(), Failure> {
+    let options = options::options(args, &session.settings)?;
+    let source = dockerfile.source.clone();
+    // A machine without a store knows no images, and should not get a store by being asked.
+    let known = session.store_path().is_ok_and(|path| path.exists());
+    let store = if known { session.store().ok() } else { None };
+    let report = inspect(&input(args, dockerfile), &options, store.as_ref())?;
+    match format {
+        AnswerFormat::Json => session.print(&object(&source, &report).to_string())?,
+        AnswerFormat::Text => print(&source, &report, session)?,
+    }
+    match report.violation() {
+        None => Ok(()),
+        Some(message) => Err(Failure::usage(message)),
+    }
+}
+
+fn print(source: &SourceFile, report: &Report, session: &Session) -> Result<(), Failure> {
+    for finding in &report.findings {
+        session.print(&format!("WARN {}", source.summary(finding)))?;
+        session.print(&source.excerpt(finding))?;
+    }
+    match report.findings.len() {
+        0 => session.print("check complete, nothing found"),
+        1 => session.print("check complete, 1 finding"),
+        count => session.print(&format!("check complete, {count} findings")),
+    }
+}
+
+/// The findings with the fields that readers of buildx's answers look for, and plainer ones.
+fn object(source: &SourceFile, report: &Report) -> Value {
+    let lines = LineIndex::new(&source.text);
+    let warning = |finding: &Diagnostic| {
+        let rule = finding.rule.unwrap_or_default();
+        let [start, end] = [finding.span.start, finding.span.end].map(|at| lines.line(at));
+        json!({
+            "rule": rule,
+            "line": start,
+            "message": finding.message,
+            "help": finding.help,
+            "ruleName": rule,
+            "description": description(rule),
+            "detail": finding.message,
+            "location": {"ranges": [{"start": {"line": start}, "end": {"line": end}}]},
+        })
+    };
+    let warnings: Vec<Value> = report.findings.iter().map(warning).collect();
+    json!({"warnings": warnings})
+}
+
+fn description(name: &str) -> &'static str {
+    let rule = RULES.iter().chain(OWN).find(|rule| rule.name == name);
+    rule.map_or("", |rule| rule.description)
+}
