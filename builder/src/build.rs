@@ -9,6 +9,7 @@ use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+use wythe_store::tree::entry::Tree;
 
 use crate::bases::{Asked, ImageBases};
 use crate::environment::Environment;
@@ -35,6 +36,8 @@ pub struct Input {
     pub path: Option<PathBuf>,
     /// The main context; a build without one can copy nothing from it.
     pub context: Option<PathBuf>,
+    /// The main context where it is no directory; its files are in the store.
+    pub files: Option<Tree>,
 }
 
 impl Input {
@@ -50,6 +53,7 @@ impl Input {
             name: name.into_owned(),
             path: Some(path.to_owned()),
             context: Some(context.to_owned()),
+            files: None,
         })
     }
 }
@@ -111,7 +115,11 @@ pub fn build(
         env.progress.event(&Event::Warning { diagnostic });
     }
     let Lowered { graph, .. } = lowered;
-    let main = MainContext { directory: input.context.clone(), dockerfile: input.path.clone() };
+    let main = MainContext {
+        directory: input.context.clone(),
+        dockerfile: input.path.clone(),
+        files: input.files.clone(),
+    };
     let at = |error: VertexError| located(error, &graph, &place);
     let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
     let sources = Sources::over(remotes).scan(env, options, &main, &graph).map_err(fail)?;

@@ -9,6 +9,7 @@
 
 pub(crate) mod address;
 mod checkout;
+pub mod context;
 pub(crate) mod error;
 mod fetch;
 pub(crate) mod gather;

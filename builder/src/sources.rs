@@ -30,6 +30,8 @@ use crate::remote::repository::Repository;
 pub(crate) struct MainContext {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) dockerfile: Option<PathBuf>,
+    /// Its files, where it is no directory.
+    pub(crate) files: Option<Tree>,
 }
 
 /// What a named context that is one file calls it.
@@ -67,7 +69,9 @@ impl Sources {
             }
         }
         for (source, routes) in routes {
-            if let Some(tree) = self.fetched_tree(env, options, &source)? {
+            let given = main.files.clone().filter(|_| source == FileSource::Context);
+            let named = || self.fetched_tree(env, options, &source);
+            if let Some(tree) = given.map_or_else(named, |tree| Ok(Some(tree)))? {
                 self.fetched.insert(source, tree);
                 continue;
             }

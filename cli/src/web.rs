@@ -6,10 +6,10 @@ use wythe_registry::error::{RegistryError, RegistryProblem};
 use wythe_registry::web::WebRequest;
 
 /// The client as builds see it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Web<'a>(pub(crate) &'a Client);
+#[derive(Clone, Debug)]
+pub(crate) struct Web(pub(crate) Client);
 
-impl Remote for Web<'_> {
+impl Remote for Web {
     fn get(&self, request: &HttpRequest) -> Result<HttpResponse, RemoteError> {
         let response = self.0.get(WebRequest {
             url: &request.url,

@@ -76,6 +76,11 @@ impl RemoteFile {
         Ok(Self { url: url.to_owned(), body, size, mtime: Timestamp::from_seconds(mtime) })
     }
 
+    /// The bytes, in the store.
+    pub(super) fn body(&self) -> BodyId {
+        self.body
+    }
+
     /// The file under the name its address gives it.
     pub(crate) fn entry(&self) -> Entry {
         self.named(&self.name())

@@ -24,17 +24,16 @@ pub(crate) struct Dockerfile {
 }
 
 impl Dockerfile {
-    /// Reads the Dockerfile that the flags mean.
-    pub(crate) fn read(args: &BuildArgs) -> Result<Self, Failure> {
+    /// Reads the Dockerfile that the flags mean; `None` where the context has to be read first.
+    pub(crate) fn local(args: &BuildArgs) -> Result<Option<Self>, Failure> {
         match (args.input.file.as_deref(), &args.context) {
             (Some("-"), ContextSource::Stdin) => {
                 Err(Failure::usage("standard input cannot be both Dockerfile and context"))
             }
-            (Some("-"), _) | (None, ContextSource::Stdin) => Self::of_stdin(),
-            (Some(path), _) => Self::of_file(Path::new(path)),
-            (None, ContextSource::Directory(context)) => Self::of_context(context),
-            (None, _) => Err(Failure::usage("this kind of context cannot be used yet")
-                .remedy("give a directory, or fetch it first")),
+            (Some("-"), ContextSource::Directory(_)) => Self::of_stdin().map(Some),
+            (Some(path), ContextSource::Directory(_)) => Self::of_file(Path::new(path)).map(Some),
+            (None, ContextSource::Directory(context)) => Self::of_context(context).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -50,10 +49,16 @@ impl Dockerfile {
         }
     }
 
-    fn of_stdin() -> Result<Self, Failure> {
+    pub(crate) fn of_stdin() -> Result<Self, Failure> {
         let text = text(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), &error))?;
         // Positions are told as for any other Dockerfile, which editors and CI systems recognise.
         Ok(Self { source: SourceFile { name: "Dockerfile".to_owned(), text }, path: None })
+    }
+
+    /// A Dockerfile that came with its context.
+    pub(crate) fn of_bytes(name: &str, bytes: &[u8]) -> Result<Self, Failure> {
+        let text = text(bytes).map_err(|error| unreadable(Path::new(name), &error))?;
+        Ok(Self { source: SourceFile { name: name.to_owned(), text }, path: None })
     }
 
     fn of_context(context: &Path) -> Result<Self, Failure> {

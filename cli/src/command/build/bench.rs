@@ -1,0 +1,56 @@
+//! What every build of this process works with, made once.
+
+use rayon::ThreadPool;
+use wythe_builder::environment::Environment;
+use wythe_builder::progress::Progress;
+use wythe_builder::remote::program::GitProgram;
+use wythe_sandbox::Cancel;
+use wythe_store::lease::Lease;
+
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::web::Web;
+use crate::world;
+
+/// A client, threads, a switch, and what this machine says of itself.
+pub(crate) struct Bench {
+    web: Web,
+    git: Option<GitProgram>,
+    cancel: Cancel,
+    pool: ThreadPool,
+    id_map: String,
+    resolv_conf: Vec<u8>,
+}
+
+impl Bench {
+    pub(crate) fn new(session: &Session) -> Result<Self, Failure> {
+        Ok(Self {
+            web: Web(session.registry()?),
+            git: world::git(&session.settings),
+            cancel: session.cancel()?,
+            pool: world::threads()?,
+            id_map: world::id_map(),
+            resolv_conf: world::resolv_conf(),
+        })
+    }
+
+    pub(crate) fn environment<'a>(
+        &'a self,
+        lease: &'a Lease,
+        progress: &'a dyn Progress,
+    ) -> Environment<'a> {
+        Environment {
+            store: lease.store(),
+            lease,
+            images: &self.web.0,
+            remote: &self.web,
+            git: self.git.as_ref(),
+            progress,
+            cancel: &self.cancel,
+            clock: &world::SystemClock,
+            pool: &self.pool,
+            idmap: self.id_map.as_bytes(),
+            resolv_conf: &self.resolv_conf,
+        }
+    }
+}
