@@ -12,6 +12,7 @@ use wythe_store::image::save::SaveError;
 use wythe_store::layer::gather::GatherError;
 use wythe_store::layer::import::ImportError;
 use wythe_store::layer::tar_write::WriteTarError;
+use wythe_store::live::ensure::EnsureError;
 use wythe_store::live::materialise::MaterialiseError;
 use wythe_store::live::seal::SealError;
 
@@ -111,7 +112,10 @@ pub enum BuildCause {
     /// A base image's layer is not one.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The bytes of files of a layer are not to be had.
+    /// A layer's directory could not be made.
+    #[error(transparent)]
+    Directory(#[from] EnsureError),
+    /// Bytes of a layer could not be had.
     #[error(transparent)]
     Gather(#[from] GatherError),
     /// A layer could not be unpacked.

@@ -36,8 +36,7 @@ impl Execution<'_, '_> {
     pub(crate) fn run(&self) -> Result<LayerId, BuildCause> {
         match &self.vertex.operation {
             Operation::Base(Base::Directory { context }) => {
-                let tree = self.solver.sources.tree(&FileSource::Directory(context.clone()));
-                self.keep(&tree)
+                self.keep(&self.files(&FileSource::Directory(context.clone()))?)
             }
             Operation::Base(_) => Err(BuildCause::Unsupported("this kind of base")),
             Operation::Copy(step) => self.copy(step),
@@ -73,7 +72,9 @@ impl Execution<'_, '_> {
                 Ok((*self.solver.roots.tree(&self.input(*position))?).clone())
             }
             FileSource::Nothing => Ok(Tree::default()),
-            FileSource::Context | FileSource::Directory(_) => Ok(self.solver.sources.tree(source)),
+            FileSource::Context | FileSource::Directory(_) => {
+                self.solver.sources.held_tree(self.solver.env, source)
+            }
         }
     }
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::id::{BodyId, LayerId};
-use wythe_store::image::save::fetch_blob;
+use wythe_store::image::catalog::StoredContent;
+use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
-use wythe_store::layer::gather::ensure;
-use wythe_store::layer::import::{Keep, read_layer};
-use wythe_store::layers::{LayerBlob, LayerRecord};
-use wythe_store::live::materialise::materialise;
-use wythe_store::live::seal::{ensure_tree, seal};
+use wythe_store::layer::gather;
+use wythe_store::layer::import::import;
+use wythe_store::layers::LayerRecord;
+use wythe_store::live::ensure::{ensure, ensure_announced, receive};
+use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::oci::content::Content;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
@@ -21,6 +22,7 @@ use wythe_store::tree::merge::merge;
 use crate::bases::BaseLayer;
 use crate::environment::Environment;
 use crate::error::BuildCause;
+use crate::origin::BlobOrigin;
 
 /// Layers from the bottom up.
 pub(crate) type Chain = Vec<LayerId>;
@@ -91,7 +93,7 @@ impl<'a> Roots<'a> {
         chain: &[LayerId],
         wanted: &BTreeSet<BodyId>,
     ) -> Result<(), BuildCause> {
-        Ok(ensure(self.env.lease, chain, wanted)?)
+        Ok(gather::ensure(self.env.lease, chain, wanted)?)
     }
 
     /// The directories of a chain, bottom first.
@@ -100,23 +102,18 @@ impl<'a> Roots<'a> {
     }
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
-        let path = |record: &LayerRecord| {
-            record.live.as_ref().map(|name| self.env.store.path().join(name.path()))
-        };
-        if let Some(path) = self.env.store.layer(layer)?.as_ref().and_then(path) {
-            return Ok(path);
-        }
-        self.with_record(layer, |record| {
-            if let Some(path) = path(record) {
-                return Ok(path);
+        let env = self.env;
+        if let (None, Some(base)) = (env.store.layer(layer)?, self.foreign(layer)) {
+            let BlobOrigin { reference, descriptor, .. } = &base.origin;
+            let announced = (descriptor, &base.diff_id);
+            if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {
+                return Ok(ensure_announced(env.lease, announced, env.idmap)?);
             }
-            let tree = ensure_tree(self.env.lease, record, &Tree::default())?;
-            let mut batch = Batch::new();
-            let path = materialise(self.env.lease, record, &tree, self.env.idmap, &mut batch)?;
-            self.env.lease.commit(batch, Durability::Relaxed)?;
-            *record = self.env.store.layer(layer)?.unwrap_or_else(|| record.clone());
-            Ok(path)
-        })
+            let source = base.origin.source(env.images);
+            let mut blob = source.blob(reference, descriptor).map_err(SaveError::Source)?;
+            return Ok(receive(env.lease, announced, env.idmap, &mut *blob)?);
+        }
+        Ok(ensure(env.lease, layer, env.idmap)?)
     }
 
     /// Works on a layer's record while nobody else does, and commits what became of it.
@@ -141,36 +138,21 @@ impl<'a> Roots<'a> {
         Ok(result)
     }
 
-    /// Fetches a base image's layer and stores its files.
+    /// Fetches a base image's layer. Its blob is kept as it is; its files stay in there.
     fn fetch(&self, layer: &LayerId) -> Result<LayerRecord, BuildCause> {
-        let Some(base) = self.foreign(layer) else {
-            return Err(BuildCause::Seal(wythe_store::live::seal::SealError::Gone));
-        };
-        let origin = &base.origin;
-        let source = origin.source(self.env.images);
-        fetch_blob(self.env.lease, source, &origin.reference, &origin.descriptor)?;
-        let content = wythe_store::image::catalog::StoredContent(self.env.store);
-        let mut blob = content.open(&origin.descriptor).map_err(|error| {
-            wythe_store::image::save::SaveError::Transfer {
-                reference: origin.reference.to_string(),
-                error,
-            }
-        })?;
-        let keep = Keep::In(self.env.lease);
-        let (tree, size) = read_layer(&mut *blob, &base.diff_id, keep)?;
-        let mut record = LayerRecord::new(*layer);
-        record.tree = Some(self.env.lease.put_tree(&tree)?);
-        record.diff_id = Some(base.diff_id);
-        record.tar_size = Some(size);
-        let compression = origin.descriptor.media_type.layer_compression();
-        if let Some(compression) = compression {
-            let (codec, descriptor) = (String::new(), origin.descriptor.clone());
-            record.blobs.push(LayerBlob { compression, codec, descriptor });
-        }
-        record.origins.extend(origin.repository());
+        let env = self.env;
+        let base = self.foreign(layer).ok_or(SealError::Gone)?;
+        base.origin.fetch(env.lease, env.images)?;
+        let BlobOrigin { reference, descriptor, .. } = &base.origin;
+        let content = StoredContent(env.store);
+        let mut blob = content
+            .open(descriptor)
+            .map_err(|error| SaveError::Transfer { reference: reference.to_string(), error })?;
+        let mut record = import(env.lease, descriptor, &base.diff_id, &mut *blob)?;
+        record.origins.extend(base.origin.repository());
         let mut batch = Batch::new();
         batch.put_layer(&record);
-        self.env.lease.commit(batch, Durability::Relaxed)?;
+        env.lease.commit(batch, Durability::Relaxed)?;
         Ok(record)
     }
 }

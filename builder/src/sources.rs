@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wythe_store::id::ContentId;
-use wythe_store::tree::entry::{Directory, Tree};
+use wythe_store::lease::Holdings;
+use wythe_store::object::Kind;
+use wythe_store::tree::entry::{Directory, Entry, Node, Tree};
 
 use crate::context::recall::Recall;
 use crate::context::{Context, ignore_rules};
@@ -40,10 +42,20 @@ const FETCHED_FILE: &str = "context";
 /// What was scanned.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    scanned: BTreeMap<FileSource, (Context, Tree)>,
+    scanned: BTreeMap<FileSource, Scanned>,
     /// Files of contexts that lie elsewhere.
     fetched: BTreeMap<FileSource, Tree>,
     pub(crate) remotes: Remotes,
+}
+
+/// A directory as far as it was scanned.
+#[derive(Debug)]
+struct Scanned {
+    context: Context,
+    routes: Vec<Route>,
+    tree: Tree,
+    /// The tree once its bytes were seen to be in the store.
+    held: OnceLock<Tree>,
 }
 
 impl Sources {
@@ -78,7 +90,7 @@ impl Sources {
             let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
                 continue;
             };
-            let scanned = scan_one(env, &directory, dockerfile.as_deref(), &routes)?;
+            let scanned = scan_one(env, &directory, dockerfile.as_deref(), routes)?;
             self.scanned.insert(source, scanned);
         }
         Ok(self)
@@ -112,8 +124,28 @@ impl Sources {
 
     /// The files of a directory that was scanned; nothing where there is no such directory.
     pub(crate) fn tree(&self, source: &FileSource) -> Tree {
-        let scanned = self.scanned.get(source).map(|(_, tree)| tree);
+        let scanned = self.scanned.get(source).map(|one| &one.tree);
         scanned.or_else(|| self.fetched.get(source)).cloned().unwrap_or_default()
+    }
+
+    /// As [`tree`](Self::tree), with all bytes in the store: the stat cache may speak of files whose
+    /// bytes a collection took, and only a step that needs them has to find out.
+    pub(crate) fn held_tree(
+        &self,
+        env: Environment<'_>,
+        source: &FileSource,
+    ) -> Result<Tree, BuildCause> {
+        let Some(one) = self.scanned.get(source) else { return Ok(self.tree(source)) };
+        if let Some(held) = one.held.get() {
+            return Ok(held.clone());
+        }
+        let holdings = env.lease.holdings()?;
+        let held = if holds(&holdings, one.tree.children.entries()) {
+            one.tree.clone()
+        } else {
+            env.pool.install(|| one.context.scan(&one.routes, env.lease))?.tree
+        };
+        Ok(one.held.get_or_init(|| held).clone())
     }
 
     /// What the paths of a copy mean in its directory.
@@ -133,8 +165,8 @@ impl Sources {
     /// The error with what the directory itself can add: near names, or the line that hides it.
     pub(crate) fn explained(&self, source: &FileSource, error: CopyError) -> CopyError {
         let CopyCause::Missing(missing) = &error.cause else { return error };
-        let Some((context, _)) = self.scanned.get(source) else { return error };
-        let missing = context.explain((**missing).clone());
+        let Some(one) = self.scanned.get(source) else { return error };
+        let missing = one.context.explain((**missing).clone());
         CopyError { cause: CopyCause::Missing(Box::new(missing)), ..error }
     }
 }
@@ -143,15 +175,24 @@ fn scan_one(
     env: Environment<'_>,
     directory: &Path,
     dockerfile: Option<&Path>,
-    routes: &[Route],
-) -> Result<(Context, Tree), BuildCause> {
+    routes: Vec<Route>,
+) -> Result<Scanned, BuildCause> {
     let rules = ignore_rules(directory, dockerfile)?;
     let context = Context::open(directory, rules)?;
     let name = directory.as_os_str().as_bytes();
-    let recall = Recall::new(env.lease, name, env.clock.now())?;
-    let scan = env.pool.install(|| context.scan(routes, &recall))?;
+    let recall = Recall::new(env.lease, name, env.clock.now());
+    let tree = env.pool.install(|| context.scan(&routes, &recall))?.tree;
     recall.save()?;
-    Ok((context, scan.tree))
+    Ok(Scanned { context, routes, tree, held: OnceLock::new() })
+}
+
+/// Whether the store holds the bytes of every file.
+fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| match &entry.node {
+        Node::File(file) => holdings.contain(Kind::Body, file.body.as_bytes()),
+        Node::Directory(directory) => holds(holdings, directory.children.entries()),
+        _ => true,
+    })
 }
 
 fn is_directory(source: &FileSource) -> bool {

@@ -70,6 +70,7 @@ impl Execution<'_, '_> {
         path: &str,
     ) -> Result<Option<Vec<u8>>, BuildCause> {
         let Some(file) = account_file(&root.children, path)? else { return Ok(None) };
+        self.solver.roots.bodies(self.below, &std::collections::BTreeSet::from([file.body]))?;
         Ok(self.solver.env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
     }
 

@@ -156,7 +156,7 @@ fn bind(
         FileSource::Input(position) => execution.input(*position),
         FileSource::Nothing => Vec::new(),
         FileSource::Context | FileSource::Directory(_) => {
-            let files = solver.sources.tree(from);
+            let files = execution.files(from)?;
             let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
             select(&files, &spec).map_err(|error| solver.sources.explained(from, error))?;
             vec![execution.keep(&files)?]
