@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
@@ -17,7 +18,8 @@ use crate::error::{BuildError, Place};
 use crate::finish::finish;
 use crate::graph::Graph;
 use crate::lint::{self, Subject};
-use crate::lower::{Lowered, Surroundings, lower};
+use crate::lower::{LowerError, Lowered, Surroundings, lower};
+use crate::merge::merge;
 use crate::options::Options;
 use crate::origin::BlobOrigin;
 use crate::progress::Event;
@@ -75,7 +77,16 @@ pub struct Image {
     pub epoch: Option<i64>,
 }
 
-/// Builds an image and keeps it under `names`.
+/// What a build came to.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// What the names stand for: a manifest, or an index where there are several platforms.
+    pub root: Descriptor,
+    /// The images, in the order in which their platforms were asked for.
+    pub images: Vec<Image>,
+}
+
+/// Builds an image for every platform and keeps it under `names`.
 ///
 /// When this returns the image is in the store for good: no later crash takes it away, unless the
 /// store was opened without durability.
@@ -88,7 +99,7 @@ pub fn build(
     options: &Options,
     names: &[Reference],
     env: Environment<'_>,
-) -> Result<Image, BuildError> {
+) -> Result<Built, BuildError> {
     let source: Arc<str> = decode(&input.dockerfile).into();
     let place = Place { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place: place.clone(), step: None, cause };
@@ -97,10 +108,10 @@ pub fn build(
         announce(&parsed, env);
         return Err(fail(lint::syntax(parsed)));
     }
-    let platform = options.platforms.first().unwrap_or(&options.build_platform).clone();
+    let platforms = platforms(options);
     let bases = ImageBases::new(env, options);
-    let around = Surroundings { options, bases: &bases, platform: &platform };
-    let lowered = lower(&parsed.dockerfile, around).map_err(|error| {
+    let around = Surroundings { options, bases: &bases, platform: &platforms[0] };
+    let lowered = lower_all(&parsed.dockerfile, around, &platforms).map_err(|error| {
         let place = Place { span: error.span, ..place.clone() };
         BuildError { place, step: None, cause: error.into() }
     });
@@ -109,12 +120,11 @@ pub fn build(
     let subject = Subject { source: &source, parsed: &parsed, input };
     let asked = Surroundings { bases: &Asked(&bases), ..around };
     let checked = lint::warn(subject, asked, env.progress);
-    let lowered = lowered?;
+    let Lowered { graph, warnings } = lowered?;
     checked.map_err(fail)?;
-    for diagnostic in &lowered.warnings {
+    for diagnostic in &warnings {
         env.progress.event(&Event::Warning { diagnostic });
     }
-    let Lowered { graph, .. } = lowered;
     let main = MainContext {
         directory: input.context.clone(),
         dockerfile: input.path.clone(),
@@ -125,8 +135,40 @@ pub fn build(
     let sources = Sources::over(remotes).scan(env, options, &main, &graph).map_err(fail)?;
     let solver = Solver::new(env, options, &graph, (&bases, sources)).map_err(at)?;
     solver.solve().map_err(at)?;
-    let finished = finish(&solver, options, names, platform);
-    finished.map_err(fail)
+    finish(&solver, options, names, &platforms).map_err(fail)
+}
+
+/// What is built for, each platform once.
+fn platforms(options: &Options) -> Vec<Platform> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for platform in &options.platforms {
+        if !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(options.build_platform.clone());
+    }
+    platforms
+}
+
+/// The graph of all platforms. What deserves attention is told once, not for each of them.
+fn lower_all(
+    dockerfile: &Dockerfile,
+    around: Surroundings<'_>,
+    platforms: &[Platform],
+) -> Result<Lowered, LowerError> {
+    let (mut graphs, mut warnings) = (Vec::new(), Vec::new());
+    for platform in platforms {
+        let lowered = lower(dockerfile, Surroundings { platform, ..around })?;
+        graphs.push((platform, lowered.graph));
+        for warning in lowered.warnings {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
+    Ok(Lowered { graph: merge(graphs), warnings })
 }
 
 fn announce(parsed: &Parsed, env: Environment<'_>) {

@@ -10,13 +10,14 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::live::seal::SealError;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document;
+use wythe_store::oci::index::Index;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::timestamp::Timestamp;
 
 use crate::assemble::{MadeLayer, configuration, manifest};
-use crate::build::Image;
+use crate::build::{Built, Image};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::{ImagePlan, VertexId};
@@ -25,27 +26,48 @@ use crate::origin::BlobOrigin;
 use crate::root::Chain;
 use crate::solve::Solver;
 
-/// Puts configuration and manifest together and commits them under their names.
+/// Puts configurations and manifests together and commits them under their names.
 pub(crate) fn finish(
     solver: &Solver<'_>,
     options: &Options,
     names: &[Reference],
-    platform: Platform,
+    platforms: &[Platform],
+) -> Result<Built, BuildCause> {
+    let env = solver.env;
+    let plans = solver.graph.images.iter().zip(platforms);
+    let images = plans.map(|(plan, platform)| image(solver, options, plan, platform));
+    let images: Vec<Image> = images.collect::<Result<_, _>>()?;
+    let root = match images.as_slice() {
+        [only] => only.manifest.clone(),
+        several => put(env, MediaType::INDEX, &Index::new(several.iter().map(entry).collect()))?,
+    };
+    let mut batch = Batch::new();
+    for name in names {
+        batch.set_ref(&ref_name(name), &root);
+    }
+    let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
+    env.lease.commit(batch, durability)?;
+    Ok(Built { root, images })
+}
+
+fn entry(image: &Image) -> Descriptor {
+    Descriptor { platform: Some(image.platform.clone()), ..image.manifest.clone() }
+}
+
+fn image(
+    solver: &Solver<'_>,
+    options: &Options,
+    plan: &ImagePlan,
+    platform: &Platform,
 ) -> Result<Image, BuildCause> {
     let env = solver.env;
-    let plan = &solver.graph.image;
     let sealed = Sealed::of(solver, plan)?;
     let config = configuration(plan, &sealed.made, now(env, plan.epoch))?;
     let config = put(env, MediaType::CONFIG, &config)?;
     let manifest = manifest(config.clone(), sealed.descriptors, &options.annotations);
     let manifest = put(env, MediaType::MANIFEST, &manifest)?;
-    let mut batch = Batch::new();
-    for name in names {
-        batch.set_ref(&ref_name(name), &manifest);
-    }
-    let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
-    env.lease.commit(batch, durability)?;
     let Sealed { base_layers, origins, .. } = sealed;
+    let platform = platform.clone();
     Ok(Image { manifest, config, platform, base_layers, origins, epoch: plan.epoch })
 }
 

@@ -11,13 +11,13 @@ use crate::options::Caching;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VertexId(pub usize);
 
-/// Everything one image needs, inputs before their users.
+/// Everything the images need, inputs before their users.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// The steps.
     pub vertices: Vec<Vertex>,
-    /// What the image of the target is made of.
-    pub image: ImagePlan,
+    /// What the image of the target is made of, for each platform.
+    pub images: Vec<ImagePlan>,
 }
 
 /// One step.

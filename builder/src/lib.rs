@@ -19,6 +19,7 @@ pub mod ignore;
 pub mod key;
 pub mod lint;
 pub mod lower;
+mod merge;
 pub mod operation;
 pub mod options;
 pub mod origin;

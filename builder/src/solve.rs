@@ -89,11 +89,12 @@ impl<'a> Solver<'a> {
         Ok(solver)
     }
 
-    /// Makes what the image needs.
+    /// Makes what the images need.
     pub(crate) fn solve(&self) -> Result<(), VertexError> {
-        let Some(top) = self.graph.image.top else { return Ok(()) };
+        let tops = self.graph.images.iter().filter_map(|plan| plan.top);
+        let tops: Vec<usize> = tops.map(|top| top.0).collect();
         let wiring = self.graph.wiring();
-        let mut found = demand(&wiring, &[top.0], &mut |index| {
+        let mut found = demand(&wiring, &tops, &mut |index| {
             self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         })?;
         defer(&mut found, &wiring);

@@ -11,7 +11,7 @@ use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
-use crate::build::{Image, Input, build};
+use crate::build::{Built, Input, build};
 use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::options::Options;
@@ -110,7 +110,7 @@ impl Workshop {
         options: &Options,
         name: &Reference,
         images: &dyn ImageSource,
-    ) -> Result<Image, BuildError> {
+    ) -> Result<Built, BuildError> {
         build(input, options, std::slice::from_ref(name), self.environment(images, &()))
     }
 }

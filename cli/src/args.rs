@@ -3,6 +3,7 @@
 //! What was typed and what it means are different types: the structs here only say which flags
 //! there are, and each has a conversion to the options of the library it ends up in.
 
+pub(crate) mod annotation;
 pub(crate) mod attributes;
 pub(crate) mod build;
 pub(crate) mod call;

@@ -4,6 +4,7 @@ use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::{Recompress, encode};
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
+use wythe_store::oci::descriptor::Descriptor;
 
 use crate::args::output::Compression;
 use crate::failure::Failure;
@@ -37,13 +38,22 @@ fn codec(compression: Option<Compression>, level: Option<u32>) -> Codec {
     }
 }
 
+/// The manifest with which an image of the store leaves.
+pub(crate) fn manifest(
+    lease: &Lease,
+    image: &StoredImage,
+    layers: Layers,
+) -> Result<Descriptor, Failure> {
+    Ok(encode(lease, image, layers.codec, layers.recompress)?.descriptor())
+}
+
 /// What leaves for an image of the store.
 pub(crate) fn shipment<'a>(
     lease: &'a Lease,
     image: &StoredImage,
     layers: Layers,
 ) -> Result<Shipment<'a>, Failure> {
-    let root = encode(lease, image, layers.codec, layers.recompress)?.descriptor();
+    let root = manifest(lease, image, layers)?;
     let created = image.config.value().created.clone();
     Ok(Shipment { lease, root, names: Vec::new(), created, origins: &[] })
 }

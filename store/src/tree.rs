@@ -11,6 +11,7 @@ pub mod encode;
 pub mod entry;
 pub mod links;
 pub mod merge;
+pub mod platforms;
 pub mod resolve;
 #[cfg(test)]
 pub(crate) mod sketch;

@@ -89,7 +89,7 @@ impl<'a> Lowering<'a> {
         config.config.labels.extend(self.around.options.labels.clone());
         let (top, instructions) = (state.top, state.records);
         let image = ImagePlan { top, config, instructions, epoch: self.epoch };
-        let graph = Graph { vertices: self.vertices, image };
+        let graph = Graph { vertices: self.vertices, images: vec![image] };
         Ok(Lowered { graph, warnings: self.warnings })
     }
 

@@ -26,6 +26,14 @@ pub(crate) enum AttributeError {
     Unknown { key: String, known: Vec<&'static str> },
 }
 
+/// A key in lower case, but for what is somebody else's: the key of an annotation.
+fn lower(key: &str) -> String {
+    match key.split_once('.') {
+        Some((kind, rest)) => format!("{}.{rest}", kind.to_lowercase()),
+        None => key.to_lowercase(),
+    }
+}
+
 impl Attributes {
     /// Splits a text.
     pub(crate) fn parse(text: &str) -> Result<Self, AttributeError> {
@@ -33,7 +41,7 @@ impl Attributes {
         for field in fields(text)? {
             match field.split_once('=') {
                 Some((key, value)) => {
-                    found.pairs.insert(key.trim().to_lowercase(), value.to_owned());
+                    found.pairs.insert(lower(key.trim()), value.to_owned());
                 }
                 None => found.bare.push(field),
             }

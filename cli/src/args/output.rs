@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use wythe_store::image::encode::Recompress;
 
+use super::annotation::Annotations;
 use super::attributes::{AttributeError, Attributes};
 
 /// One `--output`.
@@ -15,11 +16,11 @@ pub(crate) enum Output {
     /// Nothing; the results stay in the cache.
     CacheOnly,
     /// The root file system as files.
-    Files { destination: PathBuf },
+    Files { destination: PathBuf, split: Split, stale: Stale },
     /// An image in the store, and at its registry where `push` says so.
     Image { push: Push, image: ImageAttributes },
     /// The root file system as one tar stream.
-    Tar { destination: Destination },
+    Tar { destination: Destination, split: Split },
 }
 
 /// The form of an image outside the store.
@@ -37,6 +38,26 @@ pub(crate) enum Destination {
     Directory(PathBuf),
     File(PathBuf),
     Stdout,
+}
+
+/// Where the files of each platform go.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Split {
+    /// Into a directory of its own.
+    Beside,
+    /// All into one.
+    Merged,
+    /// Into directories if there are several platforms.
+    #[default]
+    Several,
+}
+
+/// What becomes of files that are in a destination already.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Stale {
+    Deleted,
+    #[default]
+    Kept,
 }
 
 /// Whether an image goes to its registry.
@@ -58,8 +79,7 @@ pub(crate) struct ImageAttributes {
     /// What becomes of layers that came from elsewhere.
     pub(crate) recompress: Recompress,
     pub(crate) times: Times,
-    /// Annotations of the manifest.
-    pub(crate) annotations: Vec<(String, String)>,
+    pub(crate) annotations: Annotations,
 }
 
 /// The times of files in new layers, where the build has an epoch.
@@ -89,6 +109,8 @@ pub(crate) enum OutputError {
     Compression(String),
     #[error("compression level {0:?} is not a number")]
     Level(String),
+    #[error("mode {0:?} is neither copy nor delete")]
+    Mode(String),
     #[error("type=local writes a directory, not to standard output")]
     LocalToStdout,
     #[error("type {0:?} is not one of cacheonly, docker, image, local, oci, registry, tar")]
@@ -113,7 +135,7 @@ impl FromStr for Output {
             "local" => files(&mut attributes)?,
             "oci" => archive(Format::Oci, &mut attributes)?,
             "registry" => image(&mut attributes, Push::ByName)?,
-            "tar" => tar(&mut attributes),
+            "tar" => tar(&mut attributes)?,
             _ => return Err(OutputError::Type(kind)),
         };
         attributes.finish(&KNOWN)?;
@@ -121,14 +143,19 @@ impl FromStr for Output {
     }
 }
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 15] = [
     "annotation.*",
+    "annotation-index.*",
+    "annotation-manifest.*",
+    "annotation-manifest-descriptor.*",
     "compression",
     "compression-level",
     "dest",
     "force-compression",
+    "mode",
     "name",
     "oci-mediatypes",
+    "platform-split",
     "push",
     "rewrite-timestamp",
     "type",
@@ -137,21 +164,39 @@ const KNOWN: [&str; 10] = [
 /// `-o -` is a tar stream on standard output, `-o DIR` a directory of files.
 fn shorthand(text: &str) -> Output {
     match text {
-        "-" => Output::Tar { destination: Destination::Stdout },
-        path => Output::Files { destination: PathBuf::from(path) },
+        "-" => Output::Tar { destination: Destination::Stdout, split: Split::default() },
+        path => Output::Files {
+            destination: PathBuf::from(path),
+            split: Split::default(),
+            stale: Stale::default(),
+        },
     }
 }
 
 fn files(attributes: &mut Attributes) -> Result<Output, OutputError> {
+    let stale = match attributes.take("mode").as_deref() {
+        None | Some("copy") => Stale::Kept,
+        Some("delete") => Stale::Deleted,
+        Some(other) => return Err(OutputError::Mode(other.to_owned())),
+    };
+    let split = split(attributes)?;
     let destination = attributes.take_any(&["dest", "destination"]);
     match destination.ok_or(AttributeError::Missing("dest"))? {
         dash if dash == "-" => Err(OutputError::LocalToStdout),
-        path => Ok(Output::Files { destination: path.into() }),
+        path => Ok(Output::Files { destination: path.into(), split, stale }),
     }
 }
 
-fn tar(attributes: &mut Attributes) -> Output {
-    Output::Tar { destination: stream(attributes) }
+fn tar(attributes: &mut Attributes) -> Result<Output, OutputError> {
+    Ok(Output::Tar { split: split(attributes)?, destination: stream(attributes) })
+}
+
+fn split(attributes: &mut Attributes) -> Result<Split, OutputError> {
+    Ok(match attributes.take_bool("platform-split")? {
+        None => Split::Several,
+        Some(true) => Split::Beside,
+        Some(false) => Split::Merged,
+    })
 }
 
 fn stream(attributes: &mut Attributes) -> Destination {
@@ -206,8 +251,7 @@ fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, Outp
     let level = level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
     let names = attributes.take("name").unwrap_or_default();
     let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let mut annotations = attributes.take_prefixed("annotation.");
-    annotations.extend(attributes.take_prefixed("annotation-manifest."));
+    let annotations = Annotations::take(attributes);
     Ok(ImageAttributes { names, compression, level, recompress, times, annotations })
 }
 
@@ -240,8 +284,17 @@ mod tests {
 
     #[test]
     fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
-        assert_eq!(parse("out"), Output::Files { destination: "out".into() });
-        assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout });
+        let (split, stale) = (Split::Several, Stale::Kept);
+        assert_eq!(parse("out"), Output::Files { destination: "out".into(), split, stale });
+        assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout, split });
+    }
+
+    #[test]
+    fn files_of_platforms_are_split_and_old_ones_deleted_as_asked() {
+        let (split, stale) = (Split::Merged, Stale::Deleted);
+        let text = "type=local,dest=d,platform-split=false,mode=delete";
+        assert_eq!(parse(text), Output::Files { destination: "d".into(), split, stale });
+        refused("type=local,dest=d,mode=move", "neither copy nor delete");
     }
 
     #[test]
@@ -273,7 +326,7 @@ mod tests {
             panic!("not an image")
         };
         assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
-        assert_eq!(image.annotations, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(image.annotations.manifest["a"], "b");
         assert_eq!(push, Push::No);
         let Output::Image { image, .. } =
             parse("type=image,force-compression=true,rewrite-timestamp=true")

@@ -18,9 +18,9 @@ use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::failure::Failure;
+use crate::render;
 use crate::render::terse::Terse;
 use crate::session::Session;
-use crate::{render, stored_image};
 
 /// Builds, or answers a question about the Dockerfile.
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
@@ -47,9 +47,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress = render::progress(session.global.progress, dockerfile.source.clone());
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let input = Input { files, ..input(args, dockerfile) };
-    let made = build(&input, &options, &[], bench.environment(&lease, &*progress))?;
-    let image = stored_image::of_ref(lease.store(), "the image", made.manifest.clone())?;
-    Delivery { lease: &lease, image: &image, made: &made, args, session }.run()
+    let built = build(&input, &options, &[], bench.environment(&lease, &*progress))?;
+    Delivery::new(&lease, &built, args, session)?.run()
 }
 
 fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {

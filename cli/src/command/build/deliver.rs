@@ -1,33 +1,28 @@
 //! The results of a build to where the flags say they go.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+mod destination;
+mod image;
+mod tree;
 
 use serde_json::json;
-use wythe_builder::build::Image;
+use wythe_builder::build::Built;
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredImage, ref_name};
-use wythe_store::image::encode::Recompress;
-use wythe_store::image::rewrite::clamp_times;
-use wythe_store::image::rootfs::rootfs;
 use wythe_store::image::tar_output;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
-use wythe_store::oci::media_type::Compression;
 use wythe_store::oci::reference::Reference;
-use wythe_store::tree::entry::Tree;
 
+use self::destination::{write_text, write_to};
 use crate::args::build::{BuildArgs, ResultArgs};
-use crate::args::output::{Destination, Format, ImageAttributes, Output, Push, Times};
-use crate::encode::{self, Layers};
+use crate::args::output::{Destination, Format, ImageAttributes, Output, Push, Split};
 use crate::failure::{Class, Failure};
-use crate::files;
 use crate::obtainable::Obtainable;
 use crate::session::Session;
 use crate::ship::Shipment;
+use crate::{files, stored_image};
 
 /// The outputs that the flags ask for; an image in the store if they ask for none.
 pub(crate) fn outputs(args: &ResultArgs) -> Vec<Output> {
@@ -41,20 +36,39 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<Output> {
     outputs
 }
 
-/// An image that was built, on its way out.
+/// What was built, on its way out.
 #[derive(Debug)]
 pub(crate) struct Delivery<'a> {
-    pub(crate) lease: &'a Lease,
-    pub(crate) image: &'a StoredImage,
-    pub(crate) made: &'a Image,
-    pub(crate) args: &'a BuildArgs,
-    pub(crate) session: &'a Session,
+    lease: &'a Lease,
+    built: &'a Built,
+    /// The images of the build, one for each platform.
+    images: Vec<StoredImage>,
+    /// Where layers of their bases are to be had.
+    origins: Vec<BlobOrigin>,
+    args: &'a BuildArgs,
+    session: &'a Session,
+}
+
+impl<'a> Delivery<'a> {
+    pub(crate) fn new(
+        lease: &'a Lease,
+        built: &'a Built,
+        args: &'a BuildArgs,
+        session: &'a Session,
+    ) -> Result<Self, Failure> {
+        let read = |image: &wythe_builder::build::Image| {
+            stored_image::of_ref(lease.store(), "the image", image.manifest.clone())
+        };
+        let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
+        let origins = built.images.iter().flat_map(|image| image.origins.clone()).collect();
+        Ok(Self { lease, built, images, origins, args, session })
+    }
 }
 
 impl Delivery<'_> {
     /// Delivers to every output, and writes the files that tell what was made.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let mut digest = self.image.root.digest.to_string();
+        let mut digest = self.built.root.digest.to_string();
         for output in outputs(&self.args.result) {
             if let Some(shipped) = self.output(&output)? {
                 digest = shipped;
@@ -67,27 +81,41 @@ impl Delivery<'_> {
     fn output(&self, output: &Output) -> Result<Option<String>, Failure> {
         match output {
             Output::Archive { format, destination, image } => {
-                self.complete()?;
-                let shipment = self.shipment(image)?;
-                archive(&shipment, *format, destination)?;
-                Ok(Some(shipment.root.digest.to_string()))
+                self.archive(*format, destination, image).map(Some)
             }
             Output::CacheOnly => Ok(None),
-            Output::Files { destination } => {
-                let tree = self.files()?;
-                files::write(&tree, self.lease.store(), self.made.epoch, destination)?;
-                Ok(None)
+            Output::Files { destination, split, stale } => {
+                let (tree, store) = (self.files(*split)?, self.lease.store());
+                files::write(&tree, store, self.epoch(), (destination, *stale)).map(|()| None)
             }
             Output::Image { push, image } => self.name(*push, image),
-            Output::Tar { destination } => {
-                let tree = self.files()?;
-                to(destination, |out| {
-                    tar_output::write(&tree, self.lease.store(), self.made.epoch, out)
-                        .map_err(|error| Failure::of(Class::Environment, &error))
-                })?;
-                Ok(None)
-            }
+            Output::Tar { destination, split } => self.tar(*split, destination).map(|()| None),
         }
+    }
+
+    fn archive(
+        &self,
+        format: Format,
+        destination: &Destination,
+        image: &ImageAttributes,
+    ) -> Result<String, Failure> {
+        self.complete()?;
+        let shipment = self.shipment(image)?;
+        archive(&shipment, format, destination)?;
+        Ok(shipment.root.digest.to_string())
+    }
+
+    fn tar(&self, split: Split, destination: &Destination) -> Result<(), Failure> {
+        let tree = self.files(split)?;
+        write_to(destination, |out| {
+            tar_output::write(&tree, self.lease.store(), self.epoch(), out)
+                .map_err(|error| Failure::of(Class::Environment, &error))
+        })
+    }
+
+    /// `SOURCE_DATE_EPOCH`, which is that of all platforms.
+    fn epoch(&self) -> Option<i64> {
+        self.built.images.first().and_then(|image| image.epoch)
     }
 
     /// Names the image in the store, and pushes it under each name where that is asked for.
@@ -97,7 +125,7 @@ impl Delivery<'_> {
             self.complete()?;
         }
         let mut batch = Batch::default();
-        let root = self.rewritten(image)?.root;
+        let root = self.kept(image)?;
         for name in &names {
             batch.set_ref(&ref_name(name), &root);
         }
@@ -116,38 +144,10 @@ impl Delivery<'_> {
         Ok(Some(shipment.root.digest.to_string()))
     }
 
-    fn shipment(&self, image: &ImageAttributes) -> Result<Shipment<'_>, Failure> {
-        let compression = image.compression.or(self.args.result.compression);
-        let layers = Layers::new(compression, image.level);
-        let layers = Layers { recompress: image.recompress, ..layers };
-        if image.recompress == Recompress::Differing || self.made.origins.iter().any(is_plain) {
-            self.complete()?;
-        }
-        let mut shipment = encode::shipment(self.lease, &self.rewritten(image)?, layers)?;
-        shipment.names = self.names(image)?;
-        shipment.origins = &self.made.origins;
-        Ok(shipment)
-    }
-
     /// Gets the layers of the base that no step has needed.
     fn complete(&self) -> Result<(), Failure> {
         let client = self.session.registry()?;
-        Ok(Obtainable::new(self.lease, &client, &self.made.origins).complete()?)
-    }
-
-    fn files(&self) -> Result<Tree, Failure> {
-        self.complete()?;
-        Ok(rootfs(self.lease, self.image)?)
-    }
-
-    /// The image with the times it is to have.
-    fn rewritten(&self, image: &ImageAttributes) -> Result<StoredImage, Failure> {
-        match (image.times, self.made.epoch) {
-            (Times::Rewritten, Some(epoch)) => {
-                Ok(clamp_times(self.lease, self.image, self.made.base_layers, epoch)?)
-            }
-            (Times::Rewritten, None) | (Times::Kept, _) => Ok(self.image.clone()),
-        }
+        Ok(Obtainable::new(self.lease, &client, &self.origins).complete()?)
     }
 
     fn names(&self, image: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
@@ -156,26 +156,27 @@ impl Delivery<'_> {
     }
 
     fn tell(&self, digest: &str) -> Result<(), Failure> {
-        let id = self.image.manifest.value().config.digest.to_string();
+        // An image of several platforms has as many configurations.
+        let config = match self.images.as_slice() {
+            [only] => Some(only.manifest.value().config.digest.to_string()),
+            _ => None,
+        };
         if let Some(path) = &self.args.result.iidfile {
-            write(path, &id)?;
+            write_text(path, config.as_deref().unwrap_or(digest))?;
         }
         if let Some(path) = &self.args.result.metadata_file {
-            let metadata = json!({
-                "containerimage.config.digest": id,
+            let mut metadata = json!({
                 "containerimage.digest": digest,
                 "image.name": self.args.result.tag.join(","),
             });
-            write(path, &format!("{metadata:#}\n"))?;
+            if let Some(config) = config {
+                metadata["containerimage.config.digest"] = config.into();
+            }
+            write_text(path, &format!("{metadata:#}\n"))?;
         }
         let streams = outputs(&self.args.result).iter().any(to_stdout);
         if streams { Ok(()) } else { self.session.print(digest) }
     }
-}
-
-/// Whether a layer is compressed when it leaves, for which its bytes have to be here.
-fn is_plain(origin: &BlobOrigin) -> bool {
-    origin.descriptor.media_type.layer_compression() == Some(Compression::None)
 }
 
 /// Whether standard output carries an archive, and so no digest.
@@ -183,47 +184,25 @@ fn to_stdout(output: &Output) -> bool {
     matches!(
         output,
         Output::Archive { destination: Destination::Stdout, .. }
-            | Output::Tar { destination: Destination::Stdout }
+            | Output::Tar { destination: Destination::Stdout, .. }
     )
 }
 
-fn archive(shipment: &Shipment<'_>, format: Format, to_where: &Destination) -> Result<(), Failure> {
+fn archive(shipment: &Shipment<'_>, format: Format, to: &Destination) -> Result<(), Failure> {
     let flavour = match format {
+        Format::Docker if shipment.root.media_type.is_index() => {
+            let text = "a docker archive cannot hold an image of several platforms";
+            return Err(Failure::usage(text).remedy("type=oci can"));
+        }
         Format::Docker => Flavour::Docker,
         Format::Oci => Flavour::Oci,
     };
-    match to_where {
+    match to {
         Destination::Directory(path) => shipment.write_layout(path),
         Destination::File(_) | Destination::Stdout => {
-            to(to_where, |out| shipment.write_archive(out, flavour))
+            write_to(to, |out| shipment.write_archive(out, flavour))
         }
     }
-}
-
-/// Writes to a file or standard output; a file that could not be completed is removed.
-fn to(
-    destination: &Destination,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let (Destination::File(path) | Destination::Directory(path)) = destination else {
-        return write(&mut io::stdout().lock());
-    };
-    let failed = |error: io::Error| unwritable(path, &error);
-    let mut out = BufWriter::new(File::create(path).map_err(failed)?);
-    let written = write(&mut out).and_then(|()| out.flush().map_err(failed));
-    if written.is_err() {
-        // The failure that is reported is the one that came first.
-        let _ = fs::remove_file(path);
-    }
-    written
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| unwritable(path, &error))
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Class::Environment, format!("cannot write {}", path.display())).because(error)
 }
 
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! The images of a build as they leave: with the times, the annotations and the compression that
+//! an output asks for, and under one index where there are several.
+
+use wythe_builder::build::Image;
+use wythe_builder::origin::BlobOrigin;
+use wythe_store::image::catalog::StoredImage;
+use wythe_store::image::encode::Recompress;
+use wythe_store::image::rewrite::clamp_times;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::RawDocument;
+use wythe_store::oci::index::Index;
+use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::media_type::Compression;
+
+use super::Delivery;
+use crate::args::annotation::Annotations;
+use crate::args::output::{ImageAttributes, Times};
+use crate::encode::{self, Layers};
+use crate::failure::Failure;
+use crate::ship::Shipment;
+
+impl Delivery<'_> {
+    /// What leaves for an output.
+    pub(super) fn shipment(&self, asked: &ImageAttributes) -> Result<Shipment<'_>, Failure> {
+        let compression = asked.compression.or(self.args.result.compression);
+        let layers = Layers::new(compression, asked.level);
+        let layers = Layers { recompress: asked.recompress, ..layers };
+        if asked.recompress == Recompress::Differing || self.origins.iter().any(is_plain) {
+            self.complete()?;
+        }
+        let images = self.prepared(asked)?;
+        let created = images.first().and_then(|image| image.config.value().created.clone());
+        let manifests = images.iter().map(|image| encode::manifest(self.lease, image, layers));
+        let root = self.root(manifests.collect::<Result<_, _>>()?, asked)?;
+        let names = self.names(asked)?;
+        Ok(Shipment { lease: self.lease, root, names, created, origins: &self.origins })
+    }
+
+    /// What the store keeps for an output: layers are compressed when they leave.
+    pub(super) fn kept(&self, asked: &ImageAttributes) -> Result<Descriptor, Failure> {
+        let images = self.prepared(asked)?;
+        self.root(images.iter().map(|image| image.manifest.descriptor()).collect(), asked)
+    }
+
+    fn prepared(&self, asked: &ImageAttributes) -> Result<Vec<StoredImage>, Failure> {
+        let pairs = self.images.iter().zip(&self.built.images);
+        pairs.map(|(stored, made)| self.prepare(stored, made, asked)).collect()
+    }
+
+    /// The image with the times and the annotations it is to have.
+    fn prepare(
+        &self,
+        stored: &StoredImage,
+        made: &Image,
+        asked: &ImageAttributes,
+    ) -> Result<StoredImage, Failure> {
+        let image = match (asked.times, made.epoch) {
+            (Times::Rewritten, Some(epoch)) => {
+                clamp_times(self.lease, stored, made.base_layers, epoch)?
+            }
+            (Times::Rewritten, None) | (Times::Kept, _) => stored.clone(),
+        };
+        if asked.annotations.manifest.is_empty() {
+            return Ok(image);
+        }
+        let mut manifest: Manifest = image.manifest.value().clone();
+        manifest.annotations.extend(asked.annotations.manifest.clone());
+        let manifest = RawDocument::new(manifest);
+        self.lease.put_document(manifest.bytes())?;
+        Ok(StoredImage { root: manifest.descriptor(), manifest, ..image })
+    }
+
+    /// The only manifest, or an index of several.
+    fn root(
+        &self,
+        manifests: Vec<Descriptor>,
+        asked: &ImageAttributes,
+    ) -> Result<Descriptor, Failure> {
+        let said = Annotations::of_flags(&self.args.result.annotation).with(&asked.annotations);
+        if let [only] = manifests.as_slice() {
+            let none = said.index.is_empty() && said.entry.is_empty();
+            let text = "an image of one platform has no index to annotate";
+            return if none { Ok(only.clone()) } else { Err(Failure::usage(text)) };
+        }
+        let platforms = self.built.images.iter().map(|image| image.platform.clone());
+        let entry = |(manifest, platform)| {
+            let annotations = said.entry.clone();
+            Descriptor { platform: Some(platform), annotations, ..manifest }
+        };
+        let index = Index::new(manifests.into_iter().zip(platforms).map(entry).collect());
+        let index = RawDocument::new(Index { annotations: said.index.clone(), ..index });
+        self.lease.put_document(index.bytes())?;
+        Ok(index.descriptor())
+    }
+}
+
+/// Whether a layer is compressed when it leaves, for which its bytes have to be here.
+fn is_plain(origin: &BlobOrigin) -> bool {
+    origin.descriptor.media_type.layer_compression() == Some(Compression::None)
+}
