@@ -5,6 +5,7 @@
 
 mod automaton;
 pub mod component;
+mod escape;
 mod path;
 mod syntax;
 

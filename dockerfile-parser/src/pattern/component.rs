@@ -2,6 +2,7 @@
 
 use super::Malformed;
 use super::automaton::{Automaton, Token};
+use super::escape::Escapes;
 use super::syntax::{Sign, signs};
 
 /// A pattern for one name.
@@ -16,7 +17,7 @@ impl Glob {
     /// # Errors
     /// When a class is not closed or empty, a range lacks an end, or a backslash comes last.
     pub fn parse(pattern: &str) -> Result<Self, Malformed> {
-        let tokens = signs(pattern)?.into_iter().map(|sign| match sign {
+        let tokens = signs(pattern, Escapes::Plain)?.into_iter().map(|sign| match sign {
             Sign::Star => Token::Star,
             Sign::Any => Token::Any,
             Sign::Letter(letter) => Token::Letter(letter),

@@ -2,6 +2,7 @@
 
 use super::Malformed;
 use super::automaton::{Automaton, Token};
+use super::escape::Escapes;
 use super::syntax::{Sign, signs};
 
 /// A pattern for a path.
@@ -20,7 +21,7 @@ pub(super) enum PathPattern {
 impl PathPattern {
     /// Reads a clean pattern.
     pub(super) fn parse(pattern: &str) -> Result<Self, Malformed> {
-        let signs = signs(pattern)?;
+        let signs = signs(pattern, Escapes::Regular)?;
         let plain = |text: &str| !text.contains(['*', '?', '[', ']', '\\']);
         if plain(pattern) {
             return Ok(Self::Exact(pattern.to_owned()));

@@ -4,6 +4,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use super::Malformed;
+use super::escape::Escapes;
 
 /// One sign.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,20 +23,24 @@ pub(super) struct Class {
 }
 
 impl Class {
+    pub(super) fn new(ranges: &[(char, char)], wanted: bool) -> Self {
+        Self { ranges: ranges.to_vec(), wanted }
+    }
+
     pub(super) fn takes(&self, letter: char) -> bool {
         self.ranges.iter().any(|(low, high)| (low..=high).contains(&&letter)) == self.wanted
     }
 }
 
 /// Takes a pattern apart.
-pub(super) fn signs(pattern: &str) -> Result<Vec<Sign>, Malformed> {
+pub(super) fn signs(pattern: &str, escapes: Escapes) -> Result<Vec<Sign>, Malformed> {
     let mut rest = pattern.chars().peekable();
     let mut signs = Vec::new();
     while let Some(letter) = rest.next() {
         signs.push(match letter {
             '*' => Sign::Star,
             '?' => Sign::Any,
-            '\\' => Sign::Letter(rest.next().ok_or(Malformed)?),
+            '\\' => escapes.read(rest.next().ok_or(Malformed)?)?,
             '[' => Sign::Class(class(&mut rest)?),
             letter => Sign::Letter(letter),
         });

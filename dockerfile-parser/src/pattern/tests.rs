@@ -141,3 +141,17 @@ fn many_stars_take_linear_time() {
     let path = "a".repeat(5000) + "/" + &"a/".repeat(500);
     assert_eq!(excluded(&[pattern], &path), Some(false));
 }
+
+#[test]
+fn a_backslash_before_a_letter_is_that_of_regular_expressions() {
+    let excludes = |text: &str, path: &str| {
+        PatternSet::parse_ignore_file(text).map(|set| set.excludes(path)).ok()
+    };
+    assert_eq!(excludes("\\temp1", "temp1"), Some(false));
+    assert_eq!(excludes("\\temp1", "\temp1"), Some(true));
+    assert_eq!(excludes("v\\d.txt", "v7.txt"), Some(true));
+    assert_eq!(excludes("v\\D.txt", "v7.txt"), Some(false));
+    assert_eq!(excludes("\\build", "build"), Some(false));
+    assert_eq!(excludes("\\_a\\.b", "_a.b"), Some(true));
+    assert_eq!(excludes("\\gone", "gone"), None);
+}
