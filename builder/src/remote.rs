@@ -81,3 +81,6 @@ impl fmt::Debug for HttpResponse {
         out.debug_struct("HttpResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

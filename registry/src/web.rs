@@ -91,3 +91,68 @@ fn add(call: &mut Call<'_>, name: HeaderName, value: Option<&str>) {
         call.headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// A server that gives one answer, and returns the head of what it was asked.
+    fn server(answer: String) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/f", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let lines = lines.map(Result::unwrap).take_while(|line| !line.is_empty());
+            let head = lines.collect::<Vec<_>>().join("\n").to_lowercase();
+            stream.write_all(answer.as_bytes()).unwrap();
+            head
+        });
+        (url, thread)
+    }
+
+    fn answer(status: &str, headers: &str, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n{body}"
+        )
+    }
+
+    #[test]
+    fn another_origin_gets_no_credential() {
+        let (end, asked) = server(answer("200 OK", "ETag: \"e\"\r\n", "bytes"));
+        let (start, first) = server(answer("302 Found", &format!("Location: {end}\r\n"), ""));
+        let client = Client::new(Settings::default());
+        let authorization = Some("Bearer tok");
+        let request = WebRequest { url: &start, authorization, ..WebRequest::default() };
+        let mut response = client.get(request).unwrap();
+        let mut body = String::new();
+        response.body.read_to_string(&mut body).unwrap();
+        assert_eq!((&*body, response.etag.as_deref()), ("bytes", Some("\"e\"")));
+        assert!(first.join().unwrap().contains("authorization: bearer tok"));
+        assert!(!asked.join().unwrap().contains("authorization"));
+    }
+
+    #[test]
+    fn what_has_not_changed_is_an_answer() {
+        let (url, asked) = server(answer("304 Not Modified", "", ""));
+        let request =
+            WebRequest { url: &url, if_none_match: Some("\"e\""), ..WebRequest::default() };
+        assert_eq!(Client::new(Settings::default()).get(request).unwrap().status, 304);
+        assert!(asked.join().unwrap().contains("if-none-match: \"e\""));
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_with_its_status() {
+        let (url, asked) = server(answer("404 Not Found", "", "no"));
+        let request = WebRequest { url: &url, ..WebRequest::default() };
+        let error = Client::new(Settings::default()).get(request).unwrap_err();
+        assert_eq!(error.status(), Some(404));
+        asked.join().unwrap();
+    }
+}

@@ -31,14 +31,13 @@ impl Revision {
         repository: &Repository,
     ) -> Result<Self, RemoteError> {
         let fail = |problem| RemoteError::new(&repository.url, problem);
-        let found = match repository.commit() {
-            Some(commit) => (commit.to_owned(), None),
-            None => {
-                let place = Place::new(env, "ask").map_err(fail)?;
-                let git = Git { env, options, repository, place: &place.0 };
-                let listed = git.list().map_err(fail)?;
-                chosen(&listed, repository.reference.as_ref()).map_err(fail)?
-            }
+        let found = if let Some(commit) = repository.commit() {
+            (commit.to_owned(), None)
+        } else {
+            let place = Place::new(env, "ask").map_err(fail)?;
+            let git = Git { env, options, repository, place: &place.0 };
+            let listed = git.list().map_err(fail)?;
+            chosen(&listed, repository.reference.as_ref()).map_err(fail)?
         };
         let (commit, tag) = found;
         let revision = Self { repository: repository.clone(), commit, tag };
@@ -154,7 +153,7 @@ impl Git<'_> {
             self.run(&["remote", "add", "--", "origin", url])?;
         }
         let alone = ["fetch", "--quiet", "--no-tags", "--depth=1", "--", url, commit];
-        if let Ok(_) = self.run(&alone) {
+        if self.run(&alone).is_ok() {
             return Ok(());
         }
         let (heads, tags) = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*");
@@ -242,20 +241,20 @@ mod tests {
                           ee\trefs/tags/y\nff\trefs/pull/1/head\n";
 
     #[track_caller]
-    fn check(reference: Option<GitReference>, expected: &str) {
-        assert_eq!(chosen(LISTED, reference.as_ref()).unwrap().0, expected, "{reference:?}");
+    fn check(reference: Option<&GitReference>, expected: &str) {
+        assert_eq!(chosen(LISTED, reference).unwrap().0, expected, "{reference:?}");
     }
 
     #[test]
     fn a_branch_comes_before_a_tag_and_a_tag_means_its_commit() {
-        let any = |name: &str| Some(GitReference::Any(name.to_owned()));
+        let any = |name: &str| GitReference::Any(name.to_owned());
         check(None, "aa");
-        check(any("x"), "bb");
-        check(Some(GitReference::Tag("x".to_owned())), "dd");
-        check(any("y"), "ee");
-        check(any("refs/tags/x"), "dd");
-        check(any("refs/pull/1/head"), "ff");
-        assert!(chosen(LISTED, any("z").as_ref()).is_err());
+        check(Some(&any("x")), "bb");
+        check(Some(&GitReference::Tag("x".to_owned())), "dd");
+        check(Some(&any("y")), "ee");
+        check(Some(&any("refs/tags/x")), "dd");
+        check(Some(&any("refs/pull/1/head")), "ff");
+        assert!(chosen(LISTED, Some(&any("z"))).is_err());
         assert!(chosen(LISTED, Some(&GitReference::Branch("y".to_owned()))).is_err());
     }
 }

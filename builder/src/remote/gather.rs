@@ -116,7 +116,7 @@ fn wanted<'g>(
         let fail = |cause| VertexError { vertex: Some(index), cause };
         let given: &[CopySource] = match &vertex.operation {
             Operation::Copy(step) => &step.sources,
-            _ => &[],
+            Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => &[],
         };
         let mut found: Vec<Wanted<'_>> = given.iter().filter_map(given_source).collect();
         for (source, _) in references(vertex).map_err(fail)? {

@@ -156,3 +156,55 @@ fn last_lines(text: &str) -> String {
     let chosen = chosen[start..].join("; ");
     chosen.chars().filter(|letter| !letter.is_control()).take(500).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program that says what it was given, in place of git.
+    fn run(script: &str, cancel: &Cancel) -> Result<String, GitError> {
+        let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        let git = GitProgram { program: "/bin/sh".into(), variables };
+        let settings = [("http.https://h/.extraHeader".to_owned(), "X: secret".to_owned())];
+        let directory = Path::new("/");
+        GitCommand { git: &git, directory, settings: &settings, cancel }.run(&["-c", script])
+    }
+
+    #[test]
+    fn nothing_of_the_machine_decides_what_git_does() {
+        let variables = run("env", &Cancel::new().unwrap()).unwrap();
+        for expected in [
+            "GIT_CONFIG_NOSYSTEM=1",
+            "GIT_CONFIG_GLOBAL=/dev/null",
+            "GIT_TERMINAL_PROMPT=0",
+            "GIT_ALLOW_PROTOCOL=git:http:https:ssh",
+            "GIT_CONFIG_VALUE_0=/dev/null",
+            "GIT_CONFIG_VALUE_7=X: secret",
+            "HOME=/",
+        ] {
+            assert!(variables.lines().any(|line| line == expected), "{expected}: {variables}");
+        }
+        assert!(!variables.contains("CARGO"), "{variables}");
+    }
+
+    #[test]
+    fn a_failure_says_what_git_said_last() {
+        let script = "echo hint: x >&2; echo fatal: no >&2; exit 128";
+        let error = run(script, &Cancel::new().unwrap()).unwrap_err().to_string();
+        assert!(error.ends_with("fatal: no"), "{error}");
+    }
+
+    #[test]
+    fn a_command_ends_with_the_build() {
+        let cancel = Cancel::new().unwrap();
+        cancel.cancel();
+        let outcome = run("exec sleep 1000", &cancel);
+        assert!(matches!(outcome, Err(GitError::Cancelled)), "{outcome:?}");
+    }
+
+    #[test]
+    fn much_output_stalls_nothing() {
+        let text = run("head -c 300000 /dev/zero >&2; echo done", &Cancel::new().unwrap());
+        assert_eq!(text.unwrap(), "done\n");
+    }
+}

@@ -56,8 +56,8 @@ fn plain(directory: &Directory, mtime: Timestamp) -> Arc<Directory> {
                 (0o755, Node::Directory(Subdirectory { children, ..below.clone() }))
             }
             Node::Symlink(_) => (0o777, entry.node.clone()),
-            _ if entry.metadata.mode & 0o100 == 0 => (0o644, entry.node.clone()),
-            _ => (0o755, entry.node.clone()),
+            other if entry.metadata.mode & 0o100 == 0 => (0o644, other.clone()),
+            other => (0o755, other.clone()),
         };
         Entry {
             name: entry.name.clone(),
