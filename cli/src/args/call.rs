@@ -19,6 +19,8 @@ pub(crate) enum Method {
     Build,
     /// Apply the lint rules.
     Check,
+    /// List what can be asked.
+    Describe,
     /// List build arguments, secrets and caches of the target.
     Outline,
     /// List the stages.
@@ -57,6 +59,7 @@ impl FromStr for Call {
         let method = match method.as_deref().unwrap_or("build") {
             "build" => Method::Build,
             "check" | "lint" => Method::Check,
+            "subrequests.describe" => Method::Describe,
             "outline" => Method::Outline,
             "targets" => Method::Targets,
             other => return Err(CallError::Method(other.to_owned())),
@@ -83,6 +86,7 @@ mod tests {
     fn a_method_may_have_a_format() {
         check("check", Method::Check, AnswerFormat::Text);
         check("check,format=json", Method::Check, AnswerFormat::Json);
+        check("subrequests.describe", Method::Describe, AnswerFormat::Text);
         check("outline,format=text", Method::Outline, AnswerFormat::Text);
     }
 

@@ -19,7 +19,7 @@ pub enum Coverage<'a> {
 }
 
 /// The indexes of the stages to look at.
-pub(super) fn needed(stages: &Stages<'_>, coverage: Coverage<'_>) -> BTreeSet<usize> {
+pub fn needed(stages: &Stages<'_>, coverage: Coverage<'_>) -> BTreeSet<usize> {
     let goal = match coverage {
         Coverage::All => return (0..stages.stages.len()).collect(),
         Coverage::Last => stages.stages.last(),

@@ -1,11 +1,13 @@
 //! Answers about a Dockerfile: `--call=check`, `outline` and `targets`.
 
 mod check;
+mod outline;
 
 use serde_json::{Value, json};
-use wythe_dockerfile::ast::{Instruction, InstructionKind};
+use wythe_dockerfile::ast::Instruction;
 use wythe_dockerfile::stage::{Stage, Stages, stages};
 
+use self::outline::Outline;
 use crate::args::build::BuildArgs;
 use crate::args::call::{AnswerFormat, Call, Method};
 use crate::command::build::dockerfile::Dockerfile;
@@ -22,11 +24,14 @@ pub(crate) fn answer(
 ) -> Result<(), Failure> {
     let parsed = dockerfile.parse()?;
     let stages = stages(&parsed.dockerfile);
-    let target = args.input.target.as_deref();
     match call.method {
         Method::Build => Ok(()),
-        Method::Check => check::check(call.format, dockerfile, args, session),
-        Method::Outline => outline(&stages, target, call.format, session),
+        Method::Check => {
+            args.input.target.as_deref().map(|name| goal(&stages, Some(name))).transpose()?;
+            check::check(call.format, dockerfile, args, session)
+        }
+        Method::Describe => describe(call.format, session),
+        Method::Outline => outline(&stages, args, call.format, session),
         Method::Targets => targets(&stages, call.format, session),
     }
 }
@@ -60,44 +65,53 @@ fn targets(stages: &Stages<'_>, format: AnswerFormat, session: &Session) -> Resu
 
 fn outline(
     stages: &Stages<'_>,
-    target: Option<&str>,
+    args: &BuildArgs,
     format: AnswerFormat,
     session: &Session,
 ) -> Result<(), Failure> {
-    let stage = match target {
-        None => stages.stages.last(),
-        Some(name) => stages.find(name),
-    };
-    let stage = stage.ok_or_else(|| Failure::usage("there is no such stage"))?;
-    let arguments = arguments(stages.global.iter().chain(stage.body));
+    let outline = Outline::of(stages, args.input.target.as_deref(), &args.input.build_arg)?;
+    match format {
+        AnswerFormat::Json => session.print(&outline.json().to_string()),
+        AnswerFormat::Text => outline.print(session),
+    }
+}
+
+/// The questions there are. `lint` is another name of `check`.
+fn describe(format: AnswerFormat, session: &Session) -> Result<(), Failure> {
+    const QUESTIONS: [(&str, &str); 4] = [
+        ("check", "Apply the build checks"),
+        ("outline", "List what a target can be given and what it asks for"),
+        ("subrequests.describe", "List these questions"),
+        ("targets", "List the stages"),
+    ];
     match format {
         AnswerFormat::Json => {
-            let object = |(name, value): &(String, String)| json!({"name": name, "value": value});
-            let arguments: Vec<Value> = arguments.iter().map(object).collect();
-            session.print(&json!({"name": title(stage), "args": arguments}).to_string())
+            let object = |(name, text): &(&str, &str)| json!({"name": name, "description": text});
+            let questions: Vec<Value> = QUESTIONS.iter().map(object).collect();
+            session.print(&json!(questions).to_string())
         }
         AnswerFormat::Text => {
-            session.print(&format!("TARGET {}", title(stage)))?;
-            let mut table = Table::new(["BUILD ARG", "VALUE"]);
-            for (name, value) in arguments {
-                table.push([name, value]);
+            let mut table = Table::new(["NAME", "DESCRIPTION"]);
+            for (name, text) in QUESTIONS {
+                table.push([name.to_owned(), text.to_owned()]);
             }
             table.lines().iter().try_for_each(|line| session.print(line))
         }
     }
 }
 
-/// The build arguments that instructions declare, with their defaults as written.
-fn arguments<'a>(instructions: impl Iterator<Item = &'a Instruction>) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for instruction in instructions {
-        let InstructionKind::Arg(arg) = &instruction.kind else { continue };
-        for item in &arg.items {
-            let default = item.default.as_ref().map(|word| word.value.clone());
-            found.push((item.name.value.clone(), default.unwrap_or_default()));
+/// The stage that is asked about: the target, or the last.
+fn goal<'s, 'a>(stages: &'s Stages<'a>, target: Option<&str>) -> Result<&'s Stage<'a>, Failure> {
+    let Some(name) = target else {
+        return stages.stages.last().ok_or_else(|| Failure::usage("there is no stage"));
+    };
+    stages.find(name).ok_or_else(|| {
+        let failure = Failure::usage(format!("target stage {name:?} could not be found"));
+        match stages.suggest(name) {
+            Some(near) => failure.remedy(format!("did you mean {near}?")),
+            None => failure,
         }
-    }
-    found
+    })
 }
 
 /// The name of a stage, or its position.
@@ -105,11 +119,16 @@ fn title(stage: &Stage<'_>) -> String {
     stage.name.clone().unwrap_or_else(|| stage.index.to_string())
 }
 
-/// The comment above a stage, if it begins with the name of the stage, as `BuildKit` has it.
+/// What the comment above a stage says about it.
 fn description(stage: &Stage<'_>) -> String {
-    let name = title(stage);
-    let lines = stage.instruction.comments.iter().map(|line| line.value.trim());
+    description_of(stage.instruction, &title(stage))
+}
+
+/// The comment above an instruction, if it begins with the name of what the instruction declares,
+/// as `BuildKit` has it.
+fn description_of(instruction: &Instruction, name: &str) -> String {
+    let lines = instruction.comments.iter().map(|line| line.value.trim());
     let text = lines.collect::<Vec<_>>().join(" ");
-    let rest = text.strip_prefix(&name).and_then(|rest| rest.strip_prefix(' '));
+    let rest = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
     rest.unwrap_or_default().to_owned()
 }
