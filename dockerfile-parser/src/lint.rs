@@ -30,7 +30,7 @@ use crate::span::{LineIndex, Span};
 use crate::stage::{Stages, stages};
 use rule::Rule;
 
-pub use needed::Coverage;
+pub use needed::{Coverage, needed};
 pub use settings::{OnFinding, Settings, SettingsError};
 
 /// What a build knows besides the Dockerfile.
@@ -106,7 +106,7 @@ pub fn check(
         None => directive(parsed)?,
     };
     let stages = stages(&parsed.dockerfile);
-    let needed = needed::needed(&stages, context.coverage);
+    let needed = needed(&stages, context.coverage);
     let lines = LineIndex::new(source);
     let mut linter =
         Linter { parsed, context, stages, needed, lines, settings, findings: Vec::new() };
@@ -196,5 +196,9 @@ impl Linter<'_> {
     }
 }
 
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod tests;
