@@ -1,0 +1,44 @@
+//! The example of the README, as a program of its own against a registry in this process.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use wythe_registry::fake::{FakeRegistry, Quirks};
+
+/// Where cargo puts the examples, seen from where it puts the tests.
+fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    assert!(program.exists(), "cargo test --test leaves out examples: run cargo test");
+    program
+}
+
+#[test]
+fn forty_lines_build_an_image_and_push_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, context) = (directory.path().join("store"), directory.path().join("context"));
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY greeting /\n").unwrap();
+    std::fs::write(context.join("greeting"), "hello").unwrap();
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let name = format!("{}/library/example:1", registry.host());
+    let program = &mut Command::new(example("build_and_push"));
+    let output = program.args([&store, &context]).arg(&name).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let digest = String::from_utf8(output.stdout).unwrap();
+    let digest = digest.trim().strip_prefix(&name).unwrap().trim();
+    assert!(registry.manifest("library/example", digest).is_some(), "{digest}");
+    assert_eq!(
+        registry.manifest("library/example", "1"),
+        registry.manifest("library/example", digest)
+    );
+    assert_eq!(registry.blobs("library/example").len(), 2, "a configuration and a layer");
+}
+
+#[test]
+fn the_example_is_short() {
+    let text = include_str!("../examples/build_and_push.rs");
+    assert!(text.lines().count() <= 40, "{} lines", text.lines().count());
+}
