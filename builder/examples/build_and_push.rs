@@ -25,13 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let registry = Client::new(Settings::default());
     let store = Store::open(Path::new(store), &OpenOptions::default())?;
     let workshop = Workshop::open(&store, Timestamp::from_seconds(0))?;
-
     let input = Input::read(&context.join("Dockerfile"), context)?;
     let platform = Platform::linux(host_architecture());
-    let image = workshop.build(&input, &Options::new(platform.clone()), &name, &registry)?;
+    let built = workshop.build(&input, &Options::new(platform.clone()), &name, &registry)?;
 
-    image.origins.iter().try_for_each(|layer| layer.fetch(workshop.lease(), &registry))?;
-    let stored = read_image(&store, image.manifest, &platform)?;
+    let mut layers = built.images.iter().flat_map(|image| &image.origins);
+    layers.try_for_each(|layer| layer.fetch(workshop.lease(), &registry))?;
+    let stored = read_image(&store, built.root, &platform)?;
     let gzipped = encode(workshop.lease(), &stored, Codec::GZIP, Recompress::Never)?.descriptor();
     let push = Push { origins: &BTreeMap::new(), progress: &Silent };
     registry.push(&StoredContent(&store), &gzipped, &name, push)?;
