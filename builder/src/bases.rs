@@ -26,6 +26,8 @@ use crate::origin::BlobOrigin;
 /// A base image with everything but its layers' bytes.
 #[derive(Debug)]
 pub(crate) struct ResolvedBase {
+    /// What its reference stood for.
+    pub(crate) root: Digest,
     /// What tells this image from every other.
     pub(crate) identity: ContentId,
     /// Its configuration.
@@ -109,7 +111,7 @@ impl<'a> ImageBases<'a> {
         };
         let layers = pairs.map(layer).collect();
         let identity = identity(config_digest(manifest));
-        Some(ResolvedBase { identity, config: config.clone(), layers })
+        Some(ResolvedBase { root: image.root.digest, identity, config: config.clone(), layers })
     }
 
     fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
@@ -140,7 +142,8 @@ impl<'a> ImageBases<'a> {
         });
         let layers = layers.collect();
         let identity = identity(config_digest(image.manifest.value()));
-        Ok(ResolvedBase { identity, config: image.config.value().clone(), layers })
+        let (root, config) = (image.root.digest, image.config.value().clone());
+        Ok(ResolvedBase { root, identity, config, layers })
     }
 
     /// Remembers an image under its name, so that the next build does not ask for it.
@@ -225,7 +228,8 @@ fn identity(config: Digest) -> ContentId {
 
 fn empty() -> ResolvedBase {
     let config = ImageConfig::default();
-    ResolvedBase { identity: ContentId::of(b""), config, layers: Vec::new() }
+    let (root, identity) = (Digest::of(b""), ContentId::of(b""));
+    ResolvedBase { root, identity, config, layers: Vec::new() }
 }
 
 /// A reference that stands for a layout in messages.

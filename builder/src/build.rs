@@ -21,7 +21,7 @@ use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
 use crate::options::Options;
-use crate::origin::BlobOrigin;
+use crate::origin::{BlobOrigin, Material};
 use crate::progress::Event;
 use crate::remote::gather::Remotes;
 use crate::solve::{Solver, VertexError};
@@ -84,6 +84,8 @@ pub struct Built {
     pub root: Descriptor,
     /// The images, in the order in which their platforms were asked for.
     pub images: Vec<Image>,
+    /// The base images of all stages, each once.
+    pub materials: Vec<Material>,
 }
 
 /// Builds an image for every platform and keeps it under `names`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wythe_store::image::catalog::ref_name;
+use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
@@ -21,8 +22,9 @@ use crate::build::{Built, Image};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::{ImagePlan, VertexId};
+use crate::operation::{Base, Operation};
 use crate::options::Options;
-use crate::origin::BlobOrigin;
+use crate::origin::{BlobOrigin, Material};
 use crate::root::Chain;
 use crate::solve::Solver;
 
@@ -47,7 +49,21 @@ pub(crate) fn finish(
     }
     let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
     env.lease.commit(batch, durability)?;
-    Ok(Built { root, images })
+    Ok(Built { root, images, materials: materials(solver)? })
+}
+
+/// The images that stages start from, in the order of the graph.
+fn materials(solver: &Solver<'_>) -> Result<Vec<Material>, BuildCause> {
+    let mut materials = Vec::new();
+    for vertex in &solver.graph.vertices {
+        let Operation::Base(base @ Base::Image { reference, platform }) = &vertex.operation else {
+            continue;
+        };
+        let digest = solver.bases.resolve(base).map_err(SaveError::Source)?.root;
+        let (reference, platform) = (reference.clone(), platform.clone());
+        materials.push(Material { reference, platform, digest });
+    }
+    Ok(materials)
 }
 
 fn entry(image: &Image) -> Descriptor {

@@ -1,14 +1,28 @@
-//! Where the layers of base images are to be had, while no step has needed their bytes.
+//! What a build starts from: its base images, and where their layers are to be had while no step
+//! has needed the bytes.
 
 use std::sync::Arc;
 
+use wythe_store::digest::Digest;
 use wythe_store::image::save::{SaveError, fetch_blob};
 use wythe_store::layer::blob_view;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::Layout;
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
+
+/// A base image, as it was when the build began.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Material {
+    /// What the Dockerfile calls it.
+    pub reference: Reference,
+    /// The platform it was chosen for.
+    pub platform: Platform,
+    /// What the reference stood for: an index or a manifest.
+    pub digest: Digest,
+}
 
 /// The blob of a layer, and where it comes from.
 #[derive(Clone, Debug)]

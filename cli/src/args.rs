@@ -14,6 +14,7 @@ pub(crate) mod key_value;
 pub(crate) mod limits;
 pub(crate) mod output;
 pub(crate) mod place;
+pub(crate) mod provenance;
 pub(crate) mod secret;
 pub(crate) mod store;
 pub(crate) mod switch;

@@ -22,6 +22,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// The moment it is, as documents write it.
+pub(crate) fn date() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
 /// Threads for hashing, walking and compressing: as many as there are processors.
 pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
     rayon::ThreadPoolBuilder::new().build().map_err(|error| Failure::of(Class::Environment, &error))

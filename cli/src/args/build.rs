@@ -9,6 +9,7 @@ use super::context::{ContextSource, NamedContext};
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::output::{Compression, Output};
+use super::provenance::ProvenanceArg;
 use super::secret::SecretArg;
 use super::switch::Switch;
 
@@ -150,8 +151,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AttestationArgs {
     /// Attach a statement of how the image was built
-    #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub(crate) provenance: Option<String>,
+    #[arg(long, value_name = "BOOL|mode=min|mode=max[,…]")]
+    pub(crate) provenance: Option<ProvenanceArg>,
     /// Attach a list of what the image holds
     #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) sbom: Option<String>,

@@ -6,6 +6,7 @@ pub(crate) mod deliver;
 pub(crate) mod dockerfile;
 pub(crate) mod fetched;
 pub(crate) mod options;
+pub(crate) mod provenance;
 pub(crate) mod secret;
 
 use wythe_builder::build::{Input, build};
@@ -14,13 +15,15 @@ use wythe_store::journal::Durability;
 use self::bench::Bench;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
+use self::provenance::Account;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
+use crate::args::provenance::ProvenanceArg;
 use crate::failure::Failure;
-use crate::render;
 use crate::render::terse::Terse;
 use crate::session::Session;
+use crate::{render, world};
 
 /// Builds, or answers a question about the Dockerfile.
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
@@ -47,8 +50,17 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress = render::progress(session.global.progress, dockerfile.source.clone());
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let input = Input { files, ..input(args, dockerfile) };
+    let started = world::date();
     let built = build(&input, &options, &[], bench.environment(&lease, &*progress))?;
-    Delivery::new(&lease, &built, args, session)?.run()
+    let mut delivery = Delivery::new(&lease, &built, args, session)?;
+    if let Some(ProvenanceArg::On(asked)) = &args.attestation.provenance {
+        let epoch = built.images.iter().any(|image| image.epoch.is_some());
+        let times = (!epoch).then(|| (started, world::date()));
+        let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
+        let account = Account { asked, options: &options, dockerfile, times };
+        delivery.provenance = Some(account.predicate(&built));
+    }
+    delivery.run()
 }
 
 fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {

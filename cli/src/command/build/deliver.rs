@@ -1,10 +1,11 @@
 //! The results of a build to where the flags say they go.
 
+mod attest;
 mod destination;
 mod image;
 mod tree;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wythe_builder::build::Built;
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredImage, ref_name};
@@ -45,6 +46,8 @@ pub(crate) struct Delivery<'a> {
     images: Vec<StoredImage>,
     /// Where layers of their bases are to be had.
     origins: Vec<BlobOrigin>,
+    /// The predicate that is stated of every image.
+    pub(crate) provenance: Option<Value>,
     args: &'a BuildArgs,
     session: &'a Session,
 }
@@ -61,7 +64,7 @@ impl<'a> Delivery<'a> {
         };
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
         let origins = built.images.iter().flat_map(|image| image.origins.clone()).collect();
-        Ok(Self { lease, built, images, origins, args, session })
+        Ok(Self { lease, built, images, origins, provenance: None, args, session })
     }
 }
 
@@ -70,11 +73,23 @@ impl Delivery<'_> {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let mut digest = self.built.root.digest.to_string();
         for output in outputs(&self.args.result) {
+            self.refuse_unattested(&output)?;
             if let Some(shipped) = self.output(&output)? {
                 digest = shipped;
             }
         }
         self.tell(&digest)
+    }
+
+    /// Statements are about manifests, which files have none of.
+    fn refuse_unattested(&self, output: &Output) -> Result<(), Failure> {
+        match output {
+            Output::Files { .. } | Output::Tar { .. } if self.provenance.is_some() => {
+                let text = "--provenance: files cannot carry a statement yet";
+                Err(Failure::usage(text).remedy("type=oci, image and registry can"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Delivers to one output; returns the digest of the manifest that left, if one did.
@@ -191,7 +206,7 @@ fn to_stdout(output: &Output) -> bool {
 fn archive(shipment: &Shipment<'_>, format: Format, to: &Destination) -> Result<(), Failure> {
     let flavour = match format {
         Format::Docker if shipment.root.media_type.is_index() => {
-            let text = "a docker archive cannot hold an image of several platforms";
+            let text = "a docker archive holds neither several platforms nor statements";
             return Err(Failure::usage(text).remedy("type=oci can"));
         }
         Format::Docker => Flavour::Docker,

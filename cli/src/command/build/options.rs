@@ -58,7 +58,7 @@ fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
 }
 
 fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
-    let AttestationArgs { provenance, sbom, attest } = &args.attestation;
+    let AttestationArgs { provenance: _, sbom, attest } = &args.attestation;
     let off = |value: &Option<String>| matches!(value.as_deref(), None | Some("false" | "0"));
     let impossible = [
         (!args.input.ssh.is_empty(), "--ssh: no SSH agent can be handed to a step yet"),
@@ -70,7 +70,6 @@ fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
             !args.cache.cache_to.is_empty(),
             "--cache-to: caches outside the store are not written yet",
         ),
-        (!off(provenance), "--provenance: statements are not attached yet"),
         (!off(sbom), "--sbom: lists of contents are not attached yet"),
         (!attest.is_empty(), "--attest: statements are not attached yet"),
     ];

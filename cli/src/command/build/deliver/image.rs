@@ -70,14 +70,14 @@ impl Delivery<'_> {
         Ok(StoredImage { root: manifest.descriptor(), manifest, ..image })
     }
 
-    /// The only manifest, or an index of several.
+    /// The only manifest, or an index of several and of what is stated about them.
     fn root(
         &self,
         manifests: Vec<Descriptor>,
         asked: &ImageAttributes,
     ) -> Result<Descriptor, Failure> {
         let said = Annotations::of_flags(&self.args.result.annotation).with(&asked.annotations);
-        if let [only] = manifests.as_slice() {
+        if let ([only], None) = (manifests.as_slice(), &self.provenance) {
             let none = said.index.is_empty() && said.entry.is_empty();
             let text = "an image of one platform has no index to annotate";
             return if none { Ok(only.clone()) } else { Err(Failure::usage(text)) };
@@ -87,7 +87,14 @@ impl Delivery<'_> {
             let annotations = said.entry.clone();
             Descriptor { platform: Some(platform), annotations, ..manifest }
         };
-        let index = Index::new(manifests.into_iter().zip(platforms).map(entry).collect());
+        let mut entries: Vec<_> = manifests.into_iter().zip(platforms).map(entry).collect();
+        if let Some(predicate) = &self.provenance {
+            let names = self.names(asked)?;
+            let stated = entries.iter().map(|image| self.attestation(predicate, image, &names));
+            let stated: Vec<Descriptor> = stated.collect::<Result<_, _>>()?;
+            entries.extend(stated);
+        }
+        let index = Index::new(entries);
         let index = RawDocument::new(Index { annotations: said.index.clone(), ..index });
         self.lease.put_document(index.bytes())?;
         Ok(index.descriptor())

@@ -1,0 +1,165 @@
+//! How an image was built, as a predicate of SLSA's provenance.
+//!
+//! The predicate follows the build type that `BuildKit` documents, so that whoever reads provenance
+//! of Dockerfiles reads this, too.
+
+use serde_json::{Map, Value, json};
+use wythe_builder::build::Built;
+use wythe_builder::options::Options;
+use wythe_builder::origin::Material;
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+
+use crate::args::provenance::{Detail, Provenance};
+
+/// The type of the predicate.
+pub(crate) const PREDICATE: &str = "https://slsa.dev/provenance/v1";
+
+/// What the parameters of a build mean.
+const BUILD_TYPE: &str =
+    "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+
+/// A build, as far as statements about it go.
+#[derive(Debug)]
+pub(crate) struct Account<'a> {
+    pub(crate) asked: &'a Provenance,
+    pub(crate) options: &'a Options,
+    /// The Dockerfile's name and text.
+    pub(crate) dockerfile: (&'a str, &'a [u8]),
+    /// When the build began and ended. One with an epoch has no times of its own, lest they differ
+    /// from run to run.
+    pub(crate) times: Option<(String, String)>,
+}
+
+impl Account<'_> {
+    /// The predicate.
+    pub(crate) fn predicate(&self, built: &Built) -> Value {
+        let (name, text) = self.dockerfile;
+        let mut metadata = json!({
+            "buildkit_completeness": {
+                "request": self.asked.detail == Detail::Max,
+                "resolvedDependencies": false,
+            },
+            "buildkit_reproducible": self.asked.reproducible,
+        });
+        if let Some((started, finished)) = &self.times {
+            metadata["startedOn"] = started.as_str().into();
+            metadata["finishedOn"] = finished.as_str().into();
+        }
+        if self.asked.detail == Detail::Max {
+            use base64::Engine as _;
+            let data = base64::engine::general_purpose::STANDARD.encode(text);
+            let infos = json!([{"filename": name, "language": "Dockerfile", "data": data}]);
+            metadata["buildkit_metadata"] = json!({"source": {"infos": infos}});
+        }
+        json!({
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "configSource": {"path": name},
+                    "request": self.request(),
+                },
+                "internalParameters": {"builderPlatform": self.options.build_platform.to_string()},
+                "resolvedDependencies":
+                    built.materials.iter().map(dependency).collect::<Vec<Value>>(),
+            },
+            "runDetails": {
+                "builder": {"id": self.asked.builder},
+                "metadata": metadata,
+            },
+        })
+    }
+
+    /// What was asked for. Values of secrets are in no statement.
+    fn request(&self) -> Value {
+        let mut args = Map::new();
+        if let Some(target) = &self.options.target {
+            args.insert("target".to_owned(), target.as_str().into());
+        }
+        let mut request = json!({
+            "frontend": "dockerfile.v0",
+            "locals": [{"name": "context"}, {"name": "dockerfile"}],
+        });
+        if self.asked.detail == Detail::Max {
+            let said = [("build-arg", &self.options.build_args), ("label", &self.options.labels)];
+            for (kind, pairs) in said {
+                for (key, value) in pairs {
+                    args.insert(format!("{kind}:{key}"), value.as_str().into());
+                }
+            }
+            let secret = |id: &String| json!({"id": id, "optional": true});
+            request["secrets"] = self.options.secrets.keys().map(secret).collect();
+        }
+        request["args"] = args.into();
+        request
+    }
+}
+
+fn dependency(material: &Material) -> Value {
+    let uri = package_url(&material.reference, &material.platform);
+    json!({"uri": uri, "digest": {"sha256": material.digest.hex().to_string()}})
+}
+
+/// An image as the package-url specification spells it: `pkg:docker/alpine@3.20?platform=…`.
+pub(crate) fn package_url(reference: &Reference, platform: &Platform) -> String {
+    let named = reference.clone().with_default_tag();
+    let digest = named.digest().map(|digest| digest.to_string());
+    let version = named.tag().map(str::to_owned).or(digest).unwrap_or_default();
+    let name: Vec<String> = named.familiar_name().split('/').map(encode).collect();
+    let (version, platform) = (encode(&version), encode(&platform.to_string()));
+    format!("pkg:docker/{}@{version}?platform={platform}", name.join("/"))
+}
+
+fn encode(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_builder::options::Secret;
+
+    use super::*;
+
+    fn predicate(detail: Detail) -> String {
+        let mut options = Options::new(Platform::linux("amd64"));
+        options.build_args.insert("TOKEN".to_owned(), "in-an-argument".to_owned());
+        options.secrets.insert("id".to_owned(), Secret::new(b"hunter2".to_vec()));
+        let asked = Provenance { detail, ..Provenance::default() };
+        let dockerfile = ("Dockerfile", b"FROM scratch".as_slice());
+        let account = Account { asked: &asked, options: &options, dockerfile, times: None };
+        let root = wythe_store::oci::descriptor::Descriptor::of(
+            wythe_store::oci::media_type::MediaType::MANIFEST,
+            b"",
+        );
+        let built = Built { root, images: Vec::new(), materials: Vec::new() };
+        account.predicate(&built).to_string()
+    }
+
+    #[test]
+    fn values_of_arguments_are_told_only_when_everything_is() {
+        assert!(!predicate(Detail::Min).contains("in-an-argument"));
+        assert!(predicate(Detail::Max).contains("in-an-argument"));
+    }
+
+    #[test]
+    fn values_of_secrets_are_never_told() {
+        assert!(!predicate(Detail::Max).contains("hunter2"));
+        assert!(predicate(Detail::Max).contains("secrets"));
+    }
+
+    #[test]
+    fn images_are_packages() {
+        let url = |name: &str| package_url(&name.parse().unwrap(), &Platform::linux("amd64"));
+        assert_eq!(url("alpine:3.20"), "pkg:docker/alpine@3.20?platform=linux%2Famd64");
+        assert_eq!(
+            url("localhost:5000/a/b"),
+            "pkg:docker/localhost%3A5000/a/b@latest?platform=linux%2Famd64"
+        );
+    }
+}
