@@ -184,14 +184,11 @@ pub(crate) struct Asked<'a>(pub(crate) &'a ImageBases<'a>);
 impl Bases for Asked<'_> {
     fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
         let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&format!("{base:?}")) {
-            Some(found) => Ok(BaseFacts { config: found.config.clone() }),
-            None => {
-                let detail = "no step needs this image".to_owned();
-                let name = layout_reference("unasked");
-                Err(SourceError::new(&name, SourceProblem::NotFound { detail }))
-            }
+        if let Some(found) = known.get(&format!("{base:?}")) {
+            return Ok(BaseFacts { config: found.config.clone() });
         }
+        let detail = "no step needs this image".to_owned();
+        Err(SourceError::new(&layout_reference("unasked"), SourceProblem::NotFound { detail }))
     }
 }
 

@@ -32,11 +32,10 @@ fn page(rule: &Rule) -> String {
 }
 
 fn index() -> String {
-    let mut text = "# Build checks\n\n`wythe build --check` applies them without building; every build applies them to what it builds.\n\n".to_owned();
-    for Rule { name, description, .. } in rules() {
-        text.push_str(&format!("* [{name}]({name}.md): {description}\n"));
-    }
-    text
+    let head = "# Build checks\n\n`wythe build --check` applies them without building; every build applies them to what it builds.\n\n";
+    let lines = rules()
+        .map(|Rule { name, description, .. }| format!("* [{name}]({name}.md): {description}\n"));
+    std::iter::once(head.to_owned()).chain(lines).collect()
 }
 
 #[test]

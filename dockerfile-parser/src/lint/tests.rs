@@ -232,3 +232,11 @@ fn stages_nobody_needs_are_judged_by_their_form_only() {
     let context = LintContext { coverage: Coverage::Last, ..LintContext::default() };
     assert_eq!(found(source, &context), [("LegacyKeyValueFormat", 2)]);
 }
+
+#[test]
+fn rules_of_our_own_are_told_and_skipped_like_all_but_fail_no_build() {
+    let source = "# check=skip=JSONArgsRecommended;error=true\nFROM scratch\nCMD ['a']\n";
+    let report = lint(source, &parse(source), &LintContext::default()).unwrap();
+    assert_eq!((report.findings.len(), report.violation()), (1, None));
+    check("FROM scratch\n# check=skip=all\nCMD ['a']\n", &[]);
+}

@@ -29,13 +29,16 @@ impl Escapes {
             'r' => Sign::Letter('\r'),
             't' => Sign::Letter('\t'),
             'v' => Sign::Letter('\x0b'),
-            'd' | 'D' => Sign::Class(Class::new(DIGITS, letter == 'd')),
-            's' | 'S' => Sign::Class(Class::new(BLANKS, letter == 's')),
-            'w' | 'W' => Sign::Class(Class::new(WORDS, letter == 'w')),
+            'd' => Sign::Class(Class::within(DIGITS)),
+            'D' => Sign::Class(Class::outside(DIGITS)),
+            's' => Sign::Class(Class::within(BLANKS)),
+            'S' => Sign::Class(Class::outside(BLANKS)),
+            'w' => Sign::Class(Class::within(WORDS)),
+            'W' => Sign::Class(Class::outside(WORDS)),
             // Anchors, quotes, numbers and properties: nobody means them in a pattern for files,
             // and what such a pattern would match is no file's name.
             'A' | 'b' | 'B' | 'z' | 'Q' | 'p' | 'P' | 'x' | '0'..='7' => {
-                Sign::Class(Class::new(&[], true))
+                Sign::Class(Class::within(&[]))
             }
             _ => return Err(Malformed),
         })

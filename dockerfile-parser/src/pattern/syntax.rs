@@ -23,8 +23,14 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) fn new(ranges: &[(char, char)], wanted: bool) -> Self {
-        Self { ranges: ranges.to_vec(), wanted }
+    /// The letters of these ranges.
+    pub(super) fn within(ranges: &[(char, char)]) -> Self {
+        Self { ranges: ranges.to_vec(), wanted: true }
+    }
+
+    /// All letters but those of these ranges.
+    pub(super) fn outside(ranges: &[(char, char)]) -> Self {
+        Self { ranges: ranges.to_vec(), wanted: false }
     }
 
     pub(super) fn takes(&self, letter: char) -> bool {

@@ -124,11 +124,12 @@ fn description(stage: &Stage<'_>) -> String {
     description_of(stage.instruction, &title(stage))
 }
 
-/// The comment above an instruction, if it begins with the name of what the instruction declares,
-/// as `BuildKit` has it.
+/// The comment above an instruction, from the line that begins with the name of what the
+/// instruction declares, as `BuildKit` has it.
 fn description_of(instruction: &Instruction, name: &str) -> String {
     let lines = instruction.comments.iter().map(|line| line.value.trim());
-    let text = lines.collect::<Vec<_>>().join(" ");
-    let rest = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
-    rest.unwrap_or_default().to_owned()
+    let named = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+    // Directives above the first instruction count as its comments, too.
+    let text = lines.skip_while(|line| !named(line)).collect::<Vec<_>>().join(" ");
+    text.strip_prefix(name).unwrap_or_default().trim_start().to_owned()
 }

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_target_asks_for_what_the_stages_it_needs_ask_for() {
-        let text = "# V the version\nARG V=1\nFROM a AS one\nARG W\nRUN --mount=type=secret,id=s,required \
+        let text = "# check=skip=all\n# V the version\nARG V=1\nFROM a AS one\nARG W\nRUN --mount=type=secret,id=s,required \
                     --mount=type=cache,target=/c x\nFROM b AS two\nARG X\nFROM one\nRUN --mount=type=ssh y\nARG V\n";
         let parsed = parse(text);
         let given = [KeyValue { key: "W".to_owned(), value: Some("9".to_owned()) }];
