@@ -23,7 +23,6 @@ use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
 use crate::operation::{Base, FileSource, Operation};
 use crate::options::{NamedContext, Options};
-use crate::remote::RemoteError;
 use crate::remote::gather::Remotes;
 use crate::remote::repository::Repository;
 
@@ -110,8 +109,7 @@ impl Sources {
                 Arc::new(Directory::from_entries(file.into_iter().collect()))
             }
             Some(NamedContext::Git(address)) => {
-                let repository = Repository::parse(address);
-                let repository = repository.map_err(|error| RemoteError::new(address, error))?;
+                let repository = Repository::of_context(options, address)?;
                 match self.remotes.revision(&repository) {
                     Some(revision) => revision.files(env, options, env.clock.now())?,
                     None => Arc::default(),

@@ -4,12 +4,11 @@ use std::io::Read;
 use std::sync::Arc;
 
 use wythe_store::id::BodyId;
-use wythe_store::tree::entry::{Node, Tree};
+use wythe_store::tree::entry::{Directory, Node, Tree};
 
-use super::RemoteError;
 use super::checkout::Revision;
 use super::fetch::RemoteFile;
-use super::repository::Repository;
+use super::repository::{GitTime, Repository};
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::CopySpec;
 use crate::copy::error::CopyCause;
@@ -19,9 +18,19 @@ use crate::error::BuildCause;
 use crate::lower::remote::{SourceKind, source_kind};
 use crate::options::Options;
 
+/// Such a context.
+#[derive(Clone, Debug)]
+pub struct FetchedContext {
+    /// What is in it.
+    pub content: ContextContent,
+    /// `SOURCE_DATE_EPOCH=context`: when the newest of it was made, where that does not depend on
+    /// who looks.
+    pub time: Option<i64>,
+}
+
 /// What such a context turned out to be.
 #[derive(Clone, Debug)]
-pub enum FetchedContext {
+pub enum ContextContent {
     /// Files, as a directory would hold them.
     Files(Tree),
     /// The text of a Dockerfile, and nothing to copy.
@@ -40,13 +49,19 @@ impl FetchedContext {
         address: &str,
     ) -> Result<Self, BuildCause> {
         if source_kind(address) == SourceKind::Url {
-            return Self::of_body(env, RemoteFile::fetch(env, options, address)?.body());
+            let file = RemoteFile::fetch(env, options, address)?;
+            let content = content(env, file.body())?;
+            let time = match &content {
+                ContextContent::Files(files) => newest(&files.children),
+                ContextContent::Dockerfile(_) => file.last_modified(),
+            };
+            return Ok(Self { content, time });
         }
-        let repository = Repository::parse(address);
-        let repository = repository.map_err(|error| RemoteError::new(address, error))?;
+        let repository = Repository::of_context(options, address)?;
         let revision = Revision::resolve(env, options, &repository)?;
         let children = revision.files(env, options, env.clock.now())?;
-        Ok(Self::Files(Tree { root: None, children }))
+        let time = newest(&children).filter(|_| repository.mtime == GitTime::Commit);
+        Ok(Self { content: ContextContent::Files(Tree { root: None, children }), time })
     }
 
     /// Reads an archive or a Dockerfile, such as a shell gives it on standard input.
@@ -56,17 +71,29 @@ impl FetchedContext {
     /// A reader that fails, or an archive that cannot be unpacked.
     pub fn read(env: Environment<'_>, from: &mut dyn Read) -> Result<Self, BuildCause> {
         let (body, _) = env.lease.body_from_reader(from, 0)?;
-        Self::of_body(env, body)
+        Ok(Self { content: content(env, body)?, time: None })
     }
+}
 
-    fn of_body(env: Environment<'_>, body: BodyId) -> Result<Self, BuildCause> {
-        if is_archive(env.lease, &body)? {
-            let spec = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
-            return Ok(Self::Files(unpack(env.lease, &body, &Arc::default(), &spec)?));
-        }
-        let bytes = env.store.body(&body)?;
-        Ok(Self::Dockerfile(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()))
+fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCause> {
+    if is_archive(env.lease, &body)? {
+        let spec = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
+        return Ok(ContextContent::Files(unpack(env.lease, &body, &Arc::default(), &spec)?));
     }
+    let bytes = env.store.body(&body)?;
+    Ok(ContextContent::Dockerfile(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()))
+}
+
+/// The latest time of anything beneath.
+fn newest(directory: &Directory) -> Option<i64> {
+    let times = directory.entries().iter().flat_map(|entry| {
+        let below = match &entry.node {
+            Node::Directory(below) => newest(&below.children),
+            _ => None,
+        };
+        below.into_iter().chain([entry.metadata.mtime.seconds])
+    });
+    times.max()
 }
 
 /// The bytes of a file among `files`, links followed; `None` where there is no such file.

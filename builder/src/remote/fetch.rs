@@ -81,6 +81,11 @@ impl RemoteFile {
         self.body
     }
 
+    /// The time the server gives it, in seconds.
+    pub(super) fn last_modified(&self) -> Option<i64> {
+        Some(self.mtime.seconds).filter(|seconds| *seconds != 0)
+    }
+
     /// The file under the name its address gives it.
     pub(crate) fn entry(&self) -> Entry {
         self.named(&self.name())

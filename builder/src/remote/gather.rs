@@ -146,9 +146,7 @@ fn context<'o>(
     match options.contexts.get(name) {
         Some(NamedContext::Url(url)) => Ok(Some(Wanted::File(url))),
         Some(NamedContext::Git(address)) => {
-            let repository = Repository::parse(address);
-            let repository = repository.map_err(|error| RemoteError::new(address, error))?;
-            Ok(Some(Wanted::Revision(repository)))
+            Ok(Some(Wanted::Revision(Repository::of_context(options, address)?)))
         }
         _ => Ok(None),
     }

@@ -1,7 +1,8 @@
 //! The address of a git repository, with what of it is wanted: `URL#ref:subdir` or `URL?ref=…`.
 
-use super::address;
+use super::{RemoteError, address};
 use crate::operation::copy::GitDirectory;
+use crate::options::Options;
 
 /// A part of a git repository.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -222,6 +223,17 @@ impl Repository {
                 Ok(())
             }
         }
+    }
+
+    /// The repository that a context is. With `SOURCE_DATE_EPOCH` its files have the time of the
+    /// commit, for that of the build would be in the image.
+    pub(crate) fn of_context(options: &Options, address: &str) -> Result<Self, RemoteError> {
+        let parsed = Self::parse(address);
+        let mut found = parsed.map_err(|error| RemoteError::new(address, error))?;
+        if options.build_args.get("SOURCE_DATE_EPOCH").is_some_and(|epoch| !epoch.is_empty()) {
+            found.mtime = GitTime::Commit;
+        }
+        Ok(found)
     }
 
     /// The commit, where the address names it in full.

@@ -15,6 +15,7 @@ use wythe_store::journal::Durability;
 use self::bench::Bench;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
+use self::fetched::Opened;
 use self::provenance::Account;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
@@ -38,12 +39,14 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
-    let options = options::options(args, &session.settings)?;
+    let mut options = options::options(args, &session.settings)?;
     let bench = Bench::new(session)?;
-    let (dockerfile, files) = match local {
-        Some(dockerfile) => (dockerfile, None),
-        None => fetched::open(args, &options, bench.environment(&lease, &()))?,
+    let opened = match local {
+        Some(dockerfile) => Opened::local(dockerfile),
+        None => Opened::fetch(args, &options, bench.environment(&lease, &()))?,
     };
+    let Opened { dockerfile, files, time } = opened;
+    options::settle_epoch(&mut options, time);
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session);
     }

@@ -5,7 +5,7 @@ use std::io;
 use wythe_builder::environment::Environment;
 use wythe_builder::error::{BuildCause, BuildError, Place};
 use wythe_builder::options::Options;
-use wythe_builder::remote::context::{FetchedContext, file};
+use wythe_builder::remote::context::{ContextContent, FetchedContext, file};
 use wythe_store::tree::entry::Tree;
 
 use super::dockerfile::Dockerfile;
@@ -13,32 +13,54 @@ use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::failure::Failure;
 
-/// Fetches or reads the context, and finds the Dockerfile in it unless a flag says where it is.
-pub(crate) fn open(
-    args: &BuildArgs,
-    options: &Options,
-    environment: Environment<'_>,
-) -> Result<(Dockerfile, Option<Tree>), Failure> {
-    let path = args.input.file.as_deref();
-    match (fetch(args, options, environment)?, path) {
-        (FetchedContext::Dockerfile(_), Some(path)) => {
-            Err(Failure::usage(format!("the context is one file, in which there is no {path}"))
-                .remedy("leave --file out, or give an archive"))
-        }
-        (FetchedContext::Dockerfile(bytes), None) => {
-            Ok((Dockerfile::of_bytes("Dockerfile", &bytes)?, None))
-        }
-        (FetchedContext::Files(files), Some("-")) => Ok((Dockerfile::of_stdin()?, Some(files))),
-        (FetchedContext::Files(files), path) => {
-            let path = path.unwrap_or("Dockerfile");
-            let bytes = file(environment, &files, path).map_err(failure)?;
-            let missing = || {
-                Failure::usage(format!("cannot read the Dockerfile {path}: the context has none"))
-                    .remedy("give its place in the context with --file")
-            };
-            Ok((Dockerfile::of_bytes(path, &bytes.ok_or_else(missing)?)?, Some(files)))
-        }
+/// A Dockerfile with the files of its context, where they are no directory.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) dockerfile: Dockerfile,
+    pub(crate) files: Option<Tree>,
+    /// What `SOURCE_DATE_EPOCH=context` means.
+    pub(crate) time: Option<i64>,
+}
+
+impl Opened {
+    /// A Dockerfile whose context is a directory.
+    pub(crate) fn local(dockerfile: Dockerfile) -> Self {
+        Self { dockerfile, files: None, time: None }
     }
+
+    /// Fetches or reads the context, and finds the Dockerfile in it unless a flag says where it is.
+    pub(crate) fn fetch(
+        args: &BuildArgs,
+        options: &Options,
+        environment: Environment<'_>,
+    ) -> Result<Self, Failure> {
+        let FetchedContext { content, time } = fetch(args, options, environment)?;
+        let path = args.input.file.as_deref();
+        let (dockerfile, files) = match (content, path) {
+            (ContextContent::Dockerfile(_), Some(path)) => {
+                let text = format!("the context is one file, in which there is no {path}");
+                return Err(Failure::usage(text).remedy("leave --file out, or give an archive"));
+            }
+            (ContextContent::Dockerfile(bytes), None) => {
+                (Dockerfile::of_bytes("Dockerfile", &bytes)?, None)
+            }
+            (ContextContent::Files(files), Some("-")) => (Dockerfile::of_stdin()?, Some(files)),
+            (ContextContent::Files(files), path) => {
+                (within(environment, &files, path.unwrap_or("Dockerfile"))?, Some(files))
+            }
+        };
+        Ok(Self { dockerfile, files, time })
+    }
+}
+
+/// The Dockerfile at a path of the context.
+fn within(environment: Environment<'_>, files: &Tree, path: &str) -> Result<Dockerfile, Failure> {
+    let bytes = file(environment, files, path).map_err(failure)?;
+    let missing = || {
+        Failure::usage(format!("cannot read the Dockerfile {path}: the context has none"))
+            .remedy("give its place in the context with --file")
+    };
+    Dockerfile::of_bytes(path, &bytes.ok_or_else(missing)?)
 }
 
 fn fetch(

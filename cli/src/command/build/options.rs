@@ -17,6 +17,9 @@ use crate::command::build::secret;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
+/// The build argument with the time of what is made.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// What the flags mean; what cannot be done is refused by name.
 pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, Failure> {
     refuse_impossible(args)?;
@@ -82,10 +85,21 @@ fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
 /// The build arguments; one without a value has that of the environment, or none at all.
 fn build_args(given: &[KeyValue], settings: &Settings) -> BTreeMap<String, String> {
     let epoch = settings.source_date_epoch();
-    let epoch = epoch.map(|value| ("SOURCE_DATE_EPOCH".to_owned(), value));
+    let epoch = epoch.map(|value| (EPOCH.to_owned(), value));
     let value = |arg: &KeyValue| arg.value.clone().or_else(|| settings.text(&arg.key));
     let given = given.iter().filter_map(|arg| Some((arg.key.clone(), value(arg)?)));
     epoch.into_iter().chain(given).collect()
+}
+
+/// Puts the time of the context in the place of `SOURCE_DATE_EPOCH=context`; a context without one
+/// is as good as no epoch.
+pub(crate) fn settle_epoch(options: &mut Options, time: Option<i64>) {
+    if options.build_args.get(EPOCH).is_some_and(|value| value == "context") {
+        match time {
+            Some(time) => options.build_args.insert(EPOCH.to_owned(), time.to_string()),
+            None => options.build_args.remove(EPOCH),
+        };
+    }
 }
 
 fn pairs(given: &[KeyValue]) -> BTreeMap<String, String> {
@@ -192,6 +206,18 @@ mod tests {
         };
         assert_eq!(epoch(&[]), "7");
         assert_eq!(epoch(&["--build-arg", "SOURCE_DATE_EPOCH=9"]), "9");
+    }
+
+    #[test]
+    fn the_epoch_of_a_context_without_one_is_none() {
+        let settled = |time| {
+            let flags = ["--build-arg", "SOURCE_DATE_EPOCH=context"];
+            let mut options = parse(&flags, &[]).unwrap();
+            settle_epoch(&mut options, time);
+            options.build_args.get("SOURCE_DATE_EPOCH").cloned()
+        };
+        assert_eq!(settled(Some(7)).as_deref(), Some("7"));
+        assert_eq!(settled(None), None);
     }
 
     #[test]

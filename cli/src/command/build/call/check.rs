@@ -22,7 +22,8 @@ pub(crate) fn check(
     args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
-    let options = options::options(args, &session.settings)?;
+    let mut options = options::options(args, &session.settings)?;
+    options::settle_epoch(&mut options, None);
     let source = dockerfile.source.clone();
     // A machine without a store knows no images, and should not get a store by being asked.
     let known = session.store_path().is_ok_and(|path| path.exists());
