@@ -4,11 +4,13 @@
 //! that is not found under it, and whose inputs had to run, is looked up once more over what those
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing.
 
+mod keys;
+
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use wythe_store::action::ActionRecord;
-use wythe_store::id::{CacheKey, ContentId, LayerId};
+use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::timestamp::Timestamp;
@@ -20,15 +22,14 @@ use crate::error::BuildCause;
 use crate::execute::Execution;
 use crate::explain;
 use crate::graph::{Graph, Vertex};
-use crate::key::{InputKey, cache_key};
-use crate::operation::copy::CopySource;
-use crate::operation::run::MountKind;
-use crate::operation::{Base, FileSource, Lookup, Operation};
+use crate::operation::{Base, Lookup, Operation};
 use crate::options::{Caching, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
 use crate::schedule::{self, Plan};
-use crate::sources::{Sources, paths_of};
+use crate::sources::Sources;
+
+use self::keys::whole_key;
 
 /// What a vertex came to.
 #[derive(Clone, Debug)]
@@ -245,101 +246,6 @@ impl<'a> Solver<'a> {
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(())
     }
-
-    /// The key over how a vertex is defined.
-    fn definition_key(&self, vertex: &Vertex) -> Result<CacheKey, BuildCause> {
-        let mut inputs = Vec::new();
-        match &vertex.operation {
-            Operation::Base(base) => inputs.push(InputKey::Content(self.base_content(base)?)),
-            Operation::Copy(step) if step.base == crate::copy::Base::Nothing => {}
-            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => {
-                inputs.push(match vertex.parent {
-                    Some(parent) => InputKey::Definition(self.whole[parent.0]),
-                    None => InputKey::Content(ContentId::of(b"")),
-                });
-            }
-        }
-        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[id.0])));
-        inputs.extend(self.context_content(vertex)?);
-        Ok(cache_key(&vertex.operation, Lookup::Definition, &inputs))
-    }
-
-    /// The key over what the inputs of a vertex turned out to be.
-    fn content_key(&self, vertex: &Vertex, below: &Chain) -> Result<CacheKey, BuildCause> {
-        let linked = matches!(&vertex.operation, Operation::Copy(step) if step.base == crate::copy::Base::Nothing);
-        let mut inputs = vec![InputKey::Content(chain_content(if linked { &[] } else { below }))];
-        for id in &vertex.inputs {
-            let made = self.made(id.0).map(|made| made.chain.clone()).unwrap_or_default();
-            inputs.push(InputKey::Content(match &vertex.operation {
-                Operation::Copy(step) => {
-                    let tree = self.roots.tree(&made)?;
-                    crate::copy::select::select(&tree, &paths_of(step))?.content_id()
-                }
-                Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => {
-                    chain_content(&made)
-                }
-            }));
-        }
-        inputs.extend(self.context_content(vertex)?);
-        Ok(cache_key(&vertex.operation, Lookup::Content, &inputs))
-    }
-
-    fn base_content(&self, base: &Base) -> Result<ContentId, BuildCause> {
-        match base {
-            Base::Directory { context } => {
-                let source = FileSource::Directory(context.clone());
-                Ok(self.sources.mounted(&source, "/")?)
-            }
-            Base::Image { .. } | Base::Layout { .. } => {
-                let found = self.bases.resolve(base);
-                let found = found.map_err(wythe_store::image::save::SaveError::Source)?;
-                Ok(found.identity)
-            }
-        }
-    }
-
-    /// What a vertex reads from directories of the machine, and which secrets it has.
-    fn context_content(&self, vertex: &Vertex) -> Result<Vec<InputKey>, BuildCause> {
-        let mut found = Vec::new();
-        match &vertex.operation {
-            Operation::Copy(step) => {
-                let local = matches!(step.from, FileSource::Context | FileSource::Directory(_));
-                if local && step.sources.iter().any(|one| matches!(one, CopySource::Path(_))) {
-                    let selection = self.sources.select(step, &paths_of(step))?;
-                    found.push(InputKey::Content(selection.content_id()));
-                }
-                let remotes = &self.sources.remotes;
-                let fetched = step.sources.iter().filter_map(|one| remotes.content_id(one));
-                found.extend(fetched.map(InputKey::Content));
-            }
-            Operation::Run(step) => {
-                for mount in &step.mounts {
-                    found.extend(self.mount_content(&mount.kind)?);
-                }
-            }
-            Operation::Base(_) | Operation::Workdir(_) => {}
-        }
-        Ok(found)
-    }
-
-    fn mount_content(&self, kind: &MountKind) -> Result<Option<InputKey>, BuildCause> {
-        match kind {
-            MountKind::Bind {
-                from: from @ (FileSource::Context | FileSource::Directory(_)),
-                path,
-                ..
-            } => Ok(Some(InputKey::Content(self.sources.mounted(from, path)?))),
-            MountKind::Secret { id, .. } | MountKind::SecretVariable { id, .. } => {
-                // Not its value: whether it is there at all.
-                let there = self.options.secrets.contains_key(id);
-                Ok(there.then(|| InputKey::Content(ContentId::of(b"secret"))))
-            }
-            MountKind::Bind { .. }
-            | MountKind::Cache(_)
-            | MountKind::Ssh { .. }
-            | MountKind::Tmpfs { .. } => Ok(None),
-        }
-    }
 }
 
 /// Moves what is known above something that has to run to the things that run: its own result stands,
@@ -356,25 +262,6 @@ fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) {
     found.unknown.sort_unstable();
 }
 
-/// What a root is known as. A copy that does not look at what is below it has a key without it, and
-/// what stands on such a copy still depends on all of it.
-fn whole_key(below: Option<CacheKey>, key: CacheKey) -> CacheKey {
-    let mut hasher = CacheKey::hasher();
-    for part in below.iter().chain([&key]) {
-        hasher.update(part.as_bytes());
-    }
-    CacheKey::from_hasher(&hasher)
-}
-
 /// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
 /// a network or a sleep overlap even on two processors.
 const STEPS_AT_ONCE: usize = 16;
-
-/// What a chain of layers contains: layers are named by content, or by the run that made them.
-fn chain_content(chain: &[LayerId]) -> ContentId {
-    let mut hasher = ContentId::hasher();
-    for layer in chain {
-        hasher.update(layer.as_bytes());
-    }
-    ContentId::from_hasher(&hasher)
-}

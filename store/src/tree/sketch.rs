@@ -17,25 +17,27 @@ pub(crate) fn sketch(words: &str) -> Tree {
 }
 
 fn add(builder: &mut TreeBuilder, word: &str) {
-    let path = |text: &str| LayerPath::parse(text.as_bytes()).unwrap();
+    let path = |text: &str| LayerPath::parse(text.as_bytes()).expect("a name of a test");
     let directory = Metadata { mode: 0o755, ..Metadata::default() };
     let mtime = Timestamp::from_seconds(1);
     if let Some((name, body)) = word.split_once('=') {
         let (body, group) = body.split_once('@').map_or((body, None), |(b, g)| (b, Some(g)));
-        let link = group.map(|group| LinkGroup(group.parse().unwrap()));
+        let link = group.map(|group| LinkGroup(group.parse().expect("a name of a test")));
         let file = File { body: BodyId::of(body.as_bytes()), size: body.len() as u64, link };
         let metadata = Metadata { mode: 0o644, mtime, ..Metadata::default() };
-        builder.insert(&path(name), metadata, Node::File(file)).unwrap();
+        builder.insert(&path(name), metadata, Node::File(file)).expect("a name of a test");
     } else if let Some((name, target)) = word.split_once('>') {
         let metadata = Metadata { mode: 0o777, mtime, ..Metadata::default() };
-        builder.insert(&path(name), metadata, Node::Symlink(target.as_bytes().into())).unwrap();
+        builder
+            .insert(&path(name), metadata, Node::Symlink(target.as_bytes().into()))
+            .expect("a name of a test");
     } else if let Some(name) = word.strip_suffix('/') {
-        builder.directory(&path(name), directory).unwrap();
+        builder.directory(&path(name), directory).expect("a name of a test");
     } else if let Some(name) = word.strip_suffix('!') {
-        builder.directory(&path(name), directory).unwrap();
-        builder.opaque(&path(name)).unwrap();
+        builder.directory(&path(name), directory).expect("a name of a test");
+        builder.opaque(&path(name)).expect("a name of a test");
     } else {
         let (parent, name) = word.rsplit_once('/').unwrap_or(("", word));
-        builder.whiteout(&path(&format!("{parent}/{}", &name[1..]))).unwrap();
+        builder.whiteout(&path(&format!("{parent}/{}", &name[1..]))).expect("a name of a test");
     }
 }
