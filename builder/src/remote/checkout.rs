@@ -11,7 +11,6 @@ use super::program::{GitCommand, GitError};
 use super::repository::{GitReference, Repository, Submodules};
 use super::{RemoteError, RemoteProblem, address};
 use crate::environment::Environment;
-use crate::operation::copy::GitDirectory;
 use crate::options::Options;
 
 /// A state of a repository.
@@ -75,10 +74,8 @@ impl Revision {
         let git = Git { env, options, repository: &self.repository, place: &place.0 };
         git.fetch(&self.commit).map_err(fail)?;
         git.run(&["checkout", "--quiet", "--force", "--detach", &self.commit]).map_err(fail)?;
-        let modules = place.0.join(".gitmodules");
-        if self.repository.submodules == Submodules::Fill && modules.is_file() {
-            git.run(&["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"])
-                .map_err(fail)?;
+        if self.repository.submodules == Submodules::Fill {
+            git.fill_submodules().map_err(fail)?;
         }
         let time = git.run(&["show", "--no-patch", "--format=%ct", &self.commit]).map_err(fail)?;
         let directory = subdirectory(&place.0, &self.repository.subdir).map_err(fail)?;
@@ -145,13 +142,25 @@ impl Git<'_> {
         }
     }
 
+    /// Fills submodules, with one commit each where their servers give it.
+    fn fill_submodules(&self) -> Result<(), RemoteProblem> {
+        if !self.place.join(".gitmodules").is_file() {
+            return Ok(());
+        }
+        let whole = ["submodule", "--quiet", "update", "--init", "--recursive"];
+        let alone = [&whole[..], &["--depth=1"]].concat();
+        if self.run(&alone).is_ok() {
+            return Ok(());
+        }
+        self.run(&whole).map(drop)
+    }
+
     /// Fetches one commit alone where the server gives it, else all that leads to one.
     fn fetch(&self, commit: &str) -> Result<(), RemoteProblem> {
         let url = self.repository.url.as_str();
         self.run(&["init", "--quiet", "--template="])?;
-        if self.repository.directory == GitDirectory::Keep {
-            self.run(&["remote", "add", "--", "origin", url])?;
-        }
+        // Relative addresses of submodules count from it, and must not count from a directory here.
+        self.run(&["remote", "add", "--", "origin", url])?;
         let alone = ["fetch", "--quiet", "--no-tags", "--depth=1", "--", url, commit];
         if self.run(&alone).is_ok() {
             return Ok(());

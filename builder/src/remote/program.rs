@@ -14,6 +14,10 @@ use wythe_sandbox::Cancel;
 /// More output than any of our questions has for an answer.
 const MAX_OUTPUT: u64 = 16 << 20;
 
+/// As much of what git says as a message has room for.
+const MAX_LINES: usize = 3;
+const MAX_DETAIL: usize = 500;
+
 /// Settings that hold for every command, above all that a repository says.
 const SETTINGS: [(&str, &str); 7] = [
     ("core.hooksPath", "/dev/null"),
@@ -147,14 +151,14 @@ fn drain(from: Option<impl Read>) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// The lines that say what went wrong, without what only comments on progress.
+/// The last lines that say what went wrong, without those that name directories of this machine or
+/// only give advice.
 fn last_lines(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let fatal: Vec<&str> = lines.clone().filter(|line| line.starts_with("fatal:")).collect();
-    let chosen = if fatal.is_empty() { lines.collect() } else { fatal };
-    let start = chosen.len().saturating_sub(3);
-    let chosen = chosen[start..].join("; ");
-    chosen.chars().filter(|letter| !letter.is_control()).take(500).collect()
+    let idle = ["hint:", "Cloning into", "fatal: clone of"];
+    let tells = |line: &&str| !line.is_empty() && !idle.iter().any(|idle| line.starts_with(idle));
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(tells).collect();
+    let last = &lines[lines.len().saturating_sub(MAX_LINES)..];
+    last.join("; ").chars().filter(|letter| !letter.is_control()).take(MAX_DETAIL).collect()
 }
 
 #[cfg(test)]
