@@ -305,11 +305,18 @@ fn open_disk(path: &Path, create: Create) -> Result<Disk, OpenCause> {
     Ok(disk)
 }
 
+/// Makes a store. Of several processes that find none at once, one writes the format file.
 fn create(vfs: &dyn Vfs) -> Result<(), OpenCause> {
     make_directories(vfs)?;
-    format::create(vfs)?;
+    let _alone = vfs.lock(CREATE_LOCK)?;
+    if !format::check(vfs)? {
+        format::create(vfs)?;
+    }
     Ok(())
 }
+
+/// Held by whoever makes the store.
+const CREATE_LOCK: &str = "lock/create";
 
 fn make_directories(vfs: &dyn Vfs) -> Result<(), OpenCause> {
     for directory in DIRECTORIES {
