@@ -168,8 +168,9 @@ impl Read for Limited<'_> {
     }
 }
 
+/// Under what an address is remembered; hashed, for addresses may be signed or hold passwords.
 fn slot(url: &str) -> Vec<u8> {
-    [b"remote\0", url.as_bytes()].concat()
+    [&b"remote\0"[..], ContentId::of(url.as_bytes()).as_bytes()].concat()
 }
 
 /// What the last time left, unless the store has lost the bytes since.
