@@ -36,12 +36,11 @@ impl<'a> Merged<'a> {
             vertex.inputs = vertex.inputs.iter().map(|id| places[id.0]).collect();
             let known = self.vertices[..shared].iter().position(|one| is_same(one, &vertex));
             places.push(VertexId(known.unwrap_or(self.vertices.len())));
-            match known {
-                Some(at) => self.owners[at] = None,
-                None => {
-                    self.vertices.push(vertex);
-                    self.owners.push(Some(platform));
-                }
+            if let Some(at) = known {
+                self.owners[at] = None;
+            } else {
+                self.vertices.push(vertex);
+                self.owners.push(Some(platform));
             }
         }
         self.images.extend(graph.images.into_iter().map(|plan| moved(plan, &places)));

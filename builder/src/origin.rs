@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use wythe_store::digest::Digest;
+use wythe_store::digest::{DiffId, Digest};
+use wythe_store::error::ReadError;
 use wythe_store::image::save::{SaveError, fetch_blob};
 use wythe_store::layer::blob_view;
 use wythe_store::lease::Lease;
@@ -12,6 +13,7 @@ use wythe_store::oci::layout::Layout;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
+use wythe_store::store::Store;
 
 /// A base image, as it was when the build began.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,9 +54,17 @@ impl BlobOrigin {
     ///
     /// If what came is not what the descriptor announced, or the source or the store fails.
     pub fn fetch(&self, lease: &Lease, images: &dyn ImageSource) -> Result<(), SaveError> {
-        if blob_view::open(lease.store(), &self.descriptor.digest)?.is_some() {
+        if is_here(lease.store(), &self.descriptor.digest)? {
             return Ok(());
         }
         fetch_blob(lease, self.source(images), &self.reference, &self.descriptor)
     }
+}
+
+/// Whether the store has a blob as it came, can put it together, or made its layer.
+fn is_here(store: &Store, digest: &Digest) -> Result<bool, ReadError> {
+    // First, since opening such a layer would list its files.
+    let layer = store.layer_of_diff(&DiffId(*digest))?;
+    Ok(layer.is_some_and(|record| record.tree.is_some())
+        || blob_view::open(store, digest)?.is_some())
 }

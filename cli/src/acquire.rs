@@ -14,8 +14,9 @@ use wythe_store::oci::reference::Reference;
 use crate::args::place::Place;
 use crate::failure::{Class, Failure};
 use crate::fetch::Wanted;
+use crate::obtainable::whole;
 use crate::session::Session;
-use crate::stored_image::{self, this_machine};
+use crate::stored_image::this_machine;
 
 /// Makes an image available in the store, without a name of its own.
 pub(crate) fn acquire(
@@ -24,7 +25,7 @@ pub(crate) fn acquire(
     session: &Session,
 ) -> Result<StoredImage, Failure> {
     match place {
-        Place::Store(name) => stored_image::find(lease.store(), name),
+        Place::Store(name) => whole(lease, name, session),
         Place::Registry(name) => {
             let reference: Reference = name.parse()?;
             let client = session.registry()?;

@@ -6,14 +6,32 @@ use std::io::{self, Read};
 
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::digest::Digest;
-use wythe_store::image::catalog::StoredContent;
+use wythe_store::image::catalog::{StoredContent, StoredImage};
 use wythe_store::image::save::SaveError;
 use wythe_store::lease::Lease;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
+use crate::failure::Failure;
 use crate::fetch::side_by_side;
+use crate::session::Session;
+use crate::stored_image;
+
+/// The image of a name with all its layers: those that a push could leave at the registry are there
+/// under the same name.
+pub(crate) fn whole(lease: &Lease, name: &str, session: &Session) -> Result<StoredImage, Failure> {
+    let image = stored_image::find(lease.store(), name)?;
+    let reference: Reference = name.parse()?;
+    let origin = |layer: &Descriptor| {
+        let (descriptor, reference) = (layer.clone(), reference.clone());
+        BlobOrigin { descriptor, reference, layout: None }
+    };
+    let origins: Vec<BlobOrigin> = image.manifest.value().layers.iter().map(origin).collect();
+    Obtainable::new(lease, &session.registry()?, &origins).complete()?;
+    Ok(image)
+}
 
 /// What the store holds, and what it can still get.
 #[derive(Clone)]

@@ -9,14 +9,14 @@ use wythe_store::journal::batch::Batch;
 use crate::args::image::RunImageArgs;
 use crate::container::Container;
 use crate::failure::{Class, Failure};
+use crate::obtainable::whole;
 use crate::session::Session;
-use crate::stored_image;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
-    let image = stored_image::find(&store, &args.image)?;
+    let image = whole(&lease, &args.image, session)?;
     let mut batch = Batch::default();
     let step = Container { lease: &lease, image: &image, args }.step(&mut batch)?;
     // What was unpacked can be unpacked again.

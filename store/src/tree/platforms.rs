@@ -47,8 +47,8 @@ mod tests {
     #[test]
     fn directories_meet_and_files_collide_even_if_they_are_equal() {
         check("d/ d/a=1", "d/ d/b=1", None);
-        check("d/ d/a=1", "d/ d/a=1", Some("d/a"));
-        check("d/ d/a=1", "d>a", Some("d"));
+        check("d/ d/a=1", "d/ d/a=1", Some("/d/a"));
+        check("d/ d/a=1", "d>a", Some("/d"));
     }
 
     #[test]
@@ -57,6 +57,6 @@ mod tests {
         let both = merge_all([&below("a", &trees[0]), &below("b", &trees[1])]);
         let groups = crate::tree::links::groups(&both.children);
         let paths: Vec<String> = groups.into_values().flatten().map(|p| p.to_string()).collect();
-        assert_eq!(paths, ["a/x", "a/y", "b/x", "b/y"]);
+        assert_eq!(paths, ["/a/x", "/a/y", "/b/x", "/b/y"]);
     }
 }

@@ -88,7 +88,11 @@ impl Delivery<'_> {
                 let text = "--provenance: files cannot carry a statement yet";
                 Err(Failure::usage(text).remedy("type=oci, image and registry can"))
             }
-            _ => Ok(()),
+            Output::Archive { .. }
+            | Output::CacheOnly
+            | Output::Files { .. }
+            | Output::Image { .. }
+            | Output::Tar { .. } => Ok(()),
         }
     }
 

@@ -97,7 +97,7 @@ impl Account<'_> {
 
 fn dependency(material: &Material) -> Value {
     let uri = package_url(&material.reference, &material.platform);
-    json!({"uri": uri, "digest": {"sha256": material.digest.hex().to_string()}})
+    json!({"uri": uri, "digest": {"sha256": material.digest.hex()}})
 }
 
 /// An image as the package-url specification spells it: `pkg:docker/alpine@3.20?platform=…`.

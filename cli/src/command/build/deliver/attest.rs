@@ -58,7 +58,7 @@ impl Delivery<'_> {
 
 /// What a statement is about: the image under each of its names.
 fn subject(image: &Descriptor, names: &[Reference]) -> Vec<Value> {
-    let digest = json!({"sha256": image.digest.hex().to_string()});
+    let digest = json!({"sha256": image.digest.hex()});
     let platform = image.platform.clone().unwrap_or_else(nowhere);
     let about = |name: String| json!({"name": name, "digest": digest});
     match names {
