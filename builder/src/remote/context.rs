@@ -11,6 +11,7 @@ use super::fetch::RemoteFile;
 use super::repository::{GitTime, Repository};
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::CopySpec;
+use crate::copy::canvas::children;
 use crate::copy::error::CopyCause;
 use crate::copy::select::{Item, select};
 use crate::environment::Environment;
@@ -87,10 +88,7 @@ fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCa
 /// The latest time of anything beneath.
 fn newest(directory: &Directory) -> Option<i64> {
     let times = directory.entries().iter().flat_map(|entry| {
-        let below = match &entry.node {
-            Node::Directory(below) => newest(&below.children),
-            _ => None,
-        };
+        let below = children(entry).and_then(newest);
         below.into_iter().chain([entry.metadata.mtime.seconds])
     });
     times.max()

@@ -50,14 +50,14 @@ impl Revision {
 /// The same files with what git keeps of their metadata.
 fn plain(directory: &Directory, mtime: Timestamp) -> Arc<Directory> {
     let entries = directory.entries().iter().map(|entry| {
-        let (mode, node) = match &entry.node {
-            Node::Directory(below) => {
-                let children = plain(&below.children, mtime);
-                (0o755, Node::Directory(Subdirectory { children, ..below.clone() }))
-            }
-            Node::Symlink(_) => (0o777, entry.node.clone()),
-            other if entry.metadata.mode & 0o100 == 0 => (0o644, other.clone()),
-            other => (0o755, other.clone()),
+        let is_program = entry.metadata.mode & 0o100 != 0;
+        let (mode, node) = if let Node::Directory(below) = &entry.node {
+            let children = plain(&below.children, mtime);
+            (0o755, Node::Directory(Subdirectory { children, ..below.clone() }))
+        } else if let Node::Symlink(_) = &entry.node {
+            (0o777, entry.node.clone())
+        } else {
+            (if is_program { 0o755 } else { 0o644 }, entry.node.clone())
         };
         Entry {
             name: entry.name.clone(),
