@@ -14,6 +14,7 @@ mod registry_client;
 mod render;
 mod session;
 mod settings;
+mod several;
 mod ship;
 mod signals;
 mod stored_image;
