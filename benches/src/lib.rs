@@ -46,6 +46,10 @@ pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// A layer of that many files of `size` bytes, whose ids `keep` gives.
+///
+/// # Panics
+///
+/// Never: every file has a path of its own.
 pub fn tree(files: usize, size: usize, mut keep: impl FnMut(&[u8]) -> BodyId) -> Tree {
     let mut builder = TreeBuilder::new();
     for file in 0..files {

@@ -189,7 +189,11 @@ fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
     entries.iter().all(|entry| match &entry.node {
         Node::File(file) => holdings.contain(Kind::Body, file.body.as_bytes()),
         Node::Directory(directory) => holds(holdings, directory.children.entries()),
-        _ => true,
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::Symlink(_)
+        | Node::Whiteout => true,
     })
 }
 

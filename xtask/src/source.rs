@@ -74,7 +74,7 @@ impl Source {
     }
 }
 
-fn skipped(name: &str) -> bool {
+pub(crate) fn skipped(name: &str) -> bool {
     matches!(name, "target" | "testdata" | ".git")
 }
 

@@ -1,3 +1,5 @@
+//! Each rule where it speaks, where it is silent, and how it is turned off.
+
 use std::collections::BTreeMap;
 
 use super::{BaseFacts, Coverage, LintContext, PlatformMismatch, Settings, check as lint};
