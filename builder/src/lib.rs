@@ -1,4 +1,24 @@
 //! Builds container images from Dockerfiles.
+//!
+//! ```text
+//! init ──► Workshop::open ──► build ──► Image in the store, under its names
+//!                               └─ events to a Progress, while it lasts
+//! ```
+//!
+//! A program calls [`init`] first in `main`, opens a store and a [`Workshop`](workshop::Workshop) in
+//! it, and builds as often as it likes. Who wants to decide more
+//! fills in an [`Environment`](environment::Environment) and calls [`build`](build::build).
+//!
+//! # Invariants
+//!
+//! * The same text, context, base images and options give the same image, byte for byte.
+//! * A name is given to an image only after all of it is on disk.
+//! * A build that fails or is cancelled leaves nothing but results that the next one can use.
+//!
+//! # What is not here
+//!
+//! No socket, no terminal, no environment, no clock: they come in through the environment of a
+//! build. `examples/build_and_push.rs` is a whole program.
 
 pub mod account;
 pub mod add;

@@ -1,6 +1,6 @@
 //! What is true now: a small key-value store that several processes share and no crash tears.
 //!
-//! `journal/<generation>.log` is appended to under a lock, one [group](group) of changes per
+//! `journal/<generation>.log` is appended to under a lock, one [group] of changes per
 //! write; `journal/<generation>.base` is the sorted state the log starts from. Readers take no
 //! lock: they hold the base mapped and the log's changes in memory, and
 //! [`refresh`](Journal::refresh) reads what others have appended.

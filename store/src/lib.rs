@@ -1,4 +1,24 @@
 //! A content-addressed store for the layers of container images.
+//!
+//! ```text
+//! Store::open ──► Lease ── put ──► objects in packs, visible to this lease
+//!                   └───── commit ──► records in the journal: visible to all, and kept
+//! ```
+//!
+//! A layer is a [`tree`] and file bodies; tar streams, compressed blobs and directories for
+//! overlay mounts are made from them when somebody asks ([`layer`], [`live`]). Any number of
+//! processes and threads use a store at once, without a daemon.
+//!
+//! # Invariants
+//!
+//! * An object is immutable and named by the digest of its bytes; what is read is checked.
+//! * What a commit has returned for survives a crash at any later moment.
+//! * Nothing that a reference or a living lease leads to is collected.
+//! * The same tree gives the same bytes: only [`layer::canonical`] decides them.
+//!
+//! # What is not here
+//!
+//! No Dockerfile, no socket, no terminal, no clock: times are handed in.
 
 pub mod action;
 pub mod blob;

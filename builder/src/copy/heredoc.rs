@@ -50,7 +50,7 @@ pub fn file(
 /// A source that holds only heredocs; of two with one name the later one stays.
 ///
 /// # Errors
-/// As [`file`], for the first heredoc that fails.
+/// As [`file()`], for the first heredoc that fails.
 pub fn tree(
     lease: &Lease,
     heredocs: &[(&str, &[u8])],
