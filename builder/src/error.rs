@@ -169,10 +169,19 @@ pub enum MountError {
         id: String,
     },
     /// A required agent was not given.
-    #[error("no SSH key {id:?} forwarded from the client; agents are not supported yet")]
+    #[error("no SSH key {id:?} forwarded from the client; give it with --ssh {id}")]
     Ssh {
         /// Its id.
         id: String,
+    },
+    /// An agent was given and cannot be passed on.
+    #[error("cannot pass the SSH agent {id:?} on: {error}")]
+    Agent {
+        /// Its id.
+        id: String,
+        /// Why.
+        #[source]
+        error: std::io::Error,
     },
     /// A bind mount's source is not there.
     #[error("{path:?} not found in the source of the mount")]

@@ -1,6 +1,7 @@
 //! Carrying out what was not found in the cache: one file for each kind of step.
 
 mod add;
+mod agent;
 pub mod caches;
 mod copy;
 mod given;

@@ -49,6 +49,8 @@ pub struct Options {
     pub contexts: BTreeMap<String, NamedContext>,
     /// `--secret`, by id.
     pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`: sockets of agents, by id.
+    pub agents: BTreeMap<String, PathBuf>,
     /// How many steps run at once; the number of processors if absent.
     pub jobs: Option<NonZeroUsize>,
     /// `--allow`
@@ -74,6 +76,7 @@ impl Options {
             hostname: DEFAULT_HOSTNAME.to_owned(),
             contexts: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            agents: BTreeMap::new(),
             jobs: None,
             entitlements: BTreeSet::new(),
         }

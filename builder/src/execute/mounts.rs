@@ -5,6 +5,7 @@ use wythe_store::live::scratch::scratch;
 use wythe_store::tree::entry::Tree;
 
 use super::Execution;
+use super::agent::Relay;
 use super::caches::{self, CacheSpec, Held, Origin};
 use crate::copy::CopySpec;
 use crate::copy::place::place;
@@ -29,6 +30,7 @@ pub(crate) struct Mounts {
     /// The values that output must not show.
     pub(crate) secrets: Vec<Vec<u8>>,
     held: Vec<Held>,
+    relays: Vec<Relay>,
 }
 
 impl Mounts {
@@ -58,19 +60,38 @@ impl Mounts {
                 }
                 None
             }
-            MountKind::Ssh { id, required: Required::Yes, .. } => {
-                return Err(MountError::Ssh { id: id.clone() }.into());
-            }
-            MountKind::Ssh { .. } => {
+            MountKind::Ssh { id, required, owner } => {
                 // Programs are told where an agent would be; without one they find nothing there.
                 let path = mount.target.clone().into_bytes();
                 self.variables.push((b"SSH_AUTH_SOCK".to_vec(), path));
-                None
+                self.agent(execution, id, (*required, *owner))?
             }
         };
         let target = mount.target.clone().into_bytes();
         self.list.extend(source.map(|source| Mount { target, source }));
         Ok(())
+    }
+
+    fn agent(
+        &mut self,
+        execution: &Execution<'_, '_>,
+        id: &str,
+        (required, owner): (Required, MountOwner),
+    ) -> Result<Option<MountSource>, BuildCause> {
+        let solver = execution.solver;
+        let Some(socket) = solver.options.agents.get(id) else {
+            return match required {
+                Required::Yes => Err(MountError::Ssh { id: id.to_owned() }.into()),
+                Required::No => Ok(None),
+            };
+        };
+        let name = format!("agent-{}-{}", execution.index, self.relays.len());
+        let relay = Relay::open(&solver.env.lease.work_dir().join(name), socket, owner);
+        let relay = relay.map_err(|error| MountError::Agent { id: id.to_owned(), error })?;
+        let path = relay.path().to_owned();
+        self.relays.push(relay);
+        let (subpath, access) = (Vec::new(), Access::ReadWrite);
+        Ok(Some(MountSource::Bind { path, subpath, access }))
     }
 
     fn secret(

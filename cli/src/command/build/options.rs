@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy,
@@ -34,6 +35,8 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
     options.contexts = contexts(&input.build_context)?;
     options.secrets = secret::read_all(&input.secret, settings)?;
+    options.agents =
+        input.ssh.iter().map(|text| agent(text, settings)).collect::<Result<_, _>>()?;
     surroundings(&args.run, &mut options)?;
     Ok(options)
 }
@@ -64,7 +67,6 @@ fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
     let AttestationArgs { provenance: _, sbom, attest } = &args.attestation;
     let off = |value: &Option<String>| matches!(value.as_deref(), None | Some("false" | "0"));
     let impossible = [
-        (!args.input.ssh.is_empty(), "--ssh: no SSH agent can be handed to a step yet"),
         (
             !args.cache.cache_from.is_empty(),
             "--cache-from: caches outside the store are not read yet",
@@ -99,6 +101,23 @@ pub(crate) fn settle_epoch(options: &mut Options, time: Option<i64>) {
             Some(time) => options.build_args.insert(EPOCH.to_owned(), time.to_string()),
             None => options.build_args.remove(EPOCH),
         };
+    }
+}
+
+/// `--ssh ID[=SOCKET]`: without a socket, the agent of the environment.
+fn agent(text: &str, settings: &Settings) -> Result<(String, PathBuf), Failure> {
+    let (id, socket) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(path)));
+    let socket = socket.map(str::to_owned).or_else(|| settings.text("SSH_AUTH_SOCK"));
+    let socket = socket.ok_or_else(|| {
+        Failure::usage(format!("--ssh {id}: no agent runs here"))
+            .remedy("start ssh-agent, or name its socket with --ssh ID=SOCKET")
+    })?;
+    let path = PathBuf::from(&socket);
+    match std::fs::metadata(&path) {
+        Ok(data) if data.file_type().is_socket() => Ok((id.to_owned(), path)),
+        Ok(_) => Err(Failure::usage(format!("--ssh {id}: {socket} is not the socket of an agent"))
+            .remedy("add the key to an agent with ssh-add; key files are not read")),
+        Err(error) => Err(Failure::usage(format!("--ssh {id}: {socket}: {error}"))),
     }
 }
 
@@ -248,7 +267,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_not_ignored() {
-        refused(&["--ssh", "default"], "--ssh");
         refused(&["--cache-to", "type=inline"], "--cache-to");
         refused(&["--sbom"], "--sbom");
         refused(&["--allow", "device"], "\"device\" is not an entitlement");
