@@ -26,16 +26,6 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) progress: ProgressForm,
-    /// How build steps are kept apart from this machine
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "auto",
-        value_name = "TIER",
-        help_heading = "Global options"
-    )]
-    pub(crate) isolation: Isolation,
     /// Speak plain HTTP, or accept any certificate, with this registry
     #[arg(long, global = true, value_name = "HOST[:PORT]", help_heading = "Global options")]
     pub(crate) insecure_registry: Vec<String>,
@@ -57,21 +47,4 @@ pub(crate) enum ProgressForm {
     Quiet,
     /// A live view
     Tty,
-}
-
-/// Which isolation tier is asked for.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Isolation {
-    /// The strongest this machine allows
-    #[default]
-    Auto,
-    /// No namespaces: the root directory is changed, and that is all
-    Chroot,
-    /// User namespace with a range of ids
-    #[value(alias = "namespace")]
-    Full,
-    /// No RUN instruction is executed
-    None,
-    /// User namespace with one id; owners are recorded, not real
-    Single,
 }
