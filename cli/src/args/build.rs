@@ -96,6 +96,9 @@ pub(crate) struct ResultArgs {
     /// How layers are compressed when they leave the store
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<Compression>,
+    /// Say only the digest of the image, or what went wrong: short for --progress=quiet
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
     /// Do not wait for the disk: after a power cut the results of this build may be gone
     #[arg(long)]
     pub(crate) no_durable: Switch,

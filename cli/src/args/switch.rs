@@ -68,6 +68,7 @@ mod tests {
     fn a_flag_alone_is_on_and_does_not_eat_the_context() {
         check("--push", true);
         check("--no-cache", false);
+        check("-q", false);
     }
 
     #[test]

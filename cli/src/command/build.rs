@@ -20,6 +20,7 @@ use self::provenance::Account;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
+use crate::args::global::ProgressForm;
 use crate::args::provenance::ProvenanceArg;
 use crate::failure::Failure;
 use crate::render::terse::Terse;
@@ -50,7 +51,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session);
     }
-    let progress = render::progress(session.global.progress, dockerfile.source.clone());
+    let quiet = args.result.quiet.is_on();
+    let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
+    let progress = render::progress(form, dockerfile.source.clone());
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let input = Input { files, ..input(args, dockerfile) };
     let started = world::date();
