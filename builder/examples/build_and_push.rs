@@ -27,14 +27,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let workshop = Workshop::open(&store, Timestamp::from_seconds(0))?;
     let input = Input::read(&context.join("Dockerfile"), context)?;
     let platform = Platform::linux(host_architecture());
-    let built = workshop.build(&input, &Options::new(platform.clone()), &name, &registry)?;
-
-    let mut layers = built.images.iter().flat_map(|image| &image.origins);
-    layers.try_for_each(|layer| layer.fetch(workshop.lease(), &registry))?;
-    let stored = read_image(&store, built.root, &platform)?;
-    let gzipped = encode(workshop.lease(), &stored, Codec::GZIP, Recompress::Never)?.descriptor();
-    let push = Push { origins: &BTreeMap::new(), progress: &Silent };
-    registry.push(&StoredContent(&store), &gzipped, &name, push)?;
-    println!("{name} {}", gzipped.digest);
+    for image in workshop.build(&input, &Options::new(platform.clone()), &registry)?.targets {
+        let mut layers = image.images.iter().flat_map(|image| &image.origins);
+        layers.try_for_each(|layer| layer.fetch(workshop.lease(), &registry))?;
+        let stored = read_image(&store, image.root, &platform)?;
+        let root = encode(workshop.lease(), &stored, Codec::GZIP, Recompress::Never)?.descriptor();
+        let push = Push { origins: &BTreeMap::new(), progress: &Silent };
+        registry.push(&StoredContent(&store), &root, &name, push)?;
+        println!("{name} {}", root.digest);
+    }
     Ok(())
 }

@@ -115,6 +115,7 @@ fn date(time: Timestamp) -> Result<String, AssembleError> {
 #[cfg(test)]
 mod tests {
     use wythe_store::digest::Digest;
+    use wythe_store::oci::platform::Platform;
 
     use super::*;
     use crate::graph::InstructionRecord;
@@ -125,7 +126,9 @@ mod tests {
             layer: layer.map(VertexId),
         };
         let instructions = layers.iter().map(record).collect();
-        ImagePlan { top: None, config: ImageConfig::default(), instructions, epoch }
+        let (target, platform) = ("default".to_owned(), Platform::linux("amd64"));
+        let (top, config) = (None, ImageConfig::default());
+        ImagePlan { target, platform, top, config, instructions, epoch }
     }
 
     fn made(seconds: i64) -> MadeLayer {

@@ -1,4 +1,4 @@
-//! A whole build: text, tree, graph, layers, image. One stage after the other, none reaching back.
+//! A whole build: text, tree, graph, layers, images. One stage after the other, none reaching back.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +7,11 @@ use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
+use wythe_store::error::WriteError;
+use wythe_store::image::catalog::ref_name;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
@@ -80,28 +85,49 @@ pub struct Image {
 /// What a build came to.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// What the names stand for: a manifest, or an index where there are several platforms.
+    /// The targets, in the order in which they were asked for; one where none was named.
+    pub targets: Vec<BuiltTarget>,
+}
+
+/// What a target came to.
+#[derive(Clone, Debug)]
+pub struct BuiltTarget {
+    /// The name of the stage in lower case, or `default` where it has none.
+    pub name: String,
+    /// What a name of it stands for: a manifest, or an index where there are several platforms.
     pub root: Descriptor,
     /// The images, in the order in which their platforms were asked for.
     pub images: Vec<Image>,
-    /// The base images of all stages, each once.
+    /// The base images of all stages it needs, each once.
     pub materials: Vec<Material>,
 }
 
-/// Builds an image for every platform and keeps it under `names`.
+impl BuiltTarget {
+    /// Keeps it in the store under names, which until now meant something else or nothing.
+    ///
+    /// When this returns it is there for good: no later crash takes it away, unless the store was
+    /// opened without durability. What has no name stays for as long as `lease` lives.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be written.
+    pub fn keep(&self, lease: &Lease, names: &[Reference]) -> Result<(), WriteError> {
+        let mut batch = Batch::new();
+        for name in names {
+            batch.set_ref(&ref_name(name), &self.root);
+        }
+        lease.commit(batch, Durability::Durable).map(drop)
+    }
+}
+
+/// Builds an image of every target for every platform. A step that several need is done once.
 ///
-/// When this returns the image is in the store for good: no later crash takes it away, unless the
-/// store was opened without durability.
+/// The images are in the store, under no name; [`BuiltTarget::keep`] gives them one.
 ///
 /// # Errors
 ///
-/// [`BuildError`] with the place in the Dockerfile; nothing is tagged then.
-pub fn build(
-    input: &Input,
-    options: &Options,
-    names: &[Reference],
-    env: Environment<'_>,
-) -> Result<Built, BuildError> {
+/// [`BuildError`] with the place in the Dockerfile.
+pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<Built, BuildError> {
     let source: Arc<str> = decode(&input.dockerfile).into();
     let place = Place { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place: place.clone(), step: None, cause };
@@ -110,10 +136,12 @@ pub fn build(
         announce(&parsed, env);
         return Err(fail(lint::syntax(parsed)));
     }
-    let platforms = platforms(options);
+    let (targets, platforms) = (targets(options), platforms(options));
     let bases = ImageBases::new(env, options);
-    let around = Surroundings { options, bases: &bases, platform: &platforms[0] };
-    let lowered = lower_all(&parsed.dockerfile, around, &platforms).map_err(|error| {
+    let (target, platform) = (targets[0], &platforms[0]);
+    let around = Surroundings { options, bases: &bases, target, platform };
+    let images = targets.iter().flat_map(|target| platforms.iter().map(|one| (*target, one)));
+    let lowered = lower_all(&parsed.dockerfile, around, images).map_err(|error| {
         let place = Place { span: error.span, ..place.clone() };
         BuildError { place, step: None, cause: error.into() }
     });
@@ -137,7 +165,22 @@ pub fn build(
     let sources = Sources::over(remotes).scan(env, options, &main, &graph).map_err(fail)?;
     let solver = Solver::new(env, options, &graph, (&bases, sources)).map_err(at)?;
     solver.solve().map_err(at)?;
-    finish(&solver, options, names, &platforms).map_err(fail)
+    finish(&solver, options).map_err(fail)
+}
+
+/// What is built, each stage once: the last one where none is named.
+fn targets(options: &Options) -> Vec<Option<&str>> {
+    let mut targets: Vec<Option<&str>> = Vec::new();
+    for target in &options.targets {
+        let known = targets.iter().flatten().any(|known| known.eq_ignore_ascii_case(target));
+        if !known {
+            targets.push(Some(target));
+        }
+    }
+    if targets.is_empty() {
+        targets.push(None);
+    }
+    targets
 }
 
 /// What is built for, each platform once.
@@ -154,15 +197,15 @@ fn platforms(options: &Options) -> Vec<Platform> {
     platforms
 }
 
-/// The graph of all platforms. What deserves attention is told once, not for each of them.
-fn lower_all(
+/// The graph of all images. What deserves attention is told once, not for each of them.
+fn lower_all<'a>(
     dockerfile: &Dockerfile,
-    around: Surroundings<'_>,
-    platforms: &[Platform],
+    around: Surroundings<'a>,
+    images: impl Iterator<Item = (Option<&'a str>, &'a Platform)>,
 ) -> Result<Lowered, LowerError> {
     let (mut graphs, mut warnings) = (Vec::new(), Vec::new());
-    for platform in platforms {
-        let lowered = lower(dockerfile, Surroundings { platform, ..around })?;
+    for (target, platform) in images {
+        let lowered = lower(dockerfile, Surroundings { target, platform, ..around })?;
         graphs.push((platform, lowered.graph));
         for warning in lowered.warnings {
             if !warnings.contains(&warning) {

@@ -1,9 +1,8 @@
-//! The end of a build: layers are sealed, documents written, names set.
+//! The end of a build: layers are sealed, documents written.
 
 use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use wythe_store::image::catalog::ref_name;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -13,12 +12,10 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document;
 use wythe_store::oci::index::Index;
 use wythe_store::oci::media_type::MediaType;
-use wythe_store::oci::platform::Platform;
-use wythe_store::oci::reference::Reference;
 use wythe_store::timestamp::Timestamp;
 
 use crate::assemble::{MadeLayer, configuration, manifest};
-use crate::build::{Built, Image};
+use crate::build::{Built, BuiltTarget, Image};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::{ImagePlan, VertexId};
@@ -28,35 +25,40 @@ use crate::origin::{BlobOrigin, Material};
 use crate::root::Chain;
 use crate::solve::Solver;
 
-/// Puts configurations and manifests together and commits them under their names.
-pub(crate) fn finish(
+/// Puts configurations and manifests together and commits them.
+pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, BuildCause> {
+    let plans = solver.graph.images.chunk_by(|one, next| one.target == next.target);
+    let targets = plans.map(|plans| target(solver, options, plans)).collect::<Result<_, _>>()?;
+    solver.env.lease.commit(Batch::new(), Durability::Relaxed)?;
+    Ok(Built { targets })
+}
+
+/// The images of a target, one for each platform.
+fn target(
     solver: &Solver<'_>,
     options: &Options,
-    names: &[Reference],
-    platforms: &[Platform],
-) -> Result<Built, BuildCause> {
-    let env = solver.env;
-    let plans = solver.graph.images.iter().zip(platforms);
-    let images = plans.map(|(plan, platform)| image(solver, options, plan, platform));
+    plans: &[ImagePlan],
+) -> Result<BuiltTarget, BuildCause> {
+    let images = plans.iter().map(|plan| image(solver, options, plan));
     let images: Vec<Image> = images.collect::<Result<_, _>>()?;
     let root = match images.as_slice() {
         [only] => only.manifest.clone(),
-        several => put(env, MediaType::INDEX, &Index::new(several.iter().map(entry).collect()))?,
+        several => {
+            let index = Index::new(several.iter().map(entry).collect());
+            put(solver.env, MediaType::INDEX, &index)?
+        }
     };
-    let mut batch = Batch::new();
-    for name in names {
-        batch.set_ref(&ref_name(name), &root);
-    }
-    let durability = if names.is_empty() { Durability::Relaxed } else { Durability::Durable };
-    env.lease.commit(batch, durability)?;
-    Ok(Built { root, images, materials: materials(solver)? })
+    let name = plans.first().map(|plan| plan.target.clone()).unwrap_or_default();
+    let materials = materials(solver, plans)?;
+    Ok(BuiltTarget { name, root, images, materials })
 }
 
-/// The images that stages start from, in the order of the graph.
-fn materials(solver: &Solver<'_>) -> Result<Vec<Material>, BuildCause> {
+/// The images that the stages of a target start from, in the order of the graph.
+fn materials(solver: &Solver<'_>, plans: &[ImagePlan]) -> Result<Vec<Material>, BuildCause> {
     let mut materials = Vec::new();
-    for vertex in &solver.graph.vertices {
-        let Operation::Base(base @ Base::Image { reference, platform }) = &vertex.operation else {
+    for id in solver.graph.below(plans.iter().filter_map(|plan| plan.top)) {
+        let operation = &solver.graph.vertex(id).operation;
+        let Operation::Base(base @ Base::Image { reference, platform }) = operation else {
             continue;
         };
         let digest = solver.bases.resolve(base).map_err(SaveError::Source)?.root;
@@ -70,12 +72,7 @@ fn entry(image: &Image) -> Descriptor {
     Descriptor { platform: Some(image.platform.clone()), ..image.manifest.clone() }
 }
 
-fn image(
-    solver: &Solver<'_>,
-    options: &Options,
-    plan: &ImagePlan,
-    platform: &Platform,
-) -> Result<Image, BuildCause> {
+fn image(solver: &Solver<'_>, options: &Options, plan: &ImagePlan) -> Result<Image, BuildCause> {
     let env = solver.env;
     let sealed = Sealed::of(solver, plan)?;
     let config = configuration(plan, &sealed.made, now(env, plan.epoch))?;
@@ -83,7 +80,7 @@ fn image(
     let manifest = manifest(config.clone(), sealed.descriptors, &options.annotations);
     let manifest = put(env, MediaType::MANIFEST, &manifest)?;
     let Sealed { base_layers, origins, .. } = sealed;
-    let platform = platform.clone();
+    let platform = plan.platform.clone();
     Ok(Image { manifest, config, platform, base_layers, origins, epoch: plan.epoch })
 }
 

@@ -1,7 +1,10 @@
 //! The steps of a build and what each reads: what lowering makes and solving consumes.
 
+use std::collections::BTreeSet;
+
 use wythe_dockerfile::span::Span;
 use wythe_store::oci::config::ImageConfig;
+use wythe_store::oci::platform::Platform;
 
 use crate::demand::Wiring;
 use crate::operation::Operation;
@@ -16,7 +19,7 @@ pub struct VertexId(pub usize);
 pub struct Graph {
     /// The steps.
     pub vertices: Vec<Vertex>,
-    /// What the image of the target is made of, for each platform.
+    /// What the images are made of: for each target one for each platform.
     pub images: Vec<ImagePlan>,
 }
 
@@ -39,9 +42,13 @@ pub struct Vertex {
     pub caching: Caching,
 }
 
-/// What the image of a target is made of.
+/// What the image of a target for a platform is made of.
 #[derive(Clone, Debug)]
 pub struct ImagePlan {
+    /// The name of the stage, or `default`.
+    pub target: String,
+    /// What it is for.
+    pub platform: Platform,
     /// The last vertex of the stage; absent for an image without layers.
     pub top: Option<VertexId>,
     /// The configuration after the last instruction, without times, DiffIDs and new history.
@@ -66,6 +73,17 @@ impl Graph {
     /// The vertex of an id of this graph.
     pub fn vertex(&self, id: VertexId) -> &Vertex {
         &self.vertices[id.0]
+    }
+
+    /// Vertices, and all that they read directly or not, in the order of the graph.
+    pub fn below(&self, tops: impl Iterator<Item = VertexId>) -> BTreeSet<VertexId> {
+        let (mut found, mut open) = (BTreeSet::new(), tops.collect::<Vec<_>>());
+        while let Some(id) = open.pop() {
+            if found.insert(id) {
+                open.extend(self.vertex(id).reads());
+            }
+        }
+        found
     }
 
     /// How the vertices hang together.

@@ -34,7 +34,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) input: &'a Input,
 }
 
-/// Checks a Dockerfile without building it: every stage, or the target and what it needs.
+/// Checks a Dockerfile without building it: every stage, or the targets and what they need.
 ///
 /// Nothing is fetched. Rules about images that are neither in a layout nor in the store say
 /// nothing.
@@ -56,9 +56,10 @@ pub fn inspect(
     }
     let platform = options.platforms.first().unwrap_or(&options.build_platform);
     let bases: &dyn Bases = &Offline { options, store };
-    let around = Surroundings { options, bases, platform };
+    let target = options.targets.first().map(String::as_str);
+    let around = Surroundings { options, bases, target, platform };
     let subject = Subject { source: &source, parsed: &parsed, input };
-    let coverage = options.target.as_deref().map_or(Coverage::All, Coverage::Target);
+    let coverage = coverage(options, Coverage::All);
     check(subject, around, coverage).map_err(fail)
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn warn(
     around: Surroundings<'_>,
     progress: &dyn Progress,
 ) -> Result<(), BuildCause> {
-    let coverage = around.options.target.as_deref().map_or(Coverage::Last, Coverage::Target);
+    let coverage = coverage(around.options, Coverage::Last);
     let report = check(subject, around, coverage)?;
     for diagnostic in &report.findings {
         progress.event(&Event::Warning { diagnostic });
@@ -105,6 +106,14 @@ pub(crate) fn warn(
     match report.violation() {
         None => Ok(()),
         Some(message) => Err(BuildCause::Violation { message, findings: report.findings }),
+    }
+}
+
+/// The targets, or something else where none is named.
+fn coverage<'a>(options: &'a Options, otherwise: Coverage<'a>) -> Coverage<'a> {
+    match options.targets.as_slice() {
+        [] => otherwise,
+        names => Coverage::Targets(names),
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Surroundings<'a> {
     pub options: &'a Options,
     /// Answers about base images.
     pub bases: &'a dyn Bases,
+    /// The stage to build; the last one if absent.
+    pub target: Option<&'a str>,
     /// The platform of the image.
     pub platform: &'a Platform,
 }
@@ -87,7 +89,7 @@ pub struct Lowered {
 pub fn lower(file: &Dockerfile, around: Surroundings<'_>) -> Result<Lowered, LowerError> {
     let all: Stages<'_> = stages(file);
     let escape: Escape = file.directives.escape;
-    let target = stage::target(&all, around.options.target.as_deref())?;
+    let target = stage::target(&all, around.target)?;
     let globals = Globals::new(&all, around, &target.name, escape)?;
-    Lowering::new(&all, around, globals, escape).image(target.index)
+    Lowering::new(&all, around, globals, escape).image(target)
 }

@@ -1,14 +1,15 @@
-//! Graphs of several platforms as one: a step that they have in common is done once.
+//! Graphs of several images as one: a step that they have in common is done once.
 
 use wythe_store::oci::platform::Platform;
 
 use crate::graph::{Graph, ImagePlan, InstructionRecord, Vertex, VertexId};
 
-/// One graph with the images of all, in the order of the platforms.
+/// One graph with the images of all, in their order.
 ///
-/// Where there are several, the name of a step that only one of them has says which.
+/// Where they are for several platforms, the name of a step that only one has says which.
 pub(crate) fn merge(graphs: Vec<(&Platform, Graph)>) -> Graph {
-    let several = graphs.len() > 1;
+    let first = graphs.first().map(|(platform, _)| *platform);
+    let several = graphs.iter().any(|(platform, _)| Some(*platform) != first);
     let mut merged = Merged::default();
     for (platform, graph) in graphs {
         merged.add(platform, graph);
@@ -37,7 +38,7 @@ impl<'a> Merged<'a> {
             let known = self.vertices[..shared].iter().position(|one| is_same(one, &vertex));
             places.push(VertexId(known.unwrap_or(self.vertices.len())));
             if let Some(at) = known {
-                self.owners[at] = None;
+                self.owners[at] = self.owners[at].filter(|owner| *owner == platform);
             } else {
                 self.vertices.push(vertex);
                 self.owners.push(Some(platform));
@@ -92,17 +93,23 @@ mod tests {
         }
     }
 
+    /// The steps of the images of a Dockerfile.
+    fn merged(text: &str, images: &[(Option<&str>, &Platform)]) -> Graph {
+        let (options, file) = (Options::new(Platform::linux("amd64")), parse(text).dockerfile);
+        let graph = |&(target, platform): &(_, _)| {
+            let around = Surroundings { options: &options, bases: &Plain, target, platform };
+            (platform, lower(&file, around).unwrap().graph)
+        };
+        let merged = merge(images.iter().map(graph).collect());
+        assert_eq!(merged.images.len(), images.len());
+        merged
+    }
+
     /// The names of the steps of a Dockerfile that is built for two platforms.
     fn names(text: &str) -> Vec<String> {
         let platforms = ["amd64", "arm64"].map(Platform::linux);
-        let (options, file) = (Options::new(platforms[0].clone()), parse(text).dockerfile);
-        let graph = |platform| {
-            let around = Surroundings { options: &options, bases: &Plain, platform };
-            (platform, lower(&file, around).unwrap().graph)
-        };
-        let merged = merge(platforms.iter().map(graph).collect());
-        assert_eq!(merged.images.len(), 2);
-        merged.vertices.into_iter().map(|vertex| vertex.name).collect()
+        let graph = merged(text, &[(None, &platforms[0]), (None, &platforms[1])]);
+        graph.vertices.into_iter().map(|vertex| vertex.name).collect()
     }
 
     #[test]
@@ -122,6 +129,20 @@ mod tests {
         let mut expected = expected.map(str::to_owned);
         expected.sort();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_stage_that_two_targets_need_is_built_once() {
+        let text = "FROM a AS base\nRUN x\nFROM base AS one\nRUN y\nFROM base AS two\nRUN z\n";
+        let platform = Platform::linux("amd64");
+        let graph = merged(text, &[(Some("one"), &platform), (Some("two"), &platform)]);
+        let names: Vec<&str> = graph.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["FROM a:latest", "[base 2/2] RUN x", "[one 2/2] RUN y", "[two 2/2] RUN z"]
+        );
+        let tops: Vec<_> = graph.images.iter().map(|plan| (&*plan.target, plan.top)).collect();
+        assert_eq!(tops, [("one", Some(VertexId(2))), ("two", Some(VertexId(3)))]);
     }
 
     #[test]

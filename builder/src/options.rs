@@ -19,8 +19,8 @@ pub const DEFAULT_SHM_SIZE: u64 = 64 << 20;
 /// The options of one build.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The stage to build; the last one if absent.
-    pub target: Option<String>,
+    /// The stages to build, each an image of its own; the last stage if none is named.
+    pub targets: Vec<String>,
     /// `--build-arg`
     pub build_args: BTreeMap<String, String>,
     /// What images are built for; the build's own platform if empty.
@@ -61,7 +61,7 @@ impl Options {
     /// The options of a plain build that runs on `build_platform`.
     pub fn new(build_platform: Platform) -> Self {
         Self {
-            target: None,
+            targets: Vec::new(),
             build_args: BTreeMap::new(),
             platforms: Vec::new(),
             build_platform,

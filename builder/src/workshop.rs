@@ -6,7 +6,6 @@ use rayon::ThreadPool;
 use wythe_sandbox::{Cancel, enter};
 use wythe_store::error::WriteError;
 use wythe_store::lease::Lease;
-use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
@@ -99,7 +98,7 @@ impl Workshop {
         }
     }
 
-    /// Builds an image and keeps it under a name, without anybody watching.
+    /// Builds without anybody watching.
     ///
     /// # Errors
     ///
@@ -108,9 +107,8 @@ impl Workshop {
         &self,
         input: &Input,
         options: &Options,
-        name: &Reference,
         images: &dyn ImageSource,
     ) -> Result<Built, BuildError> {
-        build(input, options, std::slice::from_ref(name), self.environment(images, &()))
+        build(input, options, self.environment(images, &()))
     }
 }

@@ -27,7 +27,7 @@ impl Facts {
     pub(crate) fn gather(file: &Dockerfile, around: Surroundings<'_>) -> Self {
         let all = stages(file);
         let escape = file.directives.escape;
-        let Ok(target) = stage::target(&all, around.options.target.as_deref()) else {
+        let Ok(target) = stage::target(&all, around.target) else {
             return Self::default();
         };
         let arguments = predefined(&around.options.build_platform, around.platform, &target.name);

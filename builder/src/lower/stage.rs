@@ -81,14 +81,16 @@ impl<'a> Lowering<'a> {
     }
 
     /// Lowers a stage and what it needs, and makes it the image.
-    pub(crate) fn image(mut self, index: usize) -> Result<Lowered, LowerError> {
+    pub(crate) fn image(mut self, target: Target) -> Result<Lowered, LowerError> {
         let epoch = args::epoch(self.around.options);
         self.epoch = epoch.map_err(|error| LowerError::nowhere(error.to_string()))?;
-        let state = self.stage(index)?;
+        let state = self.stage(target.index)?;
         let mut config = state.config;
         config.config.labels.extend(self.around.options.labels.clone());
         let (top, instructions) = (state.top, state.records);
-        let image = ImagePlan { top, config, instructions, epoch: self.epoch };
+        let (target, platform) = (target.name, self.around.platform.clone());
+        let epoch = self.epoch;
+        let image = ImagePlan { target, platform, top, config, instructions, epoch };
         let graph = Graph { vertices: self.vertices, images: vec![image] };
         Ok(Lowered { graph, warnings: self.warnings })
     }

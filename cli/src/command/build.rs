@@ -57,14 +57,15 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let input = Input { files, ..input(args, dockerfile) };
     let started = world::date();
-    let built = build(&input, &options, &[], bench.environment(&lease, &*progress))?;
-    let mut delivery = Delivery::new(&lease, &built, args, session)?;
+    let built = build(&input, &options, bench.environment(&lease, &*progress))?;
+    let built = &built.targets[0];
+    let mut delivery = Delivery::new(&lease, built, args, session)?;
     if let Some(ProvenanceArg::On(asked)) = &args.attestation.provenance {
         let epoch = built.images.iter().any(|image| image.epoch.is_some());
         let times = (!epoch).then(|| (started, world::date()));
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
         let account = Account { asked, options: &options, dockerfile, times };
-        delivery.provenance = Some(account.predicate(&built));
+        delivery.provenance = Some(account.predicate(built));
     }
     delivery.run()
 }

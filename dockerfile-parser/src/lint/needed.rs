@@ -14,19 +14,19 @@ pub enum Coverage<'a> {
     All,
     /// The last one, and those it needs.
     Last,
-    /// The stage of this name, and those it needs.
-    Target(&'a str),
+    /// The stages of these names, and those they need.
+    Targets(&'a [String]),
 }
 
 /// The indexes of the stages to look at.
 pub fn needed(stages: &Stages<'_>, coverage: Coverage<'_>) -> BTreeSet<usize> {
-    let goal = match coverage {
+    let goals: Vec<&Stage<'_>> = match coverage {
         Coverage::All => return (0..stages.stages.len()).collect(),
-        Coverage::Last => stages.stages.last(),
-        Coverage::Target(name) => stages.find(name),
+        Coverage::Last => stages.stages.last().into_iter().collect(),
+        Coverage::Targets(names) => names.iter().filter_map(|name| stages.find(name)).collect(),
     };
     let mut found = BTreeSet::new();
-    let mut open: Vec<usize> = goal.map(|stage| stage.index).into_iter().collect();
+    let mut open: Vec<usize> = goals.iter().map(|stage| stage.index).collect();
     while let Some(index) = open.pop() {
         if found.insert(index) {
             open.extend(inputs(stages, &stages.stages[index]));

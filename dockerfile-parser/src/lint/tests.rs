@@ -226,7 +226,8 @@ fn unreadable_settings_are_an_error_at_their_place() {
 fn stages_nobody_needs_are_judged_by_their_form_only() {
     let source =
         "FROM scratch AS a\nMAINTAINER x\nFROM scratch AS b\nMAINTAINER x\nFROM a\nENV x y\n";
-    let context = LintContext { coverage: Coverage::Target("a"), ..LintContext::default() };
+    let targets = ["a".to_owned()];
+    let context = LintContext { coverage: Coverage::Targets(&targets), ..LintContext::default() };
     let expected = [("MaintainerDeprecated", 2), ("MaintainerDeprecated", 4)];
     assert_eq!(found(source, &context), expected);
     let source =

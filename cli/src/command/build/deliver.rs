@@ -6,7 +6,7 @@ mod image;
 mod tree;
 
 use serde_json::{Value, json};
-use wythe_builder::build::Built;
+use wythe_builder::build::BuiltTarget;
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredImage, ref_name};
 use wythe_store::image::tar_output;
@@ -41,7 +41,7 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<Output> {
 #[derive(Debug)]
 pub(crate) struct Delivery<'a> {
     lease: &'a Lease,
-    built: &'a Built,
+    built: &'a BuiltTarget,
     /// The images of the build, one for each platform.
     images: Vec<StoredImage>,
     /// Where layers of their bases are to be had.
@@ -55,7 +55,7 @@ pub(crate) struct Delivery<'a> {
 impl<'a> Delivery<'a> {
     pub(crate) fn new(
         lease: &'a Lease,
-        built: &'a Built,
+        built: &'a BuiltTarget,
         args: &'a BuildArgs,
         session: &'a Session,
     ) -> Result<Self, Failure> {

@@ -4,7 +4,7 @@
 //! of Dockerfiles reads this, too.
 
 use serde_json::{Map, Value, json};
-use wythe_builder::build::Built;
+use wythe_builder::build::BuiltTarget;
 use wythe_builder::options::Options;
 use wythe_builder::origin::Material;
 use wythe_store::oci::platform::Platform;
@@ -33,7 +33,7 @@ pub(crate) struct Account<'a> {
 
 impl Account<'_> {
     /// The predicate.
-    pub(crate) fn predicate(&self, built: &Built) -> Value {
+    pub(crate) fn predicate(&self, built: &BuiltTarget) -> Value {
         let (name, text) = self.dockerfile;
         let mut metadata = json!({
             "buildkit_completeness": {
@@ -57,7 +57,7 @@ impl Account<'_> {
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
                     "configSource": {"path": name},
-                    "request": self.request(),
+                    "request": self.request(&built.name),
                 },
                 "internalParameters": {"builderPlatform": self.options.build_platform.to_string()},
                 "resolvedDependencies":
@@ -71,10 +71,10 @@ impl Account<'_> {
     }
 
     /// What was asked for. Values of secrets are in no statement.
-    fn request(&self) -> Value {
+    fn request(&self, target: &str) -> Value {
         let mut args = Map::new();
-        if let Some(target) = &self.options.target {
-            args.insert("target".to_owned(), target.as_str().into());
+        if !self.options.targets.is_empty() {
+            args.insert("target".to_owned(), target.into());
         }
         let mut request = json!({
             "frontend": "dockerfile.v0",
@@ -137,7 +137,8 @@ mod tests {
             wythe_store::oci::media_type::MediaType::MANIFEST,
             b"",
         );
-        let built = Built { root, images: Vec::new(), materials: Vec::new() };
+        let (images, materials) = (Vec::new(), Vec::new());
+        let built = BuiltTarget { name: "default".to_owned(), root, images, materials };
         account.predicate(&built).to_string()
     }
 

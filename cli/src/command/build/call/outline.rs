@@ -43,7 +43,8 @@ impl Outline {
         let goal = super::goal(stages, target)?;
         let (name, description) = (title(goal), super::description(goal));
         let mut outline = Self { name, description, ..Self::default() };
-        let coverage = target.map_or(Coverage::Last, Coverage::Target);
+        let named: Vec<String> = target.map(str::to_owned).into_iter().collect();
+        let coverage = if named.is_empty() { Coverage::Last } else { Coverage::Targets(&named) };
         let needed = needed(stages, coverage);
         let needed =
             stages.stages.iter().filter(|stage: &&Stage<'_>| needed.contains(&stage.index));
