@@ -55,5 +55,5 @@ pub(crate) fn shipment<'a>(
 ) -> Result<Shipment<'a>, Failure> {
     let root = manifest(lease, image, layers)?;
     let created = image.config.value().created.clone();
-    Ok(Shipment { lease, root, names: Vec::new(), created, origins: &[] })
+    Ok(Shipment { lease, root, names: Vec::new(), title: None, created, origins: &[] })
 }

@@ -23,6 +23,8 @@ pub(crate) struct Shipment<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) root: Descriptor,
     pub(crate) names: Vec<Reference>,
+    /// What an archive calls it that holds others, too, where it has no name.
+    pub(crate) title: Option<String>,
     /// When it was made, as its configuration says.
     pub(crate) created: Option<String>,
     /// Where layers are to be had that the store lacks; a push fetches those the registry lacks.
@@ -39,7 +41,7 @@ impl Shipment<'_> {
 
     /// Adds it to a layout directory, which is made where there is none.
     pub(crate) fn write_layout(&self, directory: &Path) -> Result<(), Failure> {
-        Ok(layout::write(directory, &self.content(), &self.entries())?)
+        write_layout(self.lease, std::slice::from_ref(self), directory)
     }
 
     /// Writes it as an archive.
@@ -48,8 +50,7 @@ impl Shipment<'_> {
         out: &mut dyn Write,
         flavour: Flavour,
     ) -> Result<(), Failure> {
-        archive::write(out, &self.content(), &self.entries(), flavour)
-            .map_err(|error| Failure::of(Class::Environment, &error))
+        write_archive(self.lease, std::slice::from_ref(self), (out, flavour))
     }
 
     /// Writes it as an archive to a file, or to standard output.
@@ -64,16 +65,34 @@ impl Shipment<'_> {
         file.flush().map_err(failed)
     }
 
-    fn content(&self) -> StoredContent<'_> {
-        StoredContent(self.lease.store())
-    }
-
     /// The image under each of its names; an image without a name is listed once.
     fn entries(&self) -> Vec<Descriptor> {
         let entry = |name| layout::named(self.root.clone(), name, self.created.as_deref());
-        match self.names.as_slice() {
-            [] => vec![self.root.clone()],
-            names => names.iter().map(entry).collect(),
+        match (self.names.as_slice(), &self.title) {
+            ([], None) => vec![self.root.clone()],
+            ([], Some(title)) => vec![layout::titled(self.root.clone(), title)],
+            (names, _) => names.iter().map(entry).collect(),
         }
     }
+}
+
+/// Adds images to a layout directory, which is made where there is none.
+pub(crate) fn write_layout(
+    lease: &Lease,
+    shipments: &[Shipment<'_>],
+    directory: &Path,
+) -> Result<(), Failure> {
+    let entries: Vec<Descriptor> = shipments.iter().flat_map(Shipment::entries).collect();
+    Ok(layout::write(directory, &StoredContent(lease.store()), &entries)?)
+}
+
+/// Writes images as one archive.
+pub(crate) fn write_archive(
+    lease: &Lease,
+    shipments: &[Shipment<'_>],
+    (out, flavour): (&mut dyn Write, Flavour),
+) -> Result<(), Failure> {
+    let entries: Vec<Descriptor> = shipments.iter().flat_map(Shipment::entries).collect();
+    archive::write(out, &StoredContent(lease.store()), &entries, flavour)
+        .map_err(|error| Failure::of(Class::Environment, &error))
 }

@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
+use super::image_name::ImageName;
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
-use super::output::{Compression, Output};
+use super::output::{Compression, OutputArg};
 use super::provenance::ProvenanceArg;
 use super::secret::SecretArg;
 use super::switch::Switch;
@@ -43,9 +44,9 @@ pub(crate) struct InputArgs {
     /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
-    /// The stage to build [default: the last one]
-    #[arg(long, value_name = "STAGE")]
-    pub(crate) target: Option<String>,
+    /// The stage to build, or several, each an image of its own [default: the last one]
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) target: Vec<String>,
     /// Value of an ARG; without a value, that of the environment variable of that name
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<KeyValue>,
@@ -69,9 +70,9 @@ pub(crate) struct InputArgs {
 /// Where the result goes
 #[derive(Debug, Args)]
 pub(crate) struct ResultArgs {
-    /// Name of the image
-    #[arg(short, long, value_name = "NAME[:TAG]")]
-    pub(crate) tag: Vec<String>,
+    /// Name of the image; with several targets, of the one it begins with, or of each with {target}
+    #[arg(short, long, value_name = "[STAGE=]NAME[:TAG]")]
+    pub(crate) tag: Vec<ImageName>,
     /// A label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) label: Vec<KeyValue>,
@@ -80,14 +81,14 @@ pub(crate) struct ResultArgs {
     pub(crate) annotation: Vec<KeyValue>,
     /// Where the result goes: type=image|registry|oci|docker|local|tar|cacheonly[,dest=PATH,…]
     #[arg(short, long, value_name = "OUTPUT")]
-    pub(crate) output: Vec<Output>,
+    pub(crate) output: Vec<OutputArg>,
     /// Push the image under its names: short for --output=type=registry
     #[arg(long)]
     pub(crate) push: Switch,
     /// Keep the image in the store, which is what happens anyway
     #[arg(long)]
     pub(crate) load: Switch,
-    /// Write the image id (the digest of its configuration) to a file
+    /// Write the image id (the digest of its configuration) to a file, a line for each target
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
     /// Write digests and names as JSON to a file
@@ -174,6 +175,19 @@ pub(crate) enum NetworkArg {
     Host,
     /// Nothing but a loopback
     None,
+}
+
+impl InputArgs {
+    /// The targets, each once; the last stage is built where there is none.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        let mut targets: Vec<String> = Vec::new();
+        for name in self.target.iter().filter(|name| !name.is_empty()) {
+            if !targets.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                targets.push(name.clone());
+            }
+        }
+        targets
+    }
 }
 
 impl BuildArgs {

@@ -1,14 +1,24 @@
 //! `--output`: where the result of a build goes, in the grammar of `docker buildx build`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use wythe_store::image::encode::Recompress;
+use wythe_store::oci::reference::ParseReferenceError;
 
 use super::annotation::Annotations;
 use super::attributes::{AttributeError, Attributes};
+use super::image_name::{ImageName, PLACEHOLDER};
 
 /// One `--output`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct OutputArg {
+    /// The only target that it is for, in lower case.
+    pub(crate) target: Option<String>,
+    pub(crate) output: Output,
+}
+
+/// What an `--output` asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Output {
     /// An image as a file or directory.
@@ -72,7 +82,7 @@ pub(crate) enum Push {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ImageAttributes {
     /// Names beside those of `--tag`.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<ImageName>,
     pub(crate) compression: Option<Compression>,
     /// What `level` means depends on the compression.
     pub(crate) level: Option<u32>,
@@ -109,6 +119,8 @@ pub(crate) enum OutputError {
     Compression(String),
     #[error("compression level {0:?} is not a number")]
     Level(String),
+    #[error(transparent)]
+    Name(#[from] ParseReferenceError),
     #[error("mode {0:?} is neither copy nor delete")]
     Mode(String),
     #[error("type=local writes a directory, not to standard output")]
@@ -119,17 +131,18 @@ pub(crate) enum OutputError {
     Unsupported(&'static str),
 }
 
-impl FromStr for Output {
+impl FromStr for OutputArg {
     type Err = OutputError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut attributes = Attributes::parse(text)?;
         if attributes.is_bare() && !text.contains(',') {
-            return Ok(shorthand(text));
+            return Ok(Self { target: None, output: shorthand(text) });
         }
         let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
+        let target = attributes.take("target").map(|name| name.to_lowercase());
         let output = match kind.as_str() {
-            "cacheonly" => Self::CacheOnly,
+            "cacheonly" => Output::CacheOnly,
             "docker" => archive(Format::Docker, &mut attributes)?,
             "image" => image(&mut attributes, Push::No)?,
             "local" => files(&mut attributes)?,
@@ -139,11 +152,47 @@ impl FromStr for Output {
             _ => return Err(OutputError::Type(kind)),
         };
         attributes.finish(&KNOWN)?;
-        Ok(output)
+        Ok(Self { target, output })
     }
 }
 
-const KNOWN: [&str; 15] = [
+impl Output {
+    /// An image in the store, and at its registry where `push` says so, with nothing special.
+    pub(crate) fn image(push: Push) -> Self {
+        Self::Image { push, image: ImageAttributes::default() }
+    }
+
+    /// What it asks for a target, where each has a destination of its own.
+    pub(crate) fn for_target(&self, target: &str) -> Option<Self> {
+        let place = |path: &Path| {
+            let text = path.to_str().filter(|text| text.contains(PLACEHOLDER))?;
+            Some(PathBuf::from(text.replace(PLACEHOLDER, target)))
+        };
+        let mut filled = self.clone();
+        let path = match &mut filled {
+            Self::Archive { destination, .. } | Self::Tar { destination, .. } => {
+                match destination {
+                    Destination::Directory(path) | Destination::File(path) => path,
+                    Destination::Stdout => return None,
+                }
+            }
+            Self::Files { destination, .. } => destination,
+            Self::CacheOnly | Self::Image { .. } => return None,
+        };
+        *path = place(path)?;
+        Some(filled)
+    }
+
+    /// The names that it gives beside those of `--tag`.
+    pub(crate) fn names(&self) -> &[ImageName] {
+        match self {
+            Self::Archive { image, .. } | Self::Image { image, .. } => &image.names,
+            Self::CacheOnly | Self::Files { .. } | Self::Tar { .. } => &[],
+        }
+    }
+}
+
+const KNOWN: [&str; 16] = [
     "annotation.*",
     "annotation-index.*",
     "annotation-manifest.*",
@@ -158,6 +207,7 @@ const KNOWN: [&str; 15] = [
     "platform-split",
     "push",
     "rewrite-timestamp",
+    "target",
     "type",
 ];
 
@@ -250,7 +300,8 @@ fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, Outp
     let level = attributes.take("compression-level");
     let level = level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
     let names = attributes.take("name").unwrap_or_default();
-    let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let names = names.split(',').filter(|name| !name.is_empty()).map(str::parse);
+    let names = names.collect::<Result<_, _>>()?;
     let annotations = Annotations::take(attributes);
     Ok(ImageAttributes { names, compression, level, recompress, times, annotations })
 }
@@ -273,12 +324,12 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Output {
-        text.parse().unwrap()
+        text.parse::<OutputArg>().unwrap().output
     }
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let error = text.parse::<Output>().unwrap_err().to_string();
+        let error = text.parse::<OutputArg>().unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 
@@ -315,7 +366,8 @@ mod tests {
         let Output::Image { push, image } = parse("type=registry,\"name=a:1,b:2\"") else {
             panic!("not an image")
         };
-        assert_eq!((push, image.names), (Push::ByName, vec!["a:1".to_owned(), "b:2".to_owned()]));
+        let names: Vec<String> = image.names.iter().map(|name| name.filled("")).collect();
+        assert_eq!((push, names), (Push::ByName, vec!["a:1".to_owned(), "b:2".to_owned()]));
     }
 
     #[test]
@@ -336,6 +388,22 @@ mod tests {
         assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
         refused("type=image,compression=lz4", "\"lz4\" is not one of");
         refused("type=image,compression-level=high", "not a number");
+    }
+
+    #[test]
+    fn an_output_is_for_all_targets_or_for_one() {
+        let target = |text: &str| text.parse::<OutputArg>().unwrap().target;
+        assert_eq!(target("type=local,dest=d,target=App").as_deref(), Some("app"));
+        assert_eq!(target("type=local,dest=d"), None);
+    }
+
+    #[test]
+    fn a_destination_may_be_of_each_target() {
+        let filled = |text: &str| parse(text).for_target("app");
+        assert_eq!(filled("type=tar,dest=d/{target}.tar"), Some(parse("type=tar,dest=d/app.tar")));
+        assert_eq!(filled("d-{target}"), Some(parse("d-app")));
+        assert_eq!(filled("type=oci,dest=all.tar"), None);
+        assert_eq!(filled("-"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(crate) mod fetched;
 pub(crate) mod options;
 pub(crate) mod provenance;
 pub(crate) mod secret;
+pub(crate) mod targets;
 
 use wythe_builder::build::{Input, build};
 use wythe_store::journal::Durability;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         }
         local => local,
     };
+    targets::refuse_unclear(args)?;
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
@@ -58,14 +60,16 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let input = Input { files, ..input(args, dockerfile) };
     let started = world::date();
     let built = build(&input, &options, bench.environment(&lease, &*progress))?;
-    let built = &built.targets[0];
-    let mut delivery = Delivery::new(&lease, built, args, session)?;
+    let mut delivery = Delivery::new(&lease, &built, args, session)?;
     if let Some(ProvenanceArg::On(asked)) = &args.attestation.provenance {
-        let epoch = built.images.iter().any(|image| image.epoch.is_some());
+        let mut images = built.targets.iter().flat_map(|target| &target.images);
+        let epoch = images.any(|image| image.epoch.is_some());
         let times = (!epoch).then(|| (started, world::date()));
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
         let account = Account { asked, options: &options, dockerfile, times };
-        delivery.provenance = Some(account.predicate(built));
+        for goods in &mut delivery.goods {
+            goods.provenance = Some(account.predicate(goods.built));
+        }
     }
     delivery.run()
 }

@@ -27,7 +27,9 @@ pub(crate) fn answer(
     match call.method {
         Method::Build => Ok(()),
         Method::Check => {
-            args.input.target.as_deref().map(|name| goal(&stages, Some(name))).transpose()?;
+            for name in args.input.targets() {
+                goal(&stages, Some(&name))?;
+            }
             check::check(call.format, dockerfile, args, session)
         }
         Method::Describe => describe(call.format, session),
@@ -69,7 +71,13 @@ fn outline(
     format: AnswerFormat,
     session: &Session,
 ) -> Result<(), Failure> {
-    let outline = Outline::of(stages, args.input.target.as_deref(), &args.input.build_arg)?;
+    let targets = args.input.targets();
+    let target = match targets.as_slice() {
+        [] => None,
+        [name] => Some(name.as_str()),
+        _ => return Err(Failure::usage("--call=outline is about one target")),
+    };
+    let outline = Outline::of(stages, target, &args.input.build_arg)?;
     match format {
         AnswerFormat::Json => session.print(&outline.json().to_string()),
         AnswerFormat::Text => outline.print(session),

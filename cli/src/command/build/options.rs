@@ -26,7 +26,7 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     refuse_impossible(args)?;
     let input = &args.input;
     let mut options = Options::new(Platform::linux(host_architecture()));
-    options.targets.extend(input.target.clone());
+    options.targets = input.targets();
     options.build_args = build_args(&input.build_arg, settings);
     options.platforms = input.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     options.labels = pairs(&args.result.label);

@@ -26,6 +26,12 @@ pub fn named(mut entry: Descriptor, name: &Reference, created: Option<&str>) -> 
     entry
 }
 
+/// The index entry for an image that has no name, under what is no reference.
+pub fn titled(mut entry: Descriptor, title: &str) -> Descriptor {
+    entry.annotations.insert(REF_NAME.to_owned(), title.to_owned());
+    entry
+}
+
 /// Writes everything `entries` reach, then lists them in `index.json`.
 ///
 /// Images that are there stay, but for one of the same name. A blob appears under its name only when

@@ -8,14 +8,14 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
-use super::Delivery;
+use super::goods::Goods;
 use crate::command::build::provenance::{PREDICATE, package_url};
 use crate::failure::Failure;
 
 /// The configuration of a manifest that needs none.
 const EMPTY: &[u8] = b"{}";
 
-impl Delivery<'_> {
+impl Goods<'_> {
     /// The index entry of a manifest that states how the image was built. No machine is of its
     /// platform, so that none takes it for an image.
     pub(super) fn attestation(

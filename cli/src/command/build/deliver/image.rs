@@ -12,17 +12,21 @@ use wythe_store::oci::index::Index;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::Compression;
 
-use super::Delivery;
+use super::goods::Goods;
+use super::tell::{Stage, Told};
 use crate::args::annotation::Annotations;
 use crate::args::output::{ImageAttributes, Times};
 use crate::encode::{self, Layers};
 use crate::failure::Failure;
 use crate::ship::Shipment;
 
-impl Delivery<'_> {
+impl Goods<'_> {
     /// What leaves for an output.
-    pub(super) fn shipment(&self, asked: &ImageAttributes) -> Result<Shipment<'_>, Failure> {
-        let compression = asked.compression.or(self.args.result.compression);
+    pub(super) fn shipment(
+        &self,
+        asked: &ImageAttributes,
+    ) -> Result<(Shipment<'_>, Told), Failure> {
+        let compression = asked.compression.or(self.args.compression);
         let layers = Layers::new(compression, asked.level);
         let layers = Layers { recompress: asked.recompress, ..layers };
         if asked.recompress == Recompress::Differing || self.origins.iter().any(is_plain) {
@@ -32,14 +36,18 @@ impl Delivery<'_> {
         let created = images.first().and_then(|image| image.config.value().created.clone());
         let manifests = images.iter().map(|image| encode::manifest(self.lease, image, layers));
         let root = self.root(manifests.collect::<Result<_, _>>()?, asked)?;
-        let names = self.names(asked)?;
-        Ok(Shipment { lease: self.lease, root, names, created, origins: &self.origins })
+        let told = self.told(Stage::Shipped, &root, &images);
+        let (lease, names, origins) = (self.lease, self.names(asked)?, &self.origins);
+        Ok((Shipment { lease, root, names, title: None, created, origins }, told))
     }
 
     /// What the store keeps for an output: layers are compressed when they leave.
-    pub(super) fn kept(&self, asked: &ImageAttributes) -> Result<Descriptor, Failure> {
+    pub(super) fn kept(&self, asked: &ImageAttributes) -> Result<(Descriptor, Told), Failure> {
         let images = self.prepared(asked)?;
-        self.root(images.iter().map(|image| image.manifest.descriptor()).collect(), asked)
+        let manifests = images.iter().map(|image| image.manifest.descriptor());
+        let root = self.root(manifests.collect(), asked)?;
+        let told = self.told(Stage::Kept, &root, &images);
+        Ok((root, told))
     }
 
     fn prepared(&self, asked: &ImageAttributes) -> Result<Vec<StoredImage>, Failure> {
@@ -76,7 +84,7 @@ impl Delivery<'_> {
         manifests: Vec<Descriptor>,
         asked: &ImageAttributes,
     ) -> Result<Descriptor, Failure> {
-        let said = Annotations::of_flags(&self.args.result.annotation).with(&asked.annotations);
+        let said = Annotations::of_flags(&self.args.annotation).with(&asked.annotations);
         if let ([only], None) = (manifests.as_slice(), &self.provenance) {
             let none = said.index.is_empty() && said.entry.is_empty();
             let text = "an image of one platform has no index to annotate";

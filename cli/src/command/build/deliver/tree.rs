@@ -5,14 +5,26 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::platforms::{below, conflict};
 
-use super::Delivery;
+use super::goods::Goods;
 use crate::args::output::Split;
 use crate::failure::Failure;
 
-impl Delivery<'_> {
+/// The files of targets, each in a directory of its name where there are several.
+pub(super) fn file_tree(goods: &[&Goods<'_>], split: Split) -> Result<Tree, Failure> {
+    match goods {
+        [only] => only.files(split),
+        several => {
+            let named = |goods: &&Goods<'_>| Ok(below(&goods.built.name, &goods.files(split)?));
+            let trees = several.iter().map(named);
+            Ok(merge_all(&trees.collect::<Result<Vec<Tree>, Failure>>()?))
+        }
+    }
+}
+
+impl Goods<'_> {
     /// The files of all platforms, each in a directory such as `linux_amd64` where there are
     /// several, unless something else is asked for.
-    pub(super) fn files(&self, split: Split) -> Result<Tree, Failure> {
+    fn files(&self, split: Split) -> Result<Tree, Failure> {
         self.complete()?;
         let trees = self.images.iter().map(|image| rootfs(self.lease, image));
         let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;

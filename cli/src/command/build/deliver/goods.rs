@@ -1,0 +1,94 @@
+//! What a target came to, on its way out.
+
+use serde_json::Value;
+use wythe_builder::build::{BuiltTarget, Image};
+use wythe_builder::origin::BlobOrigin;
+use wythe_store::image::catalog::{StoredImage, ref_name};
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::lease::Lease;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::reference::Reference;
+
+use super::tell::{Stage, Told};
+use crate::args::build::ResultArgs;
+use crate::args::output::{ImageAttributes, Push};
+use crate::failure::Failure;
+use crate::obtainable::Obtainable;
+use crate::session::Session;
+use crate::stored_image;
+
+/// A target that was built.
+#[derive(Debug)]
+pub(crate) struct Goods<'a> {
+    pub(super) lease: &'a Lease,
+    pub(crate) built: &'a BuiltTarget,
+    /// Its images, one for each platform.
+    pub(super) images: Vec<StoredImage>,
+    /// Where layers of their bases are to be had.
+    pub(super) origins: Vec<BlobOrigin>,
+    /// The predicate that is stated of every image.
+    pub(crate) provenance: Option<Value>,
+    pub(super) args: &'a ResultArgs,
+    session: &'a Session,
+}
+
+impl<'a> Goods<'a> {
+    pub(super) fn new(
+        lease: &'a Lease,
+        built: &'a BuiltTarget,
+        args: &'a ResultArgs,
+        session: &'a Session,
+    ) -> Result<Self, Failure> {
+        let read = |image: &Image| {
+            stored_image::of_ref(lease.store(), "the image", image.manifest.clone())
+        };
+        let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
+        let origins = built.images.iter().flat_map(|image| image.origins.clone()).collect();
+        Ok(Self { lease, built, images, origins, provenance: None, args, session })
+    }
+}
+
+impl Goods<'_> {
+    /// Names the image in the store, and pushes it under each name where that is asked for.
+    pub(super) fn name(&self, push: Push, image: &ImageAttributes) -> Result<Told, Failure> {
+        let names = self.names(image)?;
+        if push == Push::No && !names.is_empty() {
+            self.complete()?;
+        }
+        let (root, kept) = self.kept(image)?;
+        let mut batch = Batch::default();
+        for name in &names {
+            batch.set_ref(&ref_name(name), &root);
+        }
+        self.lease.commit(batch, Durability::Durable)?;
+        if push == Push::No {
+            return Ok(kept);
+        }
+        let (shipment, shipped) = self.shipment(image)?;
+        let client = self.session.registry()?;
+        names.iter().try_for_each(|name| shipment.push(&client, name))?;
+        Ok(shipped)
+    }
+
+    /// Gets the layers of the base that no step has needed.
+    pub(super) fn complete(&self) -> Result<(), Failure> {
+        let client = self.session.registry()?;
+        Ok(Obtainable::new(self.lease, &client, &self.origins).complete()?)
+    }
+
+    pub(super) fn names(&self, image: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
+        let target = &self.built.name;
+        let names = self.args.tag.iter().chain(&image.names).filter(|name| name.is_of(target));
+        names.map(|name| name.reference(target)).collect()
+    }
+
+    /// What there is to tell of images that got to a stage, under a root.
+    pub(super) fn told(&self, stage: Stage, root: &Descriptor, images: &[StoredImage]) -> Told {
+        let config = match images {
+            [only] => Some(only.manifest.value().config.digest),
+            _ => None,
+        };
+        Told { target: self.built.name.clone(), stage, digest: root.digest, config }
+    }
+}
