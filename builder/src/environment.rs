@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wythe_sandbox::Cancel;
+use wythe_sandbox::{Cancel, Emulators};
 use wythe_store::lease::Lease;
 use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
@@ -38,6 +38,8 @@ pub struct Environment<'a> {
     pub remote: &'a dyn Remote,
     /// What fetches git repositories; without it none are fetched.
     pub git: Option<&'a GitProgram>,
+    /// What runs programs of other architectures.
+    pub emulators: &'a Emulators,
     /// Who watches.
     pub progress: &'a dyn Progress,
     /// Stops the build.

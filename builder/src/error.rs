@@ -6,6 +6,7 @@ use std::time::Duration;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::SettingsError;
 use wythe_dockerfile::span::Span;
+use wythe_sandbox::binfmt::EmulationError;
 use wythe_sandbox::{Outcome, StepError};
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::image::save::SaveError;
@@ -76,6 +77,9 @@ pub enum BuildCause {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Sandbox(#[from] StepError),
+    /// A step's architecture is another one, and nothing here emulates it.
+    #[error("{}", .0)]
+    Emulation(#[from] EmulationError),
     /// The context cannot be read.
     #[error(transparent)]
     Context(#[from] ContextError),

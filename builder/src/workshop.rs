@@ -3,7 +3,7 @@
 use std::io;
 
 use rayon::ThreadPool;
-use wythe_sandbox::{Cancel, enter};
+use wythe_sandbox::{Cancel, Emulators, enter};
 use wythe_store::error::WriteError;
 use wythe_store::lease::Lease;
 use wythe_store::oci::source::ImageSource;
@@ -27,6 +27,8 @@ pub struct Workshop {
     idmap: Vec<u8>,
     /// The text of `resolv.conf` for steps; empty until it is set.
     pub resolv_conf: Vec<u8>,
+    /// What runs programs of other architectures; nothing until it is set.
+    pub emulators: Emulators,
     /// The time that new things get.
     pub now: Timestamp,
 }
@@ -62,6 +64,7 @@ impl Workshop {
             cancel: Cancel::new()?,
             idmap: ids.unwrap_or_default().into_bytes(),
             resolv_conf: Vec::new(),
+            emulators: Emulators::default(),
             now,
         })
     }
@@ -89,6 +92,7 @@ impl Workshop {
             images,
             remote: &NoRemote,
             git: None,
+            emulators: &self.emulators,
             progress,
             cancel: &self.cancel,
             clock: &self.now,

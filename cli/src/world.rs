@@ -1,10 +1,12 @@
 //! What a build needs of this machine: its time, its threads, its names.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::{env, fs};
 
 use wythe_builder::environment::Clock;
 use wythe_builder::remote::program::GitProgram;
+use wythe_sandbox::Emulators;
 use wythe_store::timestamp::Timestamp;
 
 use crate::failure::{Class, Failure};
@@ -45,11 +47,20 @@ pub(crate) fn resolv_conf() -> Vec<u8> {
 /// What git may see of the environment beside proxies: where programs and keys are.
 const FOR_GIT: [&str; 3] = ["PATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE"];
 
+/// Where programs of this machine are. A relative entry would find whatever lies in the context.
+fn folders(settings: &Settings) -> Vec<PathBuf> {
+    let path = settings.raw("PATH").unwrap_or_default();
+    env::split_paths(path).filter(|folder| folder.is_absolute()).collect()
+}
+
+/// What runs programs of other architectures here.
+pub(crate) fn emulators(settings: &Settings) -> Emulators {
+    Emulators::in_folders(folders(settings))
+}
+
 /// The git of this machine, if it has one.
 pub(crate) fn git(settings: &Settings) -> Option<GitProgram> {
-    let path = settings.raw("PATH")?;
-    // A relative entry would find whatever lies in the context.
-    let folders = env::split_paths(path).filter(|folder| folder.is_absolute());
+    let folders = folders(settings).into_iter();
     let program = folders.map(|folder| folder.join("git")).find(|program| program.is_file())?;
     let own =
         FOR_GIT.into_iter().filter_map(|name| Some((name.into(), settings.raw(name)?.into())));

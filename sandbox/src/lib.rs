@@ -33,6 +33,7 @@
 //! The library never prints, exits or reads the clock for a result. `unsafe` lives in `sys`
 //! and `spawn`.
 
+pub mod binfmt;
 pub mod cancel;
 mod child;
 pub mod enter;
@@ -50,6 +51,7 @@ pub mod step;
 mod sys;
 mod watch;
 
+pub use binfmt::Emulators;
 pub use cancel::Cancel;
 pub use enter::{Entry, InitError, init};
 pub use error::StepError;

@@ -19,7 +19,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, waitpid};
 
 use crate::enter::into_namespaces;
-use crate::{seccomp, sys};
+use crate::{binfmt, seccomp, sys};
 
 /// One capability of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,6 +92,11 @@ const INSIDE: &[Question] = &[
         name: "network namespace",
         attempt: |_| network(),
         remedy: Some("only `--network=none` needs it; raise user.max_net_namespaces"),
+    },
+    Question {
+        name: "emulators of our own",
+        attempt: |_| emulators(),
+        remedy: Some("only steps for other architectures need it; use a kernel of 6.7 or later"),
     },
     Question {
         name: "system call filter",
@@ -187,6 +192,11 @@ fn network() -> Result<(), String> {
     enter()?;
     sys::unshare(libc::CLONE_NEWNET).map_err(text)?;
     sys::raise_loopback().map_err(text)
+}
+
+fn emulators() -> Result<(), String> {
+    enter()?;
+    binfmt::formats().map(drop).map_err(|error| error.to_string())
 }
 
 fn filter() -> Result<(), String> {

@@ -7,6 +7,8 @@
 mod allocator;
 #[path = "steps/command.rs"]
 mod command;
+#[path = "steps/emulation.rs"]
+mod emulation;
 #[path = "steps/fixture.rs"]
 mod fixture;
 #[path = "steps/isolation.rs"]
@@ -52,6 +54,7 @@ const CLAIMS: &[Claim] = claims! {
         a_target_behind_links_is_made_and_removed what_the_step_put_into_a_target_stays
         a_linked_target_stays_inside whiteouts_and_opaque_directories_are_written
         an_existing_target_is_used later_layers_cover_earlier_ones a_socket_is_bound_like_a_file a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused;
+    emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
         a_cancelled_switch_starts_nothing the_step_dies_with_its_builder

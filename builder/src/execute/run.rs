@@ -36,6 +36,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 impl Execution<'_, '_> {
     pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
         let env = self.solver.env;
+        env.emulators.enable(&run.platform.architecture)?;
         let lowers = self.solver.roots.directories(self.below)?;
         let identity = identity(&lowers, &run.user)?;
         let area = scratch(env.lease)?;

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use wythe_store::oci::platform::Platform;
+
 use super::*;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
@@ -39,6 +41,7 @@ fn run() -> RunStep {
     };
     let secret = MountKind::Secret { id: "s".to_owned(), required: Required::No, owner };
     RunStep {
+        platform: Platform::linux("amd64"),
         argv: ["/bin/sh", "-c", "true"].map(str::to_owned).to_vec(),
         env: vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())],
         proxies: Vec::new(),
@@ -95,6 +98,7 @@ fn words_and_settings_of_a_step_count() {
     check_run(Miss, |run| run.network = NetworkMode::None);
     check_run(Miss, |run| run.shm_size += 1);
     check_run(Miss, |run| run.hostname = "other".to_owned());
+    check_run(Miss, |run| run.platform = Platform::linux("arm64"));
 }
 
 #[test]

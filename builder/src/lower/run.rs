@@ -22,7 +22,6 @@ impl Lowering<'_> {
         run: &Run,
         state: &mut State,
     ) -> Result<(), LowerError> {
-        self.runnable(site, state)?;
         if let Some(device) = run.devices.first() {
             let message = "RUN --device is not supported yet";
             return Err(LowerError::at(site.trigger.unwrap_or(device.span), message)
@@ -36,6 +35,7 @@ impl Lowering<'_> {
         let created_by = history::run(&state.visible_args(), &argv);
         let options = self.around.options;
         let step = RunStep {
+            platform: state.platform.clone(),
             argv,
             env: state.env.clone(),
             proxies: undeclared_proxies(&options.build_args, state),
@@ -53,21 +53,6 @@ impl Lowering<'_> {
         let vertex = self.vertex(site, Operation::Run(Box::new(step)), state.top, inputs);
         state.layer(created_by, vertex);
         Ok(())
-    }
-
-    /// Refuses what this machine cannot execute.
-    fn runnable(&self, site: Site<'_>, state: &State) -> Result<(), LowerError> {
-        let host = &self.around.options.build_platform;
-        let fits = state.platform.architecture == host.architecture
-            || (host.architecture == "amd64" && state.platform.architecture == "386");
-        if fits {
-            return Ok(());
-        }
-        let message = format!(
-            "RUN needs a machine for {}, and this one is {host}: running foreign architectures is not supported yet",
-            state.platform
-        );
-        Err(LowerError::at(site.span(), message).help("build on such a machine"))
     }
 
     fn network(&self, site: Site<'_>, run: &Run) -> Result<NetworkMode, LowerError> {

@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) declared: Vec<String>,
     /// Whether this stage has set the command itself.
     pub(crate) own_command: bool,
-    /// Whether a working directory was set from the root on.
+    /// What the programs of this stage are for.
     pub(crate) platform: Platform,
 }
 

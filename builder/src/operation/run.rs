@@ -1,6 +1,7 @@
 //! `RUN` as a step.
 
 use wythe_sandbox::step::Limit;
+use wythe_store::oci::platform::Platform;
 
 use super::{Facts, FileSource};
 use crate::options::{HostEntry, NetworkMode};
@@ -8,6 +9,8 @@ use crate::options::{HostEntry, NetworkMode};
 /// What a `RUN` does.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RunStep {
+    /// What the program is for: it may see a difference where nothing else is different.
+    pub platform: Platform,
     /// The program and its arguments; a shell form has its shell in it.
     pub argv: Vec<String>,
     /// The environment, in order.
@@ -174,6 +177,7 @@ pub enum Required {
 
 impl RunStep {
     pub(super) fn facts(&self, facts: &mut Facts) {
+        facts.add("platform", &self.platform);
         facts.each("argument", &self.argv);
         facts.each("variable", self.env.iter().map(|(name, value)| format!("{name}={value}")));
         facts.add("directory", &self.cwd);

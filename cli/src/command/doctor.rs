@@ -5,6 +5,7 @@ use wythe_sandbox::probe::{self, Availability, Probe};
 use crate::args::store::DoctorArgs;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
+use crate::world;
 
 /// Tries what builds need, and says what helps where it does not work.
 pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> {
@@ -15,6 +16,7 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     session.print(&format!("wythe {}", env!("CARGO_PKG_VERSION")))?;
     session.print(&format!("kernel {}", probe::kernel_release()))?;
     session.print(&format!("store {}", store.display()))?;
+    session.print(&emulated(&world::emulators(&session.settings).architectures()))?;
     for line in probes.iter().flat_map(lines) {
         session.print(&line)?;
     }
@@ -22,6 +24,14 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
         Ok(())
     } else {
         Err(Failure::new(Class::Environment, "not everything a build may need works here"))
+    }
+}
+
+/// For which other architectures steps can run.
+fn emulated(architectures: &[&str]) -> String {
+    match architectures {
+        [] => "emulators none (qemu-user-static has them)".to_owned(),
+        found => format!("emulators {}", found.join(" ")),
     }
 }
 

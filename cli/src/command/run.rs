@@ -11,12 +11,15 @@ use crate::container::Container;
 use crate::failure::{Class, Failure};
 use crate::obtainable::whole;
 use crate::session::Session;
+use crate::world;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
     let image = whole(&lease, &args.image, session)?;
+    let emulators = world::emulators(&session.settings);
+    emulators.enable(&image.config.value().architecture)?;
     let mut batch = Batch::default();
     let step = Container { lease: &lease, image: &image, args }.step(&mut batch)?;
     // What was unpacked can be unpacked again.

@@ -29,6 +29,7 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Save(_) => Class::Network,
         BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Sandbox(_)
+        | BuildCause::Emulation(_)
         | BuildCause::Materialise(_)
         | BuildCause::Seal(_)
         | BuildCause::Write(_) => Class::Environment,

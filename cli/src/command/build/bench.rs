@@ -4,7 +4,7 @@ use rayon::ThreadPool;
 use wythe_builder::environment::Environment;
 use wythe_builder::progress::Progress;
 use wythe_builder::remote::program::GitProgram;
-use wythe_sandbox::Cancel;
+use wythe_sandbox::{Cancel, Emulators};
 use wythe_store::lease::Lease;
 
 use crate::failure::Failure;
@@ -16,6 +16,7 @@ use crate::world;
 pub(crate) struct Bench {
     web: Web,
     git: Option<GitProgram>,
+    emulators: Emulators,
     cancel: Cancel,
     pool: ThreadPool,
     id_map: String,
@@ -27,6 +28,7 @@ impl Bench {
         Ok(Self {
             web: Web(session.registry()?),
             git: world::git(&session.settings),
+            emulators: world::emulators(&session.settings),
             cancel: session.cancel()?,
             pool: world::threads()?,
             id_map: world::id_map(),
@@ -45,6 +47,7 @@ impl Bench {
             images: &self.web.0,
             remote: &self.web,
             git: self.git.as_ref(),
+            emulators: &self.emulators,
             progress,
             cancel: &self.cancel,
             clock: &world::SystemClock,
