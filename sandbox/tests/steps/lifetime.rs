@@ -135,7 +135,7 @@ fn printed(command: &mut Command) -> String {
 
 pub(crate) fn every_probe_finds_what_it_needs(_: &Fixture) {
     let found = printed(&mut again("role=probes"));
-    assert_eq!(found.matches("Available").count(), 5, "{found}");
+    assert_eq!(found.matches("Available").count(), 6, "{found}");
 }
 
 pub(crate) fn arguments_and_environment_survive_the_entry(_: &Fixture) {
