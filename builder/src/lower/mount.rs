@@ -136,8 +136,8 @@ fn agent(ssh: SshMount, number: usize, state: &State, span: Span) -> Result<RunM
 fn target(path: &str, state: &State, span: Span) -> Result<String, LowerError> {
     let absolute = state.absolute(path);
     let absolute = absolute.trim_end_matches('/');
-    if path.is_empty() || absolute.is_empty() {
-        return Err(LowerError::at(span, format!("invalid mount target {path:?}"))
+    if absolute.is_empty() {
+        return Err(LowerError::at(span, r#"invalid mount target "/""#)
             .help("name a directory below / with target="));
     }
     Ok(absolute.to_owned())

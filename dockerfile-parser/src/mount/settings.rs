@@ -142,18 +142,15 @@ impl Settings {
     }
 
     fn target(&self) -> Result<String, Diagnostic> {
-        let target = self.text(Key::Target);
-        // A relative target is the builder's to judge: only it knows the working directory.
-        let is_root = |path: &str| path.starts_with('/') && is_root(path);
-        match target {
-            Some(target) if !is_root(&target) => Ok(target),
-            target => {
-                let span = self.find(Key::Target).map_or(self.span, |field| field.span);
-                let shown = target.as_deref().unwrap_or("/");
-                let error = Diagnostic::error(span, format!("invalid mount target {shown:?}"));
-                Err(error.help("write target= and a directory other than the root"))
-            }
+        // A relative target is the builder's to judge: only it knows the working directory, which
+        // is where a mount without a target goes.
+        let target = self.text(Key::Target).unwrap_or_default();
+        if target.starts_with('/') && is_root(&target) {
+            let span = self.find(Key::Target).map_or(self.span, |field| field.span);
+            let error = Diagnostic::error(span, format!("invalid mount target {target:?}"));
+            return Err(error.help("write target= and a directory other than the root"));
         }
+        Ok(target)
     }
 
     /// Of `ro` and `rw` the later decides.

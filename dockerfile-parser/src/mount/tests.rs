@@ -85,9 +85,17 @@ fn every_value_but_from_is_expanded() {
 
 #[test]
 fn the_root_is_no_target() {
-    for text in ["type=cache", "type=cache,target=/", "target=/a/..", "type=tmpfs,target="] {
+    for text in ["type=cache,target=/", "target=/a/..", "type=tmpfs,target=//"] {
         refused(text, "invalid mount target");
     }
+}
+
+#[test]
+fn a_mount_without_a_target_goes_to_the_working_directory() {
+    let Ok(Mount::Bind(bind)) = read("from=stage") else { panic!("no bind") };
+    assert_eq!(bind.target, "");
+    let Ok(Mount::Tmpfs(tmpfs)) = read("type=tmpfs,target=") else { panic!("no tmpfs") };
+    assert_eq!(tmpfs.target, "");
 }
 
 #[test]
