@@ -2,9 +2,11 @@
 
 mod offline;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply};
@@ -14,7 +16,7 @@ use wythe_store::store::Store;
 use crate::build::Input;
 use crate::context::ignore_rules;
 use crate::error::{BuildCause, BuildError, Place};
-use crate::lower::facts::Facts;
+use crate::lower::facts::{self, Facts};
 use crate::lower::{Bases, Surroundings};
 use crate::options::Options;
 use crate::progress::{Event, Progress};
@@ -54,13 +56,23 @@ pub fn inspect(
     if parsed.first_error().is_some() {
         return Err(fail(syntax(parsed)));
     }
-    let platform = options.platforms.first().unwrap_or(&options.build_platform);
-    let bases: &dyn Bases = &Offline { options, store };
-    let target = options.targets.first().map(String::as_str);
-    let around = Surroundings { options, bases, target, platform };
+    let bases = Offline { options, store };
     let subject = Subject { source: &source, parsed: &parsed, input };
     let coverage = coverage(options, Coverage::All);
-    check(subject, around, coverage).map_err(fail)
+    check(subject, surroundings(options, &bases), coverage).map_err(fail)
+}
+
+/// The stages that the targets need, themselves included, by index. Nothing is fetched.
+pub fn needed(file: &Dockerfile, options: &Options) -> BTreeSet<usize> {
+    let bases = Offline { options, store: None };
+    facts::needed(file, surroundings(options, &bases), coverage(options, Coverage::Last))
+}
+
+/// What surrounds the first target on the first platform.
+fn surroundings<'a>(options: &'a Options, bases: &'a dyn Bases) -> Surroundings<'a> {
+    let platform = options.platforms.first().unwrap_or(&options.build_platform);
+    let target = options.targets.first().map(String::as_str);
+    Surroundings { options, bases, target, platform }
 }
 
 /// The errors of a Dockerfile that cannot be read as one.

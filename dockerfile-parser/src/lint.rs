@@ -28,6 +28,7 @@ use crate::parse::Parsed;
 use crate::pattern::PatternSet;
 use crate::span::{LineIndex, Span};
 use crate::stage::{Stages, stages};
+use from::Values;
 use rule::Rule;
 
 pub use needed::{Coverage, needed};
@@ -109,10 +110,11 @@ pub fn check(
         None => directive(parsed)?,
     };
     let stages = stages(&parsed.dockerfile);
-    let needed = needed(&stages, context.coverage);
+    let (needed, findings) = (BTreeSet::new(), Vec::new());
     let lines = LineIndex::new(source);
-    let mut linter =
-        Linter { parsed, context, stages, needed, lines, settings, findings: Vec::new() };
+    let mut linter = Linter { parsed, context, stages, needed, lines, settings, findings };
+    let global = linter.global(Values::Given);
+    linter.needed = needed::needed(&linter.stages, context.coverage, &global, linter.escape());
     linter.of_the_parser();
     linter.continuations();
     linter.casing();

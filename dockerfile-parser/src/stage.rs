@@ -1,6 +1,7 @@
 //! Stages: what belongs to which FROM, and how a stage is found by name.
 
-use crate::ast::{Dockerfile, From, Instruction, InstructionKind};
+use crate::ast::{Dockerfile, Escape, From, Instruction, InstructionKind};
+use crate::expand::{Variables, expand};
 use crate::suggest::nearest;
 
 /// A Dockerfile cut into its stages.
@@ -55,6 +56,18 @@ impl<'a> Stages<'a> {
         candidates.into_iter().find(|stage| stage.name.as_deref() == Some(&wanted))
     }
 
+    /// The stage that a stage starts from, if it does. A variable in its `FROM` stands for one of
+    /// `global`.
+    pub fn base(
+        &self,
+        stage: &Stage<'_>,
+        global: &dyn Variables,
+        escape: Escape,
+    ) -> Option<&Stage<'a>> {
+        let name = expand(&stage.from.image.value, escape, global).ok()?;
+        self.find_before(&name.value, stage.index)
+    }
+
     /// The last stage of a name.
     pub fn find(&self, name: &str) -> Option<&Stage<'a>> {
         self.find_before(name, self.stages.len())
@@ -68,8 +81,22 @@ impl<'a> Stages<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::parse::parse;
+
+    #[test]
+    fn a_variable_may_choose_the_stage_to_start_from() {
+        let parsed = parse("ARG X\nFROM a AS a-1\nFROM b AS a-2\nFROM a-$X\nFROM $Y\n");
+        let stages = stages(&parsed.dockerfile);
+        let global = BTreeMap::from([("X".to_owned(), "2".to_owned())]);
+        let base = |index: usize| {
+            let stage = &stages.stages[index];
+            stages.base(stage, &global, Escape::Backslash).map(|stage| stage.index)
+        };
+        assert_eq!([base(0), base(2), base(3)], [None, Some(1), None]);
+    }
 
     #[test]
     fn the_latest_of_two_stages_of_one_name_wins() {

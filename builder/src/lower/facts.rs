@@ -1,9 +1,9 @@
 //! What build checks want to know of the surroundings of a Dockerfile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wythe_dockerfile::ast::Dockerfile;
-use wythe_dockerfile::lint::{BaseFacts, PlatformMismatch};
+use wythe_dockerfile::lint::{BaseFacts, Coverage, PlatformMismatch};
 use wythe_dockerfile::stage::{Stage, stages};
 use wythe_store::oci::platform::Platform;
 
@@ -20,6 +20,19 @@ pub(crate) struct Facts {
     pub(crate) predefined: BTreeMap<String, String>,
     /// The images, by index of the stage; where nothing can be found out there is none.
     pub(crate) bases: BTreeMap<usize, BaseFacts>,
+}
+
+/// The stages that are covered, by index.
+pub(crate) fn needed(
+    file: &Dockerfile,
+    around: Surroundings<'_>,
+    coverage: Coverage<'_>,
+) -> BTreeSet<usize> {
+    let (all, escape) = (stages(file), file.directives.escape);
+    let Ok(target) = stage::target(&all, around.target) else { return BTreeSet::new() };
+    // What is wrong with the arguments is for a build to complain about.
+    let globals = Globals::new(&all, around, &target.name, escape).unwrap_or_default();
+    wythe_dockerfile::lint::needed(&all, coverage, &globals, escape)
 }
 
 impl Facts {

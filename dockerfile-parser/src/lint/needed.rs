@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ast::InstructionKind;
+use crate::ast::{Escape, InstructionKind};
+use crate::expand::Variables;
 use crate::mount;
 use crate::stage::{Stage, Stages};
 
@@ -18,8 +19,13 @@ pub enum Coverage<'a> {
     Targets(&'a [String]),
 }
 
-/// The indexes of the stages to look at.
-pub fn needed(stages: &Stages<'_>, coverage: Coverage<'_>) -> BTreeSet<usize> {
+/// The indexes of the stages to look at, with `global` for the variables of `FROM` lines.
+pub fn needed(
+    stages: &Stages<'_>,
+    coverage: Coverage<'_>,
+    global: &dyn Variables,
+    escape: Escape,
+) -> BTreeSet<usize> {
     let goals: Vec<&Stage<'_>> = match coverage {
         Coverage::All => return (0..stages.stages.len()).collect(),
         Coverage::Last => stages.stages.last().into_iter().collect(),
@@ -29,20 +35,21 @@ pub fn needed(stages: &Stages<'_>, coverage: Coverage<'_>) -> BTreeSet<usize> {
     let mut open: Vec<usize> = goals.iter().map(|stage| stage.index).collect();
     while let Some(index) = open.pop() {
         if found.insert(index) {
-            open.extend(inputs(stages, &stages.stages[index]));
+            let stage = &stages.stages[index];
+            open.extend(stages.base(stage, global, escape).map(|base| base.index));
+            open.extend(files(stages, stage));
         }
     }
     found
 }
 
-/// The stages that a stage starts from or takes files of.
-fn inputs(stages: &Stages<'_>, stage: &Stage<'_>) -> Vec<usize> {
-    let base = stages.find_before(&stage.from.image.value, stage.index).map(|base| base.index);
+/// The stages that a stage takes files of.
+fn files(stages: &Stages<'_>, stage: &Stage<'_>) -> Vec<usize> {
     let by_name = |name: &str| {
         let named = stages.find_before(name, stage.index).map(|found| found.index);
         named.or_else(|| name.parse().ok().filter(|index| *index < stage.index))
     };
-    let mut inputs: Vec<usize> = base.into_iter().collect();
+    let mut inputs = Vec::new();
     for instruction in stage.body {
         match &instruction.kind {
             InstructionKind::Copy(copy) => {

@@ -33,7 +33,7 @@ impl Linter<'_> {
         let global = self.global(Values::Given);
         let mut states: BTreeMap<usize, State> = BTreeMap::new();
         for stage in self.stages.stages.clone() {
-            let parent = self.stages.find_before(&stage.from.image.value, stage.index).cloned();
+            let parent = self.stages.base(&stage, &global, self.escape()).cloned();
             let mut state = match &parent {
                 Some(parent) => states[&parent.index].clone(),
                 None => self.fresh(&stage),

@@ -23,6 +23,14 @@ fn check(source: &str, expected: &[(&str, usize)]) {
 }
 
 #[test]
+fn a_stage_that_a_variable_chooses_has_its_directory_and_shell() {
+    let stages = "ARG K=b\nFROM x AS a\nFROM x AS b\nSHELL [\"/bin/bash\", \"-c\"]\nWORKDIR /w\n";
+    check(&format!("{stages}FROM $K\nWORKDIR deeper\nCMD run\n"), &[]);
+    let found = [("WorkdirRelativePath", 7), ("JSONArgsRecommended", 8)];
+    check(&format!("{stages}FROM a\nWORKDIR deeper\nCMD run\n"), &found);
+}
+
+#[test]
 fn casing_follows_the_majority() {
     check(
         "FROM scratch\nenv A=1\nEnv B=1\nENV C=1\n",

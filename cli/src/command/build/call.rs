@@ -4,13 +4,14 @@ mod check;
 mod outline;
 
 use serde_json::{Value, json};
-use wythe_dockerfile::ast::Instruction;
+use wythe_dockerfile::ast::{self, Instruction};
 use wythe_dockerfile::stage::{Stage, Stages, stages};
 
 use self::outline::Outline;
 use crate::args::build::BuildArgs;
 use crate::args::call::{AnswerFormat, Call, Method};
 use crate::command::build::dockerfile::Dockerfile;
+use crate::command::build::options;
 use crate::failure::Failure;
 use crate::render::table::Table;
 use crate::session::Session;
@@ -33,7 +34,7 @@ pub(crate) fn answer(
             check::check(call.format, dockerfile, args, session)
         }
         Method::Describe => describe(call.format, session),
-        Method::Outline => outline(&stages, args, call.format, session),
+        Method::Outline => outline(&parsed.dockerfile, args, call.format, session),
         Method::Targets => targets(&stages, call.format, session),
     }
 }
@@ -66,18 +67,12 @@ fn targets(stages: &Stages<'_>, format: AnswerFormat, session: &Session) -> Resu
 }
 
 fn outline(
-    stages: &Stages<'_>,
+    file: &ast::Dockerfile,
     args: &BuildArgs,
     format: AnswerFormat,
     session: &Session,
 ) -> Result<(), Failure> {
-    let targets = args.input.targets();
-    let target = match targets.as_slice() {
-        [] => None,
-        [name] => Some(name.as_str()),
-        _ => return Err(Failure::usage("--call=outline is about one target")),
-    };
-    let outline = Outline::of(stages, target, &args.input.build_arg)?;
+    let outline = Outline::of(file, &options::options(args, &session.settings)?)?;
     match format {
         AnswerFormat::Json => session.print(&outline.json().to_string()),
         AnswerFormat::Text => outline.print(session),

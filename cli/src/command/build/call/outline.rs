@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wythe_dockerfile::ast::{Instruction, InstructionKind};
-use wythe_dockerfile::lint::{Coverage, needed};
+use wythe_builder::lint::needed;
+use wythe_builder::options::Options;
+use wythe_dockerfile::ast::{Dockerfile, Instruction, InstructionKind};
 use wythe_dockerfile::mount::{self, Mount, Requirement};
-use wythe_dockerfile::stage::{Stage, Stages};
+use wythe_dockerfile::stage::{Stage, stages};
 
 use super::{description_of, title};
-use crate::args::key_value::KeyValue;
 use crate::failure::Failure;
 use crate::render::table::Table;
 use crate::session::Session;
@@ -35,33 +35,32 @@ struct Argument {
 
 impl Outline {
     /// The outline of a target, or of the last stage, with the stages it needs.
-    pub(super) fn of(
-        stages: &Stages<'_>,
-        target: Option<&str>,
-        given: &[KeyValue],
-    ) -> Result<Self, Failure> {
-        let goal = super::goal(stages, target)?;
+    pub(super) fn of(file: &Dockerfile, options: &Options) -> Result<Self, Failure> {
+        let stages = stages(file);
+        let target = match options.targets.as_slice() {
+            [] => None,
+            [name] => Some(name.as_str()),
+            _ => return Err(Failure::usage("--call=outline is about one target")),
+        };
+        let goal = super::goal(&stages, target)?;
         let (name, description) = (title(goal), super::description(goal));
         let mut outline = Self { name, description, ..Self::default() };
-        let named: Vec<String> = target.map(str::to_owned).into_iter().collect();
-        let coverage = if named.is_empty() { Coverage::Last } else { Coverage::Targets(&named) };
-        let needed = needed(stages, coverage);
+        let needed = needed(file, options);
         let needed =
             stages.stages.iter().filter(|stage: &&Stage<'_>| needed.contains(&stage.index));
         let bodies = needed.flat_map(|stage| stage.body);
         for instruction in stages.global.iter().chain(bodies) {
-            outline.add(instruction, given);
+            outline.add(instruction, &options.build_args);
         }
         Ok(outline)
     }
 
-    fn add(&mut self, instruction: &Instruction, given: &[KeyValue]) {
+    fn add(&mut self, instruction: &Instruction, given: &BTreeMap<String, String>) {
         if let InstructionKind::Arg(arg) = &instruction.kind {
             for item in &arg.items {
                 let name = item.name.value.clone();
-                let given = given.iter().rev().find(|pair| pair.key == name);
                 let default = item.default.as_ref().map(|word| word.value.clone());
-                let value = given.and_then(|pair| pair.value.clone()).or(default);
+                let value = given.get(&name).cloned().or(default);
                 let description = description_of(instruction, &name);
                 self.argument(Argument { name, description, value: value.unwrap_or_default() });
             }
@@ -156,17 +155,35 @@ fn table<const N: usize>(
 #[cfg(test)]
 mod tests {
     use wythe_dockerfile::parse::parse;
-    use wythe_dockerfile::stage::stages;
+    use wythe_store::oci::platform::Platform;
 
     use super::*;
+
+    fn outline(text: &str, target: Option<&str>, given: &[(&str, &str)]) -> Result<Value, Failure> {
+        let mut options = Options::new(Platform::linux("amd64"));
+        options.targets.extend(target.map(str::to_owned));
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        options.build_args.extend(given);
+        Outline::of(&parse(text).dockerfile, &options).map(|outline| outline.json())
+    }
+
+    #[test]
+    fn a_variable_decides_which_stage_is_needed() {
+        let text = "ARG KIND=one\nFROM a AS one\nARG V\nFROM a AS two\nARG W\nFROM $KIND\n";
+        let names = |given| {
+            let outline = outline(text, None, given).unwrap();
+            let args = outline["args"].as_array().unwrap().iter();
+            args.map(|arg| arg["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["KIND", "V"]);
+        assert_eq!(names(&[("KIND", "two")]), ["KIND", "W"]);
+    }
 
     #[test]
     fn a_target_asks_for_what_the_stages_it_needs_ask_for() {
         let text = "# check=skip=all\n# V the version\nARG V=1\nFROM a AS one\nARG W\nRUN --mount=type=secret,id=s,required \
                     --mount=type=cache,target=/c x\nFROM b AS two\nARG X\nFROM one\nRUN --mount=type=ssh y\nARG V\n";
-        let parsed = parse(text);
-        let given = [KeyValue { key: "W".to_owned(), value: Some("9".to_owned()) }];
-        let outline = Outline::of(&stages(&parsed.dockerfile), None, &given).unwrap().json();
+        let outline = outline(text, None, &[("W", "9")]).unwrap();
         assert_eq!(
             outline["args"],
             json!([
@@ -181,8 +198,7 @@ mod tests {
 
     #[test]
     fn a_target_that_is_not_there_has_no_outline() {
-        let parsed = parse("FROM a AS build\n");
-        let failure = Outline::of(&stages(&parsed.dockerfile), Some("bulid"), &[]).unwrap_err();
+        let failure = outline("FROM a AS build\n", Some("bulid"), &[]).unwrap_err();
         assert!(failure.lines().join("\n").contains("did you mean build?"));
     }
 }
