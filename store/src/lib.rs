@@ -46,6 +46,7 @@ pub mod pack;
 pub mod path;
 mod recover;
 pub mod refs;
+pub mod scan_record;
 pub mod sim;
 pub mod stat_cache;
 pub mod store;

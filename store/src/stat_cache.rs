@@ -14,13 +14,13 @@ use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::vfs::read_from;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"wytheSC1");
-const HEADER_SIZE: usize = 40;
+const MAGIC: u64 = u64::from_le_bytes(*b"wytheSC2");
+const HEADER_SIZE: usize = 24;
 const ROW_SIZE: usize = 88;
 
 /// A file changed within this many seconds of the scan may change again without its times
 /// showing it, so it is not remembered.
-const RACY_SECONDS: i64 = 2;
+pub(crate) const RACY_SECONDS: i64 = 2;
 
 /// What the file system says of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,7 +44,6 @@ pub struct FileStat {
 pub struct StatCache {
     bytes: Vec<u8>,
     n_rows: usize,
-    memo: Option<(usize, usize)>,
     /// A hash table of rows by inode: each slot is a row's number and one, or zero.
     slots: Vec<u32>,
 }
@@ -54,8 +53,6 @@ pub struct StatCache {
 pub struct StatCacheBuilder {
     scan: Timestamp,
     rows: Vec<(Vec<u8>, [u8; 48], BodyId)>,
-    racy: bool,
-    memo: Vec<u8>,
 }
 
 impl StatCache {
@@ -89,12 +86,6 @@ impl StatCache {
             slot = (slot + 1) % self.slots.len();
         }
         None
-    }
-
-    /// What [`StatCacheBuilder::memo`] left, such as the id of the tree that the whole scan gave.
-    /// Good only if every file is looked up and found, and no file has come or gone.
-    pub fn memo(&self) -> Option<&[u8]> {
-        self.memo.map(|(start, end)| &self.bytes[start..end])
     }
 
     /// How many files are remembered.
@@ -133,18 +124,14 @@ impl StatCache {
     /// `None` for anything but a whole file of ours.
     fn decode(bytes: Vec<u8>) -> Option<Self> {
         let header = bytes.get(..HEADER_SIZE)?;
-        if read_u64(header, 0) != MAGIC || read_u64(header, 32) != checksum(&bytes) {
+        if read_u64(header, 0) != MAGIC || read_u64(header, 16) != checksum(&bytes) {
             return None;
         }
         let n_rows = usize::try_from(read_u64(header, 8)).ok()?;
-        let start = usize::try_from(read_u64(header, 16)).ok()?;
-        let end = start.checked_add(usize::try_from(read_u64(header, 24)).ok()?)?;
-        let rows_end = n_rows.checked_mul(ROW_SIZE)?.checked_add(HEADER_SIZE)?;
-        if end > bytes.len() || rows_end > bytes.len() {
+        if n_rows.checked_mul(ROW_SIZE)?.checked_add(HEADER_SIZE)? > bytes.len() {
             return None;
         }
-        let memo = (start < end).then_some((start, end));
-        let mut cache = Self { bytes, n_rows, memo, slots: Vec::new() };
+        let mut cache = Self { bytes, n_rows, slots: Vec::new() };
         cache.index();
         Some(cache)
     }
@@ -153,15 +140,13 @@ impl StatCache {
 impl StatCacheBuilder {
     /// A builder for a scan that begins at `scan`.
     pub fn new(scan: Timestamp) -> Self {
-        Self { scan, rows: Vec::new(), racy: false, memo: Vec::new() }
+        Self { scan, rows: Vec::new() }
     }
 
     /// Remembers a file, unless it was changed so lately that its times prove nothing.
     pub fn add(&mut self, path: &[u8], stat: &FileStat, body: BodyId) {
         let limit = self.scan.seconds - RACY_SECONDS;
-        if stat.mtime.seconds >= limit || stat.ctime.seconds >= limit {
-            self.racy = true;
-        } else {
+        if stat.mtime.seconds < limit && stat.ctime.seconds < limit {
             self.rows.push((path.to_vec(), fingerprint(stat), body));
         }
     }
@@ -173,11 +158,6 @@ impl StatCacheBuilder {
         {
             self.rows.push((earlier.path_of(row).to_vec(), *numbers, BodyId::from_bytes(*id)));
         }
-    }
-
-    /// Remembers something that follows from the whole scan. Dropped if any file was too young.
-    pub fn memo(&mut self, memo: Vec<u8>) {
-        self.memo = memo;
     }
 
     /// Puts what was collected in place of the directory's cache.
@@ -210,20 +190,16 @@ impl StatCacheBuilder {
         for (path, ..) in &self.rows {
             bytes.extend_from_slice(path);
         }
-        let memo = if self.racy { &[][..] } else { &self.memo };
-        let numbers = [MAGIC, self.rows.len() as u64, bytes.len() as u64, memo.len() as u64];
-        bytes.extend_from_slice(memo);
-        for (slot, number) in bytes[..32].chunks_exact_mut(8).zip(numbers) {
-            slot.copy_from_slice(&number.to_le_bytes());
-        }
+        bytes[..8].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[8..16].copy_from_slice(&(self.rows.len() as u64).to_le_bytes());
         let check = checksum(&bytes);
-        bytes[32..40].copy_from_slice(&check.to_le_bytes());
+        bytes[16..24].copy_from_slice(&check.to_le_bytes());
         bytes
     }
 }
 
 /// The numbers that must be the same.
-fn fingerprint(stat: &FileStat) -> [u8; 48] {
+pub(crate) fn fingerprint(stat: &FileStat) -> [u8; 48] {
     let mut bytes = [0; 48];
     let times = |time: Timestamp| {
         time.seconds.wrapping_mul(1_000_000_000).wrapping_add(i64::from(time.nanos)).cast_unsigned()
@@ -238,7 +214,7 @@ fn fingerprint(stat: &FileStat) -> [u8; 48] {
 
 fn checksum(bytes: &[u8]) -> u64 {
     let mut hasher = Xxh3::new();
-    hasher.update(&bytes[..32]);
+    hasher.update(&bytes[..16]);
     hasher.update(&bytes[HEADER_SIZE..]);
     hasher.digest()
 }
@@ -260,7 +236,6 @@ mod tests {
         let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
         builder.add(b"b/c", &stat(10), BodyId::of(b"2"));
         builder.add(b"a", &stat(10), BodyId::of(b"1"));
-        builder.memo(b"tree".to_vec());
         builder.encode()
     }
 
@@ -272,7 +247,6 @@ mod tests {
         assert_eq!(cache.lookup(b"b", &stat(10)), None);
         assert_eq!(cache.lookup(b"a", &stat(11)), None);
         assert_eq!(cache.lookup(b"a", &FileStat { inode: 9, ..stat(10) }), None);
-        assert_eq!(cache.memo(), Some(b"tree".as_slice()));
     }
 
     #[test]
@@ -280,11 +254,9 @@ mod tests {
         let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
         builder.add(b"young", &stat(98), BodyId::of(b"1"));
         builder.add(b"old", &stat(97), BodyId::of(b"2"));
-        builder.memo(b"tree".to_vec());
         let cache = StatCache::decode(builder.encode()).unwrap();
         assert_eq!(cache.lookup(b"young", &stat(98)), None);
         assert!(cache.lookup(b"old", &stat(97)).is_some());
-        assert_eq!(cache.memo(), None);
     }
 
     #[test]
