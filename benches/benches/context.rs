@@ -14,6 +14,7 @@ use wythe_store::id::ContentId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::lease::Lease;
+use wythe_store::scan_record::{RecordName, ScanRecord};
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
@@ -68,6 +69,18 @@ fn unchanged(criterion: &mut Criterion) {
     let known = recall();
     group.bench_function("scan", |bencher| {
         bencher.iter(|| pool.install(|| context.scan(&routes, &known).expect("scan")));
+    });
+    let (name, found) = (
+        RecordName { directory: [0; 16], purpose: [0; 32] },
+        pool.install(|| context.scan(&routes, &known).expect("scan")),
+    );
+    let record = found.record.expect("a file system whose directories tell of changes");
+    record.save(&lease, &name, LATER, b"").expect("save the record");
+    group.bench_function("recognise", |bencher| {
+        bencher.iter(|| {
+            let record = ScanRecord::load(&store, &name).expect("load the record");
+            assert!(pool.install(|| context.is_unchanged(&record)));
+        });
     });
     group.finish();
 }

@@ -162,7 +162,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     };
     let at = |error: VertexError| located(error, &graph, &place);
     let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
-    let sources = Sources::over(remotes).scan(env, options, &main, &graph).map_err(fail)?;
+    let sources = Sources::over(remotes).look(env, options, &main, &graph).map_err(fail)?;
     let solver = Solver::new(env, options, &graph, (&bases, sources)).map_err(at)?;
     solver.solve().map_err(at)?;
     finish(&solver, options).map_err(fail)

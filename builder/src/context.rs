@@ -1,7 +1,8 @@
 //! A build context: a directory of the user, read only as far as the build refers to it.
 //!
 //! ```text
-//! Context::open ── scan(routes, bodies) ──► Scan { tree, skipped }
+//! Context::open ── scan(routes, bodies) ──► Scan { tree, skipped, record }
+//!               └─ is_unchanged(record) ──► whether another scan would find the same
 //! ```
 //!
 //! Every entry is read relative to its directory's descriptor and no link is ever followed by the
@@ -15,6 +16,7 @@ mod list;
 pub mod recall;
 mod scan;
 mod stat;
+mod unchanged;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +24,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use wythe_store::scan_record::ScanRecordBuilder;
 use wythe_store::tree::entry::Tree;
 
 use self::body::Bodies;
@@ -52,6 +55,9 @@ pub struct Scan {
     pub tree: Tree,
     /// Paths of sockets, which no image can hold, in byte order.
     pub skipped: Vec<String>,
+    /// What was looked at, by which to tell later that nothing has changed; `None` on file systems
+    /// whose directories do not tell.
+    pub record: Option<ScanRecordBuilder>,
 }
 
 impl Context {
@@ -86,7 +92,9 @@ impl Context {
                 }
             }
             if routes.len() == known {
-                return Ok(Scan { tree, skipped: findings.skipped });
+                let keeps_times = unchanged::keeps_times(self.root.as_fd());
+                let record = keeps_times.then_some(findings.record);
+                return Ok(Scan { tree, skipped: findings.skipped, record });
             }
         }
         Err(ContextError { path: ".".to_owned(), cause: ContextCause::Loop })

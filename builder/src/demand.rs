@@ -16,7 +16,7 @@ pub struct Wiring {
 }
 
 /// What is needed of a graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Demand<T> {
     /// Vertices whose results are known, with those results.
     pub known: BTreeMap<usize, T>,

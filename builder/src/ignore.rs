@@ -9,6 +9,7 @@ use crate::copy::error::IgnoredBy;
 pub struct Rules {
     patterns: PatternSet,
     file: String,
+    text: String,
 }
 
 /// A pattern that cannot be understood.
@@ -31,7 +32,8 @@ impl Rules {
     /// # Errors
     /// The first line that cannot be understood.
     pub fn parse(file: &str, text: &str) -> Result<Self, RuleError> {
-        Self::of(file, PatternSet::parse_ignore_file(text))
+        let rules = Self::of(file, PatternSet::parse_ignore_file(text))?;
+        Ok(Self { text: text.to_owned(), ..rules })
     }
 
     /// The rules of `--exclude`.
@@ -45,11 +47,16 @@ impl Rules {
     fn of(file: &str, patterns: Result<PatternSet, PatternError>) -> Result<Self, RuleError> {
         let file = file.to_owned();
         match patterns {
-            Ok(patterns) => Ok(Self { patterns, file }),
+            Ok(patterns) => Ok(Self { patterns, file, text: String::new() }),
             Err(PatternError { line, pattern, cause }) => {
                 Err(RuleError { file, line: line_number(line), pattern, cause })
             }
         }
+    }
+
+    /// The text of the ignore file.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The patterns.

@@ -16,6 +16,7 @@ use wythe_store::journal::batch::Batch;
 use wythe_store::timestamp::Timestamp;
 
 use crate::bases::ImageBases;
+use crate::copy::error::CopyError;
 use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
 use crate::error::BuildCause;
@@ -62,8 +63,13 @@ pub(crate) struct Solver<'a> {
     whole: Vec<CacheKey>,
     /// Vertices that are to run again, and those above them.
     stale: Vec<bool>,
+    /// What the images need, and what of it was known at the start.
+    found: Demand<Known>,
     made: Vec<OnceLock<Made>>,
 }
+
+/// The layer of a known vertex, and when it was made. Bases have none of their own.
+type Known = (Option<LayerId>, Timestamp);
 
 impl<'a> Solver<'a> {
     /// Prepares to solve a graph: computes the key of every vertex.
@@ -75,23 +81,59 @@ impl<'a> Solver<'a> {
     ) -> Result<Self, VertexError> {
         let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
+        let found = Demand::default();
         let mut solver =
-            Self { env, options, graph, bases, roots, sources, keys, whole, stale, made };
-        for (index, vertex) in graph.vertices.iter().enumerate() {
-            let key = solver.definition_key(vertex);
-            let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
-            let below = vertex.parent.map(|parent| solver.whole[parent.0]);
-            let refreshed = vertex.caching == Caching::Refresh;
-            let stale = refreshed || vertex.reads().any(|id| solver.stale[id.0]);
-            solver.keys.push(key);
-            solver.whole.push(whole_key(below, key));
-            solver.stale.push(stale);
+            Self { env, options, graph, bases, roots, sources, keys, whole, stale, found, made };
+        solver.look_up()?;
+        if !solver.can_run()? {
+            let whole = |cause| VertexError { vertex: None, cause };
+            solver.sources.scan(env).map_err(whole)?;
+            solver.look_up()?;
         }
+        let kept = env.pool.install(|| solver.sources.remember(env));
+        kept.map_err(|cause| VertexError { vertex: None, cause })?;
         Ok(solver)
     }
 
-    /// Makes what the images need.
-    pub(crate) fn solve(&self) -> Result<(), VertexError> {
+    /// Gives every vertex its key, and finds out what is known.
+    fn look_up(&mut self) -> Result<(), VertexError> {
+        self.env.pool.install(|| self.assign_keys())?;
+        self.found = self.demand()?;
+        Ok(())
+    }
+
+    fn assign_keys(&mut self) -> Result<(), VertexError> {
+        let graph = self.graph;
+        (self.keys, self.whole, self.stale) = Default::default();
+        for (index, vertex) in graph.vertices.iter().enumerate() {
+            let key = self.definition_key(vertex);
+            let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+            let below = vertex.parent.map(|parent| self.whole[parent.0]);
+            let refreshed = vertex.caching == Caching::Refresh;
+            let stale = refreshed || vertex.reads().any(|id| self.stale[id.0]);
+            self.keys.push(key);
+            self.whole.push(whole_key(below, key));
+            self.stale.push(stale);
+        }
+        Ok(())
+    }
+
+    /// Whether the files of everything that has to run were read. Where a directory is only known
+    /// to be as it was, its files are read before anything runs, and all keys follow from that
+    /// reading: so a step gets the very files that its key speaks of.
+    fn can_run(&self) -> Result<bool, VertexError> {
+        for &index in &self.found.unknown {
+            let suffice = self.sources.suffice(&self.graph.vertices[index]);
+            let fail = |error: CopyError| VertexError { vertex: Some(index), cause: error.into() };
+            if !suffice.map_err(fail)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the images need, and what of it is known.
+    fn demand(&self) -> Result<Demand<Known>, VertexError> {
         let tops = self.graph.images.iter().filter_map(|plan| plan.top);
         let tops: Vec<usize> = tops.map(|top| top.0).collect();
         let wiring = self.graph.wiring();
@@ -99,9 +141,15 @@ impl<'a> Solver<'a> {
             self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         })?;
         defer(&mut found, &wiring);
+        Ok(found)
+    }
+
+    /// Makes what the images need.
+    pub(crate) fn solve(&self) -> Result<(), VertexError> {
+        let (wiring, found) = (self.graph.wiring(), &self.found);
         let steps = found.known.len() + found.unknown.len();
         self.env.progress.event(&Event::Planned { steps });
-        self.settle(&found);
+        self.settle(found);
         let position = |index: &usize| found.unknown.binary_search(index).ok();
         let inputs = found.unknown.iter();
         let inputs =
@@ -131,7 +179,7 @@ impl<'a> Solver<'a> {
     }
 
     /// The remembered result of a vertex. Bases are always known: their layers wait elsewhere.
-    fn find(&self, index: usize) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
+    fn find(&self, index: usize) -> Result<Option<Known>, BuildCause> {
         let vertex = &self.graph.vertices[index];
         if matches!(vertex.operation, Operation::Base(Base::Image { .. } | Base::Layout { .. })) {
             return Ok(Some((None, Timestamp::default())));
@@ -142,10 +190,7 @@ impl<'a> Solver<'a> {
         self.remembered(&self.keys[index])
     }
 
-    fn remembered(
-        &self,
-        key: &CacheKey,
-    ) -> Result<Option<(Option<LayerId>, Timestamp)>, BuildCause> {
+    fn remembered(&self, key: &CacheKey) -> Result<Option<Known>, BuildCause> {
         let Some(action) = self.env.store.action(key)? else { return Ok(None) };
         let Some(layer) = action.layer else { return Ok(None) };
         let kept = self.env.store.layer(&layer)?;
@@ -154,7 +199,7 @@ impl<'a> Solver<'a> {
     }
 
     /// Takes over what is known, parents first.
-    fn settle(&self, found: &Demand<(Option<LayerId>, Timestamp)>) {
+    fn settle(&self, found: &Demand<Known>) {
         for (&index, &(layer, created)) in &found.known {
             self.put(index, layer, created);
             if !matches!(self.graph.vertices[index].operation, Operation::Base(_)) {

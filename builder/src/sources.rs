@@ -1,21 +1,18 @@
-//! The directories a build copies from: each scanned once, only as far as some step refers to it.
+//! The directories a build copies from: each looked at once, only as far as some step refers to it.
+
+mod directory;
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use wythe_store::id::ContentId;
-use wythe_store::lease::Holdings;
-use wythe_store::object::Kind;
-use wythe_store::tree::entry::{Directory, Entry, Node, Tree};
+use wythe_store::tree::entry::{Directory, Tree};
 
-use crate::context::recall::Recall;
-use crate::context::{Context, ignore_rules};
+use self::directory::SourceDirectory;
 use crate::copy::CopySpec;
 use crate::copy::error::{CopyCause, CopyError};
-use crate::copy::route::Route;
-use crate::copy::select::{Selection, select};
+use crate::copy::select::select;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::{Graph, Vertex};
@@ -38,48 +35,38 @@ pub(crate) struct MainContext {
 /// What a named context that is one file calls it.
 const FETCHED_FILE: &str = "context";
 
-/// What was scanned.
+/// What was looked at.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    scanned: BTreeMap<FileSource, Scanned>,
+    directories: BTreeMap<FileSource, SourceDirectory>,
     /// Files of contexts that lie elsewhere.
     fetched: BTreeMap<FileSource, Tree>,
     pub(crate) remotes: Remotes,
 }
 
-/// A directory as far as it was scanned.
-#[derive(Debug)]
-struct Scanned {
-    context: Context,
-    routes: Vec<Route>,
-    tree: Tree,
-    /// The tree once its bytes were seen to be in the store.
-    held: OnceLock<Tree>,
-}
-
 impl Sources {
     /// What was fetched, and no directory yet.
     pub(crate) fn over(remotes: Remotes) -> Self {
-        Self { scanned: BTreeMap::new(), fetched: BTreeMap::new(), remotes }
+        Self { directories: BTreeMap::new(), fetched: BTreeMap::new(), remotes }
     }
 
-    /// Scans every directory that a step of the graph refers to.
-    pub(crate) fn scan(
+    /// Looks at every directory that a step of the graph refers to, and scans those that changed.
+    pub(crate) fn look(
         mut self,
         env: Environment<'_>,
         options: &Options,
         main: &MainContext,
         graph: &Graph,
     ) -> Result<Self, BuildCause> {
-        let mut routes: BTreeMap<FileSource, Vec<Route>> = BTreeMap::new();
+        let mut wanted: BTreeMap<FileSource, Vec<CopySpec>> = BTreeMap::new();
         for vertex in &graph.vertices {
-            for (source, wanted) in references(vertex)? {
+            for (source, spec) in references(vertex)? {
                 if is_directory(&source) {
-                    routes.entry(source).or_default().extend(wanted);
+                    wanted.entry(source).or_default().push(spec);
                 }
             }
         }
-        for (source, routes) in routes {
+        for (source, specs) in wanted {
             let given = main.files.clone().filter(|_| source == FileSource::Context);
             let named = || self.fetched_tree(env, options, &source);
             if let Some(tree) = given.map_or_else(named, |tree| Ok(Some(tree)))? {
@@ -89,10 +76,30 @@ impl Sources {
             let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
                 continue;
             };
-            let scanned = scan_one(env, &directory, dockerfile.as_deref(), routes)?;
-            self.scanned.insert(source, scanned);
+            let opened = SourceDirectory::open(env, &directory, dockerfile.as_deref(), specs)?;
+            self.directories.insert(source, opened);
         }
         Ok(self)
+    }
+
+    /// Scans the directories that had not changed, because some step needs their files. What was
+    /// said of their content before may no longer hold.
+    pub(crate) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
+        let unread = self.directories.values_mut().filter(|directory| !directory.is_scanned());
+        unread.into_iter().try_for_each(|directory| directory.scan(env))
+    }
+
+    /// Whether a vertex could be carried out with what was scanned.
+    pub(crate) fn suffice(&self, vertex: &Vertex) -> Result<bool, CopyError> {
+        let unread = |(source, _): &(FileSource, _)| {
+            self.directories.get(source).is_some_and(|directory| !directory.is_scanned())
+        };
+        Ok(!references(vertex)?.iter().any(unread))
+    }
+
+    /// Leaves to the next build what this one found.
+    pub(crate) fn remember(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
+        self.directories.values_mut().try_for_each(|directory| directory.remember(env))
     }
 
     /// The files of a named context that is behind an address.
@@ -120,9 +127,9 @@ impl Sources {
         Ok(Some(Tree { root: None, children: files }))
     }
 
-    /// The files of a directory that was scanned; nothing where there is no such directory.
+    /// The files of a source that was scanned or fetched; nothing where there is no such directory.
     pub(crate) fn tree(&self, source: &FileSource) -> Tree {
-        let scanned = self.scanned.get(source).map(|one| &one.tree);
+        let scanned = self.directories.get(source).map(SourceDirectory::tree);
         scanned.or_else(|| self.fetched.get(source)).cloned().unwrap_or_default()
     }
 
@@ -133,68 +140,37 @@ impl Sources {
         env: Environment<'_>,
         source: &FileSource,
     ) -> Result<Tree, BuildCause> {
-        let Some(one) = self.scanned.get(source) else { return Ok(self.tree(source)) };
-        if let Some(held) = one.held.get() {
-            return Ok(held.clone());
+        match self.directories.get(source) {
+            Some(directory) => directory.held_tree(env),
+            None => Ok(self.tree(source)),
         }
-        let holdings = env.lease.holdings()?;
-        let held = if holds(&holdings, one.tree.children.entries()) {
-            one.tree.clone()
-        } else {
-            env.pool.install(|| one.context.scan(&one.routes, env.lease))?.tree
-        };
-        Ok(one.held.get_or_init(|| held).clone())
     }
 
-    /// What the paths of a copy mean in its directory.
-    pub(crate) fn select(&self, step: &CopyStep, spec: &CopySpec) -> Result<Selection, CopyError> {
-        let tree = self.tree(&step.from);
-        select(&tree, spec).map_err(|error| self.explained(&step.from, error))
+    /// What is selected of a directory, as keys know it.
+    pub(crate) fn content(
+        &self,
+        source: &FileSource,
+        spec: &CopySpec,
+    ) -> Result<ContentId, CopyError> {
+        let content = match self.directories.get(source) {
+            Some(directory) => directory.content(spec),
+            None => select(&self.tree(source), spec).map(|selection| selection.content_id()),
+        };
+        content.map_err(|error| self.explained(source, error))
     }
 
     /// What is selected of a directory by one path, as a mount sees it.
     pub(crate) fn mounted(&self, source: &FileSource, path: &str) -> Result<ContentId, CopyError> {
-        let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
-        let selection = select(&self.tree(source), &spec);
-        let selection = selection.map_err(|error| self.explained(source, error))?;
-        Ok(selection.content_id())
+        self.content(source, &single(path))
     }
 
     /// The error with what the directory itself can add: near names, or the line that hides it.
     pub(crate) fn explained(&self, source: &FileSource, error: CopyError) -> CopyError {
         let CopyCause::Missing(missing) = &error.cause else { return error };
-        let Some(one) = self.scanned.get(source) else { return error };
+        let Some(one) = self.directories.get(source) else { return error };
         let missing = one.context.explain((**missing).clone());
         CopyError { cause: CopyCause::Missing(Box::new(missing)), ..error }
     }
-}
-
-fn scan_one(
-    env: Environment<'_>,
-    directory: &Path,
-    dockerfile: Option<&Path>,
-    routes: Vec<Route>,
-) -> Result<Scanned, BuildCause> {
-    let rules = ignore_rules(directory, dockerfile)?;
-    let context = Context::open(directory, rules)?;
-    let name = directory.as_os_str().as_bytes();
-    let recall = Recall::new(env.lease, name, env.clock.now());
-    let tree = env.pool.install(|| context.scan(&routes, &recall))?.tree;
-    recall.save()?;
-    Ok(Scanned { context, routes, tree, held: OnceLock::new() })
-}
-
-/// Whether the store holds the bytes of every file.
-fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
-    entries.iter().all(|entry| match &entry.node {
-        Node::File(file) => holdings.contain(Kind::Body, file.body.as_bytes()),
-        Node::Directory(directory) => holds(holdings, directory.children.entries()),
-        Node::BlockDevice(_)
-        | Node::CharDevice(_)
-        | Node::Fifo
-        | Node::Symlink(_)
-        | Node::Whiteout => true,
-    })
 }
 
 fn is_directory(source: &FileSource) -> bool {
@@ -217,34 +193,37 @@ fn directory_of(
 }
 
 /// Which parts of which sources a vertex refers to.
-pub(crate) fn references(vertex: &Vertex) -> Result<Vec<(FileSource, Vec<Route>)>, BuildCause> {
+///
+/// # Errors
+/// A source whose pattern has no end.
+pub(crate) fn references(vertex: &Vertex) -> Result<Vec<(FileSource, CopySpec)>, CopyError> {
+    let mut found = Vec::new();
     match &vertex.operation {
         Operation::Base(Base::Directory { context }) => {
-            Ok(vec![(FileSource::Directory(context.clone()), everything())])
+            found.push((FileSource::Directory(context.clone()), single("/")));
         }
         Operation::Copy(step) if step.sources.iter().any(is_path) => {
-            Ok(vec![(step.from.clone(), paths_of(step).routes()?)])
+            found.push((step.from.clone(), paths_of(step)));
         }
         Operation::Run(step) => {
-            let mut found = Vec::new();
             for mount in &step.mounts {
                 if let MountKind::Bind { from, path, .. } = &mount.kind {
-                    let spec = CopySpec { sources: vec![path.clone()], ..CopySpec::default() };
-                    found.push((from.clone(), spec.routes()?));
+                    found.push((from.clone(), single(path)));
                 }
                 if let MountKind::Cache(cache) = &mount.kind {
-                    found.push((cache.from.clone(), everything()));
+                    found.push((cache.from.clone(), single("/")));
                 }
             }
-            Ok(found)
         }
-        Operation::Base(_) | Operation::Copy(_) | Operation::Workdir(_) => Ok(Vec::new()),
+        Operation::Base(_) | Operation::Copy(_) | Operation::Workdir(_) => {}
     }
+    found.iter().try_for_each(|(_, spec)| spec.routes().map(drop))?;
+    Ok(found)
 }
 
-fn everything() -> Vec<Route> {
-    let spec = CopySpec { sources: vec!["/".to_owned()], ..CopySpec::default() };
-    spec.routes().unwrap_or_default()
+/// A selection of one path.
+fn single(path: &str) -> CopySpec {
+    CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() }
 }
 
 fn is_path(source: &CopySource) -> bool {
@@ -264,3 +243,6 @@ pub(crate) fn paths_of(step: &CopyStep) -> CopySpec {
         ..CopySpec::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

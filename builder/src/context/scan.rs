@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
+use wythe_store::scan_record::ScanRecordBuilder;
 use wythe_store::stat_cache::FileStat;
 use wythe_store::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
@@ -40,6 +41,8 @@ pub(crate) struct Findings {
     pub(crate) links: Vec<Route>,
     /// Sockets.
     pub(crate) skipped: Vec<String>,
+    /// Every entry that was looked at, with its numbers.
+    pub(crate) record: ScanRecordBuilder,
 }
 
 /// A directory being read.
@@ -80,6 +83,7 @@ impl<'a> Walk<'a> {
         // A directory descriptor has one position; another scan may be reading this one.
         let root = open_directory(root, b".").map_err(io)?;
         let stat = fstat(&root).map_err(io)?;
+        self.note(|findings| findings.record.add(b".", &facts(&stat)));
         let xattrs = xattrs(root.as_fd()).map_err(io)?;
         let reach = start(self.routes);
         let at = At { directory: root.as_fd(), path: b"", depth: 0, reach: &reach };
@@ -174,6 +178,7 @@ impl<'a> Walk<'a> {
         if visit.verdict == Verdict::OnlyBelow {
             return Ok(None);
         }
+        self.note(|findings| findings.record.add(visit.path, &facts(&stat)));
         let node = match kind {
             FileType::RegularFile => return self.file(visit, &stat),
             FileType::Symlink => self.symlink(visit)?,
@@ -197,13 +202,15 @@ impl<'a> Walk<'a> {
         visit: &Visit<'_>,
         directory: BorrowedFd<'_>,
     ) -> Result<Option<Found>, ContextError> {
+        // Before its names are read: one that comes meanwhile shows as a change afterwards.
+        let stat = fstat(directory).map_err(|errno| visit.failed(errno))?;
+        self.note(|findings| findings.record.add(visit.path, &facts(&stat)));
         let depth = visit.at.depth + 1;
         let children =
             self.directory(&At { directory, path: visit.path, depth, reach: &visit.reach })?;
         if visit.verdict == Verdict::OnlyBelow && children.is_empty() {
             return Ok(None);
         }
-        let stat = fstat(directory).map_err(|errno| visit.failed(errno))?;
         let xattrs = xattrs(directory).map_err(|errno| visit.failed(errno))?;
         let node = Node::Directory(Subdirectory { claim: Claim::Explicit, children });
         Ok(Some((Metadata { xattrs, ..metadata(&stat) }, node)))

@@ -119,7 +119,7 @@ fn wanted<'g>(
             Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => &[],
         };
         let mut found: Vec<Wanted<'_>> = given.iter().filter_map(given_source).collect();
-        for (source, _) in references(vertex).map_err(fail)? {
+        for (source, _) in references(vertex).map_err(|error| fail(error.into()))? {
             found.extend(context(options, &source).map_err(|error| at(index, error))?);
         }
         for what in found {

@@ -76,8 +76,8 @@ impl Solver<'_> {
             Operation::Copy(step) => {
                 let local = matches!(step.from, FileSource::Context | FileSource::Directory(_));
                 if local && step.sources.iter().any(|one| matches!(one, CopySource::Path(_))) {
-                    let selection = self.sources.select(step, &paths_of(step))?;
-                    found.push(InputKey::Content(selection.content_id()));
+                    let content = self.sources.content(&step.from, &paths_of(step))?;
+                    found.push(InputKey::Content(content));
                 }
                 let remotes = &self.sources.remotes;
                 let fetched = step.sources.iter().filter_map(|one| remotes.content_id(one));

@@ -1,0 +1,211 @@
+//! A directory of the machine, as far as a build refers to it: known to be as an earlier build
+//! found it, or scanned.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use wythe_store::id::ContentId;
+use wythe_store::lease::Holdings;
+use wythe_store::object::Kind;
+use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
+use wythe_store::timestamp::Timestamp;
+use wythe_store::tree::entry::{Entry, Node, Tree};
+
+use crate::context::recall::Recall;
+use crate::context::{Context, Scan, ignore_rules};
+use crate::copy::error::CopyError;
+use crate::copy::route::Route;
+use crate::copy::select::select;
+use crate::copy::{CopySpec, Layout};
+use crate::environment::Environment;
+use crate::error::BuildCause;
+use crate::ignore::Rules;
+
+/// Keeps the names of records apart from all other hashes. They are never part of a key.
+const DIRECTORY_DOMAIN: &str = "wythe 2026 scanned directory";
+
+/// As above, for what a directory is scanned for. What a scan finds is up to the program too.
+const PURPOSE_DOMAIN: &str = concat!("wythe ", env!("CARGO_PKG_VERSION"), " purpose of a scan 1");
+
+/// The bytes of one result in a record: which selection, and the id of what it contained.
+const RESULT_SIZE: usize = 64;
+
+/// A directory, and what is known of it.
+#[derive(Debug)]
+pub(super) struct SourceDirectory {
+    pub(super) context: Context,
+    /// What the steps of this build select of it.
+    specs: Vec<CopySpec>,
+    routes: Vec<Route>,
+    /// The canonical path.
+    path: Vec<u8>,
+    record: RecordName,
+    state: State,
+    /// What selections contain, by [`identity`].
+    contents: Mutex<BTreeMap<[u8; 32], ContentId>>,
+    /// The tree once its bytes were seen to be in the store.
+    held: OnceLock<Tree>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// As it was: what its selections contain is known, and nothing else.
+    Unchanged,
+    /// Scanned; the second half is for the next build.
+    Scanned(Tree, Option<(ScanRecordBuilder, Timestamp)>),
+}
+
+impl SourceDirectory {
+    /// Looks at a directory: whether it has changed, and if so, at all that `specs` select.
+    pub(super) fn open(
+        env: Environment<'_>,
+        directory: &Path,
+        dockerfile: Option<&Path>,
+        specs: Vec<CopySpec>,
+    ) -> Result<Self, BuildCause> {
+        let rules = ignore_rules(directory, dockerfile)?;
+        let path = directory.as_os_str().as_bytes().to_vec();
+        let record = record_name(&path, &rules, &specs);
+        let context = Context::open(directory, rules)?;
+        let routes: Result<Vec<_>, _> = specs.iter().map(CopySpec::routes).collect();
+        let (routes, state) = (routes?.concat(), State::Unchanged);
+        let (contents, held) = (Mutex::default(), OnceLock::new());
+        let mut opened = Self { context, specs, routes, path, record, state, contents, held };
+        match opened.unchanged(env) {
+            Some(contents) => opened.contents = Mutex::new(contents),
+            None => opened.scan(env)?,
+        }
+        Ok(opened)
+    }
+
+    /// What everything selected contains, if nothing of it has changed.
+    fn unchanged(&self, env: Environment<'_>) -> Option<BTreeMap<[u8; 32], ContentId>> {
+        let record = ScanRecord::load(env.store, &self.record)?;
+        let contents = decode(record.results());
+        let is_known = |spec| contents.contains_key(&identity(spec));
+        let stands = self.specs.iter().all(is_known)
+            && env.pool.install(|| self.context.is_unchanged(&record));
+        stands.then_some(contents)
+    }
+
+    /// Scans the directory, whatever is known of it.
+    pub(super) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
+        let started = env.clock.now();
+        let recall = Recall::new(env.lease, &self.path, started);
+        let scanned = env.pool.install(|| self.context.scan(&self.routes, &recall))?;
+        recall.save()?;
+        let Scan { tree, record, skipped: _ } = scanned;
+        self.state = State::Scanned(tree, record.map(|record| (record, started)));
+        self.contents = Mutex::default();
+        Ok(())
+    }
+
+    /// Whether there is a tree to copy from.
+    pub(super) fn is_scanned(&self) -> bool {
+        matches!(self.state, State::Scanned(..))
+    }
+
+    /// Leaves to the next build what this one found.
+    pub(super) fn remember(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
+        let State::Scanned(_, record) = &mut self.state else { return Ok(()) };
+        let Some((record, started)) = record.take() else { return Ok(()) };
+        let mut results = Vec::new();
+        for spec in &self.specs {
+            // A step that cannot be done is not cached either.
+            let Ok(content) = self.content(spec) else { return Ok(()) };
+            results.extend_from_slice(&identity(spec));
+            results.extend_from_slice(content.as_bytes());
+        }
+        Ok(record.save(env.lease, &self.record, started, &results)?)
+    }
+
+    /// What a selection contains. Computed once, on the current rayon pool.
+    pub(super) fn content(&self, spec: &CopySpec) -> Result<ContentId, CopyError> {
+        let (key, poisoned) = (identity(spec), PoisonError::into_inner);
+        if let Some(content) = self.contents.lock().unwrap_or_else(poisoned).get(&key) {
+            return Ok(*content);
+        }
+        let content = select(self.tree(), spec)?.content_id();
+        self.contents.lock().unwrap_or_else(poisoned).insert(key, content);
+        Ok(content)
+    }
+
+    /// The files; none where they were not read.
+    pub(super) fn tree(&self) -> &Tree {
+        match &self.state {
+            State::Unchanged => &NO_FILES,
+            State::Scanned(tree, _) => tree,
+        }
+    }
+
+    /// The files, with all bytes in the store.
+    pub(super) fn held_tree(&self, env: Environment<'_>) -> Result<Tree, BuildCause> {
+        if let Some(held) = self.held.get() {
+            return Ok(held.clone());
+        }
+        let holdings = env.lease.holdings()?;
+        let held = if self.is_scanned() && holds(&holdings, self.tree().children.entries()) {
+            self.tree().clone()
+        } else {
+            env.pool.install(|| self.context.scan(&self.routes, env.lease))?.tree
+        };
+        Ok(self.held.get_or_init(|| held).clone())
+    }
+}
+
+static NO_FILES: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
+
+/// Whether the store holds the bytes of every file.
+fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| match &entry.node {
+        Node::File(file) => holdings.contain(Kind::Body, file.body.as_bytes()),
+        Node::Directory(directory) => holds(holdings, directory.children.entries()),
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::Symlink(_)
+        | Node::Whiteout => true,
+    })
+}
+
+/// The record of a directory for all that decides which of its entries are looked at.
+fn record_name(path: &[u8], rules: &Rules, specs: &[CopySpec]) -> RecordName {
+    let mut purpose = blake3::Hasher::new_derive_key(PURPOSE_DOMAIN);
+    field(&mut purpose, rules.text().as_bytes());
+    for spec in specs {
+        purpose.update(&identity(spec));
+    }
+    let mut directory = [0; 16];
+    directory.copy_from_slice(&blake3::derive_key(DIRECTORY_DOMAIN, path)[..16]);
+    RecordName { directory, purpose: *purpose.finalize().as_bytes() }
+}
+
+/// Everything of a specification that decides what is selected, as a hash.
+fn identity(spec: &CopySpec) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(PURPOSE_DOMAIN);
+    let layout = match spec.layout {
+        Layout::Flat => b"flat".as_slice(),
+        Layout::Parents => b"parents",
+    };
+    field(&mut hasher, layout);
+    for list in [&spec.sources, &spec.exclude] {
+        hasher.update(&(list.len() as u64).to_le_bytes());
+        for text in list {
+            field(&mut hasher, text.as_bytes());
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+}
+
+fn decode(results: &[u8]) -> BTreeMap<[u8; 32], ContentId> {
+    let (pairs, _) = results.as_chunks::<RESULT_SIZE>();
+    let halves = pairs.iter().filter_map(|pair| pair.split_first_chunk::<32>());
+    let content = |bytes: &[u8]| bytes.first_chunk().map(|id| ContentId::from_bytes(*id));
+    halves.filter_map(|(key, id)| Some((*key, content(id)?))).collect()
+}

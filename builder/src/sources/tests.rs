@@ -1,0 +1,295 @@
+//! What a directory that was looked at before is taken to be, after every kind of change.
+
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{XattrFlags, setxattr};
+use wythe_registry::client::Client;
+use wythe_registry::settings::Settings;
+use wythe_store::id::ContentId;
+use wythe_store::oci::platform::Platform;
+use wythe_store::store::{OpenOptions, Store};
+use wythe_store::timestamp::Timestamp;
+
+use super::directory::SourceDirectory;
+use super::single;
+use crate::build::{Input, build};
+use crate::context::Context;
+use crate::copy::CopySpec;
+use crate::ignore::Rules;
+use crate::options::{CachePolicy, Options};
+use crate::workshop::Workshop;
+
+/// How long after the last change a scan begins that finds nothing young.
+const LATER: i64 = 100;
+
+/// A store and threads to look at directories with.
+struct Room {
+    workshop: Workshop,
+    images: Client,
+    _store: tempfile::TempDir,
+}
+
+/// What a look at a directory came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Look {
+    Unchanged,
+    Scanned,
+}
+
+impl Room {
+    fn new() -> Self {
+        let at = tempfile::tempdir().unwrap();
+        let store = Store::open(at.path(), &OpenOptions::default()).unwrap();
+        let workshop = Workshop::open(&store, Timestamp::default()).unwrap();
+        Self { workshop, images: Client::new(Settings::default()), _store: at }
+    }
+
+    /// Looks at a directory so long after its root changed, and leaves a record.
+    fn look(&mut self, directory: &Path, spec: &CopySpec, later: i64) -> (Look, ContentId) {
+        self.set_clock(directory, later);
+        let env = self.workshop.environment(&self.images, &());
+        let mut looked = SourceDirectory::open(env, directory, None, vec![spec.clone()]).unwrap();
+        let look = if looked.is_scanned() { Look::Scanned } else { Look::Unchanged };
+        let content = looked.content(spec).unwrap();
+        looked.remember(env).unwrap();
+        (look, content)
+    }
+
+    /// A clock that runs by the file system's own stamps needs no sleep.
+    fn set_clock(&mut self, directory: &Path, later: i64) {
+        let ctime = fs::metadata(directory).unwrap().ctime();
+        self.workshop.now = Timestamp::from_seconds(ctime + later);
+    }
+
+    fn build(&mut self, directory: &Path, dockerfile: &str, cache: CachePolicy) -> String {
+        self.set_clock(directory, LATER);
+        let input = Input {
+            dockerfile: dockerfile.as_bytes().to_vec(),
+            context: Some(directory.to_owned()),
+            ..Input::default()
+        };
+        let options = Options { cache, ..Options::new(Platform::linux("amd64")) };
+        let env = self.workshop.environment(&self.images, &());
+        build(&input, &options, env).unwrap().targets[0].root.digest.to_string()
+    }
+}
+
+/// A context with one of most things.
+fn context() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("context");
+    fs::create_dir_all(root.join("d/e/f")).unwrap();
+    for (name, text) in [("a", "one"), ("b", "two"), ("d/c", "three"), ("d/e/g", "four")] {
+        fs::write(root.join(name), text).unwrap();
+    }
+    fs::write(root.join("d/x.log"), "log").unwrap();
+    fs::write(root.join(".dockerignore"), "**/*.log\n").unwrap();
+    symlink("a", root.join("l")).unwrap();
+    (folder, root)
+}
+
+/// Whether directories tell of changes here, so that there are records at all.
+fn has_records(room: &Room, directory: &Path) -> bool {
+    let context = Context::open(directory, Rules::default()).unwrap();
+    context.scan(&[], room.workshop.lease()).unwrap().record.is_some()
+}
+
+/// Writes other bytes of the same length and sets the time of the change back.
+fn rewrite_secretly(path: &Path, text: &str) {
+    let before = fs::metadata(path).unwrap();
+    assert_eq!(before.len(), text.len() as u64);
+    fs::write(path, text).unwrap();
+    let times = FileTimes::new().set_modified(before.modified().unwrap());
+    File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+}
+
+/// Changes a directory that was recorded, and looks again: at once that, and as somebody who has
+/// never seen it.
+#[track_caller]
+fn check(what: &str, change: &dyn Fn(&Path), expected: (Look, Content)) {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let (_, before) = room.look(&root, &single("/"), LATER);
+    wait_for_next_stamp(&root);
+    change(&root);
+    let (look, after) = room.look(&root, &single("/"), LATER);
+    let (_, fresh) = Room::new().look(&root, &single("/"), LATER);
+    assert_eq!(after, fresh, "{what}: a look without a record finds something else");
+    let content = if before == after { Content::Same } else { Content::Other };
+    let expected_look = if has_records(&room, &root) { expected.0 } else { Look::Scanned };
+    assert_eq!((look, content), (expected_look, expected.1), "{what}");
+}
+
+/// Where stamps are coarse, a change at once would have that of the files' making. Real records have
+/// no entry that young.
+fn wait_for_next_stamp(root: &Path) {
+    let (probe, stamp) = (root.with_file_name("probe"), |path: &Path| {
+        let metadata = fs::metadata(path).unwrap();
+        (metadata.ctime(), metadata.ctime_nsec())
+    });
+    fs::write(&probe, "").unwrap();
+    let first = stamp(&probe);
+    while stamp(&probe) == first {
+        fs::write(&probe, "x").unwrap();
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Content {
+    Same,
+    Other,
+}
+
+#[test]
+fn what_is_as_it_was_is_not_scanned() {
+    let unchanged = (Look::Unchanged, Content::Same);
+    check("nothing", &|_| (), unchanged);
+    check("read", &|root| drop(fs::read(root.join("a")).unwrap()), unchanged);
+    check("ignored", &|root| fs::write(root.join("d/x.log"), "more").unwrap(), unchanged);
+}
+
+#[test]
+fn what_was_touched_is_scanned_and_still_the_same() {
+    let same = (Look::Scanned, Content::Same);
+    check("written again", &|root| fs::write(root.join("a"), "one").unwrap(), same);
+    check("ignored and new", &|root| fs::write(root.join("d/y.log"), "y").unwrap(), same);
+    check(
+        "come and gone",
+        &|root| {
+            fs::write(root.join("d/new"), "").unwrap();
+            fs::remove_file(root.join("d/new")).unwrap();
+        },
+        same,
+    );
+    check(
+        "touched",
+        &|root| {
+            let times = FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+            File::options().write(true).open(root.join("d/c")).unwrap().set_times(times).unwrap();
+        },
+        same,
+    );
+    check(
+        "linked from elsewhere",
+        &|root| {
+            fs::hard_link(root.join("a"), root.with_file_name("other")).unwrap();
+        },
+        same,
+    );
+}
+
+#[test]
+fn what_changed_is_seen() {
+    let other = (Look::Scanned, Content::Other);
+    check("longer", &|root| fs::write(root.join("d/e/g"), "longer").unwrap(), other);
+    check("as long", &|root| rewrite_secretly(&root.join("a"), "eno"), other);
+    check("removed", &|root| fs::remove_file(root.join("d/c")).unwrap(), other);
+    check(
+        "another file",
+        &|root| {
+            fs::write(root.join("b2"), "owt").unwrap();
+            fs::rename(root.join("b2"), root.join("b")).unwrap();
+        },
+        other,
+    );
+    check(
+        "names exchanged",
+        &|root| {
+            for (from, to) in [("a", "t"), ("b", "a"), ("t", "b")] {
+                fs::rename(root.join(from), root.join(to)).unwrap();
+            }
+        },
+        other,
+    );
+    check(
+        "a directory renamed",
+        &|root| {
+            fs::rename(root.join("d/e"), root.join("d/h")).unwrap();
+        },
+        other,
+    );
+    check("an empty directory", &|root| fs::create_dir(root.join("d/e/f/n")).unwrap(), other);
+    check("an empty directory gone", &|root| fs::remove_dir(root.join("d/e/f")).unwrap(), other);
+    check("the mode of a file", &|root| chmod(&root.join("a"), 0o755), other);
+    check("the mode of a directory", &|root| chmod(&root.join("d/e"), 0o700), other);
+    check(
+        "a link",
+        &|root| {
+            fs::remove_file(root.join("l")).unwrap();
+            symlink("b", root.join("l")).unwrap();
+        },
+        other,
+    );
+    check(
+        "a link for a directory",
+        &|root| {
+            fs::rename(root.join("d"), root.with_file_name("outside")).unwrap();
+            symlink("../outside", root.join("d")).unwrap();
+        },
+        other,
+    );
+    check("the ignore file", &|root| fs::write(root.join(".dockerignore"), "").unwrap(), other);
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn attributes_of_a_directory_are_seen() {
+    let (_folder, root) = context();
+    if setxattr(root.join("d/e"), "user.k", b"v", XattrFlags::empty()).is_err() {
+        return;
+    }
+    let change = |root: &Path| {
+        setxattr(root.join("d/e"), "user.k", b"v", XattrFlags::empty()).unwrap();
+    };
+    check("attributes", &change, (Look::Scanned, Content::Other));
+}
+
+#[test]
+fn a_file_that_changes_right_after_the_scan_is_seen() {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let (_, before) = room.look(&root, &single("/"), 0);
+    rewrite_secretly(&root.join("a"), "eno");
+    let (look, after) = room.look(&root, &single("/"), 0);
+    assert_eq!(look, Look::Scanned);
+    assert_ne!(before, after);
+}
+
+#[test]
+fn other_selections_and_other_ignore_files_have_records_of_their_own() {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let all = room.look(&root, &single("/"), LATER).1;
+    let part = room.look(&root, &single("d"), LATER);
+    assert_eq!(part.0, Look::Scanned);
+    assert_ne!(part.1, all);
+    let excluding = CopySpec { exclude: vec!["d".to_owned()], ..single("/") };
+    assert_eq!(room.look(&root, &excluding, LATER).0, Look::Scanned);
+    if has_records(&room, &root) {
+        assert_eq!(room.look(&root, &single("d"), LATER), (Look::Unchanged, part.1));
+        assert_eq!(room.look(&root, &single("/"), LATER), (Look::Unchanged, all));
+    }
+}
+
+#[test]
+fn a_step_that_runs_gets_the_files_of_an_unchanged_directory() {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let texts = ["FROM scratch\nCOPY . /p/\n", "FROM scratch\nCOPY . /q/\n"];
+    let first = room.build(&root, texts[0], CachePolicy::Reuse);
+    for (text, cache) in [
+        (texts[0], CachePolicy::Reuse),
+        (texts[1], CachePolicy::Reuse),
+        (texts[1], CachePolicy::Reuse),
+        (texts[1], CachePolicy::Refresh),
+    ] {
+        let ours = room.build(&root, text, cache);
+        assert_eq!(ours, Room::new().build(&root, text, CachePolicy::Reuse), "{text}");
+        assert_eq!(ours == first, text == texts[0]);
+    }
+}
