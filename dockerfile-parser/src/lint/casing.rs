@@ -2,7 +2,7 @@
 
 use super::Linter;
 use super::rule::{CONSISTENT_INSTRUCTION_CASING, FROM_AS_CASING, STAGE_NAME_CASING};
-use crate::ast::Instruction;
+use crate::ast::{Instruction, Word};
 
 /// How a word is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,9 +51,10 @@ impl<'a> Linter<'a> {
                 let message = format!("Stage name '{}' should be lowercase", name.value);
                 self.report(&STAGE_NAME_CASING, from, name, message);
             }
-            let differs = |other: &&crate::ast::Word| {
-                Casing::of(&other.value) != Casing::of(&from.keyword.value)
-            };
+            // Of a FROM in mixed case it is enough to say that.
+            let wanted = Casing::of(&from.keyword.value);
+            let differs =
+                |other: &&Word| wanted != Casing::Mixed && Casing::of(&other.value) != wanted;
             if let Some(word) = stage.from.as_keyword.as_ref().filter(differs) {
                 let (own, other) = (&word.value, &from.keyword.value);
                 let message = format!("'{own}' and '{other}' keywords' casing do not match");

@@ -49,6 +49,11 @@ fn casing_follows_the_majority() {
 }
 
 #[test]
+fn a_from_in_mixed_case_is_told_once() {
+    check("From scratch as a\nENV A=1\nENV B=1\n", &[("ConsistentInstructionCasing", 1)]);
+}
+
+#[test]
 fn stage_names_are_unique_and_not_reserved() {
     check(
         "FROM scratch AS scratch\nFROM scratch AS context\nFROM a AS context\n",
