@@ -114,6 +114,12 @@ impl PatternSet {
         self.rules.is_empty()
     }
 
+    /// Whether a pattern excludes everything there is at the root.
+    pub fn excludes_all(&self) -> bool {
+        let all = |rule: &Rule| ["*", "**", "**/*"].contains(&rule.text.trim_start_matches('/'));
+        self.rules.iter().any(|rule| rule.outcome == Exclusion::Excluded && all(rule))
+    }
+
     /// Whether there is a `!`.
     pub fn has_exceptions(&self) -> bool {
         self.rules.iter().any(|rule| rule.outcome == Exclusion::Kept)

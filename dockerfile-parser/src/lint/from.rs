@@ -6,11 +6,14 @@ use super::rule::{
     INVALID_DEFAULT_ARG_IN_FROM, REDUNDANT_TARGET_PLATFORM, RESERVED_STAGE_NAME,
     UNDEFINED_ARG_IN_FROM,
 };
-use super::scope::Scope;
+use super::scope::{self, Scope};
 use super::{Linter, Rule};
 use crate::ast::{InstructionKind, Word};
+use crate::expand::Variables;
 use crate::stage::Stage;
 use crate::suggest::nearest;
+
+const TARGET_PLATFORM: &str = "TARGETPLATFORM";
 
 impl Linter<'_> {
     pub(super) fn stage_heads(&mut self) {
@@ -18,7 +21,7 @@ impl Linter<'_> {
             [Values::Given, Values::Defaults].map(|values| self.global(values));
         for stage in self.stages.stages.clone() {
             self.stage_name(&stage);
-            self.platform(&stage);
+            self.platform(&stage, &global);
             self.image(&stage, &global, &defaults);
             self.mismatch(&stage);
         }
@@ -33,7 +36,7 @@ impl Linter<'_> {
         for instruction in self.stages.global {
             let InstructionKind::Arg(arg) = &instruction.kind else { continue };
             for item in &arg.items {
-                let escape = self.parsed.dockerfile.directives.escape;
+                let escape = self.escape();
                 let name = scope.expand(&item.name.value, escape).value;
                 let default =
                     item.default.as_ref().map(|word| scope.expand(&word.value, escape).value);
@@ -57,9 +60,13 @@ impl Linter<'_> {
         }
     }
 
-    fn platform(&mut self, stage: &Stage<'_>) {
+    fn platform(&mut self, stage: &Stage<'_>, global: &Scope) {
         let Some(platform) = &stage.from.platform else { return };
-        if matches!(platform.value.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
+        let escape = self.escape();
+        let read = scope::names(&platform.value, escape);
+        let value = global.expand(&platform.value, escape).value;
+        let same = Variables::get(global, TARGET_PLATFORM).is_some_and(|target| target == value);
+        if same && read.iter().eq([TARGET_PLATFORM]) {
             let message = format!(
                 "Setting platform to predefined {} in FROM is redundant as this is the default behavior",
                 platform.value
@@ -67,10 +74,20 @@ impl Linter<'_> {
             self.report(&REDUNDANT_TARGET_PLATFORM, stage.instruction, platform, message);
         }
         let name = stage.name.as_deref().unwrap_or_default();
-        if !platform.value.contains('$') && !mentions(name, &platform.value) {
-            let message =
-                format!("FROM --platform flag should not use constant value {:?}", platform.value);
+        if read.is_empty() && !mentions(name, &self.full(&value)) {
+            let message = format!("FROM --platform flag should not use constant value {value:?}");
             self.report(&FROM_PLATFORM_FLAG_CONST_DISALLOWED, stage.instruction, platform, message);
+        }
+    }
+
+    /// A platform of one word with the half it leaves to this machine.
+    fn full(&self, platform: &str) -> String {
+        const SYSTEMS: [&str; 4] = ["darwin", "freebsd", "linux", "windows"];
+        let ours = |name: &str| self.context.predefined.get(name).cloned().unwrap_or_default();
+        match platform {
+            platform if platform.contains('/') => platform.to_owned(),
+            system if SYSTEMS.contains(&system) => format!("{system}/{}", ours("BUILDARCH")),
+            architecture => format!("{}/{architecture}", ours("BUILDOS")),
         }
     }
 
@@ -79,7 +96,7 @@ impl Linter<'_> {
         for word in std::iter::once(image).chain(&stage.from.platform) {
             self.undefined(&UNDEFINED_ARG_IN_FROM, stage, word, global);
         }
-        let escape = self.parsed.dockerfile.directives.escape;
+        let escape = self.escape();
         if !reference::is_valid(&defaults.expand(&image.value, escape).value) {
             let message = format!(
                 "Default value for ARG {} results in empty or invalid base image name",
@@ -90,11 +107,11 @@ impl Linter<'_> {
     }
 
     fn undefined(&mut self, rule: &Rule, stage: &Stage<'_>, word: &Word, scope: &Scope) {
-        let escape = self.parsed.dockerfile.directives.escape;
+        let escape = self.escape();
         for name in scope.expand(&word.value, escape).unset {
             if scope.is_undefined(&name) {
-                let message =
-                    format!("FROM argument '{name}' is not declared{}", guess(&name, scope));
+                let guess = guess(&name, scope, "");
+                let message = format!("FROM argument '{name}' is not declared{guess}");
                 self.report(rule, stage.instruction, word, message);
             }
         }
@@ -123,19 +140,21 @@ pub(super) enum Values {
 
 /// Whether the name of a stage says which platform it is for.
 fn mentions(name: &str, platform: &str) -> bool {
-    let parts = platform.split('/').take(2).map(|part| match part {
+    let lower = platform.to_lowercase();
+    let parts = lower.split('/').take(2).map(|part| match part {
         "x86_64" | "x86-64" => "amd64",
+        "i386" => "386",
         "aarch64" => "arm64",
+        "armhf" | "armel" => "arm",
         part => part,
     });
     parts.filter(|part| !part.is_empty()).any(|part| name.contains(part))
 }
 
-/// "did you mean", as the end of a message.
-pub(super) fn guess(name: &str, scope: &Scope) -> String {
-    let names = crate::expand::Variables::names(scope);
-    match nearest(name, names.iter().map(String::as_str)) {
-        Some(known) => format!(" (did you mean {known}?)"),
+/// "did you mean", as the end of a message; `sign` is what the name is written with.
+pub(super) fn guess(name: &str, scope: &Scope, sign: &str) -> String {
+    match nearest(name, scope.names().iter().map(String::as_str)) {
+        Some(known) => format!(" (did you mean {sign}{known}?)"),
         None => String::new(),
     }
 }

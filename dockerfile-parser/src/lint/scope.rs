@@ -1,5 +1,6 @@
 //! The variables of a stage, as far as a Dockerfile tells.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast::Escape;
@@ -58,7 +59,7 @@ impl Scope {
 
     /// Whether a name that has no value is a mistake.
     pub(super) fn is_undefined(&self, name: &str) -> bool {
-        self.base == Base::Known && !self.declared.contains(name) && !is_proxy(name)
+        self.base == Base::Known && !self.declared.contains(name) && !CONTROLS.contains(&name)
     }
 }
 
@@ -72,9 +73,29 @@ impl Variables for Scope {
     }
 }
 
-/// Proxies may be used without being declared.
-fn is_proxy(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let known = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
-    known.contains(&upper.as_str()) && (name == upper || name == name.to_ascii_lowercase())
+/// Arguments that speak to the builder: a stage has no variable of their name even where it
+/// declares them.
+const CONTROLS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// The names a word reads, whether they are set or not.
+pub(super) fn names(word: &str, escape: Escape) -> BTreeSet<String> {
+    let read = Read::default();
+    // Whatever is wrong with the word, the builder tells.
+    drop(expand(word, escape, &read));
+    read.0.into_inner()
+}
+
+/// Variables that are all set, and remember which were asked for.
+#[derive(Default)]
+struct Read(RefCell<BTreeSet<String>>);
+
+impl Variables for Read {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.borrow_mut().insert(name.to_owned());
+        Some("set".to_owned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -79,6 +79,32 @@ fn a_constant_platform_is_fine_where_the_name_says_so() {
 }
 
 #[test]
+fn a_platform_is_constant_or_redundant_by_what_it_reads() {
+    let pairs = [("TARGETPLATFORM", "linux/amd64"), ("BUILDOS", "linux"), ("BUILDARCH", "amd64")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let context = LintContext { predefined: BTreeMap::from(pairs), ..LintContext::default() };
+    let constant = "FromPlatformFlagConstDisallowed";
+    for (platform, name, expected) in [
+        ("\"$TARGETPLATFORM\"", "a", Some("RedundantTargetPlatform")),
+        ("${TARGETPLATFORM:-linux/arm64}", "a", Some("RedundantTargetPlatform")),
+        ("${TARGETPLATFORM%64}64", "a", Some("RedundantTargetPlatform")),
+        ("${TARGETPLATFORM}/v8", "a", None),
+        ("$TARGETPLATFORM$BUILDOS", "a", None),
+        ("${BUILDPLATFORM:-linux/arm64}", "a", None),
+        ("aarch64", "a", Some(constant)),
+        ("aarch64", "for-linux", None),
+        ("linux", "for-amd64", None),
+        ("LINUX/I386", "for-386", None),
+        ("\\linux/arm64", "for-arm64", None),
+    ] {
+        let source = format!("FROM --platform={platform} scratch AS {name}\n");
+        let found = found(&source, &context).into_iter().map(|(rule, _)| rule);
+        let found = found.filter(|rule| *rule != "UndefinedArgInFrom");
+        assert_eq!(found.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>(), "{source}");
+    }
+}
+
+#[test]
 fn arguments_of_from_are_declared_and_have_usable_defaults() {
     check(
         "ARG BASE=alpine\nFROM $BSE\n",
@@ -145,6 +171,30 @@ fn undefined_variables_are_reported_where_they_are_expanded() {
 }
 
 #[test]
+fn only_a_default_that_counts_is_expanded() {
+    let source = "FROM scratch\nARG A=$nope\n";
+    check(source, &[("UndefinedVar", 2)]);
+    let build_args = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+    assert_eq!(found(source, &LintContext { build_args, ..LintContext::default() }), []);
+}
+
+#[test]
+fn ports_may_vanish_and_proxies_are_variables_of_steps_only() {
+    check(
+        "FROM scratch\nEXPOSE 80 $nope\nENV A=$HTTP_PROXY\nENV B=$BUILDKIT_SBOM_SCAN_STAGE\n",
+        &[("UndefinedVar", 3)],
+    );
+}
+
+#[test]
+fn a_misspelt_variable_gets_a_suggestion() {
+    let source = "FROM scratch\nENV VERSION=1\nENV A=$VERSOIN\n";
+    let report = lint(source, &parse(source), &LintContext::default()).unwrap();
+    let message = "Usage of undefined variable '$VERSOIN' (did you mean $VERSION?)";
+    assert_eq!(report.findings[0].message, message);
+}
+
+#[test]
 fn an_unknown_base_may_set_any_variable() {
     check("FROM alpine\nENV B=$a\n", &[]);
     let facts = BaseFacts { environment: vec!["a=1".to_owned()], ..BaseFacts::default() };
@@ -186,6 +236,15 @@ fn ignored_sources_are_reported_unless_there_are_exceptions() {
         let ignore = PatternSet::parse_ignore_file(text).unwrap();
         let context = LintContext { ignore: Some(&ignore), ..LintContext::default() };
         assert_eq!(found(source, &context), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_whole_context_is_ignored_only_by_what_ignores_everything() {
+    for (text, expected) in [("*.md\n", vec![]), ("/**\n", vec![("CopyIgnoredFile", 2)])] {
+        let ignore = PatternSet::parse_ignore_file(text).unwrap();
+        let context = LintContext { ignore: Some(&ignore), ..LintContext::default() };
+        assert_eq!(found("FROM scratch\nCOPY ./ /\n", &context), expected, "{text}");
     }
 }
 

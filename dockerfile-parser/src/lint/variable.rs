@@ -9,7 +9,7 @@ use super::scope::Scope;
 use crate::ast::{
     ArgItem, Escape, Heredoc, HeredocExpansion, Instruction, InstructionKind, Source, Word,
 };
-use crate::expand::{ExpandError, expand_heredoc};
+use crate::expand::{ExpandError, Variables, expand_heredoc};
 use crate::mount;
 
 impl Linter<'_> {
@@ -38,7 +38,8 @@ impl Linter<'_> {
         scope: &Scope,
     ) {
         for name in unset.into_iter().filter(|name| scope.is_undefined(name)) {
-            let message = format!("Usage of undefined variable '${name}'{}", guess(&name, scope));
+            let guess = guess(&name, scope, "$");
+            let message = format!("Usage of undefined variable '${name}'{guess}");
             self.report_at(&UNDEFINED_VAR, instruction, instruction.span, message);
         }
     }
@@ -68,14 +69,16 @@ impl Linter<'_> {
     ) {
         let name = scope.expand(&item.name.value, self.escape()).value;
         self.secret(instruction, "ARG", &item.name, &name);
-        let default = item.default.as_ref().map(|word| scope.expand(&word.value, self.escape()));
-        if let Some(default) = &default {
-            let unset = default.unset.iter().cloned().collect();
-            self.undefined_vars(instruction, unset, scope);
-        }
-        let given = self.context.build_args.get(&name).cloned();
-        let value = given.or(default.map(|default| default.value));
-        scope.declare(&name, value.or_else(|| crate::expand::Variables::get(global, &name)));
+        let value = match (self.context.build_args.get(&name), &item.default) {
+            (Some(given), _) => Some(given.clone()),
+            (None, None) => Variables::get(global, &name),
+            (None, Some(default)) => {
+                let default = scope.expand(&default.value, self.escape());
+                self.undefined_vars(instruction, default.unset.into_iter().collect(), scope);
+                Some(default.value)
+            }
+        };
+        scope.declare(&name, value);
     }
 
     /// Reports sources that the ignore file keeps out of the context.
@@ -90,8 +93,16 @@ impl Linter<'_> {
             return;
         };
         for word in sources.iter().filter_map(Source::word) {
-            let path = scope.expand(&word.value, self.escape()).value;
-            if !path.contains("://") && ignore.excludes(&relative(&path)) {
+            let source = scope.expand(&word.value, self.escape()).value;
+            if source.contains("://") {
+                continue;
+            }
+            let path = relative(&source);
+            // A source that is the context itself is kept by all but what excludes everything.
+            let excluded =
+                if path.is_empty() { ignore.excludes_all() } else { ignore.excludes(&path) };
+            if excluded {
+                let path = if path.is_empty() { "." } else { &path };
                 let message = format!(
                     "Attempting to {command} file {path:?} that is excluded by .dockerignore"
                 );
@@ -135,15 +146,15 @@ fn words(kind: &InstructionKind) -> Vec<&Word> {
         InstructionKind::Env(pairs) | InstructionKind::Label(pairs) => {
             pairs.pairs.iter().flat_map(|pair| [&pair.key, &pair.value]).collect()
         }
-        InstructionKind::Expose(list) | InstructionKind::Volume(list) => {
-            list.words.iter().collect()
-        }
+        InstructionKind::Volume(list) => list.words.iter().collect(),
         InstructionKind::Stopsignal(word)
         | InstructionKind::User(word)
         | InstructionKind::Workdir(word) => vec![word],
         InstructionKind::Arg(_)
         | InstructionKind::Cmd(_)
         | InstructionKind::Entrypoint(_)
+        // Its words may well vanish: what is left of them is a list.
+        | InstructionKind::Expose(_)
         | InstructionKind::From(_)
         | InstructionKind::Healthcheck(_)
         | InstructionKind::Maintainer(_)
