@@ -58,6 +58,8 @@ pub struct BaseFacts {
     pub environment: Vec<String>,
     /// Its shell, if it sets one.
     pub shell: Vec<String>,
+    /// What it does to stages that start from it, as its `ONBUILD` instructions were written.
+    pub triggers: Vec<String>,
     /// The platform it was asked for and the one it has, where they differ.
     pub mismatch: Option<PlatformMismatch>,
 }

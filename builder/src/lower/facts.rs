@@ -78,7 +78,9 @@ impl Lowering<'_> {
         let differs = pulled && !config.architecture.is_empty();
         let actual = differs.then(|| config.platform());
         let mismatch = actual.and_then(|actual| mismatch(&platform, &actual));
-        Some(BaseFacts { environment: config.config.env, shell: config.config.shell, mismatch })
+        let config = config.config;
+        let (environment, shell, triggers) = (config.env, config.shell, config.on_build);
+        Some(BaseFacts { environment, shell, triggers, mismatch })
     }
 }
 

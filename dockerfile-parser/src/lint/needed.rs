@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::ast::{Escape, InstructionKind};
+use super::stage::written;
+use crate::ast::{Escape, Instruction, InstructionKind};
 use crate::expand::Variables;
 use crate::mount;
+use crate::parse::parse_trigger;
 use crate::stage::{Stage, Stages};
 
 /// Which stages are checked.
@@ -36,21 +38,29 @@ pub fn needed(
     while let Some(index) = open.pop() {
         if found.insert(index) {
             let stage = &stages.stages[index];
-            open.extend(stages.base(stage, global, escape).map(|base| base.index));
-            open.extend(files(stages, stage));
+            let base = stages.base(stage, global, escape);
+            open.extend(base.map(|base| base.index));
+            let texts = base.into_iter().flat_map(written);
+            let fired = texts.flat_map(|text| parse_trigger(text).dockerfile.instructions);
+            let fired: Vec<Instruction> = fired.collect();
+            open.extend(files(stages, index, fired.iter().chain(stage.body)));
         }
     }
     found
 }
 
-/// The stages that a stage takes files of.
-fn files(stages: &Stages<'_>, stage: &Stage<'_>) -> Vec<usize> {
+/// The stages that instructions of stage number `here` take files of.
+fn files<'i>(
+    stages: &Stages<'_>,
+    here: usize,
+    instructions: impl Iterator<Item = &'i Instruction>,
+) -> Vec<usize> {
     let by_name = |name: &str| {
-        let named = stages.find_before(name, stage.index).map(|found| found.index);
-        named.or_else(|| name.parse().ok().filter(|index| *index < stage.index))
+        let named = stages.find_before(name, here).map(|found| found.index);
+        named.or_else(|| name.parse().ok().filter(|index| *index < here))
     };
     let mut inputs = Vec::new();
-    for instruction in stage.body {
+    for instruction in instructions {
         match &instruction.kind {
             InstructionKind::Copy(copy) => {
                 inputs.extend(copy.from.as_ref().and_then(|from| by_name(&from.value)));

@@ -39,11 +39,12 @@ impl Linter<'_> {
                 None => self.fresh(&stage),
             };
             let kept = self.findings.len();
-            let triggers = triggers(parent.as_ref(), &stage);
-            for instruction in triggers.iter().chain(stage.body) {
+            let triggers = self.triggers(parent.as_ref(), &stage);
+            let body: Vec<&Instruction> = triggers.iter().chain(stage.body).collect();
+            for instruction in &body {
                 self.step(instruction, &mut state, &global);
             }
-            self.repeated(&stage);
+            self.repeated(&body);
             if !self.needed.contains(&stage.index) {
                 self.findings.truncate(kept);
             }
@@ -98,7 +99,7 @@ impl Linter<'_> {
 
     fn legacy(&mut self, instruction: &Instruction, pairs: &KeyValues) {
         if pairs.form == KeyValueForm::Legacy {
-            let keyword = instruction.keyword.value.to_uppercase();
+            let keyword = &instruction.keyword.value;
             let message = format!(
                 "\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format"
             );
@@ -110,7 +111,7 @@ impl Linter<'_> {
         if matches!(command, Command::Shell(_)) && shell == Set::No {
             let message = format!(
                 "JSON arguments recommended for {} to prevent unintended behavior related to OS signals",
-                instruction.keyword.value.to_uppercase()
+                instruction.keyword.value
             );
             self.report_at(&JSON_ARGS_RECOMMENDED, instruction, instruction.span, message);
         }
@@ -138,7 +139,8 @@ impl Linter<'_> {
                     );
                     self.report(&EXPOSE_PROTO_CASING, instruction, word, message);
                 }
-                if ports.contains(':') {
+                let host = ports.rsplit_once(':').map(|(host, _)| host);
+                if host.is_some_and(|host| !host.is_empty()) {
                     let message = format!(
                         "EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'"
                     );
@@ -164,33 +166,51 @@ impl Linter<'_> {
     }
 
     /// Reports all but the last of the instructions of which only the last counts.
-    fn repeated(&mut self, stage: &Stage<'_>) {
+    fn repeated(&mut self, body: &[&Instruction]) {
         for name in ["CMD", "ENTRYPOINT", "HEALTHCHECK"] {
-            let of_name = |one: &&Instruction| one.keyword.value.eq_ignore_ascii_case(name);
-            let all: Vec<&Instruction> = stage.body.iter().filter(of_name).collect();
-            for instruction in all.iter().rev().skip(1) {
+            let of_name = |one: &&&Instruction| one.keyword.value.eq_ignore_ascii_case(name);
+            let all: Vec<&&Instruction> = body.iter().filter(of_name).collect();
+            for (earlier, later) in all.iter().zip(all.iter().skip(1)) {
                 let message = format!(
-                    "Multiple {name} instructions should not be used in the same stage because only the last one will be used"
+                    "Multiple {} instructions should not be used in the same stage because only the last one will be used",
+                    later.keyword.value
                 );
-                let keyword = &instruction.keyword;
-                self.report(&MULTIPLE_INSTRUCTIONS_DISALLOWED, instruction, keyword, message);
+                // People turn the rule off above the one they added, too.
+                if self.applies(&MULTIPLE_INSTRUCTIONS_DISALLOWED, later) {
+                    let keyword = &earlier.keyword;
+                    self.report(&MULTIPLE_INSTRUCTIONS_DISALLOWED, earlier, keyword, message);
+                }
             }
+        }
+    }
+
+    /// The triggers that a stage fires: those of the stage it starts from, or of its image.
+    fn triggers(&self, parent: Option<&Stage<'_>>, stage: &Stage<'_>) -> Vec<Instruction> {
+        match (parent, self.context.bases.get(&stage.index)) {
+            (Some(parent), _) => fired(written(parent), stage.instruction),
+            (None, Some(facts)) => {
+                fired(facts.triggers.iter().map(String::as_str), stage.instruction)
+            }
+            (None, None) => Vec::new(),
         }
     }
 }
 
-/// The triggers of a stage, as instructions at the FROM line that fires them.
-fn triggers(parent: Option<&Stage<'_>>, stage: &Stage<'_>) -> Vec<Instruction> {
-    let body = parent.map(|parent| parent.body).unwrap_or_default();
-    let texts = body.iter().filter_map(|instruction| match &instruction.kind {
-        InstructionKind::Onbuild(onbuild) => Some(&onbuild.trigger.value),
+/// The triggers that a stage has for those that start from it.
+pub(super) fn written<'a>(stage: &Stage<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    stage.body.iter().filter_map(|instruction| match &instruction.kind {
+        InstructionKind::Onbuild(onbuild) => Some(onbuild.trigger.value.as_str()),
         _ => None,
-    });
+    })
+}
+
+/// Triggers as instructions at the FROM line that fires them.
+fn fired<'a>(texts: impl Iterator<Item = &'a str>, from: &Instruction) -> Vec<Instruction> {
     let instructions = texts.flat_map(|text| parse_trigger(text).dockerfile.instructions);
     let moved = instructions.map(|instruction| Instruction {
-        span: stage.instruction.span,
-        keyword: Word { span: stage.instruction.span, ..instruction.keyword },
-        comments: stage.instruction.comments.clone(),
+        span: from.span,
+        keyword: Word { span: from.span, ..instruction.keyword },
+        comments: from.comments.clone(),
         ..instruction
     });
     moved.collect()

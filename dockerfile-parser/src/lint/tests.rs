@@ -220,9 +220,30 @@ fn triggers_are_judged_at_the_line_that_fires_them() {
 }
 
 #[test]
+fn triggers_of_images_are_judged_as_well() {
+    let triggers = ["CMD x", "ENV a b"].map(str::to_owned).to_vec();
+    let facts = BaseFacts { triggers, ..BaseFacts::default() };
+    let context = LintContext { bases: BTreeMap::from([(0, facts)]), ..LintContext::default() };
+    let expected = [
+        ("JSONArgsRecommended", 1),
+        ("LegacyKeyValueFormat", 1),
+        ("MultipleInstructionsDisallowed", 1),
+    ];
+    assert_eq!(found("FROM parent\nCMD [\"y\"]\n", &context), expected);
+}
+
+#[test]
+fn stages_that_only_triggers_copy_from_are_needed() {
+    let context = LintContext { coverage: Coverage::Last, ..LintContext::default() };
+    let source =
+        "FROM scratch AS b\nENV x y\nFROM scratch AS a\nONBUILD COPY --from=b / /\nFROM a\n";
+    assert_eq!(found(source, &context), [("LegacyKeyValueFormat", 2)]);
+}
+
+#[test]
 fn ports_are_plain() {
     check(
-        "FROM scratch\nEXPOSE 127.0.0.1:80:80 5000:5000\nEXPOSE 6000/TCP 53/udp\n",
+        "FROM scratch\nEXPOSE 127.0.0.1:80:80 5000:5000 :70\nEXPOSE :80 6000/TCP 53/udp\n",
         &[("ExposeInvalidFormat", 2), ("ExposeProtoCasing", 3)],
     );
 }
