@@ -163,9 +163,20 @@ impl Linter<'_> {
 
     /// Whether a rule is on, here and in the whole file.
     fn applies(&self, rule: &Rule, instruction: &Instruction) -> bool {
-        let comments = instruction.comments.iter();
+        let comments = self.comments(instruction);
         let mut local = comments.filter_map(|comment| Settings::from_comment(&comment.value));
         self.settings.allows(rule) && !local.any(|settings| settings.skips(rule))
+    }
+
+    /// The comments above an instruction; the directives of the file are none.
+    fn comments<'i>(
+        &self,
+        instruction: &'i Instruction,
+    ) -> impl Iterator<Item = &'i Word> + use<'i> {
+        let directives = &self.parsed.dockerfile.directives;
+        let directives = directives.syntax.iter().chain(&directives.check);
+        let end = directives.map(|word| word.span.end).max().unwrap_or_default();
+        instruction.comments.iter().filter(move |comment| end <= comment.span.start)
     }
 
     /// Takes over what the parser found, unless it is turned off.

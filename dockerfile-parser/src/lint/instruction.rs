@@ -43,13 +43,9 @@ impl Linter<'_> {
 
     /// The comment that describes an instruction; directives and settings describe nothing.
     fn last_comment<'i>(&self, instruction: &'i Instruction) -> Option<&'i Word> {
-        let comment = instruction.comments.last()?;
-        let directives = &self.parsed.dockerfile.directives;
-        let last =
-            directives.syntax.iter().chain(&directives.check).map(|word| word.span.end).max();
-        let is_directive = last.is_some_and(|end| comment.span.start < end);
+        let comment = self.comments(instruction).last()?;
         let is_text =
             !comment.value.trim().is_empty() && Settings::from_comment(&comment.value).is_none();
-        (is_text && !is_directive).then_some(comment)
+        is_text.then_some(comment)
     }
 }

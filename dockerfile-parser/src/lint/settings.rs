@@ -50,7 +50,9 @@ impl Settings {
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         for option in text.split(';').map(str::trim).filter(|option| !option.is_empty()) {
-            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            let Some((key, value)) = option.split_once('=') else {
+                return Err(SettingsError::Option(option.to_owned()));
+            };
             match key.trim() {
                 "skip" => settings.skip = Names::parse(value),
                 "experimental" => settings.experimental = Names::parse(value),
@@ -72,8 +74,13 @@ impl Settings {
 
     /// Whether a rule applies.
     pub(super) fn allows(&self, rule: &Rule) -> bool {
-        let asked = rule.status == Status::Stable || self.experimental.contains(rule.name);
-        asked && !self.skips(rule)
+        match rule.status {
+            Status::Stable => !self.skips(rule),
+            // What was asked for is not among "all" that is skipped.
+            Status::Experimental => {
+                self.experimental.contains(rule.name) && !self.skip.has(rule.name)
+            }
+        }
     }
 
     /// Whether a rule is turned off by name, or with all others.
@@ -91,11 +98,12 @@ impl Names {
     }
 
     fn contains(&self, name: &str) -> bool {
-        match self {
-            Self::None => false,
-            Self::Some(names) => names.contains(&name.to_lowercase()),
-            Self::All => true,
-        }
+        *self == Self::All || self.has(name)
+    }
+
+    /// Whether a name is listed as such.
+    fn has(&self, name: &str) -> bool {
+        matches!(self, Self::Some(names) if names.contains(&name.to_lowercase()))
     }
 }
 
@@ -125,6 +133,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         assert_eq!(Settings::parse("skp=A"), Err(SettingsError::Option("skp=A".to_owned())));
+        assert_eq!(Settings::parse("skip"), Err(SettingsError::Option("skip".to_owned())));
         assert_eq!(Settings::parse("error=x"), Err(SettingsError::Boolean("error=x".to_owned())));
     }
 }

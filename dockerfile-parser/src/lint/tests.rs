@@ -299,6 +299,29 @@ fn rules_are_skipped_in_a_file_or_at_an_instruction() {
 }
 
 #[test]
+fn a_repeated_command_is_skipped_above_either() {
+    for comments in [["# check=skip=all\n", ""], ["", "# check=skip=all\n"]] {
+        let [above, below] = comments;
+        check(&format!("FROM scratch\n{above}CMD [\"a\"]\n{below}CMD [\"b\"]\n"), &[]);
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_skipped_by_name_only() {
+    let body = "# bad\nFROM scratch AS a\nMAINTAINER x\n";
+    check(
+        &format!("# check=skip=all;experimental=all\n{body}"),
+        &[("InvalidDefinitionDescription", 3)],
+    );
+    check(
+        &format!(
+            "# check=skip=InvalidDefinitionDescription,MaintainerDeprecated;experimental=all\n{body}"
+        ),
+        &[],
+    );
+}
+
+#[test]
 fn settings_of_the_caller_replace_those_of_the_file() {
     let source = "# check=skip=all\nFROM scratch\nMAINTAINER x\n";
     let settings = Some(Settings::parse("error=true").unwrap());
