@@ -111,7 +111,7 @@ impl FromStr for Platform {
         }
         let (os, architecture, variant) = match parts.as_slice() {
             [os @ ("linux" | "windows" | "darwin" | "freebsd")] => (*os, host_architecture(), None),
-            [architecture] => ("linux", *architecture, None),
+            [architecture] if is_known(architecture) => ("linux", *architecture, None),
             [os, architecture] => (*os, *architecture, None),
             [os, architecture, variant] => (*os, *architecture, Some((*variant).to_owned())),
             _ => return Err(bad()),
@@ -119,6 +119,16 @@ impl FromStr for Platform {
         let (os, architecture) = (os.to_owned(), architecture.to_owned());
         Ok(Self { architecture, os, os_version: None, variant }.normalized())
     }
+}
+
+/// Whether a word by itself can only be an architecture: those of Linux, and their aliases.
+fn is_known(architecture: &str) -> bool {
+    const KNOWN: [&str; 21] = [
+        "386", "aarch64", "amd64", "arm", "arm64", "armbe", "armel", "armhf", "i386", "loong64",
+        "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "sparc64",
+        "x86-64", "x86_64",
+    ];
+    KNOWN.contains(&architecture.to_ascii_lowercase().as_str())
 }
 
 /// The architecture this program was compiled for, in OCI's spelling.
@@ -161,7 +171,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in ["", "linux/", "a/b/c/d", "linux/a b"] {
+        for bad in ["", "linux/", "a/b/c/d", "linux/a b", "foo"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }
     }
