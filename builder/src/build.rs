@@ -136,6 +136,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
         announce(&parsed, env);
         return Err(fail(lint::syntax(parsed)));
     }
+    lint::misspelt(&source, &parsed, options, env.progress);
     let (targets, platforms) = (targets(options), platforms(options));
     let bases = ImageBases::new(env, options);
     let (target, platform) = (targets[0], &platforms[0]);

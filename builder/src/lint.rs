@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wythe_dockerfile::ast::Dockerfile;
-use wythe_dockerfile::diagnostic::Severity;
+use wythe_dockerfile::diagnostic::{Diagnostic, Severity};
 use wythe_dockerfile::line::decode;
+use wythe_dockerfile::lint::rule::MISSPELT_STAGE;
 use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply};
 use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::store::Store;
@@ -99,12 +100,31 @@ pub(crate) fn check(
         coverage,
         ignore: rules.as_ref().map(crate::ignore::Rules::patterns),
         bases,
+        contexts: around.options.contexts.keys().cloned().collect(),
         settings,
     };
     apply(source, parsed, &context).map_err(|finding| BuildCause::Syntax(vec![finding]))
 }
 
+/// Tells the names that are nearly those of a stage, before an image of that name is asked for.
+pub(crate) fn misspelt(source: &str, parsed: &Parsed, options: &Options, progress: &dyn Progress) {
+    let contexts = options.contexts.keys().cloned().collect();
+    let settings = options.build_args.get(SETTINGS).and_then(|text| Settings::parse(text).ok());
+    let context = LintContext { contexts, settings, ..LintContext::default() };
+    // Settings that cannot be read are refused by the checks that follow.
+    let findings = apply(source, parsed, &context).map(|report| report.findings);
+    for diagnostic in findings.iter().flatten().filter(|finding| is_early(finding)) {
+        progress.event(&Event::Warning { diagnostic });
+    }
+}
+
+fn is_early(finding: &Diagnostic) -> bool {
+    finding.rule == Some(MISSPELT_STAGE.name)
+}
+
 /// Checks what a build builds, tells the findings, and fails where they are to fail it.
+///
+/// What [`misspelt`] has told is not told again.
 pub(crate) fn warn(
     subject: Subject<'_>,
     around: Surroundings<'_>,
@@ -112,7 +132,7 @@ pub(crate) fn warn(
 ) -> Result<(), BuildCause> {
     let coverage = coverage(around.options, Coverage::Last);
     let report = check(subject, around, coverage)?;
-    for diagnostic in &report.findings {
+    for diagnostic in report.findings.iter().filter(|finding| !is_early(finding)) {
         progress.event(&Event::Warning { diagnostic });
     }
     match report.violation() {

@@ -12,6 +12,7 @@
 mod casing;
 mod from;
 mod instruction;
+mod misspelt;
 mod needed;
 mod reference;
 pub mod rule;
@@ -47,6 +48,8 @@ pub struct LintContext<'a> {
     pub ignore: Option<&'a PatternSet>,
     /// What is known of the images that stages start from, by index of the stage.
     pub bases: BTreeMap<usize, BaseFacts>,
+    /// The names of further contexts, in lower case.
+    pub contexts: BTreeSet<String>,
     /// Settings that stand in for those of the file.
     pub settings: Option<Settings>,
 }
@@ -122,6 +125,7 @@ pub fn check(
     linter.casing();
     linter.stage_heads();
     linter.whole_file();
+    linter.misspelt();
     linter.bodies();
     let mut findings = linter.findings;
     findings.sort_by_key(|finding| finding.span.start);
@@ -157,8 +161,13 @@ impl Linter<'_> {
     /// Reports a finding about an instruction at a place.
     fn report_at(&mut self, rule: &Rule, instruction: &Instruction, span: Span, message: String) {
         if self.applies(rule, instruction) {
-            self.findings.push(Diagnostic::warning(rule.name, span, message));
+            self.warn(rule, span, message, None);
         }
+    }
+
+    /// Adds a finding of a rule that applies.
+    fn warn(&mut self, rule: &Rule, span: Span, message: String, help: Option<String>) {
+        self.findings.push(Diagnostic { help, ..Diagnostic::warning(rule.name, span, message) });
     }
 
     /// Whether a rule is on, here and in the whole file.

@@ -164,4 +164,10 @@ pub(super) const EXAMPLES: &[Example] = &[
         "FROM scratch\nARG DIR\nCOPY $DIR /app\n",
         "FROM scratch\nARG DIR=src\nCOPY $DIR /app\n",
     ),
+    example(
+        "MisspeltStage",
+        "A name that no stage has means an image, which is then looked for at a registry. Where an image is meant, its tag says so.",
+        "FROM alpine AS build\nFROM scratch\nCOPY --from=biuld /app /app\n",
+        "FROM alpine AS build\nFROM scratch\nCOPY --from=build /app /app\n",
+    ),
 ];

@@ -20,6 +20,34 @@ pub enum Status {
     Experimental,
 }
 
+impl Rule {
+    /// A page about it: that of `docker build --check`, or ours where it is a rule of ours.
+    pub fn url(&self) -> String {
+        if OWN.contains(self) {
+            return format!(
+                "https://github.com/wythe-build/wythe/blob/main/docs/checks/{}.md",
+                self.name
+            );
+        }
+        format!("https://docs.docker.com/go/dockerfile/rule/{}/", kebab(self.name))
+    }
+}
+
+/// `JSONArgsRecommended` as `json-args-recommended`.
+fn kebab(name: &str) -> String {
+    let mut out = String::new();
+    let letters: Vec<char> = name.chars().collect();
+    for (at, letter) in letters.iter().enumerate() {
+        let after_lower = at > 0 && letters[at - 1].is_lowercase();
+        let before_lower = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if at > 0 && letter.is_uppercase() && (after_lower || before_lower) {
+            out.push('-');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
 macro_rules! rules {
     ($($constant:ident = $name:literal $status:ident $description:literal;)*) => {
         $(pub(super) const $constant: Rule = Rule {
@@ -55,13 +83,14 @@ rules! {
     COPY_IGNORED_FILE = "CopyIgnoredFile" Stable "Attempting to Copy file that is excluded by .dockerignore";
     INVALID_DEFINITION_DESCRIPTION = "InvalidDefinitionDescription" Experimental "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`";
     EXPOSE_PROTO_CASING = "ExposeProtoCasing" Stable "Protocol in EXPOSE instruction should be lowercase";
-    EXPOSE_INVALID_FORMAT = "ExposeInvalidFormat" Stable "IP address and host-port mapping should not be used in EXPOSE instruction";
+    EXPOSE_INVALID_FORMAT = "ExposeInvalidFormat" Stable "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release";
 }
 
 /// The rules that `docker build --check` does not have.
 ///
-/// The parser and the builder apply them where they find what they are about.
-pub const OWN: &[Rule] = &[INVALID_EXEC_FORM, EMPTY_COPY_SOURCE];
+/// The parser and the builder apply them where they find what they are about; [`MISSPELT_STAGE`] is
+/// told before any image is asked for.
+pub const OWN: &[Rule] = &[INVALID_EXEC_FORM, EMPTY_COPY_SOURCE, MISSPELT_STAGE];
 
 /// A command that was meant to be a list and is none.
 pub const INVALID_EXEC_FORM: Rule = Rule {
@@ -77,9 +106,25 @@ pub const EMPTY_COPY_SOURCE: Rule = Rule {
     status: Status::Stable,
 };
 
+/// A name that is nearly that of a stage.
+pub const MISSPELT_STAGE: Rule = Rule {
+    name: "MisspeltStage",
+    description: "A name that means an image should not be nearly that of a stage",
+    status: Status::Stable,
+};
+
 #[cfg(test)]
 mod tests {
-    use super::{RULES, Status};
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_page() {
+        let page = "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/";
+        assert_eq!(JSON_ARGS_RECOMMENDED.url(), page);
+        assert!(MISSPELT_STAGE.url().ends_with("docs/checks/MisspeltStage.md"));
+        assert_eq!(kebab("SecretsUsedInArgOrEnv"), "secrets-used-in-arg-or-env");
+        assert_eq!(kebab("UndefinedVar"), "undefined-var");
+    }
 
     #[test]
     fn there_are_twenty_two_rules_and_one_must_be_asked_for() {

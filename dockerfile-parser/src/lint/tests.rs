@@ -1,6 +1,6 @@
 //! Each rule where it speaks, where it is silent, and how it is turned off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BaseFacts, Coverage, LintContext, PlatformMismatch, Settings, check as lint};
 use crate::parse::parse;
@@ -350,6 +350,16 @@ fn stages_nobody_needs_are_judged_by_their_form_only() {
         "FROM scratch AS a\nENV x y\nFROM scratch\nENV x y\nFROM scratch\nCOPY --from=a / /\n";
     let context = LintContext { coverage: Coverage::Last, ..LintContext::default() };
     assert_eq!(found(source, &context), [("LegacyKeyValueFormat", 2)]);
+}
+
+#[test]
+fn a_name_that_is_nearly_a_stage_is_told_unless_it_is_a_context() {
+    let source = "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld a b\nCOPY --from=biuld:1 a b\nRUN --mount=from=builf,target=/x true\nFROM Bulid\n";
+    let expected = [("MisspeltStage", 3), ("MisspeltStage", 5)];
+    let context =
+        LintContext { contexts: BTreeSet::from(["bulid".to_owned()]), ..LintContext::default() };
+    let found = found(source, &context).into_iter().filter(|(rule, _)| *rule == "MisspeltStage");
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wythe_builder::lint::inspect;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::Report;
-use wythe_dockerfile::lint::rule::{OWN, RULES};
+use wythe_dockerfile::lint::rule::{OWN, RULES, Rule};
 use wythe_dockerfile::span::LineIndex;
 
 use crate::args::build::BuildArgs;
@@ -56,6 +56,7 @@ fn object(source: &SourceFile, report: &Report) -> Value {
     let lines = LineIndex::new(&source.text);
     let warning = |finding: &Diagnostic| {
         let rule = finding.rule.unwrap_or_default();
+        let about = RULES.iter().chain(OWN).find(|known| known.name == rule);
         let [start, end] = [finding.span.start, finding.span.end].map(|at| lines.line(at));
         json!({
             "rule": rule,
@@ -63,16 +64,12 @@ fn object(source: &SourceFile, report: &Report) -> Value {
             "message": finding.message,
             "help": finding.help,
             "ruleName": rule,
-            "description": description(rule),
+            "description": about.map_or("", |rule| rule.description),
+            "url": about.map(Rule::url),
             "detail": finding.message,
             "location": {"ranges": [{"start": {"line": start}, "end": {"line": end}}]},
         })
     };
     let warnings: Vec<Value> = report.findings.iter().map(warning).collect();
     json!({"warnings": warnings})
-}
-
-fn description(name: &str) -> &'static str {
-    let rule = RULES.iter().chain(OWN).find(|rule| rule.name == name);
-    rule.map_or("", |rule| rule.description)
 }
