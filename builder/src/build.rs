@@ -19,7 +19,8 @@ use wythe_store::tree::entry::Tree;
 
 use crate::bases::{Asked, ImageBases};
 use crate::environment::Environment;
-use crate::error::{BuildError, Place};
+use crate::epoch;
+use crate::error::{BuildCause, BuildError, Place};
 use crate::finish::finish;
 use crate::graph::Graph;
 use crate::lint::{self, Subject};
@@ -45,6 +46,8 @@ pub struct Input {
     pub context: Option<PathBuf>,
     /// The main context where it is no directory; its files are in the store.
     pub files: Option<Tree>,
+    /// `SOURCE_DATE_EPOCH=context`: when the main context was made, where that is known.
+    pub time: Option<i64>,
 }
 
 impl Input {
@@ -61,6 +64,7 @@ impl Input {
             path: Some(path.to_owned()),
             context: Some(context.to_owned()),
             files: None,
+            time: None,
         })
     }
 }
@@ -141,6 +145,11 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     let bases = ImageBases::new(env, options);
     let (target, platform) = (targets[0], &platforms[0]);
     let around = Surroundings { options, bases: &bases, target, platform };
+    let settled = epoch::settle(env, around, &parsed.dockerfile, input.time).map_err(|cause| {
+        let span = if let BuildCause::Lower(error) = &cause { error.span } else { None };
+        BuildError { place: Place { span, ..place.clone() }, step: None, cause }
+    })?;
+    let (options, around) = (&*settled, Surroundings { options: &settled, ..around });
     let images = targets.iter().flat_map(|target| platforms.iter().map(|one| (*target, one)));
     let lowered = lower_all(&parsed.dockerfile, around, images).map_err(|error| {
         let place = Place { span: error.span, ..place.clone() };

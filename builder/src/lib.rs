@@ -1,7 +1,7 @@
 //! Builds container images from Dockerfiles.
 //!
 //! ```text
-//! init ──► Workshop::open ──► build ──► Image in the store, under its names
+//! init ──► Workshop::open ──► build ──► images in the store ──► keep, under their names
 //!                               └─ events to a Progress, while it lasts
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod context;
 pub mod copy;
 pub mod demand;
 pub mod environment;
+mod epoch;
 pub mod error;
 pub mod execute;
 mod explain;

@@ -81,6 +81,18 @@ pub struct Lowered {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// The value that an argument has before the first stage.
+pub(crate) fn global_value(
+    file: &Dockerfile,
+    around: Surroundings<'_>,
+    name: &str,
+) -> Result<Option<String>, LowerError> {
+    let all: Stages<'_> = stages(file);
+    let target = stage::target(&all, around.target)?;
+    let globals = Globals::new(&all, around, &target.name, file.directives.escape)?;
+    Ok(globals.scope.get(name).map(str::to_owned))
+}
+
 /// Lowers the stages that the target needs.
 ///
 /// # Errors

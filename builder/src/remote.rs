@@ -15,6 +15,7 @@ mod fetch;
 pub(crate) mod gather;
 pub mod program;
 pub mod repository;
+pub(crate) mod time;
 mod worktree;
 
 use std::fmt;

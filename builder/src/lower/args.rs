@@ -62,13 +62,16 @@ pub fn proxies(build_args: &BTreeMap<String, String>) -> Vec<(String, String)> {
     found
 }
 
+/// The argument with the time of everything new.
+pub const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// `SOURCE_DATE_EPOCH` in seconds; empty text is no epoch.
 ///
 /// # Errors
 ///
 /// When it is not a number.
 pub fn epoch(options: &Options) -> Result<Option<i64>, EpochError> {
-    let text = options.build_args.get("SOURCE_DATE_EPOCH").map_or("", String::as_str);
+    let text = options.build_args.get(EPOCH).map_or("", String::as_str);
     if text.is_empty() {
         return Ok(None);
     }

@@ -4,14 +4,14 @@ use std::io::Read;
 use std::sync::Arc;
 
 use wythe_store::id::BodyId;
-use wythe_store::tree::entry::{Directory, Node, Tree};
+use wythe_store::tree::entry::{Node, Tree};
 
 use super::checkout::Revision;
 use super::fetch::RemoteFile;
 use super::repository::{GitTime, Repository};
+use super::time::newest;
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::CopySpec;
-use crate::copy::canvas::children;
 use crate::copy::error::CopyCause;
 use crate::copy::select::{Item, select};
 use crate::environment::Environment;
@@ -24,8 +24,7 @@ use crate::options::Options;
 pub struct FetchedContext {
     /// What is in it.
     pub content: ContextContent,
-    /// `SOURCE_DATE_EPOCH=context`: when the newest of it was made, where that does not depend on
-    /// who looks.
+    /// `SOURCE_DATE_EPOCH=context`: when it was made, where that does not depend on who looks.
     pub time: Option<i64>,
 }
 
@@ -52,10 +51,11 @@ impl FetchedContext {
         if source_kind(address) == SourceKind::Url {
             let file = RemoteFile::fetch(env, options, address)?;
             let content = content(env, file.body())?;
-            let time = match &content {
+            let inside = match &content {
                 ContextContent::Files(files) => newest(&files.children),
-                ContextContent::Dockerfile(_) => file.last_modified(),
+                ContextContent::Dockerfile(_) => None,
             };
+            let time = file.last_modified().or(inside);
             return Ok(Self { content, time });
         }
         let repository = Repository::of_context(options, address)?;
@@ -83,15 +83,6 @@ fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCa
     }
     let bytes = env.store.body(&body)?;
     Ok(ContextContent::Dockerfile(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()))
-}
-
-/// The latest time of anything beneath.
-fn newest(directory: &Directory) -> Option<i64> {
-    let times = directory.entries().iter().flat_map(|entry| {
-        let below = children(entry).and_then(newest);
-        below.into_iter().chain([entry.metadata.mtime.seconds])
-    });
-    times.max()
 }
 
 /// The bytes of a file among `files`, links followed; `None` where there is no such file.

@@ -1,6 +1,7 @@
 //! The address of a git repository, with what of it is wanted: `URL#ref:subdir` or `URL?ref=…`.
 
 use super::{RemoteError, address};
+use crate::lower::args::EPOCH;
 use crate::operation::copy::GitDirectory;
 use crate::options::Options;
 
@@ -230,7 +231,7 @@ impl Repository {
     pub(crate) fn of_context(options: &Options, address: &str) -> Result<Self, RemoteError> {
         let parsed = Self::parse(address);
         let mut found = parsed.map_err(|error| RemoteError::new(address, error))?;
-        if options.build_args.get("SOURCE_DATE_EPOCH").is_some_and(|epoch| !epoch.is_empty()) {
+        if options.build_args.get(EPOCH).is_some_and(|epoch| !epoch.is_empty()) {
             found.mtime = GitTime::Commit;
         }
         Ok(found)

@@ -42,14 +42,13 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
-    let mut options = options::options(args, &session.settings)?;
+    let options = options::options(args, &session.settings)?;
     let bench = Bench::new(session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
         None => Opened::fetch(args, &options, bench.environment(&lease, &()))?,
     };
     let Opened { dockerfile, files, time } = opened;
-    options::settle_epoch(&mut options, time);
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session);
     }
@@ -57,7 +56,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
     let progress = render::progress(form, dockerfile.source.clone());
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
-    let input = Input { files, ..input(args, dockerfile) };
+    let input = Input { files, time, ..input(args, dockerfile) };
     let started = world::date();
     let built = build(&input, &options, bench.environment(&lease, &*progress))?;
     let mut delivery = Delivery::new(&lease, &built, args, session)?;
@@ -79,5 +78,5 @@ fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {
         if let ContextSource::Directory(path) = &args.context { Some(path.clone()) } else { None };
     let Dockerfile { source, path } = dockerfile;
     let (dockerfile, name) = (source.text.into_bytes(), source.name);
-    Input { dockerfile, name, path, context, files: None }
+    Input { dockerfile, name, path, context, ..Input::default() }
 }

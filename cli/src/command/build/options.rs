@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use wythe_builder::lower::args::EPOCH;
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy,
 };
@@ -17,9 +18,6 @@ use crate::args::key_value::KeyValue;
 use crate::command::build::secret;
 use crate::failure::Failure;
 use crate::settings::Settings;
-
-/// The build argument with the time of what is made.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// What the flags mean; what cannot be done is refused by name.
 pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, Failure> {
@@ -91,17 +89,6 @@ fn build_args(given: &[KeyValue], settings: &Settings) -> BTreeMap<String, Strin
     let value = |arg: &KeyValue| arg.value.clone().or_else(|| settings.text(&arg.key));
     let given = given.iter().filter_map(|arg| Some((arg.key.clone(), value(arg)?)));
     epoch.into_iter().chain(given).collect()
-}
-
-/// Puts the time of the context in the place of `SOURCE_DATE_EPOCH=context`; a context without one
-/// is as good as no epoch.
-pub(crate) fn settle_epoch(options: &mut Options, time: Option<i64>) {
-    if options.build_args.get(EPOCH).is_some_and(|value| value == "context") {
-        match time {
-            Some(time) => options.build_args.insert(EPOCH.to_owned(), time.to_string()),
-            None => options.build_args.remove(EPOCH),
-        };
-    }
 }
 
 /// `--ssh ID[=SOCKET]`: without a socket, the agent of the environment.
@@ -225,18 +212,6 @@ mod tests {
         };
         assert_eq!(epoch(&[]), "7");
         assert_eq!(epoch(&["--build-arg", "SOURCE_DATE_EPOCH=9"]), "9");
-    }
-
-    #[test]
-    fn the_epoch_of_a_context_without_one_is_none() {
-        let settled = |time| {
-            let flags = ["--build-arg", "SOURCE_DATE_EPOCH=context"];
-            let mut options = parse(&flags, &[]).unwrap();
-            settle_epoch(&mut options, time);
-            options.build_args.get("SOURCE_DATE_EPOCH").cloned()
-        };
-        assert_eq!(settled(Some(7)).as_deref(), Some("7"));
-        assert_eq!(settled(None), None);
     }
 
     #[test]

@@ -22,8 +22,7 @@ pub(crate) fn check(
     args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
-    let mut options = options::options(args, &session.settings)?;
-    options::settle_epoch(&mut options, None);
+    let options = options::options(args, &session.settings)?;
     let source = dockerfile.source.clone();
     // A machine without a store knows no images, and should not get a store by being asked.
     let known = session.store_path().is_ok_and(|path| path.exists());

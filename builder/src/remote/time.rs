@@ -1,0 +1,56 @@
+//! When something remote was made, where that does not depend on who looks.
+
+use std::sync::Arc;
+
+use wythe_store::tree::entry::{Directory, Node, Tree};
+
+use super::checkout::Revision;
+use super::fetch::RemoteFile;
+use super::repository::Repository;
+use crate::add::archive::{is_archive, unpack};
+use crate::copy::CopySpec;
+use crate::environment::Environment;
+use crate::error::BuildCause;
+use crate::options::Options;
+
+/// The time of what is at an address: that the server gives it, or that of the newest file in it.
+pub(crate) fn of_url(
+    env: Environment<'_>,
+    options: &Options,
+    url: &str,
+) -> Result<Option<i64>, BuildCause> {
+    let file = RemoteFile::fetch(env, options, url)?;
+    match file.last_modified() {
+        Some(time) => Ok(Some(time)),
+        None if is_archive(env.lease, &file.body())? => {
+            let spec = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
+            let files: Tree = unpack(env.lease, &file.body(), &Arc::default(), &spec)?;
+            Ok(newest(&files.children))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The time of a commit.
+pub(crate) fn of_repository(
+    env: Environment<'_>,
+    options: &Options,
+    repository: &Repository,
+) -> Result<i64, BuildCause> {
+    let revision = Revision::resolve(env, options, repository)?;
+    Ok(revision.check_out(env, options)?.time)
+}
+
+/// The latest time of any file beneath.
+pub(super) fn newest(directory: &Directory) -> Option<i64> {
+    let time = |entry: &wythe_store::tree::entry::Entry| match &entry.node {
+        Node::Directory(below) => newest(&below.children),
+        Node::File(_) => Some(entry.metadata.mtime.seconds),
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::Symlink(_)
+        | Node::Whiteout => None,
+    };
+    directory.entries().iter().filter_map(time).max()
+}
