@@ -13,8 +13,11 @@ pub(crate) fn note(batch: &mut Batch, vertex: &Vertex, key: CacheKey) {
     batch.put(Table::Notes, &slot(vertex), key.as_bytes().to_vec());
 }
 
-/// Reports what differs from the last time a step of this place ran.
+/// Reports what differs from the last time a step of this place ran, to who wants to know.
 pub(crate) fn report(env: Environment<'_>, index: usize, vertex: &Vertex) {
+    if !env.progress.is_curious() {
+        return;
+    }
     let reason = match earlier(env, vertex) {
         None => "no earlier result is known".to_owned(),
         Some(old) => difference(&old, &vertex.operation.facts(Lookup::Definition)),

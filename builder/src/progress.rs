@@ -104,11 +104,21 @@ pub enum Event<'a> {
 pub trait Progress: Sync {
     /// Takes one event.
     fn event(&self, event: &Event<'_>);
+
+    /// Whether [`Event::Explained`] is of interest. For a reason the store is asked about the last
+    /// time, so that who shows none should say so.
+    fn is_curious(&self) -> bool {
+        true
+    }
 }
 
 /// Ignores everything.
 impl Progress for () {
     fn event(&self, _: &Event<'_>) {}
+
+    fn is_curious(&self) -> bool {
+        false
+    }
 }
 
 /// The last output of a step, kept for the error message.

@@ -2,13 +2,15 @@
 
 use wythe_builder::progress::{Event, Progress};
 
-/// Hands on every event but the explanations.
+/// Hands on every event, and asks for no explanations.
 pub(crate) struct Terse(pub(crate) Box<dyn Progress>);
 
 impl Progress for Terse {
     fn event(&self, event: &Event<'_>) {
-        if !matches!(event, Event::Explained { .. }) {
-            self.0.event(event);
-        }
+        self.0.event(event);
+    }
+
+    fn is_curious(&self) -> bool {
+        false
     }
 }
