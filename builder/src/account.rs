@@ -191,6 +191,11 @@ pub fn workdir_owner(text: &str, accounts: Accounts<'_>) -> Owner {
     Owner { uid, gid }
 }
 
+/// Whether an owner of `--chown` or `WORKDIR` is numbers alone, for which no file is needed.
+pub fn is_numeric(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
+}
+
 fn split(text: &str) -> (&str, Option<&str>) {
     text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)))
 }
@@ -317,6 +322,16 @@ mod tests {
         assert_eq!((error.name.as_str(), error.cause), ("app", AccountCause::NoFile));
         assert!(error.to_string().contains("app"));
         assert!(copy_owner("5:6", NONE).is_ok());
+    }
+
+    #[test]
+    fn numbers_alone_need_no_files() {
+        for text in ["", "0", "55:66", "7:"] {
+            assert!(is_numeric(text) && copy_owner(text, NONE).is_ok(), "{text}");
+        }
+        for text in ["app", "0:app", "app:0"] {
+            assert!(!is_numeric(text), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
 
 use super::{Execution, given};
-use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner};
+use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
 use crate::copy::place::place;
 use crate::copy::select::{Item, Selection, select};
@@ -56,19 +56,26 @@ impl Execution<'_, '_> {
 
     fn owner(&self, step: &CopyStep, lower: &Tree) -> Result<Option<Owner>, BuildCause> {
         let Some(text) = &step.chown else { return Ok(None) };
-        let passwd = self.account_bytes(lower, "/etc/passwd")?;
-        let group = self.account_bytes(lower, "/etc/group")?;
+        let [passwd, group] = self.account_files(text, lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let CopyOwner { owner, .. } = copy_owner(text, accounts)?;
         Ok(Some(owner))
     }
 
-    /// The bytes of a passwd or group file of a root.
-    pub(crate) fn account_bytes(
+    /// The bytes of passwd and group of a root, as far as an owner is looked up in them: for numbers
+    /// no layer of a base need be fetched.
+    pub(crate) fn account_files(
         &self,
+        owner: &str,
         root: &Tree,
-        path: &str,
-    ) -> Result<Option<Vec<u8>>, BuildCause> {
+    ) -> Result<[Option<Vec<u8>>; 2], BuildCause> {
+        if is_numeric(owner) {
+            return Ok([None, None]);
+        }
+        Ok([self.account_bytes(root, "/etc/passwd")?, self.account_bytes(root, "/etc/group")?])
+    }
+
+    fn account_bytes(&self, root: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildCause> {
         let Some(file) = account_file(&root.children, path)? else { return Ok(None) };
         self.solver.roots.bodies(self.below, &std::collections::BTreeSet::from([file.body]))?;
         Ok(self.solver.env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))

@@ -16,8 +16,7 @@ const MODE: u32 = 0o755;
 impl Execution<'_, '_> {
     pub(crate) fn workdir(&self, step: &WorkdirStep) -> Result<LayerId, BuildCause> {
         let lower = self.solver.roots.tree(self.below)?;
-        let passwd = self.account_bytes(&lower, "/etc/passwd")?;
-        let group = self.account_bytes(&lower, "/etc/group")?;
+        let [passwd, group] = self.account_files(&step.user, &lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let owner = workdir_owner(&step.user, accounts);
         let mut canvas = Canvas::over(lower.children.clone());
