@@ -2,21 +2,14 @@
 
 use std::path::PathBuf;
 
-use wythe_builder::account::{self, Accounts, account_file, run_identity};
+use wythe_builder::account::{self, Accounts, run_identity};
+use wythe_builder::execute::view::View;
 use wythe_sandbox::Step;
 use wythe_sandbox::step::{Identity, Network, RootFs, Scratch};
-use wythe_store::digest::DiffId;
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::rootfs::layer_tree;
-use wythe_store::journal::batch::Batch;
-use wythe_store::layer::import::layer_id;
-use wythe_store::layers::LayerRecord;
 use wythe_store::lease::Lease;
-use wythe_store::live::materialise::materialise;
+use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
-use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::tree::entry::Tree;
-use wythe_store::tree::merge::merge_all;
 
 use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
@@ -32,16 +25,16 @@ pub(crate) struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// The step; directories of layers that had to be unpacked are recorded in `batch`.
-    pub(crate) fn step(self, batch: &mut Batch) -> Result<Step, Failure> {
-        let (lowers, trees) = self.layers(batch)?;
+    /// The step, on directories of layers that are made where there are none.
+    pub(crate) fn step(self) -> Result<Step, Failure> {
+        let lowers = self.directories()?;
+        let user = self.user(&lowers)?;
         let made = scratch(self.lease)?;
         let scratch = Scratch { upper: made.upper, work: made.work };
         let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
         let run = &self.image.config.value().config;
         let directory = self.args.workdir.as_deref().unwrap_or(&run.working_dir);
         step.cwd = if directory.is_empty() { b"/".to_vec() } else { directory.into() };
-        let user = self.user(&merge_all(&trees))?;
         step.env = self.environment(&String::from_utf8_lossy(&user.home));
         step.identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
         step.network = match self.args.network {
@@ -52,47 +45,18 @@ impl Container<'_> {
         Ok(step)
     }
 
-    /// The directory and the tree of every layer, bottom first.
-    fn layers(self, batch: &mut Batch) -> Result<(Vec<PathBuf>, Vec<Tree>), Failure> {
+    /// The directory of every layer, bottom first.
+    fn directories(self) -> Result<Vec<PathBuf>, Failure> {
         let idmap = world::id_map();
         let layers = &self.image.manifest.value().layers;
-        let (mut directories, mut trees) = (Vec::new(), Vec::new());
-        for (layer, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {
-            let found = self.lease.store().layer_of_diff(diff_id)?;
-            let mut record = found.unwrap_or_else(|| LayerRecord::new(layer_id(diff_id)));
-            self.forget_foreign(&mut record, idmap.as_bytes())?;
-            let tree = self.tree(&mut record, layer, *diff_id)?;
-            directories.push(materialise(self.lease, &record, &tree, idmap.as_bytes(), batch)?);
-            trees.push(tree);
-        }
-        Ok((directories, trees))
-    }
-
-    /// The tree of a layer; the bytes of its files are only fetched for a layer to be unpacked.
-    fn tree(
-        self,
-        record: &mut LayerRecord,
-        layer: &Descriptor,
-        diff_id: DiffId,
-    ) -> Result<Tree, Failure> {
-        if let (Some(_), Some(id)) = (&record.live, &record.tree)
-            && let Some(tree) = self.lease.store().tree(id)?
-        {
-            return Ok(tree);
-        }
-        let tree = layer_tree(self.lease, layer, &diff_id)?;
-        record.tree = Some(self.lease.put_tree(&tree)?);
-        record.diff_id = Some(diff_id);
-        Ok(tree)
-    }
-
-    /// A directory whose owners were written through another mapping of ids is none of ours.
-    fn forget_foreign(self, record: &mut LayerRecord, idmap: &[u8]) -> Result<(), Failure> {
-        let Some(name) = &record.live else { return Ok(()) };
-        if self.lease.store().live(name)?.is_none_or(|live| live.idmap != idmap) {
-            record.live = None;
-        }
-        Ok(())
+        let pairs = layers.iter().zip(&self.image.config.value().rootfs.diff_ids);
+        let directory = |(descriptor, diff_id)| {
+            Ok(match self.lease.store().layer_of_diff(diff_id)? {
+                Some(record) => ensure(self.lease, &record.id, idmap.as_bytes())?,
+                None => ensure_announced(self.lease, (descriptor, diff_id), idmap.as_bytes())?,
+            })
+        };
+        pairs.map(directory).collect()
     }
 
     /// The entry point and the command, as docker combines them.
@@ -128,17 +92,15 @@ impl Container<'_> {
     }
 
     /// Who runs it, looked up in the files of the image.
-    fn user(self, root: &Tree) -> Result<account::Identity, Failure> {
+    fn user(self, lowers: &[PathBuf]) -> Result<account::Identity, Failure> {
         let user = self.args.user.as_deref().unwrap_or(&self.image.config.value().config.user);
-        let unusable = |error: &(dyn std::error::Error + 'static)| Failure::of(Class::Usage, error);
-        let file = |path: &str| {
-            let found = account_file(&root.children, path).map_err(|error| unusable(&error))?;
-            let bytes = found.map(|file| self.lease.store().body(&file.body)).transpose()?;
-            Ok::<_, Failure>(bytes.flatten())
+        let file = |path| {
+            let bytes = View::new(lowers).small_file(path);
+            bytes.map_err(|error| Failure::of(Class::Usage, &error))
         };
         let (passwd, group) = (file("/etc/passwd")?, file("/etc/group")?);
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
-        run_identity(user, accounts).map_err(|error| unusable(&error))
+        run_identity(user, accounts).map_err(|error| Failure::of(Class::Usage, &error))
     }
 }
 

@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 
 use wythe_sandbox::{Outcome, Output, Stream};
-use wythe_store::journal::Durability;
-use wythe_store::journal::batch::Batch;
 
 use crate::args::image::RunImageArgs;
 use crate::container::Container;
@@ -20,10 +18,7 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     let image = whole(&lease, &args.image, session)?;
     let emulators = world::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
-    let mut batch = Batch::default();
-    let step = Container { lease: &lease, image: &image, args }.step(&mut batch)?;
-    // What was unpacked can be unpacked again.
-    lease.commit(batch, Durability::Relaxed)?;
+    let step = Container { lease: &lease, image: &image, args }.step()?;
     let outcome = wythe_sandbox::run(&step, &Passed, &session.cancel()?)?;
     ended(outcome)
 }

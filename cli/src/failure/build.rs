@@ -30,6 +30,7 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Sandbox(_)
         | BuildCause::Emulation(_)
+        | BuildCause::Directory(_)
         | BuildCause::Materialise(_)
         | BuildCause::Seal(_)
         | BuildCause::Write(_) => Class::Environment,

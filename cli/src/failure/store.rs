@@ -12,7 +12,7 @@ use wythe_store::image::encode::{EncodeCause, EncodeError};
 use wythe_store::image::rewrite::{RewriteCause, RewriteError};
 use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
-use wythe_store::live::materialise::MaterialiseError;
+use wythe_store::live::ensure::EnsureError;
 use wythe_store::oci::document::DocumentError;
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
 use wythe_store::oci::platform::ParsePlatformError;
@@ -173,8 +173,13 @@ impl From<RootfsError> for Failure {
     }
 }
 
-impl From<MaterialiseError> for Failure {
-    fn from(error: MaterialiseError) -> Self {
-        Self::of(Class::Environment, &error)
+impl From<EnsureError> for Failure {
+    fn from(error: EnsureError) -> Self {
+        match error {
+            EnsureError::Read(error) => error.into(),
+            EnsureError::Write(error) => error.into(),
+            EnsureError::Unpack(_) => Self::of(Class::Environment, &error),
+            _ => Self::of(Class::Damage, &error).remedy(VERIFY),
+        }
     }
 }

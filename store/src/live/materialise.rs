@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{ReadError, WriteError};
+use crate::error::ReadError;
 use crate::id::BodyId;
-use crate::journal::batch::Batch;
 use crate::layer::bodies::Bodies;
-use crate::layers::LayerRecord;
-use crate::lease::Lease;
-use crate::live::building::Building;
 use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, implied, make_directory, node, whiteout,
 };
@@ -44,41 +40,12 @@ pub enum MaterialiseCause {
     /// A file's bytes are not in the store.
     #[error("body {0} is not in the store")]
     Missing(BodyId),
-    /// The directory could not be made part of the store.
-    #[error(transparent)]
-    Store(#[from] WriteError),
 }
 
 impl From<Errno> for MaterialiseCause {
     fn from(error: Errno) -> Self {
         Self::Io(error.into())
     }
-}
-
-/// The directory of a layer, made from its tree if there is none. Its records are added to `batch`.
-///
-/// It is built aside and renamed, so that a crash leaves no half of it.
-///
-/// # Errors
-///
-/// If a body is missing, or the directory cannot be made.
-pub fn materialise(
-    lease: &Lease,
-    layer: &LayerRecord,
-    tree: &Tree,
-    idmap: &[u8],
-    batch: &mut Batch,
-) -> Result<PathBuf, MaterialiseError> {
-    if let Some(name) = &layer.live {
-        return Ok(lease.store().path().join(name.path()));
-    }
-    let at_root = |error: WriteError| MaterialiseError {
-        path: LayerPath::root(),
-        cause: MaterialiseCause::Store(error),
-    };
-    let building = Building::new(lease).map_err(at_root)?;
-    unpack(tree, lease.store(), &building.absolute())?;
-    building.keep(layer.clone(), idmap, batch).map_err(at_root)
 }
 
 /// Writes a changeset into an empty directory, in the form an overlay mount with `userxattr` takes
