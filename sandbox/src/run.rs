@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
@@ -20,7 +20,7 @@ use crate::output::{Output, Stream};
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seccomp;
 use crate::spawn::spawn;
-use crate::step::{Network, Step};
+use crate::step::{Network, Stdin, Step};
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
@@ -40,7 +40,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
-    let pipes = Pipes::open().map_err(|errno| refused("opening pipes", errno))?;
+    let pipes = Pipes::open(step.stdin).map_err(|errno| refused("opening pipes", errno))?;
     let builder = pidfd_open(getpid(), PidfdFlags::empty());
     let builder = builder.map_err(|errno| refused("opening the builder's process", errno))?;
     let inherited = Inherited { stdio: pipes.childs_ends(), builder: builder.as_raw_fd() };
@@ -91,8 +91,13 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn open() -> Result<Self, Errno> {
-        let input = openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    fn open(stdin: Stdin) -> Result<Self, Errno> {
+        let input = match stdin {
+            Stdin::Empty => {
+                openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
+            }
+            Stdin::Inherited => fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?,
+        };
         Ok(Self { input, stdout: pipe()?, stderr: pipe()? })
     }
 
@@ -105,6 +110,9 @@ impl Pipes {
         [(Stream::Stdout, Some(self.stdout.0)), (Stream::Stderr, Some(self.stderr.0))]
     }
 }
+
+/// Above the standard descriptors, which the child's are put in the place of.
+const FIRST_FREE: RawFd = 3;
 
 /// A pipe whose reading end does not block, above the standard descriptors.
 fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {

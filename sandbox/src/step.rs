@@ -32,6 +32,8 @@ pub struct Step {
     pub shm_size: u64,
     /// Resource limits beyond the defaults (no core files, 1024 open files).
     pub limits: Vec<Limit>,
+    /// What the command reads from its standard input.
+    pub stdin: Stdin,
     /// When the whole step is killed, if ever.
     pub timeout: Option<Duration>,
     /// How long a cancelled command that handles `SIGTERM` may take before it is killed.
@@ -55,10 +57,21 @@ impl Step {
             resolv_conf: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
+            stdin: Stdin::Empty,
             timeout: None,
             grace: DEFAULT_GRACE,
         }
     }
+}
+
+/// What a command reads from its standard input.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stdin {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// What this program would read from its own.
+    Inherited,
 }
 
 /// The file system of a step: layers, and where changes go.
