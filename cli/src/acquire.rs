@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wythe_store::image::catalog::{StoredImage, read_image};
 use wythe_store::image::load::unpack;
@@ -33,19 +33,21 @@ pub(crate) fn acquire(
             let wanted = Wanted { source: &client, reference: &reference, platform: &platform };
             stored(lease, &wanted.fetch(lease)?)
         }
-        Place::Layout { path, tag } => from_layout(path, tag.as_deref(), lease),
+        Place::Layout { path, tag } => from_layout(path, selector(tag.as_deref()), lease),
         Place::OciArchive { path, tag: name } | Place::DockerArchive { path, name } => {
-            from_archive(path, name.as_deref(), lease)
+            let directory = unpacked(path, lease)?;
+            from_layout(&directory, selector(name.as_deref()), lease)
         }
     }
 }
 
-/// Reads an image of an archive.
-pub(crate) fn from_archive(
-    path: &Path,
-    name: Option<&str>,
-    lease: &Lease,
-) -> Result<StoredImage, Failure> {
+/// The image of a name, or the only one.
+pub(crate) fn selector(name: Option<&str>) -> Selector {
+    name.map_or(Selector::Default, |name| Selector::Name(name.to_owned()))
+}
+
+/// The layout that an archive holds, in a directory that goes with the lease.
+pub(crate) fn unpacked(path: &Path, lease: &Lease) -> Result<PathBuf, Failure> {
     let failed = |error: io::Error| {
         Failure::usage(format!("cannot read the archive {}", path.display())).because(&error)
     };
@@ -57,19 +59,15 @@ pub(crate) fn from_archive(
     unpack(file, &directory).map_err(|error| {
         Failure::usage(format!("cannot read the archive {}", path.display())).because(&error)
     })?;
-    let image = from_layout(&directory, name, lease);
-    // What stays behind goes with the lease.
-    let _ = std::fs::remove_dir_all(&directory);
-    image
+    Ok(directory)
 }
 
 /// Reads an image of a layout directory.
 pub(crate) fn from_layout(
     path: &Path,
-    name: Option<&str>,
+    selector: Selector,
     lease: &Lease,
 ) -> Result<StoredImage, Failure> {
-    let selector = name.map_or(Selector::Default, |name| Selector::Name(name.to_owned()));
     let layout = Layout::open(path, selector)?;
     let reference = stand_in()?;
     let platform = this_machine();
@@ -78,7 +76,7 @@ pub(crate) fn from_layout(
 }
 
 /// A layout says which image is meant by its selector; the name only shows in messages.
-fn stand_in() -> Result<Reference, Failure> {
+pub(crate) fn stand_in() -> Result<Reference, Failure> {
     Ok("localhost/layout".parse()?)
 }
 

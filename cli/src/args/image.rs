@@ -133,16 +133,16 @@ pub(crate) struct SaveArgs {
     pub(crate) format: Format,
 }
 
-/// Read an image from an archive or layout
+/// Read the images of an archive or layout
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// The archive or layout directory; - reads an archive from standard input
     #[arg(short, long, value_name = "PATH")]
     pub(crate) input: PathBuf,
-    /// The name it gets
+    /// The name it gets [default: those that it has inside]
     #[arg(short, long, value_name = "NAME[:TAG]")]
-    pub(crate) tag: String,
-    /// Which image, where there are several: its tag or name inside
+    pub(crate) tag: Option<String>,
+    /// Only one image: its tag or name inside
     #[arg(long, value_name = "NAME")]
     pub(crate) select: Option<String>,
 }

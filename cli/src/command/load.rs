@@ -1,26 +1,69 @@
 //! `wythe load`.
 
+use std::path::Path;
+
+use wythe_store::digest::Digest;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::layout::{IMAGE_NAME, Layout, Selector};
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::SourceError;
 
-use crate::acquire;
+use crate::acquire::{from_layout, selector, stand_in, unpacked};
 use crate::args::image::LoadArgs;
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// Reads an image from an archive or a layout directory, and names it.
+/// Reads images from an archive or a layout directory, and names them as they are named there
+/// unless a flag gives another name.
 pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
-    let name: Reference = args.tag.parse()?;
+    let tag = args.tag.as_ref().map(|tag| tag.parse::<Reference>()).transpose()?;
     let lease = session.store()?.lease()?;
-    let image = if args.input.is_dir() {
-        acquire::from_layout(&args.input, args.select.as_deref(), &lease)?
-    } else {
-        acquire::from_archive(&args.input, args.select.as_deref(), &lease)?
+    let layout =
+        if args.input.is_dir() { args.input.clone() } else { unpacked(&args.input, &lease)? };
+    let wanted = match tag {
+        Some(tag) => vec![(selector(args.select.as_deref()), vec![tag])],
+        None => named(&layout, args.select.as_deref())?,
     };
-    let mut batch = Batch::default();
-    batch.set_ref(&ref_name(&name), &image.root);
+    let (mut batch, mut digests) = (Batch::default(), Vec::new());
+    for (selector, names) in wanted {
+        let image = from_layout(&layout, selector, &lease)?;
+        for name in names {
+            batch.set_ref(&ref_name(&name), &image.root);
+        }
+        digests.push(image.root.digest);
+    }
     lease.commit(batch, Durability::Durable)?;
-    session.print(&image.root.digest.to_string())
+    digests.iter().try_for_each(|digest| session.print(&digest.to_string()))
+}
+
+/// The images of a layout, or the selected one, with the names that the layout gives them.
+fn named(layout: &Path, select: Option<&str>) -> Result<Vec<(Selector, Vec<Reference>)>, Failure> {
+    let layout = Layout::open(layout, selector(select))?;
+    let entries = if select.is_none() {
+        layout.index().manifests.clone()
+    } else {
+        let stand_in = stand_in()?;
+        vec![layout.selected().map_err(|problem| SourceError::new(&stand_in, problem))?]
+    };
+    let mut images: Vec<(Digest, Vec<Reference>)> = Vec::new();
+    for entry in &entries {
+        let name = name(entry)?;
+        match images.iter_mut().find(|(digest, _)| *digest == entry.digest) {
+            Some((_, names)) => names.push(name),
+            None => images.push((entry.digest, vec![name])),
+        }
+    }
+    Ok(images.into_iter().map(|(digest, names)| (Selector::Digest(digest), names)).collect())
+}
+
+fn name(entry: &Descriptor) -> Result<Reference, Failure> {
+    let name = entry.annotations.get(IMAGE_NAME).ok_or_else(|| {
+        Failure::usage(format!("the image {} has no name", entry.digest)).remedy(
+            "give it one with --tag, and say which is meant with --select if there are several",
+        )
+    })?;
+    Ok(name.parse()?)
 }
