@@ -28,7 +28,9 @@ fn ask(question: &str, context: &Path) -> String {
         .output()
         .unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{question} {}: {complaint}", context.display());
+    // A check that finds something ends with 1.
+    let is_answered = matches!(output.status.code(), Some(0 | 1));
+    assert!(is_answered, "{question} {}: {complaint}", context.display());
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::render::source::SourceFile;
 use crate::session::Session;
 
-/// Prints the findings; they are a failure only where the Dockerfile or its user says so.
+/// Prints the findings; any is a failure, as with `docker buildx build --check`.
 pub(crate) fn check(
     format: AnswerFormat,
     dockerfile: Dockerfile,
@@ -32,11 +32,18 @@ pub(crate) fn check(
         AnswerFormat::Json => session.print(&object(&source, &report).to_string())?,
         AnswerFormat::Text => print(&source, &report, session)?,
     }
-    match report.violation() {
-        None => Ok(()),
-        Some(message) => Err(Failure::usage(message)),
-    }
+    let text = match (report.violation(), report.findings.len()) {
+        (Some(message), _) => message,
+        (None, 0) => return Ok(()),
+        (None, 1) => "the build checks have a finding".to_owned(),
+        (None, count) => format!("the build checks have {count} findings"),
+    };
+    Err(Failure::usage(text).code(FOUND))
 }
+
+/// The exit code where there are findings, as `docker buildx build --check` has it; a Dockerfile
+/// that could not be checked has another.
+const FOUND: u8 = 1;
 
 fn print(source: &SourceFile, report: &Report, session: &Session) -> Result<(), Failure> {
     for finding in &report.findings {

@@ -1,0 +1,13 @@
+# A check that finds something says so in its exit code, as that of buildx does.
+mkdir context
+ask() { status=0; "$WYTHE" build --check context > answer 2> /dev/null || status=$?; }
+printf 'FROM scratch\nCOPY Dockerfile /\n' > context/Dockerfile
+ask
+[ "$status" = 0 ]
+printf 'FROM scratch\nMAINTAINER x\n' > context/Dockerfile
+ask
+[ "$status" = 1 ]
+grep -q MaintainerDeprecated answer
+printf 'FROM\n' > context/Dockerfile
+ask
+[ "$status" = 2 ]
