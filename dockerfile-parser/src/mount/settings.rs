@@ -86,8 +86,7 @@ impl Settings {
         match self.fields.iter().find(|field| !kind.knows(field.key)) {
             None => Ok(()),
             Some(field) => {
-                let (name, kind) = (&field.name, kind.name());
-                let message = format!("unexpected key '{name}' for mount type '{kind}'");
+                let (name, message) = (&field.name, misplaced(field, kind.name()));
                 Err(Diagnostic::error(field.span, message).help(format!("remove {name}")))
             }
         }
@@ -210,6 +209,20 @@ impl Settings {
         let text = field.value.as_deref().unwrap_or_default();
         let number = read(text).ok_or_else(|| invalid(field, text).help(help))?;
         Ok(Some(number))
+    }
+}
+
+/// What is wrong with a key that this kind of mount does not know.
+fn misplaced(field: &Field, kind: &str) -> String {
+    let name = &field.name;
+    if matches!(field.key, Key::Gid | Key::Mode | Key::Uid) {
+        format!("{name} not allowed for {kind:?} type mounts")
+    } else if field.key == Key::From {
+        format!("{kind} mount should not have a from")
+    } else if field.key == Key::Sharing {
+        format!("invalid cache sharing set for {kind} mount")
+    } else {
+        format!("unexpected key '{name}' for mount type '{kind}'")
     }
 }
 
