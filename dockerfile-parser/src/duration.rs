@@ -25,7 +25,11 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         total += number * factor;
         rest = &rest[digits + length..];
     }
-    if text.starts_with('-') { Err(format!("duration {text:?} is negative")) } else { whole(total) }
+    if text.starts_with('-') {
+        Err(format!("{text:?} cannot be less than 1ms"))
+    } else {
+        whole(total)
+    }
 }
 
 fn whole(nanoseconds: f64) -> Result<i64, String> {
@@ -36,7 +40,7 @@ fn whole(nanoseconds: f64) -> Result<i64, String> {
     #[expect(clippy::cast_possible_truncation, reason = "checked against the range just above")]
     let value = nanoseconds.round() as i64;
     if value != 0 && value < SHORTEST {
-        return Err("the duration is shorter than 1ms".to_owned());
+        return Err("the duration cannot be less than 1ms".to_owned());
     }
     Ok(value)
 }

@@ -49,7 +49,8 @@ fn timing(input: &mut Input<'_>) -> Result<HealthTiming, Diagnostic> {
 }
 
 fn time(input: &mut Input<'_>, flag: &str) -> Result<i64, Diagnostic> {
-    let Some(value) = input.flags.value(flag)? else { return Ok(0) };
+    let value = input.flags.value(flag)?.filter(|value| !value.value.is_empty());
+    let Some(value) = value else { return Ok(0) };
     duration::parse(&value.value).map_err(|cause| {
         Diagnostic::error(value.span, format!("--{flag}: {cause}"))
             .help("write a number and a unit, for instance 30s, 1m30s or 500ms")
@@ -57,12 +58,12 @@ fn time(input: &mut Input<'_>, flag: &str) -> Result<i64, Diagnostic> {
 }
 
 fn retries(input: &mut Input<'_>) -> Result<i64, Diagnostic> {
-    let Some(value) = input.flags.value("retries")? else { return Ok(0) };
-    match value.value.parse::<i32>() {
-        Ok(count) if count >= 0 => Ok(i64::from(count)),
-        _ => {
-            let message = format!("--retries: {:?} is not a number of 0 or more", value.value);
-            Err(Diagnostic::error(value.span, message).help("write --retries=3"))
-        }
-    }
+    let value = input.flags.value("retries")?.filter(|value| !value.value.is_empty());
+    let Some(value) = value else { return Ok(0) };
+    let message = match value.value.parse::<i32>() {
+        Ok(count) if count >= 0 => return Ok(i64::from(count)),
+        Ok(count) => format!("--retries cannot be negative ({count})"),
+        Err(_) => format!("--retries: {:?} is not a number of 0 or more", value.value),
+    };
+    Err(Diagnostic::error(value.span, message).help("write --retries=3"))
 }

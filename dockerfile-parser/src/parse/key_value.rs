@@ -52,7 +52,7 @@ fn pair(input: &Input<'_>, text: &Text<'_>) -> Result<KeyValue, Diagnostic> {
         };
         return Err(Diagnostic::error(word.span, message).help(help));
     };
-    if key.value.is_empty() && input.keyword == "ENV" {
+    if key.value.is_empty() {
         return Err(blank_name(input, word.span));
     }
     Ok(KeyValue { key, value })

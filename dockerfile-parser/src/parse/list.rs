@@ -20,7 +20,9 @@ pub(crate) fn volume(input: &mut Input<'_>) -> Result<Words, Diagnostic> {
     input.no_flags()?;
     let span = input.text.whole().span;
     let words: Vec<Word> = match command::strings(input.text, input.warnings)? {
-        Some(strings) => strings.into_iter().map(|text| Spanned::new(text, span)).collect(),
+        Some(strings) => {
+            strings.iter().map(|text| Spanned::new(text.trim().to_owned(), span)).collect()
+        }
         None => input.text.blank_separated(),
     };
     let (error, help) = if words.is_empty() {
