@@ -3,6 +3,7 @@
 //! Nothing is expanded here. A word keeps its quotes, escapes and `$`; [`crate::expand`] turns it
 //! into text once the variables are known. The tree is a value: no file handle, no build state.
 
+use crate::heredoc::without_tabs;
 use crate::span::{Span, Spanned};
 
 /// A word as written, unexpanded.
@@ -190,10 +191,18 @@ pub struct Heredoc {
     pub descriptor: Option<u32>,
     /// Whether `$` in the body stands for variables.
     pub expansion: HeredocExpansion,
-    /// Whether leading tabs are stripped (`<<-`); the body here is already stripped.
+    /// Whether leading tabs are stripped (`<<-`).
     pub chomp: HeredocChomp,
-    /// The lines between the instruction and the terminator, line breaks included.
+    /// The lines between the instruction and the terminator as written, line breaks included.
     pub body: Word,
+}
+
+impl Heredoc {
+    /// What the heredoc says: its body, without leading tabs where those are stripped.
+    pub fn text(&self) -> String {
+        let lines = self.body.value.split_inclusive('\n');
+        lines.map(|line| without_tabs(line, self.chomp)).collect()
+    }
 }
 
 /// Whether a heredoc's name was unquoted.

@@ -13,8 +13,6 @@ pub(crate) struct Start {
     pub(crate) name: String,
     pub(crate) descriptor: Option<u32>,
     pub(crate) chomp: HeredocChomp,
-    /// Whether the body loses its tabs here; that of a trigger does when the trigger fires.
-    pub(crate) tabs: HeredocChomp,
     pub(crate) expansion: HeredocExpansion,
 }
 
@@ -33,7 +31,7 @@ fn body(line: &Logical, start: Start, lines: &mut Lines<'_>) -> Result<Heredoc, 
     let mut span: Option<Span> = None;
     let mut near = None;
     while let Some(physical) = lines.raw() {
-        let content = chomped(physical.text, start.chomp);
+        let content = without_tabs(physical.text, start.chomp);
         if content.trim_end_matches('\r') == start.name {
             let span = span.unwrap_or(Span::new(physical.start, physical.start));
             let (name, descriptor) = (start.name, start.descriptor);
@@ -44,7 +42,7 @@ fn body(line: &Logical, start: Start, lines: &mut Lines<'_>) -> Result<Heredoc, 
         if content.trim() == start.name {
             near = near.or(Some(physical));
         }
-        text.push_str(chomped(physical.text, start.tabs));
+        text.push_str(physical.text);
         text.push('\n');
         let place = Span::new(physical.start, physical.next);
         span = Some(span.map_or(place, |span| span.to(place)));
@@ -65,7 +63,8 @@ fn unterminated(word: &Word, name: &str, near: Option<Physical<'_>>) -> Diagnost
     }
 }
 
-fn chomped(line: &str, chomp: HeredocChomp) -> &str {
+/// A line as a heredoc means it.
+pub(crate) fn without_tabs(line: &str, chomp: HeredocChomp) -> &str {
     match chomp {
         HeredocChomp::Keep => line,
         HeredocChomp::StripTabs => line.trim_start_matches('\t'),
@@ -121,7 +120,7 @@ fn start(text: &str, from: usize, to: usize) -> Option<Start> {
     let name = unquoted(rest)?;
     let literal = rest.contains(['"', '\'', '\\']);
     let expansion = if literal { HeredocExpansion::Literal } else { HeredocExpansion::Expand };
-    Some(Start { from, to, name, descriptor, chomp, tabs: chomp, expansion })
+    Some(Start { from, to, name, descriptor, chomp, expansion })
 }
 
 /// The name without its quotes; `None` where this is no name.

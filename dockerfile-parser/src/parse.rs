@@ -9,7 +9,7 @@ mod list;
 mod onbuild;
 mod run;
 
-use crate::ast::{Dockerfile, Escape, Heredoc, HeredocChomp, Instruction, InstructionKind, Word};
+use crate::ast::{Dockerfile, Escape, Heredoc, Instruction, InstructionKind, Word};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directive;
 use crate::flag::{self, Flags};
@@ -247,9 +247,7 @@ fn heredoc_starts(keyword: &str, rest: Text<'_>) -> Vec<heredoc::Start> {
         return starts_of(keyword, rest);
     }
     let (trigger, rest) = rest.split_first();
-    let starts = starts_of(&trigger.value.to_ascii_uppercase(), rest);
-    let raw = starts.into_iter().map(|start| heredoc::Start { tabs: HeredocChomp::Keep, ..start });
-    raw.collect()
+    starts_of(&trigger.value.to_ascii_uppercase(), rest)
 }
 
 fn starts_of(keyword: &str, rest: Text<'_>) -> Vec<heredoc::Start> {

@@ -99,7 +99,10 @@ impl Lowering<'_> {
     ) -> Result<(), LowerError> {
         let mut shown = Vec::new();
         let mut sources = Vec::new();
-        for source in what.sources {
+        // Heredocs come after the other sources, wherever they stand.
+        let mut ordered: Vec<&Source> = what.sources.iter().collect();
+        ordered.sort_by_key(|source| source.word().is_none());
+        for source in ordered {
             let (text, source) = self.one_source(site, what, source, state)?;
             shown.push(text);
             sources.push(source);
@@ -203,9 +206,9 @@ fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySour
         return Err(LowerError::at(span, message).help("name the directory in the destination"));
     }
     let body = match heredoc.expansion {
-        HeredocExpansion::Literal => heredoc.body.value.clone(),
+        HeredocExpansion::Literal => heredoc.text(),
         HeredocExpansion::Expand => {
-            expand_heredoc(&heredoc.body.value, state)
+            expand_heredoc(&heredoc.text(), state)
                 .map_err(|error| LowerError::at(span, error.to_string()))?
                 .value
         }

@@ -5,7 +5,7 @@ use wythe_dockerfile::expand::Variables;
 
 use super::error::LowerError;
 use super::stage::{Lowering, Site};
-use super::state::State;
+use super::state::{State, clean};
 use super::{args, mount};
 use crate::history;
 use crate::operation::Operation;
@@ -39,7 +39,7 @@ impl Lowering<'_> {
             argv,
             env: state.env.clone(),
             proxies: undeclared_proxies(&options.build_args, state),
-            cwd: state.working_dir().to_owned(),
+            cwd: clean(state.working_dir()),
             user: state.config.config.user.clone(),
             mounts,
             scripts,
@@ -101,12 +101,12 @@ fn command(run: &Run, state: &State) -> (Vec<String>, Vec<Script>) {
     let mut argv = state.shell();
     let mut scripts = Vec::new();
     match run.heredocs.as_slice() {
-        [only] if text.trim() == only.word.value && only.body.value.starts_with("#!") => {
+        [only] if text.trim() == only.word.value && only.text().starts_with("#!") => {
             let path = format!("{SCRIPT_DIR}/{}", only.name);
-            scripts.push(Script { path: path.clone(), text: only.body.value.clone() });
+            scripts.push(Script { path: path.clone(), text: only.text() });
             argv.push(path);
         }
-        [only] if text.trim() == only.word.value => argv.push(only.body.value.clone()),
+        [only] if text.trim() == only.word.value => argv.push(only.text()),
         heredocs => argv.push(with_bodies(text, heredocs)),
     }
     (argv, scripts)

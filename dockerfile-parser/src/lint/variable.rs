@@ -24,7 +24,7 @@ impl Linter<'_> {
             unset.extend(scope.expand(&word.value, self.escape()).unset);
         }
         for heredoc in heredocs(&instruction.kind) {
-            unset.extend(expand_heredoc(&heredoc.body.value, scope).unwrap_or_default().unset);
+            unset.extend(expand_heredoc(&heredoc.text(), scope).unwrap_or_default().unset);
         }
         unset.extend(self.mounts(&instruction.kind, scope));
         self.undefined_vars(instruction, unset, scope);
