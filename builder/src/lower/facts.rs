@@ -66,7 +66,7 @@ impl Lowering<'_> {
         let platform = self.platform(stage).ok()?;
         let image = &stage.from.image;
         let name = expand::word(image, self.escape, &self.globals).ok()?;
-        let base = match self.origin(&name, stage.index, image.span).ok()? {
+        let base = match self.origin(&name, &platform, (stage.index, image.span)).ok()? {
             Origin::Directory(_) | Origin::Scratch => return Some(BaseFacts::default()),
             Origin::Image(reference) => Base::Image { reference, platform: platform.clone() },
             Origin::Layout(context) => Base::Layout { context, platform: platform.clone() },
@@ -74,7 +74,7 @@ impl Lowering<'_> {
         };
         let config = self.around.bases.facts(&base).ok()?.config;
         // Who gives an image by hand has chosen its platform.
-        let pulled = self.named_context(&name).is_none();
+        let pulled = self.named_context(&name, &platform).is_none();
         let differs = pulled && !config.architecture.is_empty();
         let actual = differs.then(|| config.platform());
         let mismatch = actual.and_then(|actual| mismatch(&platform, &actual));

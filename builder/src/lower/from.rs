@@ -27,8 +27,20 @@ impl Lowering<'_> {
                 "give the argument a default before the first FROM, or set it with --build-arg";
             return Err(LowerError::at(image.span, message).help(help));
         }
-        let origin = self.origin(&name, stage.index, image.span)?;
+        let origin = self.origin(&name, &platform, (stage.index, image.span))?;
         self.state_of(origin, &platform, stage.index, image.span)
+    }
+
+    /// What a stage is where a named context of its name replaces all of it.
+    pub(crate) fn replaced(&mut self, stage: &Stage<'_>) -> Result<Option<State>, LowerError> {
+        let Some(name) = &stage.name else { return Ok(None) };
+        let platform = self.platform(stage)?;
+        if self.named_context(name, &platform).is_none() {
+            return Ok(None);
+        }
+        let span = stage.from.image.span;
+        let origin = self.origin(name, &platform, (stage.index, span))?;
+        self.state_of(origin, &platform, stage.index, span).map(Some)
     }
 
     /// The state that starts from an origin.

@@ -3,6 +3,7 @@
 use wythe_dockerfile::ast::Word;
 use wythe_dockerfile::span::Span;
 use wythe_dockerfile::suggest::nearest;
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use super::error::LowerError;
@@ -10,6 +11,12 @@ use super::stage::{Lowering, Site};
 use crate::graph::VertexId;
 use crate::operation::FileSource;
 use crate::options::NamedContext;
+
+/// The empty root.
+const SCRATCH: &str = "scratch";
+
+/// What no named context replaces.
+const RESERVED: [&str; 2] = [SCRATCH, "context"];
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -31,22 +38,25 @@ impl Lowering<'_> {
     pub(crate) fn origin(
         &self,
         name: &str,
-        stage: usize,
-        span: Span,
+        platform: &Platform,
+        (stage, span): (usize, Span),
     ) -> Result<Origin, LowerError> {
-        if let Some((key, context)) = self.named_context(name) {
+        if let Some((key, context)) = self.named_context(name, platform) {
             return match context {
                 NamedContext::Directory(_) | NamedContext::Git(_) | NamedContext::Url(_) => {
                     Ok(Origin::Directory(key))
                 }
                 NamedContext::OciLayout { .. } => Ok(Origin::Layout(key)),
+                NamedContext::Image(reference) if reference.to_string() == SCRATCH => {
+                    Ok(Origin::Scratch)
+                }
                 NamedContext::Image(reference) => Ok(Origin::Image(reference.clone())),
             };
         }
         if let Some(found) = self.stages.find_before(name, stage) {
             return Ok(Origin::Stage(found.index));
         }
-        if name == "scratch" {
+        if name == SCRATCH {
             return Ok(Origin::Scratch);
         }
         let reference: Result<Reference, _> = name.parse();
@@ -57,18 +67,27 @@ impl Lowering<'_> {
         Ok(Origin::Image(reference.with_default_tag()))
     }
 
-    /// The named context that replaces a name: by that name, or by the image the name means.
-    pub(crate) fn named_context(&self, name: &str) -> Option<(String, &NamedContext)> {
-        let contexts = &self.around.options.contexts;
-        let platform = format!("{}::{}", name.to_lowercase(), self.around.platform);
-        for key in [platform, name.to_lowercase()] {
-            if let Some(context) = contexts.get(&key) {
-                return Some((key, context));
-            }
+    /// The named context that replaces a name: one for the platform before one for all, by that
+    /// name or by the image the name means.
+    pub(crate) fn named_context(
+        &self,
+        name: &str,
+        platform: &Platform,
+    ) -> Option<(String, &NamedContext)> {
+        let name = name.to_lowercase();
+        if RESERVED.contains(&name.as_str()) {
+            return None;
         }
-        let meant = canonical(name)?;
-        let found = contexts.iter().find(|(key, _)| canonical(key).as_ref() == Some(&meant));
-        found.map(|(key, context)| (key.clone(), context))
+        let contexts = &self.around.options.contexts;
+        let suffix = format!("::{platform}");
+        let limited = contexts
+            .iter()
+            .filter_map(|(key, context)| Some((key, key.strip_suffix(&suffix)?, context)));
+        let general = contexts.iter().map(|(key, context)| (key, key.as_str(), context));
+        let meant = canonical(&name);
+        let is_meant = |key: &str| key == name || (meant.is_some() && canonical(key) == meant);
+        let mut found = limited.chain(general).filter(|(_, key, _)| is_meant(key));
+        found.next().map(|(key, _, context)| (key.clone(), context))
     }
 
     /// Where `--from` or `from=` looks files up. Stages it names become inputs.
@@ -86,11 +105,11 @@ impl Lowering<'_> {
             );
             return Err(LowerError::at(span, message));
         }
+        let platform = self.around.platform.clone();
         let origin = self.place(&word.value, site.stage, span)?;
         if let Origin::Directory(context) = origin {
             return Ok(FileSource::Directory(context));
         }
-        let platform = self.around.platform.clone();
         let state = self.state_of(origin, &platform, site.stage, span);
         let state =
             state.map_err(|error| error.suggest(self.misspelt(&word.value, site).as_deref()))?;
@@ -98,9 +117,7 @@ impl Lowering<'_> {
     }
 
     fn place(&self, name: &str, stage: usize, span: Span) -> Result<Origin, LowerError> {
-        if let Ok(index) = name.parse::<usize>()
-            && self.named_context(name).is_none()
-        {
+        if let Ok(index) = name.parse::<usize>() {
             return match index {
                 index if index < stage => Ok(Origin::Stage(index)),
                 index if index < self.stages.stages.len() => {
@@ -114,13 +131,14 @@ impl Lowering<'_> {
                 }
             };
         }
-        if self.named_context(name).is_none()
+        let platform = self.around.platform;
+        if self.named_context(name, platform).is_none()
             && self.stages.find_before(name, stage).is_none()
             && let Some(found) = self.stages.find(name)
         {
             return Err(self.later(found.index, name, stage, span));
         }
-        self.origin(name, stage, span)
+        self.origin(name, platform, (stage, span))
     }
 
     /// A stage that is not there yet: itself, or one that comes later.

@@ -7,6 +7,9 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::span::Span;
 use wythe_dockerfile::stage::{Stage, Stages};
 
+use wythe_store::oci::config::ImageConfig;
+use wythe_store::oci::platform::Platform;
+
 use super::args;
 use super::error::LowerError;
 use super::global::Globals;
@@ -20,7 +23,7 @@ use crate::options::Caching;
 pub(crate) struct Target {
     /// Its position.
     pub(crate) index: usize,
-    /// Its name, or `default`.
+    /// Its name as it was asked for, or `default`.
     pub(crate) name: String,
 }
 
@@ -35,7 +38,8 @@ pub(crate) fn target(stages: &Stages<'_>, name: Option<&str>) -> Result<Target, 
             LowerError::nowhere("dockerfile contains no stages to build").help("add a FROM")
         })?,
     };
-    let name = stage.name.clone().unwrap_or_else(|| "default".to_owned());
+    let name = name.filter(|name| !name.is_empty()).map(str::to_owned).or(stage.name.clone());
+    let name = name.unwrap_or_else(|| "default".to_owned());
     Ok(Target { index: stage.index, name })
 }
 
@@ -86,6 +90,10 @@ impl<'a> Lowering<'a> {
         self.epoch = epoch.map_err(|error| LowerError::nowhere(error.to_string()))?;
         let state = self.stage(target.index)?;
         let mut config = state.config;
+        // Who names a platform gets an image of it, whatever its base says.
+        if !self.around.options.platforms.is_empty() {
+            say_platform(&mut config, self.around.platform);
+        }
         config.config.labels.extend(self.around.options.labels.clone());
         let (top, instructions) = (state.top, state.records);
         let (target, platform) = (target.name, self.around.platform.clone());
@@ -101,6 +109,9 @@ impl<'a> Lowering<'a> {
             return Ok(state.clone());
         }
         let stage = self.stages.stages[index].clone();
+        if let Some(state) = self.replaced(&stage)? {
+            return Ok(state);
+        }
         let mut state = self.base(&stage)?;
         self.triggers(&stage, &mut state)?;
         for instruction in stage.body {
@@ -164,6 +175,15 @@ impl<'a> Lowering<'a> {
     fn push(&mut self, vertex: Vertex) -> VertexId {
         self.vertices.push(vertex);
         VertexId(self.vertices.len() - 1)
+    }
+}
+
+fn say_platform(config: &mut ImageConfig, platform: &Platform) {
+    let same = config.os == platform.os && config.architecture == platform.architecture;
+    platform.os.clone_into(&mut config.os);
+    platform.architecture.clone_into(&mut config.architecture);
+    if platform.variant.is_some() || !same {
+        config.variant.clone_from(&platform.variant);
     }
 }
 
