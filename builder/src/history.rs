@@ -3,8 +3,8 @@
 //! Tools parse these lines, so they are those of BuildKit to the byte. All words are expanded.
 
 pub mod duration;
+mod quote;
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use wythe_store::oci::config::Healthcheck;
@@ -33,20 +33,15 @@ pub fn word(keyword: &str, word: &str) -> String {
     format!("{keyword} {word}")
 }
 
-/// `EXPOSE` and `SHELL`, `VOLUME`: words in brackets.
+/// `EXPOSE`, `SHELL` and `VOLUME`: words in brackets.
 pub fn list<'a>(keyword: &str, words: impl IntoIterator<Item = &'a String>) -> String {
     let words: Vec<&str> = words.into_iter().map(String::as_str).collect();
     format!("{keyword} [{}]", words.join(" "))
 }
 
-/// `EXPOSE`: ports in order.
-pub fn expose(ports: &BTreeSet<String>) -> String {
-    list("EXPOSE", ports)
-}
-
 /// `CMD` and `ENTRYPOINT`: quoted words in brackets.
 pub fn command(keyword: &str, words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    let words: Vec<String> = words.iter().map(|word| quote::quoted(word)).collect();
     format!("{keyword} [{}]", words.join(" "))
 }
 
@@ -135,8 +130,6 @@ mod tests {
     #[test]
     fn commands_are_quoted_and_other_lists_are_not() {
         assert_eq!(command("CMD", &owned(&["a", "b c"])), r#"CMD ["a" "b c"]"#);
-        let ports = BTreeSet::from(["80/tcp".to_owned(), "53/udp".to_owned()]);
-        assert_eq!(expose(&ports), "EXPOSE [53/udp 80/tcp]");
         assert_eq!(list("SHELL", &owned(&["/bin/sh", "-c"])), "SHELL [/bin/sh -c]");
     }
 

@@ -105,3 +105,6 @@ pub fn lower(file: &Dockerfile, around: Surroundings<'_>) -> Result<Lowered, Low
     let globals = Globals::new(&all, around, &target.name, escape)?;
     Lowering::new(&all, around, globals, escape).image(target)
 }
+
+#[cfg(test)]
+mod tests;

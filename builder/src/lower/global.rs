@@ -50,7 +50,8 @@ impl Globals {
         escape: Escape,
     ) -> Result<(), LowerError> {
         let name = expand::word(&item.name, escape, &*self)?;
-        let default = item.default.as_ref().map(|word| expand::word(word, escape, &*self));
+        let default = item.default.as_ref().filter(|_| !given.contains_key(&name));
+        let default = default.map(|word| expand::word(word, escape, &*self));
         let value = match (given.get(&name), default.transpose()?) {
             (Some(given), _) => Some(given.clone()),
             (None, Some(default)) => Some(default),

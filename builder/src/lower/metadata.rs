@@ -45,9 +45,10 @@ impl Lowering<'_> {
         let mut shown = Vec::new();
         for item in &arg.items {
             let name = expand::word(&item.name, self.escape, state)?;
-            let default = item.default.as_ref();
-            let default = default.map(|word| expand::word(word, self.escape, state)).transpose()?;
             let given = &self.around.options.build_args;
+            // A default that is not needed may be one that cannot be expanded.
+            let default = item.default.as_ref().filter(|_| !given.contains_key(&name));
+            let default = default.map(|word| expand::word(word, self.escape, state)).transpose()?;
             let value = args::stage_value(&name, default, given, &self.globals.scope);
             state.declare(&name, value.as_deref());
             shown.push((name, value));
@@ -82,8 +83,10 @@ impl Lowering<'_> {
     }
 
     fn expose(&mut self, words: &Words, state: &mut State) -> Result<(), LowerError> {
-        let mut found = std::collections::BTreeSet::new();
-        for word in &words.words {
+        let mut found = Vec::new();
+        let mut words: Vec<&Word> = words.words.iter().collect();
+        words.sort_by_key(|word| &word.value);
+        for word in words {
             let split = expand_words(&word.value, self.escape, state)
                 .map_err(|error| LowerError::at(word.span, error.to_string()))?;
             for one in split {
@@ -94,7 +97,7 @@ impl Lowering<'_> {
                 found.extend(ports);
             }
         }
-        state.note(history::expose(&found));
+        state.note(history::list("EXPOSE", &found));
         state.config.config.exposed_ports.extend(found);
         Ok(())
     }
@@ -141,15 +144,15 @@ impl Lowering<'_> {
         state: &mut State,
     ) -> Result<(), LowerError> {
         let text = expand::word(word, self.escape, state)?;
-        let path = if text.starts_with('/') {
-            let cleaned = clean(&text);
-            if text.ends_with('/') && cleaned != "/" { format!("{cleaned}/") } else { cleaned }
-        } else {
-            clean(&format!("{}/{text}", state.working_dir()))
+        // An absolute path is shown as it is written.
+        let path = match text.as_str() {
+            "" => state.working_dir().to_owned(),
+            absolute if absolute.starts_with('/') => text,
+            relative => clean(&format!("{}/{relative}", state.working_dir())),
         };
         path.clone_into(&mut state.config.config.working_dir);
         let created_by = history::word("WORKDIR", &path);
-        if path == "/" {
+        if clean(&path) == "/" {
             state.note(created_by);
             return Ok(());
         }

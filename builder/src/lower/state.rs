@@ -10,6 +10,9 @@ use crate::graph::{InstructionRecord, VertexId};
 pub(crate) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Arguments that speak to the builder: declared, they are still no variables of steps.
+const NO_VARIABLES: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
 /// Where a stage stands after some of its instructions.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -21,8 +24,8 @@ pub(crate) struct State {
     pub(crate) records: Vec<InstructionRecord>,
     /// Variables of steps: `ENV` and `ARG`, the latest assignment of a name.
     pub(crate) env: Vec<(String, String)>,
-    /// Names that `ARG` declared, in order.
-    pub(crate) declared: Vec<String>,
+    /// What `ARG` declared, in order: a name, and the value it had last.
+    pub(crate) declared: Vec<(String, String)>,
     /// Whether this stage has set the command itself.
     pub(crate) own_command: bool,
     /// What the programs of this stage are for.
@@ -49,16 +52,24 @@ impl State {
         if !state.config.config.env.iter().any(|pair| pair.starts_with("PATH=")) {
             state.config.config.env.push(format!("PATH={DEFAULT_PATH}"));
         }
-        for pair in state.config.config.env.clone() {
-            let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
-            state.assign(name, value);
-        }
+        state.assign_environment();
         state
     }
 
-    /// The state as a stage that starts from this one sees it.
+    /// The state as a stage that starts from this one sees it: its arguments are declared there
+    /// too, but the image's own variables are above them again.
     pub(crate) fn inherited(&self) -> Self {
-        Self { own_command: false, ..self.clone() }
+        let mut state = Self { own_command: false, ..self.clone() };
+        state.assign_environment();
+        state
+    }
+
+    /// Sets the variables of the image for the steps that follow.
+    fn assign_environment(&mut self) {
+        for pair in self.config.config.env.clone() {
+            let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
+            self.assign(name, value);
+        }
     }
 
     /// Sets a variable of the steps that follow.
@@ -83,17 +94,21 @@ impl State {
 
     /// Declares an argument.
     pub(crate) fn declare(&mut self, name: &str, value: Option<&str>) {
-        if !self.declared.iter().any(|known| known == name) {
-            self.declared.push(name.to_owned());
+        let shown = value.unwrap_or_default().to_owned();
+        match self.declared.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = shown,
+            None => self.declared.push((name.to_owned(), shown)),
         }
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|_| !NO_VARIABLES.contains(&name)) {
             self.assign(name, value);
         }
     }
 
     /// The declared arguments with the values steps see.
     pub(crate) fn visible_args(&self) -> Vec<(String, String)> {
-        let value = |name: &String| (name.clone(), self.get(name).unwrap_or_default());
+        let value = |(name, value): &(String, String)| {
+            (name.clone(), self.get(name).unwrap_or_else(|| value.clone()))
+        };
         self.declared.iter().map(value).collect()
     }
 

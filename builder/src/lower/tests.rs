@@ -1,0 +1,178 @@
+//! What instructions do to an image, as its configuration and its history say it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use wythe_dockerfile::parse::parse;
+
+use super::*;
+use crate::graph::ImagePlan;
+use crate::operation::Operation;
+use crate::options::NamedContext;
+
+/// Every image is of an architecture of its own, so that one sees what comes from a base.
+struct Mips;
+
+impl Bases for Mips {
+    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+        let (os, architecture) = ("linux".to_owned(), "mips".to_owned());
+        Ok(BaseFacts { config: ImageConfig { os, architecture, ..ImageConfig::default() } })
+    }
+}
+
+fn lowered(text: &str, options: &Options) -> Result<Graph, String> {
+    let parsed = parse(text);
+    assert_eq!(parsed.first_error(), None, "{text}");
+    let platform = options.platforms.first().unwrap_or(&options.build_platform);
+    let target = options.targets.first().map(String::as_str);
+    let around = Surroundings { options, bases: &Mips, target, platform };
+    let lowered = lower(&parsed.dockerfile, around).map_err(|error| error.message())?;
+    Ok(lowered.graph)
+}
+
+fn options() -> Options {
+    Options::new(Platform::linux("amd64"))
+}
+
+fn image(text: &str, options: &Options) -> ImagePlan {
+    lowered(text, options).unwrap().images.remove(0)
+}
+
+fn arguments(pairs: &[(&str, &str)]) -> Options {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Options { build_args: pairs.collect(), ..options() }
+}
+
+fn contexts(pairs: &[(&str, NamedContext)]) -> Options {
+    let pairs = pairs.iter().map(|(name, context)| ((*name).to_owned(), context.clone()));
+    Options { contexts: pairs.collect::<BTreeMap<_, _>>(), ..options() }
+}
+
+fn directory(path: &str) -> NamedContext {
+    NamedContext::Directory(PathBuf::from(path))
+}
+
+/// The history of a Dockerfile that starts from nothing.
+#[track_caller]
+fn history(text: &str, expected: &[&str]) {
+    let plan = image(&format!("FROM scratch\n{text}"), &options());
+    let found: Vec<String> = plan.instructions.into_iter().map(|one| one.created_by).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+#[track_caller]
+fn labels(text: &str, options: &Options, expected: &[(&str, &str)]) {
+    let found = image(text, options).config.config.labels;
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+/// The names of the bases of a graph.
+fn bases(text: &str, options: &Options) -> Vec<String> {
+    let base = |operation: Operation| match operation {
+        Operation::Base(Base::Directory { context } | Base::Layout { context, .. }) => {
+            Some(context)
+        }
+        Operation::Base(Base::Image { reference, .. }) => Some(reference.to_string()),
+        Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => None,
+    };
+    let vertices = lowered(text, options).unwrap().vertices;
+    vertices.into_iter().filter_map(|vertex| base(vertex.operation)).collect()
+}
+
+#[test]
+fn a_variable_of_the_image_is_above_an_argument_again_in_the_next_stage() {
+    let text = "FROM scratch AS a\nENV V=env\nARG V=arg\nLABEL a=$V\nFROM a\nLABEL b=$V\n";
+    labels(text, &options(), &[("a", "arg"), ("b", "env")]);
+}
+
+#[test]
+fn a_default_is_not_looked_at_where_the_command_line_has_a_value() {
+    let text = "ARG G=${U:?u}\nFROM scratch\nARG G\nARG S=${U:?u}\nLABEL g=$G s=$S\n";
+    labels(text, &arguments(&[("G", "1"), ("S", "2")]), &[("g", "1"), ("s", "2")]);
+    assert!(lowered(text, &arguments(&[("G", "1")])).unwrap_err().contains('u'));
+}
+
+#[test]
+fn arguments_that_speak_to_the_builder_are_no_variables() {
+    let text =
+        "FROM scratch\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nLABEL s=$BUILDKIT_SBOM_SCAN_STAGE\n";
+    labels(text, &options(), &[("s", "")]);
+    let history = image(&format!("{text}RUN x\n"), &options()).instructions;
+    let last = history.last().unwrap();
+    assert_eq!(last.created_by, "RUN |1 BUILDKIT_SBOM_SCAN_STAGE=true /bin/sh -c x # buildkit");
+}
+
+#[test]
+fn the_target_is_named_as_it_was_asked_for() {
+    let text = "FROM scratch AS one\nARG TARGETSTAGE\nLABEL s=$TARGETSTAGE\n";
+    labels(text, &options(), &[("s", "one")]);
+    let options = Options { targets: vec!["ONE".to_owned()], ..options() };
+    labels(text, &options, &[("s", "ONE")]);
+    labels(
+        "FROM scratch\nARG TARGETSTAGE\nLABEL s=$TARGETSTAGE\n",
+        &self::options(),
+        &[("s", "default")],
+    );
+}
+
+#[test]
+fn ports_are_listed_word_by_word_in_the_order_of_the_words() {
+    history("EXPOSE 9-11 80 80/tcp 53/udp", &["EXPOSE [53/udp 80/tcp 80/tcp 9/tcp 10/tcp 11/tcp]"]);
+}
+
+#[test]
+fn an_absolute_working_directory_is_shown_as_written() {
+    history(
+        "WORKDIR /a//b/../c/\nWORKDIR d/\nWORKDIR $NONE\nWORKDIR /",
+        &["WORKDIR /a//b/../c/", "WORKDIR /a/c/d", "WORKDIR /a/c/d", "WORKDIR /"],
+    );
+}
+
+#[test]
+fn heredocs_come_after_the_other_sources() {
+    history("COPY <<a f <<\"b\" g /o/\nA\na\nB\nb", &["COPY f g <<a <<b /o/ # buildkit"]);
+}
+
+#[test]
+fn a_shell_that_reads_a_heredoc_gets_it_with_its_tabs() {
+    history("RUN cat <<-E >/o\n\tx\n\tE", &["RUN /bin/sh -c cat <<-E >/o\n\tx\nE # buildkit"]);
+    history("RUN <<-E\n\tx\n\tE", &["RUN /bin/sh -c x\n # buildkit"]);
+}
+
+#[test]
+fn an_image_is_of_its_base_s_platform_unless_one_is_named() {
+    let architecture = |options: &Options| image("FROM a\n", options).config.architecture;
+    assert_eq!(architecture(&options()), "mips");
+    let named = Options { platforms: vec![Platform::linux("arm64")], ..options() };
+    assert_eq!(architecture(&named), "arm64");
+}
+
+#[test]
+fn a_context_for_the_platform_is_before_one_for_all() {
+    let options = contexts(&[("a", directory("all")), ("a::linux/amd64", directory("one"))]);
+    assert_eq!(bases("FROM docker.io/library/a:latest\n", &options), ["a::linux/amd64"]);
+    assert_eq!(bases("FROM --platform=linux/arm64 a\n", &options), ["a"]);
+}
+
+#[test]
+fn a_context_replaces_a_whole_stage_of_its_name() {
+    let text = "FROM x AS a\nRUN false\nFROM a\nCOPY --from=a /f /\n";
+    assert_eq!(bases(text, &contexts(&[("a", directory("d"))])), ["a"]);
+    let target = Options { targets: vec!["a".to_owned()], ..contexts(&[("a", directory("d"))]) };
+    assert_eq!(bases(text, &target), ["a"]);
+}
+
+#[test]
+fn a_number_is_a_stage_before_it_is_a_context() {
+    let text = "FROM x\nFROM scratch\nCOPY --from=0 /f /\n";
+    assert_eq!(bases(text, &contexts(&[("0", directory("d"))])), ["x:latest"]);
+}
+
+#[test]
+fn the_empty_root_cannot_be_replaced_and_may_replace_another() {
+    assert!(bases("FROM scratch\n", &contexts(&[("scratch", directory("d"))])).is_empty());
+    let nothing = NamedContext::Image("scratch".parse().unwrap());
+    assert!(bases("FROM a\n", &contexts(&[("a", nothing)])).is_empty());
+}
