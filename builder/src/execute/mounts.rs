@@ -1,15 +1,21 @@
 //! The mounts of a step, made ready: layers unpacked, caches opened, secrets taken out.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Component, Path};
+
 use wythe_sandbox::step::{Access, Mount, MountSource, Scratch};
 use wythe_store::live::scratch::scratch;
-use wythe_store::tree::entry::Tree;
+use wythe_store::tree::entry::{Metadata, Tree};
 
 use super::Execution;
 use super::agent::Relay;
-use super::caches::{self, CacheSpec, Held, Origin};
+use super::caches::{self, CacheError, CacheSpec, Held, Origin};
+use super::view::View;
 use crate::copy::CopySpec;
 use crate::copy::place::place;
-use crate::copy::select::select;
+use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
 use crate::operation::FileSource;
 use crate::operation::run::{
@@ -151,20 +157,27 @@ fn identity(cache: &CacheMount) -> Vec<u8> {
 }
 
 /// Puts the initial content into a new cache.
-fn fill(
-    execution: &Execution<'_, '_>,
-    cache: &CacheMount,
-    into: &std::path::Path,
-) -> Result<(), BuildCause> {
+fn fill(execution: &Execution<'_, '_>, cache: &CacheMount, into: &Path) -> Result<(), BuildCause> {
     let files = execution.files(&cache.from)?;
     let spec = CopySpec {
         sources: vec![format!("{}/", cache.path)],
         destination: "/".to_owned(),
         ..CopySpec::default()
     };
-    let tree = place(&select(&files, &spec)?, &Tree::default().children, &spec)?;
+    let selection = select(&files, &spec)?;
+    let tree = place(&selection, &Tree::default().children, &spec)?;
     wythe_store::live::materialise::unpack(&tree, execution.solver.env.store, into)?;
+    // A directory that is named is what the cache begins as, owner and mode included.
+    if let [Item::Contents { metadata: Some(own), .. }] = selection.items() {
+        adopt(into, own).map_err(|cause| CacheError { path: into.into(), cause: cause.into() })?;
+    }
     Ok(())
+}
+
+fn adopt(path: &Path, own: &Metadata) -> io::Result<()> {
+    // Owner before mode: chown clears set-id bits.
+    chown(path, Some(own.uid), Some(own.gid))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(own.mode))
 }
 
 fn bind(
@@ -175,15 +188,16 @@ fn bind(
     let solver = execution.solver;
     let chain = match from {
         FileSource::Input(position) => execution.input(*position),
-        FileSource::Nothing => Vec::new(),
-        FileSource::Context | FileSource::Directory(_) => {
+        FileSource::Nothing | FileSource::Context | FileSource::Directory(_) => {
             let files = execution.files(from)?;
             let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
             select(&files, &spec).map_err(|error| solver.sources.explained(from, error))?;
             vec![execution.keep(&files)?]
         }
     };
-    if chain.is_empty() {
+    let lowers = solver.roots.directories(&chain)?;
+    let is_named = Path::new(path).components().any(|part| matches!(part, Component::Normal(_)));
+    if is_named && View::new(&lowers).resolve(path)?.file.is_none() {
         return Err(MountError::Source { path: path.to_owned() }.into());
     }
     let scratch = match access {
@@ -193,7 +207,6 @@ fn bind(
             Some(Scratch { upper: area.upper, work: area.work })
         }
     };
-    let lowers = solver.roots.directories(&chain)?;
     let subpath = path.as_bytes().to_vec();
     Ok(MountSource::Layers { lowers, scratch, subpath })
 }
