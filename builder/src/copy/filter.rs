@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{Directory, Entry, Node, Subdirectory};
+use wythe_store::tree::entry::{Directory, Entry, Name, Node, Subdirectory};
 
-use super::canvas::components;
 use super::route::{Front, Reach, Route, start};
 use crate::ignore::Rules;
 
@@ -89,9 +88,9 @@ impl Filter<'_> {
 }
 
 /// Whether a plain path exists below a directory; links are not followed.
-pub(crate) fn exists(directory: &Directory, path: &[u8]) -> bool {
+pub(crate) fn exists(directory: &Directory, path: &[Name]) -> bool {
     let mut at = Some(directory);
-    for name in components(path) {
+    for name in path {
         let Some(entry) = at.and_then(|directory| directory.get(name)) else { return false };
         at = super::canvas::children(entry);
     }

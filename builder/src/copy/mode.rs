@@ -42,7 +42,7 @@ enum Verb {
 /// A `--chmod` value that is neither octal nor symbolic.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "invalid chmod value {text:?}: it is an octal number from 0 to 07777, or a form such as u=rwX,go=rX"
+    "invalid chmod parameter: '{text}': it is an octal number from 0 to 07777, or a form such as u=rwX,go=rX"
 )]
 pub struct ModeError {
     /// The value as written.

@@ -80,9 +80,13 @@ impl Route {
         start
     }
 
-    /// Whether no wildcard is in it.
-    pub fn is_plain(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, Step::Name(_)))
+    /// The names it leads along, where no wildcard is in it.
+    pub fn names(&self) -> Option<Vec<Name>> {
+        let name = |step: &Step| match step {
+            Step::Name(name) => Some(name.clone()),
+            Step::AnyDepth | Step::Pattern(_) => None,
+        };
+        self.steps.iter().map(name).collect()
     }
 
     pub(crate) fn steps(&self) -> &[Step] {

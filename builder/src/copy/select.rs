@@ -91,8 +91,9 @@ impl Picker<'_> {
             let Some((metadata, all)) = self.directory(&place) else {
                 return Err(super::canvas::PathCause::NotADirectory.into());
             };
-            if route.is_plain() && !exists(&all, pattern.as_bytes()) {
-                let names = pattern.split('/').map(|name| name.as_bytes().into());
+            if let Some(names) = route.names()
+                && !exists(&all, &names)
+            {
                 return Err(self.missing(&place.into_iter().chain(names).collect::<Vec<_>>()));
             }
             let children = self.filter.routed(&all, std::slice::from_ref(&route));
