@@ -5,6 +5,7 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::expand::expand_heredoc;
 use wythe_dockerfile::lint::rule::EMPTY_COPY_SOURCE;
 use wythe_dockerfile::span::Span;
+use wythe_store::digest::{Digest, ParseDigestError};
 
 use super::error::LowerError;
 use super::expand;
@@ -29,7 +30,7 @@ struct Transfer<'a> {
     layout: Layout,
     excludes: &'a [Word],
     archives: Archives,
-    git: GitDirectory,
+    git: Option<GitDirectory>,
     checksum: Option<&'a Word>,
 }
 
@@ -55,7 +56,7 @@ impl Lowering<'_> {
             layout: if copy.parents == Switch::On { Layout::Parents } else { Layout::Flat },
             excludes: &copy.excludes,
             archives: Archives::Keep,
-            git: GitDirectory::Drop,
+            git: None,
             checksum: None,
         };
         self.transfer(site, &transfer, (from, inputs), state)
@@ -72,8 +73,11 @@ impl Lowering<'_> {
             Switch::On => Archives::Unpack,
             Switch::Off => Archives::Keep,
         };
-        let git =
-            if add.keep_git_dir == Switch::On { GitDirectory::Keep } else { GitDirectory::Drop };
+        let git = match add.keep_git_dir {
+            Switch::Unset => None,
+            Switch::On => Some(GitDirectory::Keep),
+            Switch::Off => Some(GitDirectory::Drop),
+        };
         let transfer = Transfer {
             keyword: "ADD",
             sources: &add.sources,
@@ -178,11 +182,15 @@ impl Lowering<'_> {
         let Some(text) = self.flag(Some(word), state)? else { return Ok(None) };
         let fail = |message: &str, help: &str| Err(LowerError::at(word.span, message).help(help));
         match sources {
-            [CopySource::Url(_)] => match text.parse::<wythe_store::digest::Digest>() {
+            [CopySource::Url(_)] => match text.parse::<Digest>() {
                 Ok(_) => Ok(Some(text)),
-                Err(error) => fail(
-                    &format!("unsupported checksum {text:?}: {error}"),
+                Err(ParseDigestError::Algorithm) => fail(
+                    &format!("unsupported digest algorithm in the checksum {text:?}"),
                     "write --checksum=sha256: and 64 hex digits",
+                ),
+                Err(error) => fail(
+                    &format!("invalid checksum {text:?}: {error}"),
+                    "write 64 hex digits after sha256:",
                 ),
             },
             [CopySource::Git(repository)] => match repository.sum(&text) {
@@ -218,15 +226,14 @@ fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySour
 
 fn repository(
     text: &str,
-    directory: GitDirectory,
+    directory: Option<GitDirectory>,
     span: Span,
 ) -> Result<Box<Repository>, LowerError> {
-    let parsed = Repository::parse(text);
-    let mut repository = parsed.map_err(|error| LowerError::at(span, error.to_string()))?;
-    if directory == GitDirectory::Keep {
-        repository.directory = directory;
-    }
-    Ok(Box::new(repository))
+    let parsed = Repository::parse(text).and_then(|mut repository| {
+        directory.map_or(Ok(()), |directory| repository.keep(directory))?;
+        Ok(repository)
+    });
+    parsed.map(Box::new).map_err(|error| LowerError::at(span, error.to_string()))
 }
 
 fn not_for_copy(kind: SourceKind, span: Span) -> LowerError {

@@ -59,6 +59,7 @@ impl Revision {
     /// What a copy of it depends on.
     pub(crate) fn content_id(&self) -> ContentId {
         let Repository { subdir, directory, submodules, mtime, .. } = &self.repository;
+        let directory = directory.unwrap_or_default();
         let text = format!("{directory:?} {submodules:?} {mtime:?} {} {subdir}", self.commit);
         ContentId::of(format!("git {text}").as_bytes())
     }

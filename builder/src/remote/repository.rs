@@ -16,8 +16,8 @@ pub struct Repository {
     pub subdir: String,
     /// The beginning of the commit's name, in hexadecimal digits.
     pub checksum: Option<String>,
-    /// What happens to `.git`.
-    pub directory: GitDirectory,
+    /// What happens to `.git`, where that is said.
+    pub directory: Option<GitDirectory>,
     /// What happens to submodules.
     pub submodules: Submodules,
     /// What time files have.
@@ -98,6 +98,9 @@ pub enum RepositoryError {
     /// A directory that would lead out of the repository.
     #[error("invalid subdirectory {0:?}")]
     Subdirectory(String),
+    /// `.git` is to be kept and to be left out.
+    #[error("inconsistent keep-git-dir configuration")]
+    GitDirectory,
     /// A commit to fetch by that is not given in full.
     #[error("fetch-by-commit needs the whole commit as checksum")]
     FetchByCommit,
@@ -125,6 +128,11 @@ impl Repository {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             found.option(key, &address::decoded(&value.replace('+', " ")))?;
         }
+        // A commit is also what is wanted, where nothing else is.
+        if found.reference.is_none() {
+            let commit = found.checksum.clone().filter(|sum| is_commit(sum));
+            found.reference = commit.map(GitReference::Any);
+        }
         if found.fetch == FetchBy::Commit && !found.checksum.as_deref().is_some_and(is_commit) {
             return Err(RepositoryError::FetchByCommit);
         }
@@ -138,7 +146,7 @@ impl Repository {
             reference: None,
             subdir: String::new(),
             checksum: None,
-            directory: GitDirectory::default(),
+            directory: None,
             submodules: Submodules::default(),
             mtime: GitTime::default(),
             fetch: FetchBy::default(),
@@ -154,8 +162,7 @@ impl Repository {
             "checksum" | "commit" => self.sum(value),
             "keep-git-dir" => {
                 let [drop, keep] = [GitDirectory::Drop, GitDirectory::Keep];
-                self.directory = if is_on("keep-git-dir", value)? { keep } else { drop };
-                Ok(())
+                self.keep(if is_on("keep-git-dir", value)? { keep } else { drop })
             }
             "submodules" => {
                 let [leave, fill] = [Submodules::Leave, Submodules::Fill];
@@ -208,6 +215,15 @@ impl Repository {
         if !subdir.is_empty() {
             self.subdir = subdir;
         }
+        Ok(())
+    }
+
+    /// Says what happens to `.git`, beside what the address says.
+    pub(crate) fn keep(&mut self, directory: GitDirectory) -> Result<(), RepositoryError> {
+        if self.directory.is_some_and(|earlier| earlier != directory) {
+            return Err(RepositoryError::GitDirectory);
+        }
+        self.directory = Some(directory);
         Ok(())
     }
 
@@ -312,7 +328,7 @@ mod tests {
     fn options_are_switches_with_or_without_a_value() {
         let found = Repository::parse("https://h/r.git?keep-git-dir&submodules=0&mtime=commit");
         let found = found.unwrap();
-        assert_eq!(found.directory, GitDirectory::Keep);
+        assert_eq!(found.directory, Some(GitDirectory::Keep));
         assert_eq!(found.submodules, Submodules::Leave);
         assert_eq!(found.mtime, GitTime::Commit);
     }
@@ -322,6 +338,7 @@ mod tests {
         refused("https://h/r.git?foo=1", "unexpected query \"foo\"");
         refused("https://h/r.git?ref=br#main", "ref conflicts");
         refused("https://h/r.git?subdir=a#:b", "subdir conflicts");
+        refused("https://h/r.git?keep-git-dir=0&keep-git-dir=1", "inconsistent keep-git-dir");
         refused("https://h/r.git?mtime=now", "invalid mtime value");
         refused("https://h/r.git?submodules=maybe", "invalid submodules value");
         refused("https://h/r.git?checksum=xyz", "invalid checksum value");
@@ -342,6 +359,8 @@ mod tests {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let found = Repository::parse(&format!("https://h/r.git#{commit}")).unwrap();
         assert_eq!(found.commit(), Some(commit));
+        let alone = Repository::parse(&format!("https://h/r.git?commit={commit}")).unwrap();
+        assert_eq!(alone.commit(), Some(commit));
         let by_sum = format!("https://h/r.git?branch=b&fetch-by-commit=1&commit={commit}");
         assert_eq!(Repository::parse(&by_sum).unwrap().commit(), Some(commit));
         assert_eq!(Repository::parse("https://h/r.git#0123456").unwrap().commit(), None);

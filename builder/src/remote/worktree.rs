@@ -29,7 +29,7 @@ impl Revision {
         let checked_out = self.check_out(env, options)?;
         let everything: Vec<Route> = Route::flat("").into_iter().collect();
         let scan = || {
-            let rules = match self.repository.directory {
+            let rules = match self.repository.directory.unwrap_or_default() {
                 GitDirectory::Drop => Rules::parse("git", WITHOUT_GIT).unwrap_or_default(),
                 GitDirectory::Keep => Rules::default(),
             };
