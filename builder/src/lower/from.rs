@@ -56,7 +56,9 @@ impl Lowering<'_> {
             Origin::Scratch => return Ok(State::scratch(self.around.platform)),
             Origin::Directory(context) => {
                 let mut state = State::scratch(platform);
-                state.top = Some(self.base_vertex(Base::Directory { context }, stage, span));
+                let shown = format!("FROM {context}");
+                let vertex = self.base_vertex(Base::Directory { context }, stage, span);
+                state.layer(shown, vertex);
                 return Ok(state);
             }
             Origin::Layout(context) => Base::Layout { context, platform: platform.clone() },

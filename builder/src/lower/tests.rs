@@ -165,6 +165,13 @@ fn a_context_replaces_a_whole_stage_of_its_name() {
 }
 
 #[test]
+fn the_files_of_a_context_are_a_layer_of_what_starts_from_it() {
+    let plan = image("FROM a\nLABEL b=c\n", &contexts(&[("a", directory("d"))]));
+    let layers: Vec<bool> = plan.instructions.iter().map(|one| one.layer.is_some()).collect();
+    assert_eq!(layers, [true, false]);
+}
+
+#[test]
 fn a_number_is_a_stage_before_it_is_a_context() {
     let text = "FROM x\nFROM scratch\nCOPY --from=0 /f /\n";
     assert_eq!(bases(text, &contexts(&[("0", directory("d"))])), ["x:latest"]);

@@ -37,8 +37,12 @@ impl Solver<'_> {
         vertex: &Vertex,
         below: &Chain,
     ) -> Result<CacheKey, BuildCause> {
-        let linked = matches!(&vertex.operation, Operation::Copy(step) if step.base == crate::copy::Base::Nothing);
-        let mut inputs = vec![InputKey::Content(chain_content(if linked { &[] } else { below }))];
+        let below = match &vertex.operation {
+            Operation::Base(base) => self.base_content(base)?,
+            Operation::Copy(step) if step.base == crate::copy::Base::Nothing => chain_content(&[]),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => chain_content(below),
+        };
+        let mut inputs = vec![InputKey::Content(below)];
         for id in &vertex.inputs {
             let made = self.made(id.0).map(|made| made.chain.clone()).unwrap_or_default();
             inputs.push(InputKey::Content(match &vertex.operation {
