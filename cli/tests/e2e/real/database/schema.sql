@@ -1,0 +1,3 @@
+create table words (word text, number int);
+
+insert into words values ('zwölf', 12), ('Ä', 1), ('b', 2);

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "prepared for $TEMPLATE_PORT"

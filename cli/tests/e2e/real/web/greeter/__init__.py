@@ -1,0 +1,5 @@
+"""Says what it is told."""
+
+
+def greet(words):
+    return " ".join(words).upper()

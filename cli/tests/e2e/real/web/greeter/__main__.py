@@ -1,0 +1,5 @@
+import sys
+
+from . import greet
+
+print(greet(sys.argv[1:]))
