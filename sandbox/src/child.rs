@@ -98,7 +98,7 @@ impl<'a> Task<'a> {
                 target::stub(self.fd(*under), path, kind);
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
-            Op::Filter => sys::install_filter(self.filter)?,
+            Op::Filter => process::hand_over(sys::install_filter(self.filter)?)?,
             Op::Execute => return Err(self.execute()),
         }
         Ok(0)

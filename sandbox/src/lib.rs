@@ -36,6 +36,7 @@
 pub mod binfmt;
 pub mod cancel;
 mod child;
+mod devices;
 pub mod enter;
 pub mod error;
 pub mod idmap;

@@ -17,7 +17,7 @@ use std::ffi::CString;
 use crate::error::{StepCause, StepError};
 
 pub(crate) use compile::{Inherited, compile};
-pub(crate) use op::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
+pub(crate) use op::{Absent, CHANNEL, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
 
 /// What the child does, in order.
 #[derive(Debug, Default)]

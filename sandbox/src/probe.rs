@@ -201,5 +201,5 @@ fn emulators() -> Result<(), String> {
 
 fn filter() -> Result<(), String> {
     enter()?;
-    sys::install_filter(seccomp::program()).map_err(text)
+    sys::install_filter(seccomp::program()).map(drop).map_err(text)
 }

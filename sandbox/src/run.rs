@@ -1,17 +1,23 @@
 //! Running a step: compile, spawn, watch, tidy up.
 
 use std::ffi::c_int;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::cancel::Cancel;
 use crate::child::{Report, Task};
+use crate::devices::Devices;
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
@@ -43,7 +49,8 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     let pipes = Pipes::open(step.stdin).map_err(|errno| refused("opening pipes", errno))?;
     let builder = pidfd_open(getpid(), PidfdFlags::empty());
     let builder = builder.map_err(|errno| refused("opening the builder's process", errno))?;
-    let inherited = Inherited { stdio: pipes.childs_ends(), builder: builder.as_raw_fd() };
+    let (stdio, channel) = (pipes.childs_ends(), pipes.channel.1.as_raw_fd());
+    let inherited = Inherited { stdio, channel, builder: builder.as_raw_fd() };
     let plan = compile(step, inherited)?;
     let mut task = Task::new(&plan, seccomp::program());
     let ended = carry_out(step, &mut task, pipes, (output, cancel));
@@ -66,8 +73,11 @@ fn carry_out(
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
     let child = spawn(task, namespaces(step.network));
     let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
+    let listener = pipes.listener().map_err(|errno| refused("taking the listener", errno))?;
+    let attribute = &step.device_attribute;
+    let devices = listener.map(|listener| Devices { listener, attribute });
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
-    let watch = Watch { child: &child, pipes, output, cancel, deadline, grace, stopping };
+    let watch = Watch { child: &child, pipes, devices, output, cancel, deadline, grace, stopping };
     watch.until_end().map_err(|errno| refused("watching the step", errno))
 }
 
@@ -83,9 +93,10 @@ fn namespaces(network: Network) -> c_int {
     }
 }
 
-/// The standard descriptors of a step, both ends.
+/// The standard descriptors of a step, both ends, and the way its filter comes to us.
 struct Pipes {
     input: OwnedFd,
+    channel: (OwnedFd, OwnedFd),
     stdout: (OwnedFd, OwnedFd),
     stderr: (OwnedFd, OwnedFd),
 }
@@ -98,11 +109,30 @@ impl Pipes {
             }
             Stdin::Inherited => fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?,
         };
-        Ok(Self { input, stdout: pipe()?, stderr: pipe()? })
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let channel = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok(Self { input, channel, stdout: pipe()?, stderr: pipe()? })
     }
 
     fn childs_ends(&self) -> [RawFd; 3] {
         [self.input.as_raw_fd(), self.stdout.1.as_raw_fd(), self.stderr.1.as_raw_fd()]
+    }
+
+    /// The listener of the filter of a child that has executed its command, if it has a filter.
+    fn listener(&self) -> Result<Option<OwnedFd>, Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let into = &mut [IoSliceMut::new(&mut byte)];
+        match recvmsg(&self.channel.0, into, &mut rights, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::AGAIN) => return Ok(None),
+            received => received?,
+        };
+        let received = rights.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            RecvAncillaryMessage::ScmCredentials(_) | _ => None,
+        });
+        Ok(received)
     }
 
     /// Closes the child's ends.

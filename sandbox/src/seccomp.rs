@@ -17,6 +17,15 @@ pub(crate) fn program() -> &'static [libc::sock_filter] {
     PROGRAM.get_or_init(|| emit(native_tables()))
 }
 
+/// Which argument of a system call that the filter has announced is the mode of a device.
+pub(crate) fn device_mode(architecture: u32, number: i32) -> Option<usize> {
+    let table = native_tables().iter().find(|table| table.architecture == architecture)?;
+    match table.verdict(u32::try_from(number).ok()?) {
+        Verdict::Check(Check::Device { mode }) => Some(mode),
+        Verdict::Allow | Verdict::Deny | Verdict::Unknown | Verdict::Check(_) => None,
+    }
+}
+
 /// What happens to a system call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verdict {
@@ -26,11 +35,11 @@ enum Verdict {
     Deny,
     /// It fails with `ENOSYS`, so that programs try an older call.
     Unknown,
-    /// Its first argument decides.
+    /// An argument decides.
     Check(Check),
 }
 
-/// A decision by the first argument.
+/// A decision by an argument, the first where it does not say which.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Check {
     /// `socket`: any family but kernel crypto and virtual machine sockets.
@@ -39,6 +48,11 @@ enum Check {
     Personality,
     /// `clone`: no new namespaces.
     Namespaces,
+    /// `mknod`: whoever listens makes devices, for the kernel would refuse.
+    Device {
+        /// Which argument is the mode: the path is before it, the number after it.
+        mode: usize,
+    },
 }
 
 /// A verdict for all numbers from `first` up to the next segment.

@@ -34,6 +34,9 @@ pub struct Step {
     pub limits: Vec<Limit>,
     /// What the command reads from its standard input.
     pub stdin: Stdin,
+    /// Device nodes that the step makes are kept as plain files with this extended attribute,
+    /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones.
+    pub device_attribute: Vec<u8>,
     /// When the whole step is killed, if ever.
     pub timeout: Option<Duration>,
     /// How long a cancelled command that handles `SIGTERM` may take before it is killed.
@@ -58,6 +61,7 @@ impl Step {
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
             stdin: Stdin::Empty,
+            device_attribute: DEVICE_ATTRIBUTE.to_vec(),
             timeout: None,
             grace: DEFAULT_GRACE,
         }
@@ -239,6 +243,9 @@ const NAMES: [(&str, Resource); 15] = [
     ("sigpending", Resource::Sigpending),
     ("stack", Resource::Stack),
 ];
+
+/// The attribute of files that stand for devices, where nothing else is asked for.
+const DEVICE_ATTRIBUTE: &[u8] = b"user.wythe.device";
 
 /// Docker's size of `/dev/shm`.
 const DEFAULT_SHM_SIZE: u64 = 64 << 20;

@@ -81,9 +81,9 @@ pub(crate) fn close_descriptor(number: RawFd) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_close, number) }).map(drop)
 }
 
-/// Makes `to` a copy of `from` that survives `execve`.
+/// Makes `to`, a descriptor of a child that nothing uses any more, a copy of `from` that survives `execve`.
 pub(crate) fn duplicate(from: RawFd, to: RawFd) -> Result<(), Errno> {
-    // SAFETY: takes numbers only; `to` is one of the standard three, which nothing owns here.
+    // SAFETY: takes numbers only; what `to` was before is used no more in the child.
     let result = unsafe { libc::syscall(libc::SYS_dup3, from, to, 0) };
     checked(result).map(drop)
 }
@@ -123,16 +123,93 @@ pub(crate) fn swap_signal_mask(mask: u64) -> Result<u64, Errno> {
     checked(result).map(|_| previous)
 }
 
-/// Installs a system call filter for good. Needs `CAP_SYS_ADMIN` here, so that programs that
-/// gain privileges keep working.
-pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
+/// Installs a system call filter for good, and returns the number of the descriptor where the
+/// calls can be received that it leaves to a listener. Needs `CAP_SYS_ADMIN` here, so that programs
+/// that gain privileges keep working.
+pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<RawFd, Errno> {
     let program = libc::sock_fprog {
         len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
         filter: program.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies `len` instructions, which the slice has.
     let result = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+            &raw const program,
+        )
+    };
+    RawFd::try_from(checked(result)?).map_err(|_| Errno::BADF)
+}
+
+/// A system call that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    id: u64,
+    /// The thread that made it, as we number it.
+    pub(crate) process: u32,
+    /// Whose numbers the call has (`AUDIT_ARCH_*`).
+    pub(crate) architecture: u32,
+    /// The number of the call.
+    pub(crate) number: i32,
+    /// Its arguments.
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Receives a system call that a filter left to its listener; `ENOENT` when its caller is gone.
+pub(crate) fn next_request(listener: BorrowedFd<'_>) -> Result<Request, Errno> {
+    let data = libc::seccomp_data { nr: 0, arch: 0, instruction_pointer: 0, args: [0; 6] };
+    let mut request = libc::seccomp_notif { id: 0, pid: 0, flags: 0, data };
+    // SAFETY: the command fits the structure, which is all zero as the kernel demands.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut request,
+        )
+    };
+    checked(result)?;
+    Ok(Request {
+        id: request.id,
+        process: request.pid,
+        architecture: request.data.arch,
+        number: request.data.nr,
+        arguments: request.data.args,
+    })
+}
+
+/// Fails with `ENOENT` when the caller of a request does not wait any more.
+pub(crate) fn is_waiting(listener: BorrowedFd<'_>, request: &Request) -> Result<(), Errno> {
+    // SAFETY: the command fits the number it is given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+            &raw const request.id,
+        )
+    };
+    checked(result).map(drop)
+}
+
+/// Has a system call return: zero, or an error.
+pub(crate) fn answer_request(
+    listener: BorrowedFd<'_>,
+    request: &Request,
+    answer: Result<(), Errno>,
+) -> Result<(), Errno> {
+    let error = answer.err().map_or(0, |errno| -errno.raw_os_error());
+    let response = libc::seccomp_notif_resp { id: request.id, val: 0, error, flags: 0 };
+    // SAFETY: the command fits the structure.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw const response,
+        )
     };
     checked(result).map(drop)
 }
@@ -261,7 +338,8 @@ pub(crate) fn adopt(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-/// Moves this process into new namespaces. Only while there is one thread.
+/// Moves this thread into namespaces, or to a view of files, of its own. User namespaces only while
+/// there is one thread.
 pub(crate) fn unshare(namespaces: c_int) -> Result<(), Errno> {
     // SAFETY: takes a number only; no memory or descriptors are unshared.
     checked(c_long::from(unsafe { libc::unshare(namespaces) })).map(drop)

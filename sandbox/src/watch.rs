@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::cancel::Cancel;
+use crate::devices::Devices;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::spawn::Child;
@@ -16,6 +17,8 @@ use crate::spawn::Child;
 pub(crate) struct Watch<'a> {
     pub(crate) child: &'a Child,
     pub(crate) pipes: [(Stream, Option<OwnedFd>); 2],
+    /// Who makes devices for the step.
+    pub(crate) devices: Option<Devices<'a>>,
     pub(crate) output: &'a dyn Output,
     pub(crate) cancel: &'a Cancel,
     pub(crate) deadline: Option<Instant>,
@@ -34,6 +37,11 @@ impl Watch<'_> {
             for index in 0..self.pipes.len() {
                 self.pump(index, &mut buffer)?;
             }
+            if let Some(devices) = &self.devices
+                && !devices.attend()?
+            {
+                self.devices = None;
+            }
             if ready == Ready::Ended {
                 let outcome = self.reap()?;
                 self.drain(&mut buffer)?;
@@ -48,13 +56,15 @@ impl Watch<'_> {
 
     /// Sleeps until something happens.
     fn wait(&self) -> Result<Ready, Errno> {
-        let mut polled = Vec::with_capacity(4);
+        let mut polled = Vec::with_capacity(5);
         polled.push(PollFd::new(&self.child.pidfd, PollFlags::IN));
         if self.stopping.is_none() {
             polled.push(PollFd::new(self.cancel, PollFlags::IN));
         }
         let open = self.pipes.iter().filter_map(|(_, pipe)| pipe.as_ref());
         polled.extend(open.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let devices = self.devices.iter().map(|devices| &devices.listener);
+        polled.extend(devices.map(|listener| PollFd::new(listener, PollFlags::IN)));
         let timeout = self.next_moment().map(remaining);
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}

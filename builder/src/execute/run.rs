@@ -12,6 +12,7 @@ use wythe_sandbox::{Outcome, Output, Stream as SandboxStream};
 use wythe_store::id::LayerId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::live::device;
 use wythe_store::live::scratch::{adopt, scratch};
 
 use super::Execution;
@@ -58,6 +59,7 @@ impl Execution<'_, '_> {
         step.resolv_conf = env.resolv_conf.to_vec();
         step.shm_size = run.shm_size;
         step.limits.clone_from(&run.limits);
+        step.device_attribute = device::ATTRIBUTE.to_vec();
         step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
         self.execute(&step, &mounts)?;
         drop(mounts);

@@ -1,17 +1,20 @@
 //! The operations that concern the process alone, under the rules of the child.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{fchdir, setrlimit, setsid, umask};
 use rustix::system::sethostname;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::beneath;
-use crate::plan::SelfOp;
+use crate::plan::{CHANNEL, SelfOp};
 use crate::sys;
 
 /// Carries one of them out.
@@ -31,7 +34,13 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             let pairs = from.iter().zip(0..);
             pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
         }
-        SelfOp::CloseDescriptors => sys::close_from(3),
+        SelfOp::CloseDescriptors { kept: None } => sys::close_from(CHANNEL),
+        SelfOp::CloseDescriptors { kept: Some(channel) } => {
+            if *channel != CHANNEL {
+                sys::duplicate(*channel, CHANNEL)?;
+            }
+            sys::close_from(CHANNEL + 1)
+        }
         SelfOp::EnterDirectory(path) => enter_directory(path),
         SelfOp::Umask => {
             umask(Mode::from_raw_mode(0o022));
@@ -44,6 +53,17 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
         SelfOp::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
         SelfOp::User(uid) => set_thread_res_uid(*uid, *uid, *uid),
     }
+}
+
+/// Sends the listener of the filter to the builder, and lets go of it.
+pub(super) fn hand_over(listener: RawFd) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    let sent = [sys::lend(listener)];
+    rights.push(SendAncillaryMessage::ScmRights(&sent));
+    let something = [IoSlice::new(b"l")];
+    sendmsg(sys::lend(CHANNEL), &something, &mut rights, SendFlags::empty())?;
+    sys::close_from(CHANNEL)
 }
 
 /// Fails when a process has ended.

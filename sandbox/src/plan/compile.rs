@@ -12,6 +12,8 @@ use crate::step::{Network, Security, Step};
 pub(crate) struct Inherited {
     /// What becomes standard input, output and error.
     pub(crate) stdio: [RawFd; 3],
+    /// Where the child hands over the listener of its filter.
+    pub(crate) channel: RawFd,
     /// The builder's own process.
     pub(crate) builder: RawFd,
 }
@@ -26,7 +28,7 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
     plan.file_systems(step)?;
-    plan.surroundings(step, inherited.stdio)?;
+    plan.surroundings(step, inherited)?;
     plan.limits(&step.limits);
     plan.identity(&step.identity, step.security);
     plan.push("executing the command", Op::Execute);
@@ -58,15 +60,19 @@ impl Plan {
     }
 
     /// Everything about the process that is neither a mount nor a privilege.
-    fn surroundings(&mut self, step: &Step, stdio: [RawFd; 3]) -> Result<(), StepError> {
+    fn surroundings(&mut self, step: &Step, inherited: Inherited) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
         self.push("setting the host name", SelfOp::Hostname(hostname));
         if step.network == Network::None {
             self.push("raising the loopback device", SelfOp::RaiseLoopback);
         }
-        self.push("connecting the output", SelfOp::Stdio(stdio));
+        self.push("connecting the output", SelfOp::Stdio(inherited.stdio));
         // Before the working directory: nothing of ours can be reached through /proc/self/fd.
-        self.push("closing descriptors", SelfOp::CloseDescriptors);
+        let kept = match step.security {
+            Security::Sandbox => Some(inherited.channel),
+            Security::Insecure => None,
+        };
+        self.push("closing descriptors", SelfOp::CloseDescriptors { kept });
         let label =
             format!("entering the working directory {}", String::from_utf8_lossy(&step.cwd));
         let cwd = c_string(&label, &step.cwd)?;

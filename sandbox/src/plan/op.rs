@@ -30,7 +30,7 @@ pub(crate) enum Op {
     Stub { under: Slot, path: CString, like: Slot },
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
-    /// Installs the system call filter.
+    /// Installs the system call filter, hands its listener over and closes [`CHANNEL`].
     Filter,
     /// Default signal actions, empty mask, then the program.
     Execute,
@@ -93,8 +93,8 @@ pub(crate) enum SelfOp {
     RaiseLoopback,
     /// Puts the parent's pipes in place of the standard descriptors.
     Stdio([RawFd; 3]),
-    /// Closes all but the standard descriptors.
-    CloseDescriptors,
+    /// Closes all but the standard descriptors, and but one more that becomes [`CHANNEL`].
+    CloseDescriptors { kept: Option<RawFd> },
     /// Enters the working directory.
     EnterDirectory(CString),
     /// Limits a resource.
@@ -112,6 +112,9 @@ pub(crate) enum SelfOp {
     /// Sets the user.
     User(Uid),
 }
+
+/// The number of the descriptor through which the listener of the filter is handed over.
+pub(crate) const CHANNEL: RawFd = 3;
 
 /// A file the child makes.
 #[derive(Debug)]

@@ -67,7 +67,15 @@ impl Emitter {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
                 let deny = self.ending(RETURN_DENY);
                 self.branch(JUMP_ANY_BIT, NEW_NAMESPACES, deny, allow);
-                self.load(OFFSET_ARGUMENT)
+                self.load(argument(0))
+            }
+            Verdict::Check(Check::Device { mode }) => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                let ask = self.ending(libc::SECCOMP_RET_USER_NOTIF);
+                let block = self.branch(JUMP_EQUAL, libc::S_IFBLK, ask, allow);
+                self.branch(JUMP_EQUAL, libc::S_IFCHR, ask, block);
+                self.push(BPF_AND, libc::S_IFMT, 0, 0);
+                self.load(argument(mode))
             }
         }
     }
@@ -78,7 +86,7 @@ impl Emitter {
         for value in values {
             next = self.branch(JUMP_EQUAL, *value, found, next);
         }
-        self.load(OFFSET_ARGUMENT)
+        self.load(argument(0))
     }
 
     fn load(&mut self, offset: u32) -> Label {
@@ -138,17 +146,24 @@ impl Emitter {
     }
 }
 
+/// Where `seccomp_data` has the low word of an argument.
+fn argument(index: usize) -> u32 {
+    let offset = u32::try_from(8 * index).expect("system calls have six arguments");
+    OFFSET_ARGUMENTS + offset
+}
+
 const BPF_LOAD_WORD: u16 = 0x20;
+const BPF_AND: u16 = 0x54;
 const BPF_RETURN: u16 = 0x06;
 const BPF_JUMP: u16 = 0x05;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_AT_LEAST: u16 = 0x35;
 const JUMP_ANY_BIT: u16 = 0x45;
 
-/// `seccomp_data`: number, architecture, then the low word of the first argument.
+/// `seccomp_data`: number, architecture, then the arguments.
 const OFFSET_NUMBER: u32 = 0;
 const OFFSET_ARCHITECTURE: u32 = 4;
-const OFFSET_ARGUMENT: u32 = 16;
+const OFFSET_ARGUMENTS: u32 = 16;
 
 const RETURN_DENY: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const RETURN_UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
@@ -186,6 +201,7 @@ mod tests {
                         _ => argument,
                     }
                 }
+                BPF_AND => accumulator &= it.k,
                 BPF_RETURN => return it.k,
                 BPF_JUMP => at += it.k as usize,
                 test => {
@@ -208,6 +224,10 @@ mod tests {
             Verdict::Check(Check::Family) => !REFUSED_FAMILIES.contains(&argument),
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
             Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
+            Verdict::Check(Check::Device { .. }) => match argument & libc::S_IFMT {
+                libc::S_IFCHR | libc::S_IFBLK => return libc::SECCOMP_RET_USER_NOTIF,
+                _ => true,
+            },
         };
         if allowed { libc::SECCOMP_RET_ALLOW } else { RETURN_DENY }
     }
@@ -215,10 +235,11 @@ mod tests {
     #[test]
     fn the_program_says_what_the_tables_say() {
         let program = emit(native_tables());
-        let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0x2_0000, 0x1000_0011, u32::MAX];
+        let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0o20_666, 0o60_600, 0x2_0000, 0x1000_0011];
+        let arguments = arguments.into_iter().chain([u32::MAX]);
         for table in native_tables() {
             for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
-                for argument in arguments {
+                for argument in arguments.clone() {
                     let got = interpret(&program, table.architecture, number, argument);
                     let want = expected(table.verdict(number), argument);
                     assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);

@@ -64,7 +64,13 @@ const X86_64: Table = Table {
         (451, 458),
         (462, 466),
     ],
-    checks: &[(41, Check::Family), (135, Check::Personality), (56, Check::Namespaces)],
+    checks: &[
+        (41, Check::Family),
+        (135, Check::Personality),
+        (56, Check::Namespaces),
+        (133, Check::Device { mode: 1 }),
+        (259, Check::Device { mode: 2 }),
+    ],
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -132,7 +138,13 @@ const I386: Table = Table {
         (451, 458),
         (462, 466),
     ],
-    checks: &[(359, Check::Family), (136, Check::Personality), (120, Check::Namespaces)],
+    checks: &[
+        (359, Check::Family),
+        (136, Check::Personality),
+        (120, Check::Namespaces),
+        (14, Check::Device { mode: 1 }),
+        (297, Check::Device { mode: 2 }),
+    ],
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -174,5 +186,10 @@ const AARCH64: Table = Table {
         (451, 458),
         (462, 466),
     ],
-    checks: &[(198, Check::Family), (92, Check::Personality), (220, Check::Namespaces)],
+    checks: &[
+        (198, Check::Family),
+        (92, Check::Personality),
+        (220, Check::Namespaces),
+        (33, Check::Device { mode: 2 }),
+    ],
 };

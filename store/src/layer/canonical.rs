@@ -294,7 +294,8 @@ pub fn travels(name: &[u8]) -> bool {
     let known: BTreeSet<&[u8]> =
         [&b"security.capability"[..], b"system.posix_acl_access", b"system.posix_acl_default"]
             .into();
-    let user = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
+    let ours = [&b"user.overlay."[..], crate::live::device::ATTRIBUTE];
+    let user = name.starts_with(b"user.") && !ours.iter().any(|own| name.starts_with(own));
     (user || known.contains(name)) && !name.contains(&b'=') && !name.contains(&0)
 }
 

@@ -8,6 +8,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
+use crate::live::device;
 use crate::live::materialise::MaterialiseCause;
 use crate::tree::entry::{Claim, Device, Entry, Metadata, Node};
 
@@ -77,16 +78,22 @@ pub(super) fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCaus
     Ok(())
 }
 
-/// Without privileges a device exists in the tree only.
+/// Makes a device, or without privileges the file that stands for it.
 pub(super) fn node(
     at: &OwnedFd,
     entry: &Entry,
     kind: FileType,
-    device: Device,
+    number_of: Device,
 ) -> Result<(), MaterialiseCause> {
-    let number = sys::makedev(device.major, device.minor);
+    let number = sys::makedev(number_of.major, number_of.minor);
     match sys::mknodat(at, &*entry.name, kind, Mode::RUSR, number) {
-        Err(Errno::PERM) => Ok(()),
+        Err(Errno::PERM) => {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+            let made = sys::openat(at, &*entry.name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
+            let value = device::value(kind, number_of);
+            sys::fsetxattr(&made, device::ATTRIBUTE, value.as_bytes(), XattrFlags::empty())?;
+            finish(&made, &entry.metadata)
+        }
         made => {
             made?;
             by_name(at, entry)

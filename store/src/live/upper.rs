@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::error::WriteError;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;
+use crate::live::device;
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{
@@ -40,6 +41,11 @@ pub enum UpperCause {
     /// A file's bytes could not be stored.
     #[error(transparent)]
     Store(#[from] WriteError),
+    /// Anybody can mark a file of theirs as a device, and so only root's marks count.
+    #[error(
+        "it is a device that belongs to user {0}; without root on this machine, only root's devices can be kept"
+    )]
+    Device(u32),
 }
 
 impl From<Errno> for UpperCause {
@@ -64,7 +70,7 @@ pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, Upp
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
     let xattrs = xattrs(&root).map_err(|cause| UpperError { path: LayerPath::root(), cause })?;
-    let metadata = metadata(&stat, xattrs.0);
+    let metadata = metadata(&stat, xattrs.image);
     let walk = Walk { lease, files: Mutex::default() };
     let children = walk.directory(&root, Some(&lower.children), &LayerPath::root())?;
     let same = lower.root.as_ref() == Some(&metadata);
@@ -116,7 +122,7 @@ impl Walk<'_> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return self.subdirectory(at, name, lower, path);
         }
-        let Some((metadata, node)) = self.leaf(at, name, &stat).map_err(failed)? else {
+        let Some((metadata, node)) = self.leaf(at, (name, lower), &stat).map_err(failed)? else {
             return Ok(None);
         };
         let entry = Entry { name: name.into(), metadata, node };
@@ -138,8 +144,8 @@ impl Walk<'_> {
         let opened = sys::openat(at, name, DIRECTORY, Mode::empty());
         let opened = opened.map_err(|error| failed(error.into()))?;
         let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
-        let (xattrs, opaque) = xattrs(&opened).map_err(failed)?;
-        let metadata = metadata(&stat, xattrs);
+        let Attributes { image, opaque, .. } = xattrs(&opened).map_err(failed)?;
+        let metadata = metadata(&stat, image);
         let covered = match lower {
             Some(Entry { node: Node::Directory(below), .. }) => Some(&*below.children),
             _ => None,
@@ -165,7 +171,7 @@ impl Walk<'_> {
     fn leaf(
         &self,
         at: &OwnedFd,
-        name: &[u8],
+        (name, lower): (&[u8], Option<&Entry>),
         stat: &Stat,
     ) -> Result<Option<(Metadata, Node)>, UpperCause> {
         let device = || Device { major: sys::major(stat.st_rdev), minor: sys::minor(stat.st_rdev) };
@@ -184,8 +190,13 @@ impl Walk<'_> {
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let opened = sys::openat(at, name, flags, Mode::empty())?;
-                attributes = xattrs(&opened)?.0;
-                Node::File(self.file(opened, stat)?)
+                let found = xattrs(&opened)?;
+                attributes = found.image;
+                match found.device {
+                    Some(device) if is_trusted(stat, lower) => device,
+                    Some(_) => return Err(UpperCause::Device(stat.st_uid)),
+                    None => Node::File(self.file(opened, stat)?),
+                }
             }
             FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
@@ -232,30 +243,48 @@ fn metadata(stat: &Stat, xattrs: Xattrs) -> Metadata {
     Metadata { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
 }
 
-/// The attributes that belong to the image, and whether the directory is opaque.
-fn xattrs(opened: &OwnedFd) -> Result<(Xattrs, bool), UpperCause> {
+/// Whether a file that says it is a device is one: root said so, or a lower layer does.
+fn is_trusted(stat: &Stat, lower: Option<&Entry>) -> bool {
+    let device = |node: &Node| matches!(node, Node::BlockDevice(_) | Node::CharDevice(_));
+    stat.st_uid == 0 || lower.is_some_and(|lower| device(&lower.node))
+}
+
+/// What the attributes of a file or directory say.
+#[derive(Default)]
+struct Attributes {
+    /// Those that belong to the image.
+    image: Xattrs,
+    /// Whether it hides what lower layers have.
+    opaque: bool,
+    /// The device it stands for.
+    device: Option<Node>,
+}
+
+fn xattrs(opened: &OwnedFd) -> Result<Attributes, UpperCause> {
     let mut list = vec![0; 64 << 10];
     let length = match sys::flistxattr(opened, &mut list[..]) {
         Err(Errno::NOTSUP) => 0,
         length => length?,
     };
-    let (mut found, mut opaque) = (Xattrs::new(), false);
+    let mut found = Attributes::default();
     for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let wanted = travels(name);
-        if !wanted && name != b"user.overlay.opaque" {
+        if !wanted && name != b"user.overlay.opaque" && name != device::ATTRIBUTE {
             continue;
         }
         let mut value = vec![0; 64 << 10];
         let length = sys::fgetxattr(opened, name, &mut value[..])?;
         value.truncate(length);
         if wanted {
-            found.push((name.into(), value.into()));
+            found.image.push((name.into(), value.into()));
+        } else if name == device::ATTRIBUTE {
+            found.device = device::parse(&value);
         } else {
-            opaque = value == b"y";
+            found.opaque = value == b"y";
         }
     }
-    found.sort();
-    Ok((found, opaque))
+    found.image.sort();
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -367,6 +396,33 @@ mod tests {
         let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
         assert!(found.children.get(b"s").is_none());
         assert_eq!(found.children.get(b"p").unwrap().node, Node::Fifo);
+    }
+
+    #[test]
+    fn a_marked_file_is_a_device_and_only_roots_marks_count() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("n"), "what was written to it").unwrap();
+        let file = std::fs::File::open(path.join("n")).unwrap();
+        sys::fsetxattr(&file, device::ATTRIBUTE, b"c 1:3", sys::XattrFlags::empty()).unwrap();
+        let found = upper_tree(&trial.lease, &path, &Tree::default());
+        if sys::fstat(&file).unwrap().st_uid != 0 {
+            assert!(matches!(found.unwrap_err().cause, UpperCause::Device(_)));
+            return;
+        }
+        let (tree, device) = (found.unwrap(), Node::CharDevice(Device { major: 1, minor: 3 }));
+        let entry = tree.children.get(b"n").unwrap();
+        assert_eq!((&entry.node, entry.metadata.xattrs.len()), (&device, 0));
+        let other = Some(sys::Uid::from_raw(1));
+        // In a namespace of one user there is no other.
+        if sys::fchown(&file, other, None).is_ok() {
+            let below = upper_tree(&trial.lease, &path, &Tree::default());
+            assert!(matches!(below.unwrap_err().cause, UpperCause::Device(1)));
+            let lower = Tree { root: None, ..tree };
+            let found = upper_tree(&trial.lease, &path, &lower).unwrap();
+            assert_eq!(found.children.get(b"n").unwrap().node, device);
+        }
     }
 
     #[test]
