@@ -1,5 +1,7 @@
 //! Why a build did not end in an image: a struct for where, an enum for why.
 
+mod finding;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use wythe_store::live::seal::SealError;
 use crate::account::AccountError;
 use crate::assemble::AssembleError;
 use crate::context::error::ContextError;
-use crate::copy::error::CopyError;
+use crate::copy::error::{CopyError, Missing};
 use crate::copy::mode::ModeError;
 use crate::execute::caches::CacheError;
 use crate::execute::view::ViewError;
@@ -167,13 +169,13 @@ pub struct StepFailure {
 #[non_exhaustive]
 pub enum MountError {
     /// A required secret was not given.
-    #[error("secret {id}: not found; give it with --secret id={id},src=FILE")]
+    #[error("secret {id}: not found")]
     Secret {
         /// Its id.
         id: String,
     },
     /// A required agent was not given.
-    #[error("no SSH key {id:?} forwarded from the client; give it with --ssh {id}")]
+    #[error("no SSH key {id:?} forwarded from the client")]
     Ssh {
         /// Its id.
         id: String,
@@ -188,11 +190,8 @@ pub enum MountError {
         error: std::io::Error,
     },
     /// A bind mount's source is not there.
-    #[error("{path:?} not found in the source of the mount")]
-    Source {
-        /// The path.
-        path: String,
-    },
+    #[error("{0}")]
+    Source(Box<Missing>),
 }
 
 fn ended(outcome: Outcome) -> String {
@@ -202,19 +201,5 @@ fn ended(outcome: Outcome) -> String {
         Outcome::Signaled(signal) => format!("killed by signal {signal}"),
         Outcome::Cancelled => "cancelled".to_owned(),
         Outcome::TimedOut => "out of time".to_owned(),
-    }
-}
-
-impl BuildError {
-    /// The findings in the Dockerfile, for those that show them under its lines.
-    pub fn findings(&self) -> Vec<Diagnostic> {
-        match (&self.cause, self.place.span) {
-            (BuildCause::Syntax(findings) | BuildCause::Violation { findings, .. }, _) => {
-                findings.clone()
-            }
-            (BuildCause::Lower(error), _) if error.span.is_some() => vec![error.finding()],
-            (cause, Some(span)) => vec![Diagnostic::error(span, cause.to_string())],
-            (_, None) => Vec::new(),
-        }
     }
 }

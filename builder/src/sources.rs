@@ -11,10 +11,10 @@ use wythe_store::tree::entry::{Directory, Tree};
 
 use self::directory::SourceDirectory;
 use crate::copy::CopySpec;
-use crate::copy::error::{CopyCause, CopyError};
+use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::copy::select::select;
 use crate::environment::Environment;
-use crate::error::BuildCause;
+use crate::error::{BuildCause, MountError};
 use crate::graph::{Graph, Vertex};
 use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
@@ -160,15 +160,27 @@ impl Sources {
     }
 
     /// What is selected of a directory by one path, as a mount sees it.
-    pub(crate) fn mounted(&self, source: &FileSource, path: &str) -> Result<ContentId, CopyError> {
-        self.content(source, &single(path))
+    pub(crate) fn mounted(&self, source: &FileSource, path: &str) -> Result<ContentId, BuildCause> {
+        match self.content(source, &single(path)) {
+            Ok(content) => Ok(content),
+            Err(CopyError { cause: CopyCause::Missing(missing), .. }) => {
+                Err(MountError::Source(missing).into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The error with what the directory itself can add: near names, or the line that hides it.
     pub(crate) fn explained(&self, source: &FileSource, error: CopyError) -> CopyError {
         let CopyCause::Missing(missing) = &error.cause else { return error };
         let Some(one) = self.directories.get(source) else { return error };
-        let missing = one.context.explain((**missing).clone());
+        let within = Some(match source {
+            FileSource::Directory(name) => format!("the context {name}"),
+            FileSource::Context | FileSource::Input(_) | FileSource::Nothing => {
+                "the build context".to_owned()
+            }
+        });
+        let missing = Missing { within, ..one.context.explain((**missing).clone()) };
         CopyError { cause: CopyCause::Missing(Box::new(missing)), ..error }
     }
 }

@@ -91,6 +91,29 @@ pub enum Cause {
     Length(usize),
 }
 
+impl Cause {
+    /// What helps, in one sentence.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unclosed(quote) if quote.starts_with("single") => "close it with '".to_owned(),
+            Self::Unclosed(_) => {
+                "close it with \", or write \\\" for the character itself".to_owned()
+            }
+            Self::MissingBrace => "close it with }".to_owned(),
+            Self::MissingSlash => "write ${NAME/pattern/replacement}".to_owned(),
+            Self::BadSubstitution => "write a name, as in ${NAME}".to_owned(),
+            Self::Modifier(_) => {
+                "known are ${N:-x}, ${N:+x}, ${N:?x}, ${N#x}, ${N%x} and ${N/x/y}".to_owned()
+            }
+            Self::Pattern { .. } => "only * ? \\ } and / take a backslash".to_owned(),
+            Self::Required { name, .. } => {
+                format!("set it with ENV, or declare it with ARG and give --build-arg {name}=VALUE")
+            }
+            Self::Depth(_) | Self::Length(_) => "put parts of it into variables".to_owned(),
+        }
+    }
+}
+
 /// Expands one word to one text.
 ///
 /// # Errors

@@ -52,6 +52,8 @@ pub struct Missing {
     pub nearest: Vec<String>,
     /// The line of an ignore file that takes the path out, if one does.
     pub ignored: Option<IgnoredBy>,
+    /// Where it was looked for, as in "the build context", where that is known.
+    pub within: Option<String>,
 }
 
 /// A line of an ignore file.
@@ -65,18 +67,27 @@ pub struct IgnoredBy {
     pub pattern: String,
 }
 
+impl CopyError {
+    /// The error with where a missing source was looked for.
+    #[must_use]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        if let CopyCause::Missing(missing) = &mut self.cause {
+            missing.within = Some(place.to_owned());
+        }
+        self
+    }
+}
+
 impl std::fmt::Display for Missing {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{:?} not found", self.path)?;
-        if let Some(by) = &self.ignored {
-            return write!(out, ": excluded by {:?} in {}:{}", by.pattern, by.file, by.line);
+        if let Some(place) = &self.within {
+            write!(out, " in {place}")?;
         }
-        let mut between = ": did you mean ";
-        for name in &self.nearest {
-            write!(out, "{between}{name:?}")?;
-            between = " or ";
+        match &self.ignored {
+            Some(by) => write!(out, ": excluded by {:?} in {}:{}", by.pattern, by.file, by.line),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -119,11 +130,15 @@ mod tests {
     #[test]
     fn a_missing_source_names_the_line_that_hides_it() {
         let ignored = IgnoredBy { file: ".dockerignore".into(), line: 3, pattern: "*.md".into() };
-        let missing =
-            Missing { path: "/a.md".into(), ignored: Some(ignored), ..Missing::default() };
+        let missing = Missing {
+            path: "/a.md".into(),
+            ignored: Some(ignored),
+            within: Some("the build context".into()),
+            ..Missing::default()
+        };
         assert_eq!(
             missing.to_string(),
-            "\"/a.md\" not found: excluded by \"*.md\" in .dockerignore:3"
+            "\"/a.md\" not found in the build context: excluded by \"*.md\" in .dockerignore:3"
         );
     }
 }

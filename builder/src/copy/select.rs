@@ -156,7 +156,7 @@ impl Picker<'_> {
         let similar = nearest(last, names.map(|entry| &*entry.name));
         let near = similar.into_iter().map(|name| shown(parent, name)).collect();
         let path = shown(parent, last);
-        CopyCause::Missing(Box::new(Missing { path, nearest: near, ignored: None }))
+        CopyCause::Missing(Box::new(Missing { path, nearest: near, ..Missing::default() }))
     }
 }
 

@@ -25,7 +25,8 @@ impl Execution<'_, '_> {
         let spec = self.spec(step, &lower)?;
         let source = self.with_given(step, self.files(&step.from)?)?;
         let selection = select(&source, &spec)
-            .map_err(|error| self.solver.sources.explained(&step.from, error))?;
+            .map_err(|error| self.solver.sources.explained(&step.from, error))
+            .map_err(|error| error.within(&step.from_name))?;
         self.fetch_bodies(step, &selection)?;
         let changes = match step.archives {
             Archives::Keep => place(&selection, &lower.children, &spec)?,

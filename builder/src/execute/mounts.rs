@@ -14,6 +14,7 @@ use super::agent::Relay;
 use super::caches::{self, CacheError, CacheSpec, Held, Origin};
 use super::view::View;
 use crate::copy::CopySpec;
+use crate::copy::error::Missing;
 use crate::copy::place::place;
 use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
@@ -198,7 +199,9 @@ fn bind(
     let lowers = solver.roots.directories(&chain)?;
     let is_named = Path::new(path).components().any(|part| matches!(part, Component::Normal(_)));
     if is_named && View::new(&lowers).resolve(path)?.file.is_none() {
-        return Err(MountError::Source { path: path.to_owned() }.into());
+        let within = Some("the source of the mount".to_owned());
+        let missing = Missing { path: path.to_owned(), within, ..Missing::default() };
+        return Err(MountError::Source(Box::new(missing)).into());
     }
     let scratch = match access {
         MountAccess::ReadOnly => None,

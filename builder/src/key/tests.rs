@@ -114,6 +114,7 @@ fn the_shape_of_mounts_counts() {
 fn copy(source: &str) -> Operation {
     Operation::Copy(Box::new(CopyStep {
         from: FileSource::Context,
+        from_name: "the build context".to_owned(),
         sources: vec![CopySource::Path(source.to_owned())],
         destination: "/d/".to_owned(),
         chown: None,

@@ -10,6 +10,7 @@ use wythe_store::digest::{Digest, ParseDigestError};
 use super::error::LowerError;
 use super::expand;
 use super::remote::{SourceKind, source_kind};
+use super::source::Files;
 use super::stage::{Lowering, Site};
 use super::state::State;
 use crate::copy::{Base, Layout};
@@ -44,7 +45,7 @@ impl Lowering<'_> {
         let mut inputs = Vec::new();
         let from = match &copy.from {
             Some(word) => self.files_of(word, site, &mut inputs)?,
-            None => FileSource::Context,
+            None => main_context(),
         };
         let transfer = Transfer {
             keyword: "COPY",
@@ -91,14 +92,14 @@ impl Lowering<'_> {
             git,
             checksum: add.checksum.as_ref(),
         };
-        self.transfer(site, &transfer, (FileSource::Context, Vec::new()), state)
+        self.transfer(site, &transfer, (main_context(), Vec::new()), state)
     }
 
     fn transfer(
         &mut self,
         site: Site<'_>,
         what: &Transfer<'_>,
-        (from, inputs): (FileSource, Vec<VertexId>),
+        (from, inputs): (Files, Vec<VertexId>),
         state: &mut State,
     ) -> Result<(), LowerError> {
         let mut shown = Vec::new();
@@ -120,7 +121,8 @@ impl Lowering<'_> {
         // An ordinary copy where the mode is changed: the observable behaviour people have.
         let linked = what.link == Switch::On && chmod.is_none();
         let step = CopyStep {
-            from,
+            from: from.source,
+            from_name: from.name,
             sources,
             destination: state.absolute(&destination),
             chown,
@@ -206,6 +208,10 @@ impl Lowering<'_> {
     }
 }
 
+fn main_context() -> Files {
+    Files { source: FileSource::Context, name: "the build context".to_owned() }
+}
+
 fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySource, LowerError> {
     let name = heredoc.name.clone();
     if name.contains('/') {
@@ -217,7 +223,7 @@ fn heredoc_file(heredoc: &Heredoc, span: Span, state: &State) -> Result<CopySour
         HeredocExpansion::Literal => heredoc.text(),
         HeredocExpansion::Expand => {
             expand_heredoc(&heredoc.text(), state)
-                .map_err(|error| LowerError::at(span, error.to_string()))?
+                .map_err(|error| LowerError::expansion(span, &error))?
                 .value
         }
     };

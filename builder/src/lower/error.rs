@@ -1,6 +1,7 @@
 //! Why a Dockerfile cannot become a graph.
 
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::expand::ExpandError;
 use wythe_dockerfile::span::Span;
 use wythe_store::oci::source::SourceError;
 
@@ -28,6 +29,11 @@ impl LowerError {
     /// An error at a place.
     pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
         Diagnostic::error(span, message).into()
+    }
+
+    /// A word at a place that cannot be expanded.
+    pub(crate) fn expansion(span: Span, error: &ExpandError) -> Self {
+        Self::at(span, error.to_string()).help(error.cause.remedy())
     }
 
     /// An error that is not in the Dockerfile.

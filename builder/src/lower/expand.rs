@@ -20,8 +20,7 @@ pub(crate) fn whole(
     escape: Escape,
     variables: &dyn Variables,
 ) -> Result<Expanded, LowerError> {
-    expand(&word.value, escape, variables)
-        .map_err(|error| LowerError::at(word.span, error.to_string()))
+    expand(&word.value, escape, variables).map_err(|error| LowerError::expansion(word.span, &error))
 }
 
 /// Expands words in order.

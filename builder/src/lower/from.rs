@@ -97,7 +97,8 @@ impl Lowering<'_> {
 }
 
 fn bad_platform(word: &Word, error: &wythe_store::oci::platform::ParsePlatformError) -> LowerError {
-    LowerError::at(word.span, format!("invalid platform: {error}"))
+    LowerError::at(word.span, format!("failed to parse platform: {error}"))
+        .help("write os/architecture, or $BUILDPLATFORM")
 }
 
 /// What an image says it runs on, or what was asked for where it says nothing.

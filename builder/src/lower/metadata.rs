@@ -88,7 +88,7 @@ impl Lowering<'_> {
         words.sort_by_key(|word| &word.value);
         for word in words {
             let split = expand_words(&word.value, self.escape, state)
-                .map_err(|error| LowerError::at(word.span, error.to_string()))?;
+                .map_err(|error| LowerError::expansion(word.span, &error))?;
             for one in split {
                 let ports = port::ports(&one).map_err(|error| {
                     LowerError::at(word.span, error.to_string())

@@ -75,7 +75,7 @@ impl Sources<'_, '_, '_, '_> {
         match from {
             Some(name) => {
                 let word = Spanned::new(name, self.span);
-                self.lowering.files_of(&word, self.site, self.inputs)
+                Ok(self.lowering.files_of(&word, self.site, self.inputs)?.source)
             }
             None => Ok(absent),
         }

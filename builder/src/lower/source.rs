@@ -33,6 +33,14 @@ pub(crate) enum Origin {
     Stage(usize),
 }
 
+/// Where files are looked up.
+pub(crate) struct Files {
+    /// The place.
+    pub(crate) source: FileSource,
+    /// What to call it in messages.
+    pub(crate) name: String,
+}
+
 impl Lowering<'_> {
     /// What a name stands for in a stage: a named context, an earlier stage, nothing, an image.
     pub(crate) fn origin(
@@ -96,7 +104,7 @@ impl Lowering<'_> {
         word: &Word,
         site: Site<'_>,
         inputs: &mut Vec<VertexId>,
-    ) -> Result<FileSource, LowerError> {
+    ) -> Result<Files, LowerError> {
         let span = site.trigger.unwrap_or(word.span);
         if word.value.contains('$') {
             let message = format!(
@@ -107,13 +115,19 @@ impl Lowering<'_> {
         }
         let platform = self.around.platform.clone();
         let origin = self.place(&word.value, site.stage, span)?;
+        let name = match &origin {
+            Origin::Directory(_) | Origin::Layout(_) => format!("the context {}", word.value),
+            Origin::Image(_) | Origin::Scratch => format!("the image {}", word.value),
+            Origin::Stage(_) => format!("the stage {}", word.value),
+        };
         if let Origin::Directory(context) = origin {
-            return Ok(FileSource::Directory(context));
+            return Ok(Files { source: FileSource::Directory(context), name });
         }
         let state = self.state_of(origin, &platform, site.stage, span);
         let state =
             state.map_err(|error| error.suggest(self.misspelt(&word.value, site).as_deref()))?;
-        Ok(state.top.map_or(FileSource::Nothing, |top| FileSource::Input(position(inputs, top))))
+        let input = |top| FileSource::Input(position(inputs, top));
+        Ok(Files { source: state.top.map_or(FileSource::Nothing, input), name })
     }
 
     fn place(&self, name: &str, stage: usize, span: Span) -> Result<Origin, LowerError> {

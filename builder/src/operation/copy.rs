@@ -9,6 +9,8 @@ use crate::remote::repository::Repository;
 pub struct CopyStep {
     /// Where [`CopySource::Path`]s are looked up.
     pub from: FileSource,
+    /// What to call that place in messages; it decides nothing.
+    pub from_name: String,
     /// What is copied, in order.
     pub sources: Vec<CopySource>,
     /// The absolute path, with the `/` or `/.` it was written with at its end.

@@ -48,7 +48,8 @@ impl Solver<'_> {
             inputs.push(InputKey::Content(match &vertex.operation {
                 Operation::Copy(step) => {
                     let tree = self.roots.tree(&made)?;
-                    crate::copy::select::select(&tree, &paths_of(step))?.content_id()
+                    let selection = crate::copy::select::select(&tree, &paths_of(step));
+                    selection.map_err(|error| error.within(&step.from_name))?.content_id()
                 }
                 Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => {
                     chain_content(&made)
@@ -63,7 +64,7 @@ impl Solver<'_> {
         match base {
             Base::Directory { context } => {
                 let source = FileSource::Directory(context.clone());
-                Ok(self.sources.mounted(&source, "/")?)
+                self.sources.mounted(&source, "/")
             }
             Base::Image { .. } | Base::Layout { .. } => {
                 let found = self.bases.resolve(base);
