@@ -9,11 +9,13 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use wythe_dockerfile::diagnostic::Diagnostic;
 
 use crate::args::global::ProgressForm;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
+use crate::render::source::SourceFile;
 
 /// What kind of failure it is; the numbers are part of the command line's contract.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,8 +60,10 @@ pub(crate) struct Failure {
     pub(crate) class: Class,
     /// What happened, then why, then why that, one line each.
     chain: Vec<String>,
-    /// What to show above the chain, for instance lines of a Dockerfile.
-    exhibit: Option<String>,
+    /// What to show above the chain: the last lines of a step, words of a Dockerfile.
+    exhibit: Vec<String>,
+    /// The words of a Dockerfile it is about, as objects for programs.
+    findings: Vec<Value>,
     remedy: Option<String>,
     /// The exit code, where it is that of a command the person asked for.
     code: Option<u8>,
@@ -68,7 +72,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of ours to tell.
     pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, chain: vec![message.into()], exhibit: None, remedy: None, code: None }
+        Self { chain: vec![message.into()], ..Self::empty(class) }
     }
 
     /// A wrong command line or input.
@@ -80,8 +84,7 @@ impl Failure {
     ///
     /// A full disk is a full disk whatever was being done, so that it overrides `class`.
     pub(crate) fn of(class: Class, error: &(dyn Error + 'static)) -> Self {
-        let mut failure =
-            Self { class, chain: Vec::new(), exhibit: None, remedy: None, code: None };
+        let mut failure = Self::empty(class);
         let mut next = Some(error);
         while let Some(error) = next {
             failure.extend(&error.to_string());
@@ -98,7 +101,7 @@ impl Failure {
     pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let cause = Self::of(self.class, error);
         self.class = cause.class;
-        self.chain.extend(cause.chain);
+        cause.chain.iter().for_each(|message| self.extend(message));
         self.remedy = self.remedy.or(cause.remedy);
         self
     }
@@ -109,9 +112,16 @@ impl Failure {
         self
     }
 
-    /// The same failure with something to show above it; it has to be harmless already.
-    pub(crate) fn exhibit(mut self, exhibit: String) -> Self {
-        self.exhibit = Some(exhibit);
+    /// The same failure with lines to show above it; they have to be harmless already.
+    pub(crate) fn exhibit(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.exhibit.extend(lines);
+        self
+    }
+
+    /// The same failure with the words of a Dockerfile it is about.
+    pub(crate) fn findings(mut self, source: &SourceFile, findings: &[Diagnostic]) -> Self {
+        self.exhibit.extend(findings.iter().map(|finding| source.excerpt(finding)));
+        self.findings.extend(findings.iter().map(|finding| source.object(finding)));
         self
     }
 
@@ -124,7 +134,7 @@ impl Failure {
     /// The lines for standard error.
     pub(crate) fn lines(&self) -> Vec<String> {
         let clean = |text: &String| sanitize::text(text.as_bytes(), Medium::Log);
-        let mut lines: Vec<String> = self.exhibit.iter().cloned().collect();
+        let mut lines = self.exhibit.clone();
         for (depth, message) in self.chain.iter().enumerate() {
             let start = if depth == 0 { "error: " } else { "  because: " };
             lines.push(format!("{start}{}", clean(message)));
@@ -142,6 +152,7 @@ impl Failure {
             "code": self.code.unwrap_or(self.class as u8),
             "messages": self.chain,
             "help": self.remedy,
+            "findings": self.findings,
         });
         json::escape(&event.to_string())
     }
@@ -161,9 +172,14 @@ impl Failure {
         ExitCode::from(self.code.unwrap_or(self.class as u8))
     }
 
-    /// Adds a cause, unless the message above already ends with it.
+    fn empty(class: Class) -> Self {
+        let (chain, exhibit, findings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { class, chain, exhibit, findings, remedy: None, code: None }
+    }
+
+    /// Adds a cause, unless a message above has said it already.
     fn extend(&mut self, message: &str) {
-        if self.chain.last().is_none_or(|last| !last.ends_with(message)) {
+        if self.chain.iter().all(|said| !said.contains(message)) {
             self.chain.push(message.to_owned());
         }
     }
@@ -183,6 +199,8 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use wythe_dockerfile::span::Span;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -195,6 +213,14 @@ mod tests {
         let failure = Failure::of(Class::Internal, &error).remedy("wait for Tuesday");
         let expected =
             ["error: cannot write the layer", "  because: it is Monday", "help: wait for Tuesday"];
+        assert_eq!(failure.lines(), expected);
+    }
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let inner = io::Error::other("it is Monday");
+        let failure = Failure::usage("no lunch: it is Monday").because(&Outer(inner));
+        let expected = ["error: no lunch: it is Monday", "  because: cannot write the layer"];
         assert_eq!(failure.lines(), expected);
     }
 
@@ -212,6 +238,21 @@ mod tests {
         let event: serde_json::Value = serde_json::from_str(&failure.event()).unwrap();
         assert_eq!(event["class"], "usage");
         assert_eq!((&event["code"], &event["messages"][0]), (&json!(2), &json!("no such stage")));
+    }
+
+    #[test]
+    fn programs_learn_the_place_in_the_dockerfile() {
+        let source =
+            SourceFile { name: "Dockerfile".to_owned(), text: "FROM a\nRUNN b\n".to_owned() };
+        let finding = Diagnostic::error(Span::new(7, 11), "unknown instruction").help("RUN?");
+        let failure = Failure::usage("it failed").findings(&source, &[finding]);
+        let event: Value = serde_json::from_str(&failure.event()).unwrap();
+        let expected = json!({
+            "file": "Dockerfile", "line": 2, "column": 1, "end": {"line": 2, "column": 5},
+            "message": "unknown instruction", "help": "RUN?", "rule": null,
+        });
+        assert_eq!(event["findings"], json!([expected]));
+        assert!(failure.lines()[0].contains("RUNN b"), "{:?}", failure.lines());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 
 use wythe_builder::error::{BuildCause, BuildError, StepFailure};
+use wythe_builder::lower::{LowerCause, LowerError};
 use wythe_builder::remote::RemoteProblem;
 use wythe_builder::remote::program::GitError;
 
@@ -16,9 +17,25 @@ use crate::render::source::SourceFile;
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        let exhibit = exhibit(&error);
-        let failure = Self::of(class(&error.cause), &error);
-        if exhibit.is_empty() { failure } else { failure.exhibit(exhibit.join("\n")) }
+        let failure = match &error.cause {
+            BuildCause::Lower(LowerError { cause: LowerCause::Base(source, _), .. }) => {
+                Self::by_class(source.class(), &error)
+            }
+            cause => Self::of(class(cause), &error),
+        };
+        let failure = match &error.cause {
+            BuildCause::Step(step) => failure.exhibit(tail(error.step.as_deref(), step)),
+            _ => failure,
+        };
+        let findings = error.findings();
+        if findings.is_empty() {
+            return match error.remedy() {
+                Some(remedy) => failure.remedy(remedy),
+                None => failure,
+            };
+        }
+        let (name, text) = (error.place.file.clone(), error.place.source.to_string());
+        failure.findings(&SourceFile { name, text }, &findings)
     }
 }
 
@@ -57,21 +74,10 @@ fn remote(problem: &RemoteProblem) -> Class {
     }
 }
 
-/// The last lines of the step, and the words of the Dockerfile it is about.
-fn exhibit(error: &BuildError) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let BuildCause::Step(step) = &error.cause {
-        lines.extend(tail(error.step.as_deref().unwrap_or("step"), step));
-    }
-    let source =
-        SourceFile { name: error.place.file.clone(), text: error.place.source.to_string() };
-    lines.extend(error.findings().iter().map(|finding| source.excerpt(finding)));
-    lines
-}
-
-fn tail(name: &str, step: &StepFailure) -> Vec<String> {
+/// The last lines of a step.
+fn tail(name: Option<&str>, step: &StepFailure) -> Vec<String> {
     let clean = |text: &str| sanitize::line(text.as_bytes(), Medium::Log);
-    let head = format!("--- {} (after {})", clean(name), Elapsed(step.elapsed));
+    let head = format!("--- {} (after {})", clean(name.unwrap_or("step")), Elapsed(step.elapsed));
     let output = step.output.iter().map(|line| format!("    {}", clean(line)));
     std::iter::once(head).chain(output).collect()
 }

@@ -5,6 +5,8 @@
     reason = "a cause that is new in a library has the common class until somebody thinks about it"
 )]
 
+use std::error::Error;
+
 use wythe_store::error::{ReadCause, ReadError, WriteError};
 use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
@@ -87,9 +89,10 @@ impl From<LayoutError> for Failure {
     }
 }
 
-impl From<SourceError> for Failure {
-    fn from(error: SourceError) -> Self {
-        let (class, remedy) = match error.class() {
+impl Failure {
+    /// An image that cannot be had, with what tells about it.
+    pub(super) fn by_class(source: SourceErrorClass, error: &(dyn Error + 'static)) -> Self {
+        let (class, remedy) = match source {
             SourceErrorClass::Unauthorized => {
                 (Class::Network, Some("`wythe login` stores credentials for a registry"))
             }
@@ -98,11 +101,17 @@ impl From<SourceError> for Failure {
             SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
-        let failure = Self::of(class, &error);
+        let failure = Self::of(class, error);
         match remedy {
             Some(remedy) => failure.remedy(remedy),
             None => failure,
         }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::by_class(error.class(), &error)
     }
 }
 

@@ -1,6 +1,8 @@
 //! A Dockerfile as something to point at.
 
+use serde_json::{Value, json};
 use wythe_dockerfile::diagnostic::{self, Diagnostic};
+use wythe_dockerfile::span::LineIndex;
 
 use super::sanitize::{self, Medium};
 
@@ -22,6 +24,22 @@ impl SourceFile {
         let text = diagnostic::render(&self.text, &self.name, finding);
         let lines = text.lines().map(|line| sanitize::text(line.as_bytes(), Medium::Log));
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A finding as an object for programs; lines and columns count from 1.
+    pub(crate) fn object(&self, finding: &Diagnostic) -> Value {
+        let lines = LineIndex::new(&self.text);
+        let [start, end] =
+            [finding.span.start, finding.span.end].map(|at| lines.position(&self.text, at));
+        json!({
+            "file": self.name,
+            "line": start.line,
+            "column": start.column,
+            "end": {"line": end.line, "column": end.column},
+            "message": finding.message,
+            "help": finding.help,
+            "rule": finding.rule,
+        })
     }
 
     /// A finding on one line.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use wythe_dockerfile::diagnostic::{Diagnostic, Severity};
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
 
@@ -40,12 +41,11 @@ impl Dockerfile {
     /// The tree, where it has no errors.
     pub(crate) fn parse(&self) -> Result<Parsed, Failure> {
         let parsed = parse(&self.source.text);
-        match parsed.first_error() {
+        let errors = parsed.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        let errors: Vec<Diagnostic> = errors.cloned().collect();
+        match errors.first() {
             None => Ok(parsed),
-            Some(error) => {
-                let text = format!("{} cannot be understood", self.source.name);
-                Err(Failure::usage(text).exhibit(self.source.excerpt(error)))
-            }
+            Some(first) => Err(Failure::usage(&*first.message).findings(&self.source, &errors)),
         }
     }
 
