@@ -69,8 +69,11 @@ impl Shipment<'_> {
     fn entries(&self) -> Vec<Descriptor> {
         let entry = |name| layout::named(self.root.clone(), name, self.created.as_deref());
         match (self.names.as_slice(), &self.title) {
-            ([], None) => vec![self.root.clone()],
-            ([], Some(title)) => vec![layout::titled(self.root.clone(), title)],
+            ([], None) => vec![layout::dated(self.root.clone(), self.created.as_deref())],
+            ([], Some(title)) => {
+                let entry = layout::titled(self.root.clone(), title);
+                vec![layout::dated(entry, self.created.as_deref())]
+            }
             (names, _) => names.iter().map(entry).collect(),
         }
     }

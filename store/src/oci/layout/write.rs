@@ -20,6 +20,11 @@ pub fn named(mut entry: Descriptor, name: &Reference, created: Option<&str>) -> 
     if let Some(tag) = name.tag() {
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
     }
+    dated(entry, created)
+}
+
+/// The index entry for an image, with when it was made.
+pub fn dated(mut entry: Descriptor, created: Option<&str>) -> Descriptor {
     if let Some(created) = created {
         entry.annotations.insert(CREATED.to_owned(), created.to_owned());
     }
