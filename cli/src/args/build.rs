@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::annotation::Annotations;
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
 use super::image_name::ImageName;
@@ -76,9 +77,9 @@ pub(crate) struct ResultArgs {
     /// A label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) label: Vec<KeyValue>,
-    /// An annotation of the manifest
+    /// An annotation of the manifest, or as index:KEY=VALUE, manifest-descriptor[linux/arm64]:KEY=VALUE
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) annotation: Vec<KeyValue>,
+    pub(crate) annotation: Vec<Annotations>,
     /// Where the result goes: type=image|registry|oci|docker|local|tar|cacheonly[,dest=PATH,…]
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Vec<OutputArg>,

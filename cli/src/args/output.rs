@@ -6,7 +6,7 @@ use std::str::FromStr;
 use wythe_store::image::encode::Recompress;
 use wythe_store::oci::reference::ParseReferenceError;
 
-use super::annotation::Annotations;
+use super::annotation::{AnnotationError, Annotations};
 use super::attributes::{AttributeError, Attributes};
 use super::image_name::{ImageName, PLACEHOLDER};
 
@@ -89,6 +89,7 @@ pub(crate) struct ImageAttributes {
     /// What becomes of layers that came from elsewhere.
     pub(crate) recompress: Recompress,
     pub(crate) times: Times,
+    pub(crate) types: MediaTypes,
     pub(crate) annotations: Annotations,
 }
 
@@ -99,6 +100,15 @@ pub(crate) enum Times {
     Kept,
     /// None is later than the epoch.
     Rewritten,
+}
+
+/// Whose names documents and layers have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum MediaTypes {
+    /// Docker's, where it has one for everything that leaves.
+    Docker,
+    #[default]
+    Oci,
 }
 
 /// How layers are compressed when they leave.
@@ -113,6 +123,8 @@ pub(crate) enum Compression {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum OutputError {
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
     #[error(transparent)]
     Attribute(#[from] AttributeError),
     #[error("compression {0:?} is not one of gzip, uncompressed, zstd")]
@@ -192,9 +204,10 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "annotation.*",
     "annotation-index.*",
+    "annotation-index-descriptor.*",
     "annotation-manifest.*",
     "annotation-manifest-descriptor.*",
     "compression",
@@ -289,9 +302,10 @@ fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, Outp
         Some(true) => Recompress::Differing,
         Some(false) | None => Recompress::Never,
     };
-    if attributes.take_bool("oci-mediatypes")? == Some(false) {
-        return Err(OutputError::Unsupported("oci-mediatypes=false"));
-    }
+    let types = match attributes.take_bool("oci-mediatypes")? {
+        Some(false) => MediaTypes::Docker,
+        Some(true) | None => MediaTypes::Oci,
+    };
     let times = match attributes.take_bool("rewrite-timestamp")? {
         Some(true) => Times::Rewritten,
         Some(false) | None => Times::Kept,
@@ -302,8 +316,8 @@ fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, Outp
     let names = attributes.take("name").unwrap_or_default();
     let names = names.split(',').filter(|name| !name.is_empty()).map(str::parse);
     let names = names.collect::<Result<_, _>>()?;
-    let annotations = Annotations::take(attributes);
-    Ok(ImageAttributes { names, compression, level, recompress, times, annotations })
+    let annotations = Annotations::take(attributes)?;
+    Ok(ImageAttributes { names, compression, level, recompress, times, types, annotations })
 }
 
 impl FromStr for Compression {
@@ -322,6 +336,7 @@ impl FromStr for Compression {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::annotation::Place;
 
     fn parse(text: &str) -> Output {
         text.parse::<OutputArg>().unwrap().output
@@ -378,7 +393,7 @@ mod tests {
             panic!("not an image")
         };
         assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
-        assert_eq!(image.annotations.manifest["a"], "b");
+        assert_eq!(image.annotations.of(Place::Manifest, None)["a"], "b");
         assert_eq!(push, Push::No);
         let Output::Image { image, .. } =
             parse("type=image,force-compression=true,rewrite-timestamp=true")

@@ -2,6 +2,7 @@
 
 mod attest;
 mod destination;
+mod docker;
 mod goods;
 mod image;
 mod tell;

@@ -11,7 +11,6 @@ use wythe_builder::options::{
 };
 use wythe_store::oci::platform::{Platform, host_architecture};
 
-use crate::args::annotation::Annotations;
 use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, NetworkArg, RunArgs};
 use crate::args::context::{self, ContextSource, Selector};
 use crate::args::key_value::KeyValue;
@@ -28,7 +27,6 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     options.build_args = build_args(&input.build_arg, settings);
     options.platforms = input.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     options.labels = pairs(&args.result.label);
-    options.annotations = Annotations::of_flags(&args.result.annotation).manifest;
     options.cache = cache(&args.cache);
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
     options.contexts = contexts(&input.build_context)?;

@@ -12,10 +12,11 @@ use wythe_store::oci::index::Index;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::Compression;
 
+use super::docker;
 use super::goods::Goods;
 use super::tell::{Stage, Told};
-use crate::args::annotation::Annotations;
-use crate::args::output::{ImageAttributes, Times};
+use crate::args::annotation::{Annotations, Place};
+use crate::args::output::{ImageAttributes, MediaTypes, Times};
 use crate::encode::{self, Layers};
 use crate::failure::Failure;
 use crate::ship::Shipment;
@@ -34,7 +35,10 @@ impl Goods<'_> {
         }
         let images = self.prepared(asked)?;
         let created = images.first().and_then(|image| image.config.value().created.clone());
-        let manifests = images.iter().map(|image| encode::manifest(self.lease, image, layers));
+        let manifests = images.iter().map(|image| match asked.types {
+            MediaTypes::Docker => docker::manifest(self.lease, image, layers),
+            MediaTypes::Oci => encode::manifest(self.lease, image, layers),
+        });
         let root = self.root(manifests.collect::<Result<_, _>>()?, asked)?;
         let told = self.told(Stage::Shipped, &root, &images);
         let (lease, names, origins) = (self.lease, self.names(asked)?, &self.origins);
@@ -68,11 +72,12 @@ impl Goods<'_> {
             }
             (Times::Rewritten, None) | (Times::Kept, _) => stored.clone(),
         };
-        if asked.annotations.manifest.is_empty() {
+        let annotations = self.said(asked).of(Place::Manifest, Some(&made.platform));
+        if annotations.is_empty() {
             return Ok(image);
         }
         let mut manifest: Manifest = image.manifest.value().clone();
-        manifest.annotations.extend(asked.annotations.manifest.clone());
+        manifest.annotations.extend(annotations);
         let manifest = RawDocument::new(manifest);
         self.lease.put_document(manifest.bytes())?;
         Ok(StoredImage { root: manifest.descriptor(), manifest, ..image })
@@ -84,28 +89,36 @@ impl Goods<'_> {
         manifests: Vec<Descriptor>,
         asked: &ImageAttributes,
     ) -> Result<Descriptor, Failure> {
-        let said = Annotations::of_flags(&self.args.annotation).with(&asked.annotations);
-        if let ([only], None) = (manifests.as_slice(), &self.provenance) {
-            let none = said.index.is_empty() && said.entry.is_empty();
-            let text = "an image of one platform has no index to annotate";
-            return if none { Ok(only.clone()) } else { Err(Failure::usage(text)) };
-        }
+        let said = self.said(asked);
+        let (index, outer) = (said.of(Place::Index, None), said.of(Place::IndexDescriptor, None));
         let platforms = self.built.images.iter().map(|image| image.platform.clone());
         let entry = |(manifest, platform)| {
-            let annotations = said.entry.clone();
+            let annotations = said.of(Place::ManifestDescriptor, Some(&platform));
             Descriptor { platform: Some(platform), annotations, ..manifest }
         };
         let mut entries: Vec<_> = manifests.into_iter().zip(platforms).map(entry).collect();
+        if let ([only], None) = (entries.as_slice(), &self.provenance) {
+            let none = index.is_empty() && outer.is_empty();
+            let text = "an image of one platform has no index to annotate";
+            let only = Descriptor { platform: None, ..only.clone() };
+            return if none { Ok(only) } else { Err(Failure::usage(text)) };
+        }
         if let Some(predicate) = &self.provenance {
             let names = self.names(asked)?;
             let stated = entries.iter().map(|image| self.attestation(predicate, image, &names));
             let stated: Vec<Descriptor> = stated.collect::<Result<_, _>>()?;
             entries.extend(stated);
         }
-        let index = Index::new(entries);
-        let index = RawDocument::new(Index { annotations: said.index.clone(), ..index });
+        let media_type = docker::index_type(&entries);
+        let index = Index { media_type, annotations: index, ..Index::new(entries) };
+        let index = RawDocument::new(index);
         self.lease.put_document(index.bytes())?;
-        Ok(index.descriptor())
+        Ok(Descriptor { annotations: outer, ..index.descriptor() })
+    }
+
+    /// What the flags and an output say of the images; the output wins.
+    fn said(&self, asked: &ImageAttributes) -> Annotations {
+        Annotations::all(self.args.annotation.iter().chain([&asked.annotations]))
     }
 }
 
