@@ -11,10 +11,12 @@ use std::sync::Arc;
 use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::id::TreeId;
+use crate::layers::LayerRecord;
 use crate::object::Kind;
 use crate::pack::reader::Pack;
+use crate::path::LayerPath;
 use crate::store::Store;
-use crate::tree::entry::{Directory, Node};
+use crate::tree::entry::{Directory, Node, Tree};
 
 /// Documents longer than this hold no references of ours; registries need not accept them.
 const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
@@ -67,30 +69,54 @@ fn collect(value: &serde_json::Value, found: &mut BTreeSet<Digest>) {
     }
 }
 
+/// Whether a blob that a layer was pulled as is here.
+pub(crate) fn has_blob(store: &Store, record: &LayerRecord) -> Result<bool, ReadError> {
+    for blob in &record.blobs {
+        if store.foreign_blob(&blob.descriptor.digest)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether a tree and the bodies of all its files are in packs.
 pub(crate) fn is_complete(store: &Store, tree: &TreeId) -> Result<bool, ReadError> {
     match store.tree(tree)? {
-        Some(tree) => has_bodies(store, &tree.children),
+        Some(tree) => Ok(without_bodies(store, &tree)?.is_empty()),
         None => Ok(false),
     }
 }
 
-fn has_bodies(store: &Store, directory: &Directory) -> Result<bool, ReadError> {
+/// The files of a tree whose bodies are in no pack.
+pub(crate) fn without_bodies(store: &Store, tree: &Tree) -> Result<Vec<LayerPath>, ReadError> {
+    let mut missing = Vec::new();
+    missing_in(store, &tree.children, &LayerPath::root(), &mut missing)?;
+    Ok(missing)
+}
+
+fn missing_in(
+    store: &Store,
+    directory: &Directory,
+    at: &LayerPath,
+    missing: &mut Vec<LayerPath>,
+) -> Result<(), ReadError> {
     for entry in directory.entries() {
-        let there = match &entry.node {
-            Node::File(file) => store.contains(Kind::Body, file.body.as_bytes())?,
-            Node::Directory(below) => has_bodies(store, &below.children)?,
+        match &entry.node {
+            Node::File(file) if !store.contains(Kind::Body, file.body.as_bytes())? => {
+                missing.push(at.join(&entry.name));
+            }
+            Node::Directory(below) => {
+                missing_in(store, &below.children, &at.join(&entry.name), missing)?;
+            }
             Node::BlockDevice(_)
             | Node::CharDevice(_)
             | Node::Fifo
+            | Node::File(_)
             | Node::Symlink(_)
-            | Node::Whiteout => true,
-        };
-        if !there {
-            return Ok(false);
+            | Node::Whiteout => {}
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,11 +2,15 @@
 
 use std::io::Read;
 
+use crate::closure::{has_blob, without_bodies};
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError};
-use crate::id::unhex;
+use crate::id::{LayerId, TreeId, unhex};
+use crate::layers::LayerRecord;
+use crate::live::ensure::is_usable;
 use crate::object::{Kind, ObjectName};
 use crate::pack::reader::Pack;
+use crate::path::LayerPath;
 use crate::store::Store;
 
 /// Something in the store that is not what it should be.
@@ -54,11 +58,21 @@ pub enum Damage {
         /// What is not there.
         digest: Digest,
     },
+    /// Files of a layer have bytes that are neither in a pack nor where the layer came from.
+    #[error("layer {layer} lacks the bytes of {count} files, the first of them {path}")]
+    MissingBodies {
+        /// The layer.
+        layer: LayerId,
+        /// The first of the files.
+        path: LayerPath,
+        /// How many files.
+        count: usize,
+    },
     /// A layer's record names a tree that is not there.
     #[error("layer {layer} needs a tree that is missing")]
     MissingTree {
         /// The layer.
-        layer: crate::id::LayerId,
+        layer: LayerId,
     },
 }
 
@@ -117,7 +131,7 @@ impl Store {
 
     fn verify_references(&self, damage: &mut Vec<Damage>) {
         let checked = self.missing_content().and_then(|mut missing| {
-            missing.extend(self.missing_trees()?);
+            missing.extend(self.missing_of_layers()?);
             Ok(missing)
         });
         match checked {
@@ -136,16 +150,40 @@ impl Store {
         Ok(missing)
     }
 
-    fn missing_trees(&self) -> Result<Vec<Damage>, ReadError> {
+    fn missing_of_layers(&self) -> Result<Vec<Damage>, ReadError> {
         let mut missing = Vec::new();
         for record in self.layers()? {
-            if let Some(tree) = record.tree
-                && !self.contains(Kind::Tree, tree.as_bytes())?
-            {
-                missing.push(Damage::MissingTree { layer: record.id });
+            if let Some(tree) = &record.tree {
+                missing.extend(self.missing_of(&record, tree)?);
             }
         }
         Ok(missing)
+    }
+
+    /// What is missing of the files of a layer.
+    fn missing_of(&self, record: &LayerRecord, tree: &TreeId) -> Result<Option<Damage>, ReadError> {
+        let layer = record.id;
+        // A tree that cannot be read is told of with its pack.
+        let Ok(Some(tree)) = self.tree(tree) else {
+            let is_there = self.contains(Kind::Tree, tree.as_bytes())?;
+            return Ok((!is_there).then_some(Damage::MissingTree { layer }));
+        };
+        let without = without_bodies(self, &tree)?;
+        let count = without.len();
+        match without.into_iter().next() {
+            Some(path) if !self.has_elsewhere(record)? => {
+                Ok(Some(Damage::MissingBodies { layer, path, count }))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Whether the files of a layer can be read from the blob it was pulled as, or its directory.
+    fn has_elsewhere(&self, record: &LayerRecord) -> Result<bool, ReadError> {
+        match &record.live {
+            Some(name) if is_usable(self, name, &record.id, None)? => Ok(true),
+            Some(_) | None => has_blob(self, record),
+        }
     }
 }
 
@@ -167,5 +205,41 @@ fn verify_pack(pack: &Pack, file: &str, damage: &mut Vec<Damage>) {
             }
             Err(error) => damage.push(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::live::tests::{Pulled, Trial};
+    use crate::tree::sketch::sketch;
+
+    #[test]
+    fn files_whose_bytes_are_nowhere_are_told_of() {
+        let trial = Trial::new();
+        trial.lease.put_body(b"2").unwrap();
+        let mut record = LayerRecord::new(LayerId::of(b"layer"));
+        record.tree = Some(trial.lease.put_tree(&sketch("a=2 d/ d/b=1 d/c=3")).unwrap());
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        let damage = trial.lease.store().verify().unwrap();
+        let [Damage::MissingBodies { layer, path, count: 2 }] = &damage[..] else {
+            panic!("{damage:?}")
+        };
+        assert_eq!((*layer, path.as_bytes()), (record.id, &b"d/b"[..]));
+    }
+
+    #[test]
+    fn bytes_that_a_pulled_layer_keeps_in_its_blob_are_not_missing() {
+        let (trial, pulled) = (Trial::new(), Pulled::new("a=1 b=2"));
+        let announced = (&pulled.descriptor, &pulled.diff_id);
+        let path =
+            crate::live::ensure::receive(&trial.lease, announced, b"map", &mut &pulled.blob[..]);
+        std::fs::remove_dir_all(path.unwrap()).unwrap();
+        let damage = trial.lease.store().verify().unwrap();
+        assert!(damage.is_empty(), "{damage:?}");
     }
 }

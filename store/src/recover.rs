@@ -158,10 +158,8 @@ fn has_content(store: &Store, record: &LayerRecord) -> Result<bool, ReadError> {
     if record.live.is_some() {
         return Ok(true);
     }
-    for blob in &record.blobs {
-        if store.foreign_blob(&blob.descriptor.digest)?.is_some() {
-            return Ok(true);
-        }
+    if closure::has_blob(store, record)? {
+        return Ok(true);
     }
     match &record.tree {
         Some(tree) => closure::is_complete(store, tree),
