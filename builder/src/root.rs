@@ -117,6 +117,10 @@ impl<'a> Roots<'a> {
     }
 
     /// Works on a layer's record while nobody else does, and commits what became of it.
+    ///
+    /// Steps of this build ask for one layer at the same time, and the second would read, hash and
+    /// store all its files once more. The lock file in `live/ensure.rs` does not spare them that: it is
+    /// about directories, which are made without a gate here, and it is held across a download.
     fn with_record<T>(
         &self,
         layer: &LayerId,
