@@ -11,7 +11,7 @@ use super::image_name::ImageName;
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::output::{Compression, OutputArg};
-use super::provenance::ProvenanceArg;
+use super::provenance::{Attest, Provenance, ProvenanceArg};
 use super::secret::SecretArg;
 use super::switch::Switch;
 
@@ -155,15 +155,15 @@ pub(crate) struct RunArgs {
 /// Statements about the image
 #[derive(Debug, Args)]
 pub(crate) struct AttestationArgs {
-    /// Attach a statement of how the image was built
+    /// Attach a statement of how the image was built; among files it is provenance.json
     #[arg(long, value_name = "BOOL|mode=min|mode=max[,…]")]
     pub(crate) provenance: Option<ProvenanceArg>,
     /// Attach a list of what the image holds
     #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) sbom: Option<String>,
-    /// Attach a statement of a type
+    /// The same in another spelling: type=provenance[,mode=max,…]
     #[arg(long, value_name = "type=TYPE[,…]")]
-    pub(crate) attest: Vec<String>,
+    pub(crate) attest: Vec<Attest>,
 }
 
 /// The network of steps.
@@ -188,6 +188,21 @@ impl InputArgs {
             }
         }
         targets
+    }
+}
+
+impl AttestationArgs {
+    /// What is to be stated of how the image was built: the last `--attest` about it says so, or else
+    /// `--provenance`.
+    pub(crate) fn provenance(&self) -> Option<&Provenance> {
+        let attested = self.attest.iter().rev().find_map(|attest| match attest {
+            Attest::Provenance(asked) => Some(asked),
+            Attest::NoSbom => None,
+        });
+        match attested.or(self.provenance.as_ref()) {
+            Some(ProvenanceArg::On(asked)) => Some(asked),
+            Some(ProvenanceArg::Off) | None => None,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! `--provenance`: whether a statement of how an image was built leaves with it, and what it says.
+//! `--provenance` and `--attest`: whether a statement of how an image was built leaves with it, and
+//! what it says.
 
 use std::str::FromStr;
 
@@ -31,7 +32,31 @@ pub(crate) enum Detail {
     Max,
 }
 
-/// Why a `--provenance` cannot be used.
+/// One `--attest`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Attest {
+    /// `type=provenance,…` is `--provenance` in another spelling.
+    Provenance(ProvenanceArg),
+    /// `type=sbom,disabled=true` is `--sbom=false`.
+    NoSbom,
+}
+
+impl FromStr for Attest {
+    type Err = ProvenanceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut attributes = Attributes::parse(text)?;
+        let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
+        match kind.as_str() {
+            "provenance" => ProvenanceArg::of(attributes).map(Self::Provenance),
+            "sbom" if attributes.take_bool("disabled")? == Some(true) => Ok(Self::NoSbom),
+            "sbom" => Err(ProvenanceError::Sbom),
+            _ => Err(ProvenanceError::Type(kind)),
+        }
+    }
+}
+
+/// Why a `--provenance` or `--attest` cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ProvenanceError {
@@ -39,6 +64,10 @@ pub(crate) enum ProvenanceError {
     Attribute(#[from] AttributeError),
     #[error("mode {0:?} is neither min nor max")]
     Mode(String),
+    #[error("lists of contents are not attached yet")]
+    Sbom,
+    #[error("type {0:?} is not provenance")]
+    Type(String),
     #[error("version {0:?} is not written; v1 is")]
     Version(String),
 }
@@ -52,7 +81,12 @@ impl FromStr for ProvenanceArg {
             "false" | "0" => return Ok(Self::Off),
             _ => {}
         }
-        let mut attributes = Attributes::parse(text)?;
+        Self::of(Attributes::parse(text)?)
+    }
+}
+
+impl ProvenanceArg {
+    fn of(mut attributes: Attributes) -> Result<Self, ProvenanceError> {
         let detail = match attributes.take("mode").as_deref() {
             None | Some("min") => Detail::Min,
             Some("max") => Detail::Max,
@@ -88,6 +122,18 @@ mod tests {
         check("mode=max,builder-id=https://example.org/ci", Some(Detail::Max));
         check("false", None);
         check("mode=max,disabled=true", None);
+    }
+
+    #[test]
+    fn another_spelling_means_the_same() {
+        let attest = |text: &str| text.parse::<Attest>();
+        let max = "mode=max".parse().unwrap();
+        assert_eq!(attest("type=provenance,mode=max"), Ok(Attest::Provenance(max)));
+        let off = Attest::Provenance(ProvenanceArg::Off);
+        assert_eq!(attest("type=provenance,disabled=true"), Ok(off));
+        assert_eq!(attest("type=sbom,disabled=true"), Ok(Attest::NoSbom));
+        assert_eq!(attest("type=sbom"), Err(ProvenanceError::Sbom));
+        assert!(attest("mode=max").is_err() && attest("type=vex").is_err());
     }
 
     #[test]

@@ -22,7 +22,6 @@ use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
-use crate::args::provenance::ProvenanceArg;
 use crate::failure::Failure;
 use crate::render::terse::Terse;
 use crate::session::Session;
@@ -60,7 +59,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let started = world::date();
     let built = build(&input, &options, bench.environment(&lease, &*progress))?;
     let mut delivery = Delivery::new(&lease, &built, args, session)?;
-    if let Some(ProvenanceArg::On(asked)) = &args.attestation.provenance {
+    if let Some(asked) = args.attestation.provenance() {
         let mut images = built.targets.iter().flat_map(|target| &target.images);
         let epoch = images.any(|image| image.epoch.is_some());
         let times = (!epoch).then(|| (started, world::date()));

@@ -5,6 +5,7 @@ mod destination;
 mod docker;
 mod goods;
 mod image;
+mod stated;
 mod tell;
 mod tree;
 
@@ -97,12 +98,6 @@ impl Delivery<'_> {
                 self.archive(*format, destination, (goods, image))
             }
             Output::CacheOnly => Ok(Vec::new()),
-            Output::Files { .. } | Output::Tar { .. }
-                if goods.iter().any(|goods| goods.provenance.is_some()) =>
-            {
-                let text = "--provenance: files cannot carry a statement yet";
-                Err(Failure::usage(text).remedy("type=oci, image and registry can"))
-            }
             Output::Files { destination, split, stale } => {
                 let (tree, store) = (file_tree(goods, *split)?, self.lease.store());
                 files::write(&tree, store, epoch(goods), (destination, *stale))?;

@@ -60,7 +60,7 @@ fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
 }
 
 fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
-    let AttestationArgs { provenance: _, sbom, attest } = &args.attestation;
+    let AttestationArgs { sbom, .. } = &args.attestation;
     let off = |value: &Option<String>| matches!(value.as_deref(), None | Some("false" | "0"));
     let impossible = [
         (
@@ -72,7 +72,6 @@ fn refuse_impossible(args: &BuildArgs) -> Result<(), Failure> {
             "--cache-to: caches outside the store are not written yet",
         ),
         (!off(sbom), "--sbom: lists of contents are not attached yet"),
-        (!attest.is_empty(), "--attest: statements are not attached yet"),
     ];
     match impossible.into_iter().find(|(given, _)| *given) {
         Some((_, reason)) => Err(Failure::usage(reason)),

@@ -100,6 +100,16 @@ fn dependency(material: &Material) -> Value {
     json!({"uri": uri, "digest": {"sha256": material.digest.hex()}})
 }
 
+/// What is said of subjects, in the envelope that readers of statements know.
+pub(crate) fn statement(subject: &[Value], predicate: &Value) -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "predicateType": PREDICATE,
+        "subject": subject,
+        "predicate": predicate,
+    })
+}
+
 /// An image as the package-url specification spells it: `pkg:docker/alpine@3.20?platform=…`.
 pub(crate) fn package_url(reference: &Reference, platform: &Platform) -> String {
     let named = reference.clone().with_default_tag();

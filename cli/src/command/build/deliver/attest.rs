@@ -9,7 +9,7 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use super::goods::Goods;
-use crate::command::build::provenance::{PREDICATE, package_url};
+use crate::command::build::provenance::{PREDICATE, package_url, statement};
 use crate::failure::Failure;
 
 /// The configuration of a manifest that needs none.
@@ -24,12 +24,7 @@ impl Goods<'_> {
         image: &Descriptor,
         names: &[Reference],
     ) -> Result<Descriptor, Failure> {
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v0.1",
-            "predicateType": PREDICATE,
-            "subject": subject(image, names),
-            "predicate": predicate,
-        });
+        let statement = statement(&subject(image, names), predicate);
         let put = |kind: &str, bytes: &[u8]| {
             self.lease.put_document(bytes)?;
             Ok::<_, Failure>(Descriptor::of(MediaType::new(kind), bytes))

@@ -9,6 +9,9 @@ use super::goods::Goods;
 use crate::args::output::Split;
 use crate::failure::Failure;
 
+/// What a statement about files is called among them.
+const STATEMENT: &str = "provenance.json";
+
 /// The files of targets, each in a directory of its name where there are several.
 pub(super) fn file_tree(goods: &[&Goods<'_>], split: Split) -> Result<Tree, Failure> {
     match goods {
@@ -23,24 +26,38 @@ pub(super) fn file_tree(goods: &[&Goods<'_>], split: Split) -> Result<Tree, Fail
 
 impl Goods<'_> {
     /// The files of all platforms, each in a directory such as `linux_amd64` where there are
-    /// several, unless something else is asked for.
+    /// several or a statement is made about them, unless something else is asked for.
     fn files(&self, split: Split) -> Result<Tree, Failure> {
         self.complete()?;
         let trees = self.images.iter().map(|image| rootfs(self.lease, image));
         let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
-        match split {
-            Split::Beside => Ok(self.beside(&trees)),
-            Split::Several if trees.len() > 1 => Ok(self.beside(&trees)),
-            Split::Several | Split::Merged => self.merged(&trees),
+        let apart = match split {
+            Split::Beside => true,
+            Split::Merged => false,
+            Split::Several => trees.len() > 1 || self.provenance.is_some(),
+        };
+        if !apart {
+            return self.merged(&trees);
+        }
+        let stated = trees.iter().map(|tree| self.with_statement(tree, STATEMENT));
+        Ok(self.beside(&stated.collect::<Result<Vec<Tree>, _>>()?))
+    }
+
+    fn with_statement(&self, tree: &Tree, name: &str) -> Result<Tree, Failure> {
+        match &self.provenance {
+            Some(predicate) => self.stated(tree, name, predicate),
+            None => Ok(tree.clone()),
         }
     }
 
+    /// The name of a platform as a directory or a part of a name.
+    fn label(&self, at: usize) -> String {
+        self.built.images[at].platform.to_string().replace('/', "_")
+    }
+
     fn beside(&self, trees: &[Tree]) -> Tree {
-        let pairs = self.built.images.iter().zip(trees);
-        let below = |(image, tree): (&wythe_builder::build::Image, _)| {
-            below(&image.platform.to_string().replace('/', "_"), tree)
-        };
-        let directories: Vec<Tree> = pairs.map(below).collect();
+        let trees = trees.iter().enumerate();
+        let directories: Vec<Tree> = trees.map(|(at, tree)| below(&self.label(at), tree)).collect();
         merge_all(&directories)
     }
 
@@ -57,6 +74,13 @@ impl Goods<'_> {
                 }
             }
         }
-        Ok(merge_all(trees))
+        let stated = trees.iter().enumerate().map(|(at, tree)| {
+            let name = match trees {
+                [_] => STATEMENT.to_owned(),
+                _ => STATEMENT.replace('.', &format!(".{}.", self.label(at))),
+            };
+            self.with_statement(tree, &name)
+        });
+        Ok(merge_all(&stated.collect::<Result<Vec<Tree>, _>>()?))
     }
 }
