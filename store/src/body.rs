@@ -54,7 +54,18 @@ impl Lease {
                 return Ok((self.put_body(&head)?, head.len() as u64));
             }
         }
+        self.room_for(size_hint)?;
         self.spool(&head, reader)
+    }
+
+    /// Refuses what cannot fit before it has filled the disk: a sparse file says that it is large.
+    fn room_for(&self, size: u64) -> Result<(), WriteError> {
+        // Where the disk does not tell, writing will.
+        let Ok(disk) = rustix::fs::statvfs(self.store().path()) else { return Ok(()) };
+        if size > disk.f_bavail.saturating_mul(disk.f_frsize) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull)).writing("work");
+        }
+        Ok(())
     }
 
     /// Writes a body to a pack of its own while its id is still unknown.
