@@ -110,7 +110,9 @@ impl Context {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let names = self.names(parent.as_bytes());
         let visible = |name: &&[u8]| !self.rules.excludes(&joined(parent.as_bytes(), name));
-        let similar = nearest(name.as_bytes(), names.iter().map(|name| &**name).filter(visible));
+        // What is there under this very name, and was left out, is a socket.
+        let other = |found: &&[u8]| *found != name.as_bytes() && visible(found);
+        let similar = nearest(name.as_bytes(), names.iter().map(|name| &**name).filter(other));
         let shown = |name: &[u8]| format!("/{}", lossy(&joined(parent.as_bytes(), name)));
         Missing { nearest: similar.into_iter().map(shown).collect(), ..missing }
     }
@@ -155,6 +157,10 @@ fn read_rules(path: &Path) -> Result<Option<Rules>, ContextError> {
         Err(errno) => return Err(ContextError::of(shown, errno)),
     };
     let fail = |cause| ContextError { path: lossy(shown), cause };
+    let kind = file.metadata().map_err(|error| fail(error.into()))?;
+    if !kind.is_file() {
+        return Err(fail(ContextCause::NotAFile));
+    }
     let mut text = Vec::new();
     let read = file.take(MAX_IGNORE_FILE + 1).read_to_end(&mut text);
     read.map_err(|error| fail(ContextCause::Read(error)))?;

@@ -33,6 +33,20 @@ pub struct Workshop {
     pub now: Timestamp,
 }
 
+/// The stack of a thread that walks directories. A walk goes as deep as directories may nest, and a
+/// thread that waits for one half of a walk takes up another on the same stack. Only what is used of
+/// it takes memory.
+const STACK: usize = 64 << 20;
+
+/// Threads for walking, hashing and compressing.
+///
+/// # Errors
+///
+/// Where the process runs out of threads.
+pub fn pool(threads: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build()
+}
+
 /// A workshop that cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,7 +74,7 @@ impl Workshop {
         Ok(Self {
             store: store.clone(),
             lease: store.lease()?,
-            pool: rayon::ThreadPoolBuilder::new().num_threads(threads).build()?,
+            pool: pool(threads)?,
             cancel: Cancel::new()?,
             idmap: ids.unwrap_or_default().into_bytes(),
             resolv_conf: Vec::new(),

@@ -31,7 +31,8 @@ pub(crate) fn date() -> String {
 
 /// Threads for hashing, walking and compressing: as many as there are processors.
 pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
-    rayon::ThreadPoolBuilder::new().build().map_err(|error| Failure::of(Class::Environment, &error))
+    // As many as rayon thinks best.
+    wythe_builder::workshop::pool(0).map_err(|error| Failure::of(Class::Environment, &error))
 }
 
 /// Which mapping of ids the files of unpacked layers are written through.

@@ -39,6 +39,9 @@ pub enum ContextCause {
     /// Sources lead through too many links.
     #[error("too many symbolic links")]
     Loop,
+    /// The ignore file is a directory, a pipe or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
     /// The ignore file is longer than 4 MiB.
     #[error("the ignore file is longer than 4 MiB")]
     IgnoreFileTooLong,

@@ -14,7 +14,7 @@ use wythe_store::stat_cache::FileStat;
 
 use super::body::Bodies;
 use super::error::ContextCause;
-use super::{Context, Scan, ignore_rules};
+use super::{Context, Scan, ignore_rules, scan};
 use crate::copy::error::Missing;
 use crate::copy::route::Route;
 use crate::copy::tests::sketch::show;
@@ -206,6 +206,36 @@ fn the_ignore_file_of_a_dockerfile_replaces_the_general_one() {
     let own = ignore_rules(root.path(), Some(&path("x.Dockerfile"))).unwrap();
     assert!(!own.excludes(b"a.md") && own.excludes(b"a.txt"));
     assert!(ignore_rules(&path("absent"), None).unwrap().is_empty());
+}
+
+#[test]
+fn an_ignore_file_that_is_none_is_refused() {
+    let root = directory(&["d/.dockerignore/x"]);
+    let make = |name: &str| {
+        let path = root.path().join(name);
+        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    };
+    make(".dockerignore");
+    for folder in [root.path().to_owned(), root.path().join("d")] {
+        let error = ignore_rules(&folder, None).unwrap_err();
+        assert!(matches!(error.cause, ContextCause::NotAFile), "{error}");
+    }
+}
+
+#[test]
+fn directories_are_walked_as_deep_as_a_layer_may_be() {
+    let root = directory(&[]);
+    let mut folder = root.path().to_owned();
+    for _ in 0..scan::MAX_DEPTH {
+        folder.push("d");
+    }
+    fs::create_dir_all(&folder).unwrap();
+    let context = Context::open(root.path(), Rules::default()).unwrap();
+    let scan = || context.scan(&[Route::flat("").unwrap()], &Counting::default()).map(drop);
+    let pool = crate::workshop::pool(2).unwrap();
+    pool.install(scan).unwrap();
+    fs::create_dir(folder.join("d")).unwrap();
+    assert!(matches!(pool.install(scan).unwrap_err().cause, ContextCause::TooDeep));
 }
 
 #[test]
