@@ -131,12 +131,15 @@ fn copy(cause: &CopyCause) -> Option<String> {
 fn found_instead(missing: &Missing) -> String {
     if missing.ignored.is_some() {
         let path = missing.path.trim_start_matches('/');
-        return format!("remove that line, or write !{path} below it");
+        return format!("remove that line, or write {:?} below it", format!("!{path}"));
     }
     match missing.nearest.as_slice() {
         [] => "write a path that is there, seen from its top directory".to_owned(),
-        [one] => format!("did you mean {one}?"),
-        [first @ .., last] => format!("did you mean {} or {last}?", first.join(", ")),
+        [one] => format!("did you mean {one:?}?"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|name| format!("{name:?}")).collect();
+            format!("did you mean {} or {last:?}?", first.join(", "))
+        }
     }
 }
 
@@ -198,7 +201,7 @@ mod tests {
     fn a_missing_source_is_the_word_and_near_names_help() {
         let nearest = ["/a", "/b", "/c"].map(str::to_owned).to_vec();
         let error = missing("x", Missing { nearest, ..Missing::default() });
-        check("FROM a\nCOPY f x /o/\n", error, "x", "did you mean /a, /b or /c?");
+        check("FROM a\nCOPY f x /o/\n", error, "x", "did you mean \"/a\", \"/b\" or \"/c\"?");
         let error = missing("y", Missing::default());
         let help = "write a path that is there, seen from its top directory";
         check("FROM a\nCOPY $x /o/\n", error, "$x", help);
