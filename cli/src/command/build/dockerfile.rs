@@ -32,7 +32,9 @@ impl Dockerfile {
                 Err(Failure::usage("standard input cannot be both Dockerfile and context"))
             }
             (Some("-"), ContextSource::Directory(_)) => Self::of_stdin().map(Some),
-            (Some(path), ContextSource::Directory(_)) => Self::of_file(Path::new(path)).map(Some),
+            (Some(path), ContextSource::Directory(context)) => {
+                Self::of_flag(Path::new(path), context).map(Some)
+            }
             (None, ContextSource::Directory(context)) => Self::of_context(context).map(Some),
             _ => Ok(None),
         }
@@ -62,12 +64,41 @@ impl Dockerfile {
     }
 
     fn of_context(context: &Path) -> Result<Self, Failure> {
+        if !context.is_dir() {
+            let there = if context.exists() { "is not a directory" } else { "does not exist" };
+            let failure = Failure::usage(format!("the context {} {there}", context.display()));
+            return Err(failure.remedy("name the directory that holds the sources, usually ."));
+        }
         let usual = context.join("Dockerfile");
         let lower = context.join("dockerfile");
         if !usual.exists() && lower.exists() {
-            return Self::of_file(&lower);
+            return Self::of_regular(&lower);
         }
-        Self::of_file(&usual)
+        Self::of_regular(&usual)
+    }
+
+    /// A Dockerfile that nobody named: what is no regular file could not be meant, and a pipe would
+    /// never end.
+    fn of_regular(path: &Path) -> Result<Self, Failure> {
+        if path.exists() && !path.is_file() {
+            let failure = Failure::usage(format!("{} is not a regular file", path.display()));
+            return Err(failure.remedy("name the Dockerfile with --file"));
+        }
+        Self::of_file(path).map_err(|failure| failure.remedy("name the Dockerfile with --file"))
+    }
+
+    /// A Dockerfile that was named, from where the command runs.
+    fn of_flag(path: &Path, context: &Path) -> Result<Self, Failure> {
+        Self::of_file(path).map_err(|failure| {
+            let inside = context.join(path);
+            if inside.is_file() {
+                failure.remedy(format!("did you mean --file {}?", inside.display()))
+            } else if path.is_dir() {
+                failure.remedy("--file names the Dockerfile itself, not its directory")
+            } else {
+                failure.remedy("--file is a path seen from where the command runs")
+            }
+        })
     }
 
     fn of_file(path: &Path) -> Result<Self, Failure> {
@@ -87,12 +118,7 @@ fn text(from: impl Read) -> io::Result<String> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::usage(format!("cannot read the Dockerfile {}", path.display()));
-    let failure = failure.because(error);
-    if error.kind() == ErrorKind::NotFound {
-        return failure.remedy("give its place with --file");
-    }
-    failure
+    Failure::usage(format!("cannot read the Dockerfile {}", path.display())).because(error)
 }
 
 #[cfg(test)]
@@ -102,6 +128,7 @@ mod tests {
     fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
+            std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         folder
@@ -128,5 +155,25 @@ mod tests {
         let folder = context(&[]);
         let failure = Dockerfile::of_context(folder.path()).unwrap_err();
         assert_eq!(failure.class, crate::failure::Class::Usage);
+    }
+
+    #[track_caller]
+    fn refused(result: Result<Dockerfile, Failure>, expected: &str) {
+        let lines = result.unwrap_err().lines().join("\n");
+        assert!(lines.contains(expected), "{lines}");
+    }
+
+    #[test]
+    fn a_context_that_is_none_and_a_dockerfile_elsewhere_are_told() {
+        let folder = context(&[("Dockerfile", "FROM a\n"), ("other/Dockerfile/x", "")]);
+        let path = |name: &str| folder.path().join(name);
+        refused(Dockerfile::of_context(&path("Dockerfile")), "is not a directory");
+        refused(Dockerfile::of_context(&path("nope")), "does not exist");
+        refused(Dockerfile::of_context(&path("other")), "is not a regular file");
+        refused(
+            Dockerfile::of_flag(Path::new("Dockerfile"), folder.path()),
+            "did you mean --file /",
+        );
+        refused(Dockerfile::of_flag(&path("other"), folder.path()), "not its directory");
     }
 }
