@@ -9,7 +9,7 @@ use wythe_builder::lower::args::EPOCH;
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy,
 };
-use wythe_store::oci::platform::{Platform, host_architecture};
+use wythe_store::oci::platform::{ParsePlatformError, Platform, host_architecture};
 
 use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, NetworkArg, RunArgs};
 use crate::args::context::{self, ContextSource, Selector};
@@ -25,7 +25,8 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     let mut options = Options::new(Platform::linux(host_architecture()));
     options.targets = input.targets();
     options.build_args = build_args(&input.build_arg, settings);
-    options.platforms = input.platform.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    options.platforms =
+        input.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
     options.labels = pairs(&args.result.label);
     options.cache = cache(&args.cache);
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
@@ -35,6 +36,10 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
         input.ssh.iter().map(|text| agent(text, settings)).collect::<Result<_, _>>()?;
     surroundings(&args.run, &mut options)?;
     Ok(options)
+}
+
+fn platform(text: &str) -> Result<Platform, Failure> {
+    text.parse().map_err(|error: ParsePlatformError| Failure::usage(format!("--platform: {error}")))
 }
 
 /// What surrounds a step.
@@ -124,9 +129,33 @@ fn cache(args: &CacheArgs) -> CachePolicy {
 
 fn contexts(given: &[context::NamedContext]) -> Result<BTreeMap<String, NamedContext>, Failure> {
     let context = |context: &context::NamedContext| {
+        refuse_absent(context)?;
         Ok((context.name.to_lowercase(), named(&context.source)?))
     };
     given.iter().map(context).collect()
+}
+
+/// Refuses a context of this machine that is not there.
+fn refuse_absent(context: &context::NamedContext) -> Result<(), Failure> {
+    const SCHEMES: &str =
+        "known are docker-image://, oci-layout://, https://, http://, git:// and ssh://";
+    let refuse = |path: &Path, what: &str| {
+        Failure::usage(format!("--build-context {}: {} {what}", context.name, path.display()))
+    };
+    match &context.source {
+        ContextSource::Directory(path) if path.is_dir() => Ok(()),
+        ContextSource::Directory(path) if path.to_string_lossy().contains("://") => {
+            Err(refuse(path, "has a scheme that is not known").remedy(SCHEMES))
+        }
+        ContextSource::Directory(path) => Err(refuse(path, "is not a directory")),
+        ContextSource::Layout { path, .. } if !path.join("oci-layout").is_file() => {
+            Err(refuse(path, "is not an OCI layout: there is no file oci-layout in it"))
+        }
+        ContextSource::Image(_)
+        | ContextSource::Layout { .. }
+        | ContextSource::Stdin
+        | ContextSource::Url(_) => Ok(()),
+    }
 }
 
 fn named(source: &ContextSource) -> Result<NamedContext, Failure> {
@@ -154,7 +183,10 @@ fn is_git(url: &str) -> bool {
 
 fn entitlement(name: &str) -> Result<Entitlement, Failure> {
     let known = [Entitlement::NetworkHost, Entitlement::SecurityInsecure];
-    let unknown = || Failure::usage(format!("--allow: {name:?} is not an entitlement"));
+    let unknown = || {
+        Failure::usage(format!("--allow: {name:?} is not an entitlement"))
+            .remedy("known are network.host and security.insecure")
+    };
     known.into_iter().find(|known| known.name() == name).ok_or_else(unknown)
 }
 
@@ -238,10 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn a_further_context_is_there_or_refused_by_name() {
+        refused(&["--build-context", "x=/nope"], "--build-context x: /nope is not a directory");
+        refused(&["--build-context", "x=oci-layuot:///p"], "scheme");
+        refused(&["--build-context", "x=oci-layout:///nope"], "/nope is not an OCI layout");
+        assert!(parse(&["--build-context", "x=/"], &[]).is_ok());
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused_not_ignored() {
         refused(&["--cache-to", "type=inline"], "--cache-to");
         refused(&["--sbom"], "--sbom");
         refused(&["--allow", "device"], "\"device\" is not an entitlement");
+        refused(&["--platform", "foo"], "--platform: \"foo\"");
         assert!(parse(&["--provenance=false"], &[]).is_ok());
     }
 }
