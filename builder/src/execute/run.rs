@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wythe_sandbox::step::{
@@ -16,7 +17,7 @@ use wythe_store::live::device;
 use wythe_store::live::scratch::{adopt, scratch};
 
 use super::Execution;
-use super::mask::Mask;
+use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::view::View;
 use crate::account::{Accounts, Identity, run_identity};
@@ -72,7 +73,8 @@ impl Execution<'_, '_> {
     fn execute(&self, step: &Step, mounts: &Mounts) -> Result<(), BuildCause> {
         let env = self.solver.env;
         let mask = Mask::new(mounts.secrets.iter().map(Vec::as_slice));
-        let listener = Listener { execution: self, tail: Tail::default(), mask };
+        let streams = [mask.stream(), mask.stream()].map(Mutex::new);
+        let listener = Listener { execution: self, tail: Tail::default(), streams };
         let started = Instant::now();
         let outcome = wythe_sandbox::run(step, &listener, env.cancel)?;
         listener.finish();
@@ -95,10 +97,11 @@ impl Execution<'_, '_> {
 struct Listener<'l, 'e, 'a> {
     execution: &'l Execution<'e, 'a>,
     tail: Tail,
-    mask: Mask,
+    /// Standard output and standard error: a value may be split over writes to one of them only.
+    streams: [Mutex<Masked<'l>>; 2],
 }
 
-impl Listener<'_, '_, '_> {
+impl<'l> Listener<'l, '_, '_> {
     fn show(&self, stream: Stream, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -108,8 +111,17 @@ impl Listener<'_, '_, '_> {
         self.execution.solver.env.progress.event(&Event::Output { step, stream, bytes });
     }
 
+    fn masked(&self, stream: Stream) -> MutexGuard<'_, Masked<'l>> {
+        let [out, err] = &self.streams;
+        let stream = if stream == Stream::Out { out } else { err };
+        stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn finish(&self) {
-        self.show(Stream::Out, &self.mask.rest());
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = self.masked(stream).rest();
+            self.show(stream, &rest);
+        }
     }
 }
 
@@ -119,7 +131,10 @@ impl Output for Listener<'_, '_, '_> {
             SandboxStream::Stderr => Stream::Err,
             SandboxStream::Stdout => Stream::Out,
         };
-        self.show(stream, &self.mask.pass(bytes));
+        // Held until it is shown, so that two writers of one stream keep their order.
+        let mut masked = self.masked(stream);
+        let shown = masked.pass(bytes);
+        self.show(stream, &shown);
     }
 }
 
