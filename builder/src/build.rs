@@ -165,6 +165,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     for diagnostic in &warnings {
         env.progress.event(&Event::Warning { diagnostic });
     }
+    lint::strictly(warnings, options).map_err(fail)?;
     let main = MainContext {
         directory: input.context.clone(),
         dockerfile: input.path.clone(),

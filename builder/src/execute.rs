@@ -11,6 +11,8 @@ mod run;
 pub mod view;
 mod workdir;
 
+use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::lint::rule::Rule;
 use wythe_store::id::LayerId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -19,7 +21,9 @@ use wythe_store::tree::entry::Tree;
 
 use crate::error::BuildCause;
 use crate::graph::Vertex;
+use crate::lint;
 use crate::operation::{Base, FileSource, Operation};
+use crate::progress::Event;
 use crate::root::Chain;
 use crate::solve::Solver;
 
@@ -44,6 +48,18 @@ impl Execution<'_, '_> {
             Operation::Run(step) => self.command(step),
             Operation::Workdir(step) => self.workdir(step),
         }
+    }
+
+    /// Tells what a rule objects to in this step.
+    pub(crate) fn remark(
+        &self,
+        rule: &Rule,
+        message: String,
+        help: &str,
+    ) -> Result<(), BuildCause> {
+        let finding = Diagnostic::warning(rule.name, self.vertex.span, message).help(help);
+        self.solver.env.progress.event(&Event::Warning { diagnostic: &finding });
+        lint::strictly(vec![finding], self.solver.options)
     }
 
     /// Makes a changeset a layer.

@@ -10,7 +10,7 @@ use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::{Diagnostic, Severity};
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::lint::rule::MISSPELT_STAGE;
-use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply};
+use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply, violation};
 use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::store::Store;
 
@@ -19,7 +19,7 @@ use crate::context::ignore_rules;
 use crate::error::{BuildCause, BuildError, Place};
 use crate::lower::facts::{self, Facts};
 use crate::lower::{Bases, Surroundings};
-use crate::options::Options;
+use crate::options::{Options, Strictness};
 use crate::progress::{Event, Progress};
 use offline::Offline;
 
@@ -136,8 +136,16 @@ pub(crate) fn warn(
         progress.event(&Event::Warning { diagnostic });
     }
     match report.violation() {
-        None => Ok(()),
+        None => strictly(report.findings, around.options),
         Some(message) => Err(BuildCause::Violation { message, findings: report.findings }),
+    }
+}
+
+/// Fails for findings that were told, where each is to fail the build.
+pub(crate) fn strictly(findings: Vec<Diagnostic>, options: &Options) -> Result<(), BuildCause> {
+    match (options.strictness, violation(&findings)) {
+        (Strictness::Strict, Some(message)) => Err(BuildCause::Violation { message, findings }),
+        (Strictness::AsWritten, _) | (_, None) => Ok(()),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Options {
     pub jobs: Option<NonZeroUsize>,
     /// `--allow`
     pub entitlements: BTreeSet<Entitlement>,
+    /// What findings of build checks do.
+    pub strictness: Strictness,
 }
 
 impl Options {
@@ -79,8 +81,19 @@ impl Options {
             agents: BTreeMap::new(),
             jobs: None,
             entitlements: BTreeSet::new(),
+            strictness: Strictness::default(),
         }
     }
+}
+
+/// What findings of build checks do.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Strictness {
+    /// They are told, and fail the build where the Dockerfile says so.
+    #[default]
+    AsWritten,
+    /// `--strict`: each fails the build, those of rules that other builders do not have as well.
+    Strict,
 }
 
 /// Which steps may be answered from the cache.

@@ -90,15 +90,20 @@ impl Report {
     ///
     /// Those of [`rule::OWN`] do not: what builds elsewhere under `error=true` builds here.
     pub fn violation(&self) -> Option<String> {
-        let shared = |name: &&str| rule::OWN.iter().all(|own| own.name != *name);
-        let rules = self.findings.iter().filter_map(|finding| finding.rule);
-        let names: BTreeSet<&str> = rules.filter(shared).collect();
-        if self.on_finding == OnFinding::Report || names.is_empty() {
-            return None;
+        let shared =
+            |finding: &&Diagnostic| rule::OWN.iter().all(|own| finding.rule != Some(own.name));
+        match self.on_finding {
+            OnFinding::Report => None,
+            OnFinding::Fail => violation(self.findings.iter().filter(shared)),
         }
-        let names: Vec<&str> = names.into_iter().collect();
-        Some(format!("lint violation found for rules: {}", names.join(", ")))
     }
+}
+
+/// Which rules findings violate, as a failure says it, if there is one.
+pub fn violation<'f>(findings: impl IntoIterator<Item = &'f Diagnostic>) -> Option<String> {
+    let names: BTreeSet<&str> = findings.into_iter().filter_map(|finding| finding.rule).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("lint violation found for rules: {}", names.join(", ")))
 }
 
 /// Applies the rules to a Dockerfile.

@@ -59,6 +59,23 @@ pub fn place(
     Ok(renumbered(placing.canvas.finish()))
 }
 
+/// Whether files take the place of one another, because the destination is no directory.
+pub(crate) fn overwrites(
+    selection: &Selection,
+    destination: &Arc<Directory>,
+    spec: &CopySpec,
+) -> bool {
+    let written = spec.destination.rsplit('/').next().unwrap_or_default();
+    let is_directory = matches!(written, "" | "." | "..") || spec.layout == Layout::Parents;
+    if is_directory || !matches!(selection.items(), [Item::File(_), Item::File(_), ..]) {
+        return false;
+    }
+    let lower = if spec.base == Base::Destination { destination.clone() } else { Arc::default() };
+    let canvas = Canvas::over(lower);
+    let place = canvas.resolve(spec.destination.as_bytes());
+    place.is_ok_and(|place| !matches!(canvas.seen(&place), Some(Seen::Directory)))
+}
+
 struct Placing<'a> {
     canvas: Canvas,
     spec: &'a CopySpec,

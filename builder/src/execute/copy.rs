@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wythe_dockerfile::lint::rule::{OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
 use wythe_store::id::LayerId;
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
@@ -9,7 +10,7 @@ use wythe_store::tree::entry::{Entry, Node, Tree};
 use super::{Execution, given};
 use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
-use crate::copy::place::place;
+use crate::copy::place::{overwrites, place};
 use crate::copy::select::{Item, Selection, select};
 use crate::copy::{Base, CopySpec};
 use crate::error::BuildCause;
@@ -28,6 +29,11 @@ impl Execution<'_, '_> {
             .map_err(|error| self.solver.sources.explained(&step.from, error))
             .map_err(|error| error.within(&step.from_name))?;
         self.fetch_bodies(step, &selection)?;
+        if overwrites(&selection, &lower.children, &spec) {
+            let message = format!("all sources become the one file {}", spec.destination);
+            let help = "end the destination with / if it is to be a directory";
+            self.remark(&OVERWRITTEN_COPY_SOURCE, message, help)?;
+        }
         let changes = match step.archives {
             Archives::Keep => place(&selection, &lower.children, &spec)?,
             Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, &lower, &spec)?,
@@ -59,7 +65,13 @@ impl Execution<'_, '_> {
         let Some(text) = &step.chown else { return Ok(None) };
         let [passwd, group] = self.account_files(text, lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
-        let CopyOwner { owner, .. } = copy_owner(text, accounts)?;
+        let CopyOwner { owner, unknown } = copy_owner(text, accounts)?;
+        for name in unknown {
+            let message =
+                format!("{name:?} in --chown is nobody the image knows, so it means root");
+            let help = "create it in an earlier step, or use numbers";
+            self.remark(&UNKNOWN_COPY_OWNER, message, help)?;
+        }
         Ok(Some(owner))
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct BuildArgs {
     /// Short for --call=check
     #[arg(long)]
     pub(crate) check: Switch,
+    /// Fail for every finding of the build checks, those of our own rules as well
+    #[arg(long)]
+    pub(crate) strict: Switch,
 }
 
 /// What is built

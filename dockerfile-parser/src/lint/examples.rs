@@ -165,6 +165,18 @@ pub(super) const EXAMPLES: &[Example] = &[
         "FROM scratch\nARG DIR=src\nCOPY $DIR /app\n",
     ),
     example(
+        "UnknownCopyOwner",
+        "A name that is in neither `/etc/passwd` nor `/etc/group` means root, here as in BuildKit. It is told by builds, when the step runs.",
+        "FROM alpine\nCOPY --chown=ngnix site /srv/\n",
+        "FROM alpine\nCOPY --chown=nginx site /srv/\n",
+    ),
+    example(
+        "OverwrittenCopySource",
+        "Where the destination is no directory, each source replaces the one before. It is told by builds, when the step runs.",
+        "FROM scratch\nCOPY a b /app\n",
+        "FROM scratch\nCOPY a b /app/\n",
+    ),
+    example(
         "MisspeltStage",
         "A name that no stage has means an image, which is then looked for at a registry. Where an image is meant, its tag says so.",
         "FROM alpine AS build\nFROM scratch\nCOPY --from=biuld /app /app\n",

@@ -14,7 +14,8 @@ use crate::pattern::PatternSet;
 const WRITE: &str = "WYTHE_WRITE_PAGES";
 
 /// Rules whose facts no single file can show.
-const UNSHOWN: [&str; 2] = ["InvalidBaseImagePlatform", "EmptyCopySource"];
+const UNSHOWN: [&str; 4] =
+    ["InvalidBaseImagePlatform", "EmptyCopySource", "UnknownCopyOwner", "OverwrittenCopySource"];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().chain(OWN)
@@ -33,7 +34,7 @@ fn page(rule: &Rule) -> String {
 }
 
 fn index() -> String {
-    let head = "# Build checks\n\n`wythe build --check` applies them without building; every build applies them to what it builds.\n\n";
+    let head = "# Build checks\n\n`wythe build --check` applies them without building; every build applies them to what it builds.\nThey warn, and fail a build where `# check=error=true` says so. The rules below InvalidExecForm are our own\nand fail none that builds elsewhere, unless `--strict` says so, under which every finding fails the build.\n\n";
     let lines = rules()
         .map(|Rule { name, description, .. }| format!("* [{name}]({name}.md): {description}\n"));
     std::iter::once(head.to_owned()).chain(lines).collect()

@@ -90,7 +90,13 @@ rules! {
 ///
 /// The parser and the builder apply them where they find what they are about; [`MISSPELT_STAGE`] is
 /// told before any image is asked for.
-pub const OWN: &[Rule] = &[INVALID_EXEC_FORM, EMPTY_COPY_SOURCE, MISSPELT_STAGE];
+pub const OWN: &[Rule] = &[
+    INVALID_EXEC_FORM,
+    EMPTY_COPY_SOURCE,
+    MISSPELT_STAGE,
+    UNKNOWN_COPY_OWNER,
+    OVERWRITTEN_COPY_SOURCE,
+];
 
 /// A command that was meant to be a list and is none.
 pub const INVALID_EXEC_FORM: Rule = Rule {
@@ -103,6 +109,20 @@ pub const INVALID_EXEC_FORM: Rule = Rule {
 pub const EMPTY_COPY_SOURCE: Rule = Rule {
     name: "EmptyCopySource",
     description: "Sources of COPY and ADD should not expand to nothing",
+    status: Status::Stable,
+};
+
+/// A name in `--chown` that the image does not know.
+pub const UNKNOWN_COPY_OWNER: Rule = Rule {
+    name: "UnknownCopyOwner",
+    description: "Names in --chown should be those of users and groups of the image",
+    status: Status::Stable,
+};
+
+/// Several sources that become one file.
+pub const OVERWRITTEN_COPY_SOURCE: Rule = Rule {
+    name: "OverwrittenCopySource",
+    description: "Several sources should not be copied onto one file",
     status: Status::Stable,
 };
 

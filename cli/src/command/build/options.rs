@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use wythe_builder::lower::args::EPOCH;
 use wythe_builder::options::{
-    CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy,
+    CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
 };
 use wythe_store::oci::platform::{ParsePlatformError, Platform, host_architecture};
 
@@ -29,6 +29,9 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
         input.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
     options.labels = pairs(&args.result.label);
     options.cache = cache(&args.cache);
+    if args.strict.is_on() {
+        options.strictness = Strictness::Strict;
+    }
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
     options.contexts = contexts(&input.build_context)?;
     options.secrets = secret::read_all(&input.secret, settings)?;
