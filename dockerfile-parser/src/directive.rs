@@ -3,6 +3,7 @@
 use crate::ast::{Directives, Escape, Word};
 use crate::diagnostic::Diagnostic;
 use crate::line::physical;
+use crate::parse::DIRECTIVES;
 use crate::span::{Span, Spanned};
 
 /// What the top of a file says.
@@ -60,7 +61,7 @@ fn directive(line: &str, start: usize) -> Option<(String, Word)> {
     let body = line.trim_start().strip_prefix('#')?;
     let (name, value) = body.split_once('=')?;
     let name = name.trim().to_ascii_lowercase();
-    if !matches!(name.as_str(), "syntax" | "escape" | "check") {
+    if !DIRECTIVES.contains(&name.as_str()) {
         return None;
     }
     let at = start + (line.len() - value.trim_start().len());

@@ -46,6 +46,9 @@ impl Parsed {
     }
 }
 
+/// The names of directives.
+pub const DIRECTIVES: [&str; 3] = ["check", "escape", "syntax"];
+
 /// The keywords, in alphabetical order.
 pub const KEYWORDS: [&str; 18] = [
     "ADD",

@@ -87,7 +87,11 @@ fn field(text: &str, span: Span) -> Result<Field, Diagnostic> {
         }
         None if value.is_some() => {
             let error = Diagnostic::error(span, format!("unexpected key '{name}' in '{text}'"));
-            Err(error.suggest(nearest(name, KEYS.map(|(known, _)| known))))
+            let known = KEYS.map(|(known, _)| known);
+            Err(match nearest(name, known) {
+                Some(known) => error.help(format!("did you mean {known}?")),
+                None => error.help(format!("known keys are {}", known.join(", "))),
+            })
         }
         _ => Err(bare(text, span)),
     }

@@ -78,7 +78,9 @@ impl Settings {
         let error = Diagnostic::error(field.span, format!("unsupported mount type {name:?}"));
         Err(match nearest(&name, KINDS.map(|(known, _)| known)) {
             Some(known) => error.help(format!("did you mean {known}?")),
-            None => error.help("use bind, cache, tmpfs, secret or ssh"),
+            None => {
+                error.help(format!("known types are {}", KINDS.map(|(known, _)| known).join(", ")))
+            }
         })
     }
 
