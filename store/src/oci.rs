@@ -8,6 +8,7 @@ pub mod config;
 pub mod content;
 pub mod descriptor;
 pub mod document;
+mod frame;
 pub mod index;
 pub mod json;
 pub mod layout;

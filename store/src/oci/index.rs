@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::oci::descriptor::Descriptor;
-use crate::oci::document::{Document, DocumentError, DocumentKind, DocumentProblem, MAX_DOCUMENT};
-use crate::oci::json;
+use crate::oci::document::{Document, DocumentError, DocumentKind, DocumentProblem};
+use crate::oci::frame::{Frame, bounded};
 use crate::oci::media_type::MediaType;
 use crate::oci::platform::Platform;
 
@@ -28,30 +26,6 @@ pub struct Index {
     pub subject: Option<Descriptor>,
     /// Arbitrary metadata.
     pub annotations: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    schema_version: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    media_type: Option<MediaType>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<MediaType>,
-    #[serde(default)]
-    manifests: Option<Vec<Descriptor>>,
-    #[serde(default, skip_serializing)]
-    layers: Option<serde::de::IgnoredAny>,
-    #[serde(default, skip_serializing)]
-    config: Option<serde::de::IgnoredAny>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<Descriptor>,
-    #[serde(
-        default,
-        deserialize_with = "json::null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    annotations: BTreeMap<String, String>,
 }
 
 impl Index {
@@ -93,9 +67,8 @@ impl Document for Index {
     const KIND: DocumentKind = DocumentKind::Index;
 
     fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let fail = |problem| DocumentError { kind: Self::KIND, problem };
-        let wire: Wire = json::parse(bytes, MAX_DOCUMENT).map_err(|error| fail(error.into()))?;
-        accept(wire).map_err(fail)
+        let parsed = Frame::parse(bytes).and_then(accept);
+        parsed.map_err(|problem| DocumentError { kind: Self::KIND, problem })
     }
 
     fn media_type(&self) -> MediaType {
@@ -103,41 +76,27 @@ impl Document for Index {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let wire = Wire {
-            schema_version: 2,
-            media_type: Some(self.media_type.clone()),
+        let frame = Frame {
             artifact_type: self.artifact_type.clone(),
             manifests: Some(self.manifests.clone()),
-            layers: None,
-            config: None,
             subject: self.subject.clone(),
             annotations: self.annotations.clone(),
+            ..Frame::new(&self.media_type)
         };
-        serde_json::to_vec(&wire).expect("strings and integers always serialise")
+        frame.to_bytes()
     }
 }
 
-fn accept(wire: Wire) -> Result<Index, DocumentProblem> {
-    if wire.schema_version != 2 {
-        return Err(DocumentProblem::SchemaVersion { found: wire.schema_version });
-    }
-    if wire.layers.is_some() || wire.config.is_some() {
+fn accept(frame: Frame) -> Result<Index, DocumentProblem> {
+    if frame.layers.is_some() || frame.config.is_some() {
         return Err(DocumentProblem::Ambiguous);
     }
-    let media_type = wire.media_type.unwrap_or(MediaType::INDEX);
-    if !media_type.is_index() {
-        return Err(DocumentProblem::MediaType { found: media_type, expected: MediaType::INDEX });
-    }
-    let manifests = wire.manifests.unwrap_or_default();
-    if MAX_MANIFESTS < manifests.len() {
-        return Err(DocumentProblem::TooMany { field: "manifests", limit: MAX_MANIFESTS });
-    }
     Ok(Index {
-        media_type,
-        artifact_type: wire.artifact_type,
-        manifests,
-        subject: wire.subject,
-        annotations: wire.annotations,
+        media_type: frame.media_type(MediaType::INDEX, MediaType::is_index)?,
+        artifact_type: frame.artifact_type,
+        manifests: bounded(frame.manifests, "manifests", MAX_MANIFESTS)?,
+        subject: frame.subject,
+        annotations: frame.annotations,
     })
 }
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::oci::descriptor::Descriptor;
-use crate::oci::document::{Document, DocumentError, DocumentKind, DocumentProblem, MAX_DOCUMENT};
-use crate::oci::json;
+use crate::oci::document::{Document, DocumentError, DocumentKind, DocumentProblem};
+use crate::oci::frame::{Frame, bounded};
 use crate::oci::media_type::MediaType;
 
 /// Overlay file systems stop at 500 lower directories; registries and runtimes stop far earlier.
@@ -31,31 +29,6 @@ pub struct Manifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Fields as they are written. Reading and writing share it, so that neither can forget one.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    schema_version: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    media_type: Option<MediaType>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<MediaType>,
-    #[serde(default)]
-    config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Option<Vec<Descriptor>>,
-    #[serde(default, skip_serializing)]
-    manifests: Option<serde::de::IgnoredAny>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<Descriptor>,
-    #[serde(
-        default,
-        deserialize_with = "json::null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    annotations: BTreeMap<String, String>,
-}
-
 impl Manifest {
     /// An OCI manifest.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
@@ -74,9 +47,8 @@ impl Document for Manifest {
     const KIND: DocumentKind = DocumentKind::Manifest;
 
     fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let fail = |problem| DocumentError { kind: Self::KIND, problem };
-        let wire: Wire = json::parse(bytes, MAX_DOCUMENT).map_err(|error| fail(error.into()))?;
-        accept(wire).map_err(fail)
+        let parsed = Frame::parse(bytes).and_then(accept);
+        parsed.map_err(|problem| DocumentError { kind: Self::KIND, problem })
     }
 
     fn media_type(&self) -> MediaType {
@@ -84,43 +56,29 @@ impl Document for Manifest {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let wire = Wire {
-            schema_version: 2,
-            media_type: Some(self.media_type.clone()),
+        let frame = Frame {
             artifact_type: self.artifact_type.clone(),
             config: Some(self.config.clone()),
             layers: Some(self.layers.clone()),
-            manifests: None,
             subject: self.subject.clone(),
             annotations: self.annotations.clone(),
+            ..Frame::new(&self.media_type)
         };
-        serde_json::to_vec(&wire).expect("strings and integers always serialise")
+        frame.to_bytes()
     }
 }
 
-fn accept(wire: Wire) -> Result<Manifest, DocumentProblem> {
-    if wire.schema_version != 2 {
-        return Err(DocumentProblem::SchemaVersion { found: wire.schema_version });
-    }
-    if wire.manifests.is_some() {
+fn accept(frame: Frame) -> Result<Manifest, DocumentProblem> {
+    if frame.manifests.is_some() {
         return Err(DocumentProblem::Ambiguous);
     }
-    let media_type = wire.media_type.unwrap_or(MediaType::MANIFEST);
-    if !media_type.is_manifest() {
-        let expected = MediaType::MANIFEST;
-        return Err(DocumentProblem::MediaType { found: media_type, expected });
-    }
-    let layers = wire.layers.unwrap_or_default();
-    if MAX_LAYERS < layers.len() {
-        return Err(DocumentProblem::TooMany { field: "layers", limit: MAX_LAYERS });
-    }
     Ok(Manifest {
-        media_type,
-        artifact_type: wire.artifact_type,
-        config: wire.config.ok_or(DocumentProblem::Missing { field: "config" })?,
-        layers,
-        subject: wire.subject,
-        annotations: wire.annotations,
+        media_type: frame.media_type(MediaType::MANIFEST, MediaType::is_manifest)?,
+        artifact_type: frame.artifact_type,
+        config: frame.config.ok_or(DocumentProblem::Missing { field: "config" })?,
+        layers: bounded(frame.layers, "layers", MAX_LAYERS)?,
+        subject: frame.subject,
+        annotations: frame.annotations,
     })
 }
 
