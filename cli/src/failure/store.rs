@@ -10,8 +10,7 @@ use std::error::Error;
 use wythe_store::error::{ReadCause, ReadError, WriteError};
 use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
-use wythe_store::image::encode::{EncodeCause, EncodeError};
-use wythe_store::image::rewrite::{RewriteCause, RewriteError};
+use wythe_store::image::recode::{RecodeCause, RecodeError};
 use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
 use wythe_store::live::ensure::EnsureError;
@@ -137,25 +136,13 @@ impl From<SaveError> for Failure {
     }
 }
 
-impl From<EncodeError> for Failure {
-    fn from(error: EncodeError) -> Self {
+impl From<RecodeError> for Failure {
+    fn from(error: RecodeError) -> Self {
         match error {
-            EncodeError::Layer { cause: EncodeCause::Missing | EncodeCause::Read(_), .. } => {
+            RecodeError::Layer { cause: RecodeCause::Missing | RecodeCause::Read(_), .. } => {
                 Self::of(Class::Damage, &error).remedy(VERIFY)
             }
-            EncodeError::Write(error) => error.into(),
-            _ => Self::of(Class::Environment, &error),
-        }
-    }
-}
-
-impl From<RewriteError> for Failure {
-    fn from(error: RewriteError) -> Self {
-        match error {
-            RewriteError::Layer {
-                cause: RewriteCause::Missing | RewriteCause::Read(_), ..
-            } => Self::of(Class::Damage, &error).remedy(VERIFY),
-            RewriteError::Write(error) => error.into(),
+            RecodeError::Write(error) => error.into(),
             _ => Self::of(Class::Environment, &error),
         }
     }

@@ -1,13 +1,13 @@
 //! Images built here get compressed layers when they leave.
 
 use crate::digest::DiffId;
-use crate::error::{ReadError, WriteError};
+use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
-use crate::image::recode::recode;
+use crate::image::recode::{RecodeCause, RecodeError, recode};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
 use crate::layer::codec::Codec;
-use crate::layer::export::{ExportError, export};
+use crate::layer::export::export;
 use crate::layer::import::layer_id;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
@@ -26,42 +26,6 @@ pub enum Recompress {
     Differing,
 }
 
-/// An image could not be given other layers.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// One of its layers could not be encoded.
-    #[error("cannot encode layer {}", layer.0)]
-    Layer {
-        /// Which layer.
-        layer: DiffId,
-        /// Why.
-        #[source]
-        cause: EncodeCause,
-    },
-    /// The manifest could not be stored.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-/// Why a layer could not be encoded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeCause {
-    /// The store knows neither its blob nor its files.
-    #[error("the store does not hold it")]
-    Missing,
-    /// Its blob could not be made.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// The store could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The store could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
 /// The manifest of an image whose layers are compressed, in the store like the blobs it lists.
 /// What was compressed once is found again.
 ///
@@ -73,15 +37,10 @@ pub fn encode(
     image: &StoredImage,
     codec: Codec,
     recompress: Recompress,
-) -> Result<RawDocument<Manifest>, EncodeError> {
-    let manifest = recode(image, |layer, diff_id| {
-        let stays = stays(lease, layer, codec, recompress);
-        let stays = stays.map_err(EncodeCause::from);
-        let encoded = stays.and_then(|stays| match stays {
-            Stays::Yes => Ok(layer.clone()),
-            Stays::No => encode_layer(lease, layer, diff_id, codec),
-        });
-        encoded.map_err(|cause| EncodeError::Layer { layer: diff_id, cause })
+) -> Result<RawDocument<Manifest>, RecodeError> {
+    let manifest = recode(image, |layer, diff_id| match stays(lease, layer, codec, recompress)? {
+        Stays::Yes => Ok(layer.clone()),
+        Stays::No => encode_layer(lease, layer, diff_id, codec),
     })?;
     lease.put_document(manifest.bytes())?;
     Ok(manifest)
@@ -116,7 +75,7 @@ fn encode_layer(
     layer: &Descriptor,
     diff_id: DiffId,
     codec: Codec,
-) -> Result<Descriptor, EncodeCause> {
+) -> Result<Descriptor, RecodeCause> {
     let mut record = record(lease, layer, diff_id)?;
     let before = record.clone();
     let mut descriptor = export(lease, &mut record, codec)?;
@@ -134,14 +93,14 @@ fn encode_layer(
 }
 
 /// What is known of a layer; of one whose blob was only passed on so far, the image knows it.
-fn record(lease: &Lease, layer: &Descriptor, diff_id: DiffId) -> Result<LayerRecord, EncodeCause> {
+fn record(lease: &Lease, layer: &Descriptor, diff_id: DiffId) -> Result<LayerRecord, RecodeCause> {
     let store = lease.store();
     if let Some(record) = store.layer_of_diff(&diff_id)? {
         return Ok(record);
     }
-    let compression = layer.media_type.layer_compression().ok_or(EncodeCause::Missing)?;
+    let compression = layer.media_type.layer_compression().ok_or(RecodeCause::Missing)?;
     if store.foreign_blob(&layer.digest)?.is_none() {
-        return Err(EncodeCause::Missing);
+        return Err(RecodeCause::Missing);
     }
     let mut record = LayerRecord::new(layer_id(&diff_id));
     record.diff_id = Some(diff_id);

@@ -1,30 +1,72 @@
-//! The manifest of an image whose layers leave in another compression.
+//! The manifest of an image whose layers take another form: another compression, other times.
 
 use crate::digest::DiffId;
+use crate::error::{ReadError, WriteError};
 use crate::image::catalog::StoredImage;
+use crate::layer::export::ExportError;
+use crate::layer::tar_write::WriteTarError;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::RawDocument;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::MediaType;
 
-/// The image's manifest with each layer as `encode` gives it.
+/// An image could not be given other layers.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecodeError {
+    /// One of its layers has no other form.
+    #[error("cannot make another form of layer {}", layer.0)]
+    Layer {
+        /// Which layer.
+        layer: DiffId,
+        /// Why.
+        #[source]
+        cause: RecodeCause,
+    },
+    /// Its documents could not be stored.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why a layer has no other form.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecodeCause {
+    /// The store knows neither its blob nor its files.
+    #[error("the store does not hold it")]
+    Missing,
+    /// Its blob could not be made.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Its tar stream could not be computed.
+    #[error(transparent)]
+    Tar(#[from] WriteTarError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The image's manifest with each layer as `recode_layer` gives it.
 ///
-/// Where `encode` changes nothing, the manifest stays byte for byte. Where it does, the new manifest
-/// is OCI's throughout: Docker's types know no zstd, and registries refuse a mixture. The
-/// configuration lists uncompressed digests, so its bytes are the same either way.
+/// Where that changes nothing, the manifest stays byte for byte. Where it does, the new manifest
+/// is OCI's throughout: Docker's types know no zstd, and registries refuse a mixture.
 ///
 /// # Errors
 ///
-/// What `encode` reports.
-pub fn recode<E>(
+/// What `recode_layer` reports, with the layer.
+pub(super) fn recode(
     image: &StoredImage,
-    mut encode: impl FnMut(&Descriptor, DiffId) -> Result<Descriptor, E>,
-) -> Result<RawDocument<Manifest>, E> {
+    mut recode_layer: impl FnMut(&Descriptor, DiffId) -> Result<Descriptor, RecodeCause>,
+) -> Result<RawDocument<Manifest>, RecodeError> {
     let old = image.manifest.value();
-    let diff_ids = &image.config.value().rootfs.diff_ids;
-    let pairs = old.layers.iter().zip(diff_ids);
-    let layers: Vec<Descriptor> =
-        pairs.map(|(layer, diff_id)| encode(layer, *diff_id)).collect::<Result<_, E>>()?;
+    let pairs = old.layers.iter().zip(&image.config.value().rootfs.diff_ids);
+    let layers = pairs.map(|(descriptor, &layer)| {
+        recode_layer(descriptor, layer).map_err(|cause| RecodeError::Layer { layer, cause })
+    });
+    let layers: Vec<Descriptor> = layers.collect::<Result<_, _>>()?;
     if layers == old.layers {
         return Ok(image.manifest.clone());
     }
@@ -47,8 +89,6 @@ fn as_oci(layer: Descriptor) -> Descriptor {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
     use crate::digest::Digest;
     use crate::oci::config::ImageConfig;
@@ -68,7 +108,7 @@ mod tests {
     #[test]
     fn an_image_whose_layers_stay_keeps_its_bytes() {
         let image = docker_image();
-        let same = recode(&image, |layer, _| Ok::<_, Infallible>(layer.clone())).unwrap();
+        let same = recode(&image, |layer, _| Ok(layer.clone())).unwrap();
         assert_eq!(same, image.manifest);
     }
 
@@ -78,7 +118,7 @@ mod tests {
         let zstd = Descriptor::of(MediaType::LAYER_ZSTD, b"z");
         let first = DiffId(Digest::of(b"a"));
         let encode = |layer: &Descriptor, diff_id| {
-            Ok::<_, Infallible>(if diff_id == first { zstd.clone() } else { layer.clone() })
+            Ok(if diff_id == first { zstd.clone() } else { layer.clone() })
         };
         let manifest = recode(&image, encode).unwrap().into_parts().1;
         let types: Vec<&MediaType> =

@@ -1,13 +1,12 @@
 //! Images without times later than an epoch, so that building again gives the same layers.
 
 use crate::digest::DiffId;
-use crate::error::{ReadError, WriteError};
 use crate::image::catalog::StoredImage;
+use crate::image::recode::{RecodeCause, RecodeError, recode};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
 use crate::layer::export::measure;
 use crate::layer::import::layer_id;
-use crate::layer::tar_write::WriteTarError;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -18,42 +17,6 @@ use crate::tree::times;
 
 /// The annotation of layers whose times were changed, as `BuildKit` writes it.
 pub const REWRITTEN: &str = "buildkit/rewritten-timestamp";
-
-/// The times of an image could not be changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RewriteError {
-    /// Those of one of its layers could not.
-    #[error("cannot rewrite the times of layer {}", layer.0)]
-    Layer {
-        /// Which layer.
-        layer: DiffId,
-        /// Why.
-        #[source]
-        cause: RewriteCause,
-    },
-    /// Its documents could not be stored.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-/// Why the times of a layer could not be changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RewriteCause {
-    /// The store does not know its files.
-    #[error("the store does not hold its files")]
-    Missing,
-    /// Its new tar stream could not be computed.
-    #[error(transparent)]
-    Tar(#[from] WriteTarError),
-    /// The store could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The store could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
 
 /// The image with every time after `epoch` set to it, but for the lowest `base_layers` layers,
 /// which are somebody else's. Its documents and layers are in the store; an image with no later
@@ -67,25 +30,21 @@ pub fn clamp_times(
     image: &StoredImage,
     base_layers: usize,
     epoch: i64,
-) -> Result<StoredImage, RewriteError> {
+) -> Result<StoredImage, RecodeError> {
     let mut config = image.config.value().clone();
-    let mut layers = image.manifest.value().layers.clone();
-    let diff_ids = &mut config.rootfs.diff_ids;
-    for (layer, diff_id) in layers.iter_mut().zip(diff_ids).skip(base_layers) {
-        let made = clamp(lease, diff_id, epoch);
-        let made = made.map_err(|cause| RewriteError::Layer { layer: *diff_id, cause })?;
-        if let Some(made) = made {
-            *diff_id = DiffId(made.digest);
-            *layer = made;
-        }
-    }
-    if layers == image.manifest.value().layers {
+    let mut diff_ids = config.rootfs.diff_ids.iter_mut().enumerate();
+    let manifest = recode(image, |layer, diff_id| {
+        let place = diff_ids.next().filter(|(at, _)| *at >= base_layers);
+        let Some((_, place)) = place else { return Ok(layer.clone()) };
+        let Some(made) = clamp(lease, &diff_id, epoch)? else { return Ok(layer.clone()) };
+        *place = DiffId(made.digest);
+        Ok(made)
+    })?;
+    if manifest == image.manifest {
         return Ok(image.clone());
     }
     let config = RawDocument::new(config);
-    let old = image.manifest.value().clone();
-    let media_type = MediaType::MANIFEST;
-    let manifest = Manifest { media_type, config: config.descriptor(), layers, ..old };
+    let manifest = Manifest { config: config.descriptor(), ..manifest.into_parts().1 };
     let manifest = RawDocument::new(manifest);
     lease.put_document(config.bytes())?;
     lease.put_document(manifest.bytes())?;
@@ -93,11 +52,11 @@ pub fn clamp_times(
 }
 
 /// The layer with its times changed; `None` where none is late.
-fn clamp(lease: &Lease, diff_id: &DiffId, epoch: i64) -> Result<Option<Descriptor>, RewriteCause> {
+fn clamp(lease: &Lease, diff_id: &DiffId, epoch: i64) -> Result<Option<Descriptor>, RecodeCause> {
     let store = lease.store();
     let id = store.layer_of_diff(diff_id)?.and_then(|record| record.tree);
-    let id = id.ok_or(RewriteCause::Missing)?;
-    let tree = times::clamp(&store.tree(&id)?.ok_or(RewriteCause::Missing)?, epoch);
+    let id = id.ok_or(RecodeCause::Missing)?;
+    let tree = times::clamp(&store.tree(&id)?.ok_or(RecodeCause::Missing)?, epoch);
     let clamped = lease.put_tree(&tree)?;
     if clamped == id {
         return Ok(None);
