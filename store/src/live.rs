@@ -6,6 +6,7 @@
 mod building;
 pub mod device;
 pub mod ensure;
+pub(crate) mod files;
 pub mod materialise;
 mod place;
 pub mod scratch;

@@ -3,53 +3,19 @@
 //! Everything is reached through open directories and nothing through a symbolic link, so what lies
 //! in the destination, or in the image, cannot lead a write elsewhere.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use crate::error::ReadError;
-use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
+use crate::live::files::Files;
+use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
-use crate::tree::entry::{Directory, Entry, File, LinkGroup, Metadata, Node, Tree};
+use crate::tree::entry::{Directory, Entry, Metadata, Node, Tree};
 use crate::tree::times;
-
-/// A file could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}")]
-pub struct LocalOutputError {
-    /// Which, below the destination.
-    pub path: LayerPath,
-    /// Why.
-    #[source]
-    pub cause: LocalOutputCause,
-}
-
-/// Why a file could not be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LocalOutputCause {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Its bytes could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// Its bytes are not in the store.
-    #[error("body {0} is not in the store")]
-    Missing(BodyId),
-}
-
-impl From<Errno> for LocalOutputCause {
-    fn from(error: Errno) -> Self {
-        Self::Io(error.into())
-    }
-}
 
 /// Writes a merged tree into a directory that exists, with all times at `epoch` if there is one.
 ///
@@ -64,12 +30,12 @@ pub fn write(
     bodies: &dyn Bodies,
     epoch: Option<i64>,
     into: &Path,
-) -> Result<(), LocalOutputError> {
+) -> Result<(), MaterialiseError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = sys::open(into, flags, Mode::empty());
-    let fail = |error: Errno| LocalOutputError { path: LayerPath::root(), cause: error.into() };
+    let fail = |error: Errno| MaterialiseError { path: LayerPath::root(), cause: error.into() };
     let directory = opened.map_err(fail)?;
-    let mut output = Output { root: directory.as_fd(), bodies, first: BTreeMap::new() };
+    let mut output = Output { files: Files::new(directory.as_fd(), bodies) };
     match epoch {
         Some(epoch) => {
             output.children(&directory, &times::set(root, epoch).children, &LayerPath::root())
@@ -79,10 +45,7 @@ pub fn write(
 }
 
 struct Output<'a> {
-    root: BorrowedFd<'a>,
-    bodies: &'a dyn Bodies,
-    /// The first path of each hard-link group.
-    first: BTreeMap<LinkGroup, LayerPath>,
+    files: Files<'a>,
 }
 
 impl Output<'_> {
@@ -91,10 +54,10 @@ impl Output<'_> {
         at: &OwnedFd,
         directory: &Directory,
         path: &LayerPath,
-    ) -> Result<(), LocalOutputError> {
+    ) -> Result<(), MaterialiseError> {
         for entry in directory.entries() {
             let path = path.join(&entry.name);
-            let fail = |cause| LocalOutputError { path: path.clone(), cause };
+            let fail = |cause| MaterialiseError { path: path.clone(), cause };
             if let Node::Directory(below) = &entry.node {
                 let made = enter(at, &entry.name).map_err(fail)?;
                 self.children(&made, &below.children, &path)?;
@@ -112,10 +75,16 @@ impl Output<'_> {
         at: &OwnedFd,
         entry: &Entry,
         path: &LayerPath,
-    ) -> Result<(), LocalOutputCause> {
+    ) -> Result<(), MaterialiseCause> {
         let name = &*entry.name;
         match &entry.node {
-            Node::File(file) => return self.file(at, entry, file, path),
+            Node::File(file) => {
+                remove(at, name)?;
+                return match self.files.make(at, file, path)? {
+                    Some(made) => finish(made, &entry.metadata),
+                    None => Ok(()),
+                };
+            }
             Node::Symlink(target) => {
                 remove(at, name)?;
                 sys::symlinkat(&**target, at, name)?;
@@ -132,40 +101,10 @@ impl Output<'_> {
         let times = timestamps(entry.metadata.mtime);
         Ok(sys::utimensat(at, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
-
-    fn file(
-        &mut self,
-        at: &OwnedFd,
-        entry: &Entry,
-        file: &File,
-        path: &LayerPath,
-    ) -> Result<(), LocalOutputCause> {
-        remove(at, &entry.name)?;
-        if let Some(first) = file.link.and_then(|group| self.first.get(&group)) {
-            return Ok(sys::linkat(
-                self.root,
-                first.as_bytes(),
-                at,
-                &*entry.name,
-                AtFlags::empty(),
-            )?);
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let made = sys::openat(at, &*entry.name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
-        let mut made = std::fs::File::from(made);
-        if file.size > 0 {
-            let body = self.bodies.body(&file.body)?;
-            made.write_all(&body.ok_or(LocalOutputCause::Missing(file.body))?)?;
-        }
-        if let Some(group) = file.link {
-            self.first.insert(group, path.clone());
-        }
-        finish(made, &entry.metadata)
-    }
 }
 
 /// Opens a directory that may be there, in place of whatever else is, so that we can write in it.
-fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, LocalOutputCause> {
+fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, MaterialiseCause> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match sys::openat(at, name, flags, Mode::empty()) {
         Ok(found) => {
@@ -184,14 +123,14 @@ fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, LocalOutputCause> {
 }
 
 /// Removes a file or link, if there is one.
-fn remove(at: &OwnedFd, name: &[u8]) -> Result<(), LocalOutputCause> {
+fn remove(at: &OwnedFd, name: &[u8]) -> Result<(), MaterialiseCause> {
     match sys::unlinkat(at, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-fn finish(made: impl AsFd, metadata: &Metadata) -> Result<(), LocalOutputCause> {
+fn finish(made: impl AsFd, metadata: &Metadata) -> Result<(), MaterialiseCause> {
     sys::fchmod(&made, Mode::from_raw_mode(metadata.mode & 0o7777))?;
     Ok(sys::futimens(&made, &timestamps(metadata.mtime))?)
 }
@@ -204,13 +143,16 @@ fn timestamps(mtime: Timestamp) -> Timestamps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use crate::bytes::Bytes;
+    use crate::id::BodyId;
     use crate::tree::sketch::sketch;
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, symlink};
 
     #[track_caller]
-    fn output(words: &str, into: &Path, epoch: Option<i64>) -> Result<(), LocalOutputError> {
+    fn output(words: &str, into: &Path, epoch: Option<i64>) -> Result<(), MaterialiseError> {
         let body =
             |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
         let bodies = BTreeMap::from([body("1"), body("2")]);

@@ -1,24 +1,24 @@
 //! Making the directory of a layer out of its tree.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self as sys, FileType, Mode};
 use rustix::io::Errno;
 
 use crate::error::ReadError;
 use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
+use crate::live::files::Files;
 use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, implied, make_directory, node, whiteout,
 };
 use crate::path::LayerPath;
-use crate::tree::entry::{Directory, Entry, File, LinkGroup, Node, Tree};
+use crate::tree::entry::{Directory, Entry, Node, Tree};
 
-/// A layer could not be unpacked.
+/// A tree could not become files.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot unpack {path}")]
+#[error("cannot write {path}")]
 pub struct MaterialiseError {
     /// The entry.
     pub path: LayerPath,
@@ -27,7 +27,7 @@ pub struct MaterialiseError {
     pub cause: MaterialiseCause,
 }
 
-/// Why a layer could not be unpacked.
+/// Why a tree could not become files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaterialiseCause {
@@ -58,16 +58,14 @@ pub fn unpack(tree: &Tree, bodies: &dyn Bodies, into: &Path) -> Result<(), Mater
     let root = sys::open(into, DIRECTORY, Mode::empty());
     let root =
         root.map_err(|error| MaterialiseError { path: LayerPath::root(), cause: error.into() })?;
-    let mut unpack = Unpack { root: root.as_fd(), bodies, first: BTreeMap::new() };
+    let mut unpack = Unpack { files: Files::new(root.as_fd(), bodies) };
     unpack.children(&root, &tree.children, &LayerPath::root())?;
     let metadata = tree.root.clone().unwrap_or_else(implied);
     finish(&root, &metadata).map_err(|cause| MaterialiseError { path: LayerPath::root(), cause })
 }
 
 struct Unpack<'a> {
-    root: BorrowedFd<'a>,
-    bodies: &'a dyn Bodies,
-    first: BTreeMap<LinkGroup, LayerPath>,
+    files: Files<'a>,
 }
 
 impl Unpack<'_> {
@@ -101,7 +99,12 @@ impl Unpack<'_> {
     ) -> Result<(), MaterialiseCause> {
         let name = &*entry.name;
         match &entry.node {
-            Node::File(file) => return self.file(at, entry, file, path),
+            Node::File(file) => {
+                return match self.files.make(at, file, path)? {
+                    Some(made) => finish(&made, &entry.metadata),
+                    None => Ok(()),
+                };
+            }
             Node::Symlink(target) => sys::symlinkat(&**target, at, name)?,
             Node::Whiteout => return whiteout(at, name),
             Node::Fifo => sys::mknodat(at, name, FileType::Fifo, Mode::RUSR, 0)?,
@@ -111,36 +114,13 @@ impl Unpack<'_> {
         }
         by_name(at, entry)
     }
-
-    fn file(
-        &mut self,
-        at: &OwnedFd,
-        entry: &Entry,
-        file: &File,
-        path: &LayerPath,
-    ) -> Result<(), MaterialiseCause> {
-        if let Some(first) = file.link.and_then(|group| self.first.get(&group)) {
-            sys::linkat(self.root, first.as_bytes(), at, &*entry.name, AtFlags::empty())?;
-            return Ok(());
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let made = sys::openat(at, &*entry.name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
-        if file.size > 0 {
-            let body = self.bodies.body(&file.body)?;
-            let body = body.ok_or(MaterialiseCause::Missing(file.body))?;
-            let mut out = std::fs::File::from(made.try_clone()?);
-            std::io::Write::write_all(&mut out, &body)?;
-        }
-        if let Some(group) = file.link {
-            self.first.insert(group, path.clone());
-        }
-        finish(&made, &entry.metadata)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use crate::bytes::Bytes;
     use crate::tree::sketch::sketch;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
