@@ -16,6 +16,7 @@ mod list;
 pub mod recall;
 mod scan;
 mod stat;
+pub mod survey;
 mod unchanged;
 
 use std::fs::File;

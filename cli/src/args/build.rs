@@ -31,7 +31,7 @@ pub(crate) struct BuildArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) attestation: AttestationArgs,
-    /// Ask about the Dockerfile instead: build, check, outline or targets[,format=json]
+    /// Ask about the Dockerfile instead: build, check, context, outline or targets[,format=json]
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<Call>,
     /// Short for --call=check

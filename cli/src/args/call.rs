@@ -19,6 +19,8 @@ pub(crate) enum Method {
     Build,
     /// Apply the lint rules.
     Check,
+    /// List the largest files of the context.
+    Context,
     /// List what can be asked.
     Describe,
     /// List build arguments, secrets and caches of the target.
@@ -43,7 +45,7 @@ pub(crate) enum CallError {
     Attribute(#[from] AttributeError),
     #[error("format {0:?} is neither json nor text")]
     Format(String),
-    #[error("{0:?} is not one of build, check, outline, targets")]
+    #[error("{0:?} is not one of build, check, context, outline, targets")]
     Method(String),
 }
 
@@ -59,6 +61,7 @@ impl FromStr for Call {
         let method = match method.as_deref().unwrap_or("build") {
             "build" => Method::Build,
             "check" | "lint" => Method::Check,
+            "context" => Method::Context,
             "subrequests.describe" => Method::Describe,
             "outline" => Method::Outline,
             "targets" => Method::Targets,
@@ -93,7 +96,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_named() {
         let error = "chekc".parse::<Call>().unwrap_err();
-        assert_eq!(error.to_string(), "\"chekc\" is not one of build, check, outline, targets");
+        assert_eq!(
+            error.to_string(),
+            "\"chekc\" is not one of build, check, context, outline, targets"
+        );
         assert!("check,format=xml".parse::<Call>().is_err());
     }
 }

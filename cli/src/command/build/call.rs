@@ -1,6 +1,7 @@
-//! Answers about a Dockerfile: `--call=check`, `outline` and `targets`.
+//! Answers about a Dockerfile: `--call=check`, `context`, `outline` and `targets`.
 
 mod check;
+mod context;
 mod outline;
 
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ pub(crate) fn answer(
             }
             check::check(call.format, dockerfile, args, session)
         }
+        Method::Context => context::context(call.format, &dockerfile, args, session),
         Method::Describe => describe(call.format, session),
         Method::Outline => outline(&parsed.dockerfile, args, call.format, session),
         Method::Targets => targets(&stages, call.format, session),
@@ -81,8 +83,9 @@ fn outline(
 
 /// The questions there are. `lint` is another name of `check`.
 fn describe(format: AnswerFormat, session: &Session) -> Result<(), Failure> {
-    const QUESTIONS: [(&str, &str); 4] = [
+    const QUESTIONS: [(&str, &str); 5] = [
         ("check", "Apply the build checks"),
+        ("context", "List the largest files that the ignore file leaves"),
         ("outline", "List what a target can be given and what it asks for"),
         ("subrequests.describe", "List these questions"),
         ("targets", "List the stages"),
