@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use wythe_builder::lint::needed;
 use wythe_builder::options::Options;
-use wythe_dockerfile::ast::{Dockerfile, Instruction, InstructionKind};
+use wythe_dockerfile::ast::{ArgItem, Dockerfile, Escape, Instruction, InstructionKind, Word};
+use wythe_dockerfile::expand::expand;
 use wythe_dockerfile::mount::{self, Mount, Requirement};
 use wythe_dockerfile::stage::{Stage, stages};
 
@@ -24,6 +25,37 @@ pub(super) struct Outline {
     secrets: BTreeMap<String, bool>,
     ssh: BTreeMap<String, bool>,
     caches: Vec<String>,
+}
+
+/// What is set where an instruction stands, as far as a Dockerfile tells.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    given: BTreeMap<String, String>,
+    global: BTreeMap<String, String>,
+    values: BTreeMap<String, String>,
+    escape: Escape,
+}
+
+impl Scope {
+    /// Declares a name of an `ARG`, and tells its value.
+    fn declare(&mut self, item: &ArgItem) -> String {
+        let name = &item.name.value;
+        let default = item.default.as_ref().map(|word| self.expand(word));
+        let value = self.given.get(name).cloned().or(default);
+        let value = value.or_else(|| self.global.get(name).cloned());
+        if let Some(value) = &value {
+            self.values.insert(name.clone(), value.clone());
+        }
+        value.unwrap_or_default()
+    }
+
+    /// A word as it is expanded here; as it is written where that takes what only a build knows.
+    fn expand(&self, word: &Word) -> String {
+        match expand(&word.value, self.escape, &self.values) {
+            Ok(expanded) if expanded.unset.is_empty() => expanded.value,
+            _ => word.value.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,21 +80,36 @@ impl Outline {
         let needed = needed(file, options);
         let needed =
             stages.stages.iter().filter(|stage: &&Stage<'_>| needed.contains(&stage.index));
-        let bodies = needed.flat_map(|stage| stage.body);
-        for instruction in stages.global.iter().chain(bodies) {
-            outline.add(instruction, &options.build_args);
+        let (given, escape) = (options.build_args.clone(), file.directives.escape);
+        let mut global = Scope { given, escape, ..Scope::default() };
+        stages.global.iter().for_each(|instruction| outline.add(instruction, &mut global));
+        let fresh =
+            Scope { global: global.values.clone(), values: BTreeMap::new(), ..global.clone() };
+        let mut scopes: BTreeMap<usize, Scope> = BTreeMap::new();
+        for stage in needed {
+            let base = stages.base(stage, &global.values, escape).map(|base| base.index);
+            let scope = base.and_then(|base| scopes.get(&base)).unwrap_or(&fresh);
+            let mut scope = scope.clone();
+            stage.body.iter().for_each(|instruction| outline.add(instruction, &mut scope));
+            scopes.insert(stage.index, scope);
         }
         Ok(outline)
     }
 
-    fn add(&mut self, instruction: &Instruction, given: &BTreeMap<String, String>) {
+    fn add(&mut self, instruction: &Instruction, scope: &mut Scope) {
         if let InstructionKind::Arg(arg) = &instruction.kind {
             for item in &arg.items {
                 let name = item.name.value.clone();
-                let default = item.default.as_ref().map(|word| word.value.clone());
-                let value = given.get(&name).cloned().or(default);
+                let value = scope.declare(item);
                 let description = description_of(instruction, &name);
-                self.argument(Argument { name, description, value: value.unwrap_or_default() });
+                self.argument(Argument { name, description, value });
+            }
+        }
+        if let InstructionKind::Env(list) = &instruction.kind {
+            let before = scope.clone();
+            for pair in &list.pairs {
+                let [key, value] = [&pair.key, &pair.value].map(|word| before.expand(word));
+                scope.values.insert(key, value);
             }
         }
         if let InstructionKind::Run(run) = &instruction.kind {
@@ -194,6 +241,16 @@ mod tests {
         assert_eq!(outline["secrets"], json!([{"name": "s", "required": true}]));
         assert_eq!(outline["ssh"], json!([{"name": "default", "required": false}]));
         assert_eq!(outline["cache"], json!([{"ID": "/c"}]));
+    }
+
+    #[test]
+    fn defaults_are_told_as_they_are_expanded() {
+        let text =
+            "ARG V=1\nARG W=v$V\nFROM a AS one\nARG V\nENV E=e\nFROM one\nARG X=$V-$E Y=${Z:-$z}\n";
+        let outline = outline(text, None, &[]).unwrap();
+        let args = outline["args"].as_array().unwrap();
+        let values: Vec<&str> = args.iter().map(|arg| arg["value"].as_str().unwrap()).collect();
+        assert_eq!(values, ["1", "v1", "1-e", "${Z:-$z}"]);
     }
 
     #[test]
