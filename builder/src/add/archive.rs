@@ -21,6 +21,9 @@ pub enum AddError {
     /// Its bytes are not in the store.
     #[error("the archive is gone from the store")]
     Gone,
+    /// A context that is compressed, and no archive: damaged, or compressed by mistake.
+    #[error("the context is compressed, and not a whole archive")]
+    NotAnArchive,
     /// It is damaged, or breaks a rule of tar.
     #[error("cannot read the archive: {0}")]
     Tar(#[from] TarError),

@@ -10,7 +10,8 @@ use super::checkout::Revision;
 use super::fetch::RemoteFile;
 use super::repository::{GitTime, Repository};
 use super::time::newest;
-use crate::add::archive::{is_archive, unpack};
+use crate::add::archive::{AddError, is_archive, unpack};
+use crate::add::compression::Compression;
 use crate::copy::CopySpec;
 use crate::copy::error::CopyCause;
 use crate::copy::select::{Item, select};
@@ -81,8 +82,11 @@ fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCa
         let spec = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
         return Ok(ContextContent::Files(unpack(env.lease, &body, &Arc::default(), &spec)?));
     }
-    let bytes = env.store.body(&body)?;
-    Ok(ContextContent::Dockerfile(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()))
+    let bytes = env.store.body(&body)?.map(|bytes| bytes.to_vec()).unwrap_or_default();
+    if Compression::of(&bytes).is_some() {
+        return Err(AddError::NotAnArchive.into());
+    }
+    Ok(ContextContent::Dockerfile(bytes))
 }
 
 /// The bytes of a file among `files`, links followed; `None` where there is no such file.
