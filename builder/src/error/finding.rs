@@ -23,6 +23,8 @@ impl BuildError {
             (BuildCause::Syntax(findings) | BuildCause::Violation { findings, .. }, _) => {
                 findings.clone()
             }
+            // Nothing is wrong with what was being done.
+            (BuildCause::Cancelled, _) => Vec::new(),
             (BuildCause::Lower(error), _) if error.span.is_some() => vec![error.finding()],
             (cause, Some(span)) => {
                 let words = instruction(&self.place, span).and_then(|one| words(cause, &one));
