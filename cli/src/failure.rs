@@ -106,6 +106,12 @@ impl Failure {
         self
     }
 
+    /// The same failure as one of a place where something was written.
+    pub(crate) fn within(mut self, place: impl Into<String>) -> Self {
+        self.chain.insert(0, place.into());
+        self
+    }
+
     /// The same failure with one sentence on what to do.
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy.get_or_insert(remedy.into());
@@ -120,7 +126,10 @@ impl Failure {
 
     /// The same failure with the words of a Dockerfile it is about.
     pub(crate) fn findings(mut self, source: &SourceFile, findings: &[Diagnostic]) -> Self {
-        self.exhibit.extend(findings.iter().map(|finding| source.excerpt(finding)));
+        self.exhibit.extend(findings.iter().take(SHOWN).map(|finding| source.excerpt(finding)));
+        if findings.len() > SHOWN {
+            self.exhibit.push(format!("… and {} more", findings.len() - SHOWN));
+        }
         self.findings.extend(findings.iter().map(|finding| source.object(finding)));
         self
     }
@@ -129,6 +138,11 @@ impl Failure {
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = Some(code);
         self
+    }
+
+    /// What happened and why on one line.
+    pub(crate) fn sentence(&self) -> String {
+        sanitize::text(self.chain.join(": ").as_bytes(), Medium::Log)
     }
 
     /// The lines for standard error.
@@ -185,7 +199,14 @@ impl Failure {
     }
 }
 
+/// How many findings are shown: a file that is no Dockerfile may have a mistake in every line.
+const SHOWN: usize = 10;
+
 const SPACE: &str = "`wythe du` shows what takes up space, `wythe prune` frees some";
+
+/// How errors of the system for a full disk and a full quota end. One that a transparent error passes
+/// through has lost its type, and these words are all there is.
+const FULL: [&str; 2] = ["(os error 28)", "(os error 122)"];
 
 /// Whether an error is that of a full disk or quota.
 fn is_full(error: &(dyn Error + 'static)) -> bool {
@@ -195,6 +216,7 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
             error.downcast_ref::<rustix::io::Errno>(),
             Some(&rustix::io::Errno::NOSPC | &rustix::io::Errno::DQUOT)
         )
+        || FULL.iter().any(|end| error.to_string().ends_with(end))
 }
 
 #[cfg(test)]
@@ -230,6 +252,17 @@ mod tests {
         let failure = Failure::of(Class::Internal, &error);
         assert_eq!(failure.class, Class::Space);
         assert!(failure.lines()[2].contains("wythe prune"));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Passed(io::Error);
+
+    #[test]
+    fn a_full_disk_is_known_behind_a_transparent_error() {
+        let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let failure = Failure::of(Class::Environment, &Passed(full));
+        assert_eq!(failure.class, Class::Space);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::session::Session;
 pub(crate) fn run(_args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
     let damage = session.store()?.verify()?;
     for found in &damage {
-        session.print(&found.to_string())?;
+        session.print(&Failure::of(Class::Damage, found).sentence())?;
     }
     match damage.len() {
         0 => session.print("no damage"),

@@ -8,6 +8,7 @@
 use std::error::Error;
 
 use wythe_store::error::{ReadCause, ReadError, WriteError};
+use wythe_store::format::FormatError;
 use wythe_store::gc::GcError;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem};
 use wythe_store::image::recode::{RecodeCause, RecodeError};
@@ -49,9 +50,14 @@ impl From<WriteError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match &error.cause {
+            OpenCause::Recovery(WriteError::Read(ReadError {
+                cause: ReadCause::Io(_), ..
+            })) => Self::of(Class::Environment, &error),
             OpenCause::Recovery(WriteError::Read(_)) => {
                 Self::of(Class::Damage, &error).remedy(VERIFY)
             }
+            OpenCause::Format(FormatError::Malformed) => Self::of(Class::Damage, &error)
+                .remedy("give --store DIR another directory, and remove this one"),
             OpenCause::ForeignOwner { .. } | OpenCause::WritableByOthers { .. } => {
                 Self::of(Class::Environment, &error).remedy("give --store DIR a directory of yours")
             }

@@ -17,7 +17,8 @@ pub(super) fn write_to(
     };
     let failed = |error: io::Error| unwritable(path, &error);
     let mut out = BufWriter::new(File::create(path).map_err(failed)?);
-    let written = write(&mut out).and_then(|()| out.flush().map_err(failed));
+    let named = |failure: Failure| failure.within(format!("cannot write {}", path.display()));
+    let written = write(&mut out).map_err(named).and_then(|()| out.flush().map_err(failed));
     if written.is_err() {
         // The failure that is reported is the one that came first.
         let _ = fs::remove_file(path);
