@@ -14,14 +14,18 @@ use crate::failure::Failure;
 /// images, or of none, and pushes without a name.
 pub(crate) fn refuse_unclear(args: &BuildArgs) -> Result<(), Failure> {
     let targets = lower(&args.input.targets());
-    distinct(&args.result.tag.iter().collect::<Vec<_>>(), &targets)?;
+    let tags: Vec<&ImageName> = args.result.tag.iter().collect();
+    distinct(&tags, &targets)?;
+    all_known(&tags, &targets)?;
     for OutputArg { target, output } in outputs(&args.result) {
         let chosen = match target {
             None => targets.clone(),
             Some(name) => vec![known(name, &targets)?],
         };
-        distinct(&output.names().iter().collect::<Vec<_>>(), &chosen)?;
-        let names: Vec<&ImageName> = args.result.tag.iter().chain(output.names()).collect();
+        let own: Vec<&ImageName> = output.names().iter().collect();
+        all_known(&own, &chosen)?;
+        let names = [tags.as_slice(), &own].concat();
+        distinct(&names, &chosen)?;
         if matches!(output, Output::Image { push: Push::ByName, .. }) {
             chosen.iter().try_for_each(|target| nameable(&names, target))?;
         }
@@ -46,11 +50,14 @@ fn known(name: String, targets: &[String]) -> Result<String, Failure> {
     Err(Failure::usage(text).remedy(format!("name it with --target {name}")))
 }
 
+/// Refuses a name of a target that is not built.
+fn all_known(names: &[&ImageName], targets: &[String]) -> Result<(), Failure> {
+    let mut named = names.iter().filter_map(|name| name.target.clone());
+    named.try_for_each(|name| known(name, targets).map(drop))
+}
+
 /// Refuses a name that stands for two images.
 fn distinct(names: &[&ImageName], targets: &[String]) -> Result<(), Failure> {
-    for name in names.iter().filter_map(|name| name.target.clone()) {
-        known(name, targets)?;
-    }
     let mut owners: BTreeMap<Reference, &str> = BTreeMap::new();
     for target in targets {
         for name in names.iter().filter(|name| name.is_of(target)) {
@@ -111,6 +118,7 @@ mod tests {
         check("--target one,two -t one=app -t two=app", Some("app would name"));
         check("--target one,two -o type=image,name=app", Some("app would name"));
         check("--target one,two -o type=image,name=app,target=two", None);
+        check("--target one,two -t one=app -o type=image,name=two=app", Some("app would name"));
     }
 
     #[test]

@@ -49,6 +49,16 @@ grep -q 'docker.io/library/targets-one:1' index
 build --target files,shared -o type=docker,dest=docker.tar > /dev/null
 [ "$(tar -xOf docker.tar manifest.json | grep -o '"Config"' | wc -l)" = 2 ]
 
+# Each is pushed under its names.
+if [ -n "$REGISTRY" ]; then
+  build --target one,two -t "$REGISTRY/targets/{target}:1" --push > pushed
+  "$WYTHE" rmi "$REGISTRY/targets/one:1" "$REGISTRY/targets/two:1"
+  "$WYTHE" pull "$REGISTRY/targets/two:1"
+  [ "$("$WYTHE" run "$REGISTRY/targets/two:1" cat /which)" = two ]
+  "$WYTHE" inspect --raw manifest "$REGISTRY/targets/two:1" > manifest
+  [ "sha256:$(sha256sum < manifest | cut -d' ' -f1)" = "$(tail -n 1 pushed)" ]
+fi
+
 # Platforms are below targets.
 printf 'FROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY a /\n' > context/plain
 echo a > context/a
