@@ -5,6 +5,7 @@
 
 pub mod args;
 mod copy;
+mod cycle;
 mod error;
 mod expand;
 pub(crate) mod facts;

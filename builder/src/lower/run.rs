@@ -32,6 +32,10 @@ impl Lowering<'_> {
         let mut inputs = Vec::new();
         let mounts = mount::mounts(self, site, &run.mounts, (state, &mut inputs))?;
         let (argv, scripts) = command(run, state);
+        if argv.is_empty() {
+            let error = LowerError::at(site.span(), "RUN [] names no program");
+            return Err(error.help("write RUN [\"program\", \"argument\"]"));
+        }
         let created_by = history::run(&state.visible_args(), &argv);
         let options = self.around.options;
         let step = RunStep {

@@ -6,6 +6,7 @@ use wythe_dockerfile::suggest::nearest;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
+use super::cycle;
 use super::error::LowerError;
 use super::stage::{Lowering, Site};
 use crate::graph::VertexId;
@@ -131,8 +132,8 @@ impl Lowering<'_> {
     }
 
     fn place(&self, name: &str, stage: usize, span: Span) -> Result<Origin, LowerError> {
-        if let Ok(index) = name.parse::<usize>() {
-            return match index {
+        if let Ok(index) = name.parse::<i64>() {
+            return match usize::try_from(index).unwrap_or(usize::MAX) {
                 index if index < stage => Ok(Origin::Stage(index)),
                 index if index < self.stages.stages.len() => {
                     Err(self.later(index, name, stage, span))
@@ -157,10 +158,11 @@ impl Lowering<'_> {
 
     /// A stage that is not there yet: itself, or one that comes later.
     fn later(&self, index: usize, name: &str, stage: usize, span: Span) -> LowerError {
-        let here = self.stages.stages[stage].name.clone().unwrap_or_else(|| stage.to_string());
-        if index == stage {
-            return LowerError::at(span, format!("circular dependency detected on stage: {here}"))
-                .help("a stage cannot copy from itself");
+        let here = self.stages.stages[stage].name.clone();
+        let here = here.unwrap_or_else(|| format!("stage-{stage}"));
+        if cycle::leads(self.stages, index, stage) || index == stage {
+            let text = format!("circular dependency detected on stage: {here}");
+            return LowerError::at(span, text).help("a stage cannot copy from what copies from it");
         }
         let message = format!(
             "cannot copy from stage {name:?}, it needs to be defined before current stage {here:?}"

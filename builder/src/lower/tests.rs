@@ -178,6 +178,22 @@ fn a_number_is_a_stage_before_it_is_a_context() {
 }
 
 #[test]
+fn stages_that_need_each_other_are_told_apart_from_those_in_the_wrong_order() {
+    let refused = |text: &str, expected: &str| {
+        let options = Options { targets: vec!["a".to_owned()], ..options() };
+        let error = lowered(text, &options).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    };
+    let circle = "circular dependency detected on stage: a";
+    refused("FROM x AS a\nCOPY --from=A /f /\n", circle);
+    refused("FROM x AS a\nCOPY --from=1 /f /\nFROM x AS b\nCOPY --from=a /f /\n", circle);
+    let mounted = "FROM x AS b\nRUN --mount=from=c,target=/m y\nFROM x AS c\nCOPY --from=a /f /\n";
+    refused(&format!("FROM x AS a\nCOPY --from=b /f /\n{mounted}"), circle);
+    refused("FROM x AS a\nCOPY --from=b /f /\nFROM a AS b\n", "needs to be defined before");
+    refused("FROM x AS a\nCOPY --from=-1 /f /\n", "invalid stage index -1");
+}
+
+#[test]
 fn the_empty_root_cannot_be_replaced_and_may_replace_another() {
     assert!(bases("FROM scratch\n", &contexts(&[("scratch", directory("d"))])).is_empty());
     let nothing = NamedContext::Image("scratch".parse().unwrap());
