@@ -73,6 +73,8 @@ pub(crate) enum Stale {
 /// Whether an image goes to its registry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Push {
+    /// Under its digest, to the repositories of its names.
+    ByDigest,
     /// Under its names.
     ByName,
     No,
@@ -139,8 +141,6 @@ pub(crate) enum OutputError {
     LocalToStdout,
     #[error("type {0:?} is not one of cacheonly, docker, image, local, oci, registry, tar")]
     Type(String),
-    #[error("{0} is not possible here")]
-    Unsupported(&'static str),
 }
 
 impl FromStr for OutputArg {
@@ -204,7 +204,7 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "annotation.*",
     "annotation-index.*",
     "annotation-index-descriptor.*",
@@ -219,6 +219,7 @@ const KNOWN: [&str; 17] = [
     "oci-mediatypes",
     "platform-split",
     "push",
+    "push-by-digest",
     "rewrite-timestamp",
     "target",
     "type",
@@ -287,9 +288,10 @@ fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError>
         Some(true) => Push::ByName,
         Some(false) => Push::No,
     };
-    if attributes.take_bool("push-by-digest")? == Some(true) {
-        return Err(OutputError::Unsupported("push-by-digest"));
-    }
+    let push = match (push, attributes.take_bool("push-by-digest")?) {
+        (Push::ByName, Some(true)) => Push::ByDigest,
+        (push, _) => push,
+    };
     // Every image is in the store, and no layer is unpacked before something runs on it.
     for settled in ["store", "unpack"] {
         attributes.take_bool(settled)?;
@@ -402,6 +404,9 @@ mod tests {
         };
         assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
         refused("type=image,compression=lz4", "\"lz4\" is not one of");
+        let by_digest = |text| matches!(parse(text), Output::Image { push: Push::ByDigest, .. });
+        assert!(by_digest("type=registry,push-by-digest=true"));
+        assert!(!by_digest("type=image,push-by-digest=true"));
         refused("type=image,compression-level=high", "not a number");
     }
 

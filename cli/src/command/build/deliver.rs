@@ -180,7 +180,7 @@ mod tests {
             Output::Archive { .. } => "archive",
             Output::CacheOnly => "cacheonly",
             Output::Files { .. } => "files",
-            Output::Image { push: Push::ByName, .. } => "push",
+            Output::Image { push: Push::ByDigest | Push::ByName, .. } => "push",
             Output::Image { push: Push::No, .. } => "store",
             Output::Tar { .. } => "tar",
         };

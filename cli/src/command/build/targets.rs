@@ -26,7 +26,7 @@ pub(crate) fn refuse_unclear(args: &BuildArgs) -> Result<(), Failure> {
         all_known(&own, &chosen)?;
         let names = [tags.as_slice(), &own].concat();
         distinct(&names, &chosen)?;
-        if matches!(output, Output::Image { push: Push::ByName, .. }) {
+        if matches!(output, Output::Image { push: Push::ByDigest | Push::ByName, .. }) {
             chosen.iter().try_for_each(|target| nameable(&names, target))?;
         }
     }

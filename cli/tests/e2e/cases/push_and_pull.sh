@@ -9,3 +9,14 @@ if command -v skopeo >/dev/null; then
 fi
 "$WYTHE" --store other pull "$image"
 [ "$("$WYTHE" --store other run "$image")" = made ]
+
+# By its digest alone: the repository gets no tag, and the digest is what standard output says.
+repository=$REGISTRY/e2e/by-digest
+digest=$("$WYTHE" build -o "type=registry,name=$repository,push-by-digest=true" \
+  --build-context base=oci-layout://"$BASE" context)
+"$WYTHE" --store other pull "$repository@$digest"
+if "$WYTHE" --store other pull "$repository:latest"; then exit 1; fi
+status=0
+"$WYTHE" build -o "type=registry,name=$repository:1,push-by-digest=true" \
+  --build-context base=oci-layout://"$BASE" context || status=$?
+[ "$status" = 2 ]

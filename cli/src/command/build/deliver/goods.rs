@@ -3,6 +3,7 @@
 use serde_json::Value;
 use wythe_builder::build::{BuiltTarget, Image};
 use wythe_builder::origin::BlobOrigin;
+use wythe_store::digest::Digest;
 use wythe_store::image::catalog::{StoredImage, ref_name};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -58,14 +59,27 @@ impl Goods<'_> {
         }
         let (root, kept) = self.kept(image)?;
         let mut batch = Batch::default();
-        for name in &names {
+        for name in names.iter().filter(|_| push != Push::ByDigest) {
             batch.set_ref(&ref_name(name), &root);
         }
         self.lease.commit(batch, Durability::Durable)?;
-        if push == Push::No {
-            return Ok(kept);
+        match push {
+            Push::No => Ok(kept),
+            Push::ByDigest => self.push(image, names, &by_digest),
+            Push::ByName => self.push(image, names, &|name, _| Ok(name)),
         }
+    }
+
+    /// Sends the image to its registries, under what `called` makes of a name and a digest.
+    fn push(
+        &self,
+        image: &ImageAttributes,
+        names: Vec<Reference>,
+        called: &dyn Fn(Reference, Digest) -> Result<Reference, Failure>,
+    ) -> Result<Told, Failure> {
         let (shipment, shipped) = self.shipment(image)?;
+        let names = names.into_iter().map(|name| called(name, shipment.root.digest));
+        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
         let client = self.session.registry()?;
         names.iter().try_for_each(|name| shipment.push(&client, name))?;
         Ok(shipped)
@@ -90,5 +104,13 @@ impl Goods<'_> {
             _ => None,
         };
         Told { target: self.built.name.clone(), stage, digest: root.digest, config }
+    }
+}
+
+/// A repository and what is in it by digest; a tag would be a name after all.
+fn by_digest(name: Reference, digest: Digest) -> Result<Reference, Failure> {
+    match name.tag() {
+        Some(_) => Err(Failure::usage(format!("{name} has a tag and cannot be pushed by digest"))),
+        None => Ok(name.with_digest(digest)),
     }
 }
