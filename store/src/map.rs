@@ -7,9 +7,17 @@
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
+
+/// How much of a store's files is read before what was mapped so far is let go. What is read stays
+/// in the kernel's cache; this bounds what counts as ours, however long the layers are.
+const RESIDENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a read costs beyond its length: the kernel maps the neighbours of a page with it.
+const NEIGHBOURS: usize = 16 * 1024;
 
 /// The bytes of a sealed file.
 #[derive(Clone, Debug)]
@@ -17,8 +25,23 @@ pub struct Mapping(Inner);
 
 #[derive(Clone, Debug)]
 enum Inner {
-    Mapped(Arc<Mmap>),
+    Mapped(Arc<Mapped>),
     Owned(Arc<[u8]>),
+}
+
+#[derive(Debug)]
+struct Mapped {
+    map: Mmap,
+    residence: Arc<Residence>,
+    /// Whether it was read since all were last let go.
+    is_read: AtomicBool,
+}
+
+/// The mappings of one store, as far as their pages are in memory on our behalf.
+#[derive(Debug, Default)]
+pub struct Residence {
+    bytes: AtomicUsize,
+    read: Mutex<Vec<Weak<Mapped>>>,
 }
 
 impl Mapping {
@@ -27,16 +50,54 @@ impl Mapping {
     /// # Errors
     ///
     /// If the file cannot be mapped.
-    pub fn of_sealed(file: &File) -> io::Result<Self> {
+    pub fn of_sealed(file: &File, residence: &Arc<Residence>) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
             return Ok(Self::owned(Vec::new()));
         }
-        Ok(Self(Inner::Mapped(Arc::new(map(file)?))))
+        let (map, residence) = (map(file)?, Arc::clone(residence));
+        Ok(Self(Inner::Mapped(Arc::new(Mapped {
+            map,
+            residence,
+            is_read: AtomicBool::new(false),
+        }))))
     }
 
     /// Bytes in memory that pose as a mapped file.
     pub fn owned(bytes: Vec<u8>) -> Self {
         Self(Inner::Owned(bytes.into()))
+    }
+
+    /// Says that so many bytes of it were read, or are about to be. Where that makes too many, all
+    /// mappings of the store give their pages back; bytes that are still borrowed come again from
+    /// the kernel's cache when they are looked at.
+    pub fn note_read(&self, length: usize) {
+        let Inner::Mapped(mapped) = &self.0 else { return };
+        let residence = &mapped.residence;
+        if !mapped.is_read.swap(true, Ordering::Relaxed) {
+            residence.read().push(Arc::downgrade(mapped));
+        }
+        let more = length.saturating_add(NEIGHBOURS);
+        if residence.bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) >= RESIDENT_BYTES
+        {
+            residence.let_go();
+        }
+    }
+}
+
+impl Residence {
+    fn let_go(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+        let read = std::mem::take(&mut *self.read());
+        for mapped in read.iter().filter_map(Weak::upgrade) {
+            mapped.is_read.store(false, Ordering::Relaxed);
+            if let Err(error) = drop_pages(&mapped.map) {
+                tracing::debug!(%error, "cannot give pages back");
+            }
+        }
+    }
+
+    fn read(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Mapped>>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,12 +109,20 @@ fn map(file: &File) -> io::Result<Mmap> {
     unsafe { Mmap::map(file) }
 }
 
+#[expect(unsafe_code, reason = "what other mappings would lose is no matter for this one")]
+fn drop_pages(map: &Mmap) -> io::Result<()> {
+    // SAFETY: the mapping is of a file, read-only and shared, so that there is nothing in it but
+    // the file's bytes: a page that is dropped comes back with the same ones when it is touched,
+    // and every borrow of them stays valid.
+    unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) }
+}
+
 impl Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Inner::Mapped(map) => map,
+            Inner::Mapped(mapped) => &mapped.map,
             Inner::Owned(bytes) => bytes,
         }
     }
@@ -66,6 +135,25 @@ mod tests {
     #[test]
     fn an_empty_file_maps_to_nothing() {
         let file = tempfile::tempfile().unwrap();
-        assert!(Mapping::of_sealed(&file).unwrap().is_empty());
+        assert!(Mapping::of_sealed(&file, &Arc::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_read_is_let_go_in_time_and_stays_what_it_was() {
+        use std::io::Write as _;
+
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; RESIDENT_BYTES]).unwrap();
+        let residence = Arc::default();
+        let [one, two] = [0; 2].map(|_| Mapping::of_sealed(&file, &residence).unwrap());
+        let half = RESIDENT_BYTES / 2 - NEIGHBOURS;
+        one.note_read(half);
+        assert_eq!((residence.read().len(), one[5]), (1, 7));
+        two.note_read(half);
+        assert_eq!(residence.read().len(), 0);
+        assert_eq!(residence.bytes.load(Ordering::Relaxed), 0);
+        assert!(one.iter().chain(two.iter()).all(|byte| *byte == 7));
+        one.note_read(1);
+        assert_eq!(residence.read().len(), 1);
     }
 }

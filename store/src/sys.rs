@@ -5,16 +5,18 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
-use crate::map::Mapping;
+use crate::map::{Mapping, Residence};
 use crate::vfs::{Lock, Vfs, VfsFile};
 
 /// A directory on disk, addressed through its descriptor.
 #[derive(Debug)]
 pub struct Disk {
     root: OwnedFd,
+    residence: Arc<Residence>,
 }
 
 /// Who owns a directory, and its permission bits.
@@ -34,7 +36,8 @@ impl Disk {
     /// If the directory is not there, or may not be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
+        let root = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Self { root, residence: Arc::default() })
     }
 
     /// Who owns the root, and with which mode.
@@ -51,6 +54,11 @@ impl Disk {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mode = Mode::RUSR | Mode::WUSR;
         Ok(File::from(rustix::fs::openat(&self.root, path, flags, mode)?))
+    }
+
+    fn file(&self, path: &str, flags: OFlags) -> io::Result<Box<dyn VfsFile>> {
+        let (file, residence) = (self.openat(path, flags)?, Arc::clone(&self.residence));
+        Ok(Box::new(DiskFile { file, residence }))
     }
 }
 
@@ -76,15 +84,15 @@ pub fn random() -> io::Result<[u8; 16]> {
 impl Vfs for Disk {
     fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(Box::new(DiskFile(self.openat(path, flags)?)))
+        self.file(path, flags)
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(DiskFile(self.openat(path, OFlags::RDONLY)?)))
+        self.file(path, OFlags::RDONLY)
     }
 
     fn open_append(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(DiskFile(self.openat(path, OFlags::RDWR | OFlags::APPEND)?)))
+        self.file(path, OFlags::RDWR | OFlags::APPEND)
     }
 
     fn publish(&self, from: &str, to: &str) -> io::Result<()> {
@@ -198,38 +206,41 @@ pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -
 }
 
 #[derive(Debug)]
-struct DiskFile(File);
+struct DiskFile {
+    file: File,
+    residence: Arc<Residence>,
+}
 
 impl VfsFile for DiskFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.0).write_all(bytes)
+        (&self.file).write_all(bytes)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(bytes, offset)
+        self.file.read_at(bytes, offset)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        self.0.set_len(size)
+        self.file.set_len(size)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn seal(&self) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(&self.0, Mode::RUSR | Mode::RGRP | Mode::ROTH)?)
+        Ok(rustix::fs::fchmod(&self.file, Mode::RUSR | Mode::RGRP | Mode::ROTH)?)
     }
 
     fn map(&self) -> io::Result<Mapping> {
-        Mapping::of_sealed(&self.0)
+        Mapping::of_sealed(&self.file, &self.residence)
     }
 }

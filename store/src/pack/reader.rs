@@ -109,6 +109,7 @@ impl Pack {
         let header = RecordHeader::decode(head)?;
         let stored = usize::try_from(header.stored_len).map_err(|_| ReadCause::Truncated)?;
         let payload = rest.get(..stored).ok_or(ReadCause::Truncated)?;
+        self.map.note_read(stored);
         let same = header.name == entry.name && header.raw_len == entry.raw_len;
         if !RecordHeader::is_intact(head, payload) || !same {
             return Err(ReadCause::Checksum { offset: entry.offset });
