@@ -90,14 +90,13 @@ impl<'a> Solver<'a> {
             solver.sources.scan(env).map_err(whole)?;
             solver.look_up()?;
         }
-        let kept = env.pool.install(|| solver.sources.remember(env));
-        kept.map_err(|cause| VertexError { vertex: None, cause })?;
+        solver.sources.remember(env).map_err(|cause| VertexError { vertex: None, cause })?;
         Ok(solver)
     }
 
     /// Gives every vertex its key, and finds out what is known.
     fn look_up(&mut self) -> Result<(), VertexError> {
-        self.env.pool.install(|| self.assign_keys())?;
+        self.assign_keys()?;
         self.found = self.demand()?;
         Ok(())
     }

@@ -149,19 +149,25 @@ impl Sources {
     /// What is selected of a directory, as keys know it.
     pub(crate) fn content(
         &self,
+        env: Environment<'_>,
         source: &FileSource,
         spec: &CopySpec,
     ) -> Result<ContentId, CopyError> {
         let content = match self.directories.get(source) {
-            Some(directory) => directory.content(spec),
+            Some(directory) => directory.content(env, spec),
             None => select(&self.tree(source), spec).map(|selection| selection.content_id()),
         };
         content.map_err(|error| self.explained(source, error))
     }
 
     /// What is selected of a directory by one path, as a mount sees it.
-    pub(crate) fn mounted(&self, source: &FileSource, path: &str) -> Result<ContentId, BuildCause> {
-        match self.content(source, &single(path)) {
+    pub(crate) fn mounted(
+        &self,
+        env: Environment<'_>,
+        source: &FileSource,
+        path: &str,
+    ) -> Result<ContentId, BuildCause> {
+        match self.content(env, source, &single(path)) {
             Ok(content) => Ok(content),
             Err(CopyError { cause: CopyCause::Missing(missing), .. }) => {
                 Err(MountError::Source(missing).into())

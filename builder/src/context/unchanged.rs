@@ -8,8 +8,9 @@
 //! A path may lead through a link that took a directory's place. What it leads to counts as
 //! unchanged only where it is the very same file, so that nothing else can enter a tree.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
+use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, fstatfs, statat};
 use wythe_store::scan_record::ScanRecord;
@@ -17,7 +18,8 @@ use wythe_store::scan_record::ScanRecord;
 use super::Context;
 use super::stat::facts;
 
-/// Entries looked at in a row by one thread: some 100 microseconds of work.
+/// Entries looked at in a row by one thread: some 100 microseconds of work, which is also what it
+/// takes to wake another one.
 const ENTRIES_PER_TASK: usize = 64;
 
 /// File systems of one machine that note in a directory's times when a name in it comes, goes or
@@ -34,15 +36,18 @@ const KEEPING_TIMES: [u64; 7] = [
 ];
 
 impl Context {
-    /// Whether everything that the scan behind a record met is as it was then. Works on the current
-    /// rayon pool.
-    pub fn is_unchanged(&self, record: &ScanRecord) -> bool {
-        let root = self.root.as_fd();
-        let entries = (0..record.n_entries()).into_par_iter().with_min_len(ENTRIES_PER_TASK);
-        entries.all(|entry| {
-            let stat = statat(root, record.path(entry), AtFlags::SYMLINK_NOFOLLOW);
+    /// Whether everything that the scan behind a record met is as it was then.
+    pub fn is_unchanged(&self, record: &ScanRecord, pool: &ThreadPool) -> bool {
+        let agrees = |entry| {
+            let stat = statat(&self.root, record.path(entry), AtFlags::SYMLINK_NOFOLLOW);
             stat.is_ok_and(|stat| record.agrees(entry, &facts(&stat)))
-        })
+        };
+        let mut entries = 0..record.n_entries();
+        if entries.len() <= ENTRIES_PER_TASK {
+            return entries.all(agrees);
+        }
+        let entries = entries.into_par_iter().with_min_len(ENTRIES_PER_TASK);
+        pool.install(|| entries.all(agrees))
     }
 }
 

@@ -64,7 +64,7 @@ impl Solver<'_> {
         match base {
             Base::Directory { context } => {
                 let source = FileSource::Directory(context.clone());
-                self.sources.mounted(&source, "/")
+                self.sources.mounted(self.env, &source, "/")
             }
             Base::Image { .. } | Base::Layout { .. } => {
                 let found = self.bases.resolve(base);
@@ -81,7 +81,7 @@ impl Solver<'_> {
             Operation::Copy(step) => {
                 let local = matches!(step.from, FileSource::Context | FileSource::Directory(_));
                 if local && step.sources.iter().any(|one| matches!(one, CopySource::Path(_))) {
-                    let content = self.sources.content(&step.from, &paths_of(step))?;
+                    let content = self.sources.content(self.env, &step.from, &paths_of(step))?;
                     found.push(InputKey::Content(content));
                 }
                 let remotes = &self.sources.remotes;
@@ -104,7 +104,7 @@ impl Solver<'_> {
                 from: from @ (FileSource::Context | FileSource::Directory(_)),
                 path,
                 ..
-            } => Ok(Some(InputKey::Content(self.sources.mounted(from, path)?))),
+            } => Ok(Some(InputKey::Content(self.sources.mounted(self.env, from, path)?))),
             MountKind::Secret { id, .. } | MountKind::SecretVariable { id, .. } => {
                 // Not its value: whether it is there at all.
                 let there = self.options.secrets.contains_key(id);

@@ -85,8 +85,8 @@ impl SourceDirectory {
         let record = ScanRecord::load(env.store, &self.record)?;
         let contents = decode(record.results());
         let is_known = |spec| contents.contains_key(&identity(spec));
-        let stands = self.specs.iter().all(is_known)
-            && env.pool.install(|| self.context.is_unchanged(&record));
+        let stands =
+            self.specs.iter().all(is_known) && self.context.is_unchanged(&record, env.pool);
         stands.then_some(contents)
     }
 
@@ -114,20 +114,25 @@ impl SourceDirectory {
         let mut results = Vec::new();
         for spec in &self.specs {
             // A step that cannot be done is not cached either.
-            let Ok(content) = self.content(spec) else { return Ok(()) };
+            let Ok(content) = self.content(env, spec) else { return Ok(()) };
             results.extend_from_slice(&identity(spec));
             results.extend_from_slice(content.as_bytes());
         }
         Ok(record.save(env.lease, &self.record, started, &results)?)
     }
 
-    /// What a selection contains. Computed once, on the current rayon pool.
-    pub(super) fn content(&self, spec: &CopySpec) -> Result<ContentId, CopyError> {
+    /// What a selection contains. Computed once.
+    pub(super) fn content(
+        &self,
+        env: Environment<'_>,
+        spec: &CopySpec,
+    ) -> Result<ContentId, CopyError> {
         let (key, poisoned) = (identity(spec), PoisonError::into_inner);
         if let Some(content) = self.contents.lock().unwrap_or_else(poisoned).get(&key) {
             return Ok(*content);
         }
-        let content = select(self.tree(), spec)?.content_id();
+        let selection = select(self.tree(), spec)?;
+        let content = env.pool.install(|| selection.content_id());
         self.contents.lock().unwrap_or_else(poisoned).insert(key, content);
         Ok(content)
     }

@@ -52,7 +52,7 @@ impl Room {
         let env = self.workshop.environment(&self.images, &());
         let mut looked = SourceDirectory::open(env, directory, None, vec![spec.clone()]).unwrap();
         let look = if looked.is_scanned() { Look::Scanned } else { Look::Unchanged };
-        let content = looked.content(spec).unwrap();
+        let content = looked.content(env, spec).unwrap();
         looked.remember(env).unwrap();
         (look, content)
     }
