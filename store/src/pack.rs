@@ -9,6 +9,7 @@
 //! table can be rebuilt by reading the records. The bytes are specified in `docs/store-format.md`.
 
 pub mod footer;
+mod frame;
 pub mod reader;
 pub mod record;
 pub mod writer;

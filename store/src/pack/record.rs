@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::ReadCause;
 use crate::object::{Encoding, Kind, ObjectName};
+use crate::pack::frame;
 
 /// Length of a record's header.
 pub const HEADER_SIZE: usize = 64;
@@ -84,7 +85,7 @@ impl RecordHeader {
             return Err(malformed);
         }
         let length = usize::try_from(self.raw_len).map_err(|_| ReadCause::Truncated)?;
-        match zstd::bulk::decompress(payload, length) {
+        match frame::decompress(payload, length) {
             Ok(bytes) if bytes.len() == length => Ok(bytes),
             Ok(_) | Err(_) => Err(malformed),
         }

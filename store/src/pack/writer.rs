@@ -8,6 +8,7 @@ use crate::bytes::Bytes;
 use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::object::{Encoding, ObjectName};
 use crate::pack::footer::{self, Entry};
+use crate::pack::frame;
 use crate::pack::reader::Pack;
 use crate::pack::record::{self, RecordHeader};
 use crate::pack::{HEADER_SIZE, MAGIC};
@@ -310,6 +311,6 @@ fn shrink(bytes: &[u8]) -> Option<Vec<u8>> {
     if bytes.len() as u64 > record::MAX_DECODED {
         return None;
     }
-    let packed = zstd::bulk::compress(bytes, 1).ok()?;
+    let packed = frame::compress(bytes).ok()?;
     (packed.len() < bytes.len()).then_some(packed)
 }
