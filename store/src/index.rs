@@ -1,6 +1,6 @@
 //! All published packs as one set: where is this object?
 
-use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::bytes::Bytes;
@@ -18,9 +18,34 @@ pub struct Packs {
     loaded: RwLock<Option<Loaded>>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Loaded {
-    packs: BTreeMap<PackName, Arc<Pack>>,
+/// Packs in order of their names, and which of them answered last: what was stored together is asked
+/// for together.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    packs: Vec<Arc<Pack>>,
+    recent: AtomicUsize,
+}
+
+impl Loaded {
+    /// These packs, which must be in order.
+    pub(crate) fn new(packs: Vec<Arc<Pack>>) -> Self {
+        Self { packs, recent: AtomicUsize::new(0) }
+    }
+
+    /// A pack that holds the object.
+    pub(crate) fn find(&self, name: &ObjectName) -> Option<(&Arc<Pack>, Entry)> {
+        let recent = self.recent.load(Ordering::Relaxed);
+        let look = |at: usize| self.packs.get(at).and_then(|pack| Some((at, pack.find(name)?)));
+        let found = look(recent).or_else(|| (0..self.packs.len()).rev().find_map(look));
+        let (at, entry) = found?;
+        self.recent.store(at, Ordering::Relaxed);
+        Some((&self.packs[at], entry))
+    }
+
+    /// The packs that hold the object.
+    fn holders<'a>(&'a self, name: &'a ObjectName) -> impl Iterator<Item = (&'a Arc<Pack>, Entry)> {
+        self.packs.iter().rev().filter_map(|pack| Some((pack, pack.find(name)?)))
+    }
 }
 
 impl Packs {
@@ -35,12 +60,7 @@ impl Packs {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn find(&self, name: &ObjectName) -> Result<Option<(Arc<Pack>, Entry)>, ReadError> {
-        self.with(|loaded| {
-            loaded.packs.values().rev().find_map(|pack| {
-                let entry = pack.find(name)?;
-                Some((Arc::clone(pack), entry))
-            })
-        })
+        self.with(|loaded| loaded.find(name).map(|(pack, entry)| (Arc::clone(pack), entry)))
     }
 
     /// The packs that hold the object.
@@ -49,10 +69,7 @@ impl Packs {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn holders(&self, name: &ObjectName) -> Result<Vec<Arc<Pack>>, ReadError> {
-        self.with(|loaded| {
-            let holding = loaded.packs.values().filter(|pack| pack.find(name).is_some());
-            holding.cloned().collect()
-        })
+        self.with(|loaded| loaded.holders(name).map(|(pack, _)| Arc::clone(pack)).collect())
     }
 
     /// Reads an object; where a pack is damaged, another that holds the same object answers.
@@ -61,18 +78,15 @@ impl Packs {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
-        let found: Vec<(Arc<Pack>, Entry)> = self.with(|loaded| {
-            let packs = loaded.packs.values().rev();
-            packs.filter_map(|pack| Some((Arc::clone(pack), pack.find(name)?))).collect()
-        })?;
-        let mut damage = None;
-        for (pack, entry) in found {
-            match pack.read(&entry) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) => damage = Some(error),
-            }
-        }
-        damage.map_or(Ok(None), Err)
+        let Some((pack, entry)) = self.find(name)? else { return Ok(None) };
+        let damage = match pack.read(&entry) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(error) => error,
+        };
+        let others = self.holders(name)?;
+        let mut others = others.iter().filter(|other| other.name() != pack.name());
+        let again = |pack: &Arc<Pack>| pack.read(&pack.find(name)?).ok();
+        others.find_map(again).map_or(Err(damage), |bytes| Ok(Some(bytes)))
     }
 
     /// All packs.
@@ -81,7 +95,7 @@ impl Packs {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn all(&self) -> Result<Vec<Arc<Pack>>, ReadError> {
-        self.with(|loaded| loaded.packs.values().cloned().collect())
+        self.with(|loaded| loaded.packs.clone())
     }
 
     /// Looks for packs that came or went since they were last listed.
@@ -92,7 +106,7 @@ impl Packs {
     pub fn reload(&self) -> Result<(), ReadError> {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = loaded.take() {
-            *loaded = Some(self.load(before)?);
+            *loaded = Some(self.load(&before)?);
         }
         Ok(())
     }
@@ -100,8 +114,11 @@ impl Packs {
     /// Adds a pack this process has published.
     pub fn add(&self, name: PackName, pack: Arc<Pack>) {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = &mut *loaded {
-            loaded.packs.insert(name, pack);
+        if let Some(Loaded { packs, .. }) = &mut *loaded {
+            match packs.binary_search_by_key(&name, |pack| pack.name()) {
+                Ok(at) => packs[at] = pack,
+                Err(at) => packs.insert(at, pack),
+            }
         }
     }
 
@@ -111,27 +128,26 @@ impl Packs {
         }
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_none() {
-            *loaded = Some(self.load(Loaded::default())?);
+            *loaded = Some(self.load(&Loaded::default())?);
         }
         Ok(read(loaded.as_ref().expect("loaded above")))
     }
 
-    fn load(&self, mut before: Loaded) -> Result<Loaded, ReadError> {
-        let mut packs = BTreeMap::new();
+    fn load(&self, before: &Loaded) -> Result<Loaded, ReadError> {
+        let mut packs = Vec::new();
         for name in self.vfs.list("packs").reading("packs")? {
             let Some(name) = PackName::of_file(&name) else { continue };
-            if let Some(pack) = before.packs.remove(&name) {
-                packs.insert(name, pack);
+            if let Ok(at) = before.packs.binary_search_by_key(&name, |pack| pack.name()) {
+                packs.push(Arc::clone(&before.packs[at]));
                 continue;
             }
             match Pack::open(&*self.vfs, &name.path()) {
-                Ok(pack) => {
-                    packs.insert(name, Arc::new(pack));
-                }
+                Ok(pack) => packs.push(Arc::new(pack)),
                 // What only it held is missing, and fsck names the pack.
                 Err(error) => tracing::warn!(path = error.path, "skipping a damaged pack"),
             }
         }
-        Ok(Loaded { packs })
+        packs.sort_by_key(|pack| pack.name());
+        Ok(Loaded::new(packs))
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
 use crate::id::hex;
+use crate::index::Loaded;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::live_record::{LiveRecord, Sync};
@@ -36,15 +37,12 @@ pub struct Lease {
 /// The packs of a moment. They are as safe from collection as what a lease puts: one that is
 /// condemned later is not deleted before this lease has ended.
 #[derive(Debug)]
-pub struct Holdings {
-    packs: Vec<Arc<Pack>>,
-}
+pub struct Holdings(Loaded);
 
 impl Holdings {
     /// Whether an object is among them.
     pub fn contain(&self, kind: Kind, id: &[u8; 32]) -> bool {
-        let name = ObjectName::new(kind, id);
-        self.packs.iter().rev().any(|pack| pack.find(&name).is_some())
+        self.0.find(&ObjectName::new(kind, id)).is_some()
     }
 }
 
@@ -102,11 +100,15 @@ impl Lease {
 
     /// Whether a pack that will stay holds the object.
     pub(crate) fn is_published(&self, name: &ObjectName) -> Result<bool, ReadError> {
-        let holders = self.store.packs().holders(name)?;
         let condemned = |pack: &Pack| {
             self.store.journal().contains(Table::Condemned, pack.name().path().as_bytes())
         };
-        Ok(holders.iter().any(|pack| !condemned(pack)))
+        let packs = self.store.packs();
+        match packs.find(name)? {
+            None => Ok(false),
+            Some((pack, _)) if !condemned(&pack) => Ok(true),
+            Some(_) => Ok(packs.holders(name)?.iter().any(|pack| !condemned(pack))),
+        }
     }
 
     /// What is here to stay at this moment, so that it need not be put: in packs that no collection
@@ -120,7 +122,7 @@ impl Lease {
         let stays =
             |pack: &Arc<Pack>| !journal.contains(Table::Condemned, pack.name().path().as_bytes());
         let packs = self.store.packs().all()?.into_iter().filter(stays).collect();
-        Ok(Holdings { packs })
+        Ok(Holdings(Loaded::new(packs)))
     }
 
     /// Stores a manifest, index or config.
