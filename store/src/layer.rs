@@ -10,6 +10,7 @@ pub mod export;
 mod fragment;
 pub mod gather;
 pub mod import;
+mod loaded;
 pub mod recipe;
 pub mod tar_read;
 pub mod tar_write;

@@ -2,7 +2,7 @@
 //! a recipe of parts. Parts are compressed apart and kept, so that the next version of a layer
 //! compresses only what changed, and the bytes do not depend on how many threads do it.
 
-use std::io::{self, Write};
+use std::io;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -10,12 +10,14 @@ use crate::bytes::Bytes;
 use crate::digest::{DiffId, Hasher};
 use crate::error::{ReadError, WriteError};
 use crate::layer::bodies::Bodies;
+use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
 use crate::layer::decompress::decompress;
 use crate::layer::fragment::{Part, cut_stream, cut_tree};
+use crate::layer::loaded;
 use crate::layer::recipe::{Piece, Recipe};
 use crate::layer::tar_read::Policy;
-use crate::layer::tar_write::{WriteTarError, tar_write};
+use crate::layer::tar_write::WriteTarError;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind, ObjectName};
@@ -65,14 +67,22 @@ pub enum ExportError {
     Write(#[from] WriteError),
 }
 
-/// Computes the [`DiffId`] of a layer.
+/// Computes the [`DiffId`] of a layer. Files are read on the current rayon pool.
 ///
 /// # Errors
 ///
 /// If the bytes of a file are not in `bodies`.
 pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarError> {
     let mut counter = Counter::default();
-    tar_write(tree, bodies, None, &mut counter)?;
+    loaded::each::<WriteTarError>(tree, bodies, &mut |loaded| {
+        counter.add(&loaded.entry.header);
+        if let Some(body) = &loaded.body {
+            counter.add(body);
+            counter.add(&[0; BLOCK][..padding(body.len() as u64)]);
+        }
+        Ok(())
+    })?;
+    counter.add(&END);
     Ok(counter.measured())
 }
 
@@ -268,20 +278,9 @@ impl Counter {
     }
 }
 
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
     use super::*;
     use crate::digest::Digest;
@@ -289,6 +288,7 @@ mod tests {
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::layer::blob_view;
+    use crate::layer::tar_write::tar_write;
     use crate::path::LayerPath;
     use crate::store::{OpenOptions, Store};
     use crate::tree::build::TreeBuilder;

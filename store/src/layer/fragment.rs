@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::bytes::Bytes;
 use crate::id::{BodyId, RunId};
 use crate::layer::bodies::Bodies;
-use crate::layer::canonical::{self, CanonicalEntry, END, padding};
+use crate::layer::canonical::{CanonicalEntry, END, padding};
+use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
 use crate::tree::entry::{File, Tree};
@@ -64,13 +65,13 @@ impl Part {
 }
 
 /// Cuts the canonical tar stream of a tree.
-pub(crate) fn cut_tree<E: From<WriteTarError>>(
+pub(crate) fn cut_tree<E: From<WriteTarError> + Send>(
     tree: &Tree,
     bodies: &dyn Bodies,
-    sink: &mut dyn FnMut(Part) -> Result<(), E>,
+    sink: &mut (dyn FnMut(Part) -> Result<(), E> + Send),
 ) -> Result<(), E> {
-    let mut cutter = Cutter { bodies, run: Vec::new(), sink };
-    canonical::each(tree, None, &mut |entry| cutter.entry(&entry))?;
+    let mut cutter = Cutter { run: Vec::new(), sink };
+    loaded::each(tree, bodies, &mut |loaded| cutter.entry(&loaded))?;
     cutter.run.extend_from_slice(&END);
     cutter.end_run()
 }
@@ -91,26 +92,22 @@ pub(crate) fn cut_stream<E: From<std::io::Error>>(
 }
 
 struct Cutter<'a, E> {
-    bodies: &'a dyn Bodies,
     run: Vec<u8>,
-    sink: &'a mut dyn FnMut(Part) -> Result<(), E>,
+    sink: &'a mut (dyn FnMut(Part) -> Result<(), E> + Send),
 }
 
-impl<E: From<WriteTarError>> Cutter<'_, E> {
-    fn entry(&mut self, entry: &CanonicalEntry) -> Result<(), E> {
+impl<E> Cutter<'_, E> {
+    fn entry(&mut self, Loaded { entry, body }: &Loaded) -> Result<(), E> {
         if is_boundary(entry) || RUN_MAX <= self.run.len() {
             self.end_run()?;
         }
         self.run.extend_from_slice(&entry.header);
-        let Some(file) = &entry.body else { return Ok(()) };
-        let body = self.bodies.body(&file.body).map_err(WriteTarError::from)?;
-        let missing = || WriteTarError::Missing { path: entry.path.clone(), body: file.body };
-        let body = body.filter(|body| body.len() as u64 == file.size).ok_or_else(missing)?;
+        let Some((file, body)) = entry.body.as_ref().zip(body.as_ref()) else { return Ok(()) };
         if OWN_PART <= file.size {
             self.end_run()?;
-            self.body(file, &body)?;
+            self.body(file, body)?;
         } else {
-            self.run.extend_from_slice(&body);
+            self.run.extend_from_slice(body);
         }
         self.run.resize(self.run.len() + padding(file.size), 0);
         Ok(())
