@@ -22,6 +22,7 @@ use wythe_store::live::seal::SealError;
 use crate::account::AccountError;
 use crate::assemble::AssembleError;
 use crate::context::error::ContextError;
+use crate::copy::canvas::PathCause;
 use crate::copy::error::{CopyError, Missing};
 use crate::copy::mode::ModeError;
 use crate::execute::caches::CacheError;
@@ -88,6 +89,15 @@ pub enum BuildCause {
     /// A COPY cannot be done.
     #[error("{}: {}", .0, .0.cause)]
     Copy(#[from] CopyError),
+    /// A working directory cannot be made.
+    #[error("cannot make the working directory {path:?}: {cause}")]
+    Workdir {
+        /// Its path.
+        path: String,
+        /// Why not.
+        #[source]
+        cause: PathCause,
+    },
     /// A heredoc cannot be a file.
     #[error(transparent)]
     Heredoc(#[from] crate::copy::heredoc::HeredocError),

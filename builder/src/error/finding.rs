@@ -96,7 +96,10 @@ fn mount(cause: &BuildCause, run: &Run) -> Option<Span> {
 fn remedy(cause: &BuildCause) -> Option<String> {
     match cause {
         BuildCause::Account(error) => account(error.cause).map(str::to_owned),
-        BuildCause::Copy(error) => copy(&error.cause),
+        BuildCause::Copy(error) => copy(error),
+        BuildCause::Workdir { .. } => {
+            Some("choose another path: this one leads through a file".into())
+        }
         BuildCause::Mount(MountError::Secret { id }) => {
             Some(format!("give it with --secret id={id},src=FILE"))
         }
@@ -112,14 +115,25 @@ fn account(cause: AccountCause) -> Option<&'static str> {
     match cause {
         AccountCause::NoFile => Some("use numbers, as in 1000:1000"),
         AccountCause::Unknown => Some("create it in an earlier step, or use its number"),
+        AccountCause::Range => Some("use a smaller number"),
         _ => None,
     }
 }
 
-fn copy(cause: &CopyCause) -> Option<String> {
-    match cause {
+fn copy(error: &CopyError) -> Option<String> {
+    match &error.cause {
+        CopyCause::Missing(missing)
+            if missing.nearest.is_empty() && error.subject.split('/').any(|part| part == "..") =>
+        {
+            Some(
+                "no source lies above its top directory: give what does with --build-context"
+                    .into(),
+            )
+        }
         CopyCause::Missing(missing) => Some(found_instead(missing)),
-        CopyCause::Pattern => Some("close the bracket, or write \\[ for a bracket itself".into()),
+        CopyCause::Exclude(_) | CopyCause::Pattern => {
+            Some("close the bracket, or write \\[ for a bracket itself".into())
+        }
         CopyCause::FileOntoDirectory { .. } => {
             Some("end the destination with / to copy into the directory".into())
         }
@@ -210,6 +224,12 @@ mod tests {
         let missing = Missing { path: "/y".to_owned(), ..Missing::default() };
         let error = MountError::Source(Box::new(missing));
         check("FROM a\nRUN --mount=target=/t,source=y true\n", error, "target=/t,source=y", help);
+    }
+
+    #[test]
+    fn a_source_above_the_context_is_told_where_to_go() {
+        let help = "no source lies above its top directory: give what does with --build-context";
+        check("FROM a\nCOPY ../lib /o/\n", missing("../lib", Missing::default()), "../lib", help);
     }
 
     #[test]

@@ -5,8 +5,7 @@ use wythe_store::tree::entry::Metadata;
 
 use super::Execution;
 use crate::account::{Accounts, workdir_owner};
-use crate::copy::canvas::{Canvas, Seen};
-use crate::copy::error::{CopyCause, CopyError};
+use crate::copy::canvas::{Canvas, PathCause, Seen};
 use crate::error::BuildCause;
 use crate::operation::WorkdirStep;
 
@@ -20,10 +19,7 @@ impl Execution<'_, '_> {
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let owner = workdir_owner(&step.user, accounts);
         let mut canvas = Canvas::over(lower.children.clone());
-        let fail = |cause: crate::copy::canvas::PathCause| CopyError {
-            subject: step.path.clone(),
-            cause: CopyCause::Path(cause),
-        };
+        let fail = |cause| BuildCause::Workdir { path: step.path.clone(), cause };
         let place = canvas.resolve(step.path.as_bytes()).map_err(fail)?;
         for end in 1..=place.len() {
             match canvas.seen(&place[..end]) {
@@ -34,7 +30,7 @@ impl Execution<'_, '_> {
                     let made = Metadata { mode: MODE, uid, gid, mtime, xattrs: Vec::new() };
                     canvas.make_directory(&place[..end], made);
                 }
-                Some(_) => return Err(fail(crate::copy::canvas::PathCause::NotADirectory).into()),
+                Some(_) => return Err(fail(PathCause::NotADirectory)),
             }
         }
         self.keep(&canvas.finish())

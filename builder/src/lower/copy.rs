@@ -239,7 +239,11 @@ fn repository(
         directory.map_or(Ok(()), |directory| repository.keep(directory))?;
         Ok(repository)
     });
-    parsed.map(Box::new).map_err(|error| LowerError::at(span, error.to_string()))
+    parsed.map(Box::new).map_err(|error| {
+        LowerError::at(span, error.to_string()).help(
+            "known are #ref:directory, ?ref= branch= tag= subdir= checksum= and keep-git-dir=",
+        )
+    })
 }
 
 fn not_for_copy(kind: SourceKind, span: Span) -> LowerError {

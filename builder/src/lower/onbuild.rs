@@ -21,7 +21,7 @@ impl Lowering<'_> {
             let broken = parsed.diagnostics.iter().find(|one| one.severity == Severity::Error);
             if let Some(finding) = broken {
                 let message = format!("in the trigger {text:?} of the base: {}", finding.message);
-                return Err(LowerError::at(place, message));
+                return Err(LowerError::at(place, message).help(IN_BASE));
             }
             for instruction in &parsed.dockerfile.instructions {
                 let site = Site { stage: stage.index, trigger: Some(place), instruction };
@@ -32,8 +32,11 @@ impl Lowering<'_> {
     }
 }
 
+/// What helps where a trigger is wrong.
+const IN_BASE: &str = "correct the ONBUILD instruction of the base";
+
 /// The error at the `FROM`, because the trigger stands in no file of the user's.
 fn moved(error: &LowerError, trigger: &str, place: wythe_dockerfile::span::Span) -> LowerError {
     let message = format!("in the trigger {trigger:?} of the base: {}", error.message());
-    LowerError::at(place, message)
+    LowerError::at(place, message).help(IN_BASE)
 }

@@ -101,7 +101,13 @@ impl Failure {
             SourceErrorClass::Unauthorized => {
                 (Class::Network, Some("`wythe login` stores credentials for a registry"))
             }
-            SourceErrorClass::NotFound | SourceErrorClass::Network => (Class::Network, None),
+            SourceErrorClass::NotFound => (
+                Class::Network,
+                Some("check name and tag; for a private image, `wythe login` stores credentials"),
+            ),
+            SourceErrorClass::Network => {
+                (Class::Network, Some("check the name of the registry and the network"))
+            }
             SourceErrorClass::Refused => (Class::Damage, None),
             SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
