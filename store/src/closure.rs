@@ -16,7 +16,8 @@ use crate::object::Kind;
 use crate::pack::reader::Pack;
 use crate::path::LayerPath;
 use crate::store::Store;
-use crate::tree::entry::{Directory, Node, Tree};
+use crate::tree::entry::Tree;
+use crate::tree::files::files;
 
 /// Documents longer than this hold no references of ours; registries need not accept them.
 const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
@@ -90,33 +91,12 @@ pub(crate) fn is_complete(store: &Store, tree: &TreeId) -> Result<bool, ReadErro
 /// The files of a tree whose bodies are in no pack.
 pub(crate) fn without_bodies(store: &Store, tree: &Tree) -> Result<Vec<LayerPath>, ReadError> {
     let mut missing = Vec::new();
-    missing_in(store, &tree.children, &LayerPath::root(), &mut missing)?;
-    Ok(missing)
-}
-
-fn missing_in(
-    store: &Store,
-    directory: &Directory,
-    at: &LayerPath,
-    missing: &mut Vec<LayerPath>,
-) -> Result<(), ReadError> {
-    for entry in directory.entries() {
-        match &entry.node {
-            Node::File(file) if !store.contains(Kind::Body, file.body.as_bytes())? => {
-                missing.push(at.join(&entry.name));
-            }
-            Node::Directory(below) => {
-                missing_in(store, &below.children, &at.join(&entry.name), missing)?;
-            }
-            Node::BlockDevice(_)
-            | Node::CharDevice(_)
-            | Node::Fifo
-            | Node::File(_)
-            | Node::Symlink(_)
-            | Node::Whiteout => {}
+    for (path, _, file) in files(&tree.children) {
+        if !store.contains(Kind::Body, file.body.as_bytes())? {
+            missing.push(path);
         }
     }
-    Ok(())
+    Ok(missing)
 }
 
 #[cfg(test)]

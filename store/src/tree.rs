@@ -9,6 +9,7 @@ pub mod build;
 pub mod diff;
 pub mod encode;
 pub mod entry;
+pub mod files;
 pub mod links;
 pub mod merge;
 pub mod platforms;

@@ -1,11 +1,13 @@
 //! COPY and ADD: computed on trees; only bytes that are not in the store yet are read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wythe_dockerfile::lint::rule::{OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
 use wythe_store::id::LayerId;
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
+use wythe_store::tree::files::files;
 
 use super::{Execution, given};
 use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner, is_numeric};
@@ -90,34 +92,23 @@ impl Execution<'_, '_> {
 
     fn account_bytes(&self, root: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildCause> {
         let Some(file) = account_file(&root.children, path)? else { return Ok(None) };
-        self.solver.roots.bodies(self.below, &std::collections::BTreeSet::from([file.body]))?;
+        self.solver.roots.bodies(self.below, &BTreeSet::from([file.body]))?;
         Ok(self.solver.env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
     }
 
     /// Sees to it that the store holds the bytes of what is copied from a stage or an image.
     fn fetch_bodies(&self, step: &CopyStep, selection: &Selection) -> Result<(), BuildCause> {
         let FileSource::Input(position) = step.from else { return Ok(()) };
-        let mut wanted = std::collections::BTreeSet::new();
+        let mut wanted = BTreeSet::new();
         for item in selection.items() {
             match item {
-                Item::File(entry) => bodies(std::slice::from_ref(entry), &mut wanted),
-                Item::Contents { children, .. } => bodies(children.entries(), &mut wanted),
+                Item::File(Entry { node: Node::File(file), .. }) => drop(wanted.insert(file.body)),
+                Item::File(_) => {}
+                Item::Contents { children, .. } => {
+                    wanted.extend(files(children).map(|(_, _, file)| file.body));
+                }
             }
         }
         self.solver.roots.bodies(&self.input(position), &wanted)
-    }
-}
-
-fn bodies(entries: &[Entry], wanted: &mut std::collections::BTreeSet<wythe_store::id::BodyId>) {
-    for entry in entries {
-        match &entry.node {
-            Node::File(file) => drop(wanted.insert(file.body)),
-            Node::Directory(directory) => bodies(directory.children.entries(), wanted),
-            Node::BlockDevice(_)
-            | Node::CharDevice(_)
-            | Node::Fifo
-            | Node::Symlink(_)
-            | Node::Whiteout => {}
-        }
     }
 }

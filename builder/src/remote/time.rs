@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{Directory, Node, Tree};
+use wythe_store::tree::entry::{Directory, Tree};
+use wythe_store::tree::files::files;
 
 use super::checkout::Revision;
 use super::fetch::RemoteFile;
@@ -43,14 +44,5 @@ pub(crate) fn of_repository(
 
 /// The latest time of any file beneath.
 pub(super) fn newest(directory: &Directory) -> Option<i64> {
-    let time = |entry: &wythe_store::tree::entry::Entry| match &entry.node {
-        Node::Directory(below) => newest(&below.children),
-        Node::File(_) => Some(entry.metadata.mtime.seconds),
-        Node::BlockDevice(_)
-        | Node::CharDevice(_)
-        | Node::Fifo
-        | Node::Symlink(_)
-        | Node::Whiteout => None,
-    };
-    directory.entries().iter().filter_map(time).max()
+    files(directory).map(|(_, entry, _)| entry.metadata.mtime.seconds).max()
 }

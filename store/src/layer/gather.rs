@@ -18,7 +18,7 @@ use crate::lease::Lease;
 use crate::live::ensure::is_usable;
 use crate::object::{Kind, ObjectName};
 use crate::path::LayerPath;
-use crate::tree::entry::{Directory, Node};
+use crate::tree::files::files;
 
 /// Bodies could not be brought into the packs.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +90,8 @@ fn gather(
     let Some(tree) = record.tree.map(|id| store.tree(&id)).transpose()?.flatten() else {
         return Ok(());
     };
-    let mut places = Places::new();
-    collect(&tree.children, &mut LayerPath::root(), missing, &mut places);
+    let wanted = files(&tree.children).filter(|(_, _, file)| missing.contains(&file.body));
+    let mut places: Places = wanted.map(|(path, _, file)| (path, file.body)).collect();
     if places.is_empty() {
         return Ok(());
     }
@@ -106,25 +106,6 @@ fn gather(
 
 /// Where in a layer the missing bodies are.
 type Places = BTreeMap<LayerPath, BodyId>;
-
-fn collect(
-    directory: &Directory,
-    path: &mut LayerPath,
-    missing: &BTreeSet<BodyId>,
-    places: &mut Places,
-) {
-    for entry in directory.entries() {
-        if let Node::Directory(below) = &entry.node {
-            path.push(&entry.name);
-            collect(&below.children, path, missing, places);
-            path.pop();
-        } else if let Node::File(file) = &entry.node
-            && missing.contains(&file.body)
-        {
-            places.insert(path.join(&entry.name), file.body);
-        }
-    }
-}
 
 fn from_directory(
     lease: &Lease,

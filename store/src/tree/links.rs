@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, File, LinkGroup, Node, Subdirectory};
+use crate::tree::files::files;
 
 /// The groups of a tree, each with the paths in it, in order.
 pub type Groups = BTreeMap<LinkGroup, Vec<LayerPath>>;
@@ -12,20 +13,12 @@ pub type Groups = BTreeMap<LinkGroup, Vec<LayerPath>>;
 /// Finds the groups of a directory.
 pub fn groups(root: &Directory) -> Groups {
     let mut groups = Groups::new();
-    collect(root, &mut LayerPath::root(), &mut groups);
-    groups
-}
-
-fn collect(directory: &Directory, path: &mut LayerPath, groups: &mut Groups) {
-    for entry in directory.entries() {
-        if let Node::Directory(below) = &entry.node {
-            path.push(&entry.name);
-            collect(&below.children, path, groups);
-            path.pop();
-        } else if let Node::File(File { link: Some(group), .. }) = &entry.node {
-            groups.entry(*group).or_default().push(path.join(&entry.name));
+    for (path, _, file) in files(root) {
+        if let Some(group) = file.link {
+            groups.entry(group).or_default().push(path);
         }
     }
+    groups
 }
 
 /// The highest group number in use.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wythe_store::digest::Digest;
-use wythe_store::path::LayerPath;
 use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
+use wythe_store::tree::files::files;
 
 use super::goods::Goods;
 use crate::command::build::provenance::statement;
@@ -15,7 +15,7 @@ use crate::failure::{Class, Failure};
 const MODE: u32 = 0o600;
 
 impl Goods<'_> {
-    /// The files with a statement about them of this name, in the place of what has that name.
+    /// The files with a statement of this name about each of them, in the place of what has that name.
     pub(super) fn stated(
         &self,
         tree: &Tree,
@@ -23,7 +23,14 @@ impl Goods<'_> {
         predicate: &Value,
     ) -> Result<Tree, Failure> {
         let mut subject = Vec::new();
-        self.subjects(&tree.children, &LayerPath::root(), &mut subject)?;
+        for (path, _, file) in files(&tree.children) {
+            let bytes = self.lease.store().body(&file.body)?.ok_or_else(|| {
+                Failure::new(Class::Damage, format!("the bytes of {path} are missing"))
+            })?;
+            let name = String::from_utf8_lossy(path.as_bytes());
+            let digest = Digest::of(&bytes).hex();
+            subject.push(json!({"name": name, "digest": {"sha256": digest}}));
+        }
         let text = format!("{:#}\n", statement(&subject, predicate));
         let body = self.lease.put_body(text.as_bytes())?;
         let file = File { body, size: text.len() as u64, link: None };
@@ -31,28 +38,5 @@ impl Goods<'_> {
         let mut children = Directory::clone(&tree.children);
         children.insert(Entry { name: name.as_bytes().into(), metadata, node: Node::File(file) });
         Ok(Tree { root: tree.root.clone(), children: Arc::new(children) })
-    }
-
-    /// Every regular file with its digest.
-    fn subjects(
-        &self,
-        directory: &Directory,
-        at: &LayerPath,
-        subjects: &mut Vec<Value>,
-    ) -> Result<(), Failure> {
-        for entry in directory.entries() {
-            let path = at.join(&entry.name);
-            if let Node::Directory(below) = &entry.node {
-                self.subjects(&below.children, &path, subjects)?;
-            } else if let Node::File(file) = &entry.node {
-                let bytes = self.lease.store().body(&file.body)?.ok_or_else(|| {
-                    Failure::new(Class::Damage, format!("the bytes of {path} are missing"))
-                })?;
-                let name = String::from_utf8_lossy(path.as_bytes());
-                let digest = Digest::of(&bytes).hex();
-                subjects.push(json!({"name": name, "digest": {"sha256": digest}}));
-            }
-        }
-        Ok(())
     }
 }
