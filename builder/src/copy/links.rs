@@ -22,8 +22,28 @@ pub(crate) fn renumbered(tree: Tree) -> Tree {
     Tree { children, ..tree }
 }
 
+/// The children of one source, whose links are links among them only: each source is copied by
+/// itself. `taken` is how many groups the sources before it have.
+pub(crate) fn apart(children: &Arc<Directory>, taken: &mut u64) -> Arc<Directory> {
+    let mut groups = Groups { taken: *taken, ..Groups::default() };
+    groups.count(children);
+    let apart = groups.directory(children);
+    *taken += groups.numbers.len() as u64;
+    apart.unwrap_or_else(|| children.clone())
+}
+
+/// A file that is a source of its own.
+pub(crate) fn alone(entry: &Entry) -> Entry {
+    let mut entry = entry.clone();
+    if let Node::File(file) = &mut entry.node {
+        file.link = None;
+    }
+    entry
+}
+
 #[derive(Default)]
 struct Groups {
+    taken: u64,
     sizes: BTreeMap<LinkGroup, usize>,
     numbers: BTreeMap<LinkGroup, LinkGroup>,
 }
@@ -64,7 +84,7 @@ impl Groups {
         if self.sizes.get(&group).is_none_or(|&size| size < 2) {
             return None;
         }
-        let next = LinkGroup(self.numbers.len() as u64 + 1);
+        let next = LinkGroup(self.taken + self.numbers.len() as u64 + 1);
         Some(*self.numbers.entry(group).or_insert(next))
     }
 }

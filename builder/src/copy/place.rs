@@ -9,7 +9,7 @@ use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
 use super::canvas::{Canvas, PathCause, Seen};
 use super::error::{CopyCause, CopyError};
 use super::filter::with_children;
-use super::links::renumbered;
+use super::links::{alone, apart, renumbered};
 use super::mode::Of;
 use super::select::{Item, Selection, select, shown};
 use super::{Base, CopySpec, Layout};
@@ -46,11 +46,13 @@ pub fn place(
         Base::Nothing => Arc::default(),
     };
     let mut placing = Placing { canvas: Canvas::over(lower), spec, made: BTreeSet::new() };
+    let mut groups = 0;
     for item in selection.items() {
         let placed = match item {
-            Item::File(entry) => placing.file(entry),
+            Item::File(entry) => placing.file(&alone(entry)),
             Item::Contents { metadata, children, .. } => {
-                placing.contents(metadata.as_ref().map(|metadata| metadata.mtime), children)
+                let mtime = metadata.as_ref().map(|metadata| metadata.mtime);
+                placing.contents(mtime, &apart(children, &mut groups))
             }
         };
         let fail = |cause| CopyError { subject: spec.destination.clone(), cause };

@@ -262,6 +262,15 @@ fn hard_links_pipes_and_times_are_kept() {
 }
 
 #[test]
+fn each_source_is_copied_by_itself_and_so_are_its_links() {
+    case("d/x d/y /o/").from("d/x=X#7 d/y=X#7").gives("o/ o/x=X o/y=X");
+    case("d/* /o/").from("d/x=X#7 d/y=X#7").gives("o/ o/x=X o/y=X");
+    case("d e /o/")
+        .from("d/x=X#7 d/y=X#7 e/v=X#7 e/w=X#7")
+        .gives("o/ o/v=X#1 o/w=X#1 o/x=X#2 o/y=X#2");
+}
+
+#[test]
 fn a_link_whose_other_names_stay_behind_is_an_ordinary_file() {
     case("d/x /o/").from("d/x=X#7 d/y=X#7").gives("o/ o/x=X");
 }
