@@ -155,7 +155,7 @@ struct Linter<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl Linter<'_> {
+impl<'a> Linter<'a> {
     /// Reports a finding about a word of an instruction.
     fn report(&mut self, rule: &Rule, instruction: &Instruction, word: &Word, message: String) {
         // People look findings up by the first line of the instruction.
@@ -193,16 +193,17 @@ impl Linter<'_> {
         instruction.comments.iter().filter(move |comment| end <= comment.span.start)
     }
 
+    /// The instruction that a place is in.
+    fn around(&self, span: Span) -> Option<&'a Instruction> {
+        let holds = |one: &&Instruction| (one.span.start..=one.span.end).contains(&span.start);
+        self.parsed.dockerfile.instructions.iter().find(holds)
+    }
+
     /// Takes over what the parser found, unless it is turned off.
     fn of_the_parser(&mut self) {
-        let instructions = &self.parsed.dockerfile.instructions;
         for finding in &self.parsed.diagnostics {
-            let mut own = rule::OWN.iter().filter(|rule| finding.rule == Some(rule.name));
-            let around = |one: &&Instruction| {
-                one.span.start <= finding.span.start && finding.span.start <= one.span.end
-            };
-            let instruction = instructions.iter().find(around);
-            if let (Some(rule), Some(instruction)) = (own.next(), instruction)
+            let rule = rule::OWN.iter().find(|rule| finding.rule == Some(rule.name));
+            if let (Some(rule), Some(instruction)) = (rule, self.around(finding.span))
                 && self.applies(rule, instruction)
             {
                 self.findings.push(finding.clone());
@@ -213,13 +214,8 @@ impl Linter<'_> {
     /// A blank line in a continued instruction is reported at the end of the instruction, as
     /// everywhere else.
     fn continuations(&mut self) {
-        let instructions = &self.parsed.dockerfile.instructions;
         for blank in &self.parsed.blank_continuations {
-            let inside = |instruction: &&Instruction| {
-                instruction.span.start <= blank.span.start
-                    && blank.span.start < instruction.span.end
-            };
-            let Some(instruction) = instructions.iter().find(inside) else { continue };
+            let Some(instruction) = self.around(blank.span) else { continue };
             let line = self.lines.line(blank.span.start);
             let keyword = instruction.keyword.value.to_uppercase();
             let message = format!("Empty continuation line {line} found in {keyword}");
