@@ -118,6 +118,14 @@ impl Failure {
         self
     }
 
+    /// The same failure with what to do, where there is something.
+    pub(crate) fn advised(self, remedy: Option<impl Into<String>>) -> Self {
+        match remedy {
+            Some(remedy) => self.remedy(remedy),
+            None => self,
+        }
+    }
+
     /// The same failure with lines to show above it; they have to be harmless already.
     pub(crate) fn exhibit(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.exhibit.extend(lines);

@@ -23,19 +23,16 @@ impl From<BuildError> for Failure {
             }
             cause => Self::of(class(cause), &error),
         };
-        let failure = match &error.cause {
-            BuildCause::Step(step) => failure.exhibit(tail(error.step.as_deref(), step)),
-            _ => failure,
+        let output = match &error.cause {
+            BuildCause::Step(step) => tail(error.step.as_deref(), step),
+            _ => Vec::new(),
         };
         let findings = error.findings();
-        if findings.is_empty() {
-            return match error.remedy() {
-                Some(remedy) => failure.remedy(remedy),
-                None => failure,
-            };
-        }
+        // A finding has its remedy with it.
+        let remedy = error.remedy().filter(|_| findings.is_empty());
         let (name, text) = (error.place.file.clone(), error.place.source.to_string());
-        failure.findings(&SourceFile { name, text }, &findings)
+        let source = SourceFile { name, text };
+        failure.exhibit(output).findings(&source, &findings).advised(remedy)
     }
 }
 

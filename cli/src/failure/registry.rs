@@ -9,7 +9,7 @@ use wythe_registry::error::{PushError, RegistryError, RegistryProblem};
 
 use super::{Class, Failure};
 
-const LOGIN: &str = "`wythe login` stores credentials for a registry";
+pub(super) const LOGIN: &str = "`wythe login` stores credentials for a registry";
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
@@ -18,11 +18,8 @@ impl From<RegistryError> for Failure {
             RegistryProblem::Credentials(_) | RegistryProblem::Tls(_) => Class::Environment,
             _ => Class::Network,
         };
-        let failure = Self::of(class, &error);
-        match error.status() {
-            Some(401 | 403) => failure.remedy(LOGIN),
-            _ => failure,
-        }
+        let refused = matches!(error.status(), Some(401 | 403));
+        Self::of(class, &error).advised(refused.then_some(LOGIN))
     }
 }
 

@@ -22,6 +22,7 @@ use wythe_store::oci::reference::ParseReferenceError;
 use wythe_store::oci::source::{SourceError, SourceErrorClass};
 use wythe_store::store::{OpenCause, OpenError};
 
+use super::registry::LOGIN;
 use super::{Class, Failure};
 
 const VERIFY: &str = "`wythe verify` lists what is damaged";
@@ -98,9 +99,7 @@ impl Failure {
     /// An image that cannot be had, with what tells about it.
     pub(super) fn by_class(source: SourceErrorClass, error: &(dyn Error + 'static)) -> Self {
         let (class, remedy) = match source {
-            SourceErrorClass::Unauthorized => {
-                (Class::Network, Some("`wythe login` stores credentials for a registry"))
-            }
+            SourceErrorClass::Unauthorized => (Class::Network, Some(LOGIN)),
             SourceErrorClass::NotFound => (
                 Class::Network,
                 Some("check name and tag; for a private image, `wythe login` stores credentials"),
@@ -112,11 +111,7 @@ impl Failure {
             SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
-        let failure = Self::of(class, error);
-        match remedy {
-            Some(remedy) => failure.remedy(remedy),
-            None => failure,
-        }
+        Self::of(class, error).advised(remedy)
     }
 }
 

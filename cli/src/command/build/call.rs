@@ -112,11 +112,8 @@ fn goal<'s, 'a>(stages: &'s Stages<'a>, target: Option<&str>) -> Result<&'s Stag
         return stages.stages.last().ok_or_else(|| Failure::usage("there is no stage"));
     };
     stages.find(name).ok_or_else(|| {
-        let failure = Failure::usage(format!("target stage {name:?} could not be found"));
-        match stages.suggest(name) {
-            Some(near) => failure.remedy(format!("did you mean {near}?")),
-            None => failure,
-        }
+        let near = stages.suggest(name).map(|near| format!("did you mean {near}?"));
+        Failure::usage(format!("target stage {name:?} could not be found")).advised(near)
     })
 }
 
