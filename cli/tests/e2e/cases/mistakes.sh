@@ -1,0 +1,50 @@
+# A mistake ends the build with its exit code, the place of the very words, and one remedy; programs get the same.
+mkdir context
+printf 'a' > context/file
+printf 'b' > context/filed
+printf '*.md\n' > context/.dockerignore
+printf 'c' > context/notes.md
+base="--build-context base=oci-layout://$BASE"
+
+# mistake CODE PLACE REMEDY DOCKERFILE [FLAG…]
+mistake() {
+  code=$1 place=$2 remedy=$3
+  printf "$4" > context/Dockerfile
+  shift 4
+  status=0
+  # shellcheck disable=SC2086
+  "$WYTHE" build --progress=plain $base "$@" context 2> err > out || status=$?
+  cat err
+  [ "$status" = "$code" ]
+  grep -qF "$place" err
+  grep -qF "help: $remedy" err
+  [ ! -s out ]
+  if grep -qF "$WYTHE_STORE" err; then return 1; fi
+}
+
+mistake 2 Dockerfile:2:6: 'did you mean "/file" or "/filed"?' 'FROM scratch\nCOPY fiel /\n'
+mistake 2 'excluded by "*.md" in .dockerignore:1' 'remove that line' 'FROM scratch\nCOPY notes.md /\n'
+mistake 2 Dockerfile:3:8: 'choose another' 'FROM base\nCOPY file /f\nCOPY . /f\n'
+mistake 2 'not found in the stage one' 'did you mean "/etc/passwd"?' \
+  'FROM base AS one\nFROM base\nCOPY --from=one /etc/paswd /x\n'
+mistake 2 Dockerfile:2:13: 'give it with --secret id=t' 'FROM base\nRUN --mount=type=secret,id=t,required true\n'
+mistake 2 Dockerfile:2:13: 'did you mean "/file"' 'FROM base\nRUN --mount=source=fiel,target=/m true\n'
+mistake 2 Dockerfile:2:15: 'allow it with --allow network.host' 'FROM base\nRUN --network=host true\n'
+mistake 2 Dockerfile:2:9: 'close it with "' 'FROM base\nLABEL a="b\n'
+mistake 2 Dockerfile:1:17: 'write os/architecture' 'FROM --platform=linx base\n'
+mistake 2 'target stage "bulid"' 'did you mean build?' 'FROM base AS build\n' --target bulid
+mistake 1 Dockerfile:2:1: '127 says' 'FROM base\nRUN nosuch\n'
+mistake 2 Dockerfile:2:1: 'create it in an earlier step' 'FROM base\nCOPY --chown=nobdy file /\n' --strict
+
+printf 'FROM scratch\nCOPY fiel /\n' > context/Dockerfile
+if "$WYTHE" build --progress=json context 2> err; then exit 1; fi
+grep -q '"findings":\[{"column":6,"end":{"column":10,"line":2},"file":"Dockerfile"' err
+
+printf 'FROM base\nCOPY --chown=nobdy file filed /f\n' > context/Dockerfile
+# shellcheck disable=SC2086
+"$WYTHE" build --progress=plain $base context 2> err
+grep -q 'UnknownCopyOwner: .*(line 2)' err
+grep -q 'OverwrittenCopySource: .*(line 2)' err
+
+"$WYTHE" build --call=context context > out
+grep -q 'in 4 files' out
