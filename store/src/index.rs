@@ -1,5 +1,7 @@
 //! All published packs as one set: where is this object?
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,8 +20,8 @@ pub struct Packs {
     loaded: RwLock<Option<Loaded>>,
 }
 
-/// Packs in order of their names, and which of them answered last: what was stored together is asked
-/// for together.
+/// Packs, the largest first, since they hold most of what is asked for; and which of them answered
+/// last, since what was stored together is asked for together.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     packs: Vec<Arc<Pack>>,
@@ -27,8 +29,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// These packs, which must be in order.
-    pub(crate) fn new(packs: Vec<Arc<Pack>>) -> Self {
+    /// These packs, in whichever order.
+    pub(crate) fn new(mut packs: Vec<Arc<Pack>>) -> Self {
+        packs.sort_by_key(|pack| (Reverse(pack.size()), pack.name()));
         Self { packs, recent: AtomicUsize::new(0) }
     }
 
@@ -36,15 +39,10 @@ impl Loaded {
     pub(crate) fn find(&self, name: &ObjectName) -> Option<(&Arc<Pack>, Entry)> {
         let recent = self.recent.load(Ordering::Relaxed);
         let look = |at: usize| self.packs.get(at).and_then(|pack| Some((at, pack.find(name)?)));
-        let found = look(recent).or_else(|| (0..self.packs.len()).rev().find_map(look));
+        let found = look(recent).or_else(|| (0..self.packs.len()).find_map(look));
         let (at, entry) = found?;
         self.recent.store(at, Ordering::Relaxed);
         Some((&self.packs[at], entry))
-    }
-
-    /// The packs that hold the object.
-    fn holders<'a>(&'a self, name: &'a ObjectName) -> impl Iterator<Item = (&'a Arc<Pack>, Entry)> {
-        self.packs.iter().rev().filter_map(|pack| Some((pack, pack.find(name)?)))
     }
 }
 
@@ -69,7 +67,8 @@ impl Packs {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn holders(&self, name: &ObjectName) -> Result<Vec<Arc<Pack>>, ReadError> {
-        self.with(|loaded| loaded.holders(name).map(|(pack, _)| Arc::clone(pack)).collect())
+        let holds = |pack: &&Arc<Pack>| pack.find(name).is_some();
+        self.with(|loaded| loaded.packs.iter().filter(holds).cloned().collect())
     }
 
     /// Reads an object; where a pack is damaged, another that holds the same object answers.
@@ -114,11 +113,9 @@ impl Packs {
     /// Adds a pack this process has published.
     pub fn add(&self, name: PackName, pack: Arc<Pack>) {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Loaded { packs, .. }) = &mut *loaded {
-            match packs.binary_search_by_key(&name, |pack| pack.name()) {
-                Ok(at) => packs[at] = pack,
-                Err(at) => packs.insert(at, pack),
-            }
+        if let Some(loaded) = &mut *loaded {
+            let others = loaded.packs.drain(..).filter(|known| known.name() != name);
+            *loaded = Loaded::new(others.chain([pack]).collect());
         }
     }
 
@@ -134,11 +131,13 @@ impl Packs {
     }
 
     fn load(&self, before: &Loaded) -> Result<Loaded, ReadError> {
+        let known = before.packs.iter().map(|pack| (pack.name(), pack));
+        let known: BTreeMap<PackName, &Arc<Pack>> = known.collect();
         let mut packs = Vec::new();
         for name in self.vfs.list("packs").reading("packs")? {
             let Some(name) = PackName::of_file(&name) else { continue };
-            if let Ok(at) = before.packs.binary_search_by_key(&name, |pack| pack.name()) {
-                packs.push(Arc::clone(&before.packs[at]));
+            if let Some(pack) = known.get(&name) {
+                packs.push(Arc::clone(pack));
                 continue;
             }
             match Pack::open(&*self.vfs, &name.path()) {
@@ -147,7 +146,6 @@ impl Packs {
                 Err(error) => tracing::warn!(path = error.path, "skipping a damaged pack"),
             }
         }
-        packs.sort_by_key(|pack| pack.name());
         Ok(Loaded::new(packs))
     }
 }
