@@ -14,7 +14,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 
 /// How much of a store's files is read before what was mapped so far is let go. What is read stays
 /// in the kernel's cache; this bounds what counts as ours, however long the layers are.
-const RESIDENT_BYTES: usize = 32 * 1024 * 1024;
+const RESIDENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a read costs beyond its length: the kernel maps the neighbours of a page with it.
 const NEIGHBOURS: usize = 16 * 1024;

@@ -26,7 +26,7 @@ use crate::tree::entry::Tree;
 
 /// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
 /// little enough to hold.
-const WINDOW_BYTES: usize = 32 << 20;
+const WINDOW_BYTES: usize = 16 << 20;
 const WINDOW_PARTS: usize = 1024;
 
 /// What a layer's tar stream is.

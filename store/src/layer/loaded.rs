@@ -13,7 +13,7 @@ use crate::tree::entry::Tree;
 
 /// A window ends with the entry that makes it this long, or with this many: enough work for every
 /// thread, and little enough to hold two of them.
-const WINDOW_BYTES: u64 = 8 << 20;
+const WINDOW_BYTES: u64 = 4 << 20;
 const WINDOW_ENTRIES: usize = 1024;
 
 /// An entry, and the bytes of its file.
