@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::operation::run::MountOwner;
+use wythe_dockerfile::mount::Owner;
 
 /// A socket that passes on to an agent for as long as it lives.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Opens a socket in `directory` that leads to the agent at `agent`.
-    pub(crate) fn open(directory: &Path, agent: &Path, owner: MountOwner) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, agent: &Path, owner: Owner) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let path = directory.join("agent");
         let listener = bind(directory)?;
@@ -127,7 +127,7 @@ mod tests {
         });
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
-        let owner = MountOwner { uid, gid, mode: 0o600 };
+        let owner = Owner { uid, gid, mode: 0o600 };
         let deep = room.path().join("d".repeat(120));
         let relay = Relay::open(&deep, &room.path().join("real"), owner).unwrap();
         let mut step = connect(relay.path()).unwrap();

@@ -11,23 +11,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use wythe_dockerfile::mount::Sharing;
 use wythe_store::id::CacheKey;
 
 /// The most instances of one private cache. Each is a directory that stays; more steps than this
 /// at once would fill a disk for nothing.
 const MAX_INSTANCES: usize = 64;
-
-/// How steps that name the same cache go together.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Sharing {
-    /// One after the other.
-    Locked,
-    /// Each in an instance of its own.
-    Private,
-    /// All at once in one directory.
-    #[default]
-    Shared,
-}
 
 /// A cache that a step asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Component, Path};
 
+use wythe_dockerfile::mount::{self, Owner, Requirement};
 use wythe_sandbox::step::{Access, Mount, MountSource, Scratch};
 use wythe_store::live::scratch::scratch;
 use wythe_store::tree::entry::{Metadata, Tree};
@@ -19,9 +20,7 @@ use crate::copy::place::place;
 use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
 use crate::operation::FileSource;
-use crate::operation::run::{
-    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, RunStep, Sharing,
-};
+use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep};
 use crate::options::Caching;
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
@@ -83,13 +82,13 @@ impl Mounts {
         &mut self,
         execution: &Execution<'_, '_>,
         id: &str,
-        (required, owner): (Required, MountOwner),
+        (required, owner): (Requirement, Owner),
     ) -> Result<Option<MountSource>, BuildCause> {
         let solver = execution.solver;
         let Some(socket) = solver.options.agents.get(id) else {
             return match required {
-                Required::Yes => Err(MountError::Ssh { id: id.to_owned() }.into()),
-                Required::No => Ok(None),
+                Requirement::Required => Err(MountError::Ssh { id: id.to_owned() }.into()),
+                Requirement::Optional => Ok(None),
             };
         };
         let name = format!("agent-{}-{}", execution.index, self.relays.len());
@@ -105,7 +104,7 @@ impl Mounts {
         &mut self,
         execution: &Execution<'_, '_>,
         id: &str,
-        required: Required,
+        required: Requirement,
     ) -> Result<Option<Vec<u8>>, BuildCause> {
         match execution.solver.options.secrets.get(id) {
             Some(secret) => {
@@ -113,7 +112,7 @@ impl Mounts {
                 self.secrets.push(bytes.clone());
                 Ok(Some(bytes))
             }
-            None if required == Required::Yes => {
+            None if required == Requirement::Required => {
                 Err(MountError::Secret { id: id.to_owned() }.into())
             }
             None => Ok(None),
@@ -127,11 +126,7 @@ impl Mounts {
     ) -> Result<MountSource, BuildCause> {
         let spec = CacheSpec {
             identity: identity(cache),
-            sharing: match cache.sharing {
-                Sharing::Shared => caches::Sharing::Shared,
-                Sharing::Private => caches::Sharing::Private,
-                Sharing::Locked => caches::Sharing::Locked,
-            },
+            sharing: cache.sharing,
             mode: cache.owner.mode,
             uid: cache.owner.uid,
             gid: cache.owner.gid,
@@ -153,7 +148,7 @@ impl Mounts {
 
 /// What makes two cache mounts one cache.
 fn identity(cache: &CacheMount) -> Vec<u8> {
-    let MountOwner { uid, gid, mode } = cache.owner;
+    let Owner { uid, gid, mode } = cache.owner;
     format!("{}\0{:?}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.from, cache.path).into_bytes()
 }
 
@@ -184,7 +179,7 @@ fn adopt(path: &Path, own: &Metadata) -> io::Result<()> {
 fn bind(
     execution: &Execution<'_, '_>,
     (from, path): (&FileSource, &str),
-    access: MountAccess,
+    access: mount::Access,
 ) -> Result<MountSource, BuildCause> {
     let solver = execution.solver;
     let chain = match from {
@@ -204,8 +199,8 @@ fn bind(
         return Err(MountError::Source(Box::new(missing)).into());
     }
     let scratch = match access {
-        MountAccess::ReadOnly => None,
-        MountAccess::ReadWrite => {
+        mount::Access::ReadOnly => None,
+        mount::Access::ReadWrite => {
             let area = scratch(solver.env.lease)?;
             Some(Scratch { upper: area.upper, work: area.work })
         }
@@ -214,13 +209,13 @@ fn bind(
     Ok(MountSource::Layers { lowers, scratch, subpath })
 }
 
-fn file(bytes: Vec<u8>, owner: MountOwner) -> MountSource {
+fn file(bytes: Vec<u8>, owner: Owner) -> MountSource {
     MountSource::Secret { bytes, mode: owner.mode, uid: owner.uid, gid: owner.gid }
 }
 
-fn access(access: MountAccess) -> Access {
+fn access(access: mount::Access) -> Access {
     match access {
-        MountAccess::ReadOnly => Access::ReadOnly,
-        MountAccess::ReadWrite => Access::ReadWrite,
+        mount::Access::ReadOnly => Access::ReadOnly,
+        mount::Access::ReadWrite => Access::ReadWrite,
     }
 }

@@ -2,15 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
 use wythe_store::oci::platform::Platform;
 
 use super::*;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
-use crate::operation::run::{
-    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, RunStep, SecurityMode,
-    Sharing,
-};
+use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
 use crate::options::{HostEntry, NetworkMode};
 
 #[derive(Debug, PartialEq)]
@@ -30,16 +28,16 @@ fn mount(target: &str, kind: MountKind) -> RunMount {
 }
 
 fn run() -> RunStep {
-    let owner = MountOwner { uid: 0, gid: 0, mode: 0o755 };
+    let owner = Owner { uid: 0, gid: 0, mode: 0o755 };
     let cache = CacheMount {
         id: "/c".to_owned(),
         sharing: Sharing::Shared,
         from: FileSource::Nothing,
         path: "/".to_owned(),
         owner,
-        access: MountAccess::ReadWrite,
+        access: Access::ReadWrite,
     };
-    let secret = MountKind::Secret { id: "s".to_owned(), required: Required::No, owner };
+    let secret = MountKind::Secret { id: "s".to_owned(), required: Requirement::Optional, owner };
     RunStep {
         platform: Platform::linux("amd64"),
         argv: ["/bin/sh", "-c", "true"].map(str::to_owned).to_vec(),

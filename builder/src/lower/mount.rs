@@ -3,8 +3,7 @@
 use wythe_dockerfile::ast::Word;
 use wythe_dockerfile::expand::{ExpandError, expand};
 use wythe_dockerfile::mount::{
-    Access, BindMount, CacheMount as CacheFlag, Mount, Owner, Requirement, SecretMount,
-    Sharing as CacheSharing, SshMount, parse,
+    BindMount, CacheMount as CacheFlag, Mount, SecretMount, SshMount, parse,
 };
 use wythe_dockerfile::span::{Span, Spanned};
 
@@ -13,9 +12,7 @@ use super::stage::{Lowering, Site};
 use super::state::State;
 use crate::graph::VertexId;
 use crate::operation::FileSource;
-use crate::operation::run::{
-    CacheMount, MountAccess, MountKind, MountOwner, Required, RunMount, Sharing,
-};
+use crate::operation::run::{CacheMount, MountKind, RunMount};
 
 /// Where secrets appear that name no target.
 const SECRET_DIR: &str = "/run/secrets";
@@ -85,8 +82,7 @@ impl Sources<'_, '_, '_, '_> {
         let target = target(&bind.target, state, self.span)?;
         let from = self.files(bind.from, FileSource::Context)?;
         let path = bind.source.unwrap_or_default();
-        let access = access(bind.access);
-        Ok(RunMount { target, kind: MountKind::Bind { from, path, access } })
+        Ok(RunMount { target, kind: MountKind::Bind { from, path, access: bind.access } })
     }
 
     fn cache(&mut self, cache: CacheFlag, state: &State) -> Result<RunMount, LowerError> {
@@ -96,15 +92,11 @@ impl Sources<'_, '_, '_, '_> {
         let namespace = self.lowering.around.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS");
         let kind = MountKind::Cache(CacheMount {
             id: namespace.map_or(name.clone(), |namespace| format!("{namespace}/{name}")),
-            sharing: match cache.sharing {
-                CacheSharing::Shared => Sharing::Shared,
-                CacheSharing::Private => Sharing::Private,
-                CacheSharing::Locked => Sharing::Locked,
-            },
+            sharing: cache.sharing,
             from,
             path: cache.source.unwrap_or_default(),
-            owner: owner(cache.owner),
-            access: access(cache.access),
+            owner: cache.owner,
+            access: cache.access,
         });
         Ok(RunMount { target, kind })
     }
@@ -112,7 +104,7 @@ impl Sources<'_, '_, '_, '_> {
 
 /// A secret as a variable, as a file, or as both.
 fn secrets(secret: SecretMount, state: &State, span: Span) -> Result<Vec<RunMount>, LowerError> {
-    let required = required(secret.required);
+    let required = secret.required;
     let mut found = Vec::new();
     if let Some(name) = secret.env.clone() {
         let kind = MountKind::SecretVariable { id: secret.id.clone(), required, name };
@@ -120,7 +112,7 @@ fn secrets(secret: SecretMount, state: &State, span: Span) -> Result<Vec<RunMoun
     }
     if secret.target.is_some() || secret.env.is_none() {
         let path = secret.target.unwrap_or_else(|| format!("{SECRET_DIR}/{}", secret.id));
-        let kind = MountKind::Secret { id: secret.id, required, owner: owner(secret.owner) };
+        let kind = MountKind::Secret { id: secret.id, required, owner: secret.owner };
         found.push(RunMount { target: target(&path, state, span)?, kind });
     }
     Ok(found)
@@ -128,8 +120,7 @@ fn secrets(secret: SecretMount, state: &State, span: Span) -> Result<Vec<RunMoun
 
 fn agent(ssh: SshMount, number: usize, state: &State, span: Span) -> Result<RunMount, LowerError> {
     let path = ssh.target.unwrap_or_else(|| format!("{AGENT_DIR}/ssh_agent.{number}"));
-    let (required, owner) = (required(ssh.required), owner(ssh.owner));
-    let kind = MountKind::Ssh { id: ssh.id, required, owner };
+    let kind = MountKind::Ssh { id: ssh.id, required: ssh.required, owner: ssh.owner };
     Ok(RunMount { target: target(&path, state, span)?, kind })
 }
 
@@ -141,22 +132,4 @@ fn target(path: &str, state: &State, span: Span) -> Result<String, LowerError> {
             .help("name a directory below / with target="));
     }
     Ok(absolute.to_owned())
-}
-
-fn access(access: Access) -> MountAccess {
-    match access {
-        Access::ReadOnly => MountAccess::ReadOnly,
-        Access::ReadWrite => MountAccess::ReadWrite,
-    }
-}
-
-fn required(required: Requirement) -> Required {
-    match required {
-        Requirement::Optional => Required::No,
-        Requirement::Required => Required::Yes,
-    }
-}
-
-fn owner(owner: Owner) -> MountOwner {
-    MountOwner { uid: owner.uid, gid: owner.gid, mode: owner.mode }
 }

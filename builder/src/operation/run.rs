@@ -3,6 +3,8 @@
 use wythe_sandbox::step::Limit;
 use wythe_store::oci::platform::Platform;
 
+use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
+
 use super::{Facts, FileSource};
 use crate::options::{HostEntry, NetworkMode};
 
@@ -77,7 +79,7 @@ pub enum MountKind {
         /// The path there.
         path: String,
         /// Whether the step may write; what it writes is dropped.
-        access: MountAccess,
+        access: Access,
     },
     /// A directory that outlives the build.
     Cache(CacheMount),
@@ -91,16 +93,16 @@ pub enum MountKind {
         /// Which.
         id: String,
         /// Whether the step fails without it.
-        required: Required,
+        required: Requirement,
         /// Owner and mode of the file.
-        owner: MountOwner,
+        owner: Owner,
     },
     /// A secret as a variable; the target is empty.
     SecretVariable {
         /// Which.
         id: String,
         /// Whether the step fails without it.
-        required: Required,
+        required: Requirement,
         /// The variable.
         name: String,
     },
@@ -109,9 +111,9 @@ pub enum MountKind {
         /// Which.
         id: String,
         /// Whether the step fails without it.
-        required: Required,
+        required: Requirement,
         /// Owner and mode of the socket.
-        owner: MountOwner,
+        owner: Owner,
     },
 }
 
@@ -127,52 +129,9 @@ pub struct CacheMount {
     /// The path there.
     pub path: String,
     /// Owner and mode of a new one.
-    pub owner: MountOwner,
+    pub owner: Owner,
     /// Whether the step may write.
-    pub access: MountAccess,
-}
-
-/// Owner and mode of what a mount creates.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MountOwner {
-    /// The user.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// The permission bits.
-    pub mode: u32,
-}
-
-/// Whether a step may write to a mount.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum MountAccess {
-    /// It may not.
-    #[default]
-    ReadOnly,
-    /// It may.
-    ReadWrite,
-}
-
-/// Who may use a cache directory at once.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Sharing {
-    /// Everybody.
-    #[default]
-    Shared,
-    /// One step; another one gets a directory of its own.
-    Private,
-    /// One step; another one waits.
-    Locked,
-}
-
-/// Whether a step fails without something.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Required {
-    /// It runs without.
-    #[default]
-    No,
-    /// It fails.
-    Yes,
+    pub access: Access,
 }
 
 impl RunStep {
@@ -211,7 +170,7 @@ impl RunMount {
             }
             MountKind::Secret { id, owner, .. } => {
                 facts.add("secret", id);
-                owner.facts(facts);
+                owner_facts(*owner, facts);
             }
             MountKind::SecretVariable { id, name, .. } => {
                 facts.add("secret", id);
@@ -219,7 +178,7 @@ impl RunMount {
             }
             MountKind::Ssh { id, owner, .. } => {
                 facts.add("ssh", id);
-                owner.facts(facts);
+                owner_facts(*owner, facts);
             }
         }
     }
@@ -231,13 +190,11 @@ impl CacheMount {
         facts.add("path", &self.path);
         facts.add("sharing", format_args!("{:?}", self.sharing));
         facts.add("access", format_args!("{:?}", self.access));
-        self.owner.facts(facts);
+        owner_facts(self.owner, facts);
     }
 }
 
-impl MountOwner {
-    fn facts(self, facts: &mut Facts) {
-        facts.add("owner", format_args!("{}:{}", self.uid, self.gid));
-        facts.add("mode", format_args!("{:04o}", self.mode));
-    }
+fn owner_facts(owner: Owner, facts: &mut Facts) {
+    facts.add("owner", format_args!("{}:{}", owner.uid, owner.gid));
+    facts.add("mode", format_args!("{:04o}", owner.mode));
 }
