@@ -13,6 +13,7 @@ use wythe_sandbox::Outcome;
 
 use super::{BuildCause, BuildError, MountError, Place};
 use crate::account::AccountCause;
+use crate::context::error::ContextCause;
 use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::remote::RemoteProblem;
 
@@ -96,6 +97,7 @@ fn mount(cause: &BuildCause, run: &Run) -> Option<Span> {
 fn remedy(cause: &BuildCause) -> Option<String> {
     match cause {
         BuildCause::Account(error) => account(error.cause).map(str::to_owned),
+        BuildCause::Context(error) => context(&error.cause).map(str::to_owned),
         BuildCause::Copy(error) => copy(error),
         BuildCause::Workdir { .. } => {
             Some("choose another path: this one leads through a file".into())
@@ -107,6 +109,23 @@ fn remedy(cause: &BuildCause) -> Option<String> {
         BuildCause::Mount(MountError::Ssh { id }) => Some(format!("give it with --ssh {id}")),
         BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Step(error) => step(error.outcome).map(str::to_owned),
+        _ => None,
+    }
+}
+
+fn context(cause: &ContextCause) -> Option<&'static str> {
+    match cause {
+        ContextCause::Device => Some("name it in .dockerignore"),
+        ContextCause::Changing => {
+            Some("build when nothing writes to it, or name it in .dockerignore")
+        }
+        ContextCause::Ignore(bad) if bad.pattern.starts_with('!') => {
+            Some("write what is to be kept after the !, or remove the line")
+        }
+        ContextCause::Ignore(bad) if bad.pattern.ends_with('\\') => {
+            Some("write \\\\ for a backslash itself")
+        }
+        ContextCause::Ignore(_) => Some("close the bracket, or write \\[ for a bracket itself"),
         _ => None,
     }
 }

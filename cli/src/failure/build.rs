@@ -5,10 +5,14 @@
     reason = "a cause that is new in the builder has the common class until somebody thinks about it"
 )]
 
+use wythe_builder::context::error::{ContextCause, ContextError};
 use wythe_builder::error::{BuildCause, BuildError, StepFailure};
+use wythe_builder::ignore::RuleError;
 use wythe_builder::lower::{LowerCause, LowerError};
 use wythe_builder::remote::RemoteProblem;
 use wythe_builder::remote::program::GitError;
+use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::span::Span;
 
 use super::{Class, Failure};
 use crate::render::quantity::Elapsed;
@@ -27,6 +31,12 @@ impl From<BuildError> for Failure {
             BuildCause::Step(step) => tail(error.step.as_deref(), step),
             _ => Vec::new(),
         };
+        if let BuildCause::Context(ContextError { cause: ContextCause::Ignore(bad), .. }) =
+            &error.cause
+        {
+            let (source, finding) = in_ignore_file(bad, error.remedy());
+            return failure.findings(&source, &[finding]);
+        }
         let findings = error.findings();
         // A finding has its remedy with it.
         let remedy = error.remedy().filter(|_| findings.is_empty());
@@ -69,6 +79,14 @@ fn remote(problem: &RemoteProblem) -> Class {
         RemoteProblem::Cancelled | RemoteProblem::Git(GitError::Cancelled) => Class::Cancelled,
         _ => Class::Usage,
     }
+}
+
+/// A bad line of an ignore file at its place; of the file no more is known than the line.
+fn in_ignore_file(bad: &RuleError, remedy: Option<String>) -> (SourceFile, Diagnostic) {
+    let above = "\n".repeat(bad.line.saturating_sub(1) as usize);
+    let span = Span::new(above.len(), above.len() + bad.pattern.len());
+    let source = SourceFile { name: bad.file.clone(), text: above + &bad.pattern };
+    (source, Diagnostic { help: remedy, ..Diagnostic::error(span, bad.to_string()) })
 }
 
 /// The last lines of a step.

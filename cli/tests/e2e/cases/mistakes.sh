@@ -46,5 +46,9 @@ printf 'FROM base\nCOPY --chown=nobdy file filed /f\n' > context/Dockerfile
 grep -q 'UnknownCopyOwner: .*(line 2)' err
 grep -q 'OverwrittenCopySource: .*(line 2)' err
 
+printf '# c\n[a\n' > context/.dockerignore
+mistake 2 .dockerignore:2:1: 'close the bracket' 'FROM scratch\nCOPY file /\n'
+rm context/.dockerignore
+
 "$WYTHE" build --call=context context > out
 grep -q 'in 4 files' out
