@@ -13,6 +13,7 @@ use crate::error::WriteError;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;
 use crate::live::device;
+use crate::live::place::implied;
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{
@@ -73,7 +74,9 @@ pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, Upp
     let metadata = metadata(&stat, xattrs.image);
     let walk = Walk { lease, files: Mutex::default() };
     let children = walk.directory(&root, Some(&lower.children), &LayerPath::root())?;
-    let same = lower.root.as_ref() == Some(&metadata);
+    // Whatever happens at the top changes its time, which no other builder puts into a layer.
+    let below = lower.root.clone().unwrap_or_else(implied);
+    let same = Metadata { mtime: below.mtime, ..metadata.clone() } == below;
     let children = links::without_singles(&Arc::new(children));
     Ok(Tree { root: (!same).then_some(metadata), children })
 }
@@ -384,6 +387,25 @@ mod tests {
             names.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
             [b"user.a", b"user.b"]
         );
+    }
+
+    #[test]
+    fn the_root_is_named_where_more_than_its_time_has_changed() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        let root = std::fs::File::open(&path).unwrap();
+        let root_of = |mode: u32, lower: &Tree| {
+            sys::fchmod(&root, Mode::from_raw_mode(mode)).unwrap();
+            upper_tree(&trial.lease, &path, lower).unwrap().root
+        };
+        let changed = root_of(0o711, &Tree::default());
+        assert_eq!(changed.as_ref().map(|root| root.mode), Some(0o711));
+        let lower = Tree { root: changed, ..Tree::default() };
+        assert_eq!(root_of(0o711, &lower), None);
+        if sys::fstat(&root).unwrap().st_uid == 0 {
+            assert_eq!(root_of(0o755, &Tree::default()), None);
+        }
     }
 
     #[test]
