@@ -1,175 +1,27 @@
-//! COPY as plain file operations on real directories, and the comparison of both on random trees.
+//! COPY of trees against COPY of a real directory by plain file operations, on random trees.
+
+mod copy;
+mod disk;
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Component, Path, PathBuf};
 
 use proptest::prelude::*;
-use wythe_store::tree::entry::{Claim, Directory, Node, Tree};
+use proptest::sample::select;
+use wythe_store::tree::entry::Tree;
 
+use self::copy::Order;
+use self::disk::{Disk, Facts, apply};
 use super::sketch::tree;
-use crate::copy::CopySpec;
-use crate::copy::place::copy;
-
-/// Why the reference gives up; which reason does not matter.
-struct Refused;
-
-impl From<std::io::Error> for Refused {
-    fn from(_: std::io::Error) -> Self {
-        Self
-    }
-}
-
-fn reference(source: &Path, root: &Path, spec: &CopySpec) -> Result<(), Refused> {
-    let word = &spec.sources[0];
-    let from = fs::canonicalize(source.join(word))?;
-    let written = spec.destination.trim_start_matches('/');
-    let (parent, _) = written.rsplit_once('/').unwrap_or(("", written));
-    make_directories(root, &follow(root, Path::new(parent))?)?;
-    let at = follow(root, Path::new(written))?;
-    if from.is_dir() {
-        make_directories(root, &at)?;
-        return copy_contents(&from, &at);
-    }
-    let name = Path::new(word).file_name().ok_or(Refused)?;
-    copy_leaf(&from, &if at.is_dir() { at.join(name) } else { at })
-}
-
-fn follow(root: &Path, path: &Path) -> Result<PathBuf, Refused> {
-    let mut at = root.to_owned();
-    let mut links = 0;
-    for part in path.components().filter(|part| matches!(part, Component::Normal(_))) {
-        at.push(part);
-        while let Ok(target) = fs::read_link(&at) {
-            links += 1;
-            if links > 40 {
-                return Err(Refused);
-            }
-            at.set_file_name(target);
-        }
-    }
-    Ok(at)
-}
-
-fn make_directories(root: &Path, path: &Path) -> Result<(), Refused> {
-    let mut at = root.to_owned();
-    for part in path.strip_prefix(root).map_err(|_| Refused)?.components() {
-        at.push(part);
-        match fs::symlink_metadata(&at) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(Refused),
-            Err(_) => make_directory(&at, 0o755)?,
-        }
-    }
-    Ok(())
-}
-
-fn make_directory(path: &Path, mode: u32) -> Result<(), Refused> {
-    fs::create_dir(path)?;
-    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
-}
-
-fn copy_contents(from: &Path, to: &Path) -> Result<(), Refused> {
-    let mut names: Vec<_> = fs::read_dir(from)?.map(|entry| entry.unwrap().file_name()).collect();
-    names.sort();
-    for name in names {
-        let (source, target) = (from.join(&name), to.join(&name));
-        let found = fs::symlink_metadata(&source)?;
-        if !found.is_dir() {
-            copy_leaf(&source, &target)?;
-            continue;
-        }
-        match fs::symlink_metadata(&target) {
-            Ok(old) if !old.is_dir() => return Err(Refused),
-            Ok(_) => fs::set_permissions(&target, found.permissions())?,
-            Err(_) => make_directory(&target, found.mode() & 0o7777)?,
-        }
-        copy_contents(&source, &target)?;
-    }
-    Ok(())
-}
-
-fn copy_leaf(from: &Path, to: &Path) -> Result<(), Refused> {
-    match fs::symlink_metadata(to) {
-        Ok(old) if old.is_dir() => return Err(Refused),
-        Ok(_) => fs::remove_file(to)?,
-        Err(_) => {}
-    }
-    if let Ok(target) = fs::read_link(from) {
-        return Ok(symlink(target, to)?);
-    }
-    fs::write(to, fs::read(from)?)?;
-    Ok(fs::set_permissions(to, fs::metadata(from)?.permissions())?)
-}
-
-/// What is at each path: a word for its type, mode and content.
-type Facts = BTreeMap<String, String>;
-
-fn facts_on_disk(directory: &Path, path: &str, facts: &mut Facts) {
-    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-        let at = format!("{path}/{}", entry.file_name().to_string_lossy());
-        let found = fs::symlink_metadata(entry.path()).unwrap();
-        let mode = found.mode() & 0o7777;
-        let fact = if let Ok(target) = fs::read_link(entry.path()) {
-            format!("link {}", target.display())
-        } else if found.is_dir() {
-            facts_on_disk(&entry.path(), &at, facts);
-            format!("directory {mode:o}")
-        } else {
-            let body = wythe_store::id::BodyId::of(&fs::read(entry.path()).unwrap());
-            format!("file {mode:o} {body}")
-        };
-        facts.insert(at, fact);
-    }
-}
-
-fn apply(directory: &Directory, path: &str, facts: &mut Facts) {
-    for entry in directory.entries() {
-        let at = format!("{path}/{}", String::from_utf8_lossy(&entry.name));
-        let below = format!("{at}/");
-        let mode = entry.metadata.mode;
-        let fact = match &entry.node {
-            Node::Directory(directory) => {
-                if directory.claim != Claim::Implied {
-                    facts.insert(at.clone(), format!("directory {mode:o}"));
-                }
-                if directory.claim == Claim::Opaque {
-                    facts.retain(|path, _| !path.starts_with(&below));
-                }
-                apply(&directory.children, &at, facts);
-                continue;
-            }
-            Node::Symlink(target) => format!("link {}", String::from_utf8_lossy(target)),
-            Node::File(file) => format!("file {mode:o} {}", file.body),
-            other @ (Node::BlockDevice(_) | Node::CharDevice(_) | Node::Fifo | Node::Whiteout) => {
-                panic!("not generated: {other:?}")
-            }
-        };
-        facts.retain(|path, _| !path.starts_with(&below));
-        facts.insert(at, fact);
-    }
-}
-
-fn write(sketch: &str, root: &Path) {
-    for word in sketch.split_whitespace() {
-        let (path, metadata, _) = super::sketch::parse(word);
-        let at = root.join(path.trim_end_matches('/'));
-        match (word.split_once("->"), word.split_once('=')) {
-            (Some((_, target)), _) => {
-                symlink(target, at).unwrap();
-                continue;
-            }
-            (None, Some((_, text))) => fs::write(&at, &text[..1]).unwrap(),
-            (None, None) => fs::create_dir(&at).unwrap(),
-        }
-        fs::set_permissions(at, Permissions::from_mode(metadata.mode)).unwrap();
-    }
-}
+use crate::account::Owner;
+use crate::copy::mode::ModeChange;
+use crate::copy::place::copy as laid;
+use crate::copy::{Base, CopySpec, Layout};
 
 /// Words of a sketch in which every parent is a directory that comes first.
 fn sketches() -> impl Strategy<Value = String> {
-    let word = ("[abc](/[abc]){0,2}", prop_oneof!["=[XY](!600)?", "/(!711)?", "->[abc]"]);
+    let links = "->(/|\\.\\./)?[abc](/[abc])?";
+    let kind = prop_oneof!["=[XY](!600|!755)?(@5:6)?", "/(!711)?(@5:6)?", "/", links];
+    let word = ("[abc](/[abc]){0,2}", kind);
     prop::collection::vec(word, 0..24).prop_map(|mut words| {
         words.sort();
         let mut kinds: BTreeMap<String, bool> = BTreeMap::new();
@@ -186,39 +38,71 @@ fn sketches() -> impl Strategy<Value = String> {
     })
 }
 
-fn both(source: &str, onto: &str, spec: &CopySpec) -> (Option<Facts>, Option<Facts>) {
-    let [from, to] = [source, onto].map(|sketch| {
-        let root = tempfile::tempdir().unwrap();
-        write(sketch, root.path());
-        root
-    });
-    let mut before = Facts::new();
-    facts_on_disk(to.path(), "", &mut before);
-    let changes: Option<Tree> = copy(&tree(source), &tree(onto).children, spec).ok();
+fn orders() -> impl Strategy<Value = Order> {
+    let sources = prop::collection::vec(
+        "[abc](/[abc*?])?|[abc]?\\*(/[abc*])?|[abc]/\\./[abc*](/[abc*])?",
+        1..4,
+    );
+    let nested = prop::collection::vec("([abc]/\\./)?[abc*](/([abc?]|\\*\\*))?(/[abc*])?", 1..3);
+    let words = prop_oneof![
+        sources.prop_map(|words| (words, false)),
+        nested.prop_map(|words| (words, true))
+    ];
+    let exclude = select(vec!["a", "b/*", "**/c", "*/b", "!a/b", "!**/c", "?"]);
+    let chmod = prop::option::weighted(0.3, select(vec!["640", "+x", "go-w,u+s", "u=rwX,go="]));
+    let owner = prop::option::weighted(0.3, Just((7, 8)));
+    let destination = "/[abc](/[abc])?(/[abc])?/?|/";
+    (words, destination, owner, chmod, prop::collection::vec(exclude, 0..3)).prop_map(
+        |((sources, parents), destination, owner, chmod, exclude)| Order {
+            sources,
+            destination,
+            owner,
+            chmod,
+            exclude,
+            parents,
+        },
+    )
+}
+
+/// The same order for the code that is tested.
+fn spec(order: &Order) -> CopySpec {
+    CopySpec {
+        sources: order.sources.clone(),
+        destination: order.destination.clone(),
+        owner: order.owner.map(|(uid, gid)| Owner { uid, gid }),
+        mode: order.chmod.map(|text| ModeChange::parse(text).unwrap()),
+        layout: if order.parents { Layout::Parents } else { Layout::Flat },
+        exclude: order.exclude.iter().map(|&pattern| pattern.to_owned()).collect(),
+        ..CopySpec::default()
+    }
+}
+
+/// What is there afterwards by either way; nothing where the copy is refused.
+fn both(source: &str, onto: &str, order: &Order) -> (Option<Facts>, Option<Facts>) {
+    let (from, mut to) = (Disk::of(source), Disk::of(onto));
+    let mut facts = to.facts();
+    let changes: Option<Tree> = laid(&tree(source), &tree(onto).children, &spec(order)).ok();
     let computed = changes.map(|changes| {
-        apply(&changes.children, "", &mut before);
-        before
+        apply(&changes.children, "", &mut facts);
+        facts
     });
-    let done = reference(from.path(), to.path(), spec).ok().map(|()| {
-        let mut after = Facts::new();
-        facts_on_disk(to.path(), "", &mut after);
-        after
-    });
+    let done = copy::copy(&from, &mut to, order).ok().map(|()| to.facts());
     (computed, done)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
-    fn trees_and_file_operations_agree(
-        source in sketches(),
-        onto in sketches(),
-        from in "[abc](/[abc])?",
-        to in "/[abc](/[abc])?/?",
-    ) {
-        let spec = CopySpec { sources: vec![from], destination: to, ..CopySpec::default() };
-        let (computed, done) = both(&source, &onto, &spec);
-        prop_assert_eq!(computed, done, "{} onto {}", source, onto);
+    fn trees_and_file_operations_agree(source in sketches(), onto in sketches(), order in orders()) {
+        let (computed, done) = both(&source, &onto, &order);
+        prop_assert_eq!(computed, done, "{} onto {}: {:?}", source, onto, order);
+    }
+
+    #[test]
+    fn a_linked_copy_is_a_copy_onto_nothing(source in sketches(), onto in sketches(), order in orders()) {
+        let linked = CopySpec { base: Base::Nothing, ..spec(&order) };
+        let lay = |spec: &CopySpec, onto: &str| laid(&tree(&source), &tree(onto).children, spec).ok();
+        prop_assert_eq!(lay(&linked, &onto), lay(&spec(&order), ""), "{} onto {}", source, onto);
     }
 }
