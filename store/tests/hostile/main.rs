@@ -141,6 +141,14 @@ fn every_hostile_layer_is_refused_by_a_reason_that_names_the_entry() {
 }
 
 #[test]
+fn a_device_that_hides_what_is_below_is_refused_in_archives_too() {
+    let table = refused::table();
+    let device = table.iter().find(|case| case.0 == "dev-whiteout").unwrap();
+    let read = read_tree(&mut TarReader::new(&device.1[..], Policy::Archive), Keep::Nothing);
+    assert!(said(&read.unwrap_err()).contains(device.reason()));
+}
+
+#[test]
 fn every_odd_layer_unpacks_to_what_it_means() {
     for case in accepted::table() {
         let (name, scene) = (case.0, Scene::new());

@@ -107,7 +107,7 @@ impl Raw {
             b'0' | 0 | b'7' => TarKind::File(self.size),
             b'1' => TarKind::HardLink(clean(&self.checked_target()?)?),
             b'2' => TarKind::Symlink(self.checked_target()?),
-            b'3' if policy == Policy::Layer && self.device == (Device { major: 0, minor: 0 }) => {
+            b'3' if self.device == (Device { major: 0, minor: 0 }) => {
                 return Err(TarCause::Overlay);
             }
             b'3' => TarKind::CharDevice(self.device),
