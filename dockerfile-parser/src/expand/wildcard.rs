@@ -37,7 +37,7 @@ impl Wildcard {
         let mut letters = pattern.chars();
         let mut tokens = Vec::new();
         while let Some(letter) = letters.next() {
-            tokens.push(match letter {
+            let token = match letter {
                 '*' => Token::Run,
                 '?' => Token::Any,
                 '\\' => match letters.next() {
@@ -47,7 +47,11 @@ impl Wildcard {
                     }
                 },
                 letter => Token::Letter(letter),
-            });
+            };
+            // Two runs are one.
+            if token != Token::Run || tokens.last() != Some(&Token::Run) {
+                tokens.push(token);
+            }
         }
         Ok(Self { tokens })
     }
@@ -65,6 +69,11 @@ impl Wildcard {
         anchor: Anchor,
         extent: Extent,
     ) -> Option<Range<usize>> {
+        // A variable may hold megabytes, and so may a pattern: there is no need to try in vain.
+        let letters = self.tokens.iter().filter(|token| **token != Token::Run).count();
+        if letters > text.len() {
+            return None;
+        }
         let mut front = vec![None; self.tokens.len() + 1];
         let mut best: Option<Range<usize>> = None;
         for at in 0..=text.len() {
@@ -151,6 +160,14 @@ mod tests {
         assert_eq!(find(r"\*\/\}", "a*/}", Anchor::Anywhere, Extent::Longest), Some(1..4));
         assert!(Wildcard::parse(r"\a").is_err());
         assert!(Wildcard::parse("\\").is_err());
+    }
+
+    #[test]
+    fn a_pattern_of_megabytes_is_not_tried_on_a_short_text() {
+        let letters = "a".repeat(8 << 20);
+        assert_eq!(find(&letters, &"a".repeat(500), Anchor::Anywhere, Extent::Longest), None);
+        let stars = "*".repeat(8 << 20);
+        assert_eq!(find(&stars, &"a".repeat(500), Anchor::Anywhere, Extent::Longest), Some(0..500));
     }
 
     #[test]
