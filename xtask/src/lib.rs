@@ -9,6 +9,7 @@ pub mod budget;
 pub mod code;
 pub mod edges;
 pub mod form;
+pub mod fuzz;
 pub mod pages;
 pub mod source;
 pub mod violation;
@@ -29,6 +30,7 @@ pub fn tidy(root: &Path) -> Result<Vec<Violation>, TidyError> {
     found.extend(edges::check(&edges::read(root)?));
     found.extend(adr::check(&adr::read(root)?));
     found.extend(budget::check(&budget::read(root)?));
+    found.extend(fuzz::check(&fuzz::read(root)?));
     let exists = |path: &Path| root.join(path).exists();
     found.extend(pages::read(root)?.iter().flat_map(|page| pages::check(page, &exists)));
     found.sort();
