@@ -30,7 +30,9 @@ enum Token {
     Letter(Letter),
     Star,
     Question,
-    Class(Letter, bool),
+    /// Never a negated one: that matches a slash, too, as regular expressions do, and the matcher
+    /// below goes name by name.
+    Class(Letter),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug, Eq, PartialEq)]
@@ -132,7 +134,7 @@ fn letters(tokens: &[Token], name: &[char]) -> bool {
     let Some((letter, others)) = name.split_first() else { return false };
     let fits = match token {
         Token::Letter(wanted) => *letter == wanted.text(),
-        Token::Class(wanted, negated) => (*letter == wanted.text()) != *negated,
+        Token::Class(wanted) => *letter == wanted.text(),
         Token::Question | Token::Star => true,
     };
     fits && letters(rest, others)
@@ -144,9 +146,7 @@ impl Token {
             Self::Letter(letter) => letter.text().to_string(),
             Self::Star => "*".to_owned(),
             Self::Question => "?".to_owned(),
-            Self::Class(letter, negated) => {
-                format!("[{}{}]", if *negated { "^" } else { "" }, letter.text())
-            }
+            Self::Class(letter) => format!("[{}]", letter.text()),
         }
     }
 }
