@@ -30,6 +30,9 @@ pub enum ContextCause {
     /// Someone writes to the file while it is read.
     #[error("the file changed each time it was read")]
     Changing,
+    /// What is read now is not what the build began with.
+    #[error("files changed during the build")]
+    Changed,
     /// A device, which an image cannot take from a context.
     #[error("it is a device")]
     Device,

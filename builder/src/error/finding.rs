@@ -116,7 +116,7 @@ fn remedy(cause: &BuildCause) -> Option<String> {
 fn context(cause: &ContextCause) -> Option<&'static str> {
     match cause {
         ContextCause::Device => Some("name it in .dockerignore"),
-        ContextCause::Changing => {
+        ContextCause::Changed | ContextCause::Changing => {
             Some("build when nothing writes to it, or name it in .dockerignore")
         }
         ContextCause::Ignore(bad) if bad.pattern.starts_with('!') => {

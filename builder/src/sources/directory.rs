@@ -13,6 +13,7 @@ use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
 
+use crate::context::error::{ContextCause, ContextError};
 use crate::context::recall::Recall;
 use crate::context::{Context, Scan, ignore_rules};
 use crate::copy::error::CopyError;
@@ -154,9 +155,24 @@ impl SourceDirectory {
         let held = if self.is_scanned() && holds(&holdings, self.tree().children.entries()) {
             self.tree().clone()
         } else {
-            env.pool.install(|| self.context.scan(&self.routes, env.lease))?.tree
+            let read = env.pool.install(|| self.context.scan(&self.routes, env.lease))?.tree;
+            self.check(env, &read)?;
+            read
         };
         Ok(self.held.get_or_init(|| held).clone())
+    }
+
+    /// Refuses files, read once more, that are not those which the keys speak of.
+    fn check(&self, env: Environment<'_>, read: &Tree) -> Result<(), ContextError> {
+        let same = |spec: &CopySpec| match (self.content(env, spec), select(read, spec)) {
+            (Ok(known), Ok(selection)) => known == selection.content_id(),
+            // The step that selects what is not there fails by itself.
+            (known, selection) => known.is_err() && selection.is_err(),
+        };
+        if env.pool.install(|| self.specs.iter().all(same)) {
+            return Ok(());
+        }
+        Err(ContextError { path: ".".to_owned(), cause: ContextCause::Changed })
     }
 }
 

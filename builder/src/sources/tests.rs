@@ -293,3 +293,19 @@ fn a_step_that_runs_gets_the_files_of_an_unchanged_directory() {
         assert_eq!(ours == first, text == texts[0]);
     }
 }
+
+#[test]
+fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
+    let (mut room, (_folder, root)) = (Room::new(), context());
+    let spec = single("d");
+    room.look(&root, &spec, LATER);
+    let env = room.workshop.environment(&room.images, &());
+    let open = || SourceDirectory::open(env, &root, None, vec![spec.clone()]).unwrap();
+    assert!(open().held_tree(env).is_ok());
+    let looked = open();
+    let scanned = looked.is_scanned();
+    fs::write(root.join("d/c"), "seven").unwrap();
+    // Where nothing is recorded the bytes are in the store from the scan on, and nothing is read again.
+    assert_eq!(looked.held_tree(env).is_ok(), scanned);
+    assert!(open().held_tree(env).is_ok());
+}
