@@ -67,8 +67,9 @@ impl Container<'_> {
             Some(program) => vec![program.clone()],
             None => run.entrypoint.clone(),
         };
-        let replaced = !self.args.command.is_empty() || self.args.entrypoint.is_some();
-        words.extend(if replaced { self.args.command.clone() } else { run.cmd.clone() });
+        let command = self.args.command();
+        let replaced = !command.is_empty() || self.args.entrypoint.is_some();
+        words.extend_from_slice(if replaced { command } else { &run.cmd });
         if words.is_empty() {
             return Err(
                 Failure::usage("the image has no command").remedy("give one after its name")

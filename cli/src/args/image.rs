@@ -9,6 +9,7 @@ use super::key_value::KeyValue;
 use super::output::{Compression, Format};
 use super::place::Place;
 use super::switch::Switch;
+use crate::failure::Failure;
 
 /// Fetch an image from a registry into the store
 #[derive(Debug, Args)]
@@ -98,11 +99,16 @@ pub(crate) struct HistoryArgs {
 /// Run a command in an image, on a file system that is forgotten afterwards
 #[derive(Debug, Args)]
 pub(crate) struct RunImageArgs {
-    /// Which image
-    pub(crate) image: String,
-    /// The command, in place of that of the image
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
+    /// Which image, and the command in place of that of the image, flags of its own included
+    // One list, because flags of ours between two positional arguments would be taken for ours.
+    #[arg(
+        value_name = "IMAGE [COMMAND]",
+        num_args = 1..,
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<String>,
     /// A variable of the environment
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<KeyValue>,
@@ -118,6 +124,25 @@ pub(crate) struct RunImageArgs {
     /// The network: host or none
     #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
     pub(crate) network: super::build::NetworkArg,
+}
+
+impl RunImageArgs {
+    /// Which image; an error where a flag stands in its place that nobody knows.
+    pub(crate) fn image(&self) -> Result<&str, Failure> {
+        match self.words.first() {
+            Some(word) if word.starts_with('-') => {
+                Err(Failure::usage(format!("wythe run has no flag {word}")).remedy(
+                    "`wythe run --help` lists those it has; those of the command follow the image",
+                ))
+            }
+            first => Ok(first.map_or("", String::as_str)),
+        }
+    }
+
+    /// The command in place of that of the image; empty for none.
+    pub(crate) fn command(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
 }
 
 /// Write an image to an archive
@@ -182,5 +207,34 @@ fn archive_format(text: &str) -> Result<Format, &'static str> {
         "docker" => Ok(Format::Docker),
         "oci" => Ok(Format::Oci),
         _ => Err("neither docker nor oci"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunImageArgs,
+    }
+
+    fn run(words: &str) -> RunImageArgs {
+        Line::try_parse_from(words.split(' ')).unwrap().run
+    }
+
+    #[test]
+    fn what_follows_the_image_is_the_commands_even_where_it_looks_like_ours() {
+        let run = run("run --user 5 app --help --user 6 -- x");
+        assert_eq!((run.image().unwrap(), run.user.as_deref()), ("app", Some("5")));
+        assert_eq!(run.command(), ["--help", "--user", "6", "--", "x"]);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_no_image() {
+        assert!(run("run --usr 5 app").image().is_err());
     }
 }

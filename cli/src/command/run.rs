@@ -15,7 +15,7 @@ use crate::world;
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
-    let image = whole(&lease, &args.image, session)?;
+    let image = whole(&lease, args.image()?, session)?;
     let emulators = world::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
     let step = Container { lease: &lease, image: &image, args }.step()?;
