@@ -98,6 +98,14 @@ pub enum BuildCause {
         #[source]
         cause: PathCause,
     },
+    /// A file would be none in the image, but take another one away.
+    #[error(
+        "cannot copy {path:?}: names that begin with .wh. mean in a layer that something is deleted"
+    )]
+    Mark {
+        /// The path in the image.
+        path: String,
+    },
     /// A heredoc cannot be a file.
     #[error(transparent)]
     Heredoc(#[from] crate::copy::heredoc::HeredocError),

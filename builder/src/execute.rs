@@ -16,8 +16,10 @@ use wythe_dockerfile::lint::rule::Rule;
 use wythe_store::id::LayerId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::layer::canonical::is_mark;
 use wythe_store::layers::LayerRecord;
-use wythe_store::tree::entry::Tree;
+use wythe_store::path::LayerPath;
+use wythe_store::tree::entry::{Directory, Entry, Node, Tree};
 
 use crate::error::BuildCause;
 use crate::graph::Vertex;
@@ -65,6 +67,9 @@ impl Execution<'_, '_> {
     /// Makes a changeset a layer.
     pub(crate) fn keep(&self, changes: &Tree) -> Result<LayerId, BuildCause> {
         let env = self.solver.env;
+        if let Some(path) = mark(&changes.children, &LayerPath::root()) {
+            return Err(BuildCause::Mark { path: path.to_string() });
+        }
         let tree = env.lease.put_tree(changes)?;
         let layer = LayerId::of(tree.as_bytes());
         if env.store.layer(&layer)?.is_none() {
@@ -94,4 +99,19 @@ impl Execution<'_, '_> {
             }
         }
     }
+}
+
+/// A file that would be none in a layer, but take another one away.
+fn mark(directory: &Directory, path: &LayerPath) -> Option<LayerPath> {
+    let found = |entry: &Entry| match &entry.node {
+        _ if is_mark(&entry.name) => Some(path.join(&entry.name)),
+        Node::Directory(below) => mark(&below.children, &path.join(&entry.name)),
+        Node::BlockDevice(_)
+        | Node::CharDevice(_)
+        | Node::Fifo
+        | Node::File(_)
+        | Node::Symlink(_)
+        | Node::Whiteout => None,
+    };
+    directory.entries().iter().find_map(found)
 }

@@ -107,6 +107,9 @@ fn remedy(cause: &BuildCause) -> Option<String> {
         }
         BuildCause::Mount(MountError::Source(missing)) => Some(found_instead(missing)),
         BuildCause::Mount(MountError::Ssh { id }) => Some(format!("give it with --ssh {id}")),
+        BuildCause::Mark { .. } => {
+            Some("rename the file, or leave it out with --exclude".to_owned())
+        }
         BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Step(error) => step(error.outcome).map(str::to_owned),
         _ => None,

@@ -289,6 +289,11 @@ fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether a name means in a layer that something else is gone, so that no file can have it.
+pub fn is_mark(name: &[u8]) -> bool {
+    name.starts_with(b".wh.")
+}
+
 /// Whether an extended attribute belongs to the image and not to the machine.
 pub fn travels(name: &[u8]) -> bool {
     let known: BTreeSet<&[u8]> =

@@ -10,7 +10,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::WriteError;
-use crate::layer::canonical::travels;
+use crate::layer::canonical::{is_mark, travels};
 use crate::lease::Lease;
 use crate::live::device;
 use crate::live::place::implied;
@@ -42,6 +42,9 @@ pub enum UpperCause {
     /// A file's bytes could not be stored.
     #[error(transparent)]
     Store(#[from] WriteError),
+    /// A file of this name is none in a layer, but takes another one away.
+    #[error("names that begin with .wh. mean in a layer that something is deleted")]
+    Mark,
     /// Anybody can mark a file of theirs as a device, and so only root's marks count.
     #[error(
         "it is a device that belongs to user {0}; without root on this machine, only root's devices can be kept"
@@ -120,6 +123,9 @@ impl Walk<'_> {
         path: &LayerPath,
     ) -> Result<Option<Entry>, UpperError> {
         let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
+        if is_mark(name) {
+            return Err(failed(UpperCause::Mark));
+        }
         let stat = sys::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|error| failed(error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
@@ -387,6 +393,17 @@ mod tests {
             names.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
             [b"user.a", b"user.b"]
         );
+    }
+
+    #[test]
+    fn a_file_named_as_a_mark_is_refused() {
+        let trial = Trial::new();
+        let path = trial.directory.path().join("upper");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(".wh.x"), "").unwrap();
+        let error = upper_tree(&trial.lease, &path, &Tree::default()).unwrap_err();
+        assert!(matches!(error.cause, UpperCause::Mark));
+        assert_eq!(error.path.to_string(), "/.wh.x");
     }
 
     #[test]
