@@ -52,7 +52,7 @@ check "its user has the name of its own passwd" says real/site '"User":"www"' '"
 check "a server in C is built, and its compiler removed again" build real/server server
 version() { w run real/server kv-server --version | grep -E '^kv 1\.2\.3 pages (12|16)$'; }
 check "it was compiled for its version" version
-check "it steps down from root" runs real/server "uid 999 gid 999" -- --whoami
+check "it steps down from root" runs real/server "uid 999 gid 999" --whoami
 talk() { runs real/server $'OK\n1\n(nil)\n-rw------- 999 999' \
   sh -c 'printf "SET a 1\nGET a\nGET b\n" > /tmp/talk && docker-entrypoint.sh kv-server < /tmp/talk && stat -c "%A %u %g" /data/kv.db'; }
 check "it answers, and owns its data" talk
@@ -70,7 +70,7 @@ check "its tests pass, in a stage that only they need" w build --target test "$w
 check "it runs as its user, with the argument of the build" runs real/web "HELLO, APP BIG WORLD" big world
 owned() {
   local look='stat -c "%U %G %a" /usr/local/bin/start; command -v python; whoami'
-  runs real/web $'app app 555\n/opt/venv/bin/python\napp' --entrypoint sh -- -c "$look"
+  [ "$(w run --entrypoint sh real/web -c "$look")" = $'app app 555\n/opt/venv/bin/python\napp' ]
 }
 check "the program belongs to its user and runs in its environment" owned
 
