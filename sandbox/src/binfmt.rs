@@ -12,13 +12,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsmount, fsopen,
-    open_tree,
-};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-use crate::sys::{self, Depth};
+use crate::guarded::guarded;
 use architecture::{Architecture, is_native, known};
 
 /// The emulators of this machine, put to use one by one as steps need them.
@@ -167,24 +164,13 @@ pub(crate) fn formats() -> io::Result<OwnedFd> {
 }
 
 fn register(formats: &OwnedFd, architecture: &Architecture, program: &Path) -> io::Result<()> {
-    let guarded = guarded(program)?;
-    let interpreter = format!("/proc/self/fd/{}", guarded.as_raw_fd());
+    let mount = guarded(&program.canonicalize()?)?;
+    let interpreter = format!("/proc/self/fd/{}", mount.as_raw_fd());
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let register = openat(formats, c"register", flags, Mode::empty())?;
     let line = architecture.registration(&interpreter);
     rustix::io::write(&register, line.as_bytes())?;
     Ok(())
-}
-
-/// The emulator on a mount of its own through which it cannot be written: a step reaches the file
-/// through `/proc/self/exe`, and may be its owner.
-fn guarded(program: &Path) -> io::Result<OwnedFd> {
-    let program = program.canonicalize()?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(CWD, &program, flags)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID;
-    sys::restrict_mount(mount.as_fd(), attributes, Depth::One)?;
-    Ok(mount)
 }
 
 /// Whether root has registered an emulator that the kernel keeps open, so that it works in any root.

@@ -39,6 +39,7 @@ mod child;
 mod devices;
 pub mod enter;
 pub mod error;
+mod guarded;
 pub mod idmap;
 mod leftovers;
 pub mod outcome;

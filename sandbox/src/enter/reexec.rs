@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, stat};
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, stat};
 
 use super::InitError;
+use crate::guarded::guarded;
 use crate::idmap::{Extent, IdMap, parse_map};
-use crate::sys::{self, Depth, PointerList};
+use crate::sys::{self, PointerList};
 
 /// What the first run tells the second, in one variable that it removes again.
 #[derive(Debug)]
@@ -74,14 +74,11 @@ pub(super) fn again(marker: &Marker) -> InitError {
 
 /// A mount of the binary alone through which it cannot be written.
 fn read_only_mount(program: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(CWD, program, flags)?;
+    let mount = guarded(program)?;
     let (found, running) = (fstat(&mount)?, stat(c"/proc/self/exe")?);
     if (found.st_dev, found.st_ino) != (running.st_dev, running.st_ino) {
         return Err(io::Error::other("the program was replaced on disk"));
     }
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID;
-    sys::restrict_mount(mount.as_fd(), attributes, Depth::One)?;
     Ok(mount)
 }
 
