@@ -11,10 +11,11 @@ use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
 use crate::live::files::Files;
 use crate::live::place::{
-    DIRECTORY, by_name, finish, finish_directory, implied, make_directory, node, whiteout,
+    DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
 };
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, Node, Tree};
+use crate::tree::merge::implied;
 
 /// A tree could not become files.
 #[derive(Debug, thiserror::Error)]

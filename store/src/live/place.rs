@@ -11,6 +11,7 @@ use crate::layer::canonical::travels;
 use crate::live::device;
 use crate::live::materialise::MaterialiseCause;
 use crate::tree::entry::{Claim, Device, Entry, Metadata, Node};
+use crate::tree::merge::implied;
 
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -38,11 +39,6 @@ pub(super) fn finish_directory(
     }
     let metadata = if claim == Claim::Implied { implied() } else { entry.metadata.clone() };
     finish(made, &metadata)
-}
-
-/// What a directory is that no layer describes.
-pub(super) fn implied() -> Metadata {
-    Metadata { mode: crate::tree::merge::IMPLIED_MODE, ..Metadata::default() }
 }
 
 /// Owner first, because changing it clears set-user-ID bits and capabilities; times last.

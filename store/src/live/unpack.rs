@@ -15,12 +15,13 @@ use crate::layer::import::{ImportError, NewFile, Sink};
 use crate::layer::tar_read::{TarEntry, TarKind};
 use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::live::place::{
-    DIRECTORY, by_name, finish, finish_directory, implied, make_directory, node, whiteout,
+    DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
 };
 use crate::path::LayerPath;
 use crate::sys::remove_at;
 use crate::tree::build::{InsertCause, InsertError};
 use crate::tree::entry::{Directory, Entry, Name, Node, Tree};
+use crate::tree::merge::implied;
 
 const PIECE: usize = 256 << 10;
 

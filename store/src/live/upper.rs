@@ -13,13 +13,13 @@ use crate::error::WriteError;
 use crate::layer::canonical::{is_mark, travels};
 use crate::lease::Lease;
 use crate::live::device;
-use crate::live::place::implied;
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
 };
 use crate::tree::links;
+use crate::tree::merge::implied;
 
 /// An upper directory could not be read.
 #[derive(Debug, thiserror::Error)]

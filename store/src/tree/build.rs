@@ -8,7 +8,7 @@ use crate::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Name, Node, Subdirectory, Tree,
 };
 use crate::tree::links;
-use crate::tree::merge::IMPLIED_MODE;
+use crate::tree::merge::implied;
 
 /// A changeset in the making. What is inserted later replaces what was there, but for a directory
 /// over a directory, which keeps its children.
@@ -269,10 +269,7 @@ fn finish_draft(draft: Draft) -> (Metadata, Node) {
         (Removes::Nothing, Some(own)) => (Claim::Explicit, own),
         (Removes::Nothing, None) => (Claim::Implied, Metadata::default()),
         // There is no lower directory left whose metadata it could have.
-        (Removes::Lower, own) => {
-            let implied = || Metadata { mode: IMPLIED_MODE, ..Metadata::default() };
-            (Claim::Opaque, own.unwrap_or_else(implied))
-        }
+        (Removes::Lower, own) => (Claim::Opaque, own.unwrap_or_else(implied)),
     };
     let children = Arc::new(finish_directory(children));
     (metadata, Node::Directory(Subdirectory { claim, children }))

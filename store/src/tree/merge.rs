@@ -88,7 +88,8 @@ fn over(lower: Option<&Entry>, change: &Entry) -> Option<Entry> {
     Some(Entry { name: change.name.clone(), metadata, node })
 }
 
-fn implied() -> Metadata {
+/// What a directory is that no layer describes.
+pub(crate) fn implied() -> Metadata {
     Metadata { mode: IMPLIED_MODE, ..Metadata::default() }
 }
 
