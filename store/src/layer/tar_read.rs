@@ -3,6 +3,7 @@
 
 use std::io::Read;
 
+use crate::layer::canonical::BLOCK;
 pub use crate::layer::tar_read::error::{TarCause, TarError};
 use crate::layer::tar_read::header::{Header, Raw};
 use crate::layer::tar_read::pax::Pax;
@@ -141,17 +142,15 @@ impl<R: Read> TarReader<R> {
         if block != [0; 512] {
             return Header::check(&block).map(Some);
         }
-        // Writers pad the end with zeros up to some record size; anything else is not padding.
-        let mut rest = [0; 4096];
-        loop {
-            match self.input.read(&mut rest) {
-                Ok(0) => return Ok(None),
-                Ok(count) if rest[..count].iter().all(|byte| *byte == 0) => {}
-                Ok(_) => return Err(TarCause::Trailing),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        // Two blocks of zeros are the end to every reader, whatever comes behind them: zeros up to
+        // some record size, or the table of contents of a layer. After one alone readers differ.
+        let mut second = Vec::new();
+        (&mut self.input).take(BLOCK as u64).read_to_end(&mut second)?;
+        if second.iter().any(|byte| *byte != 0) {
+            return Err(TarCause::LoneZeros);
         }
+        std::io::copy(&mut self.input, &mut std::io::sink())?;
+        Ok(None)
     }
 
     fn block(&mut self) -> Result<[u8; 512], TarCause> {
@@ -268,13 +267,27 @@ mod tests {
     }
 
     #[test]
-    fn zeros_may_follow_but_nothing_else() {
+    fn what_follows_two_blocks_of_zeros_is_read_but_not_taken_for_entries() {
         let mut bytes = written();
-        bytes.extend_from_slice(&[0; 4096]);
-        assert!(paths(&bytes).is_ok());
-        bytes.push(1);
-        assert!(matches!(paths(&bytes), Err(TarCause::Trailing)));
+        let expected = paths(&bytes).unwrap();
+        for more in [&[0; 4096][..], &written(), b"x"] {
+            bytes.extend_from_slice(more);
+            let mut reader = TarReader::new(&bytes[..], Policy::Layer);
+            while reader.next_entry().unwrap().is_some() {}
+            assert!(reader.into_inner().is_empty());
+            assert_eq!(paths(&bytes).unwrap(), expected);
+        }
     }
+
+    #[test]
+    fn data_after_one_block_of_zeros_is_refused() {
+        let mut bytes = written();
+        bytes.truncate(bytes.len() - BLOCK);
+        assert!(paths(&bytes).is_ok());
+        bytes.extend_from_slice(&written());
+        assert!(matches!(paths(&bytes), Err(TarCause::LoneZeros)));
+    }
+
     #[test]
     fn one_entry_too_many_is_refused() {
         let bytes = written();

@@ -91,6 +91,7 @@ fn extensions() -> Vec<Accepted> {
     let comment = record("comment", b"a commit");
     let both = tar().pax("path", b"pax").extension(b'L', b"gnu\0").file("short", "1");
     let target = tar().extension(b'K', b"long\0").symlink("l", "short");
+    let behind = tar().file("f", "1").raw(&[0; 1024]).file("no entry", "3");
     vec![
         Accepted("pax-size-gt", larger.end(), "f#512"),
         Accepted("pax-size-lt", smaller.end(), "f= g=1"),
@@ -101,6 +102,7 @@ fn extensions() -> Vec<Accepted> {
         Accepted("pax-mtime-negative", tar().pax("mtime", b"-1.5").file("f", "1").end(), "f=1"),
         Accepted("pax-caps", tar().pax("SCHILY.xattr.user.a", b"v").file("f", "1").end(), "f=1"),
         Accepted("zeros", tar().file("f", "1").raw(&[0; 10240]).end(), "f=1"),
+        Accepted("behind-the-end", behind.end(), "f=1"),
         Accepted("nothing", tar().end(), ""),
     ]
 }

@@ -73,9 +73,9 @@ pub enum TarCause {
     /// The stream ends in the middle.
     #[error("unexpected end")]
     Truncated,
-    /// Bytes that are not zero follow the end.
-    #[error("data after the end of the archive")]
-    Trailing,
+    /// One block of zeros, which some readers take for the end, and then more.
+    #[error("data after a single block of zeros")]
+    LoneZeros,
     /// The input failed.
     #[error(transparent)]
     Io(#[from] io::Error),
