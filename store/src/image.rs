@@ -17,4 +17,8 @@ pub mod resolve;
 pub mod rewrite;
 pub mod rootfs;
 pub mod save;
+pub mod seekable;
 pub mod tar_output;
+
+#[cfg(test)]
+mod tests;

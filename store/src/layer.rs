@@ -6,6 +6,7 @@ pub mod bodies;
 pub mod canonical;
 pub mod codec;
 pub mod decompress;
+pub mod estargz;
 pub mod export;
 mod fragment;
 pub mod gather;

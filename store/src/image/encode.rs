@@ -60,14 +60,19 @@ fn stays(
     recompress: Recompress,
 ) -> Result<Stays, ReadError> {
     let now = layer.media_type.layer_compression();
-    let elsewhere =
-        now != Some(Compression::None) || lease.store().foreign_blob(&layer.digest)?.is_some();
+    let elsewhere = is_from_elsewhere(lease, layer)?;
     let differs = now.is_some_and(|now| now != codec.compression());
     Ok(match (elsewhere, recompress) {
         (_, _) if !differs => Stays::Yes,
         (true, Recompress::Never) => Stays::Yes,
         (false, _) | (true, Recompress::Differing) => Stays::No,
     })
+}
+
+/// Whether a layer is a blob that somebody else made.
+pub(super) fn is_from_elsewhere(lease: &Lease, layer: &Descriptor) -> Result<bool, ReadError> {
+    let plain = layer.media_type.layer_compression() == Some(Compression::None);
+    Ok(!plain || lease.store().foreign_blob(&layer.digest)?.is_some())
 }
 
 fn encode_layer(
@@ -115,45 +120,15 @@ mod tests {
 
     use super::*;
     use crate::digest::Digest;
-    use crate::id::LayerId;
     use crate::image::catalog::StoredContent;
     use crate::image::resolve::resolve;
-    use crate::layer::export::measure;
+    use crate::image::tests::built;
     use crate::oci::archive::{self, Flavour};
-    use crate::oci::config::ImageConfig;
     use crate::oci::content::Content;
     use crate::oci::layout::write::named;
     use crate::oci::layout::{Layout, Selector};
-    use crate::oci::media_type::MediaType;
     use crate::oci::platform::Platform;
     use crate::oci::source::ImageSource as _;
-    use crate::store::{OpenOptions, Store};
-    use crate::tree::sketch::sketch;
-
-    /// A store with an image of one layer, made here.
-    fn built() -> (tempfile::TempDir, Lease, StoredImage) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
-        let lease = store.lease().unwrap();
-        let tree = sketch("etc/ etc/motd=hello");
-        lease.put_body(b"hello").unwrap();
-        let measured = measure(&tree, &store).unwrap();
-        let mut record = LayerRecord::new(LayerId::from_bytes([1; 32]));
-        record.tree = Some(lease.put_tree(&tree).unwrap());
-        record.diff_id = Some(measured.diff_id);
-        record.tar_size = Some(measured.size);
-        let mut batch = Batch::default();
-        batch.put_layer(&record);
-        lease.commit(batch, Durability::Relaxed).unwrap();
-        let mut config = ImageConfig::default();
-        config.rootfs.diff_ids = vec![measured.diff_id];
-        let config = RawDocument::new(config);
-        lease.put_document(config.bytes()).unwrap();
-        let layer = Descriptor::new(MediaType::LAYER, measured.diff_id.0, measured.size);
-        let manifest = RawDocument::new(Manifest::new(config.descriptor(), vec![layer]));
-        let image = StoredImage { root: manifest.descriptor(), manifest, config };
-        (folder, lease, image)
-    }
 
     fn bytes(lease: &Lease, descriptor: &Descriptor) -> Vec<u8> {
         let content = StoredContent(lease.store());

@@ -3,8 +3,10 @@
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::image::catalog::StoredImage;
+use crate::image::rootfs::RootfsCause;
 use crate::layer::export::ExportError;
 use crate::layer::tar_write::WriteTarError;
+use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::RawDocument;
 use crate::oci::manifest::Manifest;
@@ -38,6 +40,9 @@ pub enum RecodeCause {
     /// Its blob could not be made.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Its files could not be read.
+    #[error(transparent)]
+    Files(#[from] RootfsCause),
     /// Its tar stream could not be computed.
     #[error(transparent)]
     Tar(#[from] WriteTarError),
@@ -74,6 +79,43 @@ pub(super) fn recode(
     let layers = layers.into_iter().map(as_oci).collect();
     let media_type = MediaType::MANIFEST;
     Ok(RawDocument::new(Manifest { media_type, config, layers, ..old.clone() }))
+}
+
+/// A layer that takes the place of another, and does not hold the same.
+pub(super) struct Replacement {
+    pub(super) descriptor: Descriptor,
+    pub(super) diff_id: DiffId,
+}
+
+/// The image with other layers where `replace` gives one, and the configuration that goes with
+/// them; the lowest layer is number 0. The documents are in the store, and where nothing is
+/// replaced they are those of `image`.
+///
+/// # Errors
+///
+/// What `replace` reports, with the layer; or if the store cannot be written.
+pub(super) fn replace_layers(
+    lease: &Lease,
+    image: &StoredImage,
+    mut replace: impl FnMut(usize, &Descriptor, DiffId) -> Result<Option<Replacement>, RecodeCause>,
+) -> Result<StoredImage, RecodeError> {
+    let mut config = image.config.value().clone();
+    let mut diff_ids = config.rootfs.diff_ids.iter_mut().enumerate();
+    let manifest = recode(image, |layer, diff_id| {
+        let Some((at, place)) = diff_ids.next() else { return Ok(layer.clone()) };
+        let Some(made) = replace(at, layer, diff_id)? else { return Ok(layer.clone()) };
+        *place = made.diff_id;
+        Ok(made.descriptor)
+    })?;
+    if manifest == image.manifest {
+        return Ok(image.clone());
+    }
+    let config = RawDocument::new(config);
+    let manifest = Manifest { config: config.descriptor(), ..manifest.into_parts().1 };
+    let manifest = RawDocument::new(manifest);
+    lease.put_document(config.bytes())?;
+    lease.put_document(manifest.bytes())?;
+    Ok(StoredImage { root: manifest.descriptor(), manifest, config })
 }
 
 fn as_oci(layer: Descriptor) -> Descriptor {

@@ -2,7 +2,7 @@
 
 use crate::digest::DiffId;
 use crate::image::catalog::StoredImage;
-use crate::image::recode::{RecodeCause, RecodeError, recode};
+use crate::image::recode::{RecodeCause, RecodeError, Replacement, replace_layers};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
 use crate::layer::export::measure;
@@ -10,8 +10,6 @@ use crate::layer::import::layer_id;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::document::RawDocument;
-use crate::oci::manifest::Manifest;
 use crate::oci::media_type::MediaType;
 use crate::tree::times;
 
@@ -31,24 +29,10 @@ pub fn clamp_times(
     base_layers: usize,
     epoch: i64,
 ) -> Result<StoredImage, RecodeError> {
-    let mut config = image.config.value().clone();
-    let mut diff_ids = config.rootfs.diff_ids.iter_mut().enumerate();
-    let manifest = recode(image, |layer, diff_id| {
-        let place = diff_ids.next().filter(|(at, _)| *at >= base_layers);
-        let Some((_, place)) = place else { return Ok(layer.clone()) };
-        let Some(made) = clamp(lease, &diff_id, epoch)? else { return Ok(layer.clone()) };
-        *place = DiffId(made.digest);
-        Ok(made)
-    })?;
-    if manifest == image.manifest {
-        return Ok(image.clone());
-    }
-    let config = RawDocument::new(config);
-    let manifest = Manifest { config: config.descriptor(), ..manifest.into_parts().1 };
-    let manifest = RawDocument::new(manifest);
-    lease.put_document(config.bytes())?;
-    lease.put_document(manifest.bytes())?;
-    Ok(StoredImage { root: manifest.descriptor(), manifest, config })
+    replace_layers(lease, image, |at, _, diff_id| {
+        let made = if at < base_layers { None } else { clamp(lease, &diff_id, epoch)? };
+        Ok(made.map(|made| Replacement { diff_id: DiffId(made.digest), descriptor: made }))
+    })
 }
 
 /// The layer with its times changed; `None` where none is late.
@@ -84,6 +68,8 @@ mod tests {
     use crate::image::encode::{Recompress, encode};
     use crate::layer::codec::Codec;
     use crate::oci::config::ImageConfig;
+    use crate::oci::document::RawDocument;
+    use crate::oci::manifest::Manifest;
     use crate::store::{OpenOptions, Store};
     use crate::tree::sketch::sketch;
 

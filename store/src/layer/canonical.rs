@@ -175,6 +175,12 @@ fn header(name: &[u8], metadata: &Metadata, seconds: i64, fields: &Fields<'_>) -
     out
 }
 
+/// The header of a file that is in no tree: what a format adds to a layer for itself.
+pub(super) fn extra_file(name: &str, size: u64) -> Vec<u8> {
+    let fields = Fields { size, ..Fields::kind(b'0') };
+    header(name.as_bytes(), &Metadata::default(), 0, &fields)
+}
+
 /// Puts the name in one field, or splits it over two at a slash.
 fn put_name(block: &mut [u8; BLOCK], name: &[u8], pax: &mut Pax) {
     if name.len() <= 100 || plain_in_pax(name) {

@@ -1,8 +1,8 @@
 //! How layers are compressed, and a name for exactly that.
 
-use std::io;
+use std::io::{self, Write as _};
 
-use flate2::{Compress, Compression as Level, FlushCompress};
+use flate2::{Compress, Compression as Level, FlushCompress, GzBuilder};
 
 use crate::oci::media_type::{Compression, MediaType};
 
@@ -16,6 +16,8 @@ const GZIP_LEVEL_MAX: u32 = 9;
 const ZSTD_LEVEL_MAX: i32 = 22;
 /// No modification time, no name, no system: the same for everybody.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// What gzip calls a system that is of no concern.
+const SYSTEM_UNKNOWN: u8 = 0xff;
 /// An empty final block of deflate.
 const DEFLATE_END: [u8; 2] = [3, 0];
 /// How much an output buffer grows when it is full.
@@ -28,6 +30,11 @@ pub enum Codec {
     None,
     /// As one gzip member of deflate fragments that are compressed apart.
     Gzip {
+        /// From 0, fast, to 9, small.
+        level: u32,
+    },
+    /// As gzip members, one for each part, of which each can be read without the others.
+    Members {
         /// From 0, fast, to 9, small.
         level: u32,
     },
@@ -48,7 +55,7 @@ impl Codec {
     pub fn compression(self) -> Compression {
         match self {
             Self::None => Compression::None,
-            Self::Gzip { .. } => Compression::Gzip,
+            Self::Gzip { .. } | Self::Members { .. } => Compression::Gzip,
             Self::Zstd { .. } => Compression::Zstd,
         }
     }
@@ -57,7 +64,7 @@ impl Codec {
     pub fn media_type(self) -> MediaType {
         match self {
             Self::None => MediaType::LAYER,
-            Self::Gzip { .. } => MediaType::LAYER_GZIP,
+            Self::Gzip { .. } | Self::Members { .. } => MediaType::LAYER_GZIP,
             Self::Zstd { .. } => MediaType::LAYER_ZSTD,
         }
     }
@@ -74,6 +81,7 @@ impl Codec {
         Ok(match self {
             Self::None => String::new(),
             Self::Gzip { level } => format!("gzip-{level} v{VERSION} zlib-rs {sample}"),
+            Self::Members { level } => format!("members-{level} v{VERSION} zlib-rs {sample}"),
             Self::Zstd { level } => {
                 let library = zstd::zstd_safe::version_string();
                 format!("zstd-{level} v{VERSION} {library} {sample}")
@@ -86,6 +94,7 @@ impl Codec {
         match self {
             Self::None => Ok(bytes.to_vec()),
             Self::Gzip { level } => deflate(bytes, level.min(GZIP_LEVEL_MAX)),
+            Self::Members { level } => member(bytes, level.min(GZIP_LEVEL_MAX)),
             Self::Zstd { level } => zstd::bulk::compress(bytes, level.min(ZSTD_LEVEL_MAX)),
         }
     }
@@ -94,20 +103,29 @@ impl Codec {
     pub(crate) fn head(self) -> &'static [u8] {
         match self {
             Self::Gzip { .. } => &GZIP_HEADER,
-            Self::None | Self::Zstd { .. } => &[],
+            Self::None | Self::Members { .. } | Self::Zstd { .. } => &[],
         }
     }
 
     /// What comes after the last part of a stream of `size` bytes with the checksum `crc`.
     pub(crate) fn tail(self, crc: u32, size: u64) -> Vec<u8> {
         match self {
-            Self::None | Self::Zstd { .. } => Vec::new(),
+            Self::None | Self::Members { .. } | Self::Zstd { .. } => Vec::new(),
             Self::Gzip { .. } => {
                 let modulo = u32::try_from(size & u64::from(u32::MAX)).expect("masked to 32 bits");
                 [&DEFLATE_END[..], &crc.to_le_bytes(), &modulo.to_le_bytes()].concat()
             }
         }
     }
+}
+
+/// A whole gzip member.
+fn member(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
+    let out = Vec::with_capacity(bytes.len() / 2 + 64);
+    let mut member =
+        GzBuilder::new().operating_system(SYSTEM_UNKNOWN).write(out, Level::new(level));
+    member.write_all(bytes)?;
+    member.finish()
 }
 
 /// Deflate blocks that end on a byte and refer to nothing before them.

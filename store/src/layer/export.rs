@@ -4,30 +4,24 @@
 
 use std::io;
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-
-use crate::bytes::Bytes;
-use crate::digest::{DiffId, Hasher};
+use self::assembler::{Assembler, Counter};
+use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
 use crate::layer::decompress::decompress;
-use crate::layer::fragment::{Part, cut_stream, cut_tree};
+use crate::layer::fragment::{cut_stream, cut_tree};
 use crate::layer::loaded;
-use crate::layer::recipe::{Piece, Recipe};
 use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::WriteTarError;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
-use crate::object::{Encoding, Kind, ObjectName};
+use crate::object::{Kind, ObjectName};
 use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
 
-/// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
-/// little enough to hold.
-const WINDOW_BYTES: usize = 16 << 20;
-const WINDOW_PARTS: usize = 1024;
+pub(super) mod assembler;
 
 /// What a layer's tar stream is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +47,9 @@ pub enum ExportError {
         /// What the files make.
         found: DiffId,
     },
+    /// A file has a name that the blob needs for itself.
+    #[error("the layer has a file named {0}, which an eStargz layer needs for itself")]
+    Reserved(&'static str),
     /// A file of the layer could not be read.
     #[error(transparent)]
     Tar(#[from] WriteTarError),
@@ -147,135 +144,6 @@ fn feed(
     }
     let tree = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten();
     cut_tree(&tree.ok_or(ExportError::Gone)?, store, &mut |part| assembler.push(part))
-}
-
-/// Puts a blob together, one window of parts after the other.
-struct Assembler<'a> {
-    lease: &'a Lease,
-    codec: Codec,
-    id: &'a str,
-    tar: Counter,
-    crc: crc32fast::Hasher,
-    blob: Counter,
-    pieces: Vec<Piece>,
-    waiting: Vec<Part>,
-    waiting_bytes: usize,
-}
-
-impl<'a> Assembler<'a> {
-    fn new(lease: &'a Lease, codec: Codec, id: &'a str) -> Self {
-        let mut assembler = Self {
-            lease,
-            codec,
-            id,
-            tar: Counter::default(),
-            crc: crc32fast::Hasher::new(),
-            blob: Counter::default(),
-            pieces: Vec::new(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-        };
-        assembler.literal(codec.head().to_vec());
-        assembler
-    }
-
-    fn push(&mut self, part: Part) -> Result<(), ExportError> {
-        self.waiting_bytes += part.bytes().len();
-        self.waiting.push(part);
-        if WINDOW_BYTES <= self.waiting_bytes || WINDOW_PARTS <= self.waiting.len() {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), ExportError> {
-        let (lease, codec, id) = (self.lease, self.codec, self.id);
-        let (tar, waiting) = (&mut self.tar, &self.waiting);
-        let ((), made) = rayon::join(
-            || waiting.iter().for_each(|part| tar.add(part.bytes())),
-            || waiting.par_iter().map(|part| Made::of(part, lease, codec, id)).collect::<Vec<_>>(),
-        );
-        for made in made {
-            let made = made?;
-            self.crc.combine(&made.crc);
-            self.blob.add(&made.bytes);
-            self.pieces.push(Piece::Part(made.name));
-        }
-        self.waiting.clear();
-        self.waiting_bytes = 0;
-        Ok(())
-    }
-
-    fn literal(&mut self, bytes: Vec<u8>) {
-        if !bytes.is_empty() {
-            self.blob.add(&bytes);
-            self.pieces.push(Piece::Literal(bytes));
-        }
-    }
-
-    /// Stores the recipe, unless the stream is not the `expected` one.
-    fn finish(mut self, expected: Option<DiffId>) -> Result<(Measured, Descriptor), ExportError> {
-        self.flush()?;
-        let tail = self.codec.tail(self.crc.clone().finalize(), self.tar.size);
-        self.literal(tail);
-        let measured = self.tar.measured();
-        if let Some(expected) = expected
-            && expected != measured.diff_id
-        {
-            return Err(ExportError::DiffId { expected, found: measured.diff_id });
-        }
-        let (size, digest) = (self.blob.size, self.blob.hasher.finish());
-        let (diff_id, media_type) = (measured.diff_id, self.codec.media_type());
-        if self.codec != Codec::None {
-            let (codec, pieces) = (self.id.to_owned(), self.pieces);
-            let recipe = Recipe { diff_id, media_type: media_type.clone(), codec, size, pieces };
-            self.lease.put_recipe(&digest, &recipe)?;
-        }
-        Ok((measured, Descriptor::new(media_type, digest, size)))
-    }
-}
-
-/// A part as the codec makes it.
-struct Made {
-    name: ObjectName,
-    bytes: Bytes,
-    crc: crc32fast::Hasher,
-}
-
-impl Made {
-    /// Takes the part from the store, or makes it and stores it.
-    fn of(part: &Part, lease: &Lease, codec: Codec, id: &str) -> Result<Self, ExportError> {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(part.bytes());
-        let name = part.name(id);
-        let bytes = match lease.store().get(name.kind, &name.id)? {
-            Some(bytes) => bytes,
-            None => codec.compress(part.bytes())?.into(),
-        };
-        // One that was there may be about to be collected: then it is stored again.
-        if codec != Codec::None {
-            lease.put(name.kind, &name.id, Encoding::Raw, &bytes)?;
-        }
-        Ok(Self { name, bytes, crc })
-    }
-}
-
-/// Hashes and counts what is written to it.
-#[derive(Debug, Default)]
-struct Counter {
-    hasher: Hasher,
-    size: u64,
-}
-
-impl Counter {
-    fn add(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-    }
-
-    fn measured(&self) -> Measured {
-        Measured { diff_id: DiffId(self.hasher.clone().finish()), size: self.size }
-    }
 }
 
 #[cfg(test)]

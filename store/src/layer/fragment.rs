@@ -16,9 +16,9 @@ use crate::object::{Kind, ObjectName};
 use crate::tree::entry::{File, Tree};
 
 /// Bodies this long are parts of their own.
-const OWN_PART: u64 = 16 << 10;
+pub(super) const OWN_PART: u64 = 16 << 10;
 /// Headers and small bodies longer than this are cut before the next entry.
-const RUN_MAX: usize = 256 << 10;
+pub(super) const RUN_MAX: usize = 256 << 10;
 /// Longer bodies are several parts: threads share them, and a part fits in memory.
 const PART_MAX: usize = 8 << 20;
 /// A stream of which only the bytes are known is cut here: smaller would cost size.
@@ -43,8 +43,14 @@ enum Origin {
 }
 
 impl Part {
-    fn run(bytes: Vec<u8>) -> Self {
+    /// Headers and small bodies.
+    pub(super) fn run(bytes: Vec<u8>) -> Self {
         Self { range: 0..bytes.len(), bytes: bytes.into(), origin: Origin::Run }
+    }
+
+    /// A range of a file's bytes.
+    pub(super) fn of_file(id: BodyId, bytes: Bytes, range: Range<usize>) -> Self {
+        Self { bytes, range, origin: Origin::Body(id) }
     }
 
     /// The plain bytes.
@@ -116,7 +122,7 @@ impl<E> Cutter<'_, E> {
     fn body(&mut self, file: &File, body: &Bytes) -> Result<(), E> {
         for start in (0..body.len()).step_by(PART_MAX) {
             let range = start..body.len().min(start + PART_MAX);
-            (self.sink)(Part { bytes: body.clone(), range, origin: Origin::Body(file.body) })?;
+            (self.sink)(Part::of_file(file.body, body.clone(), range))?;
         }
         Ok(())
     }
