@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod global;
 pub(crate) mod image;
+pub(crate) mod image_attributes;
 pub(crate) mod image_name;
 pub(crate) mod key_value;
 pub(crate) mod limits;

@@ -2,11 +2,12 @@
 
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::{Recompress, encode};
+use wythe_store::image::seekable::seekable;
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 
-use crate::args::output::Compression;
+use crate::args::image_attributes::Compression;
 use crate::failure::Failure;
 use crate::ship::Shipment;
 
@@ -16,19 +17,51 @@ pub(crate) struct Layers {
     pub(crate) codec: Codec,
     /// What becomes of those that came from elsewhere.
     pub(crate) recompress: Recompress,
+    /// Where single files are to be had of them.
+    table: Table,
+}
+
+/// Whether layers have a table of contents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Table {
+    /// As eStargz has it; deflate of this level.
+    Estargz(u32),
+    None,
 }
 
 impl Layers {
     /// What was asked for, where layers that came from elsewhere leave as they came.
     pub(crate) fn new(compression: Option<Compression>, level: Option<u32>) -> Self {
-        Self { codec: codec(compression, level), recompress: Recompress::Never }
+        let table = match compression {
+            Some(Compression::Estargz) => Table::Estargz(level.unwrap_or(DEFLATE_LEVEL)),
+            None | Some(Compression::Gzip | Compression::Uncompressed | Compression::Zstd) => {
+                Table::None
+            }
+        };
+        Self { codec: codec(compression, level), recompress: Recompress::Never, table }
+    }
+
+    /// The same with something else for layers that came from elsewhere.
+    pub(crate) fn with_others(self, recompress: Recompress) -> Self {
+        Self { recompress, ..self }
+    }
+
+    /// The image with the layers that cannot be had by compressing those it has.
+    pub(crate) fn cut(self, lease: &Lease, image: &StoredImage) -> Result<StoredImage, Failure> {
+        match self.table {
+            Table::Estargz(level) => Ok(seekable(lease, image, level, self.recompress)?),
+            Table::None => Ok(image.clone()),
+        }
     }
 }
+
+/// The level at which gzip is used if none is given.
+const DEFLATE_LEVEL: u32 = 6;
 
 /// gzip, which everybody reads, unless something else is asked for.
 fn codec(compression: Option<Compression>, level: Option<u32>) -> Codec {
     match (compression, level) {
-        (None | Some(Compression::Gzip), None) => Codec::GZIP,
+        (None | Some(Compression::Gzip), None) | (Some(Compression::Estargz), _) => Codec::GZIP,
         (None | Some(Compression::Gzip), Some(level)) => Codec::Gzip { level },
         (Some(Compression::Uncompressed), _) => Codec::None,
         (Some(Compression::Zstd), None) => Codec::ZSTD,
@@ -44,7 +77,8 @@ pub(crate) fn manifest(
     image: &StoredImage,
     layers: Layers,
 ) -> Result<Descriptor, Failure> {
-    Ok(encode(lease, image, layers.codec, layers.recompress)?.descriptor())
+    let image = layers.cut(lease, image)?;
+    Ok(encode(lease, &image, layers.codec, layers.recompress)?.descriptor())
 }
 
 /// What leaves for an image of the store.

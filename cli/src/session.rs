@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wythe_registry::client::Client;
 use wythe_sandbox::Cancel;
 use wythe_store::journal::{BootId, Durability};
+use wythe_store::oci::reference::Reference;
 use wythe_store::store::{OpenOptions, Store};
 
 use crate::args::global::GlobalArgs;
@@ -55,6 +56,13 @@ impl Session {
     /// A client for registries; it connects to none before it is asked something.
     pub(crate) fn registry(&self) -> Result<Client, Failure> {
         registry_client::client(&self.global, &self.settings)
+    }
+
+    /// As [`Self::registry`]; the hosts of these names are spoken to over plain HTTP.
+    pub(crate) fn registry_over_http(&self, names: &[Reference]) -> Result<Client, Failure> {
+        let mut global = self.global.clone();
+        global.insecure_registry.extend(names.iter().map(|name| name.host().to_owned()));
+        registry_client::client(&global, &self.settings)
     }
 
     /// Where the store is.

@@ -1,5 +1,6 @@
 //! Images of several platforms on their way out, each with its layers encoded.
 
+use serde_json::json;
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::{OpenImageProblem, StoredImage, read_image};
 use wythe_store::layer::blob_view;
@@ -57,6 +58,13 @@ pub(crate) fn root(
     Ok(index.descriptor())
 }
 
+/// The configuration of statements that are made up as an image, which is of no platform.
+pub(crate) fn statement_configuration(statements: &[Descriptor]) -> String {
+    let digests: Vec<String> = statements.iter().map(|one| one.digest.to_string()).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": digests});
+    json!({"architecture": "unknown", "config": {}, "os": "unknown", "rootfs": rootfs}).to_string()
+}
+
 /// The index behind an image, if every layer of every image in it is here.
 fn whole_index(store: &Store, image: &StoredImage) -> Result<Option<Index>, Failure> {
     if !image.root.media_type.is_index() {
@@ -112,6 +120,11 @@ fn restated(
         lease.put_document(text.as_bytes())?;
         let stated = Descriptor::of(MediaType::new(layer.media_type.as_str()), text.as_bytes());
         *layer = Descriptor { annotations: layer.annotations.clone(), ..stated };
+    }
+    if manifest.config.media_type == MediaType::CONFIG {
+        let configuration = statement_configuration(&manifest.layers);
+        lease.put_document(configuration.as_bytes())?;
+        manifest.config = Descriptor::of(MediaType::CONFIG, configuration.as_bytes());
     }
     manifest.subject =
         manifest.subject.map(|_| Descriptor::new(new.media_type.clone(), new.digest, new.size));

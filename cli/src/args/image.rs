@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::call::AnswerFormat;
+use super::image_attributes::Compression;
 use super::key_value::KeyValue;
-use super::output::{Compression, Format};
+use super::output::Format;
 use super::place::Place;
 use super::switch::Switch;
 use crate::failure::Failure;

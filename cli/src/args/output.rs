@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use wythe_store::image::encode::Recompress;
 use wythe_store::oci::reference::ParseReferenceError;
 
-use super::annotation::{AnnotationError, Annotations};
+use super::annotation::AnnotationError;
 use super::attributes::{AttributeError, Attributes};
+use super::image_attributes::ImageAttributes;
 use super::image_name::{ImageName, PLACEHOLDER};
 
 /// One `--output`.
@@ -80,47 +80,6 @@ pub(crate) enum Push {
     No,
 }
 
-/// How an image is named and encoded.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct ImageAttributes {
-    /// Names beside those of `--tag`.
-    pub(crate) names: Vec<ImageName>,
-    pub(crate) compression: Option<Compression>,
-    /// What `level` means depends on the compression.
-    pub(crate) level: Option<u32>,
-    /// What becomes of layers that came from elsewhere.
-    pub(crate) recompress: Recompress,
-    pub(crate) times: Times,
-    pub(crate) types: MediaTypes,
-    pub(crate) annotations: Annotations,
-}
-
-/// The times of files in new layers, where the build has an epoch.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Times {
-    #[default]
-    Kept,
-    /// None is later than the epoch.
-    Rewritten,
-}
-
-/// Whose names documents and layers have.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum MediaTypes {
-    /// Docker's, where it has one for everything that leaves.
-    Docker,
-    #[default]
-    Oci,
-}
-
-/// How layers are compressed when they leave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Compression {
-    Gzip,
-    Uncompressed,
-    Zstd,
-}
-
 /// Why an `--output` cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -129,12 +88,14 @@ pub(crate) enum OutputError {
     Annotation(#[from] AnnotationError),
     #[error(transparent)]
     Attribute(#[from] AttributeError),
-    #[error("compression {0:?} is not one of gzip, uncompressed, zstd")]
+    #[error("compression {0:?} is not one of estargz, gzip, uncompressed, zstd")]
     Compression(String),
     #[error("compression level {0:?} is not a number")]
     Level(String),
     #[error(transparent)]
     Name(#[from] ParseReferenceError),
+    #[error("dangling-name-prefix {0:?} has a tag or a digest, and names an image by its digest")]
+    DanglingPrefix(String),
     #[error("mode {0:?} is neither copy nor delete")]
     Mode(String),
     #[error("type=local writes a directory, not to standard output")]
@@ -204,7 +165,7 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 24] = [
     "annotation.*",
     "annotation-index.*",
     "annotation-index-descriptor.*",
@@ -212,17 +173,23 @@ const KNOWN: [&str; 18] = [
     "annotation-manifest-descriptor.*",
     "compression",
     "compression-level",
+    "dangling-name-prefix",
     "dest",
     "force-compression",
+    "insecure",
     "mode",
     "name",
+    "name-canonical",
+    "oci-artifact",
     "oci-mediatypes",
     "platform-split",
     "push",
     "push-by-digest",
     "rewrite-timestamp",
+    "store",
     "target",
     "type",
+    "unpack",
 ];
 
 /// `-o -` is a tar stream on standard output, `-o DIR` a directory of files.
@@ -271,7 +238,7 @@ fn stream(attributes: &mut Attributes) -> Destination {
 }
 
 fn archive(format: Format, attributes: &mut Attributes) -> Result<Output, OutputError> {
-    let image = image_attributes(attributes)?;
+    let image = ImageAttributes::take(attributes)?;
     let packed = attributes.take_bool("tar")?.unwrap_or(true);
     let destination = match (packed, stream(attributes)) {
         (true, destination) => destination,
@@ -282,7 +249,8 @@ fn archive(format: Format, attributes: &mut Attributes) -> Result<Output, Output
 }
 
 fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError> {
-    let image = image_attributes(attributes)?;
+    let mut image = ImageAttributes::take(attributes)?;
+    image.take_naming(attributes)?;
     let push = match attributes.take_bool("push")? {
         None => push,
         Some(true) => Push::ByName,
@@ -299,46 +267,9 @@ fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError>
     Ok(Output::Image { push, image })
 }
 
-fn image_attributes(attributes: &mut Attributes) -> Result<ImageAttributes, OutputError> {
-    let recompress = match attributes.take_bool("force-compression")? {
-        Some(true) => Recompress::Differing,
-        Some(false) | None => Recompress::Never,
-    };
-    let types = match attributes.take_bool("oci-mediatypes")? {
-        Some(false) => MediaTypes::Docker,
-        Some(true) | None => MediaTypes::Oci,
-    };
-    let times = match attributes.take_bool("rewrite-timestamp")? {
-        Some(true) => Times::Rewritten,
-        Some(false) | None => Times::Kept,
-    };
-    let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
-    let level = attributes.take("compression-level");
-    let level = level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
-    let names = attributes.take("name").unwrap_or_default();
-    let names = names.split(',').filter(|name| !name.is_empty()).map(str::parse);
-    let names = names.collect::<Result<_, _>>()?;
-    let annotations = Annotations::take(attributes)?;
-    Ok(ImageAttributes { names, compression, level, recompress, times, types, annotations })
-}
-
-impl FromStr for Compression {
-    type Err = OutputError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "gzip" => Ok(Self::Gzip),
-            "uncompressed" => Ok(Self::Uncompressed),
-            "zstd" => Ok(Self::Zstd),
-            _ => Err(OutputError::Compression(text.to_owned())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::annotation::Place;
 
     fn parse(text: &str) -> Output {
         text.parse::<OutputArg>().unwrap().output
@@ -388,26 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn compression_and_level_are_checked() {
-        let Output::Image { image, push } =
-            parse("type=image,compression=zstd,compression-level=9,annotation.a=b")
-        else {
-            panic!("not an image")
-        };
-        assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
-        assert_eq!(image.annotations.of(Place::Manifest, None)["a"], "b");
-        assert_eq!(push, Push::No);
-        let Output::Image { image, .. } =
-            parse("type=image,force-compression=true,rewrite-timestamp=true")
-        else {
-            panic!("not an image")
-        };
-        assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
-        refused("type=image,compression=lz4", "\"lz4\" is not one of");
+    fn an_image_is_pushed_by_digest_only_where_it_is_pushed() {
         let by_digest = |text| matches!(parse(text), Output::Image { push: Push::ByDigest, .. });
         assert!(by_digest("type=registry,push-by-digest=true"));
         assert!(!by_digest("type=image,push-by-digest=true"));
-        refused("type=image,compression-level=high", "not a number");
+    }
+
+    #[test]
+    fn only_an_image_that_is_named_takes_what_is_about_names_and_registries() {
+        for text in ["name-canonical=true", "dangling-name-prefix=x", "insecure=true"] {
+            assert!(format!("type=image,{text}").parse::<OutputArg>().is_ok(), "{text}");
+            refused(&format!("type=oci,{text}"), "is not known");
+        }
     }
 
     #[test]
@@ -424,6 +347,17 @@ mod tests {
         assert_eq!(filled("d-{target}"), Some(parse("d-app")));
         assert_eq!(filled("type=oci,dest=all.tar"), None);
         assert_eq!(filled("-"), None);
+    }
+
+    #[test]
+    fn the_page_of_outputs_has_every_attribute_and_type() {
+        let page = include_str!("../../../docs/outputs.md");
+        for key in KNOWN {
+            assert!(page.contains(&format!("`{key}")), "{key} is not in docs/outputs.md");
+        }
+        for kind in ["cacheonly", "docker", "image", "local", "oci", "registry", "tar"] {
+            assert!(page.contains(&format!("| `{kind}` |")), "{kind} is not in docs/outputs.md");
+        }
     }
 
     #[test]

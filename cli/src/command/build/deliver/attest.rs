@@ -9,8 +9,10 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use super::goods::Goods;
+use crate::args::image_attributes::Statements;
 use crate::command::build::provenance::{PREDICATE, package_url, statement};
 use crate::failure::Failure;
+use crate::several::statement_configuration;
 
 /// The configuration of a manifest that needs none.
 const EMPTY: &[u8] = b"{}";
@@ -22,22 +24,33 @@ impl Goods<'_> {
         &self,
         predicate: &Value,
         image: &Descriptor,
-        names: &[Reference],
+        (names, made_up): (&[Reference], Statements),
     ) -> Result<Descriptor, Failure> {
         let statement = statement(&subject(image, names), predicate);
         let put = |kind: &str, bytes: &[u8]| {
             self.lease.put_document(bytes)?;
             Ok::<_, Failure>(Descriptor::of(MediaType::new(kind), bytes))
         };
-        let config = put("application/vnd.oci.empty.v1+json", EMPTY)?;
         let mut layer = put("application/vnd.in-toto+json", statement.to_string().as_bytes())?;
         layer.annotations.insert("in-toto.io/predicate-type".to_owned(), PREDICATE.to_owned());
-        let kind = MediaType::new("application/vnd.docker.attestation.manifest.v1+json");
-        let subject = Descriptor::new(image.media_type.clone(), image.digest, image.size);
-        let manifest = RawDocument::new(Manifest {
-            artifact_type: Some(kind),
-            subject: Some(subject),
-            ..Manifest::new(config, vec![layer])
+        let manifest = RawDocument::new(match made_up {
+            Statements::Artifact => {
+                let config = put("application/vnd.oci.empty.v1+json", EMPTY)?;
+                let kind = "application/vnd.docker.attestation.manifest.v1+json";
+                let subject = Descriptor::new(image.media_type.clone(), image.digest, image.size);
+                Manifest {
+                    artifact_type: Some(MediaType::new(kind)),
+                    subject: Some(subject),
+                    ..Manifest::new(config, vec![layer])
+                }
+            }
+            Statements::Image => {
+                let config = put(
+                    MediaType::CONFIG.as_str(),
+                    statement_configuration(std::slice::from_ref(&layer)).as_bytes(),
+                )?;
+                Manifest::new(config, vec![layer])
+            }
         });
         self.lease.put_document(manifest.bytes())?;
         let mut entry = manifest.descriptor();

@@ -2,6 +2,7 @@
 
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::encode;
+use wythe_store::layer::estargz::TOC_DIGEST;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
@@ -12,7 +13,7 @@ use crate::encode::Layers;
 use crate::failure::Failure;
 
 /// The manifest with which an image leaves, in Docker's words if it has words for all of it: it has
-/// none for zstd, nor for annotations.
+/// none for zstd, nor for annotations, with which a layer says that it has a table of contents.
 pub(super) fn manifest(
     lease: &Lease,
     image: &StoredImage,
@@ -30,6 +31,9 @@ fn renamed(manifest: &Manifest) -> Option<Manifest> {
         return None;
     }
     let layers = manifest.layers.iter().map(|layer| {
+        if layer.annotations.contains_key(TOC_DIGEST) {
+            return None;
+        }
         let media_type = match layer.media_type.layer_compression()? {
             Compression::Gzip => MediaType::DOCKER_LAYER_GZIP,
             Compression::None => MediaType::DOCKER_LAYER,

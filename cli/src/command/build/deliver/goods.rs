@@ -13,7 +13,8 @@ use wythe_store::oci::reference::Reference;
 
 use super::tell::{Stage, Told};
 use crate::args::build::ResultArgs;
-use crate::args::output::{ImageAttributes, Push};
+use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
+use crate::args::output::Push;
 use crate::failure::Failure;
 use crate::obtainable::Obtainable;
 use crate::session::Session;
@@ -54,7 +55,8 @@ impl Goods<'_> {
     /// Names the image in the store, and pushes it under each name where that is asked for.
     pub(super) fn name(&self, push: Push, image: &ImageAttributes) -> Result<Told, Failure> {
         let names = self.names(image)?;
-        if push == Push::No && !names.is_empty() {
+        let dangling = image.dangling_prefix.iter().filter(|_| names.is_empty());
+        if push == Push::No && (!names.is_empty() || dangling.clone().next().is_some()) {
             self.complete()?;
         }
         let (root, kept) = self.kept(image)?;
@@ -62,12 +64,30 @@ impl Goods<'_> {
         for name in names.iter().filter(|_| push != Push::ByDigest) {
             batch.set_ref(&ref_name(name), &root);
         }
-        self.lease.commit(batch, Durability::Durable)?;
-        match push {
-            Push::No => Ok(kept),
-            Push::ByDigest => self.push(image, names, &by_digest),
-            Push::ByName => self.push(image, names, &|name, _| Ok(name)),
+        for prefix in dangling {
+            batch.set_ref(&ref_name(&prefix.clone().with_digest(root.digest)), &root);
         }
+        self.lease.commit(batch, Durability::Durable)?;
+        let (root, told) = match push {
+            Push::No => (root, kept),
+            Push::ByDigest => self.push(image, names.clone(), &by_digest)?,
+            Push::ByName => self.push(image, names.clone(), &|name, _| Ok(name))?,
+        };
+        if image.digest_names == DigestNames::Beside {
+            self.name_by_digest(names, &root)?;
+        }
+        Ok(told)
+    }
+
+    /// Names the image in the store by what cannot be moved to another.
+    fn name_by_digest(&self, names: Vec<Reference>, root: &Descriptor) -> Result<(), Failure> {
+        let mut batch = Batch::default();
+        for name in names {
+            let name = name.with_default_tag().with_digest(root.digest);
+            batch.set_ref(&ref_name(&name), root);
+        }
+        self.lease.commit(batch, Durability::Durable)?;
+        Ok(())
     }
 
     /// Sends the image to its registries, under what `called` makes of a name and a digest.
@@ -76,13 +96,16 @@ impl Goods<'_> {
         image: &ImageAttributes,
         names: Vec<Reference>,
         called: &dyn Fn(Reference, Digest) -> Result<Reference, Failure>,
-    ) -> Result<Told, Failure> {
+    ) -> Result<(Descriptor, Told), Failure> {
         let (shipment, shipped) = self.shipment(image)?;
         let names = names.into_iter().map(|name| called(name, shipment.root.digest));
         let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
-        let client = self.session.registry()?;
+        let client = match image.transport {
+            Transport::Configured => self.session.registry()?,
+            Transport::Plain => self.session.registry_over_http(&names)?,
+        };
         names.iter().try_for_each(|name| shipment.push(&client, name))?;
-        Ok(shipped)
+        Ok((shipment.root, shipped))
     }
 
     /// Gets the layers of the base that no step has needed.

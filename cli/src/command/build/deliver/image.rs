@@ -16,7 +16,7 @@ use super::docker;
 use super::goods::Goods;
 use super::tell::{Stage, Told};
 use crate::args::annotation::{Annotations, Place};
-use crate::args::output::{ImageAttributes, MediaTypes, Times};
+use crate::args::image_attributes::{ImageAttributes, MediaTypes, Times};
 use crate::encode::{self, Layers};
 use crate::failure::Failure;
 use crate::ship::Shipment;
@@ -28,12 +28,13 @@ impl Goods<'_> {
         asked: &ImageAttributes,
     ) -> Result<(Shipment<'_>, Told), Failure> {
         let compression = asked.compression.or(self.args.compression);
-        let layers = Layers::new(compression, asked.level);
-        let layers = Layers { recompress: asked.recompress, ..layers };
+        let layers = Layers::new(compression, asked.level).with_others(asked.recompress);
         if asked.recompress == Recompress::Differing || self.origins.iter().any(is_plain) {
             self.complete()?;
         }
         let images = self.prepared(asked)?;
+        let images = images.iter().map(|image| layers.cut(self.lease, image));
+        let images: Vec<StoredImage> = images.collect::<Result<_, _>>()?;
         let created = images.first().and_then(|image| image.config.value().created.clone());
         let manifests = images.iter().map(|image| match asked.types {
             MediaTypes::Docker => docker::manifest(self.lease, image, layers),
@@ -105,7 +106,8 @@ impl Goods<'_> {
         }
         if let Some(predicate) = &self.provenance {
             let names = self.names(asked)?;
-            let stated = entries.iter().map(|image| self.attestation(predicate, image, &names));
+            let about = |image| self.attestation(predicate, image, (&names, asked.statements));
+            let stated = entries.iter().map(about);
             let stated: Vec<Descriptor> = stated.collect::<Result<_, _>>()?;
             entries.extend(stated);
         }

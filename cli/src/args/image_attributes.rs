@@ -1,0 +1,213 @@
+//! The attributes of an `--output` that are about the image: names, encoding, what is said of it.
+
+use std::str::FromStr;
+
+use wythe_store::image::encode::Recompress;
+use wythe_store::oci::reference::Reference;
+
+use super::annotation::Annotations;
+use super::attributes::Attributes;
+use super::image_name::ImageName;
+use super::output::OutputError;
+
+/// How an image is named and encoded.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ImageAttributes {
+    /// Names beside those of `--tag`.
+    pub(crate) names: Vec<ImageName>,
+    pub(crate) digest_names: DigestNames,
+    /// What an image without a name is called, followed by its digest.
+    pub(crate) dangling_prefix: Option<Reference>,
+    pub(crate) compression: Option<Compression>,
+    /// What `level` means depends on the compression.
+    pub(crate) level: Option<u32>,
+    /// What becomes of layers that came from elsewhere.
+    pub(crate) recompress: Recompress,
+    pub(crate) times: Times,
+    pub(crate) types: MediaTypes,
+    pub(crate) annotations: Annotations,
+    pub(crate) statements: Statements,
+    pub(crate) transport: Transport,
+}
+
+/// The times of files in new layers, where the build has an epoch.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Times {
+    #[default]
+    Kept,
+    /// None is later than the epoch.
+    Rewritten,
+}
+
+/// Whose names documents and layers have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum MediaTypes {
+    /// Docker's, where it has one for everything that leaves.
+    Docker,
+    #[default]
+    Oci,
+}
+
+/// Whether an image has a name with its digest, too, for each name with a tag.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum DigestNames {
+    Beside,
+    #[default]
+    None,
+}
+
+/// What a manifest of statements about an image is made up as.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Statements {
+    /// An artifact with the image as its subject.
+    #[default]
+    Artifact,
+    /// An image of no platform, as registries want it that know no artifacts.
+    Image,
+}
+
+/// How the registry of an image is spoken to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Transport {
+    /// As the settings have it for every registry.
+    #[default]
+    Configured,
+    /// Over plain HTTP.
+    Plain,
+}
+
+/// How layers are compressed when they leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Compression {
+    /// gzip, cut so that nodes can fetch single files (eStargz).
+    Estargz,
+    Gzip,
+    Uncompressed,
+    Zstd,
+}
+
+impl ImageAttributes {
+    /// Removes and reads what every output of images takes.
+    pub(crate) fn take(attributes: &mut Attributes) -> Result<Self, OutputError> {
+        let recompress = match attributes.take_bool("force-compression")? {
+            Some(true) => Recompress::Differing,
+            Some(false) | None => Recompress::Never,
+        };
+        let types = match attributes.take_bool("oci-mediatypes")? {
+            Some(false) => MediaTypes::Docker,
+            Some(true) | None => MediaTypes::Oci,
+        };
+        let times = match attributes.take_bool("rewrite-timestamp")? {
+            Some(true) => Times::Rewritten,
+            Some(false) | None => Times::Kept,
+        };
+        let statements = match attributes.take_bool("oci-artifact")? {
+            Some(false) => Statements::Image,
+            Some(true) | None => Statements::Artifact,
+        };
+        let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
+        let level = attributes.take("compression-level");
+        let level =
+            level.map(|text| text.parse().map_err(|_| OutputError::Level(text))).transpose()?;
+        let names = attributes.take("name").unwrap_or_default();
+        let names = names.split(',').filter(|name| !name.is_empty()).map(str::parse);
+        let names = names.collect::<Result<_, _>>()?;
+        let annotations = Annotations::take(attributes)?;
+        Ok(Self {
+            names,
+            compression,
+            level,
+            recompress,
+            times,
+            types,
+            annotations,
+            statements,
+            ..Self::default()
+        })
+    }
+
+    /// Removes and reads what only an image takes that is named in the store or at a registry.
+    pub(crate) fn take_naming(&mut self, attributes: &mut Attributes) -> Result<(), OutputError> {
+        if attributes.take_bool("name-canonical")? == Some(true) {
+            self.digest_names = DigestNames::Beside;
+        }
+        if let Some(text) = attributes.take("dangling-name-prefix").filter(|text| !text.is_empty())
+        {
+            let prefix: Reference = text.parse()?;
+            if prefix.tag().is_some() || prefix.digest().is_some() {
+                return Err(OutputError::DanglingPrefix(text));
+            }
+            self.dangling_prefix = Some(prefix);
+        }
+        // The second is how BuildKit spells it.
+        for key in ["insecure", "registry.insecure"] {
+            if attributes.take_bool(key)? == Some(true) {
+                self.transport = Transport::Plain;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Compression {
+    type Err = OutputError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "estargz" => Ok(Self::Estargz),
+            "gzip" => Ok(Self::Gzip),
+            "uncompressed" => Ok(Self::Uncompressed),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(OutputError::Compression(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::annotation::Place;
+
+    fn read(text: &str) -> Result<ImageAttributes, OutputError> {
+        let mut attributes = Attributes::parse(text)?;
+        let mut image = ImageAttributes::take(&mut attributes)?;
+        image.take_naming(&mut attributes)?;
+        attributes.finish(&[])?;
+        Ok(image)
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn compression_and_level_are_checked() {
+        let image = read("compression=zstd,compression-level=9,annotation.a=b").unwrap();
+        assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
+        assert_eq!(image.annotations.of(Place::Manifest, None)["a"], "b");
+        let image = read("force-compression=true,rewrite-timestamp=true").unwrap();
+        assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
+        assert_eq!(read("compression=estargz").unwrap().compression, Some(Compression::Estargz));
+        refused("compression=lz4", "\"lz4\" is not one of estargz, gzip, uncompressed, zstd");
+        refused("compression-level=high", "not a number");
+    }
+
+    #[test]
+    fn what_is_said_as_it_is_anyway_changes_nothing() {
+        let said = read("oci-artifact=true,name-canonical=false,insecure=0,oci-mediatypes=true");
+        assert_eq!(said.unwrap(), ImageAttributes::default());
+    }
+
+    #[test]
+    fn names_by_digest_and_the_way_to_the_registry_are_read() {
+        let image = read("name-canonical,registry.insecure=true,oci-artifact=false").unwrap();
+        assert_eq!(image.digest_names, DigestNames::Beside);
+        assert_eq!((image.transport, image.statements), (Transport::Plain, Statements::Image));
+        let image = read("dangling-name-prefix=r.io/x").unwrap();
+        assert_eq!(image.dangling_prefix.unwrap().name(), "r.io/x");
+        refused("dangling-name-prefix=x:1", "has a tag or a digest");
+        refused("dangling-name-prefix=X", "must be lowercase");
+    }
+}
