@@ -26,7 +26,7 @@ use crate::output::{Output, Stream};
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seccomp;
 use crate::spawn::spawn;
-use crate::step::{Network, Stdin, Step};
+use crate::step::{Network, Step, Streams};
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
@@ -46,7 +46,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
-    let pipes = Pipes::open(step.stdin).map_err(|errno| refused("opening pipes", errno))?;
+    let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
     let builder = pidfd_open(getpid(), PidfdFlags::empty());
     let builder = builder.map_err(|errno| refused("opening the builder's process", errno))?;
     let (stdio, channel) = (pipes.childs_ends(), pipes.channel.1.as_raw_fd());
@@ -95,27 +95,33 @@ fn namespaces(network: Network) -> c_int {
 
 /// The standard descriptors of a step, both ends, and the way its filter comes to us.
 struct Pipes {
-    input: OwnedFd,
+    childs: [OwnedFd; 3],
     channel: (OwnedFd, OwnedFd),
-    stdout: (OwnedFd, OwnedFd),
-    stderr: (OwnedFd, OwnedFd),
+    outputs: [(Stream, Option<OwnedFd>); 2],
 }
 
 impl Pipes {
-    fn open(stdin: Stdin) -> Result<Self, Errno> {
-        let input = match stdin {
-            Stdin::Empty => {
-                openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
-            }
-            Stdin::Inherited => fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?,
-        };
+    fn open(streams: &Streams) -> Result<Self, Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let channel = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        Ok(Self { input, channel, stdout: pipe()?, stderr: pipe()? })
+        let input = match streams {
+            Streams::Told => {
+                openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
+            }
+            Streams::Fed => fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?,
+            Streams::Terminal(terminal) => {
+                let same = || fcntl_dupfd_cloexec(terminal, FIRST_FREE);
+                let outputs = [(Stream::Stdout, None), (Stream::Stderr, None)];
+                return Ok(Self { childs: [same()?, same()?, same()?], channel, outputs });
+            }
+        };
+        let (out, err) = (pipe()?, pipe()?);
+        let outputs = [(Stream::Stdout, Some(out.0)), (Stream::Stderr, Some(err.0))];
+        Ok(Self { childs: [input, out.1, err.1], channel, outputs })
     }
 
     fn childs_ends(&self) -> [RawFd; 3] {
-        [self.input.as_raw_fd(), self.stdout.1.as_raw_fd(), self.stderr.1.as_raw_fd()]
+        self.childs.each_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// The listener of the filter of a child that has executed its command, if it has a filter.
@@ -137,7 +143,7 @@ impl Pipes {
 
     /// Closes the child's ends.
     fn into_outputs(self) -> [(Stream, Option<OwnedFd>); 2] {
-        [(Stream::Stdout, Some(self.stdout.0)), (Stream::Stderr, Some(self.stderr.0))]
+        self.outputs
     }
 }
 

@@ -1,6 +1,8 @@
 //! A build step as a value: what to run, on which root, as whom, with which mounts.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything [`run`](crate::run) needs to know about one command.
@@ -32,8 +34,8 @@ pub struct Step {
     pub shm_size: u64,
     /// Resource limits beyond the defaults (no core files, 1024 open files).
     pub limits: Vec<Limit>,
-    /// What the command reads from its standard input.
-    pub stdin: Stdin,
+    /// What the standard streams of the command are.
+    pub streams: Streams,
     /// Device nodes that the step makes are kept as plain files with this extended attribute,
     /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones.
     pub device_attribute: Vec<u8>,
@@ -60,7 +62,7 @@ impl Step {
             resolv_conf: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
-            stdin: Stdin::Empty,
+            streams: Streams::Told,
             device_attribute: DEVICE_ATTRIBUTE.to_vec(),
             timeout: None,
             grace: DEFAULT_GRACE,
@@ -68,14 +70,16 @@ impl Step {
     }
 }
 
-/// What a command reads from its standard input.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Stdin {
-    /// Nothing.
+/// What the standard streams of a command are.
+#[derive(Clone, Debug, Default)]
+pub enum Streams {
+    /// It reads nothing, and what it prints is delivered.
     #[default]
-    Empty,
-    /// What this program would read from its own.
-    Inherited,
+    Told,
+    /// It reads what this program would read, and what it prints is delivered.
+    Fed,
+    /// All three are this terminal, which becomes that of its session. Nothing is delivered.
+    Terminal(Arc<OwnedFd>),
 }
 
 /// The file system of a step: layers, and where changes go.

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{fchdir, setrlimit, setsid, umask};
+use rustix::process::{fchdir, ioctl_tiocsctty, setrlimit, setsid, umask};
 use rustix::system::sethostname;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -34,6 +34,7 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             let pairs = from.iter().zip(0..);
             pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
         }
+        SelfOp::TakeTerminal => ioctl_tiocsctty(sys::lend(0)),
         SelfOp::CloseDescriptors { kept: None } => sys::close_from(CHANNEL),
         SelfOp::CloseDescriptors { kept: Some(channel) } => {
             if *channel != CHANNEL {

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use crate::error::{StepCause, StepError};
 use crate::plan::{Op, Plan, SelfOp, c_string};
-use crate::step::{Network, Security, Step};
+use crate::step::{Network, Security, Step, Streams};
 
 /// The descriptors of the builder that its child needs.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,9 @@ impl Plan {
             self.push("raising the loopback device", SelfOp::RaiseLoopback);
         }
         self.push("connecting the output", SelfOp::Stdio(inherited.stdio));
+        if let Streams::Terminal(_) = step.streams {
+            self.push("taking the terminal", SelfOp::TakeTerminal);
+        }
         // Before the working directory: nothing of ours can be reached through /proc/self/fd.
         let kept = match step.security {
             Security::Sandbox => Some(inherited.channel),

@@ -93,6 +93,8 @@ pub(crate) enum SelfOp {
     RaiseLoopback,
     /// Puts the parent's pipes in place of the standard descriptors.
     Stdio([RawFd; 3]),
+    /// Makes standard input, which is a terminal, that of the session.
+    TakeTerminal,
     /// Closes all but the standard descriptors, and but one more that becomes [`CHANNEL`].
     CloseDescriptors { kept: Option<RawFd> },
     /// Enters the working directory.

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use wythe_sandbox::Outcome;
 use wythe_sandbox::error::StepCause;
-use wythe_sandbox::step::{Identity, Limit, Resource};
+use wythe_sandbox::step::{Identity, Limit, Resource, Streams};
 
 use crate::fixture::{Fixture, attempt, run, succeed};
 
@@ -19,6 +21,23 @@ pub(crate) fn exit_codes_are_passed_on(fixture: &Fixture) {
         let ran = run(&fixture.step(&format!("exit {code}")));
         assert_eq!(ran.outcome, Outcome::Exited(code));
     }
+}
+
+pub(crate) fn a_terminal_is_that_of_the_session(fixture: &Fixture) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let ours = openpt(flags).unwrap();
+    grantpt(&ours).and_then(|()| unlockpt(&ours)).unwrap();
+    let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
+    let script = "test -t 0 && test -t 1 && test -t 2 && read word && echo got $word > /dev/tty";
+    let mut step = fixture.step(script);
+    step.streams = Streams::Terminal(Arc::new(theirs));
+    rustix::io::write(&ours, b"it\n").unwrap();
+    let ran = succeed(&step);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
+    let mut buffer = [0; 64];
+    let count = rustix::io::read(&ours, &mut buffer).unwrap();
+    let shown = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    assert!(shown.contains("got it\r\n"), "{shown:?}");
 }
 
 pub(crate) fn a_signal_is_an_outcome(fixture: &Fixture) {
