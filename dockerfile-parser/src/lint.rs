@@ -17,6 +17,7 @@ mod needed;
 mod reference;
 pub mod rule;
 mod scope;
+pub mod secret;
 mod settings;
 mod stage;
 mod variable;

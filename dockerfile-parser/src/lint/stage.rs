@@ -10,6 +10,7 @@ use super::rule::{
 };
 use super::scope::Scope;
 use crate::ast::{Command, Instruction, InstructionKind, KeyValueForm, KeyValues, Word, Words};
+use crate::lint::secret::is_secret_name;
 use crate::parse::parse_trigger;
 use crate::stage::Stage;
 
@@ -158,7 +159,7 @@ impl Linter<'_> {
         word: &Word,
         name: &str,
     ) {
-        if is_secret(name) {
+        if is_secret_name(name) {
             let message =
                 format!("Do not use ARG or ENV instructions for sensitive data ({kind} {name:?})");
             self.report(&SECRETS_USED_IN_ARG_OR_ENV, instruction, word, message);
@@ -214,24 +215,4 @@ fn fired<'a>(texts: impl Iterator<Item = &'a str>, from: &Instruction) -> Vec<In
         ..instruction
     });
     moved.collect()
-}
-
-/// Whether a name has a part that stands for a secret and none that says it is none.
-fn is_secret(name: &str) -> bool {
-    const SECRET: [&str; 10] = [
-        "apikey",
-        "auth",
-        "credential",
-        "credentials",
-        "key",
-        "password",
-        "pword",
-        "passwd",
-        "secret",
-        "token",
-    ];
-    const HARMLESS: [&str; 3] = ["public", "file", "version"];
-    let lower = name.to_lowercase();
-    let has = |words: &[&str]| lower.split('_').any(|part| words.contains(&part));
-    has(&SECRET) && !has(&HARMLESS)
 }
