@@ -8,6 +8,7 @@ use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
+use crate::inspect::Inspector;
 use crate::progress::Progress;
 use crate::remote::Remote;
 use crate::remote::program::GitProgram;
@@ -42,6 +43,8 @@ pub struct Environment<'a> {
     pub emulators: &'a Emulators,
     /// Who watches.
     pub progress: &'a dyn Progress,
+    /// Who looks at steps that failed.
+    pub inspector: Option<&'a dyn Inspector>,
     /// Stops the build.
     pub cancel: &'a Cancel,
     /// The time.

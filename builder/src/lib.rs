@@ -37,6 +37,7 @@ mod finish;
 pub mod graph;
 pub mod history;
 pub mod ignore;
+pub mod inspect;
 pub mod key;
 pub mod lint;
 pub mod lower;

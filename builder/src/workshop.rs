@@ -108,6 +108,7 @@ impl Workshop {
             git: None,
             emulators: &self.emulators,
             progress,
+            inspector: None,
             cancel: &self.cancel,
             clock: &self.now,
             pool: &self.pool,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wythe_builder::account::{self, Accounts, run_identity};
 use wythe_builder::execute::view::View;
 use wythe_sandbox::Step;
-use wythe_sandbox::step::{Identity, Network, RootFs, Scratch, Streams};
+use wythe_sandbox::step::{Identity, Network, RootFs, Scratch};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::lease::Lease;
 use wythe_store::live::ensure::{ensure, ensure_announced};
@@ -42,7 +42,6 @@ impl Container<'_> {
             NetworkArg::None => Network::None,
         };
         step.resolv_conf = world::resolv_conf();
-        step.streams = Streams::Fed;
         Ok(step)
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Failure {
     /// The words of a Dockerfile it is about, as objects for programs.
     findings: Vec<Value>,
     remedy: Option<String>,
+    /// The command that shows it again.
+    reproduction: Option<String>,
     /// The exit code, where it is that of a command the person asked for.
     code: Option<u8>,
 }
@@ -126,6 +128,12 @@ impl Failure {
         }
     }
 
+    /// The same failure with the command that leads to it again, if a step failed.
+    pub(crate) fn reproducible(mut self, command: &str) -> Self {
+        self.reproduction = (self.class == Class::Step).then(|| command.to_owned());
+        self
+    }
+
     /// The same failure with lines to show above it; they have to be harmless already.
     pub(crate) fn exhibit(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.exhibit.extend(lines);
@@ -162,6 +170,8 @@ impl Failure {
             lines.push(format!("{start}{}", clean(message)));
         }
         lines.extend(self.remedy.iter().map(|remedy| format!("help: {}", clean(remedy))));
+        let again = self.reproduction.iter();
+        lines.extend(again.map(|command| format!("reproduce: {}", clean(command))));
         lines
     }
 
@@ -174,6 +184,7 @@ impl Failure {
             "code": self.code.unwrap_or(self.class as u8),
             "messages": self.chain,
             "help": self.remedy,
+            "reproduce": self.reproduction,
             "findings": self.findings,
         });
         json::escape(&event.to_string())
@@ -196,7 +207,7 @@ impl Failure {
 
     fn empty(class: Class) -> Self {
         let (chain, exhibit, findings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { class, chain, exhibit, findings, remedy: None, code: None }
+        Self { class, chain, exhibit, findings, remedy: None, reproduction: None, code: None }
     }
 
     /// Adds a cause, unless a message above has said it already.

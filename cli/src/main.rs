@@ -18,6 +18,7 @@ mod several;
 mod ship;
 mod signals;
 mod stored_image;
+mod terminal;
 mod web;
 mod world;
 

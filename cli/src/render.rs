@@ -5,6 +5,7 @@ pub(crate) mod lines;
 pub(crate) mod plain;
 pub(crate) mod quantity;
 pub(crate) mod sanitize;
+pub(crate) mod screen;
 pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod table;
@@ -13,12 +14,14 @@ pub(crate) mod tty;
 pub(crate) mod view;
 
 use std::io::{self, IsTerminal, Stderr};
+use std::sync::Arc;
 
 use wythe_builder::progress::Progress;
 
 use self::json::Json;
 use self::plain::Plain;
 use self::sanitize::Medium;
+use self::screen::Screen;
 use self::source::SourceFile;
 use self::stopwatch::Stopwatch;
 use self::tty::Tty;
@@ -26,14 +29,18 @@ use crate::args::global::ProgressForm;
 
 /// A sink that shows what it is given in the form that was asked for; `source` is what warnings
 /// point at.
-pub(crate) fn progress(form: ProgressForm, source: SourceFile) -> Box<dyn Progress> {
+pub(crate) fn progress(
+    form: ProgressForm,
+    source: SourceFile,
+    screen: &Arc<Screen>,
+) -> Box<dyn Progress> {
     let stopwatch = Stopwatch::start();
     let medium = medium(&io::stderr());
     match (form, medium) {
         (ProgressForm::Json, _) => Box::new(Json::new(io::stderr(), stopwatch, source)),
         (ProgressForm::Quiet, _) => Box::new(()),
         (ProgressForm::Tty, _) | (ProgressForm::Auto, Medium::Terminal) => {
-            Box::new(Tty::new(io::stderr(), stopwatch, source))
+            Box::new(Tty::new(io::stderr(), stopwatch, source, Arc::clone(screen)))
         }
         (ProgressForm::Auto | ProgressForm::Plain, _) => {
             Box::new(Plain::new(io::stderr(), stopwatch, medium, source))

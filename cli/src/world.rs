@@ -29,6 +29,11 @@ pub(crate) fn date() -> String {
     jiff::Timestamp::now().to_string()
 }
 
+/// The words of the command line, without the name of the program.
+pub(crate) fn words() -> Vec<String> {
+    env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// Threads for hashing, walking and compressing: as many as there are processors.
 pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
     // As many as rayon thinks best.

@@ -1,5 +1,6 @@
 //! RUN: an overlay over the layers below, a command in the sandbox, its changes as a layer.
 
+use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use super::mounts::Mounts;
 use super::view::View;
 use crate::account::{Accounts, Identity, run_identity};
 use crate::error::{BuildCause, StepFailure};
+use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
 use crate::options::{HostEntry, NetworkMode};
 use crate::progress::{Event, StepId, Stream, Tail};
@@ -82,14 +84,29 @@ impl Execution<'_, '_> {
             Outcome::Exited(0) => Ok(()),
             Outcome::Cancelled => Err(BuildCause::Cancelled),
             Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut => {
-                Err(BuildCause::Step(StepFailure {
+                let failure = StepFailure {
                     command: shown(step),
                     outcome,
                     output: listener.tail.lines(SHOWN_LINES),
                     elapsed: started.elapsed(),
-                }))
+                };
+                self.inspect(step, &listener);
+                Err(BuildCause::Step(failure))
             }
         }
+    }
+
+    /// Lets who wants to look at what the step left.
+    fn inspect(&self, step: &Step, listener: &Listener<'_, '_, '_>) {
+        let env = self.solver.env;
+        let Some(inspector) = env.inspector else { return };
+        let failed = FailedStep { step, output: listener, cancel: env.cancel };
+        if let Err(error) = inspector.inspect(&failed) {
+            let why = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let line = format!("cannot run anything where the step failed: {error}{why}\n");
+            listener.write(SandboxStream::Stderr, line.as_bytes());
+        }
+        listener.finish();
     }
 }
 

@@ -151,6 +151,9 @@ pub(crate) struct RunArgs {
     /// A resource limit of steps
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimit: Vec<Ulimit>,
+    /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) on_error: Option<String>,
     /// How many steps may run at once
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,

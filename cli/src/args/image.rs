@@ -110,6 +110,12 @@ pub(crate) struct RunImageArgs {
         allow_hyphen_values = true
     )]
     words: Vec<String>,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub(crate) tty: Switch,
+    /// Hand standard input to the command, which happens anyway
+    #[arg(short, long)]
+    pub(crate) interactive: Switch,
     /// A variable of the environment
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<KeyValue>,
@@ -213,18 +219,14 @@ fn archive_format(text: &str) -> Result<Format, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-
-    #[derive(Debug, clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        run: RunImageArgs,
-    }
+    use crate::args::Cli;
+    use crate::command::Command;
 
     fn run(words: &str) -> RunImageArgs {
-        Line::try_parse_from(words.split(' ')).unwrap().run
+        let words: Vec<&str> = ["wythe"].into_iter().chain(words.split(' ')).collect();
+        let Command::Run(run) = Cli::of(&words).unwrap().command else { panic!("not run") };
+        run
     }
 
     #[test]
@@ -232,6 +234,13 @@ mod tests {
         let run = run("run --user 5 app --help --user 6 -- x");
         assert_eq!((run.image().unwrap(), run.user.as_deref()), ("app", Some("5")));
         assert_eq!(run.command(), ["--help", "--user", "6", "--", "x"]);
+    }
+
+    #[test]
+    fn the_letters_that_everybody_types_are_taken() {
+        let run = run("run -it app sh");
+        assert!(run.tty.is_on() && run.interactive.is_on());
+        assert_eq!((run.image().unwrap(), run.command()), ("app", &["sh".to_owned()][..]));
     }
 
     #[test]

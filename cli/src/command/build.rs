@@ -5,24 +5,33 @@ pub(crate) mod call;
 pub(crate) mod deliver;
 pub(crate) mod dockerfile;
 pub(crate) mod fetched;
+pub(crate) mod look;
 pub(crate) mod options;
 pub(crate) mod provenance;
+mod reproduction;
 pub(crate) mod secret;
 pub(crate) mod targets;
 
+use std::sync::Arc;
+
 use wythe_builder::build::{Input, build};
+use wythe_builder::environment::Environment;
+use wythe_builder::inspect::Inspector;
 use wythe_store::journal::Durability;
 
 use self::bench::Bench;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
+use self::look::Look;
 use self::provenance::Account;
+use self::reproduction::reproduction;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
 use crate::failure::Failure;
+use crate::render::screen::Patient;
 use crate::render::terse::Terse;
 use crate::session::Session;
 use crate::{render, world};
@@ -53,11 +62,17 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     }
     let quiet = args.result.quiet.is_on();
     let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
-    let progress = render::progress(form, dockerfile.source.clone());
+    let screen = Arc::default();
+    let progress = render::progress(form, dockerfile.source.clone(), &screen);
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
+    let progress = Patient { progress, screen: &screen };
+    let look = args.run.on_error.as_ref().map(|command| Look { command, screen: &screen });
+    let inspector = look.as_ref().map(|look| look as &dyn Inspector);
+    let environment = Environment { inspector, ..bench.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = world::date();
-    let built = build(&input, &options, bench.environment(&lease, &*progress))?;
+    let built = build(&input, &options, environment)
+        .map_err(|error| Failure::from(error).reproducible(&reproduction(&world::words())))?;
     let mut delivery = Delivery::new(&lease, &built, args, session)?;
     if let Some(asked) = args.attestation.provenance() {
         let mut images = built.targets.iter().flat_map(|target| &target.images);

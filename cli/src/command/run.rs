@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
-use wythe_sandbox::{Outcome, Output, Stream};
+use wythe_sandbox::step::Streams;
+use wythe_sandbox::{Outcome, Output, Step, Stream};
 
 use crate::args::image::RunImageArgs;
 use crate::container::Container;
 use crate::failure::{Class, Failure};
 use crate::obtainable::whole;
 use crate::session::Session;
+use crate::terminal::Terminal;
 use crate::world;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
@@ -19,8 +21,25 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     let emulators = world::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
     let step = Container { lease: &lease, image: &image, args }.step()?;
-    let outcome = wythe_sandbox::run(&step, &Passed, &session.cancel()?)?;
+    let cancel = session.cancel()?;
+    let start = |streams| wythe_sandbox::run(&Step { streams, ..step }, &Passed, &cancel);
+    let outcome = if args.tty.is_on() {
+        terminal()?.lend(start).map_err(|error| unusable(&error))??
+    } else {
+        start(Streams::Fed)?
+    };
     ended(outcome)
+}
+
+fn unusable(error: &io::Error) -> Failure {
+    Failure::new(Class::Environment, "cannot make a terminal").because(error)
+}
+
+fn terminal() -> Result<Terminal, Failure> {
+    Terminal::open().map_err(|error| unusable(&error))?.ok_or_else(|| {
+        let text = "--tty needs a terminal on standard input and standard error";
+        Failure::usage(text).remedy("leave --tty out where there is none")
+    })
 }
 
 /// Hands on what the command prints. It was asked for by the person at the terminal, as with any

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use wythe_builder::progress::{Event, Progress};
 
+use super::screen::Screen;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
 use super::view::{View, Window};
@@ -26,6 +27,7 @@ pub(crate) struct Tty<W: Write + Send + 'static> {
 #[derive(Debug)]
 struct Shared<W> {
     stopwatch: Stopwatch,
+    screen: Arc<Screen>,
     state: Mutex<State<W>>,
     ended: Condvar,
 }
@@ -36,6 +38,8 @@ struct State<W> {
     view: View,
     /// How many lines of the last frame have to go before the next one.
     drawn: usize,
+    /// How often the screen had been somebody else's then.
+    taken: u64,
     ended: Ended,
 }
 
@@ -53,9 +57,14 @@ const USUAL: Window = Window { columns: 80, rows: 24 };
 
 impl<W: Write + Send + 'static> Tty<W> {
     /// A view on `out`, drawn from now on.
-    pub(crate) fn new(out: W, stopwatch: Stopwatch, source: SourceFile) -> Self {
-        let state = State { out, view: View::new(source), drawn: 0, ended: Ended::No };
-        let shared = Shared { stopwatch, state: Mutex::new(state), ended: Condvar::new() };
+    pub(crate) fn new(
+        out: W,
+        stopwatch: Stopwatch,
+        source: SourceFile,
+        screen: Arc<Screen>,
+    ) -> Self {
+        let state = State { out, view: View::new(source), drawn: 0, taken: 0, ended: Ended::No };
+        let shared = Shared { stopwatch, screen, state: Mutex::new(state), ended: Condvar::new() };
         let shared = Arc::new(shared);
         let ticking = Arc::clone(&shared);
         let ticker = std::thread::Builder::new().name("progress".to_owned());
@@ -73,7 +82,10 @@ impl<W: Write> Shared<W> {
     fn tick(&self) {
         let mut state = self.lock();
         while state.ended == Ended::No {
-            state.draw(self.stopwatch.elapsed(), window());
+            if let Some(taken) = self.screen.taken() {
+                state.resume(taken);
+                state.draw(self.stopwatch.elapsed(), window());
+            }
             let waited = self.ended.wait_timeout(state, FRAME);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -81,6 +93,13 @@ impl<W: Write> Shared<W> {
 }
 
 impl<W: Write> State<W> {
+    /// Leaves what was drawn before somebody else wrote: it is above that.
+    fn resume(&mut self, taken: u64) {
+        if taken != self.taken {
+            (self.taken, self.drawn) = (taken, 0);
+        }
+    }
+
     fn draw(&mut self, now: Duration, window: Window) {
         let mut frame = String::new();
         if self.drawn > 0 {
@@ -125,7 +144,10 @@ impl<W: Write + Send> Drop for Tty<W> {
             let _ = ticker.join();
         }
         let now = self.shared.stopwatch.elapsed();
-        self.shared.lock().draw(now, window());
+        let taken = self.shared.screen.taken();
+        let mut state = self.shared.lock();
+        state.resume(taken.unwrap_or_default());
+        state.draw(now, window());
     }
 }
 
@@ -138,7 +160,7 @@ mod tests {
     #[test]
     fn a_frame_replaces_the_one_before() {
         let mut state =
-            State { out: Vec::new(), view: View::default(), drawn: 0, ended: Ended::No };
+            State { out: Vec::new(), view: View::default(), drawn: 0, taken: 0, ended: Ended::No };
         let started = Event::Started { step: StepId(1), name: "one" };
         state.view.take(&started, Duration::ZERO);
         state.draw(Duration::ZERO, USUAL);

@@ -49,6 +49,7 @@ impl Bench {
             git: self.git.as_ref(),
             emulators: &self.emulators,
             progress,
+            inspector: None,
             cancel: &self.cancel,
             clock: &world::SystemClock,
             pool: &self.pool,

@@ -7,3 +7,40 @@ cat err
 [ "$status" = 1 ]
 grep -q 'before it broke' err
 grep -q 'Dockerfile:2' err
+grep -q '^reproduce: wythe build .* context --on-error=sh$' err
+
+# A command where it failed sees what the step left, has its mounts, and shows no secret.
+printf 'hunter2secret' > secret
+cat > context/Dockerfile <<'X'
+FROM base AS other
+RUN mkdir /o
+FROM base
+ENV WORD=spoken
+RUN --mount=type=secret,id=s --mount=type=cache,target=/c --mount=from=other,target=/b,rw echo left > /left && echo cached > /c/f && touch /b/o/bound && false
+X
+build() {
+  "$WYTHE" build --build-context base=oci-layout://"$BASE" --secret id=s,src=secret "$@" context
+}
+status=0
+look='cat /left /c/f /run/secrets/s; echo; ls /b/o; echo $WORD; exit 9'
+build --progress=plain --on-error="$look" 2> err || status=$?
+cat err
+[ "$status" = 1 ]
+for word in left cached bound spoken '\*\*\*'; do grep -q "^#.* $word\$" err; done
+[ -z "$(grep hunter2 err)" ]
+# What it does there is gone, and so is the step.
+build --progress=plain --on-error='ls /left && rm /left' 2> err || true
+build --progress=plain --on-error='ls /left' 2> err || true
+grep -q '^#.* /left$' err
+
+# On a terminal it has a terminal.
+cat > shell <<'X'
+stty size > /dev/null && echo on a termi''nal
+cat /left
+exit
+X
+command="'$WYTHE' build --build-context base=oci-layout://'$BASE' --secret id=s,src=secret --on-error=sh context"
+script -qec "$command" /dev/null < shell > screen || true
+cat screen
+grep -q '^on a terminal' screen
+grep -q '^left' screen

@@ -8,3 +8,14 @@ printf 'FROM base\nUSER app\nRUN echo made > /tmp/made\nCMD ["id", "-un"]\n' > c
 status=0
 "$WYTHE" run runs sh -c 'exit 7' || status=$?
 [ "$status" = 7 ]
+
+# With a terminal, where there is one.
+printf 'stty size > /dev/null && echo on a termi""nal\nexit 5\n' > shell
+status=0
+script -qec "'$WYTHE' run -it runs sh" /dev/null < shell > screen || status=$?
+grep -q '^on a terminal' screen
+[ "$status" = 5 ]
+status=0
+"$WYTHE" run -t runs true < /dev/null 2> err || status=$?
+[ "$status" = 2 ]
+grep -q 'needs a terminal' err

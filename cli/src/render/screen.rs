@@ -1,0 +1,103 @@
+//! Who has the terminal: progress, or a person with a shell.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use wythe_builder::progress::{Event, Progress};
+
+/// A terminal that several write to, each on its own.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    turn: Mutex<Turn>,
+    over: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    holder: Option<ThreadId>,
+    /// How often it was somebody's.
+    taken: u64,
+}
+
+/// While this lives, nobody else writes.
+#[derive(Debug)]
+pub(crate) struct Held<'a>(&'a Screen);
+
+impl Screen {
+    /// Takes the screen, and waits for it if somebody has it.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        let mut turn = self.wait();
+        turn.holder = Some(thread::current().id());
+        turn.taken += 1;
+        Held(self)
+    }
+
+    /// How often the screen was taken; none while somebody has it.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        let turn = self.lock();
+        turn.holder.is_none().then_some(turn.taken)
+    }
+
+    /// Waits until nobody has the screen, but for this thread.
+    fn wait(&self) -> MutexGuard<'_, Turn> {
+        let me = thread::current().id();
+        let others = |turn: &mut Turn| turn.holder.is_some_and(|holder| holder != me);
+        self.over.wait_while(self.lock(), others).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.lock().holder = None;
+        self.0.over.notify_all();
+    }
+}
+
+/// Progress that waits while somebody has the screen.
+pub(crate) struct Patient<'a> {
+    pub(crate) progress: Box<dyn Progress>,
+    pub(crate) screen: &'a Screen,
+}
+
+impl Progress for Patient<'_> {
+    fn event(&self, event: &Event<'_>) {
+        drop(self.screen.wait());
+        self.progress.event(event);
+    }
+
+    fn is_curious(&self) -> bool {
+        self.progress.is_curious()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn others_wait_for_who_has_the_screen_and_the_holder_does_not() {
+        let screen = Screen::default();
+        assert_eq!(screen.taken(), Some(0));
+        thread::scope(|scope| {
+            let held = screen.hold();
+            drop(screen.wait());
+            assert_eq!(screen.taken(), None);
+            let (send, receive) = mpsc::channel();
+            let screen = &screen;
+            let other = scope.spawn(move || {
+                drop(screen.wait());
+                receive.try_recv()
+            });
+            send.send("before").unwrap();
+            drop(held);
+            assert_eq!(other.join().unwrap(), Ok("before"));
+        });
+        assert_eq!(screen.taken(), Some(1));
+    }
+}
