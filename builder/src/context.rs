@@ -54,8 +54,8 @@ pub struct Context {
 pub struct Scan {
     /// The entries that the routes lead to, and the directories on the way.
     pub tree: Tree,
-    /// Paths of sockets, which no image can hold, in byte order.
-    pub skipped: Vec<String>,
+    /// Paths of sockets, which no image can hold and the tree has as empty files, in byte order.
+    pub sockets: Vec<String>,
     /// What was looked at, by which to tell later that nothing has changed; `None` on file systems
     /// whose directories do not tell.
     pub record: Option<ScanRecordBuilder>,
@@ -95,7 +95,7 @@ impl Context {
             if routes.len() == known {
                 let keeps_times = unchanged::keeps_times(self.root.as_fd());
                 let record = keeps_times.then_some(findings.record);
-                return Ok(Scan { tree, skipped: findings.skipped, record });
+                return Ok(Scan { tree, sockets: findings.sockets, record });
             }
         }
         Err(ContextError { path: ".".to_owned(), cause: ContextCause::Loop })
@@ -111,7 +111,6 @@ impl Context {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let names = self.names(parent.as_bytes());
         let visible = |name: &&[u8]| !self.rules.excludes(&joined(parent.as_bytes(), name));
-        // What is there under this very name, and was left out, is a socket.
         let other = |found: &&[u8]| *found != name.as_bytes() && visible(found);
         let similar = nearest(name.as_bytes(), names.iter().map(|name| &**name).filter(other));
         let shown = |name: &[u8]| format!("/{}", lossy(&joined(parent.as_bytes(), name)));

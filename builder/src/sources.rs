@@ -133,6 +133,11 @@ impl Sources {
         scanned.or_else(|| self.fetched.get(source)).cloned().unwrap_or_default()
     }
 
+    /// Paths of sockets among the files of a source that was scanned.
+    pub(crate) fn sockets(&self, source: &FileSource) -> &[String] {
+        self.directories.get(source).map_or(&[], |directory| &directory.sockets)
+    }
+
     /// As [`tree`](Self::tree), with all bytes in the store: the stat cache may speak of files whose
     /// bytes a collection took, and only a step that needs them has to find out.
     pub(crate) fn held_tree(

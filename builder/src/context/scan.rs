@@ -1,5 +1,6 @@
 //! One walk over a context, several directories at a time.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,7 +41,7 @@ pub(crate) struct Findings {
     /// Routes that go on behind links.
     pub(crate) links: Vec<Route>,
     /// Sockets.
-    pub(crate) skipped: Vec<String>,
+    pub(crate) sockets: Vec<String>,
     /// Every entry that was looked at, with its numbers.
     pub(crate) record: ScanRecordBuilder,
 }
@@ -93,7 +94,7 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn finish(self) -> Findings {
         let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        findings.skipped.sort_unstable();
+        findings.sockets.sort_unstable();
         findings
     }
 
@@ -183,10 +184,7 @@ impl<'a> Walk<'a> {
             FileType::RegularFile => return self.file(visit, &stat),
             FileType::Symlink => self.symlink(visit)?,
             FileType::Fifo => Node::Fifo,
-            FileType::Socket => {
-                self.note(|findings| findings.skipped.push(lossy(visit.path)));
-                return Ok(None);
-            }
+            FileType::Socket => return self.socket(visit, &stat),
             FileType::Directory
             | FileType::CharacterDevice
             | FileType::BlockDevice
@@ -214,6 +212,19 @@ impl<'a> Walk<'a> {
         let xattrs = xattrs(directory).map_err(|errno| visit.failed(errno))?;
         let node = Node::Directory(Subdirectory { claim: Claim::Explicit, children });
         Ok(Some((Metadata { xattrs, ..metadata(&stat) }, node)))
+    }
+
+    /// What an image can hold of a socket: an empty file, as `BuildKit` has it.
+    fn socket(&self, visit: &Visit<'_>, stat: &Stat) -> Result<Option<Found>, ContextError> {
+        if visit.reach != Reach::Whole {
+            return Ok(None);
+        }
+        self.note(|findings| findings.sockets.push(lossy(visit.path)));
+        let stored = self.bodies.store(&mut io::empty(), 0);
+        let failed =
+            |error| ContextError { path: lossy(visit.path), cause: ContextCause::Store(error) };
+        let (body, size) = stored.map_err(failed)?;
+        Ok(Some((metadata(stat), Node::File(File { body, size, link: None }))))
     }
 
     fn file(&self, visit: &Visit<'_>, stat: &Stat) -> Result<Option<Found>, ContextError> {

@@ -197,6 +197,18 @@ impl Front {
     }
 }
 
+/// Whether one of the routes leads to a path, or to a directory it is in.
+pub(crate) fn leads_to(routes: &[Route], path: &[u8]) -> bool {
+    let mut reach = start(routes);
+    for name in components(path) {
+        match reach {
+            Reach::Toward(front) => reach = front.step(routes, name),
+            Reach::Nothing | Reach::Whole => break,
+        }
+    }
+    reach == Reach::Whole
+}
+
 /// The steps of one component. `**` may stand inside it: `a**b` goes from a name that begins with
 /// `a` down to one that is `b`.
 fn nested_steps(part: &str, steps: &mut Vec<Step>) -> Option<()> {
@@ -228,6 +240,15 @@ fn cleaned(path: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_leads_to_what_it_ends_at_and_to_all_below() {
+        let routes = [Route::flat("a/*.x").unwrap(), Route::flat("d").unwrap()];
+        for (path, leads) in [("a/1.x", true), ("a/1.x/y", true), ("d/e/f", true), ("a", false)] {
+            assert_eq!(leads_to(&routes, path.as_bytes()), leads, "{path}");
+        }
+        assert!(leads_to(&[Route::flat(".").unwrap()], b"s"));
+    }
 
     #[track_caller]
     fn check(route: Option<Route>, path: &str, expected: &str) {

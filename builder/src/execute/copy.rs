@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use wythe_dockerfile::lint::rule::{OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
+use wythe_dockerfile::lint::rule::{COPIED_SOCKET, OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
 use wythe_store::id::LayerId;
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
@@ -13,6 +13,7 @@ use super::{Execution, given};
 use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
 use crate::copy::place::{overwrites, place};
+use crate::copy::route::leads_to;
 use crate::copy::select::{Item, Selection, select};
 use crate::copy::{Base, CopySpec};
 use crate::error::BuildCause;
@@ -36,11 +37,24 @@ impl Execution<'_, '_> {
             let help = "end the destination with / if it is to be a directory";
             self.remark(&OVERWRITTEN_COPY_SOURCE, message, help)?;
         }
+        self.remark_sockets(step, &spec)?;
         let changes = match step.archives {
             Archives::Keep => place(&selection, &lower.children, &spec)?,
             Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, &lower, &spec)?,
         };
         self.keep(&changes)
+    }
+
+    /// Tells of sockets, of which an image gets no more than the name.
+    fn remark_sockets(&self, step: &CopyStep, spec: &CopySpec) -> Result<(), BuildCause> {
+        let routes = spec.routes()?;
+        for path in self.solver.sources.sockets(&step.from) {
+            if leads_to(&routes, path.as_bytes()) {
+                let message = format!("{path:?} is a socket, and becomes an empty file");
+                self.remark(&COPIED_SOCKET, message, "name it in the ignore file")?;
+            }
+        }
+        Ok(())
     }
 
     /// What is copied, where to and as whom.

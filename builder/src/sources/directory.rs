@@ -44,6 +44,8 @@ pub(super) struct SourceDirectory {
     path: Vec<u8>,
     record: RecordName,
     state: State,
+    /// Paths of sockets, where it was scanned.
+    pub(super) sockets: Vec<String>,
     /// What selections contain, by [`identity`].
     contents: Mutex<BTreeMap<[u8; 32], ContentId>>,
     /// The tree once its bytes were seen to be in the store.
@@ -73,7 +75,9 @@ impl SourceDirectory {
         let routes: Result<Vec<_>, _> = specs.iter().map(CopySpec::routes).collect();
         let (routes, state) = (routes?.concat(), State::Unchanged);
         let (contents, held) = (Mutex::default(), OnceLock::new());
-        let mut opened = Self { context, specs, routes, path, record, state, contents, held };
+        let sockets = Vec::new();
+        let mut opened =
+            Self { context, specs, routes, path, record, state, sockets, contents, held };
         match opened.unchanged(env) {
             Some(contents) => opened.contents = Mutex::new(contents),
             None => opened.scan(env)?,
@@ -97,7 +101,8 @@ impl SourceDirectory {
         let recall = Recall::new(env.lease, &self.path, started);
         let scanned = env.pool.install(|| self.context.scan(&self.routes, &recall))?;
         recall.save()?;
-        let Scan { tree, record, skipped: _ } = scanned;
+        let Scan { tree, record, sockets } = scanned;
+        self.sockets = sockets;
         self.state = State::Scanned(tree, record.map(|record| (record, started)));
         self.contents = Mutex::default();
         Ok(())

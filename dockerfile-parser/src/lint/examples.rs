@@ -177,6 +177,12 @@ pub(super) const EXAMPLES: &[Example] = &[
         "FROM scratch\nCOPY a b /app/\n",
     ),
     example(
+        "CopiedSocket",
+        "An image holds no sockets: an empty file takes the place, here as in BuildKit. Programs leave them behind, `.git/fsmonitor--daemon.ipc` for one; the ignore file keeps them out. It is told by builds, when the step runs.",
+        "FROM scratch\nCOPY . /app/\n",
+        "FROM scratch\nCOPY src /app/\n",
+    ),
+    example(
         "MisspeltStage",
         "A name that no stage has means an image, which is then looked for at a registry. Where an image is meant, its tag says so.",
         "FROM alpine AS build\nFROM scratch\nCOPY --from=biuld /app /app\n",

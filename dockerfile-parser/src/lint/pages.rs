@@ -14,8 +14,13 @@ use crate::pattern::PatternSet;
 const WRITE: &str = "WYTHE_WRITE_PAGES";
 
 /// Rules whose facts no single file can show.
-const UNSHOWN: [&str; 4] =
-    ["InvalidBaseImagePlatform", "EmptyCopySource", "UnknownCopyOwner", "OverwrittenCopySource"];
+const UNSHOWN: [&str; 5] = [
+    "CopiedSocket",
+    "EmptyCopySource",
+    "InvalidBaseImagePlatform",
+    "OverwrittenCopySource",
+    "UnknownCopyOwner",
+];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().chain(OWN)

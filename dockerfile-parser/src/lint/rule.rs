@@ -96,6 +96,7 @@ pub const OWN: &[Rule] = &[
     MISSPELT_STAGE,
     UNKNOWN_COPY_OWNER,
     OVERWRITTEN_COPY_SOURCE,
+    COPIED_SOCKET,
 ];
 
 /// A command that was meant to be a list and is none.
@@ -123,6 +124,13 @@ pub const UNKNOWN_COPY_OWNER: Rule = Rule {
 pub const OVERWRITTEN_COPY_SOURCE: Rule = Rule {
     name: "OverwrittenCopySource",
     description: "Several sources should not be copied onto one file",
+    status: Status::Stable,
+};
+
+/// A socket among what is copied.
+pub const COPIED_SOCKET: Rule = Rule {
+    name: "CopiedSocket",
+    description: "Sockets should not be among the files that are copied",
     status: Status::Stable,
 };
 
