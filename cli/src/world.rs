@@ -64,10 +64,15 @@ pub(crate) fn emulators(settings: &Settings) -> Emulators {
     Emulators::in_folders(folders(settings))
 }
 
+/// Where a program of this machine is, if it has it.
+pub(crate) fn program(name: &str, settings: &Settings) -> Option<PathBuf> {
+    let folders = folders(settings).into_iter();
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
 /// The git of this machine, if it has one.
 pub(crate) fn git(settings: &Settings) -> Option<GitProgram> {
-    let folders = folders(settings).into_iter();
-    let program = folders.map(|folder| folder.join("git")).find(|program| program.is_file())?;
+    let program = program("git", settings)?;
     let own =
         FOR_GIT.into_iter().filter_map(|name| Some((name.into(), settings.raw(name)?.into())));
     let proxies = settings.proxies().into_iter();

@@ -67,8 +67,8 @@ pub(crate) struct InputArgs {
     /// A secret for RUN --mount=type=secret: id=ID[,src=FILE|,env=NAME]
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Vec<SecretArg>,
-    /// An SSH agent for RUN --mount=type=ssh
-    #[arg(long, value_name = "ID[=SOCKET]")]
+    /// An SSH agent for RUN --mount=type=ssh: the one of the environment, another, or one for key files
+    #[arg(long, value_name = "ID[=SOCKET|KEY,…]")]
     pub(crate) ssh: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `wythe build`.
 
+mod agents;
 pub(crate) mod bench;
 pub(crate) mod call;
 pub(crate) mod deliver;
@@ -19,6 +20,7 @@ use wythe_builder::environment::Environment;
 use wythe_builder::inspect::Inspector;
 use wythe_store::journal::Durability;
 
+use self::agents::Agents;
 use self::bench::Bench;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
@@ -50,7 +52,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
-    let options = options::options(args, &session.settings)?;
+    let mut options = options::options(args, &session.settings)?;
+    let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
+    options.agents.clone_from(&agents.sockets);
     let bench = Bench::new(session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),

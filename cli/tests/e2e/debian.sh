@@ -2,7 +2,7 @@
 # A real Debian base, real packages, several stages; the result is pushed to a real registry, read
 # by the tools people use, and compared file by file with what buildah makes of the same Dockerfile.
 #
-# Needs: mmdebstrap docker-registry skopeo umoci runc buildah; network access to a Debian mirror.
+# Needs: mmdebstrap docker-registry skopeo umoci runc buildah openssh-client procps; network access to a Debian mirror.
 # Usage: debian.sh [ROOTFS.tar]   (a Debian bookworm root file system; made when not given)
 . "$(dirname "$0")/lib.sh"
 rootfs=${1:-$work/bookworm.tar}
@@ -41,6 +41,14 @@ cached() {
   w build -t "$ours" --progress plain --build-arg "BASE=$base" "$work/context" > "$work/cached.log" 2>&1 &&
     grep -q CACHED "$work/cached.log" && ! grep DONE "$work/cached.log"
 }
+# What a step finds in the agent it is given are the keys of the files, and nothing of it is left running.
+keys() {
+  ssh-keygen -q -t ed25519 -N '' -C deploy-key -f "$work/key" &&
+    w build -q -t tools --target build --build-arg "BASE=$base" "$work/context" &&
+    printf 'FROM tools\nRUN --mount=type=ssh,id=deploy,required ssh-add -l | grep -q deploy-key\n' > "$work/keys.Dockerfile" &&
+    w build -f "$work/keys.Dockerfile" --ssh "deploy=$work/key" "$work/context" &&
+    ! ps -o stat=,args= -u "$(id -u)" | grep -v '^Z' | grep 'ssh-agen[t] -a'
+}
 with_buildah() {
   local g="--root $work/g --runroot $work/r"
   buildah $g build -q --isolation chroot --layers --tls-verify=false -t "$theirs" --build-arg "BASE=$base" "$work/context" &&
@@ -56,5 +64,6 @@ check "umoci unpacks it" unpack
 check "an OCI runtime runs it" runs
 check "wythe run starts it" runs_here
 check "a second build runs no step" cached
+check "a key file given with --ssh is in the agent of a step" keys
 check "buildah builds the same Dockerfile" with_buildah
 check "paths, types, owners, modes and contents are those of buildah's image" same_tree

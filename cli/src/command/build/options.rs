@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wythe_builder::lower::args::EPOCH;
 use wythe_builder::options::{
@@ -35,8 +34,6 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
     options.contexts = contexts(&input.build_context)?;
     options.secrets = secret::read_all(&input.secret, settings)?;
-    options.agents =
-        input.ssh.iter().map(|text| agent(text, settings)).collect::<Result<_, _>>()?;
     surroundings(&args.run, &mut options)?;
     Ok(options)
 }
@@ -94,23 +91,6 @@ fn build_args(given: &[KeyValue], settings: &Settings) -> BTreeMap<String, Strin
     let value = |arg: &KeyValue| arg.value.clone().or_else(|| settings.text(&arg.key));
     let given = given.iter().filter_map(|arg| Some((arg.key.clone(), value(arg)?)));
     epoch.into_iter().chain(given).collect()
-}
-
-/// `--ssh ID[=SOCKET]`: without a socket, the agent of the environment.
-fn agent(text: &str, settings: &Settings) -> Result<(String, PathBuf), Failure> {
-    let (id, socket) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(path)));
-    let socket = socket.map(str::to_owned).or_else(|| settings.text("SSH_AUTH_SOCK"));
-    let socket = socket.ok_or_else(|| {
-        Failure::usage(format!("--ssh {id}: no agent runs here"))
-            .remedy("start ssh-agent, or name its socket with --ssh ID=SOCKET")
-    })?;
-    let path = PathBuf::from(&socket);
-    match std::fs::metadata(&path) {
-        Ok(data) if data.file_type().is_socket() => Ok((id.to_owned(), path)),
-        Ok(_) => Err(Failure::usage(format!("--ssh {id}: {socket} is not the socket of an agent"))
-            .remedy("add the key to an agent with ssh-add; key files are not read")),
-        Err(error) => Err(Failure::usage(format!("--ssh {id}: {socket}: {error}"))),
-    }
 }
 
 fn pairs(given: &[KeyValue]) -> BTreeMap<String, String> {
