@@ -67,6 +67,11 @@ impl<'a> Text<'a> {
         (self.word(0, end), self.from(end))
     }
 
+    /// The text with the blanks after it.
+    pub(crate) fn with_blanks(&self) -> &str {
+        &self.line.text[self.start..]
+    }
+
     /// Words as ENV, LABEL and ARG see them: quotes and the escape character protect blanks, and
     /// stay.
     pub(crate) fn quoted_words(&self, escape: Escape) -> Vec<Self> {

@@ -129,14 +129,14 @@ impl Lowering<'_> {
         let name = expand::word(word, self.escape, state)?;
         if !signal::is_valid(&name) {
             return Err(LowerError::at(word.span, format!("invalid signal: {name}"))
-                .help("write a name such as SIGTERM, or a number from 1 to 64"));
+                .help("write a name such as SIGTERM, or its number"));
         }
         state.note(history::word("STOPSIGNAL", &name));
         state.config.config.stop_signal = name;
         Ok(())
     }
 
-    /// `WORKDIR`: a layer unless it is the root; nothing where the word expands to nothing.
+    /// `WORKDIR`: a layer unless it is `/` to the letter; nothing where the word expands to nothing.
     pub(crate) fn workdir(
         &mut self,
         site: Site<'_>,
@@ -152,7 +152,7 @@ impl Lowering<'_> {
         };
         path.clone_into(&mut state.config.config.working_dir);
         let created_by = history::word("WORKDIR", &path);
-        if clean(&path) == "/" {
+        if path == "/" {
             state.note(created_by);
             return Ok(());
         }

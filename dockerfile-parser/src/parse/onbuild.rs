@@ -16,7 +16,8 @@ pub(crate) fn onbuild(input: &Input<'_>) -> Result<Onbuild, Diagnostic> {
     if let Some(error) = refused(&keyword) {
         return Err(error);
     }
-    let mut trigger = input.text.as_str().to_owned();
+    // The blanks after it are part of what the image says, as BuildKit has it.
+    let mut trigger = input.text.with_blanks().to_owned();
     for heredoc in &input.heredocs {
         trigger.push('\n');
         trigger.push_str(&heredoc.body.value);
