@@ -4,8 +4,12 @@ const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const EXECUTE: u32 = 0o1;
 const STICKY: u32 = 0o1000;
-/// The permission bits that belong to somebody; setuid, setgid and sticky stay when they change.
+/// Setuid, above the bits of the user, and setgid, above those of the group.
+const SET_ID: u32 = 0o6000;
+/// The permission bits of everybody.
 const ORDINARY: u32 = 0o777;
+/// The mode of a directory that comes from nowhere.
+pub(super) const CREATED_MODE: u32 = 0o755;
 
 /// What becomes of the mode of each entry.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -76,6 +80,15 @@ impl ModeChange {
         Ok(Self::Symbolic(clauses))
     }
 
+    /// The mode of a directory that is made on the way to the destination: no symbolic form reaches
+    /// it, and no bit but those for reading, writing and entering.
+    pub fn of_created(&self) -> u32 {
+        match self {
+            Self::Octal(mode) => mode & ORDINARY,
+            Self::Symbolic(_) => CREATED_MODE,
+        }
+    }
+
     /// The mode an entry of this mode gets.
     pub fn apply(&self, mode: u32, of: Of) -> u32 {
         match self {
@@ -100,8 +113,14 @@ impl Clause {
         match self.verb {
             Verb::Add => mode | chosen,
             Verb::Remove => mode & !chosen,
-            Verb::Assign => mode & !(spread(0o7, self.who) & ORDINARY) | chosen,
+            Verb::Assign => mode & !self.assigned() | chosen,
         }
+    }
+
+    /// The bits that `=` decides: with those of somebody else taken over, set-id stays as it is.
+    fn assigned(&self) -> u32 {
+        let set_id = if self.like.is_none() { (self.who << 9) & SET_ID } else { 0 };
+        spread(0o7, self.who) & ORDINARY | set_id
     }
 
     fn special(&self) -> u32 {
@@ -205,8 +224,24 @@ mod tests {
     }
 
     #[test]
-    fn special_bits_survive_an_assignment_and_can_be_named() {
-        check("u=rw,go=", Of::File, 0o4755, 0o4600);
+    fn an_assignment_takes_set_id_away_and_leaves_the_sticky_bit() {
+        check("u=", Of::File, 0o7755, 0o3055);
+        check("g=", Of::File, 0o7755, 0o5705);
+        check("o=", Of::Directory, 0o7755, 0o7750);
+        check("a=rX", Of::Directory, 0o7755, 0o1555);
+        check("u=rws", Of::File, 0o755, 0o4655);
+        check("a=u", Of::File, 0o7755, 0o7777);
+    }
+
+    #[test]
+    fn directories_on_the_way_get_the_plain_bits_of_an_octal_mode() {
+        let of_created = |text: &str| ModeChange::parse(text).unwrap().of_created();
+        assert_eq!(["640", "4755", "1777"].map(of_created), [0o640, 0o755, 0o777]);
+        assert_eq!(["u=rwx,go=", "+t"].map(of_created), [0o755, 0o755]);
+    }
+
+    #[test]
+    fn special_bits_can_be_named() {
         check("u+s,+t", Of::File, 0o755, 0o5755);
         check("g-s", Of::File, 0o2755, 0o755);
     }

@@ -10,12 +10,10 @@ use super::canvas::{Canvas, PathCause, Seen};
 use super::error::{CopyCause, CopyError};
 use super::filter::with_children;
 use super::links::{alone, apart, renumbered};
-use super::mode::Of;
+use super::mode::{CREATED_MODE, ModeChange, Of};
 use super::select::{Item, Selection, select, shown};
 use super::{Base, CopySpec, Layout};
-
-/// The mode of a directory that comes from nowhere.
-const CREATED_MODE: u32 = 0o755;
+use crate::account::Owner;
 
 /// The changeset that copies from `source` onto `destination`.
 ///
@@ -172,8 +170,9 @@ impl Placing<'_> {
     /// Metadata of a directory that has no source.
     fn created(&self) -> Metadata {
         let mtime = self.spec.created;
-        let metadata = Metadata { mode: CREATED_MODE, mtime, ..Metadata::default() };
-        self.restyle(metadata, Of::Directory)
+        let mode = self.spec.mode.as_ref().map_or(CREATED_MODE, ModeChange::of_created);
+        let Owner { uid, gid } = self.spec.owner.unwrap_or_default();
+        Metadata { mode, mtime, uid, gid, ..Metadata::default() }
     }
 
     /// The entry and all below it with the owner and mode asked for.

@@ -141,7 +141,8 @@ impl Picker<'_> {
         if patterns.is_empty() {
             return Ok(vec![start]);
         }
-        let place = self.view.resolve(&start.join(&b'/'))?;
+        // What is before the first pattern has to be there, though nothing need match.
+        let place = self.follow(&start)?;
         let mut found = Vec::new();
         if let Some((_, directory)) = self.directory(&place) {
             matching(&directory, patterns, &mut place.clone(), &mut found);

@@ -139,6 +139,16 @@ fn a_missing_name_is_reported_with_its_neighbours() {
 }
 
 #[test]
+fn what_comes_before_a_wildcard_must_be_there_though_nothing_need_match() {
+    case("d/*.none /o/").gives("");
+    case("f/* /o/").gives("");
+    case("none* /o/").gives("");
+    for words in ["dd/* /o/", "d/t/*/x /o/", "broken/* /o/"] {
+        assert!(matches!(case(words).fails(), CopyCause::Missing(_)), "{words}");
+    }
+}
+
+#[test]
 fn links_named_as_sources_are_followed_inside_the_root() {
     case("lf /o/").gives("o/ o/lf=F");
     case("abs /o/").gives("o/ o/abs=F");

@@ -69,6 +69,9 @@ fn expanded(source: &Disk, word: &str) -> Result<Vec<PathBuf>, Refused> {
         return Ok(vec![PathBuf::from(word)]);
     }
     let start = source.follow(Path::new(&parts[..plain].join("/")))?;
+    if !start.exists() {
+        return Err(Refused);
+    }
     let mut found = vec![start];
     for part in &parts[plain..] {
         let inside = |at: &PathBuf| at.is_dir() && !at.is_symlink();
@@ -200,8 +203,9 @@ impl Copying<'_> {
             }
             if !at.exists() {
                 fs::create_dir(&at)?;
-                let meta = self.styled(Meta { mode: 0o755, owner: (0, 0) }, Of::Directory);
-                self.target.set(&at, meta);
+                // Symbolic modes are for what is copied.
+                let mode = if self.order.chmod == Some("640") { 0o640 } else { 0o755 };
+                self.target.set(&at, Meta { mode, owner: self.order.owner.unwrap_or((0, 0)) });
             }
         }
         Ok(())
@@ -253,7 +257,7 @@ impl Copying<'_> {
             Some("640") => 0o640,
             Some("+x") => meta.mode | 0o111,
             Some("go-w,u+s") => meta.mode & !0o022 | 0o4000,
-            Some("u=rwX,go=") => meta.mode & !0o777 | if run { 0o700 } else { 0o600 },
+            Some("u=rwX,go=") => meta.mode & !0o6777 | if run { 0o700 } else { 0o600 },
             Some(other) => panic!("the reference does not know {other}"),
         };
         Meta { mode, owner: self.order.owner.unwrap_or(meta.owner) }
