@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_directory_entry_replaces_a_link() {
-        check("in/!711 in/x=x", "real/ o/in->/real", "[o/] o/in/!711 o/in/x=x!755");
+        check("in/!711 in/x=x", "real/ o/in->/real", "o/ o/in/!711 o/in/x=x!755");
     }
 
     #[test]

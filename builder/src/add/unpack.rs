@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn entries_keep_their_metadata_and_the_root_entry_is_ignored() {
         check(T, "", "o/ o/in/!711@7:7 o/in/x=x!4640@7:7 o/lnk->in");
-        check("a/b/c=C", "o/", "[o/] o/a/ o/a/b/ o/a/b/c=C");
+        check("a/b/c=C", "o/", "o/ o/a/ o/a/b/ o/a/b/c=C");
     }
 
     #[test]
@@ -234,14 +234,14 @@ mod tests {
     #[test]
     fn a_directory_entry_replaces_a_link_and_keeps_a_directory() {
         let onto = "real/ o/in->/real";
-        check("in/!711 in/x=x", onto, "[o/] o/in/!711 o/in/x=x");
-        check("in/!711", "o/in/y=Y", "[o/] o/in/!711");
+        check("in/!711 in/x=x", onto, "o/ o/in/!711 o/in/x=x");
+        check("in/!711", "o/in/y=Y", "o/ o/in/!711");
     }
 
     #[test]
     fn a_file_replaces_a_directory_and_the_next_directory_hides_it() {
-        check("d=d", "o/d/x=X", "[o/] o/d=d");
-        check("d=d d/ d/y=y", "o/d/x=X", "[o/] o/d/opaque o/d/y=y");
+        check("d=d", "o/d/x=X", "o/ o/d=d");
+        check("d=d d/ d/y=y", "o/d/x=X", "o/ o/d/opaque o/d/y=y");
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn hard_links_join_names_of_this_layer() {
         check("a=a!600 b=>a c=>b", "", "o/ o/a=a!600#1 o/b=a!600#1 o/c=a!600#1");
-        check("b=>a", "o/a=A", "[o/] o/a=A#1 o/b=A#1");
+        check("b=>a", "o/a=A", "o/ o/a=A#1 o/b=A#1");
         let error = unpack("b=>../etc/passwd", "etc/passwd=P", &to("/o")).unwrap_err();
         assert!(matches!(error.cause, UnpackCause::LinkTarget { .. }));
     }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{Claim, Directory, Entry, Metadata, Name, Node, Subdirectory, Tree};
+use wythe_store::tree::entry::{
+    Claim, Directory, Entry, File, Metadata, Name, Node, Subdirectory, Tree,
+};
 
 /// How many links one path may lead through, as on Linux.
 const MAX_LINKS: usize = 40;
@@ -247,28 +249,41 @@ fn unfold(entry: &Entry) -> Folder {
     }
 }
 
+/// What changes, and the directories on the way as they are: whoever unpacks a layer alone gets them
+/// right. What would be put in the place of its equal is left out.
 fn close(changes: BTreeMap<Name, Change>, lower: Option<&Directory>) -> Directory {
-    let entry = |(name, change)| match change {
-        Change::Whole(entry) => Entry { name, ..entry },
-        Change::Folder(folder) => {
-            let below = lower.and_then(|lower| lower.get(&name)).and_then(children);
-            close_folder(name, folder, below)
+    let entry = |(name, change): (Name, Change)| {
+        let below = lower.and_then(|lower| lower.get(&name));
+        match change {
+            Change::Whole(entry) => {
+                let entry = Entry { name, ..entry };
+                (!is_same(&entry, below)).then_some(entry)
+            }
+            Change::Folder(folder) => close_folder(name, folder, below),
         }
     };
-    Directory::from_entries(changes.into_iter().map(entry).collect())
+    Directory::from_entries(changes.into_iter().filter_map(entry).collect())
 }
 
-fn close_folder(name: Name, folder: Folder, below: Option<&Directory>) -> Entry {
-    let hides = folder.lower == Lower::Hidden && below.is_some();
-    let claim = match (&folder.metadata, hides) {
-        (Some(_), true) => Claim::Opaque,
-        (Some(_), false) => Claim::Explicit,
-        (None, _) => Claim::Implied,
+/// Whether an entry is what is there already. A name of a link group is one only with the others.
+fn is_same(entry: &Entry, below: Option<&Entry>) -> bool {
+    let linked = matches!(entry.node, Node::File(File { link: Some(_), .. }));
+    !linked && children(entry).is_none() && below == Some(entry)
+}
+
+fn close_folder(name: Name, folder: Folder, below: Option<&Entry>) -> Option<Entry> {
+    let covered = below.and_then(children);
+    let hides = folder.lower == Lower::Hidden && covered.is_some();
+    let known = below.filter(|_| covered.is_some()).map(|below| &below.metadata);
+    let same = !hides && folder.metadata.as_ref().is_none_or(|metadata| known == Some(metadata));
+    let (metadata, claim) = match (folder.metadata.as_ref().or(known), hides) {
+        (Some(metadata), true) => (metadata.clone(), Claim::Opaque),
+        (Some(metadata), false) => (metadata.clone(), Claim::Explicit),
+        (None, _) => (Metadata::default(), Claim::Implied),
     };
-    let children = Arc::new(close(folder.children, below.filter(|_| !hides)));
-    Entry {
-        name,
-        metadata: folder.metadata.unwrap_or_default(),
-        node: Node::Directory(Subdirectory { claim, children }),
+    let children = Arc::new(close(folder.children, covered.filter(|_| !hides)));
+    if same && children.is_empty() {
+        return None;
     }
+    Some(Entry { name, metadata, node: Node::Directory(Subdirectory { claim, children }) })
 }

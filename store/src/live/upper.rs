@@ -165,13 +165,10 @@ impl Walk<'_> {
         if same && children.is_empty() {
             return Ok(None);
         }
-        // Over nothing, or over what is no directory, there is nothing to hide.
-        let claim = match (opaque && covered.is_some(), same) {
-            (true, _) => Claim::Opaque,
-            (false, true) => Claim::Implied,
-            (false, false) => Claim::Explicit,
-        };
-        let metadata = if same { Metadata::default() } else { metadata };
+        // Over nothing, or over what is no directory, there is nothing to hide. A directory that
+        // only leads to what has changed is named as it is: a layer may be unpacked alone.
+        let hides = opaque && covered.is_some();
+        let claim = if hides { Claim::Opaque } else { Claim::Explicit };
         let node = Node::Directory(Subdirectory { claim, children: Arc::new(children) });
         Ok(Some(Entry { name: name.into(), metadata, node }))
     }
@@ -325,13 +322,13 @@ mod tests {
     #[test]
     fn only_changes_are_in_the_changeset() {
         check("a=1 d/ d/x=1", "a=1 d/ d/x=1", "", "a=1 d/ d/x=1");
-        check("a=1 d/ d/x=1", "a=2 d/ d/y=1", "a=2 d/y=1", "a=2 d/ d/x=1 d/y=1");
+        check("a=1 d/ d/x=1", "a=2 d/ d/y=1", "a=2 d/ d/y=1", "a=2 d/ d/x=1 d/y=1");
     }
 
     #[test]
     fn a_removal_is_named_if_there_was_something() {
         check("a=1 b=2", "-a -z", "-a", "b=2");
-        check("d/ d/a=1", "d/ d/-a d/-z", "d/-a", "d/");
+        check("d/ d/a=1", "d/ d/-a d/-z", "d/ d/-a", "d/");
     }
 
     #[test]

@@ -71,13 +71,10 @@ impl Diff {
         if same && children.is_empty() {
             return None;
         }
-        let (claim, metadata) = if same {
-            (Claim::Implied, Metadata::default())
-        } else {
-            (Claim::Explicit, new.metadata.clone())
-        };
-        let node = Node::Directory(Subdirectory { claim, children: Arc::new(children) });
-        Some(Entry { name: new.name.clone(), metadata, node })
+        // One that only leads to what has changed is named as it is: a layer may be unpacked alone.
+        let (claim, children) = (Claim::Explicit, Arc::new(children));
+        let node = Node::Directory(Subdirectory { claim, children });
+        Some(Entry { name: new.name.clone(), metadata: new.metadata.clone(), node })
     }
 
     /// Group numbers mean nothing across trees; who is in the group does. All members of a group
@@ -114,7 +111,7 @@ mod tests {
 
     #[test]
     fn additions_changes_and_removals_are_named() {
-        check("a=1 b=2 d/ d/x=1", "a=9 c=3 d/", "a=9 -b c=3 d/-x");
+        check("a=1 b=2 d/ d/x=1", "a=9 c=3 d/", "a=9 -b c=3 d/ d/-x");
     }
 
     #[test]

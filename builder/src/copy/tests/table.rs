@@ -77,7 +77,7 @@ fn a_file_goes_to_a_name_or_into_a_directory() {
     case("f /out").gives("out=F");
     case("f /out/").gives("out/ out/f=F");
     case("f /w/.").gives("w/ w/f=F");
-    case("f /w/s").onto("w/s/b=B").gives("[w/] [w/s/] w/s/f=F");
+    case("f /w/s").onto("w/s/b=B").gives("w/ w/s/ w/s/f=F");
     case("f /a/b/c/d/e").gives("a/ a/b/ a/b/c/ a/b/c/d/ a/b/c/d/e=F");
     case("d/./s/../a /o/").gives("o/ o/a=A");
 }
@@ -139,6 +139,19 @@ fn a_missing_name_is_reported_with_its_neighbours() {
 }
 
 #[test]
+fn directories_on_the_way_are_named_as_they_are() {
+    case("f /a/b/").onto("a/!700 a/b/!1777").gives("a/!700 a/b/!1777 a/b/f=F");
+}
+
+#[test]
+fn what_is_there_already_is_left_out() {
+    case("f g /w/").onto("w/ w/f=F").gives("w/ w/g=G");
+    case("d /w").onto("w/ w/a=A w/.h=H w/s/ w/s/b=B w/lnk->../f").gives("");
+    case("f /w/").onto("w/ w/f=F!600").gives("w/ w/f=F");
+    case("f /w/").onto("w/ w/f=F").link().gives("w/ w/f=F");
+}
+
+#[test]
 fn what_comes_before_a_wildcard_must_be_there_though_nothing_need_match() {
     case("d/*.none /o/").gives("");
     case("f/* /o/").gives("");
@@ -159,7 +172,7 @@ fn links_named_as_sources_are_followed_inside_the_root() {
 
 #[test]
 fn links_at_the_destination_are_followed_and_stay() {
-    case("f /lnk/").onto("lnk->real real/").gives("[real/] real/f=F");
+    case("f /lnk/").onto("lnk->real real/").gives("real/ real/f=F");
     case("f /lnk/").onto("lnk->/newdir").gives("newdir/ newdir/f=F");
     case("f /lnk").onto("lnk->../../x x=o").gives("x=F");
     case("f /l/x").onto("l->l").fails();
@@ -167,7 +180,7 @@ fn links_at_the_destination_are_followed_and_stay() {
 
 #[test]
 fn what_exists_is_replaced_by_its_like_only() {
-    case("d/s /out").from(SOURCE).onto("o=o out/b->/o").gives("[out/] out/b=B");
+    case("d/s /out").from(SOURCE).onto("o=o out/b->/o").gives("out/ out/b=B");
     let refused = case("d /out").onto("out/s->/t t/").fails();
     assert_eq!(refused, CopyCause::DirectoryOntoFile { path: "/out/s".into() });
     let refused = case("d /w").onto("w=F").fails();
@@ -184,7 +197,7 @@ fn existing_nested_directories_take_the_source_s_metadata() {
     case("dd /dd")
         .from(source)
         .onto("dd/!711 dd/z/!711")
-        .gives("[dd/] dd/y=Y!600 dd/z/!1777 dd/z/q=q");
+        .gives("dd/!711 dd/y=Y!600 dd/z/!1777 dd/z/q=q");
 }
 
 #[test]
@@ -198,7 +211,7 @@ fn an_octal_mode_reaches_directories_and_created_parents() {
 
 #[test]
 fn an_owner_reaches_what_is_made_but_not_what_exists() {
-    case("f /n/m/").onto("n/").chown(5, 6).gives("[n/] n/m/@5:6 n/m/f=F@5:6");
+    case("f /n/m/").onto("n/").chown(5, 6).gives("n/ n/m/@5:6 n/m/f=F@5:6");
     case("ld /o").from("ld->d d/l->x").chown(5, 6).gives("o/@5:6 o/l->x@5:6");
 }
 
