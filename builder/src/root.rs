@@ -13,11 +13,13 @@ use wythe_store::journal::batch::Batch;
 use wythe_store::layer::gather;
 use wythe_store::layer::import::import;
 use wythe_store::layers::LayerRecord;
+use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced, receive};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::oci::content::Content;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
+use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::bases::BaseLayer;
 use crate::environment::Environment;
@@ -98,7 +100,31 @@ impl<'a> Roots<'a> {
 
     /// The directories of a chain, bottom first.
     pub(crate) fn directories(&self, chain: &[LayerId]) -> Result<Vec<PathBuf>, BuildCause> {
-        chain.iter().map(|layer| self.directory(layer)).collect()
+        let mut found = Vec::with_capacity(chain.len());
+        for (at, layer) in chain.iter().enumerate() {
+            found.push(self.directory(layer)?);
+            if at > 0 && self.foreign(layer).is_some() {
+                found.extend(self.correction(layer, &chain[..at])?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What has to lie over the directory of a base image's layer that does not name all it leads
+    /// through; layers that are made here do.
+    fn correction(
+        &self,
+        layer: &LayerId,
+        below: &[LayerId],
+    ) -> Result<Option<PathBuf>, BuildCause> {
+        let env = self.env;
+        let record = env.store.layer(layer)?;
+        let tree = record.and_then(|record| record.tree).map(|id| env.store.tree(&id));
+        let Some(tree) = tree.transpose()?.flatten().filter(|tree| has_unnamed(&tree.children))
+        else {
+            return Ok(None);
+        };
+        Ok(correction(env.lease, env.idmap, (&tree, &*self.tree(below)?))?)
     }
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {

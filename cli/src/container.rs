@@ -8,8 +8,11 @@ use wythe_sandbox::Step;
 use wythe_sandbox::step::{Identity, Network, RootFs, Scratch};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::lease::Lease;
+use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
+use wythe_store::tree::entry::Tree;
+use wythe_store::tree::merge::merge;
 
 use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
@@ -47,16 +50,21 @@ impl Container<'_> {
 
     /// The directory of every layer, bottom first.
     fn directories(self) -> Result<Vec<PathBuf>, Failure> {
-        let idmap = world::id_map();
+        let (lease, idmap) = (self.lease, world::id_map());
         let layers = &self.image.manifest.value().layers;
-        let pairs = layers.iter().zip(&self.image.config.value().rootfs.diff_ids);
-        let directory = |(descriptor, diff_id)| {
-            Ok(match self.lease.store().layer_of_diff(diff_id)? {
-                Some(record) => ensure(self.lease, &record.id, idmap.as_bytes())?,
-                None => ensure_announced(self.lease, (descriptor, diff_id), idmap.as_bytes())?,
-            })
-        };
-        pairs.map(directory).collect()
+        let (mut found, mut lower) = (Vec::new(), Tree::default());
+        for (descriptor, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {
+            found.push(match lease.store().layer_of_diff(diff_id)? {
+                Some(record) => ensure(lease, &record.id, idmap.as_bytes())?,
+                None => ensure_announced(lease, (descriptor, diff_id), idmap.as_bytes())?,
+            });
+            let record = lease.store().layer_of_diff(diff_id)?;
+            let tree = record.and_then(|record| record.tree).map(|id| lease.store().tree(&id));
+            let Some(tree) = tree.transpose()?.flatten() else { continue };
+            found.extend(correction(lease, idmap.as_bytes(), (&tree, &lower))?);
+            lower = merge(&lower, &tree);
+        }
+        Ok(found)
     }
 
     /// The entry point and the command, as docker combines them.

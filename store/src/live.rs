@@ -4,6 +4,7 @@
 //! renamed. Layers that came as trees are made into directories when a step first needs them.
 
 mod building;
+pub mod correction;
 pub mod device;
 pub mod ensure;
 pub(crate) mod files;

@@ -18,3 +18,4 @@ pub mod resolve;
 pub(crate) mod sketch;
 pub mod stored;
 pub mod times;
+pub mod unnamed;
