@@ -1,5 +1,5 @@
-//! Trees for tests, written as words: `d/` directory, `d!` opaque directory, `f=body` file,
-//! `f=body@1` file of link group 1, `l>target` link, `-x` or `d/-x` whiteout.
+//! Trees for tests, written as words: `d/` directory, `d@7/` directory of user 7, `d!` opaque directory,
+//! `f=body` file, `f=body@1` file of link group 1, `l>target` link, `-x` or `d/-x` whiteout.
 
 use crate::id::BodyId;
 use crate::path::LayerPath;
@@ -32,6 +32,8 @@ fn add(builder: &mut TreeBuilder, word: &str) {
             .insert(&path(name), metadata, Node::Symlink(target.as_bytes().into()))
             .expect("a name of a test");
     } else if let Some(name) = word.strip_suffix('/') {
+        let (name, user) = name.split_once('@').unwrap_or((name, "0"));
+        let directory = Metadata { uid: user.parse().expect("a name of a test"), ..directory };
         builder.directory(&path(name), directory).expect("a name of a test");
     } else if let Some(name) = word.strip_suffix('!') {
         builder.directory(&path(name), directory).expect("a name of a test");

@@ -69,16 +69,17 @@ mod tests {
 
     #[test]
     fn a_directory_on_the_way_is_named_as_lower_layers_have_it() {
-        check("d/f=1", "d/!700", "d/!700");
-        check("d/e/f=1", "d/ d/e/!1777", "d/ d/e/!1777");
-        check("d/!711 d/e/f=1", "d/ d/e/!700", "d/!711 d/e/!700");
+        check("d/f=1", "d@7/", "d@7/");
+        check("d/e/f=1", "d/ d/e@7/", "d/ d/e@7/");
+        check("d@5/ d/e/f=1", "d/ d/e@7/", "d@5/ d/e@7/");
     }
 
     #[test]
     fn nothing_is_named_where_nothing_is_lost() {
         check("d/f=1", "", "");
-        check("d/!700 d/f=1", "d/", "");
-        check("d! d/e/f=1", "d/ d/e/!700", "");
+        check("d/f=1", "d/", "");
+        check("d/ d/f=1", "d@7/", "");
+        check("d! d/e/f=1", "d/ d/e@7/", "");
         check("d/f=1", "d=file", "");
         assert!(has_unnamed(&sketch("d/ d/e/f=1").children));
         assert!(!has_unnamed(&sketch("d/ d/f=1 -x").children));
