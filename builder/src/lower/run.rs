@@ -23,9 +23,9 @@ impl Lowering<'_> {
         state: &mut State,
     ) -> Result<(), LowerError> {
         if let Some(device) = run.devices.first() {
-            let message = "RUN --device is not supported yet";
+            let message = "RUN --device is not supported";
             return Err(LowerError::at(site.trigger.unwrap_or(device.span), message)
-                .help("remove the flag; it has no effect in stable BuildKit either"));
+                .help("remove the flag; BuildKit's stable syntax refuses it, too"));
         }
         let network = self.network(site, run)?;
         let security = self.security(site, run)?;

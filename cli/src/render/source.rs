@@ -1,8 +1,10 @@
 //! A Dockerfile as something to point at.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wythe_dockerfile::diagnostic::{self, Diagnostic};
-use wythe_dockerfile::span::LineIndex;
+use wythe_dockerfile::span::{LineIndex, Span};
 
 use super::sanitize::{self, Medium};
 
@@ -40,6 +42,18 @@ impl SourceFile {
             "help": finding.help,
             "rule": finding.rule,
         })
+    }
+
+    /// The lines of a place, in the form of buildx's answers.
+    pub(crate) fn location(&self, span: Span) -> Value {
+        let lines = LineIndex::new(&self.text);
+        let [start, end] = [span.start, span.end].map(|at| lines.line(at));
+        json!({"ranges": [{"start": {"line": start}, "end": {"line": end}}]})
+    }
+
+    /// The whole text, in the form of buildx's answers.
+    pub(crate) fn encoded(&self) -> Value {
+        json!([STANDARD.encode(&self.text)])
     }
 
     /// A finding on one line.

@@ -14,6 +14,7 @@ use crate::args::call::{AnswerFormat, Call, Method};
 use crate::command::build::dockerfile::Dockerfile;
 use crate::command::build::options;
 use crate::failure::Failure;
+use crate::render::source::SourceFile;
 use crate::render::table::Table;
 use crate::session::Session;
 
@@ -25,6 +26,7 @@ pub(crate) fn answer(
     session: &Session,
 ) -> Result<(), Failure> {
     let parsed = dockerfile.parse()?;
+    let source = dockerfile.source.clone();
     let stages = stages(&parsed.dockerfile);
     match call.method {
         Method::Build => Ok(()),
@@ -36,12 +38,16 @@ pub(crate) fn answer(
         }
         Method::Context => context::context(call.format, &dockerfile, args, session),
         Method::Describe => describe(call.format, session),
-        Method::Outline => outline(&parsed.dockerfile, args, call.format, session),
-        Method::Targets => targets(&stages, call.format, session),
+        Method::Outline => outline((&parsed.dockerfile, &source), args, call.format, session),
+        Method::Targets => targets((&stages, &source), call.format, session),
     }
 }
 
-fn targets(stages: &Stages<'_>, format: AnswerFormat, session: &Session) -> Result<(), Failure> {
+fn targets(
+    (stages, source): (&Stages<'_>, &SourceFile),
+    format: AnswerFormat,
+    session: &Session,
+) -> Result<(), Failure> {
     let last = stages.stages.len().saturating_sub(1);
     match format {
         AnswerFormat::Json => {
@@ -51,10 +57,11 @@ fn targets(stages: &Stages<'_>, format: AnswerFormat, session: &Session) -> Resu
                     "base": stage.from.image.value,
                     "description": description(stage),
                     "default": stage.index == last,
+                    "location": source.location(stage.instruction.span),
                 })
             };
             let targets: Vec<Value> = stages.stages.iter().map(object).collect();
-            session.print(&json!({"targets": targets}).to_string())
+            session.print(&json!({"targets": targets, "sources": source.encoded()}).to_string())
         }
         AnswerFormat::Text => {
             let mut table = Table::new(["TARGET", "BASE", "DESCRIPTION"]);
@@ -69,14 +76,14 @@ fn targets(stages: &Stages<'_>, format: AnswerFormat, session: &Session) -> Resu
 }
 
 fn outline(
-    file: &ast::Dockerfile,
+    (file, source): (&ast::Dockerfile, &SourceFile),
     args: &BuildArgs,
     format: AnswerFormat,
     session: &Session,
 ) -> Result<(), Failure> {
     let outline = Outline::of(file, &options::options(args, &session.settings)?)?;
     match format {
-        AnswerFormat::Json => session.print(&outline.json().to_string()),
+        AnswerFormat::Json => session.print(&outline.json(source).to_string()),
         AnswerFormat::Text => outline.print(session),
     }
 }

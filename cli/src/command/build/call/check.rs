@@ -63,7 +63,7 @@ fn object(source: &SourceFile, report: &Report) -> Value {
     let warning = |finding: &Diagnostic| {
         let rule = finding.rule.unwrap_or_default();
         let about = RULES.iter().chain(OWN).find(|known| known.name == rule);
-        let [start, end] = [finding.span.start, finding.span.end].map(|at| lines.line(at));
+        let start = lines.line(finding.span.start);
         json!({
             "rule": rule,
             "line": start,
@@ -73,9 +73,9 @@ fn object(source: &SourceFile, report: &Report) -> Value {
             "description": about.map_or("", |rule| rule.description),
             "url": about.map(Rule::url),
             "detail": finding.message,
-            "location": {"ranges": [{"start": {"line": start}, "end": {"line": end}}]},
+            "location": source.location(finding.span),
         })
     };
     let warnings: Vec<Value> = report.findings.iter().map(warning).collect();
-    json!({"warnings": warnings})
+    json!({"warnings": warnings, "sources": source.encoded()})
 }

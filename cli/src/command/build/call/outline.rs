@@ -8,10 +8,12 @@ use wythe_builder::options::Options;
 use wythe_dockerfile::ast::{ArgItem, Dockerfile, Escape, Instruction, InstructionKind, Word};
 use wythe_dockerfile::expand::expand;
 use wythe_dockerfile::mount::{self, Mount, Requirement};
+use wythe_dockerfile::span::Span;
 use wythe_dockerfile::stage::{Stage, stages};
 
 use super::{description_of, title};
 use crate::failure::Failure;
+use crate::render::source::SourceFile;
 use crate::render::table::Table;
 use crate::session::Session;
 
@@ -21,9 +23,9 @@ pub(super) struct Outline {
     name: String,
     description: String,
     args: Vec<Argument>,
-    /// Whether each is required, by name.
-    secrets: BTreeMap<String, bool>,
-    ssh: BTreeMap<String, bool>,
+    /// By name.
+    secrets: BTreeMap<String, Asked>,
+    ssh: BTreeMap<String, Asked>,
     caches: Vec<String>,
 }
 
@@ -63,6 +65,16 @@ struct Argument {
     name: String,
     description: String,
     value: String,
+    /// Of the instruction that declares it.
+    span: Span,
+}
+
+/// Something that steps ask for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    required: Requirement,
+    /// Of the first instruction that does.
+    span: Span,
 }
 
 impl Outline {
@@ -102,7 +114,8 @@ impl Outline {
                 let name = item.name.value.clone();
                 let value = scope.declare(item);
                 let description = description_of(instruction, &name);
-                self.argument(Argument { name, description, value });
+                let span = instruction.span;
+                self.argument(Argument { name, description, value, span });
             }
         }
         if let InstructionKind::Env(list) = &instruction.kind {
@@ -116,7 +129,7 @@ impl Outline {
             let plain = |text: &str| Ok::<_, std::convert::Infallible>(text.to_owned());
             let mounts = run.mounts.iter().filter_map(|word| mount::parse(word).ok());
             for mount in mounts.filter_map(|raw| raw.interpret(plain).ok()) {
-                self.mount(mount);
+                self.mount(mount, instruction.span);
             }
         }
     }
@@ -130,10 +143,11 @@ impl Outline {
         }
     }
 
-    fn mount(&mut self, mount: Mount) {
+    fn mount(&mut self, mount: Mount, span: Span) {
+        let asked = |required| Asked { required, span };
         match mount {
-            Mount::Secret(secret) => require(&mut self.secrets, secret.id, secret.required),
-            Mount::Ssh(ssh) => require(&mut self.ssh, ssh.id, ssh.required),
+            Mount::Secret(secret) => ask(&mut self.secrets, secret.id, asked(secret.required)),
+            Mount::Ssh(ssh) => ask(&mut self.ssh, ssh.id, asked(ssh.required)),
             Mount::Cache(cache) => {
                 let id = cache.id.unwrap_or(cache.target);
                 if !self.caches.contains(&id) {
@@ -145,10 +159,21 @@ impl Outline {
     }
 
     /// As JSON, with the names that readers of buildx's answers know.
-    pub(super) fn json(&self) -> Value {
-        let arg = |arg: &Argument| json!({"name": arg.name, "description": arg.description, "value": arg.value});
-        let list = |of: &BTreeMap<String, bool>| -> Vec<Value> {
-            of.iter().map(|(name, required)| json!({"name": name, "required": required})).collect()
+    pub(super) fn json(&self, source: &SourceFile) -> Value {
+        let arg = |arg: &Argument| {
+            json!({
+                "name": arg.name,
+                "description": arg.description,
+                "value": arg.value,
+                "location": source.location(arg.span),
+            })
+        };
+        let list = |of: &BTreeMap<String, Asked>| -> Vec<Value> {
+            let object = |(name, asked): (&String, &Asked)| {
+                let required = asked.required == Requirement::Required;
+                json!({"name": name, "required": required, "location": source.location(asked.span)})
+            };
+            of.iter().map(object).collect()
         };
         json!({
             "name": self.name,
@@ -157,6 +182,7 @@ impl Outline {
             "secrets": list(&self.secrets),
             "ssh": list(&self.ssh),
             "cache": self.caches.iter().map(|id| json!({"ID": id})).collect::<Vec<Value>>(),
+            "sources": source.encoded(),
         })
     }
 
@@ -169,8 +195,9 @@ impl Outline {
             .map(|arg| [arg.name.clone(), arg.value.clone(), arg.description.clone()]);
         table(["BUILD ARG", "VALUE", "DESCRIPTION"], args, session)?;
         for (head, asked) in [("SECRET", &self.secrets), ("SSH", &self.ssh)] {
-            let rows = asked.iter().map(|(name, required)| {
-                [name.clone(), if *required { "yes" } else { "no" }.to_owned()]
+            let rows = asked.iter().map(|(name, asked)| {
+                let required = asked.required == Requirement::Required;
+                [name.clone(), if required { "yes" } else { "no" }.to_owned()]
             });
             table([head, "REQUIRED"], rows, session)?;
         }
@@ -179,8 +206,11 @@ impl Outline {
 }
 
 /// Notes that something is asked for; once required, it is required.
-fn require(all: &mut BTreeMap<String, bool>, id: String, requirement: Requirement) {
-    *all.entry(id).or_default() |= requirement == Requirement::Required;
+fn ask(all: &mut BTreeMap<String, Asked>, id: String, asked: Asked) {
+    let known = all.entry(id).or_insert(asked);
+    if asked.required == Requirement::Required {
+        known.required = asked.required;
+    }
 }
 
 /// Prints a table below an empty line, if there is anything in it.
@@ -211,7 +241,12 @@ mod tests {
         options.targets.extend(target.map(str::to_owned));
         let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         options.build_args.extend(given);
-        Outline::of(&parse(text).dockerfile, &options).map(|outline| outline.json())
+        let source = SourceFile { name: String::new(), text: text.to_owned() };
+        Outline::of(&parse(text).dockerfile, &options).map(|outline| outline.json(&source))
+    }
+
+    fn lines(start: u32) -> Value {
+        json!({"ranges": [{"start": {"line": start}, "end": {"line": start}}]})
     }
 
     #[test]
@@ -234,12 +269,14 @@ mod tests {
         assert_eq!(
             outline["args"],
             json!([
-                {"name": "V", "description": "the version", "value": "1"},
-                {"name": "W", "description": "", "value": "9"},
+                {"name": "V", "description": "the version", "value": "1", "location": lines(3)},
+                {"name": "W", "description": "", "value": "9", "location": lines(5)},
             ])
         );
-        assert_eq!(outline["secrets"], json!([{"name": "s", "required": true}]));
-        assert_eq!(outline["ssh"], json!([{"name": "default", "required": false}]));
+        let secret = json!({"name": "s", "required": true, "location": lines(6)});
+        assert_eq!(outline["secrets"], json!([secret]));
+        let agent = json!({"name": "default", "required": false, "location": lines(10)});
+        assert_eq!(outline["ssh"], json!([agent]));
         assert_eq!(outline["cache"], json!([{"ID": "/c"}]));
     }
 
