@@ -2,17 +2,20 @@
 
 use crate::ast::{Onbuild, Word};
 use crate::diagnostic::Diagnostic;
+use crate::flag;
 use crate::parse::Input;
 use crate::span::Spanned;
 
 /// `ONBUILD instruction`: the trigger is kept as text and parsed when it fires.
 pub(crate) fn onbuild(input: &Input<'_>) -> Result<Onbuild, Diagnostic> {
-    if input.text.is_empty() {
+    let (flags, command) = flag::split(input.text);
+    if command.is_empty() {
         return Err(input
             .error("ONBUILD requires at least one argument")
             .help("write ONBUILD RUN …"));
     }
-    let (keyword, _) = input.text.split_first();
+    flags.check(&[], &[])?;
+    let (keyword, _) = command.split_first();
     if let Some(error) = refused(&keyword) {
         return Err(error);
     }
