@@ -8,6 +8,7 @@ pub(crate) mod attributes;
 pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod context;
+mod docker;
 pub(crate) mod global;
 pub(crate) mod image;
 pub(crate) mod image_attributes;

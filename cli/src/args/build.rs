@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::annotation::Annotations;
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
+use super::docker::DockerArgs;
 use super::image_attributes::Compression;
 use super::image_name::ImageName;
 use super::key_value::KeyValue;
@@ -32,6 +33,8 @@ pub(crate) struct BuildArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) attestation: AttestationArgs,
+    #[command(flatten)]
+    docker: DockerArgs,
     /// Ask about the Dockerfile instead: build, check, context, outline or targets[,format=json]
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<Call>,

@@ -38,7 +38,11 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     Ok(options)
 }
 
+/// A platform; `local` is that of this machine.
 fn platform(text: &str) -> Result<Platform, Failure> {
+    if text == "local" {
+        return Ok(Platform::linux(host_architecture()));
+    }
     text.parse().map_err(|error: ParsePlatformError| Failure::usage(format!("--platform: {error}")))
 }
 
