@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use wythe_sandbox::step::Streams;
@@ -87,13 +87,13 @@ fn relay(ours: &OwnedFd) -> Result<(), Errno> {
         }
         let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
         if ready[0] {
-            match rustix::io::read(ours, &mut *buffer)? {
+            match retry_on_intr(|| rustix::io::read(ours, &mut *buffer))? {
                 0 => return Ok(()),
                 count => show(&buffer[..count]),
             }
         }
         if ready.get(1) == Some(&true) {
-            match rustix::io::read(&stdin, &mut *buffer)? {
+            match retry_on_intr(|| rustix::io::read(&stdin, &mut *buffer))? {
                 0 => typed = false,
                 count => write_all(ours, &buffer[..count])?,
             }
@@ -108,7 +108,7 @@ fn show(bytes: &[u8]) {
 
 fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        bytes = &bytes[rustix::io::write(to, bytes)?..];
+        bytes = &bytes[retry_on_intr(|| rustix::io::write(to, bytes))?..];
     }
     Ok(())
 }
