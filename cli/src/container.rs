@@ -11,8 +11,8 @@ use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
-use wythe_store::tree::entry::Tree;
-use wythe_store::tree::merge::merge;
+use wythe_store::tree::merge::merge_all;
+use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
@@ -52,7 +52,7 @@ impl Container<'_> {
     fn directories(self) -> Result<Vec<PathBuf>, Failure> {
         let (lease, idmap) = (self.lease, world::id_map());
         let layers = &self.image.manifest.value().layers;
-        let (mut found, mut lower) = (Vec::new(), Tree::default());
+        let (mut found, mut trees) = (Vec::new(), Vec::new());
         for (descriptor, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {
             found.push(match lease.store().layer_of_diff(diff_id)? {
                 Some(record) => ensure(lease, &record.id, idmap.as_bytes())?,
@@ -60,9 +60,14 @@ impl Container<'_> {
             });
             let record = lease.store().layer_of_diff(diff_id)?;
             let tree = record.and_then(|record| record.tree).map(|id| lease.store().tree(&id));
-            let Some(tree) = tree.transpose()?.flatten() else { continue };
-            found.extend(correction(lease, idmap.as_bytes(), (&tree, &lower))?);
-            lower = merge(&lower, &tree);
+            trees.push(tree.transpose()?.flatten().unwrap_or_default());
+            let Some((tree, below)) = trees.split_last().filter(|(_, below)| !below.is_empty())
+            else {
+                continue;
+            };
+            if has_unnamed(&tree.children) {
+                found.extend(correction(lease, idmap.as_bytes(), (tree, &merge_all(below)))?);
+            }
         }
         Ok(found)
     }

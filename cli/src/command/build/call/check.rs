@@ -5,7 +5,6 @@ use wythe_builder::lint::inspect;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::Report;
 use wythe_dockerfile::lint::rule::{OWN, RULES, Rule};
-use wythe_dockerfile::span::LineIndex;
 
 use crate::args::build::BuildArgs;
 use crate::args::call::AnswerFormat;
@@ -59,14 +58,12 @@ fn print(source: &SourceFile, report: &Report, session: &Session) -> Result<(), 
 
 /// The findings with the fields that readers of buildx's answers look for, and plainer ones.
 fn object(source: &SourceFile, report: &Report) -> Value {
-    let lines = LineIndex::new(&source.text);
     let warning = |finding: &Diagnostic| {
         let rule = finding.rule.unwrap_or_default();
         let about = RULES.iter().chain(OWN).find(|known| known.name == rule);
-        let start = lines.line(finding.span.start);
         json!({
             "rule": rule,
-            "line": start,
+            "line": source.line(finding),
             "message": finding.message,
             "help": finding.help,
             "ruleName": rule,
