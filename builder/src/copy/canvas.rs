@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wythe_store::tree::entry::{
-    Claim, Directory, Entry, File, Metadata, Name, Node, Subdirectory, Tree,
-};
+use wythe_store::tree::entry::{Claim, Directory, Entry, Metadata, Name, Node, Subdirectory, Tree};
+use wythe_store::tree::links::repeats;
 
 /// How many links one path may lead through, as on Linux.
 const MAX_LINKS: usize = 40;
@@ -257,18 +256,12 @@ fn close(changes: BTreeMap<Name, Change>, lower: Option<&Directory>) -> Director
         match change {
             Change::Whole(entry) => {
                 let entry = Entry { name, ..entry };
-                (!is_same(&entry, below)).then_some(entry)
+                (!repeats(&entry, below)).then_some(entry)
             }
             Change::Folder(folder) => close_folder(name, folder, below),
         }
     };
     Directory::from_entries(changes.into_iter().filter_map(entry).collect())
-}
-
-/// Whether an entry is what is there already. A name of a link group is one only with the others.
-fn is_same(entry: &Entry, below: Option<&Entry>) -> bool {
-    let linked = matches!(entry.node, Node::File(File { link: Some(_), .. }));
-    !linked && children(entry).is_none() && below == Some(entry)
 }
 
 fn close_folder(name: Name, folder: Folder, below: Option<&Entry>) -> Option<Entry> {

@@ -19,6 +19,7 @@ use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
 };
 use crate::tree::links;
+use crate::tree::links::repeats;
 use crate::tree::merge::implied;
 
 /// An upper directory could not be read.
@@ -136,10 +137,7 @@ impl Walk<'_> {
         };
         let entry = Entry { name: name.into(), metadata, node };
         let gone_already = entry.node == Node::Whiteout && lower.is_none();
-        // A group of links means something only as a whole, so none of its names is left out.
-        let linked = matches!(entry.node, Node::File(File { link: Some(_), .. }));
-        let same = !linked && lower == Some(&entry);
-        Ok((!gone_already && !same).then_some(entry))
+        Ok((!gone_already && !repeats(&entry, lower)).then_some(entry))
     }
 
     fn subdirectory(

@@ -7,6 +7,13 @@ use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, File, LinkGroup, Node, Subdirectory};
 use crate::tree::files::files;
 
+/// Whether an entry of a changeset is what the lower root has under its name, so that it may be left
+/// out. A group of links means something only as a whole: none of its names is.
+pub fn repeats(entry: &Entry, lower: Option<&Entry>) -> bool {
+    let linked = matches!(entry.node, Node::File(File { link: Some(_), .. }));
+    !linked && lower == Some(entry)
+}
+
 /// The groups of a tree, each with the paths in it, in order.
 pub type Groups = BTreeMap<LinkGroup, Vec<LayerPath>>;
 
