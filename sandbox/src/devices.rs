@@ -11,8 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, Uid, XattrFlags, chownat, lsetxattr, major, minor, mknodat,
-    unlinkat,
+    AtFlags, Mode, OFlags, XattrFlags, fsetxattr, fstat, major, minor, openat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -67,45 +66,49 @@ impl Devices<'_> {
 
     fn make(&self, request: &Request) -> Result<(), Errno> {
         let at = seccomp::device_mode(request.architecture, request.number).ok_or(Errno::NOSYS)?;
+        let caller = Caller::open(request.process)?;
+        let path = caller.text(request.arguments[at - 1])?;
         // Only `mknodat` has a directory before the path.
         let directory = (at == 2).then(|| low(request.arguments[0]).cast_signed());
-        let caller = Caller::open(request.process, directory)?;
-        let node = Node {
-            path: caller.text(request.arguments[at - 1])?,
-            mode: low(request.arguments[at]),
-            number: low(request.arguments[at + 1]).into(),
-        };
+        let place = caller.place(&path, directory)?;
+        let mode = low(request.arguments[at]);
+        let node = Node { path, mode, number: low(request.arguments[at + 1]).into() };
         // Until here the process may have ended, and its number may mean another one.
         sys::is_waiting(self.listener.as_fd(), request)?;
-        // A thread of its own, for it becomes part of the step.
+        // The mark of something deleted: the kernel refuses those on the file system of a step.
+        if !caller.may_make_devices() || node.number == 0 {
+            return Err(Errno::PERM);
+        }
+        // A thread of its own, for it takes the place of the process and does not come back.
         std::thread::scope(|scope| {
-            let made = scope.spawn(|| caller.enter().and_then(|()| self.place(&caller, &node)));
+            let made = scope.spawn(|| place.enter().and_then(|()| self.keep(&node)));
             made.join().unwrap_or(Err(Errno::PERM))
         })
     }
 
-    /// Makes the file, as the process that this thread poses as.
-    fn place(&self, caller: &Caller, node: &Node) -> Result<(), Errno> {
-        // The mark of something deleted: the kernel refuses those on the file system of a step.
-        if !caller.may_make_devices || node.number == 0 {
-            return Err(Errno::PERM);
-        }
-        let (path, mode) = (&*node.path, Mode::from_raw_mode(node.mode & 0o7777));
-        mknodat(CWD, path, FileType::RegularFile, mode, 0)?;
-        let value = node.value();
-        let (uid, gid) = (Uid::from_raw(caller.uid), Gid::from_raw(caller.gid));
-        let owned = match (caller.uid, caller.gid) {
-            // Directories that pass their group on would lose it.
-            (0, 0) => Ok(()),
-            _ => chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW),
-        };
-        let marked = || lsetxattr(path, self.attribute, &value, XattrFlags::CREATE);
-        owned.and_then(|()| marked()).map_err(|_| {
+    /// Makes the file, in the place of the process that asked. From the directory on everything
+    /// goes by descriptor: whatever the step puts in the way meanwhile is not touched.
+    fn keep(&self, node: &Node) -> Result<(), Errno> {
+        let (parent, name) = caller::parent(&node.path)?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&parent, name, flags, Mode::from_raw_mode(node.mode & 0o7777))?;
+        let marked = fsetxattr(&made, self.attribute, &node.value(), XattrFlags::CREATE);
+        marked.map_err(|_| {
             // What the file system cannot keep is not made at all.
-            let _ = unlinkat(CWD, path, AtFlags::empty());
+            if is_still(&parent, name, &made) {
+                let _ = unlinkat(&parent, name, AtFlags::empty());
+            }
             Errno::PERM
         })
     }
+}
+
+/// Whether a name still is that of a file.
+fn is_still(parent: &OwnedFd, name: &[u8], file: &OwnedFd) -> bool {
+    let (named, opened) = (statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(file));
+    matches!((named, opened), (Ok(named), Ok(opened))
+        if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino))
 }
 
 impl Node {

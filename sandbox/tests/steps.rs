@@ -58,7 +58,8 @@ const CLAIMS: &[Claim] = claims! {
         a_linked_target_stays_inside whiteouts_and_opaque_directories_are_written
         an_existing_target_is_used later_layers_cover_earlier_ones a_socket_is_bound_like_a_file a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused;
     devices: a_device_is_kept_as_a_marked_file only_who_may_makes_devices
-        devices_appear_where_the_step_means_them;
+        no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing
+        a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them;
     emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills

@@ -1,14 +1,14 @@
-//! The process that makes a device, as far as a thread of the builder can pose as it.
+//! The process that makes a device, as far as a thread of the builder can take its place.
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
-use rustix::process::{chroot, fchdir, umask};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::process::{chroot, fchdir, getpid, umask};
+use rustix::thread::{Gid, set_thread_res_gid};
 
 use crate::sys;
 
@@ -17,48 +17,38 @@ use crate::sys;
 pub(super) struct Caller {
     /// Its `/proc` directory.
     process: OwnedFd,
-    mounts: OwnedFd,
+    status: Status,
+}
+
+/// Where a process resolves a path, and what files it makes there are like.
+#[derive(Debug)]
+pub(super) struct Place {
     root: OwnedFd,
-    /// Where its relative paths begin.
     start: OwnedFd,
     umask: u32,
-    /// Whom the files it makes belong to.
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Whether it has `CAP_MKNOD`.
-    pub(super) may_make_devices: bool,
+    gid: u32,
+}
+
+/// What `/proc/PID/status` says of a process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Status {
+    umask: u32,
+    uid: u32,
+    gid: u32,
+    capabilities: u64,
 }
 
 impl Caller {
-    /// Opens what is needed of a process; `directory` is the descriptor that its path is relative
-    /// to, unless that is its working directory.
-    pub(super) fn open(process: u32, directory: Option<i32>) -> Result<Self, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let process = openat(CWD, format!("/proc/{process}"), flags, Mode::empty())?;
-        let place = |name: &str| openat(&process, name, flags, Mode::empty());
-        let start = match directory {
-            Some(number) if number != libc::AT_FDCWD => place(&format!("fd/{number}"))?,
-            _ => place("cwd")?,
-        };
-        let root = place("root")?;
-        let mounts = openat(&process, "ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let status = status(&process)?;
-        let number = |name: &str, index: usize, radix: u32| {
-            let words = status.lines().find_map(|line| line.strip_prefix(name));
-            let word = words.and_then(|words| words.split_ascii_whitespace().nth(index));
-            word.and_then(|word| u64::from_str_radix(word, radix).ok()).ok_or(Errno::PERM)
-        };
-        let small = |value: u64| u32::try_from(value).map_err(|_| Errno::PERM);
-        Ok(Self {
-            umask: small(number("Umask:", 0, 8)?)?,
-            uid: small(number("Uid:", FILE_SYSTEM, 10)?)?,
-            gid: small(number("Gid:", FILE_SYSTEM, 10)?)?,
-            may_make_devices: number("CapEff:", 0, 16)? >> CAP_MKNOD & 1 == 1,
-            process,
-            mounts,
-            root,
-            start,
-        })
+    /// Opens what is needed of a process.
+    pub(super) fn open(process: u32) -> Result<Self, Errno> {
+        // A `/proc` of other processes than ours has another process under this number.
+        let own = readlinkat(CWD, c"/proc/self", Vec::new())?;
+        if own.to_bytes() != getpid().as_raw_nonzero().to_string().as_bytes() {
+            return Err(Errno::PERM);
+        }
+        let process = openat(CWD, format!("/proc/{process}"), DIRECTORY, Mode::empty())?;
+        let status = Status::parse(&read(&process, "status")?).ok_or(Errno::PERM)?;
+        Ok(Self { process, status })
     }
 
     /// A string of the process.
@@ -73,29 +63,119 @@ impl Caller {
         Ok(bytes)
     }
 
-    /// Has this thread see what the process sees. It ends afterwards.
+    /// Where the process resolves `path`; `directory` is the descriptor that a relative one is
+    /// relative to, unless that is its working directory.
+    pub(super) fn place(&self, path: &[u8], directory: Option<i32>) -> Result<Place, Errno> {
+        let open = |name: &str| openat(&self.process, name, DIRECTORY, Mode::empty());
+        let start = match directory.filter(|_| path.first() != Some(&b'/')) {
+            Some(number) if number != libc::AT_FDCWD => {
+                let opened = open(&format!("fd/{number}"));
+                opened.map_err(|errno| if errno == Errno::NOENT { Errno::BADF } else { errno })?
+            }
+            _ => open("cwd")?,
+        };
+        let Status { umask, gid, .. } = self.status;
+        Ok(Place { root: open("root")?, start, umask, gid })
+    }
+
+    /// Whether it is root with `CAP_MKNOD`, and may do what the thread in its place can do.
+    pub(super) fn may_make_devices(&self) -> bool {
+        let needed = CAP_MKNOD | CAP_DAC_OVERRIDE;
+        // Only files of root count as devices.
+        self.status.uid == 0 && self.status.capabilities & needed == needed
+    }
+}
+
+impl Place {
+    /// Has this thread resolve paths and make files as the process would. It ends afterwards.
     pub(super) fn enter(&self) -> Result<(), Errno> {
         sys::unshare(libc::CLONE_FS)?;
-        move_into_link_name_space(self.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
         fchdir(&self.root)?;
         chroot(".")?;
         fchdir(&self.start)?;
         umask(Mode::from_raw_mode(self.umask));
-        Ok(())
+        let gid = Gid::from_raw(self.gid);
+        set_thread_res_gid(gid, gid, gid)
     }
 }
 
-fn status(process: &OwnedFd) -> Result<String, Errno> {
-    let opened = openat(process, "status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+/// Opens the directory of a path beneath the root of this thread, and takes its last name.
+///
+/// Links of `/proc` lead out of a root and mean this thread rather than the process: none is
+/// followed.
+pub(super) fn parent(path: &[u8]) -> Result<(OwnedFd, &[u8]), Errno> {
+    let (directory, name) = split(path)?;
+    let opened = openat2(CWD, directory, DIRECTORY, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+    Ok((opened, name))
+}
+
+/// A path as its directory and a name for something new.
+fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
+    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let (directory, name) = path.split_at(start);
+    match name {
+        b"" => Err(Errno::NOENT),
+        b"." | b".." => Err(Errno::EXIST),
+        _ if directory.is_empty() => Ok((b".", name)),
+        _ => Ok((directory, name)),
+    }
+}
+
+impl Status {
+    fn parse(text: &str) -> Option<Self> {
+        let number = |name: &str, index: usize, radix: u32| {
+            let words = text.lines().find_map(|line| line.strip_prefix(name))?;
+            let word = words.split_ascii_whitespace().nth(index)?;
+            u64::from_str_radix(word, radix).ok()
+        };
+        Some(Self {
+            umask: u32::try_from(number("Umask:", 0, 8)?).ok()?,
+            uid: u32::try_from(number("Uid:", FILE_SYSTEM, 10)?).ok()?,
+            gid: u32::try_from(number("Gid:", FILE_SYSTEM, 10)?).ok()?,
+            capabilities: number("CapEff:", 0, 16)?,
+        })
+    }
+}
+
+fn read(process: &OwnedFd, name: &str) -> Result<String, Errno> {
+    let opened = openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = String::new();
     File::from(opened).read_to_string(&mut text).map_err(|_| Errno::SRCH)?;
     Ok(text)
 }
 
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 /// Of the four ids in `/proc/PID/status`, the one that files are made with.
 const FILE_SYSTEM: usize = 3;
 
-const CAP_MKNOD: u32 = 27;
+const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+
+const CAP_MKNOD: u64 = 1 << 27;
 
 /// The longest path the kernel takes, with the byte that ends it.
 const PATH_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn something_new_needs_a_name_of_its_own() {
+        assert_eq!(split(b"a"), Ok((&b"."[..], &b"a"[..])));
+        assert_eq!(split(b"/a"), Ok((&b"/"[..], &b"a"[..])));
+        assert_eq!(split(b"../b//a"), Ok((&b"../b//"[..], &b"a"[..])));
+        assert_eq!(split(b""), Err(Errno::NOENT));
+        assert_eq!(split(b"a/"), Err(Errno::NOENT));
+        assert_eq!(split(b"a/."), Err(Errno::EXIST));
+        assert_eq!(split(b".."), Err(Errno::EXIST));
+    }
+
+    #[test]
+    fn the_ids_of_a_process_are_those_that_files_are_made_with() {
+        let text = "Umask:\t0027\nUid:\t0\t0\t0\t5\nGid:\t1\t2\t3\t4\nCapEff:\t00000000a80425fb\n";
+        let status = Status { umask: 0o27, uid: 5, gid: 4, capabilities: 0xa804_25fb };
+        assert_eq!(Status::parse(text), Some(status));
+        assert_eq!(Status::parse("Umask:\t0027\n"), None);
+    }
+}

@@ -44,6 +44,29 @@ pub(crate) fn only_who_may_makes_devices(fixture: &Fixture) {
     assert_eq!(ran.stdout, "no\n");
 }
 
+pub(crate) fn no_link_of_proc_leads_a_device_anywhere(fixture: &Fixture) {
+    let script = "cd /proc/1 && for path in /proc/self/root/work/a /proc/1/root/work/b root/work/c \
+        /proc/1/cwd/d /proc/self/fd/../root/work/e; do mknod $path c 1 3 || echo no; done; ls /work";
+    let ran = succeed(&fixture.step(script));
+    assert_eq!(ran.stdout, "no\nno\nno\nno\nno\n");
+    assert!(listing(&ran.upper).is_empty(), "{:?}", listing(&ran.upper));
+}
+
+pub(crate) fn a_device_that_cannot_be_kept_leaves_nothing(fixture: &Fixture) {
+    let script = "mknod /proc/sys/null c 1 3; mknod /dev/pts/null c 1 3; mknod /dev/mqueue/null c 1 3; \
+        ls /dev/pts /dev/mqueue; mknod /work/ c 1 3; mknod /work/. c 1 3; mknod /none/null c 1 3; \
+        ln -s none /work/link; mknod /work/link c 1 3; ls /work";
+    let ran = succeed(&fixture.step(script));
+    assert_eq!(ran.stdout, "/dev/mqueue:\n\n/dev/pts:\nptmx\nlink\n", "{}", ran.stderr);
+}
+
+pub(crate) fn a_device_has_the_group_of_its_maker(fixture: &Fixture) {
+    let mut step = fixture.step("mknod /work/own c 1 3; mkdir /work/shared; chown 0:7 /work/shared; \
+        chmod 2755 /work/shared; mknod -m 4640 /work/shared/passed c 1 3; stat -c '%a %u:%g' /work/own /work/shared/passed");
+    step.identity = Identity { uid: 0, gid: 5, groups: vec![] };
+    assert_eq!(succeed(&step).stdout, "644 0:5\n4640 0:7\n");
+}
+
 pub(crate) fn devices_appear_where_the_step_means_them(fixture: &Fixture) {
     let script = "mkdir -p /work/root/bin /work/root/dev /work/there && cd /work/there && \
         mknod relative c 1 3 && ln -s ../root link && mknod link/dev/linked c 1 5 && \
