@@ -8,7 +8,7 @@ mod process;
 mod target;
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -89,6 +89,9 @@ impl<'a> Task<'a> {
             Op::Find { root, path, absent, found } => {
                 return self.find(*root, path, *absent, *found);
             }
+            Op::MountProc { context, mount, n_otherwise } => {
+                return self.mount_proc(*context, *mount, *n_otherwise);
+            }
             Op::Context(op) => self.context(op)?,
             Op::Mount(op) => self.mount(op)?,
             Op::Make(op) => self.make(op)?,
@@ -118,14 +121,8 @@ impl<'a> Task<'a> {
             ContextOp::Flag { context, key } => {
                 (*context, fsconfig_set_flag(self.fd(*context), *key))
             }
-            ContextOp::CreateProc { context, mount } => {
-                let made = proc(self.fd(*context));
-                (*context, made.map(|made| self.keep(*mount, made)))
-            }
             ContextOp::Create { context, attributes, mount } => {
-                let created = fsconfig_create(self.fd(*context));
-                let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-                let made = created.and_then(|()| fsmount(self.fd(*context), flags, *attributes));
+                let made = create(self.fd(*context), *attributes);
                 (*context, made.map(|made| self.keep(*mount, made)))
             }
         };
@@ -133,6 +130,26 @@ impl<'a> Task<'a> {
             self.listen(context);
         }
         result
+    }
+
+    fn mount_proc(
+        &mut self,
+        context: Slot,
+        mount: Slot,
+        n_otherwise: usize,
+    ) -> Result<usize, Errno> {
+        match create(self.fd(context), MountAttrFlags::empty()) {
+            Ok(made) => {
+                self.keep(mount, made);
+                Ok(n_otherwise)
+            }
+            // Something of the `/proc` in view is covered, and would show in another.
+            Err(Errno::PERM) => Ok(0),
+            Err(errno) => {
+                self.listen(context);
+                Err(errno)
+            }
+        }
     }
 
     /// Keeps what the kernel says about a context that refused something.
@@ -231,17 +248,10 @@ impl<'a> Task<'a> {
     }
 }
 
-/// A mount of `/proc` for the step's own processes, or of the one in view.
-fn proc(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-    let created = fsconfig_create(context);
-    let made = created.and_then(|()| fsmount(context, flags, MountAttrFlags::empty()));
-    if !matches!(made, Err(Errno::PERM)) {
-        return made;
-    }
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let outer = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?;
-    copy_mount(outer.as_fd(), Depth::All)
+/// A detached mount of what a context describes.
+fn create(context: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    fsconfig_create(context)?;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// Opens a path beneath `root` as a process whose root it is would, without using it.

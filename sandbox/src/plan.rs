@@ -11,6 +11,7 @@ mod limits;
 mod masks;
 mod mounts;
 mod op;
+mod proc;
 
 use std::ffi::CString;
 

@@ -85,7 +85,7 @@ const INSIDE: &[Question] = &[
         name: "fresh /proc",
         attempt: |_| proc(),
         remedy: Some(
-            "steps see the processes of this container; give it an unmasked /proc (systempaths=unconfined) to hide them",
+            "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)",
         ),
     },
     Question {

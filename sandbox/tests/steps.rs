@@ -17,6 +17,8 @@ mod fixture;
 mod isolation;
 #[path = "steps/lifetime.rs"]
 mod lifetime;
+#[path = "steps/masked.rs"]
+mod masked;
 #[path = "steps/mounts.rs"]
 mod mounts;
 
@@ -60,6 +62,7 @@ const CLAIMS: &[Claim] = claims! {
     devices: a_device_is_kept_as_a_marked_file only_who_may_makes_devices
         no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing
         a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them;
+    masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
     emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
@@ -92,6 +95,10 @@ fn main() -> ExitCode {
     let fixture = Fixture::new();
     if arguments.first().is_some_and(|word| word == "role=latency") {
         lifetime::measure(&fixture);
+        return ExitCode::SUCCESS;
+    }
+    if arguments.first().is_some_and(|word| word == "role=masked") {
+        masked::play(&fixture);
         return ExitCode::SUCCESS;
     }
     if let Some(role) = arguments.first().and_then(|word| word.strip_prefix("role=")) {

@@ -46,7 +46,7 @@ impl Plan {
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board, upper));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
         let root = self.finish_root(context, &board, upper)?;
-        let kernel = self.kernel(root, step.shm_size, step.security);
+        let kernel = self.kernel(root, &board, (step.shm_size, step.security));
         self.place(root, resolv);
         self.place(root, hosts);
         for mount in asked {

@@ -1,4 +1,4 @@
-//! `/proc`, `/dev` and `/sys` as Docker lays them out.
+//! `/dev` and `/sys` as Docker lays them out.
 
 use std::ffi::{CStr, CString};
 
@@ -26,22 +26,16 @@ impl Plan {
     }
 
     /// Mounts the kernel's file systems.
-    pub(super) fn kernel(&mut self, root: Slot, shm_size: u64, security: Security) -> Kernel {
-        let proc = self.proc(root);
+    pub(super) fn kernel(
+        &mut self,
+        root: Slot,
+        board: &Board,
+        (shm_size, security): (u64, Security),
+    ) -> Kernel {
+        let proc = self.proc(root, board);
         let dev = self.dev(root, shm_size);
         let sys = self.sys(root, security);
         Kernel { proc, dev, sys }
-    }
-
-    fn proc(&mut self, root: Slot) -> Slot {
-        let label = "mounting proc";
-        let (context, mount) = (self.slot(), self.slot());
-        self.push(label, ContextOp::Open { kind: c"proc", context });
-        self.push(label, ContextOp::CreateProc { context, mount });
-        let (attributes, depth) = (NO_PROGRAMS, Depth::One);
-        self.push(label, MountOp::Restrict { mount, attributes, depth });
-        self.attach_at(label, mount, root, c"proc");
-        mount
     }
 
     fn dev(&mut self, root: Slot, shm_size: u64) -> Slot {
@@ -119,7 +113,7 @@ impl Plan {
         mount
     }
 
-    fn attach_at(&mut self, label: &str, mount: Slot, root: Slot, path: &CStr) {
+    pub(super) fn attach_at(&mut self, label: &str, mount: Slot, root: Slot, path: &CStr) {
         let at = self.slot();
         let (path, absent) = (path.into(), Absent::Fail);
         self.push(label, Op::Find { root, path, absent, found: at });
@@ -128,7 +122,7 @@ impl Plan {
 }
 
 /// No set-user-id programs, no devices, no programs at all.
-const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+pub(super) const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 

@@ -28,6 +28,9 @@ pub(crate) enum Op {
     Find { root: Slot, path: CString, absent: Absent, found: Slot },
     /// Makes a mount point of the kind of `like` in a file system of our own, as far as possible.
     Stub { under: Slot, path: CString, like: Slot },
+    /// Makes a detached mount of `/proc` and leaves out the next so many operations, which are for
+    /// where a container forbids that.
+    MountProc { context: Slot, mount: Slot, n_otherwise: usize },
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
     /// Installs the system call filter, hands its listener over and closes [`CHANNEL`].
@@ -45,9 +48,6 @@ pub(crate) enum ContextOp {
     Text { context: Slot, key: &'static CStr, value: CString },
     /// Gives a context an option without a value.
     Flag { context: Slot, key: &'static CStr },
-    /// Makes a detached mount of `/proc`, or where a container forbids that, a copy of the one
-    /// that is there.
-    CreateProc { context: Slot, mount: Slot },
     /// Makes a detached mount of a context.
     Create { context: Slot, attributes: MountAttrFlags, mount: Slot },
 }

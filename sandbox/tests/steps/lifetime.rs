@@ -122,14 +122,14 @@ pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
 }
 
 /// Another run of this program, as it was started first.
-fn again(role: &str) -> Command {
+pub(crate) fn again(role: &str) -> Command {
     let program = &wythe_sandbox::enter::entry().unwrap().program;
     let mut command = Command::new(program);
     command.arg(role);
     command
 }
 
-fn printed(command: &mut Command) -> String {
+pub(crate) fn printed(command: &mut Command) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
 
