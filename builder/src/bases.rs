@@ -204,7 +204,15 @@ pub(crate) fn open_layout(
     };
     let selector = match selector.as_deref() {
         None => Selector::Default,
-        Some(text) => text.parse().map_or(Selector::Name(text.to_owned()), Selector::Digest),
+        // No tag has a colon: what is no digest that we can check must not pass for a name.
+        Some(text) if text.contains(':') => {
+            let digest = text.parse().map_err(|error| {
+                let detail = format!("{text:?}: {error}");
+                SourceError::new(&name, SourceProblem::NotFound { detail })
+            })?;
+            Selector::Digest(digest)
+        }
+        Some(text) => Selector::Name(text.to_owned()),
     };
     let layout = Layout::open(path, selector).map_err(|error| {
         let detail = format!("{error}: {}", error.problem);

@@ -3,15 +3,18 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
+use serde_json::json;
 use wythe_registry::client::Client;
 use wythe_sandbox::Cancel;
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::{OpenOptions, Store};
 
-use crate::args::global::GlobalArgs;
+use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::failure::{Class, Failure};
 use crate::registry_client;
+use crate::render::json;
+use crate::render::sanitize::{self, Medium};
 use crate::settings::Settings;
 use crate::signals;
 
@@ -70,6 +73,22 @@ impl Session {
         let path = self.global.store.clone().or_else(|| self.settings.store());
         let missing = || Failure::new(Class::Environment, "cannot tell where the store is");
         path.ok_or_else(|| missing().remedy("set HOME, or give --store DIR"))
+    }
+
+    /// Tells something that changes nothing, beside the result.
+    pub(crate) fn remark(&self, text: &str) {
+        let line = match self.global.progress {
+            ProgressForm::Quiet => return,
+            ProgressForm::Json => {
+                let event = json!({"v": json::VERSION, "event": "note", "message": text});
+                json::escape(&event.to_string())
+            }
+            ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Tty => {
+                format!("note: {}", sanitize::text(text.as_bytes(), Medium::Log))
+            }
+        };
+        // A standard error that is closed misses nothing that counts.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 
     /// Writes a line of the result.

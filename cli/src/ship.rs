@@ -7,6 +7,7 @@ use std::path::Path;
 use wythe_builder::origin::BlobOrigin;
 use wythe_registry::client::Client;
 use wythe_registry::push::{Push, Silent};
+use wythe_store::digest::Digest;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::{self, Flavour};
@@ -34,6 +35,7 @@ pub(crate) struct Shipment<'a> {
 impl Shipment<'_> {
     /// Sends it to the registry of a name.
     pub(crate) fn push(&self, client: &Client, to: &Reference) -> Result<(), Failure> {
+        refuse_other(to, self.root.digest)?;
         let content = Obtainable::new(self.lease, client, self.origins);
         let push = Push { origins: &content.repositories(), progress: &Silent };
         Ok(client.push(&content, &self.root, to, push)?)
@@ -76,6 +78,17 @@ impl Shipment<'_> {
             }
             (names, _) => names.iter().map(entry).collect(),
         }
+    }
+}
+
+/// Refuses a destination whose digest is that of something else.
+pub(crate) fn refuse_other(to: &Reference, root: Digest) -> Result<(), Failure> {
+    match to.digest() {
+        Some(digest) if digest != root => {
+            let text = format!("the image is {root}, and cannot become {to}");
+            Err(Failure::usage(text).remedy("leave the digest out of the name, or give this one"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,17 +8,23 @@ use wythe_store::store::Store;
 
 use crate::failure::Failure;
 
-/// The image of a name for this machine, with `latest` where it has no tag.
+/// The image of a name for this machine or, where it has none, one for another; with `latest` where
+/// it has no tag.
 pub(crate) fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
     let reference: Reference = name.parse()?;
-    let found = catalog::open_image(store, &reference, &this_machine())?;
-    found.ok_or_else(|| absent(&reference))
+    of_ref(store, name, &root(store, &reference)?)
+}
+
+/// What a name stands for.
+pub(crate) fn root(store: &Store, reference: &Reference) -> Result<Descriptor, Failure> {
+    let error = |problem| OpenImageError { name: reference.to_string(), problem };
+    catalog::find_root(store, reference).map_err(error)?.ok_or_else(|| absent(reference))
 }
 
 /// The image that a ref of the store stands for.
-pub(crate) fn of_ref(store: &Store, name: &str, root: Descriptor) -> Result<StoredImage, Failure> {
+pub(crate) fn of_ref(store: &Store, name: &str, root: &Descriptor) -> Result<StoredImage, Failure> {
     let error = |problem| OpenImageError { name: name.to_owned(), problem };
-    Ok(catalog::read_image(store, root, &this_machine()).map_err(error)?)
+    Ok(catalog::read_any_image(store, root, &this_machine()).map_err(error)?)
 }
 
 /// The bytes of the layers of an image, as its manifest lists them.

@@ -70,19 +70,18 @@ fn is_url(text: &str) -> bool {
         || text.starts_with("github.com/")
 }
 
-/// `PATH[@DIGEST|:TAG]`; a colon before the last slash belongs to the path.
+/// `PATH[:TAG][@DIGEST]`, where a digest says more than a tag; a colon before the last slash belongs
+/// to the path.
 fn layout_source(text: &str) -> ContextSource {
-    if let Some((path, digest)) = text.split_once('@') {
-        let selector = Some(Selector::Digest(digest.to_owned()));
-        return ContextSource::Layout { path: path.into(), selector };
-    }
-    match text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
-        Some((path, tag)) => {
-            let selector = Some(Selector::Tag(tag.to_owned()));
-            ContextSource::Layout { path: path.into(), selector }
-        }
-        None => ContextSource::Layout { path: text.into(), selector: None },
-    }
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(Selector::Digest(digest.to_owned()))),
+        None => (text, None),
+    };
+    let (path, tag) = match named.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+        Some((path, tag)) => (path, Some(Selector::Tag(tag.to_owned()))),
+        None => (named, None),
+    };
+    ContextSource::Layout { path: path.into(), selector: digest.or(tag) }
 }
 
 impl FromStr for NamedContext {
@@ -125,7 +124,8 @@ mod tests {
         check("oci-layout:///a/b:1", layout("/a/b", Some(Selector::Tag("1".to_owned()))));
         check("oci-layout:///a:1/b", layout("/a:1/b", None));
         let digest = Selector::Digest("sha256:00".to_owned());
-        check("oci-layout://b@sha256:00", layout("b", Some(digest)));
+        check("oci-layout://b@sha256:00", layout("b", Some(digest.clone())));
+        check("oci-layout://b:1@sha256:00", layout("b", Some(digest)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use wythe_store::oci::reference::Reference;
 
 use super::annotation::Annotations;
 use super::attributes::Attributes;
-use super::image_name::ImageName;
+use super::image_name::{ImageName, ImageNameError};
 use super::output::OutputError;
 
 /// How an image is named and encoded.
@@ -133,7 +133,7 @@ impl ImageAttributes {
         }
         if let Some(text) = attributes.take("dangling-name-prefix").filter(|text| !text.is_empty())
         {
-            let prefix: Reference = text.parse()?;
+            let prefix: Reference = text.parse().map_err(ImageNameError::from)?;
             if prefix.tag().is_some() || prefix.digest().is_some() {
                 return Err(OutputError::DanglingPrefix(text));
             }

@@ -17,8 +17,19 @@ pub(crate) struct ImageName {
     text: String,
 }
 
+/// Why a text names no image that is to be made.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum ImageNameError {
+    /// It is no name at all.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+    /// It says which digest the image has.
+    #[error("{0:?} has a digest, which an image gets from what is in it")]
+    Digest(String),
+}
+
 impl FromStr for ImageName {
-    type Err = ParseReferenceError;
+    type Err = ImageNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // No reference has an equals sign.
@@ -27,8 +38,11 @@ impl FromStr for ImageName {
             None => (None, text.to_owned()),
         };
         let name = Self { target, text };
-        name.filled("x").parse::<Reference>()?;
-        Ok(name)
+        let reference = name.filled("x").parse::<Reference>()?;
+        match reference.digest() {
+            Some(_) => Err(ImageNameError::Digest(name.text)),
+            None => Ok(name),
+        }
     }
 }
 
@@ -75,7 +89,8 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused_before_anything_is_built() {
-        for text in ["App", "one=", "one=a=b", "{other}:1"] {
+        let pinned = format!("app:1@sha256:{}", "0".repeat(64));
+        for text in ["App", "one=", "one=a=b", "{other}:1", &pinned] {
             assert!(text.parse::<ImageName>().is_err(), "{text}");
         }
     }

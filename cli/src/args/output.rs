@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use wythe_store::oci::reference::ParseReferenceError;
-
 use super::annotation::AnnotationError;
 use super::attributes::{AttributeError, Attributes};
 use super::image_attributes::ImageAttributes;
-use super::image_name::{ImageName, PLACEHOLDER};
+use super::image_name::{ImageName, ImageNameError, PLACEHOLDER};
 
 /// One `--output`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,7 +91,7 @@ pub(crate) enum OutputError {
     #[error("compression level {0:?} is not a number")]
     Level(String),
     #[error(transparent)]
-    Name(#[from] ParseReferenceError),
+    Name(#[from] ImageNameError),
     #[error("dangling-name-prefix {0:?} has a tag or a digest, and names an image by its digest")]
     DanglingPrefix(String),
     #[error("mode {0:?} is neither copy nor delete")]

@@ -13,7 +13,7 @@ use crate::encode;
 use crate::encode::Layers;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::ship::Shipment;
+use crate::ship::{Shipment, refuse_other};
 
 /// Copies an image from one place to another, and prints its digest.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
@@ -40,8 +40,10 @@ fn deliver(shipment: &mut Shipment<'_>, to: &Place, session: &Session) -> Result
         }
         Place::Registry(name) => shipment.push(&session.registry()?, &name.parse()?),
         Place::Store(name) => {
+            let name: Reference = name.parse()?;
+            refuse_other(&name, shipment.root.digest)?;
             let mut batch = Batch::default();
-            batch.set_ref(&ref_name(&name.parse()?), &shipment.root);
+            batch.set_ref(&ref_name(&name), &shipment.root);
             shipment.lease.commit(batch, Durability::Durable)?;
             Ok(())
         }

@@ -31,7 +31,7 @@ fn list(store: &Store) -> Result<Vec<(String, StoredImage)>, Failure> {
     let refs = store.list_refs()?;
     refs.into_iter()
         .map(|(name, root)| {
-            let image = stored_image::of_ref(store, &name, root)?;
+            let image = stored_image::of_ref(store, &name, &root)?;
             Ok((name, image))
         })
         .collect()

@@ -7,7 +7,7 @@ use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::layout::{IMAGE_NAME, Layout, Selector};
+use wythe_store::oci::layout::{IMAGE_NAME, Layout, REF_NAME, Selector};
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::SourceError;
 
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// Reads images from an archive or a layout directory, and names them as they are named there
-/// unless a flag gives another name.
+/// unless a flag gives another name. A name that stood for another image is told of.
 pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
     let tag = args.tag.as_ref().map(|tag| tag.parse::<Reference>()).transpose()?;
     let lease = session.store()?.lease()?;
@@ -31,7 +31,12 @@ pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
     for (selector, names) in wanted {
         let image = from_layout(&layout, selector, &lease)?;
         for name in names {
-            batch.set_ref(&ref_name(&name), &image.root);
+            let name = ref_name(&name);
+            let before = lease.store().find_ref(&name)?;
+            if let Some(before) = before.filter(|before| before.digest != image.root.digest) {
+                session.remark(&format!("{name} stood for {} until now", before.digest));
+            }
+            batch.set_ref(&name, &image.root);
         }
         digests.push(image.root.digest);
     }
@@ -59,7 +64,16 @@ fn named(layout: &Path, select: Option<&str>) -> Result<Vec<(Selector, Vec<Refer
     Ok(images.into_iter().map(|(digest, names)| (Selector::Digest(digest), names)).collect())
 }
 
+/// The name that an entry gives itself. What it says of its digest is not taken from it: such a name
+/// is of what a registry or a build has under that digest.
 fn name(entry: &Descriptor) -> Result<Reference, Failure> {
+    let annotations = [IMAGE_NAME, REF_NAME].into_iter();
+    let mut said = annotations.filter_map(|key| entry.annotations.get(key));
+    if let Some(pinned) = said.find(|text| text.contains('@')) {
+        let text = format!("the image {} calls itself {pinned:?}", entry.digest);
+        return Err(Failure::usage(text)
+            .remedy("a digest comes from what is in an image; give it a name with --tag"));
+    }
     let name = entry.annotations.get(IMAGE_NAME).ok_or_else(|| {
         Failure::usage(format!("the image {} has no name", entry.digest)).remedy(
             "give it one with --tag, and say which is meant with --select if there are several",

@@ -23,7 +23,12 @@ pub(crate) fn run(args: &PullArgs, session: &Session) -> Result<(), Failure> {
     let wanted = Wanted { source: &client, reference: &reference, platform: &platform };
     let image = wanted.fetch(&lease)?;
     let mut batch = Batch::default();
-    batch.set_ref(&ref_name(&reference), &image.manifest.descriptor());
+    // One platform was asked for, and only that one is called so; but what a digest names is fixed.
+    let root = match (&args.platform, reference.digest()) {
+        (Some(_), None) => image.manifest.descriptor(),
+        (None, _) | (Some(_), Some(_)) => image.root,
+    };
+    batch.set_ref(&ref_name(&reference), &root);
     lease.commit(batch, Durability::Durable)?;
-    session.print(&image.manifest.descriptor().digest.to_string())
+    session.print(&root.digest.to_string())
 }

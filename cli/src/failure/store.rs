@@ -125,6 +125,9 @@ impl From<OpenImageError> for Failure {
     fn from(error: OpenImageError) -> Self {
         match error.problem {
             OpenImageProblem::NoPlatform(_) => Self::of(Class::Usage, &error),
+            OpenImageProblem::NotAsPinned { .. } => {
+                Self::of(Class::Damage, &error).remedy("`wythe pull` fetches what has the digest")
+            }
             OpenImageProblem::Read(error) => error.into(),
             _ => Self::of(Class::Damage, &error).remedy(VERIFY),
         }

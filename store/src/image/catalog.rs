@@ -2,7 +2,9 @@
 
 use std::io::{self, Read};
 
+use crate::digest::Digest;
 use crate::error::ReadError;
+use crate::image::resolve::MAX_DEPTH;
 use crate::layer::blob_view;
 use crate::oci::config::ImageConfig;
 use crate::oci::content::Content;
@@ -46,6 +48,12 @@ pub enum OpenImageProblem {
     /// The index has nothing for the platform.
     #[error("no image for {0}")]
     NoPlatform(Platform),
+    /// The name has a digest, and the store has it for something else.
+    #[error("the store has it for {found}, which is not what its digest says")]
+    NotAsPinned {
+        /// What it stands for.
+        found: Digest,
+    },
     /// A document is damaged.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -59,18 +67,40 @@ pub fn ref_name(reference: &Reference) -> String {
     reference.canonical()
 }
 
+/// What `reference` stands for; `None` where the store has no such name.
+///
+/// Whatever was written under it: a reference with a digest only ever stands for what has that
+/// digest.
+///
+/// # Errors
+///
+/// [`OpenImageProblem::NotAsPinned`] if it is recorded for something else; or if the store cannot be
+/// read.
+pub fn find_root(
+    store: &Store,
+    reference: &Reference,
+) -> Result<Option<Descriptor>, OpenImageProblem> {
+    let root = store.find_ref(&ref_name(reference))?;
+    match (root, reference.digest()) {
+        (Some(root), Some(pinned)) if root.digest != pinned => {
+            Err(OpenImageProblem::NotAsPinned { found: root.digest })
+        }
+        (root, _) => Ok(root),
+    }
+}
+
 /// The image that `reference` names; `None` where the store has no such name.
 ///
 /// # Errors
 ///
-/// If the name is there and what it stands for cannot be read.
+/// As [`find_root`], or if what it stands for cannot be read.
 pub fn open_image(
     store: &Store,
     reference: &Reference,
     platform: &Platform,
 ) -> Result<Option<StoredImage>, OpenImageError> {
     let fail = |problem| OpenImageError { name: reference.to_string(), problem };
-    let root = store.find_ref(&ref_name(reference)).map_err(|error| fail(error.into()))?;
+    let root = find_root(store, reference).map_err(fail)?;
     root.map(|root| read_image(store, root, platform).map_err(fail)).transpose()
 }
 
@@ -84,15 +114,42 @@ pub fn read_image(
     root: Descriptor,
     platform: &Platform,
 ) -> Result<StoredImage, OpenImageProblem> {
+    let absent = || OpenImageProblem::NoPlatform(platform.clone());
     let mut at = root.clone();
-    if at.media_type.is_index() {
+    for _ in 0..MAX_DEPTH {
+        if !at.media_type.is_index() {
+            break;
+        }
         let index: RawDocument<Index> = read(store, &at)?;
-        let chosen = index.value().select(platform).cloned();
-        at = chosen.ok_or_else(|| OpenImageProblem::NoPlatform(platform.clone()))?;
+        at = index.value().select(platform).cloned().ok_or_else(absent)?;
     }
     let manifest: RawDocument<Manifest> = read(store, &at)?;
     let config = read(store, &manifest.value().config)?;
     Ok(StoredImage { root, manifest, config })
+}
+
+/// The image for `platform`; where an index has none for it, or the store lacks that one, the first
+/// image of the index that the store has.
+///
+/// # Errors
+///
+/// As [`read_image`], if there is none at all.
+pub fn read_any_image(
+    store: &Store,
+    root: &Descriptor,
+    platform: &Platform,
+) -> Result<StoredImage, OpenImageProblem> {
+    let wanted = read_image(store, root.clone(), platform);
+    let absent =
+        matches!(wanted, Err(OpenImageProblem::NoPlatform(_) | OpenImageProblem::Missing(_)));
+    if !absent || !root.media_type.is_index() {
+        return wanted;
+    }
+    let Ok(index) = read::<Index>(store, root) else { return wanted };
+    let here = |entry: &Descriptor| read_any_image(store, entry, platform).ok();
+    let other =
+        index.value().images().filter(|entry| entry.media_type.is_manifest()).find_map(here);
+    other.map_or(wanted, |image| Ok(StoredImage { root: root.clone(), ..image }))
 }
 
 fn read<T: Document>(
@@ -128,7 +185,7 @@ impl Content for StoredContent<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{DiffId, Digest};
+    use crate::digest::DiffId;
     use crate::image::resolve::resolve;
     use crate::image::save::{SaveError, fetch_blob, save_documents};
     use crate::journal::Durability;
@@ -180,6 +237,29 @@ mod tests {
         write(out.path(), &StoredContent(&store), std::slice::from_ref(&root)).unwrap();
         let again = Layout::open(out.path(), Selector::Default).unwrap();
         assert_eq!(resolve(&again, &reference, &platform).unwrap(), image);
+    }
+
+    #[test]
+    fn a_name_with_a_digest_stands_for_nothing_else_whatever_is_recorded() {
+        let (_layout_directory, layout, root) = source();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        let platform = Platform::linux("amd64");
+        let image = resolve(&layout, &"app".parse().unwrap(), &platform).unwrap();
+        save_documents(&lease, &image).unwrap();
+        let names = ["app", "app:1"].map(|name| name.parse::<Reference>().unwrap());
+        for name in names {
+            let (right, forged) = (root.digest, Digest::of(b"another"));
+            for (digest, is_right) in [(right, true), (forged, false)] {
+                let name = name.clone().with_digest(digest);
+                let mut batch = Batch::new();
+                batch.set_ref(&ref_name(&name), &root);
+                lease.commit(batch, Durability::Durable).unwrap();
+                let found = open_image(&store, &name, &platform);
+                assert_eq!(found.is_ok(), is_right, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::oci::reference::Reference;
 use crate::oci::source::{ImageSource, SourceError, SourceProblem};
 
 /// Indexes of indexes are legal; nobody nests them deeper than this.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// An image for one platform: its documents, checked against each other.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,6 +60,10 @@ pub fn resolve(
 ) -> Result<ResolvedImage, SourceError> {
     let fail = |problem| SourceError::new(reference, problem);
     let (root, mut bytes) = source.manifest(reference)?;
+    if let Some(expected) = reference.digest().filter(|pinned| *pinned != root.digest) {
+        let found = root.digest;
+        return Err(fail(DocumentProblem::Digest { found, expected }.into()));
+    }
     let mut at = root.clone();
     let mut indexes = Vec::new();
     while at.media_type.is_index() {
@@ -213,6 +217,37 @@ mod tests {
         let manifest = example.manifest("linux/amd64", &[kind], 1);
         let error = example.resolve(manifest, "linux/amd64").unwrap_err();
         assert!(error.to_string().contains("tar+encrypted"), "{error}");
+    }
+
+    /// A source that hands over one manifest, whatever it is asked for.
+    struct Stubborn(Descriptor, Vec<u8>);
+
+    impl ImageSource for Stubborn {
+        fn manifest(&self, _: &Reference) -> Result<(Descriptor, Vec<u8>), SourceError> {
+            Ok((self.0.clone(), self.1.clone()))
+        }
+
+        fn blob(
+            &self,
+            reference: &Reference,
+            _: &Descriptor,
+        ) -> Result<Box<dyn Read + Send>, SourceError> {
+            let detail = "nothing".to_owned();
+            Err(SourceError::new(reference, SourceProblem::NotFound { detail }))
+        }
+    }
+
+    #[test]
+    fn what_has_another_digest_than_the_reference_is_refused() {
+        let bytes = Manifest::new(Descriptor::of(MediaType::CONFIG, b"{}"), vec![]);
+        let manifest = RawDocument::new(bytes);
+        let source = Stubborn(manifest.descriptor(), manifest.bytes().to_vec());
+        let pinned = "app".parse::<Reference>().unwrap().with_digest(Digest::of(b"another"));
+        let error = resolve(&source, &pinned, &Platform::linux("amd64")).unwrap_err();
+        assert!(
+            matches!(error.problem, SourceProblem::Mismatch(DocumentProblem::Digest { .. })),
+            "{error}"
+        );
     }
 
     #[test]

@@ -40,12 +40,17 @@ impl Index {
         }
     }
 
+    /// The entries that are images or indexes of such, as opposed to what is stated about them.
+    pub fn images(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifests.iter().filter(|entry| is_image(entry))
+    }
+
     /// The entry that serves `platform` best: the wanted variant, else the nearest older one.
     ///
     /// Entries of one rank are taken in the order of the index. An entry that names no platform is
     /// taken only where it is the only image, since its configuration then says what it is.
     pub fn select(&self, platform: &Platform) -> Option<&Descriptor> {
-        let images = || self.manifests.iter().filter(|entry| is_image(entry));
+        let images = || self.images();
         let ranked = platform.compatible().into_iter().find_map(|wanted| {
             images().find(|entry| entry.platform.as_ref().is_some_and(|own| wanted.accepts(own)))
         });

@@ -110,8 +110,17 @@ impl Layout {
         }
     }
 
+    /// A name may end in a digest, which then is that of the image: what the layout says of itself
+    /// does not count.
     fn by_name(&self, name: &str) -> Result<Descriptor, SourceProblem> {
-        let found = self.index.manifests.iter().find(|entry| is_named(entry, name));
+        let (plain, pinned) = match name.split_once('@') {
+            Some((plain, digest)) => (plain, Some(digest)),
+            None => (name, None),
+        };
+        let is_pinned =
+            |entry: &&Descriptor| pinned.is_none_or(|digest| digest == entry.digest.to_string());
+        let is_meant = |entry: &&Descriptor| is_named(entry, plain) || is_named(entry, name);
+        let found = self.index.manifests.iter().filter(is_pinned).find(is_meant);
         found.cloned().ok_or_else(|| {
             let names: Vec<&str> = self.index.manifests.iter().filter_map(ref_name).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -283,6 +292,18 @@ mod tests {
         let (_directory, entries) = example(&names);
         check(&names, Selector::Digest(entries[1].digest), Some(1));
         check(&names, Selector::Digest(Digest::of(b"other")), None);
+    }
+
+    #[test]
+    fn a_digest_in_a_name_is_that_of_the_image_whatever_the_layout_says() {
+        let forged = format!("app:1@{}", Digest::of(b"other"));
+        check(&[&forged], Selector::Name(forged.clone()), None);
+        let (_directory, entries) = example(&["app:1", "app:2"]);
+        let right = format!("app:2@{}", entries[1].digest);
+        check(&["app:1", "app:2"], Selector::Name(right), Some(1));
+        let crossed = format!("app:1@{}", entries[1].digest);
+        check(&["app:1", "app:2"], Selector::Name(crossed), None);
+        check(&["app:1"], Selector::Name("1@sha512:00".to_owned()), None);
     }
 
     #[test]

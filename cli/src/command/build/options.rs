@@ -8,6 +8,7 @@ use wythe_builder::lower::args::EPOCH;
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
 };
+use wythe_store::digest::{Digest, ParseDigestError};
 use wythe_store::oci::platform::{ParsePlatformError, Platform, host_architecture};
 
 use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, NetworkArg, RunArgs};
@@ -150,9 +151,11 @@ fn named(source: &ContextSource) -> Result<NamedContext, Failure> {
         ContextSource::Directory(path) => Ok(NamedContext::Directory(path.clone())),
         ContextSource::Image(reference) => Ok(NamedContext::Image(reference.parse()?)),
         ContextSource::Layout { path, selector } => {
-            let selector = selector.as_ref().map(|selector| match selector {
-                Selector::Digest(text) | Selector::Tag(text) => text.clone(),
-            });
+            let selector = match selector {
+                Some(Selector::Digest(text)) => Some(digest(text)?.to_string()),
+                Some(Selector::Tag(tag)) => Some(tag.clone()),
+                None => None,
+            };
             Ok(NamedContext::OciLayout { path: path.clone(), selector })
         }
         ContextSource::Stdin => {
@@ -161,6 +164,12 @@ fn named(source: &ContextSource) -> Result<NamedContext, Failure> {
         ContextSource::Url(url) if is_git(url) => Ok(NamedContext::Git(url.clone())),
         ContextSource::Url(url) => Ok(NamedContext::Url(url.clone())),
     }
+}
+
+fn digest(text: &str) -> Result<Digest, Failure> {
+    text.parse().map_err(|error: ParseDigestError| {
+        Failure::usage(format!("--build-context: {text:?} is no digest")).because(&error)
+    })
 }
 
 fn is_git(url: &str) -> bool {

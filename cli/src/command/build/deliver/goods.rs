@@ -42,9 +42,8 @@ impl<'a> Goods<'a> {
         args: &'a ResultArgs,
         session: &'a Session,
     ) -> Result<Self, Failure> {
-        let read = |image: &Image| {
-            stored_image::of_ref(lease.store(), "the image", image.manifest.clone())
-        };
+        let read =
+            |image: &Image| stored_image::of_ref(lease.store(), "the image", &image.manifest);
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
         let origins = built.images.iter().flat_map(|image| image.origins.clone()).collect();
         Ok(Self { lease, built, images, origins, provenance: None, args, session })
