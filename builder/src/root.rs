@@ -16,6 +16,7 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced, receive};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
+use wythe_store::live::stack::{Placed, Stack};
 use wythe_store::oci::content::Content;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
@@ -98,25 +99,29 @@ impl<'a> Roots<'a> {
         Ok(gather::ensure(self.env.lease, chain, wanted)?)
     }
 
-    /// The directories of a chain, bottom first.
+    /// The directories of a chain, bottom first, as an overlay mount takes them.
     pub(crate) fn directories(&self, chain: &[LayerId]) -> Result<Vec<PathBuf>, BuildCause> {
-        let mut found = Vec::with_capacity(chain.len());
+        let mut stack = Stack::new(self.env.lease, self.env.idmap);
         for (at, layer) in chain.iter().enumerate() {
-            found.push(self.directory(layer)?);
-            if at > 0 && self.foreign(layer).is_some() {
-                found.extend(self.correction(layer, &chain[..at])?);
+            let directory = self.directory(layer)?;
+            if stack.contains(&directory) {
+                // What is to be unpacked once more has to be more than a directory.
+                self.tree(&chain[..=at])?;
+            }
+            stack.push(Placed { layer: *layer, directory })?;
+            if at > 0
+                && self.foreign(layer).is_some()
+                && let Some(correction) = self.correction(layer, &chain[..at])?
+            {
+                stack.push(correction)?;
             }
         }
-        Ok(found)
+        Ok(stack.finish()?)
     }
 
     /// What has to lie over the directory of a base image's layer that does not name all it leads
     /// through; layers that are made here do.
-    fn correction(
-        &self,
-        layer: &LayerId,
-        below: &[LayerId],
-    ) -> Result<Option<PathBuf>, BuildCause> {
+    fn correction(&self, layer: &LayerId, below: &[LayerId]) -> Result<Option<Placed>, BuildCause> {
         let env = self.env;
         let record = env.store.layer(layer)?;
         let tree = record.and_then(|record| record.tree).map(|id| env.store.tree(&id));

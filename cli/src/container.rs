@@ -7,10 +7,12 @@ use wythe_builder::execute::view::View;
 use wythe_sandbox::Step;
 use wythe_sandbox::step::{Identity, Network, RootFs, Scratch};
 use wythe_store::image::catalog::StoredImage;
+use wythe_store::layer::import::layer_id;
 use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
+use wythe_store::live::stack::{Placed, Stack};
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::unnamed::has_unnamed;
 
@@ -32,7 +34,7 @@ impl Container<'_> {
     pub(crate) fn step(self) -> Result<Step, Failure> {
         let lowers = self.directories()?;
         let user = self.user(&lowers)?;
-        let made = scratch(self.lease)?;
+        let made = scratch(self.lease, &lowers)?;
         let scratch = Scratch { upper: made.upper, work: made.work };
         let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
         let run = &self.image.config.value().config;
@@ -52,24 +54,29 @@ impl Container<'_> {
     fn directories(self) -> Result<Vec<PathBuf>, Failure> {
         let (lease, idmap) = (self.lease, world::id_map());
         let layers = &self.image.manifest.value().layers;
-        let (mut found, mut trees) = (Vec::new(), Vec::new());
+        let (mut stack, mut trees) = (Stack::new(lease, idmap.as_bytes()), Vec::new());
         for (descriptor, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {
-            found.push(match lease.store().layer_of_diff(diff_id)? {
+            let directory = match lease.store().layer_of_diff(diff_id)? {
                 Some(record) => ensure(lease, &record.id, idmap.as_bytes())?,
                 None => ensure_announced(lease, (descriptor, diff_id), idmap.as_bytes())?,
-            });
+            };
             let record = lease.store().layer_of_diff(diff_id)?;
+            let layer = record.as_ref().map_or_else(|| layer_id(diff_id), |record| record.id);
+            stack.push(Placed { layer, directory })?;
             let tree = record.and_then(|record| record.tree).map(|id| lease.store().tree(&id));
             trees.push(tree.transpose()?.flatten().unwrap_or_default());
             let Some((tree, below)) = trees.split_last().filter(|(_, below)| !below.is_empty())
             else {
                 continue;
             };
-            if has_unnamed(&tree.children) {
-                found.extend(correction(lease, idmap.as_bytes(), (tree, &merge_all(below)))?);
+            if has_unnamed(&tree.children)
+                && let Some(correction) =
+                    correction(lease, idmap.as_bytes(), (tree, &merge_all(below)))?
+            {
+                stack.push(correction)?;
             }
         }
-        Ok(found)
+        Ok(stack.finish()?)
     }
 
     /// The entry point and the command, as docker combines them.

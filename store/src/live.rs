@@ -3,6 +3,7 @@
 //! A step writes into a [`Scratch`](scratch::Scratch) directory, which becomes a layer by being
 //! renamed. Layers that came as trees are made into directories when a step first needs them.
 
+mod attributes;
 mod building;
 pub mod correction;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod materialise;
 mod place;
 pub mod scratch;
 pub mod seal;
+pub mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unpack;

@@ -201,7 +201,7 @@ fn bind(
     let scratch = match access {
         mount::Access::ReadOnly => None,
         mount::Access::ReadWrite => {
-            let area = scratch(solver.env.lease)?;
+            let area = scratch(solver.env.lease, &lowers)?;
             Some(Scratch { upper: area.upper, work: area.work })
         }
     };

@@ -43,7 +43,7 @@ impl Execution<'_, '_> {
         env.emulators.enable(&run.platform.architecture)?;
         let lowers = self.solver.roots.directories(self.below)?;
         let identity = identity(&lowers, &run.user)?;
-        let area = scratch(env.lease)?;
+        let area = scratch(env.lease, &lowers)?;
         working_directory(&lowers, &area.upper, run, &identity)?;
         let mounts = Mounts::prepare(self, run)?;
         let upper = Scratch { upper: area.upper.clone(), work: area.work.clone() };

@@ -6,6 +6,7 @@ out=$1
 busybox=$(command -v busybox)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
 mkdir -p "$root/bin" "$root/etc" "$root/root" "$out/blobs/sha256"
 mkdir -m 1777 "$root/tmp"
 cp "$busybox" "$root/bin/busybox"

@@ -7,7 +7,8 @@ use crate::error::{At as _, WriteError};
 use crate::journal::batch::Batch;
 use crate::layers::LayerRecord;
 use crate::lease::{Lease, throw_away};
-use crate::live::scratch::{claim, record};
+use crate::live::scratch::{claim, live_record, record};
+use crate::live_record::LiveName;
 
 /// A directory in the making. It is built aside and renamed, so that a crash leaves no half of it;
 /// dropped before that, it is thrown away.
@@ -35,10 +36,26 @@ impl<'a> Building<'a> {
         idmap: &[u8],
         batch: &mut Batch,
     ) -> Result<PathBuf, WriteError> {
-        let from = self.absolute();
-        let name = claim(self.lease, |target| fs::rename(&from, target))?;
+        let name = self.claim()?;
         record(self.lease, batch, &name, layer, idmap);
         Ok(self.lease.store().path().join(name.path()))
+    }
+
+    /// As [`keep`](Self::keep), for one more directory of a layer that may have another.
+    pub(super) fn keep_beside(
+        self,
+        layer: &LayerRecord,
+        idmap: &[u8],
+        batch: &mut Batch,
+    ) -> Result<PathBuf, WriteError> {
+        let name = self.claim()?;
+        batch.put_layer(layer).put_live(&name, &live_record(self.lease, layer.id, idmap));
+        Ok(self.lease.store().path().join(name.path()))
+    }
+
+    fn claim(&self) -> Result<LiveName, WriteError> {
+        let from = self.absolute();
+        claim(self.lease, |target| fs::rename(&from, target))
     }
 }
 

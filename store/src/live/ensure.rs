@@ -164,6 +164,35 @@ fn find_or_make(
     commit(building, record, idmap)
 }
 
+/// A directory of a layer beside those in `taken`, for a mount that needs the layer more than once.
+/// It is kept like any other, so that the next mount finds it.
+pub(super) fn ensure_beside(
+    lease: &Lease,
+    layer: &LayerId,
+    idmap: &[u8],
+    taken: &[PathBuf],
+) -> Result<PathBuf, EnsureError> {
+    let store = lease.store();
+    let _one_at_a_time = lock(store, layer)?;
+    store.refresh()?;
+    for (name, live) in store.lives()? {
+        let path = store.path().join(name.path());
+        if live.layer == *layer
+            && !taken.contains(&path)
+            && is_usable(store, &name, layer, Some(idmap))?
+        {
+            return Ok(path);
+        }
+    }
+    let mut record = store.layer(layer)?.ok_or(EnsureError::Gone(*layer))?;
+    let building = Building::new(lease)?;
+    from_store(&building, &mut record)?;
+    let mut batch = Batch::new();
+    let path = building.keep_beside(&record, idmap, &mut batch)?;
+    lease.commit(batch, Durability::Relaxed)?;
+    Ok(path)
+}
+
 /// Layers that share a lock wait for each other; that is rare, and the number of files stays small.
 fn lock(store: &Store, layer: &LayerId) -> Result<Lock, WriteError> {
     let path = format!("lock/live-{:02x}", layer.as_bytes()[0]);

@@ -1,20 +1,23 @@
 //! The directory a step writes to, and how it becomes a layer.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, open};
 
 use crate::error::{At, WriteError};
 use crate::id::LayerId;
 use crate::journal::batch::Batch;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
+use crate::live::attributes;
+use crate::live::materialise::MaterialiseCause;
+use crate::live::place::{DIRECTORY, finish};
 use crate::live_record::{LiveName, LiveRecord, Sync};
 use crate::sys;
-
-/// The mode of a root directory, whatever the umask of who builds.
-const ROOT_MODE: u32 = 0o755;
+use crate::tree::entry::Metadata;
+use crate::tree::merge::implied;
 
 /// An empty upper directory and the work directory an overlay mount wants beside it. They vanish
 /// with the lease, unless the upper is adopted.
@@ -26,21 +29,34 @@ pub struct Scratch {
     pub work: PathBuf,
 }
 
-/// Makes the directories for a step.
+/// Makes the directories for a step over `lowers`, the lowest first.
+///
+/// The upper directory is the root that the step sees, and says of it what the topmost of `lowers`
+/// does, so that only what the step changes of it is a change.
 ///
 /// # Errors
 ///
-/// If the store cannot be written.
-pub fn scratch(lease: &Lease) -> Result<Scratch, WriteError> {
+/// If the store cannot be written, or a directory not be read.
+pub fn scratch(lease: &Lease, lowers: &[PathBuf]) -> Result<Scratch, WriteError> {
     let base = lease.store().path().join(lease.scratch_path());
     let (upper, work) = (base.join("upper"), base.join("work"));
     for directory in [&upper, &work] {
         fs::create_dir_all(directory).writing(&directory.display().to_string())?;
     }
-    // It is the root that the step sees, and the mode of the layer's root.
-    let mode = Permissions::from_mode(ROOT_MODE);
-    fs::set_permissions(&upper, mode).writing(&upper.display().to_string())?;
+    let root = lowers.last().map(|top| attributes::of_directory(top)).transpose();
+    let like = root.map(|root| root.unwrap_or_else(implied));
+    like.and_then(|like| describe(&upper, &like)).writing(&upper.display().to_string())?;
     Ok(Scratch { upper, work })
+}
+
+fn describe(directory: &Path, like: &Metadata) -> io::Result<()> {
+    let opened = open(directory, DIRECTORY, Mode::empty())?;
+    finish(&opened, like).map_err(|cause| match cause {
+        MaterialiseCause::Io(error) => error,
+        cause @ (MaterialiseCause::Read(_) | MaterialiseCause::Missing(_)) => {
+            io::Error::other(cause)
+        }
+    })
 }
 
 /// Makes a step's upper directory a layer, and adds its records to `batch`. Costs a rename: nothing
@@ -72,9 +88,14 @@ pub(super) fn record(
     layer: LayerRecord,
     idmap: &[u8],
 ) {
+    batch.put_live(name, &live_record(lease, layer.id, idmap));
+    batch.put_layer(&LayerRecord { live: Some(name.clone()), ..layer });
+}
+
+/// What is recorded of a directory that has just been made for `layer`.
+pub(super) fn live_record(lease: &Lease, layer: LayerId, idmap: &[u8]) -> LiveRecord {
     let boot = *lease.store().journal().boot();
-    let live = LiveRecord { layer: layer.id, idmap: idmap.to_vec(), boot, sync: Sync::Unsynced };
-    batch.put_live(name, &live).put_layer(&LayerRecord { live: Some(name.clone()), ..layer });
+    LiveRecord { layer, idmap: idmap.to_vec(), boot, sync: Sync::Unsynced }
 }
 
 /// Moves a directory to a name under `live/` that nobody has. An empty directory holds the name

@@ -84,7 +84,7 @@ mod tests {
 
     /// A step that wrote `words`, adopted.
     fn adopted(trial: &Trial, words: &str) -> LayerRecord {
-        let made = scratch(&trial.lease).unwrap();
+        let made = scratch(&trial.lease, &[]).unwrap();
         unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();

@@ -10,11 +10,10 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::WriteError;
-use crate::layer::canonical::{is_mark, travels};
+use crate::layer::canonical::is_mark;
 use crate::lease::Lease;
-use crate::live::device;
+use crate::live::attributes::{self, Attributes, entered, metadata};
 use crate::path::LayerPath;
-use crate::timestamp::Timestamp;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
 };
@@ -74,13 +73,13 @@ pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, Upp
     let at_root = |error: Errno| UpperError { path: LayerPath::root(), cause: error.into() };
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
-    let xattrs = xattrs(&root).map_err(|cause| UpperError { path: LayerPath::root(), cause })?;
-    let metadata = metadata(&stat, xattrs.image);
+    let metadata = metadata(&stat, attributes::read(&root).map_err(at_root)?.image);
     let walk = Walk { lease, files: Mutex::default() };
     let children = walk.directory(&root, Some(&lower.children), &LayerPath::root())?;
     // Whatever happens at the top changes its time, which no other builder puts into a layer.
     let below = lower.root.clone().unwrap_or_else(implied);
-    let same = Metadata { mtime: below.mtime, ..metadata.clone() } == below;
+    let found = Metadata { mtime: below.mtime, ..metadata.clone() };
+    let same = found == below || found == entered(below);
     let children = links::without_singles(&Arc::new(children));
     Ok(Tree { root: (!same).then_some(metadata), children })
 }
@@ -151,7 +150,8 @@ impl Walk<'_> {
         let opened = sys::openat(at, name, DIRECTORY, Mode::empty());
         let opened = opened.map_err(|error| failed(error.into()))?;
         let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
-        let Attributes { image, opaque, .. } = xattrs(&opened).map_err(failed)?;
+        let read = attributes::read(&opened).map_err(|error| failed(error.into()))?;
+        let Attributes { image, opaque, .. } = read;
         let metadata = metadata(&stat, image);
         let covered = match lower {
             Some(Entry { node: Node::Directory(below), .. }) => Some(&*below.children),
@@ -179,7 +179,7 @@ impl Walk<'_> {
         stat: &Stat,
     ) -> Result<Option<(Metadata, Node)>, UpperCause> {
         let device = || Device { major: sys::major(stat.st_rdev), minor: sys::minor(stat.st_rdev) };
-        let mut attributes = Xattrs::new();
+        let mut xattrs = Xattrs::new();
         let node = match FileType::from_raw_mode(stat.st_mode) {
             FileType::CharacterDevice if stat.st_rdev == 0 => {
                 return Ok(Some((Metadata::default(), Node::Whiteout)));
@@ -194,8 +194,8 @@ impl Walk<'_> {
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let opened = sys::openat(at, name, flags, Mode::empty())?;
-                let found = xattrs(&opened)?;
-                attributes = found.image;
+                let found = attributes::read(&opened)?;
+                xattrs = found.image;
                 match found.device {
                     Some(device) if is_trusted(stat, lower) => device,
                     Some(_) => return Err(UpperCause::Device(stat.st_uid)),
@@ -204,7 +204,7 @@ impl Walk<'_> {
             }
             FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
-        Ok(Some((metadata(stat, attributes), node)))
+        Ok(Some((metadata(stat, xattrs), node)))
     }
 
     fn file(&self, opened: OwnedFd, stat: &Stat) -> Result<File, UpperCause> {
@@ -240,63 +240,20 @@ fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     Ok(names)
 }
 
-fn metadata(stat: &Stat, xattrs: Xattrs) -> Metadata {
-    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    let mtime = Timestamp { seconds: stat.st_mtime, nanos };
-    let mode = stat.st_mode & 0o7777;
-    Metadata { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
-}
-
 /// Whether a file that says it is a device is one: root said so, or a lower layer does.
 fn is_trusted(stat: &Stat, lower: Option<&Entry>) -> bool {
     let device = |node: &Node| matches!(node, Node::BlockDevice(_) | Node::CharDevice(_));
     stat.st_uid == 0 || lower.is_some_and(|lower| device(&lower.node))
 }
 
-/// What the attributes of a file or directory say.
-#[derive(Default)]
-struct Attributes {
-    /// Those that belong to the image.
-    image: Xattrs,
-    /// Whether it hides what lower layers have.
-    opaque: bool,
-    /// The device it stands for.
-    device: Option<Node>,
-}
-
-fn xattrs(opened: &OwnedFd) -> Result<Attributes, UpperCause> {
-    let mut list = vec![0; 64 << 10];
-    let length = match sys::flistxattr(opened, &mut list[..]) {
-        Err(Errno::NOTSUP) => 0,
-        length => length?,
-    };
-    let mut found = Attributes::default();
-    for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let wanted = travels(name);
-        if !wanted && name != b"user.overlay.opaque" && name != device::ATTRIBUTE {
-            continue;
-        }
-        let mut value = vec![0; 64 << 10];
-        let length = sys::fgetxattr(opened, name, &mut value[..])?;
-        value.truncate(length);
-        if wanted {
-            found.image.push((name.into(), value.into()));
-        } else if name == device::ATTRIBUTE {
-            found.device = device::parse(&value);
-        } else {
-            found.opaque = value == b"y";
-        }
-    }
-    found.image.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layer::canonical;
+    use crate::live::device;
     use crate::live::materialise::unpack;
     use crate::live::tests::{Trial, bodies, ours};
+    use crate::timestamp::Timestamp;
     use crate::tree::encode::encode;
     use crate::tree::merge::merge;
     use crate::tree::sketch::sketch;

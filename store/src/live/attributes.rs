@@ -1,0 +1,77 @@
+//! What the files of a layer's directory say of themselves, by their numbers and their attributes.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{self as sys, Mode, Stat};
+use rustix::io::Errno;
+
+use crate::layer::canonical::travels;
+use crate::live::device;
+use crate::live::place::DIRECTORY;
+use crate::timestamp::Timestamp;
+use crate::tree::entry::{Metadata, Node, Xattrs};
+
+/// The most that the kernel gives of an attribute, or of all their names.
+const LONGEST: usize = 64 << 10;
+
+/// What the attributes of a file or directory say.
+#[derive(Default)]
+pub(super) struct Attributes {
+    /// Those that belong to the image.
+    pub(super) image: Xattrs,
+    /// Whether it hides what lower layers have.
+    pub(super) opaque: bool,
+    /// The device it stands for.
+    pub(super) device: Option<Node>,
+}
+
+pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
+    let mut list = vec![0; LONGEST];
+    let length = match sys::flistxattr(opened, &mut list[..]) {
+        Err(Errno::NOTSUP) => 0,
+        length => length?,
+    };
+    let mut found = Attributes::default();
+    for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let wanted = travels(name);
+        if !wanted && name != b"user.overlay.opaque" && name != device::ATTRIBUTE {
+            continue;
+        }
+        let mut value = vec![0; LONGEST];
+        let length = sys::fgetxattr(opened, name, &mut value[..])?;
+        value.truncate(length);
+        if wanted {
+            found.image.push((name.into(), value.into()));
+        } else if name == device::ATTRIBUTE {
+            found.device = device::parse(&value);
+        } else {
+            found.opaque = value == b"y";
+        }
+    }
+    found.image.sort();
+    Ok(found)
+}
+
+pub(super) fn metadata(stat: &Stat, xattrs: Xattrs) -> Metadata {
+    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let mtime = Timestamp { seconds: stat.st_mtime, nanos };
+    let mode = stat.st_mode & 0o7777;
+    Metadata { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
+}
+
+/// The metadata of a directory as the image has it.
+pub(super) fn of_directory(path: &Path) -> io::Result<Metadata> {
+    let opened = sys::open(path, DIRECTORY, Mode::empty())?;
+    let stat = sys::fstat(&opened)?;
+    Ok(metadata(&stat, read(&opened)?.image))
+}
+
+/// What a root directory is in steps. One that only its owner may enter comes of packing a private
+/// directory; the runtimes put one of their own over it, so that such images work for any user.
+pub(super) fn entered(root: Metadata) -> Metadata {
+    const ENTER: u32 = 0o111;
+    let closed = root.mode & ENTER != ENTER;
+    Metadata { mode: if closed { root.mode | ENTER } else { root.mode }, ..root }
+}
