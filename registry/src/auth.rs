@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::challenge::{self, Bearer, Challenge};
 use crate::credentials::Credential;
-use crate::error::{RegistryError, RegistryProblem, without_query};
-use crate::origin;
+use crate::error::{Asker, RegistryError, RegistryProblem};
+use crate::realm::Realm;
 use crate::settings::Settings;
 use crate::transport::{Body, Call, Transport};
 
@@ -23,8 +23,9 @@ use crate::transport::{Body, Call, Transport};
 const MAX_TOKEN: u64 = 1 << 20;
 /// What the specification says where a token service does not.
 const DEFAULT_LIFE: u64 = 60;
-/// Token services on another host than their registry that are known to belong to it.
-const KNOWN_REALMS: [(&str, &str); 1] = [("registry-1.docker.io", "auth.docker.io")];
+/// Why a token service is not shown credentials.
+const UNTRUSTED: &str =
+    "it would see the credentials, and neither is it the registry's host nor was it named over TLS";
 /// What we call ourselves to token services.
 const CLIENT_ID: &str = "wythe";
 
@@ -35,6 +36,8 @@ pub(crate) struct Audience<'a> {
     pub(crate) host: &'a str,
     /// Where the registry is.
     pub(crate) base: &'a Url,
+    /// The repository; empty for the registry as such.
+    pub(crate) name: &'a str,
     /// The rights, as `repository:name:actions`, separated by spaces; the most needed first.
     pub(crate) scope: &'a str,
 }
@@ -96,13 +99,13 @@ impl Auth {
         challenge: &Challenge,
     ) -> Result<Option<String>, RegistryError> {
         lock(&self.challenges).insert(audience.base.to_string(), challenge.clone());
-        let credential = settings.credentials.find(audience.host);
-        let credential =
-            credential.map_err(|error| RegistryError::new("GET", audience.base, error))?;
+        let credential = audience.credential(settings)?;
         match (challenge, credential) {
             (Challenge::Bearer(bearer), credential) => {
                 let service = TokenService { transport, settings, audience, bearer };
-                let token = service.fetch(credential)?;
+                let token = service.fetch(credential.as_ref());
+                let token =
+                    token.map_err(|error| error.denied(|| audience.asker(credential.as_ref())))?;
                 let key = (audience.base.to_string(), audience.scope.to_owned());
                 lock(&self.tokens).insert(key, token.clone());
                 Ok(Some(token.header))
@@ -110,6 +113,28 @@ impl Auth {
             (Challenge::Basic, Some(credential)) => Ok(Some(basic(&credential))),
             (Challenge::Basic, None) => Ok(None),
         }
+    }
+}
+
+impl Audience<'_> {
+    /// What there is to show.
+    pub(crate) fn credential(
+        self,
+        settings: &Settings,
+    ) -> Result<Option<Credential>, RegistryError> {
+        let found = settings.credentials.find(self.host);
+        found.map_err(|error| RegistryError::new("GET", self.base, error))
+    }
+
+    /// Who asks for what, for the text of a refusal.
+    pub(crate) fn asker(self, credential: Option<&Credential>) -> Asker {
+        let host = self.host.to_owned();
+        let right = if self.scope.contains("push") { "push to" } else { "pull from" };
+        let wish = match self.name {
+            "" => format!("log in to {host}"),
+            name => format!("{right} {host}/{name}"),
+        };
+        Asker { who: credential.map(Credential::account), wish, host }
     }
 }
 
@@ -126,59 +151,27 @@ struct TokenService<'a> {
 }
 
 impl TokenService<'_> {
-    fn fetch(&self, credential: Option<Credential>) -> Result<Token, RegistryError> {
-        let realm = self.realm()?;
-        let credential = credential.filter(|_| self.is_entrusted(&realm));
-        let response = match &credential {
+    fn fetch(&self, credential: Option<&Credential>) -> Result<Token, RegistryError> {
+        let named = Realm {
+            settings: self.settings,
+            host: self.audience.host,
+            base: self.audience.base,
+            name: &self.bearer.realm,
+        };
+        let realm = named.address()?;
+        if credential.is_some() && !named.is_entrusted(&realm) {
+            return Err(named.refusal(&realm, UNTRUSTED));
+        }
+        let response = match credential {
             Some(Credential::IdentityToken(token)) => match self.post(&realm, token.reveal()) {
                 Err(error) if matches!(error.status(), Some(404 | 405)) => {
-                    self.get(&realm, credential.as_ref())
+                    self.get(&realm, credential)
                 }
                 other => other,
             },
-            _ => self.get(&realm, credential.as_ref()),
+            _ => self.get(&realm, credential),
         }?;
         self.read(&realm, response)
-    }
-
-    /// The address of the service, which some registries write relative to their own.
-    fn realm(&self) -> Result<Url, RegistryError> {
-        let base = self.audience.base;
-        let fail = |problem| RegistryError::new("GET", base, problem);
-        let realm = base.join(&self.bearer.realm).map_err(|error| fail(error.into()))?;
-        let objection = origin::objection(base, &realm);
-        let objection =
-            objection.or(origin::is_link_local(&realm).then_some("it is a link-local address"));
-        match objection {
-            None => Ok(realm),
-            Some(reason) => {
-                Err(fail(RegistryProblem::Realm { realm: without_query(&realm), reason }))
-            }
-        }
-    }
-
-    /// Whether the service may see the registry's credentials: it is the registry itself, a parent
-    /// domain of it, a service known to be its own, or one the user named.
-    fn is_entrusted(&self, realm: &Url) -> bool {
-        let base = self.audience.base;
-        if origin::same_origin(base, realm) {
-            return true;
-        }
-        let (Some(registry), Some(service)) = (base.domain(), realm.domain()) else {
-            return self.is_listed(realm);
-        };
-        let parent = registry.strip_suffix(service).is_some_and(|rest| rest.ends_with('.'));
-        let standard = realm.port().is_none() && realm.scheme() == "https";
-        (standard && parent && service.contains('.'))
-            || (standard && KNOWN_REALMS.contains(&(registry, service)))
-            || self.is_listed(realm)
-    }
-
-    fn is_listed(&self, realm: &Url) -> bool {
-        let listed = self.settings.auth_hosts.get(self.audience.host);
-        let host = realm.host_str().unwrap_or_default();
-        let name = realm.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        listed.is_some_and(|hosts| hosts.contains(&name))
     }
 
     fn get(
@@ -190,7 +183,8 @@ impl TokenService<'_> {
         {
             let mut query = url.query_pairs_mut();
             query.extend_pairs(self.bearer.service.iter().map(|service| ("service", service)));
-            query.extend_pairs(self.audience.scope.split(' ').map(|scope| ("scope", scope)));
+            let scopes = self.audience.scope.split(' ').filter(|scope| !scope.is_empty());
+            query.extend_pairs(scopes.map(|scope| ("scope", scope)));
             if let Some(Credential::Password { username, .. }) = credential {
                 query.append_pair("account", username);
             }
@@ -239,12 +233,24 @@ impl TokenService<'_> {
     }
 }
 
-fn basic(credential: &Credential) -> String {
+pub(crate) fn basic(credential: &Credential) -> String {
     let (username, secret) = match credential {
         Credential::Password { username, password } => (username.as_str(), password),
         Credential::IdentityToken(token) => ("<token>", token),
     };
     format!("Basic {}", STANDARD.encode(format!("{username}:{}", secret.reveal())))
+}
+
+/// Whether a header has a token that says of itself that it is nobody's, as the one does that some
+/// services give to those whose password is wrong.
+pub(crate) fn is_for_nobody(header: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: Option<String>,
+    }
+    let claims = header.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = claims.and_then(|bytes| serde_json::from_slice::<Claims>(&bytes).ok());
+    claims.is_some_and(|claims| claims.sub.as_deref() == Some(""))
 }
 
 /// What a refusal asks for.

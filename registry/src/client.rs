@@ -39,7 +39,7 @@ pub struct Client {
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
-    auth: Auth,
+    pub(crate) auth: Auth,
 }
 
 /// A repository, and the rights that requests to it need.
@@ -63,19 +63,6 @@ impl Client {
     pub fn new(settings: Settings) -> Self {
         let (transport, auth) = (Transport::default(), Auth::default());
         Self { inner: Arc::new(Inner { settings, transport, auth }) }
-    }
-
-    /// Checks that a registry answers, and accepts the credentials there are for it.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be reached, or refuses them.
-    pub fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let base = self.inner.base(host)?;
-        let repository =
-            Repository { host: host.to_owned(), name: String::new(), base, scope: String::new() };
-        let call = Call::get(repository.base.clone());
-        self.inner.call(&repository, &call).map(drop)
     }
 
     fn fetch_manifest(
@@ -121,7 +108,7 @@ impl ImageSource for Client {
         match self.head_manifest(reference) {
             Ok(Some(descriptor)) => Ok(descriptor),
             Ok(None) => self.manifest(reference).map(|(descriptor, _)| descriptor),
-            Err(error) if matches!(error.problem, RegistryProblem::Status { .. }) => {
+            Err(error) if error.status().is_some() => {
                 self.manifest(reference).map(|(descriptor, _)| descriptor)
             }
             Err(error) => Err(error.about(reference)),
@@ -130,7 +117,7 @@ impl ImageSource for Client {
 }
 
 impl Inner {
-    fn base(&self, host: &str) -> Result<Url, RegistryError> {
+    pub(crate) fn base(&self, host: &str) -> Result<Url, RegistryError> {
         origin::base_url(host, &self.settings).map_err(|error| RegistryError {
             method: "GET".to_owned(),
             url: host.to_owned(),
@@ -163,6 +150,16 @@ impl Inner {
             return self.transport.send(&self.settings, call, None);
         }
         let audience = repository.audience();
+        match self.answered(audience, call) {
+            Err(error) if error.is_of(&repository.base) => {
+                let credential = audience.credential(&self.settings)?;
+                Err(error.denied(|| audience.asker(credential.as_ref())))
+            }
+            other => other,
+        }
+    }
+
+    fn answered(&self, audience: Audience<'_>, call: &Call<'_>) -> Result<Response, RegistryError> {
         let header = self.auth.header(&self.transport, &self.settings, audience)?;
         let refused = match self.transport.send(&self.settings, call, header.as_deref()) {
             Err(error) if error.status() == Some(401) => error,
@@ -187,7 +184,7 @@ impl Repository {
     }
 
     fn audience(&self) -> Audience<'_> {
-        Audience { host: &self.host, base: &self.base, scope: &self.scope }
+        Audience { host: &self.host, base: &self.base, name: &self.name, scope: &self.scope }
     }
 }
 

@@ -107,7 +107,7 @@ impl Credentials {
     /// Adds credentials for a host.
     #[must_use]
     pub fn with(mut self, host: &str, credential: Credential) -> Self {
-        self.explicit.insert(normalize(host), credential);
+        self.explicit.insert(host_of(host), credential);
         self
     }
 
@@ -132,7 +132,7 @@ impl Credentials {
     /// If an entry or a helper is there and fails: trying the next place could send one registry's
     /// password to another.
     pub fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let host = normalize(host);
+        let host = host_of(host);
         if let Some(found) = self.explicit.get(&host) {
             return Ok(Some(found.clone()));
         }
@@ -147,7 +147,7 @@ impl Credentials {
 
 impl DockerConfig {
     fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let of_host = |key: &&String| normalize(key) == *host;
+        let of_host = |key: &&String| host_of(key) == *host;
         let key = if host == "docker.io" { HUB_KEY } else { host };
         if let Some(name) = self.cred_helpers.keys().find(of_host) {
             return program::get(&self.cred_helpers[name], key);
@@ -193,6 +193,14 @@ impl Credential {
         }
         Self::Password { username: username.to_owned(), password: secret }
     }
+
+    /// Whose they are, for messages.
+    pub(crate) fn account(&self) -> String {
+        match self {
+            Self::Password { username, .. } => username.clone(),
+            Self::IdentityToken(_) => "the owner of the identity token".to_owned(),
+        }
+    }
 }
 
 impl Secret {
@@ -219,8 +227,8 @@ impl fmt::Debug for AuthEntry {
     }
 }
 
-/// Keys are written with and without scheme and path; hosts match exactly or not at all.
-fn normalize(key: &str) -> String {
+/// The registry that a person or a configuration names, with or without scheme and path.
+pub fn host_of(key: &str) -> String {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let host = rest.split('/').next().unwrap_or(rest).to_ascii_lowercase();
     match host.as_str() {

@@ -1,14 +1,15 @@
 //! Failures of a request: which one, and what the registry said.
 
-use std::io;
+use std::{fmt, io};
 
 use wythe_store::digest::Digest;
 use wythe_store::oci::document::DocumentProblem;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::source::{SourceError, SourceProblem};
+use wythe_store::oci::source::{SourceError, SourceErrorClass, SourceProblem};
 
 use crate::challenge::Challenge;
 use crate::credentials::CredentialError;
+use crate::origin;
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,16 @@ pub enum RegistryProblem {
         retry_after: Option<u64>,
         /// What the registry wants to see, where it says.
         challenge: Option<Box<Challenge>>,
+    },
+    /// The registry, or its token service, does not let the asker do this.
+    #[error("denied: {asker}; the answer was status {status}{}", after_colon(body))]
+    Denied {
+        /// Who wanted what.
+        asker: Asker,
+        /// The status code: 401 or 403.
+        status: u16,
+        /// The beginning of the body, where there is one.
+        body: String,
     },
     /// The connection could not be made, or broke.
     #[error("{detail}")]
@@ -95,6 +106,26 @@ pub enum RegistryProblem {
     Content(#[source] io::Error),
 }
 
+/// Who wanted to do what, for the text of a refusal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Asker {
+    /// The user; `None` where no credentials were there to be shown.
+    pub who: Option<String>,
+    /// The permission and the repository: `push to r.io/app`.
+    pub wish: String,
+    /// The registry, as `login` takes it.
+    pub host: String,
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.who {
+            Some(who) => write!(out, "{who} may not {}", self.wish),
+            None => write!(out, "there are no credentials to {}", self.wish),
+        }
+    }
+}
+
 impl RegistryError {
     /// A failure of `method` on `url`.
     pub(crate) fn new(method: &str, url: &url::Url, problem: impl Into<RegistryProblem>) -> Self {
@@ -103,8 +134,28 @@ impl RegistryError {
 
     /// The status code, if the registry answered.
     pub fn status(&self) -> Option<u16> {
-        let RegistryProblem::Status { status, .. } = self.problem else { return None };
+        let (RegistryProblem::Denied { status, .. } | RegistryProblem::Status { status, .. }) =
+            self.problem
+        else {
+            return None;
+        };
         Some(status)
+    }
+
+    /// The same error with who wanted what, if it is a refusal.
+    pub(crate) fn denied(mut self, asker: impl FnOnce() -> Asker) -> Self {
+        if let RegistryProblem::Status { status: status @ (401 | 403), body, .. } =
+            &mut self.problem
+        {
+            let (status, body) = (*status, std::mem::take(body));
+            self.problem = RegistryProblem::Denied { asker: asker(), status, body };
+        }
+        self
+    }
+
+    /// Whether the answer came from this origin.
+    pub(crate) fn is_of(&self, base: &url::Url) -> bool {
+        self.url.parse().is_ok_and(|url| origin::same_origin(&url, base))
     }
 
     /// Whether the registry named this error code.
@@ -129,28 +180,29 @@ impl RegistryError {
 
     /// The same as an error of an image source.
     pub(crate) fn about(self, reference: &Reference) -> SourceError {
-        let detail = self.to_string();
-        let problem = match self.problem {
-            RegistryProblem::Status { status: 404, .. } => SourceProblem::NotFound { detail },
-            RegistryProblem::Status { status: 401 | 403, .. } | RegistryProblem::Credentials(_) => {
-                SourceProblem::Unauthorized { detail }
-            }
-            RegistryProblem::Status { .. } if self.is_transient() => {
-                SourceProblem::Network { detail }
-            }
-            RegistryProblem::Transport { .. } => SourceProblem::Network { detail },
-            RegistryProblem::TooLong { limit } => SourceProblem::TooLarge { limit },
+        let class = match self.problem {
             RegistryProblem::Digest { found, expected } => {
-                SourceProblem::Mismatch(DocumentProblem::Digest { found, expected })
+                let problem = DocumentProblem::Digest { found, expected };
+                return SourceError::new(reference, SourceProblem::Mismatch(problem));
             }
+            RegistryProblem::TooLong { limit } => {
+                return SourceError::new(reference, SourceProblem::TooLarge { limit });
+            }
+            RegistryProblem::Status { status: 404, .. } => SourceErrorClass::NotFound,
+            RegistryProblem::Status { status: 401 | 403, .. }
+            | RegistryProblem::Denied { .. }
+            | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
+            RegistryProblem::Transport { .. } => SourceErrorClass::Network,
+            RegistryProblem::Status { .. } if self.is_transient() => SourceErrorClass::Network,
             RegistryProblem::Answer { .. }
             | RegistryProblem::Content(_)
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }
             | RegistryProblem::Status { .. }
             | RegistryProblem::Tls(_)
-            | RegistryProblem::Url(_) => SourceProblem::Protocol { detail },
+            | RegistryProblem::Url(_) => SourceErrorClass::Refused,
         };
+        let problem = SourceProblem::Other { class, error: Box::new(self) };
         SourceError::new(reference, problem)
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //!
-//! * A credential goes to the origin it was looked up for, and to a token service that belongs to it.
+//! * A credential goes to the origin it was looked up for, and to the token service that this origin
+//!   named where nobody in between could have named another.
 //! * Plain HTTP is spoken to loopback addresses and to hosts the caller listed, and never fallen back to.
 //! * A manifest is handed over only if it hashes to what was asked for.
 //! * A tag is written after everything it leads to.
@@ -21,8 +22,10 @@ pub mod credentials;
 mod download;
 pub mod error;
 pub mod fake;
+pub mod login;
 mod origin;
 pub mod push;
+mod realm;
 mod retry;
 pub mod settings;
 mod transport;

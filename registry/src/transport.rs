@@ -160,7 +160,10 @@ fn next(call: &Call<'_>, from: &Url, response: &Response) -> Result<Url, Registr
 fn refusal(call: &Call<'_>, url: &Url, response: Response) -> RegistryError {
     let status = response.status().as_u16();
     let retry_after = wait_of(response.headers());
-    let challenge = crate::auth::challenge_of(response.headers()).map(Box::new);
+    // Another origin that was led to has nothing to ask of who belongs to the first.
+    let own = origin::same_origin(url, &call.url);
+    let challenge = own.then(|| crate::auth::challenge_of(response.headers())).flatten();
+    let challenge = challenge.map(Box::new);
     let mut body = Vec::new();
     // What can be read of it is shown; the status stands either way.
     let _ = response.take(MAX_ERROR_BODY).read_to_end(&mut body);

@@ -97,9 +97,7 @@ impl Upload<'_> {
         match self.inner.call(&both, &call) {
             Ok(response) if response.status().as_u16() == 201 => Ok(Mount::Done),
             Ok(response) => Ok(Mount::Session(location(&call, &response)?)),
-            Err(RegistryError { problem: RegistryProblem::Status { .. }, .. }) => {
-                Ok(Mount::Refused)
-            }
+            Err(error) if error.status().is_some() => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
     }

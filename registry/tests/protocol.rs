@@ -10,6 +10,7 @@ use wythe_registry::credentials::{Credential, Credentials, Secret};
 use wythe_registry::error::PushError;
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
+use wythe_registry::login::Login;
 use wythe_registry::push::{Push, Silent};
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
@@ -109,7 +110,6 @@ fn a_manifest_is_read_through_every_kind_of_door() {
         let (descriptor, bytes) = client.manifest(&reference).unwrap();
         assert_eq!(descriptor, Descriptor::of(MediaType::MANIFEST, &bytes));
         assert_eq!(client.resolve(&reference).unwrap(), descriptor);
-        client.ping(registry.host()).unwrap();
     }
 }
 
@@ -194,12 +194,62 @@ fn a_redirect_to_storage_gets_no_credentials() {
 }
 
 #[test]
-fn a_token_service_elsewhere_gets_no_password_unless_it_is_listed() {
-    let evil = FakeRegistry::start(Quirks::default()).unwrap();
-    let realm = Some(format!("http://{}/token", evil.host()));
+fn a_token_service_on_another_port_gets_the_password() {
+    let service = with_manifest(Quirks { auth: Door::Bearer, ..Quirks::default() });
+    let realm = Some(format!("http://{}/token", service.host()));
     let registry = with_manifest(Quirks { auth: Door::Bearer, realm, ..Quirks::default() });
-    assert!(client(&registry).manifest(&reference(&registry, "app")).is_err());
-    assert!(evil.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+    let error = client(&registry).manifest(&reference(&registry, "app")).unwrap_err();
+    let asked: Vec<_> = service.seen().into_iter().map(|seen| seen.headers).collect();
+    assert!(!asked.is_empty(), "{error}");
+    assert!(asked.iter().all(|headers| headers["authorization"] == "Basic dXNlcjpwYXNz"));
+}
+
+#[test]
+fn a_place_that_a_redirect_leads_to_gets_no_password_however_it_asks() {
+    for auth in [Door::Basic, Door::Bearer] {
+        let evil = FakeRegistry::start(Quirks { auth, ..Quirks::default() }).unwrap();
+        let redirect = Some(format!("http://{}/v2/app/blobs/x", evil.host()));
+        let (registry, read) = pull(Quirks { auth: Door::Basic, redirect, ..Quirks::default() });
+        assert!(read.is_err());
+        assert_eq!((evil.seen().len(), count(&registry, "GET", "/token")), (1, 0));
+        assert!(evil.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+    }
+}
+
+#[test]
+fn login_tells_a_right_password_from_a_wrong_one() {
+    for auth in [Door::Basic, Door::Bearer, Door::Guests] {
+        let registry = FakeRegistry::start(Quirks { auth, ..Quirks::default() }).unwrap();
+        assert_eq!(client(&registry).login(registry.host()).unwrap(), Login::Accepted);
+        let wrong = Credential::new("user", "no");
+        let client = client_with(Credentials::default().with(registry.host(), wrong));
+        let error = client.login(registry.host()).unwrap_err().to_string();
+        assert!(error.contains("denied: user may not log in to 127.0.0.1:"), "{error}");
+    }
+}
+
+#[test]
+fn a_registry_that_asks_nobody_has_not_accepted_anybody() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    assert_eq!(client(&registry).login(registry.host()).unwrap(), Login::NotAsked);
+    // It was shown the password nevertheless, and could have refused a wrong one.
+    assert!(registry.seen().iter().any(|seen| seen.headers.contains_key("authorization")));
+}
+
+#[test]
+fn a_refusal_says_who_may_not_do_what() {
+    let registry = with_manifest(Quirks { auth: Door::Basic, ..Quirks::default() });
+    let wrong = Credential::new("ada", "no");
+    let wrong = client_with(Credentials::default().with(registry.host(), wrong));
+    let error = wrong.manifest(&reference(&registry, "app")).unwrap_err().to_string();
+    let expected = format!("denied: ada may not pull from {}/app", registry.host());
+    assert!(error.contains(&expected), "{error}");
+    let error = push_with(&registry, &wrong, &BTreeMap::new()).unwrap_err().to_string();
+    let expected = format!("denied: ada may not push to {}/new/app", registry.host());
+    assert!(error.contains(&expected), "{error}");
+    let nobody = client_with(Credentials::default());
+    let error = nobody.manifest(&reference(&registry, "app")).unwrap_err().to_string();
+    assert!(error.contains("denied: there are no credentials to pull from"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use wythe_registry::credentials::{Credential, Credentials};
+use wythe_registry::credentials::{Credential, Credentials, host_of};
+use wythe_registry::login::Login;
 
 use crate::args::image::{LoginArgs, LogoutArgs};
 use crate::docker_config::DockerConfig;
@@ -25,20 +26,25 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
         .read_to_string(&mut password)
         .map_err(|error| Failure::of(Class::Usage, &error))?;
     let password = password.trim_end_matches(['\n', '\r']);
+    let registry = host_of(&args.registry);
     let mut config = read(session)?;
     let credential = Credential::new(&args.username, password);
-    let credentials = Credentials::default().with(&args.registry, credential);
-    registry_client::client_with(credentials, &session.global, &session.settings)
-        .ping(&args.registry)?;
-    config.set(&args.registry, &args.username, password);
+    let credentials = Credentials::default().with(&registry, credential);
+    let client = registry_client::client_with(credentials, &session.global, &session.settings);
+    if client.login(&registry)? == Login::NotAsked {
+        session
+            .remark(&format!("{registry} asks nobody for a password, so this one is not checked"));
+    }
+    config.set(&registry, &args.username, password);
     config.write().map_err(|error| Failure::of(Class::Environment, &error))
 }
 
 /// Forgets credentials.
 pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure> {
+    let registry = host_of(&args.registry);
     let mut config = read(session)?;
-    if !config.remove(&args.registry) {
-        return Err(Failure::usage(format!("not logged in to {}", args.registry)));
+    if !config.remove(&registry) {
+        return Err(Failure::usage(format!("not logged in to {registry}")));
     }
     config.write().map_err(|error| Failure::of(Class::Environment, &error))
 }

@@ -5,21 +5,16 @@
     reason = "a cause that is new in a library has the common class until somebody thinks about it"
 )]
 
+use std::error::Error;
+use std::io;
+
 use wythe_registry::error::{PushError, RegistryError, RegistryProblem};
 
 use super::{Class, Failure};
 
-pub(super) const LOGIN: &str = "`wythe login` stores credentials for a registry";
-
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let class = match &error.problem {
-            RegistryProblem::Digest { .. } | RegistryProblem::TooLong { .. } => Class::Damage,
-            RegistryProblem::Credentials(_) | RegistryProblem::Tls(_) => Class::Environment,
-            _ => Class::Network,
-        };
-        let refused = matches!(error.status(), Some(401 | 403));
-        Self::of(class, &error).advised(refused.then_some(LOGIN))
+        Self::of(class(&error), &error).advised(remedy(&error))
     }
 }
 
@@ -28,10 +23,46 @@ impl From<PushError> for Failure {
         let failure = |class| Self::of(class, &error);
         match &error {
             PushError::Content(_) => failure(Class::Damage),
-            PushError::Request { error, .. } if matches!(error.status(), Some(401 | 403)) => {
-                failure(Class::Network).remedy(LOGIN)
-            }
+            PushError::Request { error, .. } => failure(class(error)).advised(remedy(error)),
             _ => failure(Class::Network),
         }
+    }
+}
+
+fn class(error: &RegistryError) -> Class {
+    match &error.problem {
+        RegistryProblem::Digest { .. } | RegistryProblem::TooLong { .. } => Class::Damage,
+        RegistryProblem::Credentials(_) | RegistryProblem::Tls(_) => Class::Environment,
+        _ => Class::Network,
+    }
+}
+
+/// What to do about a request that is among the causes of an error.
+pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // What an I/O error holds is no source of it.
+        let held =
+            error.downcast_ref::<io::Error>().and_then(|error| error.get_ref()?.downcast_ref());
+        if let Some(request) = held.or(error.downcast_ref::<RegistryError>()) {
+            return remedy(request);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What to do about a request that failed.
+fn remedy(error: &RegistryError) -> Option<String> {
+    match &error.problem {
+        RegistryProblem::Denied { asker, .. } => Some(match &asker.who {
+            Some(who) => format!(
+                "let {who} {} at the registry, or `wythe login {}` with the name and password of \
+                 somebody who may",
+                asker.wish, asker.host
+            ),
+            None => format!("`wythe login {}` stores credentials", asker.host),
+        }),
+        _ => None,
     }
 }

@@ -22,7 +22,7 @@ use wythe_store::oci::reference::ParseReferenceError;
 use wythe_store::oci::source::{SourceError, SourceErrorClass};
 use wythe_store::store::{OpenCause, OpenError};
 
-use super::registry::LOGIN;
+use super::registry::remedy_within;
 use super::{Class, Failure};
 
 const VERIFY: &str = "`wythe verify` lists what is damaged";
@@ -99,7 +99,9 @@ impl Failure {
     /// An image that cannot be had, with what tells about it.
     pub(super) fn by_class(source: SourceErrorClass, error: &(dyn Error + 'static)) -> Self {
         let (class, remedy) = match source {
-            SourceErrorClass::Unauthorized => (Class::Network, Some(LOGIN)),
+            SourceErrorClass::Unauthorized => {
+                (Class::Network, Some("`wythe login` stores credentials for a registry"))
+            }
             SourceErrorClass::NotFound => (
                 Class::Network,
                 Some("check name and tag; for a private image, `wythe login` stores credentials"),
@@ -111,7 +113,7 @@ impl Failure {
             SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
-        Self::of(class, error).advised(remedy)
+        Self::of(class, error).advised(remedy_within(error)).advised(remedy)
     }
 }
 

@@ -74,6 +74,15 @@ pub enum SourceProblem {
         /// What failed.
         detail: String,
     },
+    /// What a source of another crate reported, which those who know that crate may look into.
+    #[error("{}{error}", if *class == SourceErrorClass::NotFound { "not found: " } else { "" })]
+    Other {
+        /// What kind of failure it is.
+        class: SourceErrorClass,
+        /// The report.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The source answered what the protocol does not allow.
     #[error("unexpected answer: {detail}")]
     Protocol {
@@ -137,6 +146,7 @@ impl SourceError {
     /// What kind of failure it is.
     pub fn class(&self) -> SourceErrorClass {
         match &self.problem {
+            SourceProblem::Other { class, .. } => *class,
             SourceProblem::NotFound { .. } => SourceErrorClass::NotFound,
             SourceProblem::Unauthorized { .. } => SourceErrorClass::Unauthorized,
             SourceProblem::Network { .. } => SourceErrorClass::Network,

@@ -1,0 +1,135 @@
+//! Which token service may be asked for a registry, and whether it may see the credentials.
+
+use url::Url;
+
+use crate::error::{RegistryError, RegistryProblem, without_query};
+use crate::origin;
+use crate::settings::Settings;
+
+/// A token service as a registry names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Realm<'a> {
+    pub(crate) settings: &'a Settings,
+    /// The registry, as the user writes it.
+    pub(crate) host: &'a str,
+    /// Where the registry is.
+    pub(crate) base: &'a Url,
+    /// The name, which some registries write relative to their own.
+    pub(crate) name: &'a str,
+}
+
+impl Realm<'_> {
+    /// The address of the service.
+    ///
+    /// # Errors
+    ///
+    /// If it is one that nobody outside may have this program ask.
+    pub(crate) fn address(self) -> Result<Url, RegistryError> {
+        let realm = self.base.join(self.name);
+        let realm = realm.map_err(|error| RegistryError::new("GET", self.base, error))?;
+        let objection = origin::objection(self.base, &realm);
+        let objection =
+            objection.or(origin::is_link_local(&realm).then_some("it is a link-local address"));
+        match objection {
+            None => Ok(realm),
+            Some(reason) => Err(self.refusal(&realm, reason)),
+        }
+    }
+
+    /// Whether the service at `realm` may see the registry's credentials.
+    ///
+    /// A registry could ask for the password itself, so the service it names is as good as it is,
+    /// provided that nobody in between can have put in another name, and nobody can listen: both are
+    /// reached over TLS, or on this machine. Of a registry whose word may have been changed only a
+    /// service on its own host is believed, or one that the user named.
+    pub(crate) fn is_entrusted(self, realm: &Url) -> bool {
+        let insecure = self.settings.insecure.contains(self.host);
+        let believed =
+            origin::is_loopback(self.base) || (self.base.scheme() == "https" && !insecure);
+        let private = origin::is_loopback(realm) || realm.scheme() == "https";
+        (believed && private) || realm.host() == self.base.host() || self.is_listed(realm)
+    }
+
+    /// The error of a service that may not be asked.
+    pub(crate) fn refusal(self, realm: &Url, reason: &'static str) -> RegistryError {
+        let problem = RegistryProblem::Realm { realm: without_query(realm), reason };
+        RegistryError::new("GET", self.base, problem)
+    }
+
+    fn is_listed(self, realm: &Url) -> bool {
+        let listed = self.settings.auth_hosts.get(self.host);
+        let host = realm.host_str().unwrap_or_default();
+        let name = realm.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        listed.is_some_and(|hosts| hosts.contains(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Verdict {
+        Refused,
+        Anonymous,
+        Entrusted,
+    }
+
+    #[track_caller]
+    fn check(base: &str, name: &str, expected: Verdict) {
+        let mut settings = Settings::default();
+        settings.insecure.insert("insecure.example".to_owned());
+        let base: Url = base.parse().unwrap();
+        let host = base.host_str().unwrap();
+        let realm = Realm { settings: &settings, host, base: &base, name };
+        let found = match realm.address() {
+            Err(_) => Verdict::Refused,
+            Ok(address) if realm.is_entrusted(&address) => Verdict::Entrusted,
+            Ok(_) => Verdict::Anonymous,
+        };
+        assert_eq!(found, expected, "{base} {name}");
+    }
+
+    #[test]
+    fn what_a_registry_names_over_tls_is_entrusted_with_its_credentials() {
+        let registry = "https://gitlab.example:5099/v2/";
+        for name in ["https://gitlab.example/jwt/auth", "https://auth.other.example/t", "/token"] {
+            check(registry, name, Verdict::Entrusted);
+        }
+        check(
+            "https://registry-1.docker.io/v2/",
+            "https://auth.docker.io/token",
+            Verdict::Entrusted,
+        );
+        check("https://10.0.0.1/v2/", "https://10.0.0.2/token", Verdict::Entrusted);
+    }
+
+    #[test]
+    fn nothing_goes_from_tls_to_plain_http_or_to_addresses_inside() {
+        let registry = "https://r.example/v2/";
+        for name in
+            ["http://r.example/t", "http://127.0.0.1/t", "https://10.1.2.3/t", "file:///etc"]
+        {
+            check(registry, name, Verdict::Refused);
+        }
+        check("http://127.0.0.1:5000/v2/", "http://169.254.169.254/t", Verdict::Refused);
+    }
+
+    #[test]
+    fn of_a_registry_on_this_machine_services_on_it_and_behind_tls_are_believed() {
+        let registry = "http://localhost:5000/v2/";
+        for name in ["http://127.0.0.1:5001/auth", "https://sso.example/auth"] {
+            check(registry, name, Verdict::Entrusted);
+        }
+        check(registry, "http://sso.example/auth", Verdict::Anonymous);
+    }
+
+    #[test]
+    fn of_a_registry_whose_word_may_have_been_changed_only_its_own_host_is_believed() {
+        for scheme in ["http", "https"] {
+            let registry = format!("{scheme}://insecure.example/v2/");
+            check(&registry, &format!("{scheme}://insecure.example:5001/t"), Verdict::Entrusted);
+            check(&registry, "https://sso.example/auth", Verdict::Anonymous);
+        }
+    }
+}
