@@ -1,10 +1,10 @@
 //! Ignore rules: the lines of an ignore file, or the patterns of `--exclude`.
 
-use wythe_dockerfile::pattern::{Exclusion, PatternCause, PatternError, PatternSet};
+use wythe_dockerfile::pattern::{Exclusion, Level, PatternCause, PatternError, PatternSet};
 
 use crate::copy::error::IgnoredBy;
 
-/// Patterns in order, the last match of which decides.
+/// Patterns in order, which go down with a walk from directory to directory.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     patterns: PatternSet,
@@ -85,10 +85,20 @@ impl Rules {
         })
     }
 
-    /// Whether something below an excluded directory may be kept after all: only where an exception
-    /// leads, so that a large excluded directory is not walked for an exception elsewhere.
-    pub fn may_keep_below(&self, directory: &[u8]) -> bool {
-        self.patterns.may_keep_below(&String::from_utf8_lossy(directory))
+    /// The directory that paths begin in.
+    pub fn top(&self) -> Level {
+        self.patterns.top()
+    }
+
+    /// Goes down into a directory of a directory. What may hold something that is kept is known
+    /// there, so that a large excluded directory is not walked for an exception elsewhere.
+    pub fn enter(&self, above: &Level, path: &[u8]) -> Level {
+        self.patterns.enter(above, &String::from_utf8_lossy(path))
+    }
+
+    /// Whether an entry of a directory is excluded.
+    pub fn excludes_in(&self, above: &Level, path: &[u8]) -> bool {
+        self.patterns.excludes_in(above, &String::from_utf8_lossy(path))
     }
 }
 
@@ -103,8 +113,9 @@ mod tests {
     #[test]
     fn an_exception_elsewhere_does_not_open_an_excluded_directory() {
         let rules = Rules::parse("i", "node_modules\n*.md\n!docs/*.md\n!**/keep\n").unwrap();
-        assert!(!Rules::parse("i", "a\n!b/c\n").unwrap().may_keep_below(b"a"));
-        assert!(rules.may_keep_below(b"node_modules"));
+        let opens = |rules: &Rules, path: &[u8]| rules.enter(&rules.top(), path).may_keep_below();
+        assert!(!opens(&Rules::parse("i", "a\n!b/c\n").unwrap(), b"a"));
+        assert!(opens(&rules, b"node_modules"));
         assert!(rules.excludes(b"node_modules/x") && !rules.excludes(b"node_modules/keep"));
         assert!(rules.excludes(b"a.md") && !rules.excludes(b"docs/a.md"));
     }

@@ -1,15 +1,20 @@
 //! Ignore patterns: which paths of a context are left out.
 //!
-//! Patterns are read in order and the last one that matches a path, or a directory the path is in,
-//! decides. Matching takes time proportional to the pattern and the path, whatever the pattern.
+//! Patterns are asked in order, and one that would change nothing about a path is not asked. What
+//! matched a directory counts as matched by all that is in it, and nothing else that was asked about
+//! the directory does: after `**/.env`, `!src` says nothing about `src`, which is not left out, and
+//! so nothing about `src/.env` either. This is why patterns go down with a walk, as a [`Level`] per
+//! directory. Matching takes time proportional to the pattern and the path, whatever the pattern.
 
 mod automaton;
 pub mod component;
 mod escape;
 mod path;
 mod syntax;
+mod walk;
 
 use path::PathPattern;
+pub use walk::Level;
 
 /// Patterns in order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -127,21 +132,16 @@ impl PatternSet {
 
     /// What decides about a path, which is relative, clean, and has `/` between its names.
     pub fn decide(&self, path: &str) -> Option<Decision<'_>> {
-        let mut rules = self.rules.iter().enumerate().rev();
-        let (index, rule) = rules.find(|(_, rule)| rule.pattern.covers(path))?;
-        Some(Decision { index, line: rule.line, pattern: &rule.text, outcome: rule.outcome })
+        let mut level = self.top();
+        for (end, _) in path.match_indices('/') {
+            level = self.enter(&level, &path[..end]);
+        }
+        self.decide_in(&level, path)
     }
 
     /// Whether a path is left out.
     pub fn excludes(&self, path: &str) -> bool {
         self.decide(path).is_some_and(|decision| decision.outcome == Exclusion::Excluded)
-    }
-
-    /// Whether something in an excluded directory may be kept: only a later `!` can do that.
-    pub fn may_keep_below(&self, directory: &str) -> bool {
-        let later = self.decide(directory).map_or(0, |decision| decision.index);
-        let mut rules = self.rules[later..].iter();
-        rules.any(|rule| rule.outcome == Exclusion::Kept && rule.pattern.leads_below(directory))
     }
 }
 

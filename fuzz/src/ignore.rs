@@ -64,21 +64,32 @@ impl Case {
         let names: Vec<String> = path.iter().map(|name| name.iter().collect()).collect();
         let set = PatternSet::parse_ignore_file(&text)
             .unwrap_or_else(|error| panic!("{text:?}: {error}"));
-        let mut expected = false;
-        for line in &lines {
-            if (1..=path.len()).any(|end| line.matches(&path[..end])) {
-                expected = !line.kept;
-            }
-        }
+        let expected = excludes(&lines, &path);
         let path = names.join("/");
         assert_eq!(set.excludes(&path), expected, "{path:?} in\n{text}");
-        if let Some((directory, _)) = path.rsplit_once('/')
-            && set.excludes(directory)
-            && !set.excludes(&path)
-        {
-            assert!(set.may_keep_below(directory), "{path:?} in\n{text}");
+        let mut level = set.top();
+        for (end, _) in path.match_indices('/') {
+            level = set.enter(&level, &path[..end]);
+            assert!(level.may_keep_below() || set.excludes(&path), "{path:?} in\n{text}");
         }
     }
+}
+
+/// From the top down, every line in order, each knowing whether it matched the directory above, and
+/// asked only where it would change what is so far.
+fn excludes(lines: &[&Line], path: &[Vec<char>]) -> bool {
+    let mut above = vec![false; lines.len()];
+    let mut excluded = false;
+    for end in 1..=path.len() {
+        excluded = false;
+        for (line, matched) in lines.iter().zip(&mut above) {
+            *matched |= line.kept == excluded && line.matches(&path[..end]);
+            if *matched {
+                excluded = !line.kept;
+            }
+        }
+    }
+    excluded
 }
 
 fn spelt(name: &[Letter]) -> Vec<char> {

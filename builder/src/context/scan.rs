@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
+use wythe_dockerfile::pattern::Level;
 use wythe_store::scan_record::ScanRecordBuilder;
 use wythe_store::stat_cache::FileStat;
 use wythe_store::tree::entry::{
@@ -52,6 +53,7 @@ struct At<'a> {
     path: &'a [u8],
     depth: usize,
     reach: &'a Reach,
+    level: &'a Level,
 }
 
 /// An entry about to be read.
@@ -61,18 +63,12 @@ struct Visit<'a> {
     path: &'a [u8],
     kind: FileType,
     reach: Reach,
-    verdict: Verdict,
+    /// What the rules make of it as a directory, where it may be one.
+    level: Option<Level>,
 }
 
 /// What an entry is besides its name.
 type Found = (Metadata, Node);
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Verdict {
-    Kept,
-    /// Excluded itself, though something in it may not be.
-    OnlyBelow,
-}
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(rules: &'a Rules, routes: &'a [Route], bodies: &'a dyn Bodies) -> Self {
@@ -87,7 +83,8 @@ impl<'a> Walk<'a> {
         self.note(|findings| findings.record.add(b".", &facts(&stat)));
         let xattrs = xattrs(root.as_fd()).map_err(io)?;
         let reach = start(self.routes);
-        let at = At { directory: root.as_fd(), path: b"", depth: 0, reach: &reach };
+        let level = self.rules.top();
+        let at = At { directory: root.as_fd(), path: b"", depth: 0, reach: &reach, level: &level };
         let metadata = Metadata { xattrs, ..metadata(&stat) };
         Ok(Tree { root: Some(metadata), children: self.directory(&at)? })
     }
@@ -145,18 +142,18 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         join(path, at.path, &listed.name);
-        let Some(verdict) = self.verdict(path, listed.kind) else { return Ok(None) };
-        let visit = Visit { at, name: &listed.name, path, kind: listed.kind, reach, verdict };
+        let may_hold = matches!(listed.kind, FileType::Directory | FileType::Unknown);
+        let level = may_hold.then(|| self.rules.enter(at.level, path));
+        let is_wanted = level.as_ref().map_or_else(
+            || self.rules.is_empty() || !self.rules.excludes_in(at.level, path),
+            Level::may_keep_below,
+        );
+        if !is_wanted {
+            return Ok(None);
+        }
+        let visit = Visit { at, name: &listed.name, path, kind: listed.kind, reach, level };
         let found = self.visit(&visit)?;
         Ok(found.map(|(metadata, node)| Entry { name: listed.name, metadata, node }))
-    }
-
-    fn verdict(&self, path: &[u8], kind: FileType) -> Option<Verdict> {
-        if self.rules.is_empty() || !self.rules.excludes(path) {
-            return Some(Verdict::Kept);
-        }
-        let may_hold = matches!(kind, FileType::Directory | FileType::Unknown);
-        (may_hold && self.rules.may_keep_below(path)).then_some(Verdict::OnlyBelow)
     }
 
     fn visit(&self, visit: &Visit<'_>) -> Result<Option<Found>, ContextError> {
@@ -176,7 +173,7 @@ impl<'a> Walk<'a> {
             let directory = open_directory(visit.at.directory, visit.name);
             return self.subdirectory(visit, directory.map_err(|e| visit.failed(e))?.as_fd());
         }
-        if visit.verdict == Verdict::OnlyBelow {
+        if visit.level.as_ref().is_some_and(Level::is_excluded) {
             return Ok(None);
         }
         self.note(|findings| findings.record.add(visit.path, &facts(&stat)));
@@ -203,10 +200,17 @@ impl<'a> Walk<'a> {
         // Before its names are read: one that comes meanwhile shows as a change afterwards.
         let stat = fstat(directory).map_err(|errno| visit.failed(errno))?;
         self.note(|findings| findings.record.add(visit.path, &facts(&stat)));
-        let depth = visit.at.depth + 1;
-        let children =
-            self.directory(&At { directory, path: visit.path, depth, reach: &visit.reach })?;
-        if visit.verdict == Verdict::OnlyBelow && children.is_empty() {
+        let entered;
+        let level = if let Some(level) = &visit.level {
+            level
+        } else {
+            // Something else when its name was read.
+            entered = self.rules.enter(visit.at.level, visit.path);
+            &entered
+        };
+        let (path, reach, depth) = (visit.path, &visit.reach, visit.at.depth + 1);
+        let children = self.directory(&At { directory, path, depth, reach, level })?;
+        if level.is_excluded() && children.is_empty() {
             return Ok(None);
         }
         let xattrs = xattrs(directory).map_err(|errno| visit.failed(errno))?;

@@ -120,6 +120,13 @@ fn ignored_entries_are_absent_and_exceptions_bring_their_parents() {
 }
 
 #[test]
+fn an_exception_leaves_what_is_in_a_kept_directory_ignored() {
+    let root = directory(&["src/.env", "src/lib/a", "src/node_modules/m"]);
+    let rules = "**/.env\n**/node_modules\n!src";
+    check(root.path(), rules, &["src"], "src/ src/lib/ src/lib/a=A");
+}
+
+#[test]
 fn an_ignored_file_is_never_opened() {
     let root = directory(&["a", "secret"]);
     fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0o0)).unwrap();

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use wythe_dockerfile::pattern::Level;
 use wythe_store::tree::entry::{Directory, Entry, Name, Node, Subdirectory};
 
 use super::route::{Front, Reach, Route, start};
@@ -15,10 +16,16 @@ pub(crate) struct Filter<'a> {
     pub(crate) exclude: &'a Rules,
 }
 
+/// A directory on the way, by its path and what the patterns made of it.
+struct At<'a> {
+    path: &'a [u8],
+    level: &'a Level,
+}
+
 impl Filter<'_> {
     /// All of it but what is excluded.
     pub(crate) fn all(&self, directory: &Arc<Directory>) -> Arc<Directory> {
-        self.whole(directory, &mut Vec::new())
+        self.whole(directory, &At { path: b"", level: &self.exclude.top() })
     }
 
     /// What the routes lead to, with the directories on the way.
@@ -26,20 +33,21 @@ impl Filter<'_> {
         match start(routes) {
             Reach::Nothing => Arc::default(),
             Reach::Whole => self.all(directory),
-            Reach::Toward(front) => self.toward(directory, routes, &front, &mut Vec::new()),
+            Reach::Toward(front) => {
+                let at = At { path: b"", level: &self.exclude.top() };
+                self.toward(directory, routes, &front, &at)
+            }
         }
     }
 
-    fn whole(&self, directory: &Arc<Directory>, path: &mut Vec<u8>) -> Arc<Directory> {
+    fn whole(&self, directory: &Arc<Directory>, at: &At<'_>) -> Arc<Directory> {
         if self.exclude.is_empty() {
             return directory.clone();
         }
         let mut kept = Vec::new();
         let mut changed = false;
         for entry in directory.entries() {
-            let above = descend(path, &entry.name);
-            let left = self.entry(entry, path);
-            path.truncate(above);
+            let left = self.entry(entry, at);
             changed |= !left.as_ref().is_some_and(|left| is_same(left, entry));
             kept.extend(left);
         }
@@ -47,16 +55,17 @@ impl Filter<'_> {
     }
 
     /// The entry without what is excluded, if any of it is left.
-    fn entry(&self, entry: &Entry, path: &mut Vec<u8>) -> Option<Entry> {
-        let excluded = self.exclude.excludes(path);
+    fn entry(&self, entry: &Entry, above: &At<'_>) -> Option<Entry> {
+        let path = below(above.path, &entry.name);
         let Node::Directory(directory) = &entry.node else {
-            return (!excluded).then(|| entry.clone());
+            return (!self.exclude.excludes_in(above.level, &path)).then(|| entry.clone());
         };
-        if excluded && !self.exclude.may_keep_below(path) {
+        let level = self.exclude.enter(above.level, &path);
+        if !level.may_keep_below() {
             return None;
         }
-        let children = self.whole(&directory.children, path);
-        (!excluded || !children.is_empty()).then(|| with_children(entry, children))
+        let children = self.whole(&directory.children, &At { path: &path, level: &level });
+        (!level.is_excluded() || !children.is_empty()).then(|| with_children(entry, children))
     }
 
     fn toward(
@@ -64,24 +73,25 @@ impl Filter<'_> {
         directory: &Directory,
         routes: &[Route],
         front: &Front,
-        path: &mut Vec<u8>,
+        at: &At<'_>,
     ) -> Arc<Directory> {
         let mut kept = Vec::new();
         for entry in directory.entries() {
-            let above = descend(path, &entry.name);
             match front.step(routes, &entry.name) {
                 Reach::Nothing => {}
-                Reach::Whole => kept.extend(self.entry(entry, path)),
+                Reach::Whole => kept.extend(self.entry(entry, at)),
                 Reach::Toward(front) => {
-                    if let Node::Directory(below) = &entry.node {
-                        let children = self.toward(&below.children, routes, &front, path);
+                    if let Node::Directory(inner) = &entry.node {
+                        let path = below(at.path, &entry.name);
+                        let level = self.exclude.enter(at.level, &path);
+                        let at = At { path: &path, level: &level };
+                        let children = self.toward(&inner.children, routes, &front, &at);
                         if !children.is_empty() {
                             kept.push(with_children(entry, children));
                         }
                     }
                 }
             }
-            path.truncate(above);
         }
         Arc::new(Directory::from_entries(kept))
     }
@@ -115,11 +125,11 @@ fn is_same(left: &Entry, right: &Entry) -> bool {
     }
 }
 
-fn descend(path: &mut Vec<u8>, name: &[u8]) -> usize {
-    let above = path.len();
+fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = directory.to_vec();
     if !path.is_empty() {
         path.push(b'/');
     }
     path.extend_from_slice(name);
-    above
+    path
 }

@@ -28,7 +28,7 @@ use crate::ignore::Rules;
 const DIRECTORY_DOMAIN: &str = "wythe 2026 scanned directory";
 
 /// As above, for what a directory is scanned for. What a scan finds is up to the program too.
-const PURPOSE_DOMAIN: &str = concat!("wythe ", env!("CARGO_PKG_VERSION"), " purpose of a scan 1");
+const PURPOSE_DOMAIN: &str = concat!("wythe ", env!("CARGO_PKG_VERSION"), " purpose of a scan 2");
 
 /// The bytes of one result in a record: which selection, and the id of what it contained.
 const RESULT_SIZE: usize = 64;

@@ -1,7 +1,7 @@
-//! Patterns for a path, with `**`; what matches a directory matches everything in it.
+//! Patterns for a path, with `**`.
 
 use super::Malformed;
-use super::automaton::{Automaton, Token};
+use super::automaton::{Automaton, Front, Token};
 use super::escape::Escapes;
 use super::syntax::{Sign, signs};
 
@@ -35,32 +35,43 @@ impl PathPattern {
         Ok(Self::Other(Automaton::new(tokens(&signs))))
     }
 
-    /// Whether the pattern matches the path or a directory it is in.
-    pub(super) fn covers(&self, path: &str) -> bool {
+    /// How far nothing at all comes in the pattern, where it goes letter by letter.
+    pub(super) fn start(&self) -> Option<Front> {
         match self {
-            Self::Exact(exact) => path
-                .strip_prefix(exact.as_str())
-                .is_some_and(|r| r.is_empty() || r.starts_with('/')),
-            Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
-            Self::Suffix(suffix) => with_parents(path).any(|path| ends(path, suffix)),
-            Self::Other(automaton) => covers(automaton, path),
+            Self::Exact(_) | Self::Prefix(_) | Self::Suffix(_) => None,
+            Self::Other(automaton) => Some(automaton.start()),
         }
     }
 
-    /// Whether the pattern may match something inside of a directory.
-    pub(super) fn leads_below(&self, directory: &str) -> bool {
-        let mut inside = directory.to_owned();
-        inside.push('/');
+    /// Whether the pattern matches a path; `front` is how far its directory and a `/` came.
+    pub(super) fn matches(&self, front: Option<&Front>, path: &str) -> bool {
+        match (self, front) {
+            (Self::Exact(exact), _) => path == exact,
+            (Self::Prefix(prefix), _) => path.starts_with(prefix.as_str()),
+            (Self::Suffix(suffix), _) => ends(path, suffix),
+            (Self::Other(automaton), Some(front)) => {
+                let front = follow(automaton, front, last(path));
+                front.is_some_and(|front| automaton.accepts(&front))
+            }
+            (Self::Other(_), None) => false,
+        }
+    }
+
+    /// How far a directory and a `/` come; `front` is as for [`PathPattern::matches`].
+    pub(super) fn descend(&self, front: Option<&Front>, directory: &str) -> Option<Front> {
+        let Self::Other(automaton) = self else { return None };
+        let at = follow(automaton, front?, last(directory))?;
+        Some(automaton.step(&at, '/')).filter(|front| !front.is_empty())
+    }
+
+    /// Whether the pattern may match something inside of a directory; `front` is how far that and a
+    /// `/` came.
+    pub(super) fn leads_below(&self, front: Option<&Front>, directory: &str) -> bool {
         match self {
-            Self::Exact(exact) => exact.starts_with(&inside),
-            Self::Prefix(prefix) => {
-                prefix.starts_with(&inside) || inside.starts_with(prefix.as_str())
-            }
+            Self::Exact(exact) => is_inside(exact, directory),
+            Self::Prefix(prefix) => is_inside(prefix, directory) || is_begun(directory, prefix),
             Self::Suffix(_) => true,
-            Self::Other(automaton) => {
-                let step = |front, letter| automaton.step(&front, letter);
-                !inside.chars().fold(automaton.start(), step).is_empty()
-            }
+            Self::Other(_) => front.is_some(),
         }
     }
 }
@@ -94,23 +105,27 @@ fn tokens(signs: &[Sign]) -> Vec<Token> {
     }
 }
 
-fn covers(automaton: &Automaton, path: &str) -> bool {
-    let mut front = automaton.start();
-    for letter in path.chars() {
-        if letter == '/' && automaton.accepts(&front) {
-            return true;
-        }
-        front = automaton.step(&front, letter);
-        if front.is_empty() {
-            return false;
-        }
-    }
-    automaton.accepts(&front)
+/// How far one name more comes; nothing where no path that goes on so can match.
+fn follow(automaton: &Automaton, front: &Front, name: &str) -> Option<Front> {
+    let step = |front: Front, letter| {
+        let next = automaton.step(&front, letter);
+        (!next.is_empty()).then_some(next)
+    };
+    name.chars().try_fold(front.clone(), step)
 }
 
-fn with_parents(path: &str) -> impl Iterator<Item = &str> {
-    let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-    parents.chain(std::iter::once(path))
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether `path` is one of what is in a directory.
+fn is_inside(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether all paths in a directory, or all that matter of them, begin so.
+fn is_begun(directory: &str, prefix: &str) -> bool {
+    directory.starts_with(prefix) || prefix.strip_suffix('/') == Some(directory)
 }
 
 fn ends(path: &str, suffix: &str) -> bool {

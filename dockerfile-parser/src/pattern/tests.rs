@@ -128,7 +128,10 @@ fn a_decision_names_its_line() {
 #[test]
 fn only_a_later_exception_opens_an_excluded_directory() {
     let keeps = |text: &str, directory: &str| {
-        PatternSet::parse_ignore_file(text).unwrap().may_keep_below(directory)
+        let set = PatternSet::parse_ignore_file(text).unwrap();
+        let level =
+            directory.split_once('/').map_or(set.top(), |(up, _)| set.enter(&set.top(), up));
+        set.enter(&level, directory).may_keep_below()
     };
     assert!(keeps("a\n!a/b/c", "a") && keeps("a\n!a/b/c", "a/b"));
     assert!(keeps("*\n!**/x", "a") && keeps("*\n!a/*.txt", "a") && keeps("*\n!a**", "ab"));
@@ -154,4 +157,22 @@ fn a_backslash_before_a_letter_is_that_of_regular_expressions() {
     assert_eq!(excludes("\\build", "build"), Some(false));
     assert_eq!(excludes("\\_a\\.b", "_a.b"), Some(true));
     assert_eq!(excludes("\\gone", "gone"), None);
+}
+
+#[test]
+fn an_exception_says_nothing_about_what_is_in_a_directory_that_is_not_left_out() {
+    let excludes =
+        |text: &str, path: &str| PatternSet::parse_ignore_file(text).unwrap().excludes(path);
+    assert!(excludes("**/.env\n!src", "src/.env") && !excludes("**/.env\n!src", "src/lib/a"));
+    assert!(excludes("**/node_modules\n!src", "src/node_modules/m/x"));
+    assert!(
+        excludes("**/n\n!e", "e/n/x") && excludes("*.md\n!docs\n!docs/**\n**/*.md", "docs/a.md")
+    );
+    // Where the directory is left out, the same exception brings it back with all that is in it.
+    assert!(!excludes("src\n**/.env\n!src", "src/.env"));
+    // The last line was not asked about the directory `y.txt`, and it does not mean `y.txt/a`.
+    let text = "**/y.txt\n!**/a\ny.txt";
+    assert!(excludes(text, "y.txt") && excludes(text, "a/y.txt") && !excludes(text, "y.txt/a"));
+    // Asked about the file itself, once something leaves that out.
+    assert!(!excludes("**/y.txt\n!**/a/*\n", "a/y.txt"));
 }

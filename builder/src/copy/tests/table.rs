@@ -262,6 +262,11 @@ fn excludes_are_relative_to_each_source() {
 }
 
 #[test]
+fn an_exception_leaves_what_is_in_a_kept_directory_excluded() {
+    case("d /p/").from("d/e/n/x=x d/e/y=y").exclude(&["**/n", "!e"]).gives("p/ p/e/ p/e/y=y");
+}
+
+#[test]
 fn a_file_named_as_source_is_never_excluded() {
     case("y.go /o/").from(NESTED).exclude(&["*.go"]).gives("o/ o/y.go=y");
 }
