@@ -36,7 +36,6 @@
 pub mod binfmt;
 pub mod cancel;
 mod child;
-mod devices;
 pub mod enter;
 pub mod error;
 mod guarded;
@@ -50,6 +49,7 @@ mod run;
 mod seccomp;
 mod spawn;
 pub mod step;
+mod supervisor;
 mod sys;
 mod watch;
 

@@ -17,7 +17,6 @@ use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::cancel::Cancel;
 use crate::child::{Report, Task};
-use crate::devices::Devices;
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
@@ -27,6 +26,7 @@ use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seccomp;
 use crate::spawn::spawn;
 use crate::step::{Network, Step, Streams};
+use crate::supervisor::Supervisor;
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
@@ -75,9 +75,10 @@ fn carry_out(
     let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
     let listener = pipes.listener().map_err(|errno| refused("taking the listener", errno))?;
     let attribute = &step.device_attribute;
-    let devices = listener.map(|listener| Devices { listener, attribute });
+    let supervisor = listener.map(|listener| Supervisor { listener, attribute });
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
-    let watch = Watch { child: &child, pipes, devices, output, cancel, deadline, grace, stopping };
+    let watch =
+        Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
     watch.until_end().map_err(|errno| refused("watching the step", errno))
 }
 

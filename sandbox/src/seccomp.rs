@@ -17,13 +17,31 @@ pub(crate) fn program() -> &'static [libc::sock_filter] {
     PROGRAM.get_or_init(|| emit(native_tables()))
 }
 
-/// Which argument of a system call that the filter has announced is the mode of a device.
-pub(crate) fn device_mode(architecture: u32, number: i32) -> Option<usize> {
+/// A system call that the filter has announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Announced {
+    /// A device is to be made.
+    Device {
+        /// Which argument is the mode: the path is before it, the number after it.
+        mode: usize,
+    },
+    /// A socket is to be opened, and what kind of one lies in memory.
+    Socket,
+}
+
+/// What a system call is that the filter has announced.
+pub(crate) fn announced(architecture: u32, number: i32) -> Option<Announced> {
     let table = native_tables().iter().find(|table| table.architecture == architecture)?;
     match table.verdict(u32::try_from(number).ok()?) {
-        Verdict::Check(Check::Device { mode }) => Some(mode),
+        Verdict::Check(Check::Device { mode }) => Some(Announced::Device { mode }),
+        Verdict::Check(Check::SocketCall) => Some(Announced::Socket),
         Verdict::Allow | Verdict::Deny | Verdict::Unknown | Verdict::Check(_) => None,
     }
+}
+
+/// Whether no step opens sockets of a family.
+pub(crate) fn refuses_family(family: u32) -> bool {
+    REFUSED_FAMILIES.contains(&family)
 }
 
 /// What happens to a system call.
@@ -44,6 +62,9 @@ enum Verdict {
 enum Check {
     /// `socket`: any family but kernel crypto and virtual machine sockets.
     Family,
+    /// `socketcall`, whose arguments lie in memory: whoever listens opens the socket, if it is to be
+    /// one.
+    SocketCall,
     /// `personality`: the five values Docker allows.
     Personality,
     /// `clone`: no new namespaces.
@@ -91,6 +112,9 @@ impl Table {
 /// The newest number the profile was written for (`file_setattr`). The kernel numbers calls the
 /// same on all architectures since 403, so that one bound serves all tables.
 const LAST_KNOWN: u32 = 469;
+
+/// `AF_ALG` and `AF_VSOCK`: kernel crypto and the hypervisor.
+const REFUSED_FAMILIES: [u32; 2] = [38, 40];
 
 /// Its flags lie in memory, where a filter cannot look.
 const CLONE3: u32 = 435;

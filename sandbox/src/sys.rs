@@ -19,7 +19,7 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-pub(crate) use request::{Request, answer_request, is_waiting, next_request};
+pub(crate) use request::{Request, answer_request, hand_to_caller, is_waiting, next_request};
 
 /// Turns `-1` into the error number of the call just made.
 fn checked(result: c_long) -> Result<c_long, Errno> {
@@ -228,6 +228,19 @@ impl PointerList {
         let pointers = strings.iter().map(|string| string.as_ptr());
         Self(pointers.chain([ptr::null()]).collect())
     }
+}
+
+/// Keeps the capabilities of this thread when it becomes another user.
+pub(crate) fn keep_capabilities() -> Result<(), Errno> {
+    control(libc::PR_SET_KEEPCAPS, 1).map(drop)
+}
+
+/// Opens a socket of any kind that the kernel knows.
+pub(crate) fn socket(family: u32, kind: u32, protocol: u32) -> Result<OwnedFd, Errno> {
+    let kind = kind | libc::SOCK_CLOEXEC.cast_unsigned();
+    // SAFETY: takes numbers only.
+    let opened = checked(unsafe { libc::syscall(libc::SYS_socket, family, kind, protocol) })?;
+    RawFd::try_from(opened).map(adopt).map_err(|_| Errno::BADF)
 }
 
 /// Brings the loopback device of the current network namespace up.

@@ -8,17 +8,17 @@ use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::cancel::Cancel;
-use crate::devices::Devices;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::spawn::Child;
+use crate::supervisor::Supervisor;
 
 /// A running step and those who care about it.
 pub(crate) struct Watch<'a> {
     pub(crate) child: &'a Child,
     pub(crate) pipes: [(Stream, Option<OwnedFd>); 2],
-    /// Who makes devices for the step.
-    pub(crate) devices: Option<Devices<'a>>,
+    /// Who answers the system calls that the filter announces.
+    pub(crate) supervisor: Option<Supervisor<'a>>,
     pub(crate) output: &'a dyn Output,
     pub(crate) cancel: &'a Cancel,
     pub(crate) deadline: Option<Instant>,
@@ -37,10 +37,10 @@ impl Watch<'_> {
             for index in 0..self.pipes.len() {
                 self.pump(index, &mut buffer)?;
             }
-            if let Some(devices) = &self.devices
-                && !devices.attend()?
+            if let Some(supervisor) = &self.supervisor
+                && !supervisor.attend()?
             {
-                self.devices = None;
+                self.supervisor = None;
             }
             if ready == Ready::Ended {
                 let outcome = self.reap()?;
@@ -63,8 +63,8 @@ impl Watch<'_> {
         }
         let open = self.pipes.iter().filter_map(|(_, pipe)| pipe.as_ref());
         polled.extend(open.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        let devices = self.devices.iter().map(|devices| &devices.listener);
-        polled.extend(devices.map(|listener| PollFd::new(listener, PollFlags::IN)));
+        let supervisor = self.supervisor.iter().map(|supervisor| &supervisor.listener);
+        polled.extend(supervisor.map(|listener| PollFd::new(listener, PollFlags::IN)));
         let timeout = self.next_moment().map(remaining);
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}

@@ -21,6 +21,8 @@ mod lifetime;
 mod masked;
 #[path = "steps/mounts.rs"]
 mod mounts;
+#[path = "steps/sockets.rs"]
+mod sockets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ const CLAIMS: &[Claim] = claims! {
         no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing
         a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
+    sockets: programs_of_32_bits_open_the_sockets_of_others;
     emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills

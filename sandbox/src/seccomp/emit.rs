@@ -8,7 +8,7 @@ use std::ops::Range;
 use libc::sock_filter;
 
 use crate::seccomp::tables::Table;
-use crate::seccomp::{Check, Segment, Verdict};
+use crate::seccomp::{Check, REFUSED_FAMILIES, Segment, Verdict};
 
 /// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
 pub(super) fn emit(tables: &[Table]) -> Vec<sock_filter> {
@@ -59,6 +59,10 @@ impl Emitter {
             Verdict::Unknown => self.ending(RETURN_UNKNOWN),
             Verdict::Check(Check::Family) => {
                 self.one_of(&REFUSED_FAMILIES, RETURN_DENY, libc::SECCOMP_RET_ALLOW)
+            }
+            Verdict::Check(Check::SocketCall) => {
+                let (ask, allow) = (libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_RET_ALLOW);
+                self.one_of(&[OPEN_A_SOCKET], ask, allow)
             }
             Verdict::Check(Check::Personality) => {
                 self.one_of(&PERSONALITIES, libc::SECCOMP_RET_ALLOW, RETURN_DENY)
@@ -172,8 +176,9 @@ const RETURN_UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 /// enough for the jumps over it that follow.
 const SHARED_REACH: usize = 120;
 
-/// `AF_ALG` and `AF_VSOCK`: kernel crypto and the hypervisor.
-const REFUSED_FAMILIES: [u32; 2] = [38, 40];
+/// The first argument of `socketcall` that stands for `socket`. No family that is refused has
+/// pairs of sockets.
+const OPEN_A_SOCKET: u32 = 1;
 
 /// Linux, 32-bit Linux, both without address randomisation bits of their own, and "only ask".
 const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, u32::MAX];
@@ -222,6 +227,10 @@ mod tests {
             Verdict::Deny => false,
             Verdict::Unknown => return RETURN_UNKNOWN,
             Verdict::Check(Check::Family) => !REFUSED_FAMILIES.contains(&argument),
+            Verdict::Check(Check::SocketCall) => match argument {
+                OPEN_A_SOCKET => return libc::SECCOMP_RET_USER_NOTIF,
+                _ => true,
+            },
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
             Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
             Verdict::Check(Check::Device { .. }) => match argument & libc::S_IFMT {

@@ -96,7 +96,6 @@ const I386: Table = Table {
         (85, 85),
         (90, 97),
         (99, 100),
-        (102, 102),
         (104, 108),
         (114, 114),
         (116, 119),
@@ -140,6 +139,7 @@ const I386: Table = Table {
     ],
     checks: &[
         (359, Check::Family),
+        (102, Check::SocketCall),
         (136, Check::Personality),
         (120, Check::Namespaces),
         (14, Check::Device { mode: 1 }),

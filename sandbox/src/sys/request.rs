@@ -57,14 +57,37 @@ pub(crate) fn is_waiting(listener: BorrowedFd<'_>, request: &Request) -> Result<
     checked(result).map(drop)
 }
 
-/// Has a system call return: zero, or an error.
+/// Gives the caller of a request a descriptor, and returns its number there.
+pub(crate) fn hand_to_caller(
+    listener: BorrowedFd<'_>,
+    request: &Request,
+    descriptor: BorrowedFd<'_>,
+    flags: u32,
+) -> Result<i64, Errno> {
+    let srcfd = u32::try_from(descriptor.as_raw_fd()).map_err(|_| Errno::BADF)?;
+    let gift =
+        libc::seccomp_notif_addfd { id: request.id, flags: 0, srcfd, newfd: 0, newfd_flags: flags };
+    // SAFETY: the command fits the structure.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
+            &raw const gift,
+        )
+    };
+    checked(result)
+}
+
+/// Has a system call return a number, or an error.
 pub(crate) fn answer_request(
     listener: BorrowedFd<'_>,
     request: &Request,
-    answer: Result<(), Errno>,
+    answer: Result<i64, Errno>,
 ) -> Result<(), Errno> {
     let error = answer.err().map_or(0, |errno| -errno.raw_os_error());
-    let response = libc::seccomp_notif_resp { id: request.id, val: 0, error, flags: 0 };
+    let val = answer.unwrap_or(0);
+    let response = libc::seccomp_notif_resp { id: request.id, val, error, flags: 0 };
     // SAFETY: the command fits the structure.
     let result = unsafe {
         libc::syscall(

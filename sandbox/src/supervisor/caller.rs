@@ -1,14 +1,16 @@
-//! The process that makes a device, as far as a thread of the builder can take its place.
+//! The process that made a call, as far as a thread of the builder can take its place.
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{chroot, fchdir, getpid, umask};
-use rustix::thread::{Gid, set_thread_res_gid};
+use rustix::thread::{
+    Gid, LinkNameSpaceType, Uid, move_into_link_name_space, set_thread_res_gid, set_thread_res_uid,
+};
 
 use crate::sys;
 
@@ -27,6 +29,14 @@ pub(super) struct Place {
     start: OwnedFd,
     umask: u32,
     gid: u32,
+}
+
+/// What decides which sockets a process may open.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    /// Its network, where that is not the builder's.
+    network: Option<OwnedFd>,
+    status: Status,
 }
 
 /// What `/proc/PID/status` says of a process.
@@ -53,14 +63,37 @@ impl Caller {
 
     /// A string of the process.
     pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let memory = File::from(openat(&self.process, "mem", flags, Mode::empty())?);
         let mut bytes = vec![0; PATH_MAX];
-        let length = memory.read_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
+        let length = self.memory()?.read_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
         bytes.truncate(length);
         let end = bytes.iter().position(|byte| *byte == 0).ok_or(Errno::NAMETOOLONG)?;
         bytes.truncate(end);
         Ok(bytes)
+    }
+
+    /// Three numbers in the memory of the process.
+    pub(super) fn words(&self, address: u64) -> Result<[u32; 3], Errno> {
+        let mut bytes = [0; 12];
+        self.memory()?.read_exact_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        Ok([0, 4, 8].map(|at| u32::from_ne_bytes(word(at))))
+    }
+
+    fn memory(&self) -> Result<File, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        openat(&self.process, "mem", flags, Mode::empty()).map(File::from)
+    }
+
+    /// What decides which sockets the process may open.
+    pub(super) fn surroundings(&self) -> Result<Surroundings, Errno> {
+        let open = |directory: BorrowedFd<'_>| {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            openat(directory, "ns/net", flags, Mode::empty())
+        };
+        let own = openat(CWD, c"/proc/thread-self", DIRECTORY, Mode::empty())?;
+        let (theirs, ours) = (open(self.process.as_fd())?, open(own.as_fd())?);
+        let is_ours = fstat(&theirs)?.st_ino == fstat(&ours)?.st_ino;
+        Ok(Surroundings { network: Some(theirs).filter(|_| !is_ours), status: self.status })
     }
 
     /// Where the process resolves `path`; `directory` is the descriptor that a relative one is
@@ -96,6 +129,21 @@ impl Place {
         umask(Mode::from_raw_mode(self.umask));
         let gid = Gid::from_raw(self.gid);
         set_thread_res_gid(gid, gid, gid)
+    }
+}
+
+impl Surroundings {
+    /// Has this thread open sockets as the process would. It ends afterwards.
+    pub(super) fn enter(&self) -> Result<(), Errno> {
+        if let Some(network) = &self.network {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+        }
+        let Status { uid, gid, capabilities, .. } = self.status;
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        sys::keep_capabilities()?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        sys::set_capabilities(capabilities)
     }
 }
 
