@@ -1,6 +1,8 @@
 //! The registry client of a session: credentials of docker, proxies and certificates of the
 //! environment.
 
+use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -33,14 +35,23 @@ pub(crate) fn client_with(
     })
 }
 
-/// What docker and podman remember, in this order.
+/// The variable that holds the text of a configuration of docker.
+const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+
+/// What the environment, docker and podman remember, in this order.
 fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
+    let failed = |place: &dyn Display, error: &(dyn Error + 'static)| {
+        Failure::of(Class::Environment, error).remedy(format!("look into {place}"))
+    };
     let mut credentials = Credentials::default();
-    for path in settings.docker_config().into_iter().chain(settings.container_auth()) {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::of(Class::Environment, error).remedy(format!("look into {}", path.display()))
-        };
+    if let Some(text) = settings.text(AUTH_CONFIG).filter(|text| !text.is_empty()) {
+        let read = credentials.with_docker_config(&text);
+        credentials = read.map_err(|error| failed(&AUTH_CONFIG, &error))?;
+    }
+    for path in settings.docker_config().into_iter().chain(settings.container_auths()) {
+        let failed = |error: &(dyn Error + 'static)| failed(&path.display(), error);
         let text = match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => continue,
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(&error)),
@@ -63,6 +74,8 @@ fn proxy(settings: &Settings) -> Option<Proxy> {
 
 #[cfg(test)]
 mod tests {
+    use wythe_registry::credentials::Credential;
+
     use super::*;
 
     #[test]
@@ -75,11 +88,40 @@ mod tests {
     }
 
     #[test]
+    fn the_variable_comes_before_docker_and_docker_before_podman() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().to_str().unwrap();
+        let entry = |host: &str, user: &str| {
+            let auth = ["YTpw", "Yjpw", "Yzpw"][usize::from(user.as_bytes()[0] - b'a')];
+            format!(r#""{host}": {{"auth": "{auth}"}}"#)
+        };
+        let file = |entries: &[String]| format!(r#"{{"auths": {{{}}}}}"#, entries.join(","));
+        let variable = file(&[entry("one.io", "a")]);
+        let docker = file(&[entry("one.io", "b"), entry("two.io", "b")]);
+        let podman = ["one.io", "two.io", "three.io"].map(|host| entry(host, "c"));
+        fs::write(format!("{folder}/config.json"), docker).unwrap();
+        fs::write(format!("{folder}/auth.json"), file(&podman)).unwrap();
+        let auth_file = format!("{folder}/auth.json");
+        let found = credentials(&Settings::of(&[
+            (AUTH_CONFIG, &variable),
+            ("DOCKER_CONFIG", folder),
+            ("REGISTRY_AUTH_FILE", &auth_file),
+        ]));
+        let found = found.unwrap();
+        for (host, user) in [("one.io", "a"), ("two.io", "b"), ("three.io", "c")] {
+            assert_eq!(found.find(host, "app").unwrap(), Some(Credential::new(user, "p")));
+        }
+    }
+
+    #[test]
     fn a_configuration_that_is_no_json_is_an_error_without_its_text() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config.json"), "{secret").unwrap();
         let settings = Settings::of(&[("DOCKER_CONFIG", folder.path().to_str().unwrap())]);
         let lines = credentials(&settings).unwrap_err().lines().join("\n");
         assert!(lines.contains("config.json") && !lines.contains("{secret"), "{lines}");
+        let lines = credentials(&Settings::of(&[(AUTH_CONFIG, "{secret")])).unwrap_err().lines();
+        let lines = lines.join("\n");
+        assert!(lines.contains(AUTH_CONFIG) && !lines.contains("{secret"), "{lines}");
     }
 }

@@ -55,10 +55,15 @@ impl Settings {
         Some(self.path("DOCKER_CONFIG").or_else(home)?.join("config.json"))
     }
 
-    /// Where podman, buildah and skopeo keep credentials.
-    pub(crate) fn container_auth(&self) -> Option<PathBuf> {
-        let runtime = || Some(self.path("XDG_RUNTIME_DIR")?.join("containers/auth.json"));
-        self.path("REGISTRY_AUTH_FILE").or_else(runtime)
+    /// Where podman, buildah and skopeo keep credentials: what they are told, else where they log in
+    /// until the next boot, then for good.
+    pub(crate) fn container_auths(&self) -> Vec<PathBuf> {
+        if let Some(path) = self.path("REGISTRY_AUTH_FILE") {
+            return vec![path];
+        }
+        let home = || Some(self.path("HOME")?.join(".config"));
+        let folders = [self.path("XDG_RUNTIME_DIR"), self.path("XDG_CONFIG_HOME").or_else(home)];
+        folders.into_iter().flatten().map(|folder| folder.join("containers/auth.json")).collect()
     }
 
     /// The proxy variables that are set, in both spellings.
@@ -95,6 +100,20 @@ mod tests {
     #[test]
     fn an_empty_variable_counts_as_unset() {
         store(&[("HOME", "/h"), ("WYTHE_STORE", "")], Some("/h/.local/share/wythe"));
+    }
+
+    #[test]
+    fn the_files_of_podman_are_found_where_it_keeps_them() {
+        let found = |pairs: &[(&str, &str)]| Settings::of(pairs).container_auths();
+        let (home, runtime) = (("HOME", "/h"), ("XDG_RUNTIME_DIR", "/run/u"));
+        let for_good = PathBuf::from("/h/.config/containers/auth.json");
+        assert_eq!(found(&[home]), [PathBuf::from("/h/.config/containers/auth.json")]);
+        assert_eq!(found(&[home, runtime]), ["/run/u/containers/auth.json".into(), for_good]);
+        assert_eq!(
+            found(&[home, ("XDG_CONFIG_HOME", "/c")]),
+            [PathBuf::from("/c/containers/auth.json")]
+        );
+        assert_eq!(found(&[home, runtime, ("REGISTRY_AUTH_FILE", "/a")]), [PathBuf::from("/a")]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ const DEFAULT_LIFE: u64 = 60;
 /// Why a token service is not shown credentials.
 const UNTRUSTED: &str =
     "it would see the credentials, and neither is it the registry's host nor was it named over TLS";
+/// How long credentials are remembered: helpers of clouds hand out some that last for an hour.
+const CREDENTIAL_LIFE: Duration = Duration::from_mins(5);
 /// What we call ourselves to token services.
 const CLIENT_ID: &str = "wythe";
 
@@ -47,6 +49,14 @@ pub(crate) struct Audience<'a> {
 pub(crate) struct Auth {
     challenges: Mutex<BTreeMap<String, Challenge>>,
     tokens: Mutex<BTreeMap<(String, String), Token>>,
+    /// By host and repository.
+    credentials: Mutex<BTreeMap<(String, String), Found>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    credential: Option<Credential>,
+    since: Instant,
 }
 
 #[derive(Clone)]
@@ -90,6 +100,27 @@ impl Auth {
         }
     }
 
+    /// What there is to show. Helpers are programs that may ask a person, so that they are asked
+    /// once in a while and by one thread at a time.
+    pub(crate) fn credential(
+        &self,
+        settings: &Settings,
+        audience: Audience<'_>,
+    ) -> Result<Option<Credential>, RegistryError> {
+        let key = (audience.host.to_owned(), audience.name.to_owned());
+        let mut known = lock(&self.credentials);
+        let since = settings.timing.now();
+        if let Some(found) = known.get(&key)
+            && since.duration_since(found.since) < CREDENTIAL_LIFE
+        {
+            return Ok(found.credential.clone());
+        }
+        let found = settings.credentials.find(audience.host, audience.name);
+        let credential = found.map_err(|error| RegistryError::new("GET", audience.base, error))?;
+        known.insert(key, Found { credential: credential.clone(), since });
+        Ok(credential)
+    }
+
     /// The header that answers `challenge`; `None` where there is nothing to answer with.
     pub(crate) fn answer(
         &self,
@@ -99,7 +130,7 @@ impl Auth {
         challenge: &Challenge,
     ) -> Result<Option<String>, RegistryError> {
         lock(&self.challenges).insert(audience.base.to_string(), challenge.clone());
-        let credential = audience.credential(settings)?;
+        let credential = self.credential(settings, audience)?;
         match (challenge, credential) {
             (Challenge::Bearer(bearer), credential) => {
                 let service = TokenService { transport, settings, audience, bearer };
@@ -117,15 +148,6 @@ impl Auth {
 }
 
 impl Audience<'_> {
-    /// What there is to show.
-    pub(crate) fn credential(
-        self,
-        settings: &Settings,
-    ) -> Result<Option<Credential>, RegistryError> {
-        let found = settings.credentials.find(self.host);
-        found.map_err(|error| RegistryError::new("GET", self.base, error))
-    }
-
     /// Who asks for what, for the text of a refusal.
     pub(crate) fn asker(self, credential: Option<&Credential>) -> Asker {
         let host = self.host.to_owned();

@@ -152,7 +152,7 @@ impl Inner {
         let audience = repository.audience();
         match self.answered(audience, call) {
             Err(error) if error.is_of(&repository.base) => {
-                let credential = audience.credential(&self.settings)?;
+                let credential = self.auth.credential(&self.settings, audience)?;
                 Err(error.denied(|| audience.asker(credential.as_ref())))
             }
             other => other,

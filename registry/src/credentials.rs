@@ -1,17 +1,14 @@
 //! User names, passwords and identity tokens, from Docker's configuration and its helpers.
 
+mod config;
 mod program;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
-use serde::Deserialize;
+use config::DockerConfig;
 
-/// The key under which Docker keeps the credentials of Docker Hub.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// The user name with which helpers hand out identity tokens.
 const TOKEN_USER: &str = "<token>";
 
@@ -38,26 +35,6 @@ pub enum Credential {
 pub struct Credentials {
     explicit: BTreeMap<String, Credential>,
     configs: Vec<DockerConfig>,
-}
-
-/// The part of Docker's `config.json` that is about credentials.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, AuthEntry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
-    #[serde(default)]
-    creds_store: Option<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-struct AuthEntry {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
 }
 
 /// Credentials that are there and could not be read.
@@ -125,62 +102,35 @@ impl Credentials {
         Ok(self)
     }
 
-    /// The credentials for a registry host; `None` where there are none.
+    /// The credentials for a repository of a registry; `None` where there are none.
+    ///
+    /// Those for the smallest part of the registry that holds the repository are taken, wherever
+    /// they are; where two places know the same part, the first.
     ///
     /// # Errors
     ///
     /// If an entry or a helper is there and fails: trying the next place could send one registry's
     /// password to another.
-    pub fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let host = host_of(host);
-        if let Some(found) = self.explicit.get(&host) {
-            return Ok(Some(found.clone()));
-        }
-        for config in &self.configs {
-            if let Some(found) = config.find(&host)? {
-                return Ok(Some(found));
+    pub fn find(
+        &self,
+        host: &str,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let whole = format!("{}/{repository}", host_of(host));
+        let whole = whole.trim_end_matches('/');
+        let ends = whole.rmatch_indices('/').map(|(end, _)| end);
+        for end in std::iter::once(whole.len()).chain(ends) {
+            let part = &whole[..end];
+            if let Some(found) = self.explicit.get(part) {
+                return Ok(Some(found.clone()));
+            }
+            for config in &self.configs {
+                if let Some(found) = config.find(part)? {
+                    return Ok(Some(found));
+                }
             }
         }
         Ok(None)
-    }
-}
-
-impl DockerConfig {
-    fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let of_host = |key: &&String| host_of(key) == *host;
-        let key = if host == "docker.io" { HUB_KEY } else { host };
-        if let Some(name) = self.cred_helpers.keys().find(of_host) {
-            return program::get(&self.cred_helpers[name], key);
-        }
-        if let Some(name) = self.auths.keys().find(of_host)
-            && let Some(found) = self.auths[name].read(name)?
-        {
-            return Ok(Some(found));
-        }
-        match &self.creds_store {
-            Some(program) => program::get(program, key),
-            None => Ok(None),
-        }
-    }
-}
-
-impl AuthEntry {
-    /// An entry may be empty: Docker leaves one behind for a host that a helper serves.
-    fn read(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(token) = given(&self.identitytoken) {
-            return Ok(Some(Credential::IdentityToken(Secret::new(token))));
-        }
-        if let Some(auth) = given(&self.auth) {
-            let wrong = || CredentialError::Encoding { host: host.to_owned() };
-            let bytes = STANDARD_PAD_INDIFFERENT.decode(auth).map_err(|_| wrong())?;
-            let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-            let (username, password) = text.split_once(':').ok_or_else(wrong)?;
-            let password = password.trim_end_matches('\0');
-            return Ok(Some(Credential::new(username, password)));
-        }
-        let (username, password) = (given(&self.username), given(&self.password));
-        Ok(username.zip(password).map(|(name, word)| Credential::new(&name, &word)))
     }
 }
 
@@ -221,12 +171,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl fmt::Debug for AuthEntry {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("AuthEntry(..)")
-    }
-}
-
 /// The registry that a person or a configuration names, with or without scheme and path.
 pub fn host_of(key: &str) -> String {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
@@ -248,7 +192,8 @@ mod tests {
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "expectations are written at the call")]
     fn check(text: &str, host: &str, expected: Option<Credential>) {
-        assert_eq!(config(text).find(host).unwrap(), expected);
+        let (host, repository) = host.split_once('/').unwrap_or((host, ""));
+        assert_eq!(config(text).find(host, repository).unwrap(), expected);
     }
 
     #[test]
@@ -257,6 +202,60 @@ mod tests {
         check(r#"{"auths":{"r.io":{"auth":"dTpwOnc="}}}"#, "r.io", expected.clone());
         check(r#"{"auths":{"https://r.io/v1/":{"auth":"dTpwOnc"}}}"#, "r.io", expected.clone());
         check(r#"{"auths":{"r.io":{"username":"u","password":"p:w"}}}"#, "r.io", expected);
+    }
+
+    #[test]
+    fn a_pair_may_be_wrapped_and_end_with_a_newline() {
+        let expected = Some(Credential::new("u", "p:w"));
+        check("{\"auths\":{\"r.io\":{\"auth\":\"dTpw\\r\\nOnc=\\n\"}}}", "r.io", expected);
+    }
+
+    #[test]
+    fn the_longest_part_of_the_registry_that_holds_the_repository_wins() {
+        let text = r#"{"auths":{
+            "r.io":{"auth":"aG9zdDpw"}, "r.io/org":{"auth":"b3JnOnA="},
+            "r.io/org/app":{"auth":"YXBwOnA="}, "s.io/org":{"auth":"b3JnOnA="}
+        }}"#;
+        let of = |user| Some(Credential::new(user, "p"));
+        for (name, user) in [
+            ("r.io", "host"),
+            ("r.io/other/app", "host"),
+            ("r.io/organisation", "host"),
+            ("r.io/org/lib", "org"),
+            ("r.io/org/app", "app"),
+            ("r.io/org/app/deep", "app"),
+            ("s.io/org/x", "org"),
+        ] {
+            check(text, name, of(user));
+        }
+        check(text, "s.io", None);
+        check(text, "s.io/x", None);
+    }
+
+    #[test]
+    fn the_longest_part_wins_across_places_and_the_first_place_among_equals() {
+        let both = config(r#"{"auths":{"r.io":{"auth":"Zmlyc3Q6cA=="}}}"#)
+            .with_docker_config(
+                r#"{"auths":{"r.io":{"auth":"aG9zdDpw"},"r.io/org":{"auth":"b3JnOnA="}}}"#,
+            )
+            .unwrap();
+        assert_eq!(both.find("r.io", "app").unwrap(), Some(Credential::new("first", "p")));
+        assert_eq!(both.find("r.io", "org/app").unwrap(), Some(Credential::new("org", "p")));
+    }
+
+    #[test]
+    fn the_path_of_an_address_is_none_of_the_registry() {
+        for key in ["https://r.io/v2/", "http://r.io/org", "r.io/v1/", "r.io/v2/", "r.io/"] {
+            let text = format!(r#"{{"auths":{{"{key}":{{"auth":"dTpw"}}}}}}"#);
+            check(&text, "r.io/app", Some(Credential::new("u", "p")));
+        }
+    }
+
+    #[test]
+    fn a_helper_without_a_name_is_none() {
+        let text =
+            r#"{"credsStore":"","credHelpers":{"r.io":""},"auths":{"r.io":{"auth":"dTpw"}}}"#;
+        check(text, "r.io/app", Some(Credential::new("u", "p")));
     }
 
     #[test]
@@ -285,15 +284,16 @@ mod tests {
     fn explicit_credentials_come_first() {
         let own = Credential::new("me", "x");
         let all = config(r#"{"auths":{"r.io":{"auth":"dTpw"}}}"#).with("r.io", own.clone());
-        assert_eq!(all.find("r.io").unwrap(), Some(own));
+        assert_eq!(all.find("r.io", "app").unwrap(), Some(own));
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error_without_the_secret() {
-        let bad = config(r#"{"auths":{"r.io":{"auth":"c2VjcmV0"}}}"#).find("r.io").unwrap_err();
+        let bad =
+            config(r#"{"auths":{"r.io":{"auth":"c2VjcmV0"}}}"#).find("r.io", "app").unwrap_err();
         assert!(!bad.to_string().contains("c2VjcmV0"), "{bad}");
         assert!(Credentials::default().with_docker_config(r#"{"auths":"secret"}"#).is_err());
-        assert!(config(r#"{"credsStore":"../evil"}"#).find("r.io").is_err());
+        assert!(config(r#"{"credsStore":"../evil"}"#).find("r.io", "app").is_err());
         let shown = format!("{:?}", config(r#"{"auths":{"r.io":{"auth":"dTpw"}}}"#));
         assert!(!shown.contains("dTpw"), "{shown}");
     }

@@ -25,7 +25,7 @@ impl Client {
     pub fn login(&self, host: &str) -> Result<Login, RegistryError> {
         let base = self.inner.base(host)?;
         let audience = Audience { host, base: &base, name: "", scope: "" };
-        let credential = audience.credential(&self.inner.settings)?;
+        let credential = self.inner.auth.credential(&self.inner.settings, audience)?;
         let accepted = self.show(audience, credential.as_ref());
         accepted.map_err(|error| error.denied(|| audience.asker(credential.as_ref())))
     }
