@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wythe_builder::account::{self, Accounts, run_identity};
 use wythe_builder::execute::view::View;
 use wythe_sandbox::Step;
-use wythe_sandbox::step::{Identity, Network, RootFs, Scratch};
+use wythe_sandbox::step::{Changes, Identity, Network, RootFs, Scratch};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::layer::import::layer_id;
 use wythe_store::lease::Lease;
@@ -46,6 +46,7 @@ impl Container<'_> {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,
         };
+        step.changes = Changes::Forgotten;
         step.resolv_conf = world::resolv_conf();
         Ok(step)
     }

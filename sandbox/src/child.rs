@@ -21,6 +21,7 @@ use rustix::process::{chdir, fchdir, pivot_root};
 
 pub(crate) use target::Made;
 
+use crate::channel::Sent;
 use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
 use crate::sys::{self, Depth, PointerList};
 
@@ -101,6 +102,9 @@ impl<'a> Task<'a> {
                 target::stub(self.fd(*under), path, kind);
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
+            Op::Lend { mount, channel } => {
+                process::send(self.fd(*mount), *channel, Sent::Root)?;
+            }
             Op::Filter => process::hand_over(sys::install_filter(self.filter)?)?,
             Op::Execute => return Err(self.execute()),
         }

@@ -19,6 +19,7 @@ use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 pub use error::{InitCause, InitError};
 
 use crate::idmap::{self, IdMap};
+use crate::nest::Nest;
 use crate::sys;
 use error::namespace_refused;
 use mapping::{Mapping, Writers};
@@ -63,7 +64,14 @@ pub fn entry() -> Option<&'static Entry> {
     ENTRY.get()
 }
 
+/// Where steps are started, once [`init`] returned.
+pub(crate) fn nest() -> Option<&'static Nest> {
+    NEST.get()
+}
+
 static ENTRY: OnceLock<Entry> = OnceLock::new();
+
+static NEST: OnceLock<Nest> = OnceLock::new();
 
 /// Settles in: the second run.
 fn arrive(marker: Marker) -> Result<Entry, InitError> {
@@ -71,6 +79,9 @@ fn arrive(marker: Marker) -> Result<Entry, InitError> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     sys::hide_memory().map_err(|errno| InitError::io(doing, errno))?;
     setrlimit(Resource::Core, none).map_err(|errno| InitError::io(doing, errno))?;
+    let doing = "making a process namespace";
+    let nest = Nest::new().map_err(|errno| InitError::io(doing, errno))?;
+    NEST.get_or_init(|| nest);
     let entry = Entry { ids: marker.ids, program: marker.program };
     Ok(ENTRY.get_or_init(|| entry).clone())
 }

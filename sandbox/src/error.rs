@@ -23,6 +23,9 @@ pub enum StepCause {
     /// A word, path or variable of the step holds a NUL byte.
     #[error("contains a NUL byte")]
     Nul,
+    /// The process that all steps depend on is gone.
+    #[error("the process that keeps the steps of this program was killed")]
+    NestLost,
     /// The step names no command.
     #[error("the command is empty")]
     NoCommand,
@@ -32,6 +35,12 @@ pub enum StepCause {
         /// What the kernel accepts.
         limit: usize,
     },
+    /// Something outside of the step, whose processes are gone, can still write to its files.
+    #[error(
+        "a file of the step is still open for writing outside of it: one of its processes handed \
+         it on, over a socket in a cache mount or on the network of this machine"
+    )]
+    HeldOpen,
     /// The kernel refused, and said more than a number.
     #[error("{source} ({message})")]
     Refused {

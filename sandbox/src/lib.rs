@@ -35,17 +35,20 @@
 
 pub mod binfmt;
 pub mod cancel;
+mod channel;
 mod child;
 pub mod enter;
 pub mod error;
 mod guarded;
 pub mod idmap;
 mod leftovers;
+mod nest;
 pub mod outcome;
 pub mod output;
 mod plan;
 pub mod probe;
 mod run;
+mod seal;
 mod seccomp;
 mod spawn;
 pub mod step;

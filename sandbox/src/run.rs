@@ -1,59 +1,55 @@
 //! Running a step: compile, spawn, watch, tidy up.
 
 use std::ffi::c_int;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
-    recvmsg, socketpair,
-};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::cancel::Cancel;
+use crate::channel::Channel;
 use crate::child::{Report, Task};
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
+use crate::nest::Nest;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::plan::{Inherited, Op, Plan, compile};
+use crate::seal::seal;
 use crate::seccomp;
 use crate::spawn::spawn;
-use crate::step::{Network, Step, Streams};
+use crate::step::{Changes, Network, Step, Streams};
 use crate::supervisor::Supervisor;
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
 ///
 /// When it returns no process of the step is left; `step.root.scratch.upper` holds the changes,
-/// complete and without the mount points the step needed. Should the thread or the whole program
-/// be killed meanwhile, the kernel kills the step.
+/// complete and without the mount points the step needed. Where they are [kept](Changes::Kept) and
+/// the command was a success, nobody can change them any more. Should the program be killed
+/// meanwhile, the kernel kills the step.
 ///
 /// # Errors
 ///
-/// The command did not start, or the step could not be watched any more and was killed. A command
+/// The command did not start, the step could not be watched any more and was killed, or its changes
+/// are to be kept and somebody can still write to them. A command
 /// that is missing or fails is no error but an [`Outcome`].
 pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome, StepError> {
-    if !enter::is_entered() {
-        return Err(failed("running a step", StepCause::NotEntered));
-    }
+    let nest = enter::nest();
+    let nest = nest.ok_or_else(|| failed("running a step", StepCause::NotEntered))?;
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
     let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
-    let builder = pidfd_open(getpid(), PidfdFlags::empty());
-    let builder = builder.map_err(|errno| refused("opening the builder's process", errno))?;
-    let (stdio, channel) = (pipes.childs_ends(), pipes.channel.1.as_raw_fd());
-    let inherited = Inherited { stdio, channel, builder: builder.as_raw_fd() };
+    let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
+    let inherited = Inherited { stdio: pipes.childs_ends(), channel: channel.childs_end() };
     let plan = compile(step, inherited)?;
     let mut task = Task::new(&plan, seccomp::program());
-    let ended = carry_out(step, &mut task, pipes, (output, cancel));
+    let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
         None => ended,
@@ -65,21 +61,31 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
 
 /// Starts the child and sees it through to its end.
 fn carry_out(
-    step: &Step,
+    (step, nest): (&Step, &Nest),
     task: &mut Task<'_>,
-    pipes: Pipes,
+    (pipes, channel): (Pipes, &Channel),
     (output, cancel): (&dyn Output, &Cancel),
 ) -> Result<Outcome, StepError> {
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
-    let child = spawn(task, namespaces(step.network));
-    let child = child.map_err(|errno| refused("cloning a process into new namespaces", errno))?;
-    let listener = pipes.listener().map_err(|errno| refused("taking the listener", errno))?;
+    let doing = "cloning a process into new namespaces";
+    let child = spawn(task, namespaces(step.network), nest);
+    let child = child.map_err(|errno| match errno {
+        _ if nest.is_lost() => failed(doing, StepCause::NestLost),
+        errno => refused(doing, errno),
+    })?;
+    let received = channel.received().map_err(|errno| refused("taking descriptors", errno))?;
     let attribute = &step.device_attribute;
-    let supervisor = listener.map(|listener| Supervisor { listener, attribute });
+    let supervisor = received.listener.map(|listener| Supervisor { listener, attribute });
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
     let watch =
         Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
-    watch.until_end().map_err(|errno| refused("watching the step", errno))
+    let outcome = watch.until_end().map_err(|errno| refused("watching the step", errno))?;
+    if let Some(root) = received.root.filter(|_| outcome.is_success())
+        && step.changes == Changes::Kept
+    {
+        seal(&root).map_err(|cause| failed("closing the files of the step", cause))?;
+    }
+    Ok(outcome)
 }
 
 fn namespaces(network: Network) -> c_int {
@@ -94,17 +100,14 @@ fn namespaces(network: Network) -> c_int {
     }
 }
 
-/// The standard descriptors of a step, both ends, and the way its filter comes to us.
+/// The standard descriptors of a step, both ends.
 struct Pipes {
     childs: [OwnedFd; 3],
-    channel: (OwnedFd, OwnedFd),
     outputs: [(Stream, Option<OwnedFd>); 2],
 }
 
 impl Pipes {
     fn open(streams: &Streams) -> Result<Self, Errno> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let channel = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let input = match streams {
             Streams::Told => {
                 openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
@@ -113,33 +116,16 @@ impl Pipes {
             Streams::Terminal(terminal) => {
                 let same = || fcntl_dupfd_cloexec(terminal, FIRST_FREE);
                 let outputs = [(Stream::Stdout, None), (Stream::Stderr, None)];
-                return Ok(Self { childs: [same()?, same()?, same()?], channel, outputs });
+                return Ok(Self { childs: [same()?, same()?, same()?], outputs });
             }
         };
         let (out, err) = (pipe()?, pipe()?);
         let outputs = [(Stream::Stdout, Some(out.0)), (Stream::Stderr, Some(err.0))];
-        Ok(Self { childs: [input, out.1, err.1], channel, outputs })
+        Ok(Self { childs: [input, out.1, err.1], outputs })
     }
 
     fn childs_ends(&self) -> [RawFd; 3] {
         self.childs.each_ref().map(AsRawFd::as_raw_fd)
-    }
-
-    /// The listener of the filter of a child that has executed its command, if it has a filter.
-    fn listener(&self) -> Result<Option<OwnedFd>, Errno> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut rights = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0];
-        let into = &mut [IoSliceMut::new(&mut byte)];
-        match recvmsg(&self.channel.0, into, &mut rights, RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::AGAIN) => return Ok(None),
-            received => received?,
-        };
-        let received = rights.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            RecvAncillaryMessage::ScmCredentials(_) | _ => None,
-        });
-        Ok(received)
     }
 
     /// Closes the child's ends.

@@ -36,6 +36,8 @@ pub struct Step {
     pub limits: Vec<Limit>,
     /// What the standard streams of the command are.
     pub streams: Streams,
+    /// What becomes of the changes.
+    pub changes: Changes,
     /// Device nodes that the step makes are kept as plain files with this extended attribute,
     /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones.
     pub device_attribute: Vec<u8>,
@@ -63,6 +65,7 @@ impl Step {
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
             streams: Streams::Told,
+            changes: Changes::Kept,
             device_attribute: DEVICE_ATTRIBUTE.to_vec(),
             timeout: None,
             grace: DEFAULT_GRACE,
@@ -80,6 +83,15 @@ pub enum Streams {
     Fed,
     /// All three are this terminal, which becomes that of its session. Nothing is delivered.
     Terminal(Arc<OwnedFd>),
+}
+
+/// What becomes of what a step changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Changes {
+    /// It becomes a layer: nothing may change it once the step has ended well.
+    Kept,
+    /// It is thrown away.
+    Forgotten,
 }
 
 /// The file system of a step: layers, and where changes go.

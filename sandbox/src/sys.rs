@@ -194,6 +194,35 @@ pub(crate) fn set_capabilities(kept: u64) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// Keeps this process from connecting to abstract sockets of others than its descendants. Needs
+/// `CAP_SYS_ADMIN` here. Kernels before 6.12, and those whose Landlock is off, refuse.
+pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
+    let rules = LandlockRules { file_system: 0, network: 0, scoped: SCOPE_ABSTRACT_UNIX_SOCKET };
+    // SAFETY: the structure and its size agree.
+    let made = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const rules,
+            size_of::<LandlockRules>(),
+            0u64,
+        )
+    };
+    let ruleset = adopt(RawFd::try_from(checked(made)?).map_err(|_| Errno::BADF)?);
+    // SAFETY: takes numbers only.
+    let restricted = unsafe {
+        libc::syscall(libc::SYS_landlock_restrict_self, c_long::from(ruleset.as_raw_fd()), 0u64)
+    };
+    checked(restricted).map(drop)
+}
+
+/// `struct landlock_ruleset_attr`
+#[repr(C)]
+struct LandlockRules {
+    file_system: u64,
+    network: u64,
+    scoped: u64,
+}
+
 /// Replaces the program; returns only when that failed.
 pub(crate) fn execute(path: &CStr, argv: &PointerList, envp: &PointerList) -> Errno {
     // SAFETY: both lists end with a null pointer and point to strings the plan owns.
@@ -299,6 +328,35 @@ pub(crate) fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
     Ok(rustix::process::Pid::from_raw(child))
 }
 
+/// Splits into two processes, of which the new one is the first in a process namespace of its own
+/// and unknown to whoever waits for any child. Returns a descriptor of it. Only while there is one
+/// thread.
+pub(crate) fn fork_into_process_namespace() -> Result<Option<OwnedFd>, Errno> {
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_NEWPID | libc::CLONE_PIDFD;
+    // SAFETY: as for `fork`: no memory is shared, so that no stack is needed, and there is one
+    // thread; with CLONE_PIDFD the third argument points to a number.
+    let child = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            c_long::from(flags),
+            ptr::null::<u8>(),
+            &raw mut pidfd,
+            0usize,
+            0usize,
+        )
+    };
+    Ok((checked(child)? != 0).then(|| adopt(pidfd)))
+}
+
+/// Does nothing until a signal ends the process.
+pub(crate) fn sleep_for_good() -> ! {
+    loop {
+        // SAFETY: takes nothing.
+        unsafe { libc::pause() };
+    }
+}
+
 /// Ends a forked child at once, without running what the parent registered for its exit.
 pub(crate) fn exit_now(code: c_int) -> ! {
     // SAFETY: takes a number and does not return.
@@ -310,6 +368,9 @@ pub(crate) fn remove_variable(name: &str) {
     // SAFETY: there is one thread, so that nobody reads the environment meanwhile.
     unsafe { std::env::remove_var(name) }
 }
+
+/// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET`
+const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
 
 /// `IFF_UP | IFF_RUNNING`.
 const INTERFACE_UP: i16 = 0x41;

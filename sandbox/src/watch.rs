@@ -1,6 +1,6 @@
 //! Watching a running step: output, cancel, time, end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -184,9 +184,18 @@ fn status_of(child: &Child) -> Result<Outcome, Errno> {
 /// Whether `SIGTERM` would mean anything to the first process of a step: the kernel drops it for
 /// the first process of a namespace that has no handler.
 fn handles_termination(child: &Child) -> bool {
-    let path = format!("/proc/{}/status", child.pid.as_raw_nonzero());
+    let status = number_of(child).map(|number| format!("/proc/{number}/status"));
+    let status = status.and_then(|path| std::fs::read_to_string(path).ok());
     // Without an answer it is asked to end and killed after its grace.
-    std::fs::read_to_string(path).map_or(true, |status| catches(&status, Signal::TERM))
+    status.is_none_or(|status| catches(&status, Signal::TERM))
+}
+
+/// The number that `/proc` has for a child.
+fn number_of(child: &Child) -> Option<u32> {
+    let path = format!("/proc/self/fdinfo/{}", child.pidfd.as_raw_fd());
+    let text = std::fs::read_to_string(path).ok()?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    number.trim().parse().ok()
 }
 
 /// Whether `/proc/PID/status` lists a handler for a signal.

@@ -11,6 +11,8 @@ mod command;
 mod devices;
 #[path = "steps/emulation.rs"]
 mod emulation;
+#[path = "steps/finality.rs"]
+mod finality;
 #[path = "steps/fixture.rs"]
 mod fixture;
 #[path = "steps/isolation.rs"]
@@ -66,10 +68,14 @@ const CLAIMS: &[Claim] = claims! {
         a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
     sockets: programs_of_32_bits_open_the_sockets_of_others;
+    finality: a_file_that_others_can_write_fails_the_step
+        nothing_is_changed_through_what_others_hold a_message_on_its_way_is_a_writer
+        no_abstract_socket_of_others_is_reached;
     emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
         a_cancelled_switch_starts_nothing the_step_dies_with_its_builder
+        the_step_dies_with_the_process_that_keeps_it
         steps_run_side_by_side every_probe_finds_what_it_needs
         arguments_and_environment_survive_the_entry nothing_is_allocated_between_clone_and_execute;
 };
@@ -85,6 +91,10 @@ fn main() -> ExitCode {
         for probe in wythe_sandbox::probe::probes(&std::env::temp_dir()) {
             println!("{probe:?}");
         }
+        return ExitCode::SUCCESS;
+    }
+    if arguments.first().is_some_and(|it| it == "role=connect") {
+        println!("{}", finality::connect(&arguments[1]));
         return ExitCode::SUCCESS;
     }
     match wythe_sandbox::init() {

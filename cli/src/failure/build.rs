@@ -14,7 +14,7 @@ use wythe_builder::remote::program::GitError;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::span::Span;
 
-use super::{Class, Failure};
+use super::{Class, Failure, sandbox};
 use crate::render::quantity::Elapsed;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
@@ -52,8 +52,8 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Cancelled => Class::Cancelled,
         BuildCause::Save(_) => Class::Network,
         BuildCause::Remote(error) => remote(&error.problem),
-        BuildCause::Sandbox(_)
-        | BuildCause::Emulation(_)
+        BuildCause::Sandbox(error) => sandbox::class(error),
+        BuildCause::Emulation(_)
         | BuildCause::Directory(_)
         | BuildCause::Materialise(_)
         | BuildCause::Seal(_)

@@ -1,6 +1,7 @@
 //! Errors of the sandbox as failures.
 
 use wythe_sandbox::binfmt::EmulationError;
+use wythe_sandbox::error::StepCause;
 use wythe_sandbox::{InitError, StepError};
 
 use super::{Class, Failure};
@@ -13,8 +14,14 @@ impl From<InitError> for Failure {
 
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Self {
-        Self::of(Class::Environment, &error).remedy("`wythe doctor` says what this machine lacks")
+        Self::of(class(&error), &error).remedy("`wythe doctor` says what this machine lacks")
     }
+}
+
+/// Whose fault it is that a step could not be run, or not be kept.
+pub(super) fn class(error: &StepError) -> Class {
+    let by_step = matches!(error.cause, StepCause::HeldOpen);
+    if by_step { Class::Step } else { Class::Environment }
 }
 
 impl From<EmulationError> for Failure {

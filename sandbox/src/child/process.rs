@@ -5,7 +5,6 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -14,14 +13,13 @@ use rustix::system::sethostname;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::beneath;
+use crate::channel::Sent;
 use crate::plan::{CHANNEL, SelfOp};
 use crate::sys;
 
 /// Carries one of them out.
 pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
     match op {
-        SelfOp::DieWithParent => sys::die_with_parent(),
-        SelfOp::CheckParent(builder) => check_alive(sys::lend(*builder)),
         SelfOp::NewSession => setsid().map(drop),
         SelfOp::NewKeyring => {
             // Kernels without keys refuse, and so does a full quota; the filter keeps the step
@@ -29,6 +27,10 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             sys::join_new_keyring().or(Ok(()))
         }
         SelfOp::Hostname(name) => sethostname(name.to_bytes()),
+        SelfOp::ScopeSockets => {
+            // What it keeps from happening is found out when the step's files are sealed, too.
+            sys::scope_abstract_sockets().or(Ok(()))
+        }
         SelfOp::RaiseLoopback => sys::raise_loopback(),
         SelfOp::Stdio(from) => {
             let pairs = from.iter().zip(0..);
@@ -58,24 +60,18 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
 
 /// Sends the listener of the filter to the builder, and lets go of it.
 pub(super) fn hand_over(listener: RawFd) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut rights = SendAncillaryBuffer::new(&mut space);
-    let sent = [sys::lend(listener)];
-    rights.push(SendAncillaryMessage::ScmRights(&sent));
-    let something = [IoSlice::new(b"l")];
-    sendmsg(sys::lend(CHANNEL), &something, &mut rights, SendFlags::empty())?;
+    send(sys::lend(listener), CHANNEL, Sent::Listener)?;
     sys::close_from(CHANNEL)
 }
 
-/// Fails when a process has ended.
-fn check_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut polled = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    match poll(&mut polled, Some(&at_once)) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Errno::SRCH),
-        Err(errno) => Err(errno),
-    }
+/// Sends a descriptor to the builder.
+pub(super) fn send(sent: BorrowedFd<'_>, channel: RawFd, kind: Sent) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    let sent = [sent];
+    rights.push(SendAncillaryMessage::ScmRights(&sent));
+    let kind = [kind as u8];
+    sendmsg(sys::lend(channel), &[IoSlice::new(&kind)], &mut rights, SendFlags::empty()).map(drop)
 }
 
 /// Enters a directory beneath the root, which is where the process is.

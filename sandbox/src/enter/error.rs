@@ -46,7 +46,7 @@ pub enum InitCause {
     /// Something else forbids it, usually the filter of a container.
     #[error(
         "creating user namespaces is not permitted, probably by the system call filter of a \
-         container. Allow `unshare`, `clone` and `mount` in its seccomp profile, or run it with \
+         container. Allow `unshare`, `clone`, `setns` and `mount` in its seccomp profile, or run it with \
          `--security-opt seccomp=unconfined`"
     )]
     Forbidden,

@@ -12,22 +12,18 @@ use crate::step::{Network, Security, Step, Streams};
 pub(crate) struct Inherited {
     /// What becomes standard input, output and error.
     pub(crate) stdio: [RawFd; 3],
-    /// Where the child hands over the listener of its filter.
+    /// Where the child hands over its root and the listener of its filter.
     pub(crate) channel: RawFd,
-    /// The builder's own process.
-    pub(crate) builder: RawFd,
 }
 
 /// Compiles a step for a child that inherits these descriptors.
 pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepError> {
     let mut plan = Plan::default();
     plan.command(step)?;
-    plan.push("binding the step to its builder", SelfOp::DieWithParent);
-    plan.push("looking for the builder", SelfOp::CheckParent(inherited.builder));
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
-    plan.file_systems(step)?;
+    plan.file_systems(step, inherited.channel)?;
     plan.surroundings(step, inherited)?;
     plan.limits(&step.limits);
     plan.identity(&step.identity, step.security);
@@ -37,7 +33,7 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
 
 impl Plan {
     /// Mount points first, the root, then mounts from the bottom up.
-    fn file_systems(&mut self, step: &Step) -> Result<(), StepError> {
+    fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<(), StepError> {
         let upper = &step.root.scratch.upper;
         let (context, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
@@ -46,6 +42,7 @@ impl Plan {
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board, upper));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
         let root = self.finish_root(context, &board, upper)?;
+        self.push("lending the root", Op::Lend { mount: root, channel });
         let kernel = self.kernel(root, &board, (step.shm_size, step.security));
         self.place(root, resolv);
         self.place(root, hosts);
@@ -63,8 +60,10 @@ impl Plan {
     fn surroundings(&mut self, step: &Step, inherited: Inherited) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
         self.push("setting the host name", SelfOp::Hostname(hostname));
-        if step.network == Network::None {
-            self.push("raising the loopback device", SelfOp::RaiseLoopback);
+        match step.network {
+            Network::None => self.push("raising the loopback device", SelfOp::RaiseLoopback),
+            // Abstract sockets belong to a network, and this one is everybody's.
+            Network::Host => self.push("keeping to its own sockets", SelfOp::ScopeSockets),
         }
         self.push("connecting the output", SelfOp::Stdio(inherited.stdio));
         if let Streams::Terminal(_) = step.streams {

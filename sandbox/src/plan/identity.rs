@@ -24,8 +24,6 @@ impl Plan {
         self.push(&label, SelfOp::Groups(groups.collect()));
         self.push(&label, SelfOp::Group(Gid::from_raw(identity.gid)));
         self.push(&label, SelfOp::User(Uid::from_raw(identity.uid)));
-        // A change of user clears the parent's death signal.
-        self.push(&label, SelfOp::DieWithParent);
     }
 }
 

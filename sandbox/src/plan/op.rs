@@ -33,6 +33,8 @@ pub(crate) enum Op {
     MountProc { context: Slot, mount: Slot, n_otherwise: usize },
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
+    /// Lends a mount to the builder, through this descriptor.
+    Lend { mount: Slot, channel: RawFd },
     /// Installs the system call filter, hands its listener over and closes [`CHANNEL`].
     Filter,
     /// Default signal actions, empty mask, then the program.
@@ -79,16 +81,14 @@ pub(crate) enum MakeOp {
 /// Operations that concern the process alone.
 #[derive(Debug)]
 pub(crate) enum SelfOp {
-    /// Makes the child's life depend on its parent's.
-    DieWithParent,
-    /// Fails when the builder, known by a process descriptor, ended before its death was watched.
-    CheckParent(RawFd),
     /// Leaves the terminal.
     NewSession,
     /// Leaves the builder's keys.
     NewKeyring,
     /// Names the machine.
     Hostname(CString),
+    /// Keeps to the step's own abstract sockets.
+    ScopeSockets,
     /// Brings the loopback device up.
     RaiseLoopback,
     /// Puts the parent's pipes in place of the standard descriptors.

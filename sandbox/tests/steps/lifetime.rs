@@ -1,10 +1,14 @@
 //! When steps end, and what ends with them.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wythe_sandbox::{Cancel, Outcome};
+use rustix::process::{Pid, Signal, kill_process};
+use wythe_sandbox::step::Identity;
+use wythe_sandbox::{Cancel, Outcome, Step};
 
 use crate::allocator;
 use crate::fixture::{Fixture, attempt_until, run, succeed};
@@ -103,22 +107,53 @@ pub(crate) fn play(role: &str, fixture: &Fixture) {
         return println!("{arguments:?} {mark:?} {count}");
     }
     assert_eq!(role, "sleeper");
-    let step = fixture.step("echo up; setsid sleep 98764 & wait");
-    wythe_sandbox::run(&step, &Relay, &Cancel::new().unwrap()).unwrap();
+    wythe_sandbox::run(&unbound(fixture), &Relay, &Cancel::new().unwrap()).unwrap();
 }
 
-pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
-    let mut builder = again("role=sleeper");
-    let mut builder = builder.stdout(Stdio::piped()).spawn().unwrap();
+/// A step whose first process becomes root by its program, which clears its death signal.
+fn unbound(fixture: &Fixture) -> Step {
+    let layer = fixture.fresh();
+    let program = layer.join("busybox");
+    fs::copy("/bin/busybox", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    let mut step = fixture.step_on(&[fixture.path("base"), layer], "");
+    let script = "echo up; setsid sleep 98764 & wait";
+    step.argv = ["/busybox", "sh", "-c", script].map(|word| word.as_bytes().to_vec()).to_vec();
+    step.identity = Identity { uid: 1000, gid: 1000, groups: Vec::new() };
+    step
+}
+
+/// Starts a builder that runs such a step.
+fn sleeper() -> Child {
+    let mut builder = again("role=sleeper").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(builder.stdout.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line == "up"));
-    builder.kill().unwrap();
-    builder.wait().unwrap();
+    builder
+}
+
+fn is_gone_within_a_second() {
     let killed = Instant::now();
     while lives("98764") {
         assert!(killed.elapsed() < Duration::from_secs(1));
         std::thread::yield_now();
     }
+}
+
+pub(crate) fn the_step_dies_with_its_builder(_: &Fixture) {
+    let mut builder = sleeper();
+    builder.kill().unwrap();
+    builder.wait().unwrap();
+    is_gone_within_a_second();
+}
+
+pub(crate) fn the_step_dies_with_the_process_that_keeps_it(_: &Fixture) {
+    let mut builder = sleeper();
+    let children = format!("/proc/{0}/task/{0}/children", builder.id());
+    let children = fs::read_to_string(children).unwrap();
+    let keeper = children.split_ascii_whitespace().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
+    is_gone_within_a_second();
+    assert!(builder.wait().unwrap().success());
 }
 
 /// Another run of this program, as it was started first.
