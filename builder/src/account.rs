@@ -6,8 +6,12 @@
 //! |---|---|---|---|
 //! | known name | its uid, gid and groups | its uid and gid | its uid and gid |
 //! | unknown name | refused | 0:0, reported | 0:0 |
+//! | unknown group | refused | as without a group, reported | as without a group |
 //! | number alone | gid of that uid, else 0 | the same number as gid | the same number as gid |
+//! | number with a sign | refused | refused | 0:0 |
 //! | name, no file | refused | refused | 0:0 |
+//!
+//! Digits are never a name, though a line of the image's may have them as one.
 
 pub mod database;
 
@@ -22,8 +26,8 @@ use crate::copy::canvas::Canvas;
 /// would be held in memory only to look for a name.
 pub const MAX_ACCOUNT_FILE: u64 = 1024 * 1024;
 
-/// The largest id: the one above it means "leave as it is" to chown(2).
-const MAX_ID: u32 = u32::MAX - 1;
+/// The largest id: the one above it means "leave as it is" to chown(2) and setuid(2).
+pub(crate) const MAX_ID: u32 = u32::MAX - 1;
 
 /// The numbers a file belongs to.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -52,8 +56,8 @@ pub struct Identity {
 pub struct CopyOwner {
     /// The numbers to use.
     pub owner: Owner,
-    /// Names that are in neither file and therefore became 0.
-    pub unknown: Vec<String>,
+    /// Names that nobody has: the user became root, and the group that of the user.
+    pub unknown: Vec<(Role, String)>,
 }
 
 /// The contents of `/etc/passwd` and `/etc/group`, where a root has them.
@@ -112,6 +116,9 @@ pub enum AccountCause {
     /// Digits that are too large for an id.
     #[error("ids go from 0 to {MAX_ID}")]
     Range,
+    /// Digits after a sign: no name, whatever the image's files say, and no id.
+    #[error("ids have no sign")]
+    Signed,
     /// The account file is a directory, link loop, device or pipe.
     #[error("not a regular file")]
     NotAFile,
@@ -172,7 +179,7 @@ pub fn copy_owner(text: &str, accounts: Accounts<'_>) -> Result<CopyOwner, Accou
     let gid = match group {
         None => primary,
         Some("") => 0,
-        Some(group) => lookup_group(group, accounts, &mut unknown)?,
+        Some(group) => lookup_group(group, accounts, &mut unknown)?.unwrap_or(primary),
     };
     Ok(CopyOwner { owner: Owner { uid, gid }, unknown })
 }
@@ -186,7 +193,9 @@ pub fn workdir_owner(text: &str, accounts: Accounts<'_>) -> Owner {
     let gid = match group {
         None => primary,
         Some("") => 0,
-        Some(group) => lookup_group(group, accounts, &mut unknown).unwrap_or_default(),
+        Some(group) => {
+            lookup_group(group, accounts, &mut unknown).ok().flatten().unwrap_or(primary)
+        }
     };
     Owner { uid, gid }
 }
@@ -203,7 +212,7 @@ fn split(text: &str) -> (&str, Option<&str>) {
 fn lookup_user(
     user: &str,
     accounts: Accounts<'_>,
-    missing: &mut Vec<String>,
+    missing: &mut Vec<(Role, String)>,
 ) -> Result<(u32, u32), AccountError> {
     if user.is_empty() {
         return Ok((0, 0));
@@ -215,7 +224,7 @@ fn lookup_user(
         Some(known) => Ok((known.uid, known.gid)),
         None if accounts.passwd.is_none() => Err(unknown(Role::User, user, None)),
         None => {
-            missing.push(user.to_owned());
+            missing.push((Role::User, user.to_owned()));
             Ok((0, 0))
         }
     }
@@ -224,16 +233,16 @@ fn lookup_user(
 fn lookup_group(
     group: &str,
     accounts: Accounts<'_>,
-    missing: &mut Vec<String>,
-) -> Result<u32, AccountError> {
-    match find_group(group, accounts)? {
-        Some(gid) => Ok(gid),
-        None if accounts.group.is_none() => Err(unknown(Role::Group, group, None)),
-        None => {
-            missing.push(group.to_owned());
-            Ok(0)
+    missing: &mut Vec<(Role, String)>,
+) -> Result<Option<u32>, AccountError> {
+    let found = find_group(group, accounts)?;
+    if found.is_none() {
+        if accounts.group.is_none() {
+            return Err(unknown(Role::Group, group, None));
         }
+        missing.push((Role::Group, group.to_owned()));
     }
+    Ok(found)
 }
 
 fn unknown(role: Role, name: &str, file: Option<&[u8]>) -> AccountError {
@@ -243,12 +252,15 @@ fn unknown(role: Role, name: &str, file: Option<&[u8]>) -> AccountError {
 
 /// The id a text of digits stands for; `None` where it is a name.
 fn number(text: &str, role: Role) -> Result<Option<u32>, AccountError> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let fail = |cause| Err(AccountError { role, name: text.to_owned(), cause });
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
     }
     match text.parse() {
+        _ if digits != text => fail(AccountCause::Signed),
         Ok(id) if id <= MAX_ID => Ok(Some(id)),
-        _ => Err(AccountError { role, name: text.to_owned(), cause: AccountCause::Range }),
+        _ => fail(AccountCause::Range),
     }
 }
 
@@ -290,14 +302,8 @@ mod tests {
     #[track_caller]
     fn check_copy(text: &str, uid: u32, gid: u32, unknown: &[&str]) {
         let found = copy_owner(text, BOTH).unwrap();
-        assert_eq!(
-            (found.owner, &found.unknown[..]),
-            (
-                Owner { uid, gid },
-                &unknown[..].iter().map(|&name| name.to_owned()).collect::<Vec<_>>()[..]
-            ),
-            "{text}"
-        );
+        let missing: Vec<&str> = found.unknown.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!((found.owner, &missing[..]), (Owner { uid, gid }, unknown), "{text}");
     }
 
     #[test]
@@ -314,6 +320,42 @@ mod tests {
     #[test]
     fn chown_to_an_unknown_name_is_root_and_reported() {
         check_copy("nosuch:nogrp", 0, 0, &["nosuch", "nogrp"]);
+        check_copy("nosuch:extra", 0, 2000, &["nosuch"]);
+    }
+
+    #[test]
+    fn an_unknown_group_is_that_of_the_user() {
+        check_copy("app:nogrp", 1000, 1001, &["nogrp"]);
+        check_copy("1000:nogrp", 1000, 1000, &["nogrp"]);
+        check_copy(":nogrp", 0, 0, &["nogrp"]);
+        assert_eq!(workdir_owner("app:nogrp", BOTH), Owner { uid: 1000, gid: 1001 });
+        assert_eq!(workdir_owner("77:nogrp", BOTH), Owner { uid: 77, gid: 77 });
+    }
+
+    #[test]
+    fn digits_are_never_a_name() {
+        let passwd = b"-1:x:0:0:::\n+0:x:0:0:::\n-5:x:0:0:::\n4294967296:x:0:0:::\n007:x:0:0:::\n";
+        let group = b"-1:x:0:\n+0:x:0:\n4294967296:x:0:\n";
+        let accounts = Accounts { passwd: Some(passwd), group: Some(group) };
+        let signed = AccountCause::Signed;
+        for (text, cause) in
+            [("-1", signed), ("+0", signed), ("-5", signed), ("4294967296", AccountCause::Range)]
+        {
+            for text in [text.to_owned(), format!("7:{text}")] {
+                assert_eq!(run_identity(&text, accounts).unwrap_err().cause, cause, "{text}");
+                assert_eq!(copy_owner(&text, accounts).unwrap_err().cause, cause, "{text}");
+            }
+        }
+        assert_eq!(run_identity("0007", accounts).map(|identity| identity.uid), Ok(7));
+        assert_eq!(run_identity("007", accounts).map(|identity| identity.uid), Ok(7));
+    }
+
+    #[test]
+    fn a_line_with_the_id_that_means_unchanged_is_nobody() {
+        let accounts =
+            Accounts { passwd: Some(b"evil:x:4294967295:0:::\n"), group: Some(b"g:x:+0:\n") };
+        assert_eq!(run_identity("evil", accounts).unwrap_err().cause, AccountCause::Unknown);
+        assert_eq!(run_identity("7:g", accounts).unwrap_err().cause, AccountCause::Unknown);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The lines of passwd(5) and group(5). A line that is not whole is as good as absent: images carry
 //! files that hand edits and NIS have been at.
 
+use super::MAX_ID;
+
 /// A line of `/etc/passwd`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct User<'a> {
@@ -60,7 +62,8 @@ fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn id(field: &[u8]) -> Option<u32> {
-    std::str::from_utf8(field).ok()?.parse().ok()
+    let digits = std::str::from_utf8(field).ok().filter(|text| !text.starts_with('+'))?;
+    digits.parse().ok().filter(|id| *id <= MAX_ID)
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ fn account(cause: AccountCause) -> Option<&'static str> {
         AccountCause::NoFile => Some("use numbers, as in 1000:1000"),
         AccountCause::Unknown => Some("create it in an earlier step, or use its number"),
         AccountCause::Range => Some("use a smaller number"),
+        AccountCause::Signed => Some("write the digits alone"),
         _ => None,
     }
 }

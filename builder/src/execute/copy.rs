@@ -10,7 +10,7 @@ use wythe_store::tree::entry::{Entry, Node, Tree};
 use wythe_store::tree::files::files;
 
 use super::{Execution, given};
-use crate::account::{Accounts, CopyOwner, Owner, account_file, copy_owner, is_numeric};
+use crate::account::{Accounts, CopyOwner, Owner, Role, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
 use crate::copy::place::{overwrites, place};
 use crate::copy::route::leads_to;
@@ -82,9 +82,15 @@ impl Execution<'_, '_> {
         let [passwd, group] = self.account_files(text, lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let CopyOwner { owner, unknown } = copy_owner(text, accounts)?;
-        for name in unknown {
-            let message =
-                format!("{name:?} in --chown is nobody the image knows, so it means root");
+        for (role, name) in unknown {
+            let message = match role {
+                Role::Group => format!(
+                    "{name:?} in --chown is no group the image knows, so the group is the user's"
+                ),
+                Role::User | Role::File => {
+                    format!("{name:?} in --chown is nobody the image knows, so it means root")
+                }
+            };
             let help = "create it in an earlier step, or use numbers";
             self.remark(&UNKNOWN_COPY_OWNER, message, help)?;
         }

@@ -166,7 +166,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     ),
     example(
         "UnknownCopyOwner",
-        "A name that is in neither `/etc/passwd` nor `/etc/group` means root, here as in BuildKit. It is told by builds, when the step runs.",
+        "A user that is not in `/etc/passwd` means root, and a group that is not in `/etc/group` means that of the user, here as in BuildKit. It is told by builds, when the step runs.",
         "FROM alpine\nCOPY --chown=ngnix site /srv/\n",
         "FROM alpine\nCOPY --chown=nginx site /srv/\n",
     ),
