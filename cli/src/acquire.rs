@@ -4,41 +4,47 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use wythe_store::image::catalog::{StoredImage, read_image};
 use wythe_store::image::load::unpack;
-use wythe_store::image::resolve::ResolvedImage;
+use wythe_store::image::whole::Whole;
 use wythe_store::lease::Lease;
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{Layout, Selector};
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use crate::args::place::Place;
+use crate::everything;
 use crate::failure::{Class, Failure};
-use crate::fetch::Wanted;
-use crate::obtainable::whole;
 use crate::session::Session;
-use crate::stored_image::this_machine;
 
-/// Makes an image available in the store, without a name of its own.
+/// Makes what is at a place available in the store, without a name of its own: all of it, or the
+/// image for a platform.
 pub(crate) fn acquire(
     place: &Place,
-    lease: &Lease,
-    session: &Session,
-) -> Result<StoredImage, Failure> {
+    platform: Option<&Platform>,
+    (lease, session): (&Lease, &Session),
+) -> Result<Descriptor, Failure> {
     match place {
-        Place::Store(name) => whole(lease, name, session),
+        Place::Store(name) => everything::of_store(lease, name, platform, session),
         Place::Registry(name) => {
-            let reference: Reference = name.parse()?;
-            let client = session.registry()?;
-            let platform = this_machine();
-            let wanted = Wanted { source: &client, reference: &reference, platform: &platform };
-            stored(lease, &wanted.fetch(lease)?)
+            let (reference, source) = (&name.parse()?, &session.registry()?);
+            everything::of_source(Whole { lease, source, reference }, platform, Class::Network)
         }
-        Place::Layout { path, tag } => from_layout(path, selector(tag.as_deref()), lease),
+        Place::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
         Place::OciArchive { path, tag: name } | Place::DockerArchive { path, name } => {
-            let directory = unpacked(path, lease)?;
-            from_layout(&directory, selector(name.as_deref()), lease)
+            in_layout(&unpacked(path, lease)?, name.as_deref(), platform, lease)
         }
     }
+}
+
+fn in_layout(
+    path: &Path,
+    name: Option<&str>,
+    platform: Option<&Platform>,
+    lease: &Lease,
+) -> Result<Descriptor, Failure> {
+    let (source, reference) = (&Layout::open(path, selector(name))?, &stand_in()?);
+    everything::of_source(Whole { lease, source, reference }, platform, Class::Usage)
 }
 
 /// The image of a name, or the only one.
@@ -62,25 +68,7 @@ pub(crate) fn unpacked(path: &Path, lease: &Lease) -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-/// Reads an image of a layout directory.
-pub(crate) fn from_layout(
-    path: &Path,
-    selector: Selector,
-    lease: &Lease,
-) -> Result<StoredImage, Failure> {
-    let layout = Layout::open(path, selector)?;
-    let reference = stand_in()?;
-    let platform = this_machine();
-    let wanted = Wanted { source: &layout, reference: &reference, platform: &platform };
-    stored(lease, &wanted.fetch(lease)?)
-}
-
 /// A layout says which image is meant by its selector; the name only shows in messages.
 pub(crate) fn stand_in() -> Result<Reference, Failure> {
     Ok("localhost/layout".parse()?)
-}
-
-fn stored(lease: &Lease, image: &ResolvedImage) -> Result<StoredImage, Failure> {
-    read_image(lease.store(), image.manifest.descriptor(), &this_machine())
-        .map_err(|error| Failure::of(Class::Damage, &error))
 }

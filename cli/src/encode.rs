@@ -9,7 +9,6 @@ use wythe_store::oci::descriptor::Descriptor;
 
 use crate::args::image_attributes::Compression;
 use crate::failure::Failure;
-use crate::ship::Shipment;
 
 /// How layers leave.
 #[derive(Clone, Copy, Debug)]
@@ -79,15 +78,4 @@ pub(crate) fn manifest(
 ) -> Result<Descriptor, Failure> {
     let image = layers.cut(lease, image)?;
     Ok(encode(lease, &image, layers.codec, layers.recompress)?.descriptor())
-}
-
-/// What leaves for an image of the store.
-pub(crate) fn shipment<'a>(
-    lease: &'a Lease,
-    image: &StoredImage,
-    layers: Layers,
-) -> Result<Shipment<'a>, Failure> {
-    let root = manifest(lease, image, layers)?;
-    let created = image.config.value().created.clone();
-    Ok(Shipment { lease, root, names: Vec::new(), title: None, created, origins: &[] })
 }

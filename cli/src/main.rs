@@ -6,6 +6,7 @@ mod command;
 mod container;
 mod docker_config;
 mod encode;
+mod everything;
 mod failure;
 mod fetch;
 mod files;

@@ -2,49 +2,59 @@
 
 use serde_json::json;
 use wythe_store::digest::Digest;
-use wythe_store::image::catalog::{OpenImageProblem, StoredImage, read_image};
-use wythe_store::layer::blob_view;
+use wythe_store::image::catalog::{OpenImageProblem, read_any_image, read_image};
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::document::RawDocument;
+use wythe_store::oci::document::{Document, RawDocument};
 use wythe_store::oci::index::Index;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
-use wythe_store::store::Store;
 
 use crate::encode::{self, Layers};
 use crate::failure::{Class, Failure};
+use crate::ship::Shipment;
+use crate::stored_image::{self, this_machine};
 
 /// Says which manifest a statement beside it is about.
 const SUBJECT: &str = "vnd.docker.reference.digest";
 
-/// What leaves for the name of an image: an index where the store has the images of all platforms,
-/// else the manifest of the one that was found.
+/// What leaves for a root: itself where nothing in it is of another form in the store than outside,
+/// else the manifest or index with its layers as they leave.
 pub(crate) fn root(
     lease: &Lease,
-    image: &StoredImage,
+    root: &Descriptor,
     layers: Layers,
 ) -> Result<Descriptor, Failure> {
-    let Some(mut index) = whole_index(lease.store(), image)? else {
-        return encode::manifest(lease, image, layers);
-    };
+    if root.media_type.is_index() {
+        return index(lease, root, layers);
+    }
+    let manifest: RawDocument<Manifest> = read(lease, root)?;
+    if !manifest.value().config.media_type.is_config() {
+        // An artifact, which has no layers of ours.
+        return Ok(root.clone());
+    }
+    let image = read_image(lease.store(), root.clone(), &anything()).map_err(damaged)?;
+    encode::manifest(lease, &image, layers)
+}
+
+fn index(lease: &Lease, root: &Descriptor, layers: Layers) -> Result<Descriptor, Failure> {
+    let mut index = read::<Index>(lease, root)?.into_parts().1;
     let mut moved: Vec<(Descriptor, Descriptor)> = Vec::new();
     for entry in &mut index.manifests {
-        if entry.annotations.contains_key(SUBJECT) {
+        let known = entry.media_type.is_manifest() || entry.media_type.is_index();
+        if !known || entry.annotations.contains_key(SUBJECT) {
             continue;
         }
-        let stored = open(lease.store(), entry)?;
-        let manifest = encode::manifest(lease, &stored, layers)?;
-        let (platform, annotations) = (entry.platform.clone(), entry.annotations.clone());
-        let new = Descriptor { platform, annotations, ..manifest };
+        let Descriptor { media_type, digest, size, .. } = self::root(lease, entry, layers)?;
+        let new = Descriptor { media_type, digest, size, ..entry.clone() };
         if new.digest != entry.digest {
             moved.push((std::mem::replace(entry, new.clone()), new));
         }
     }
     if moved.is_empty() {
         // Byte for byte, as it came.
-        return Ok(image.root.clone());
+        return Ok(root.clone());
     }
     for entry in &mut index.manifests {
         let subject = entry.annotations.get(SUBJECT).cloned();
@@ -58,42 +68,43 @@ pub(crate) fn root(
     Ok(index.descriptor())
 }
 
+/// The images that a root lists: itself, or those of an index.
+pub(crate) fn images(lease: &Lease, root: &Descriptor) -> Result<Vec<Descriptor>, Failure> {
+    if !root.media_type.is_index() {
+        return Ok(vec![root.clone()]);
+    }
+    let index: RawDocument<Index> = read(lease, root)?;
+    Ok(index.value().images().cloned().collect())
+}
+
+/// What leaves for a root that is complete in the store.
+pub(crate) fn shipment<'a>(
+    lease: &'a Lease,
+    root: &Descriptor,
+    layers: Layers,
+) -> Result<Shipment<'a>, Failure> {
+    let image = read_any_image(lease.store(), root, &this_machine()).ok();
+    let created = image.and_then(|image| image.config.value().created.clone());
+    let root = self::root(lease, root, layers)?;
+    Ok(Shipment { lease, root, names: Vec::new(), title: None, created, origins: &[] })
+}
+
+fn read<T: Document>(lease: &Lease, descriptor: &Descriptor) -> Result<RawDocument<T>, Failure> {
+    let missing = || OpenImageProblem::Missing(Box::new(descriptor.clone()));
+    let bytes = lease.store().document(&descriptor.digest)?;
+    let bytes = bytes.ok_or_else(missing).map_err(damaged)?.to_vec();
+    RawDocument::read(descriptor, bytes).map_err(|error| damaged(error.into()))
+}
+
+fn damaged(problem: OpenImageProblem) -> Failure {
+    stored_image::unreadable("the image", problem)
+}
+
 /// The configuration of statements that are made up as an image, which is of no platform.
 pub(crate) fn statement_configuration(statements: &[Descriptor]) -> String {
     let digests: Vec<String> = statements.iter().map(|one| one.digest.to_string()).collect();
     let rootfs = json!({"type": "layers", "diff_ids": digests});
     json!({"architecture": "unknown", "config": {}, "os": "unknown", "rootfs": rootfs}).to_string()
-}
-
-/// The index behind an image, if every layer of every image in it is here.
-fn whole_index(store: &Store, image: &StoredImage) -> Result<Option<Index>, Failure> {
-    if !image.root.media_type.is_index() {
-        return Ok(None);
-    }
-    let Some(bytes) = store.document(&image.root.digest)? else { return Ok(None) };
-    let index: RawDocument<Index> = RawDocument::read(&image.root, bytes.to_vec())
-        .map_err(|error| Failure::of(Class::Damage, &error))?;
-    for entry in &index.value().manifests {
-        if entry.media_type.is_index() {
-            return Ok(None);
-        }
-        let found = match read_image(store, entry.clone(), &anything()) {
-            _ if entry.annotations.contains_key(SUBJECT) => continue,
-            Err(OpenImageProblem::Missing(_)) => return Ok(None),
-            found => found.map_err(|error| Failure::of(Class::Damage, &error))?,
-        };
-        for layer in &found.manifest.value().layers {
-            if blob_view::open(store, &layer.digest)?.is_none() {
-                return Ok(None);
-            }
-        }
-    }
-    Ok(Some(index.value().clone()))
-}
-
-fn open(store: &Store, entry: &Descriptor) -> Result<StoredImage, Failure> {
-    read_image(store, entry.clone(), &anything())
-        .map_err(|error| Failure::of(Class::Damage, &error))
 }
 
 /// An entry that is a manifest is read whatever platform is asked for.

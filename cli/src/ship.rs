@@ -13,10 +13,12 @@ use wythe_store::lease::Lease;
 use wythe_store::oci::archive::{self, Flavour};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write as layout;
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use crate::failure::{Class, Failure};
 use crate::obtainable::Obtainable;
+use crate::stored_image::this_machine;
 
 /// An image as it leaves: what it is called, and its manifest. The lease keeps its bytes.
 #[derive(Debug)]
@@ -52,7 +54,8 @@ impl Shipment<'_> {
         out: &mut dyn Write,
         flavour: Flavour,
     ) -> Result<(), Failure> {
-        write_archive(self.lease, std::slice::from_ref(self), (out, flavour))
+        let shape = (flavour, Some(&this_machine()));
+        write_archive(self.lease, std::slice::from_ref(self), (out, shape))
     }
 
     /// Writes it as an archive to a file, or to standard output.
@@ -106,9 +109,9 @@ pub(crate) fn write_layout(
 pub(crate) fn write_archive(
     lease: &Lease,
     shipments: &[Shipment<'_>],
-    (out, flavour): (&mut dyn Write, Flavour),
+    (out, shape): (&mut dyn Write, (Flavour, Option<&Platform>)),
 ) -> Result<(), Failure> {
     let entries: Vec<Descriptor> = shipments.iter().flat_map(Shipment::entries).collect();
-    archive::write(out, &StoredContent(lease.store()), &entries, flavour)
+    archive::write(out, &StoredContent(lease.store()), &entries, shape)
         .map_err(|error| Failure::of(Class::Environment, &error))
 }

@@ -1,6 +1,6 @@
 //! An image of the store, found by what a person calls it.
 
-use wythe_store::image::catalog::{self, OpenImageError, StoredImage};
+use wythe_store::image::catalog::{self, OpenImageError, OpenImageProblem, StoredImage};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::{Platform, host_architecture};
 use wythe_store::oci::reference::Reference;
@@ -17,14 +17,20 @@ pub(crate) fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
 
 /// What a name stands for.
 pub(crate) fn root(store: &Store, reference: &Reference) -> Result<Descriptor, Failure> {
-    let error = |problem| OpenImageError { name: reference.to_string(), problem };
-    catalog::find_root(store, reference).map_err(error)?.ok_or_else(|| absent(reference))
+    let found = catalog::find_root(store, reference);
+    let found = found.map_err(|problem| unreadable(&reference.to_string(), problem))?;
+    found.ok_or_else(|| absent(reference))
 }
 
 /// The image that a ref of the store stands for.
 pub(crate) fn of_ref(store: &Store, name: &str, root: &Descriptor) -> Result<StoredImage, Failure> {
-    let error = |problem| OpenImageError { name: name.to_owned(), problem };
-    Ok(catalog::read_any_image(store, root, &this_machine()).map_err(error)?)
+    catalog::read_any_image(store, root, &this_machine())
+        .map_err(|problem| unreadable(name, problem))
+}
+
+/// That the image of a name cannot be read.
+pub(crate) fn unreadable(name: &str, problem: OpenImageProblem) -> Failure {
+    OpenImageError { name: name.to_owned(), problem }.into()
 }
 
 /// The bytes of the layers of an image, as its manifest lists them.

@@ -19,6 +19,7 @@ pub mod rootfs;
 pub mod save;
 pub mod seekable;
 pub mod tar_output;
+pub mod whole;
 
 #[cfg(test)]
 mod tests;

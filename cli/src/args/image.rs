@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use wythe_store::oci::platform::Platform;
 
 use super::call::AnswerFormat;
 use super::image_attributes::Compression;
@@ -17,9 +18,26 @@ use crate::failure::Failure;
 pub(crate) struct PullArgs {
     /// Which image, for instance debian:bookworm
     pub(crate) image: String,
-    /// The platform, where the name stands for several images
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Fetch the images of all platforms, and what is stated about them
+    #[arg(long, conflicts_with = "platform")]
+    pub(crate) all_platforms: Switch,
+}
+
+/// Which image, where a name stands for several.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The image for one platform alone, where the name stands for several
     #[arg(long, value_name = "OS/ARCH")]
-    pub(crate) platform: Option<String>,
+    platform: Option<String>,
+}
+
+impl Which {
+    /// The platform, where one was given.
+    pub(crate) fn platform(&self) -> Result<Option<Platform>, Failure> {
+        Ok(self.platform.as_deref().map(str::parse).transpose()?)
+    }
 }
 
 /// Send an image of the store to its registry
@@ -29,6 +47,8 @@ pub(crate) struct PushArgs {
     pub(crate) image: String,
     /// Where to, if not to where the name says
     pub(crate) destination: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// How layers built here are compressed
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<Compression>,
@@ -41,6 +61,8 @@ pub(crate) struct CopyArgs {
     pub(crate) source: Place,
     /// A name in the store, or a place: docker:, oci:, oci-archive: or docker-archive:
     pub(crate) destination: Place,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 /// Give an image another name
@@ -163,6 +185,8 @@ pub(crate) struct SaveArgs {
     /// What docker load reads, or an OCI layout
     #[arg(long, value_parser = archive_format, default_value = "docker", value_name = "docker|oci")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 /// Read the images of an archive or layout
@@ -177,6 +201,8 @@ pub(crate) struct LoadArgs {
     /// Only one image: its tag or name inside
     #[arg(long, value_name = "NAME")]
     pub(crate) select: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 /// Remember how to authenticate with a registry

@@ -37,6 +37,17 @@ impl FromStr for Place {
     }
 }
 
+impl Place {
+    /// The name of the image, where it is at a place by one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Registry(name) | Self::Store(name) => Some(name),
+            Self::DockerArchive { name, .. } => name.as_deref(),
+            Self::Layout { .. } | Self::OciArchive { .. } => None,
+        }
+    }
+}
+
 /// A path holds no colon, as with skopeo: what follows the first one is a name.
 fn path_and_name(text: &str) -> (PathBuf, Option<String>) {
     match text.split_once(':') {

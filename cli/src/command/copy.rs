@@ -9,17 +9,21 @@ use wythe_store::oci::reference::Reference;
 use crate::acquire::acquire;
 use crate::args::image::CopyArgs;
 use crate::args::place::Place;
-use crate::encode;
+use crate::command::save::spoken;
 use crate::encode::Layers;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::several;
 use crate::ship::{Shipment, refuse_other};
 
 /// Copies an image from one place to another, and prints its digest.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     let lease = session.store()?.lease()?;
-    let image = acquire(&args.source, &lease, session)?;
-    let mut shipment = encode::shipment(&lease, &image, Layers::new(None, None))?;
+    let platform = args.which.platform()?;
+    let root = acquire(&args.source, platform.as_ref(), (&lease, session))?;
+    let mut shipment = several::shipment(&lease, &root, Layers::new(None, None))?;
+    // What docker loads without a name it lists without one.
+    shipment.names.extend(args.source.name().and_then(|name| spoken(name.parse().ok()?)));
     deliver(&mut shipment, &args.destination, session)?;
     session.print(&shipment.root.digest.to_string())
 }
@@ -27,7 +31,9 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
 fn deliver(shipment: &mut Shipment<'_>, to: &Place, session: &Session) -> Result<(), Failure> {
     match to {
         Place::DockerArchive { path, name } => {
-            shipment.names = name.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+            if let Some(name) = name {
+                shipment.names = spoken(name.parse()?).into_iter().collect();
+            }
             shipment.write_file(Some(path), Flavour::Docker)
         }
         Place::Layout { path, tag } => {

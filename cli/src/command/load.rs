@@ -4,17 +4,21 @@ use std::path::Path;
 
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::ref_name;
+use wythe_store::image::whole::Whole;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{IMAGE_NAME, Layout, REF_NAME, Selector};
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::SourceError;
 
-use crate::acquire::{from_layout, selector, stand_in, unpacked};
+use crate::acquire::{selector, stand_in, unpacked};
 use crate::args::image::LoadArgs;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::session::Session;
+use crate::{everything, several};
 
 /// Reads images from an archive or a layout directory, and names them as they are named there
 /// unless a flag gives another name. A name that stood for another image is told of.
@@ -28,20 +32,46 @@ pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
         None => named(&layout, args.select.as_deref())?,
     };
     let (mut batch, mut digests) = (Batch::default(), Vec::new());
+    let platform = args.which.platform()?;
     for (selector, names) in wanted {
-        let image = from_layout(&layout, selector, &lease)?;
+        let layout = Layout::open(&layout, selector)?;
+        let root = taken(&layout, platform.as_ref(), (&lease, session))?;
         for name in names {
             let name = ref_name(&name);
             let before = lease.store().find_ref(&name)?;
-            if let Some(before) = before.filter(|before| before.digest != image.root.digest) {
+            if let Some(before) = before.filter(|before| before.digest != root.digest) {
                 session.remark(&format!("{name} stood for {} until now", before.digest));
             }
-            batch.set_ref(&name, &image.root);
+            batch.set_ref(&name, &root);
         }
-        digests.push(image.root.digest);
+        digests.push(root.digest);
     }
     lease.commit(batch, Durability::Durable)?;
     digests.iter().try_for_each(|digest| session.print(&digest.to_string()))
+}
+
+/// An image of a layout with everything about it that the layout has: docker leaves out of an archive
+/// what it did not pull, though the index lists it.
+fn taken(
+    source: &Layout,
+    platform: Option<&Platform>,
+    (lease, session): (&Lease, &Session),
+) -> Result<Descriptor, Failure> {
+    let whole = Whole { lease, source, reference: &stand_in()? };
+    if platform.is_some() {
+        return everything::of_source(whole, platform, Class::Usage);
+    }
+    let root = whole.root()?;
+    let lacking = everything::fetch(whole, &root)?;
+    let is_there = |image: &Descriptor| !lacking.iter().any(|part| part.of.digest == image.digest);
+    if !several::images(lease, &root)?.iter().any(is_there) {
+        everything::none(&lacking, Class::Usage)?;
+        return Ok(root);
+    }
+    for part in &lacking {
+        session.remark(&format!("{} is not in it", everything::called(&part.of)));
+    }
+    Ok(root)
 }
 
 /// The images of a layout, or the selected one, with the names that the layout gives them.

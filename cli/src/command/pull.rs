@@ -1,33 +1,40 @@
 //! `wythe pull`.
 
 use wythe_store::image::catalog::ref_name;
+use wythe_store::image::whole::Whole;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::oci::reference::Reference;
 
 use crate::args::image::PullArgs;
-use crate::failure::Failure;
+use crate::everything;
+use crate::failure::{Class, Failure};
 use crate::fetch::Wanted;
 use crate::session::Session;
 use crate::stored_image::this_machine;
 
-/// Fetches an image into the store, and prints its digest.
+/// Fetches an image into the store, and prints its digest. A name that stands for several images
+/// goes on doing so, though only the one for this machine is fetched.
 pub(crate) fn run(args: &PullArgs, session: &Session) -> Result<(), Failure> {
     let reference: Reference = args.image.parse()?;
-    let platform = match &args.platform {
-        Some(text) => text.parse()?,
-        None => this_machine(),
-    };
     let client = session.registry()?;
     let lease = session.store()?.lease()?;
-    let wanted = Wanted { source: &client, reference: &reference, platform: &platform };
-    let image = wanted.fetch(&lease)?;
-    let mut batch = Batch::default();
-    // One platform was asked for, and only that one is called so; but what a digest names is fixed.
-    let root = match (&args.platform, reference.digest()) {
-        (Some(_), None) => image.manifest.descriptor(),
-        (None, _) | (Some(_), Some(_)) => image.root,
+    let root = if args.all_platforms.is_on() {
+        let whole = Whole { lease: &lease, source: &client, reference: &reference };
+        everything::of_source(whole, None, Class::Network)?
+    } else {
+        let asked = args.which.platform()?;
+        let platform = &asked.clone().unwrap_or_else(this_machine);
+        let wanted = Wanted { source: &client, reference: &reference, platform };
+        let image = wanted.fetch(&lease)?;
+        match (asked, reference.digest()) {
+            // One platform was asked for, and only that one is called so.
+            (Some(_), None) => image.manifest.descriptor(),
+            // What a digest names is fixed.
+            (None, _) | (Some(_), Some(_)) => image.root,
+        }
     };
+    let mut batch = Batch::default();
     batch.set_ref(&ref_name(&reference), &root);
     lease.commit(batch, Durability::Durable)?;
     session.print(&root.digest.to_string())

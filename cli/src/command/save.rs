@@ -5,19 +5,28 @@ use wythe_store::oci::reference::Reference;
 
 use crate::args::image::SaveArgs;
 use crate::args::output::Format;
-use crate::encode::{self, Layers};
+use crate::encode::Layers;
 use crate::failure::Failure;
-use crate::obtainable::whole;
 use crate::session::Session;
+use crate::{everything, several};
 
 /// Writes an image to an archive.
 pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
     let name: Reference = args.image.parse()?;
     let lease = session.store()?.lease()?;
-    let image = whole(&lease, &args.image, session)?;
-    let mut shipment = encode::shipment(&lease, &image, Layers::new(None, None))?;
-    shipment.names.push(name);
+    let platform = args.which.platform()?;
+    let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
+    let mut shipment = several::shipment(&lease, &root, Layers::new(None, None))?;
+    shipment.names.extend(spoken(name));
     shipment.write_file(args.output.as_deref(), flavour(args.format))
+}
+
+/// The name that an archive can give to an image: its digest is no part of that.
+pub(crate) fn spoken(name: Reference) -> Option<Reference> {
+    match (name.tag(), name.digest()) {
+        (None, Some(_)) => None,
+        _ => Some(name.without_digest()),
+    }
 }
 
 /// The flavour of an archive.

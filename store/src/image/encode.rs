@@ -174,7 +174,7 @@ mod tests {
         let entry = named(root, &"app".parse().unwrap(), None);
         let mut bytes = Vec::new();
         let content = StoredContent(lease.store());
-        archive::write(&mut bytes, &content, &[entry], Flavour::Docker).unwrap();
+        archive::write(&mut bytes, &content, &[entry], (Flavour::Docker, None)).unwrap();
 
         let out = tempfile::tempdir().unwrap();
         tar::Archive::new(&bytes[..]).unpack(out.path()).unwrap();

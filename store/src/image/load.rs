@@ -303,7 +303,7 @@ mod tests {
             content.insert(bytes.to_vec());
         }
         let mut out = zstd::Encoder::new(Vec::new(), 1).unwrap();
-        let flavour = Flavour::Docker;
+        let flavour = (Flavour::Docker, None);
         write(&mut out, &content, &[entry], flavour).unwrap();
         let (folder, layout) = load(&out.finish().unwrap()).unwrap();
         assert_eq!(image(&layout).manifest.bytes(), manifest);

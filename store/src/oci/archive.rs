@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::oci::closure::Closure;
+use crate::oci::closure::{Closure, MAX_DEPTH};
 use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::Document;
@@ -14,14 +14,16 @@ use crate::oci::index::Index;
 use crate::oci::layout::write::copy_verified;
 use crate::oci::layout::{IMAGE_NAME, MARKER};
 use crate::oci::manifest::Manifest;
+use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 
-/// Which program is to read the archive.
+/// Which program is to read the archive. Beside `index.json` lies the `manifest.json` that
+/// `docker load` reads, old ones included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flavour {
-    /// Anything that reads OCI layouts.
+    /// Anything that reads OCI layouts: what is no image is in `index.json` alone.
     Oci,
-    /// `docker load` as well, old ones included: `manifest.json` lies beside `index.json`.
+    /// `docker load` for certain: everything in it is an image.
     Docker,
 }
 
@@ -37,17 +39,18 @@ struct DockerEntry {
 /// Writes `entries` and all they reach as an archive.
 ///
 /// The bytes depend on the images and their names alone: blobs in the order of their digests, no
-/// times and no owners.
+/// times and no owners. Of an index, a `docker load` that knows none takes the image for `platform`,
+/// or the first one.
 ///
 /// # Errors
 ///
 /// If content cannot be read or is not what its descriptor says, or `out` fails. With
-/// [`Flavour::Docker`] also if an entry is an index, which that format cannot hold.
+/// [`Flavour::Docker`] also if an entry is or lists no image.
 pub fn write(
     out: &mut dyn Write,
     content: &dyn Content,
     entries: &[Descriptor],
-    flavour: Flavour,
+    (flavour, platform): (Flavour, Option<&Platform>),
 ) -> io::Result<()> {
     let closure = Closure::of(content, entries)?;
     let mut archive = tar::Builder::new(out);
@@ -55,8 +58,9 @@ pub fn write(
     append_directory(&mut archive, "blobs/sha256/")?;
     append_blobs(&mut archive, content, &closure)?;
     append_bytes(&mut archive, "index.json", &Index::new(entries.to_vec()).to_bytes())?;
-    if flavour == Flavour::Docker {
-        append_bytes(&mut archive, "manifest.json", &docker_manifest(&closure, entries)?)?;
+    let listed = Listed { closure: &closure, flavour, platform };
+    if let Some(bytes) = listed.manifest(entries)? {
+        append_bytes(&mut archive, "manifest.json", &bytes)?;
     }
     append_bytes(&mut archive, "oci-layout", MARKER)?;
     archive.into_inner()?.flush()
@@ -126,37 +130,61 @@ fn header(path: &str, kind: tar::EntryType, size: u64) -> io::Result<tar::Header
     Ok(header)
 }
 
-fn docker_manifest(closure: &Closure, entries: &[Descriptor]) -> io::Result<Vec<u8>> {
-    let mut images: Vec<(Digest, DockerEntry)> = Vec::new();
-    for entry in entries {
-        let tag = entry.annotations.get(IMAGE_NAME).map(|name| short_name(name));
-        if let Some((_, image)) = images.iter_mut().find(|(digest, _)| *digest == entry.digest) {
-            image.repo_tags.extend(tag);
-            continue;
-        }
-        images.push((entry.digest, docker_entry(closure, entry, tag)?));
-    }
-    let images: Vec<DockerEntry> = images.into_iter().map(|(_, image)| image).collect();
-    Ok(serde_json::to_vec(&images).expect("strings always serialise"))
+/// The images that `manifest.json` lists.
+struct Listed<'a> {
+    closure: &'a Closure,
+    flavour: Flavour,
+    platform: Option<&'a Platform>,
 }
 
-fn docker_entry(
-    closure: &Closure,
-    entry: &Descriptor,
-    tag: Option<String>,
-) -> io::Result<DockerEntry> {
-    if !entry.media_type.is_manifest() {
-        let text = "a docker archive cannot hold an image of several platforms";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+impl Listed<'_> {
+    /// The list; none where no entry is or has an image.
+    fn manifest(&self, entries: &[Descriptor]) -> io::Result<Option<Vec<u8>>> {
+        let mut images: Vec<(Digest, DockerEntry)> = Vec::new();
+        for entry in entries {
+            let tag = entry.annotations.get(IMAGE_NAME).map(|name| short_name(name));
+            let found = self.image(entry, 0)?;
+            let found = found.filter(|manifest| manifest.config.media_type.is_config());
+            let Some(manifest) = found else {
+                if self.flavour == Flavour::Docker {
+                    let text = "a docker archive holds images only";
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+                }
+                continue;
+            };
+            match images.iter_mut().find(|(digest, _)| *digest == entry.digest) {
+                Some((_, image)) => image.repo_tags.extend(tag),
+                None => images.push((entry.digest, docker_entry(&manifest, tag))),
+            }
+        }
+        let images: Vec<DockerEntry> = images.into_iter().map(|(_, image)| image).collect();
+        let bytes = || serde_json::to_vec(&images).expect("strings always serialise");
+        Ok((!images.is_empty()).then(bytes))
     }
-    let found = closure.manifests.iter().find(|(found, _)| found.digest == entry.digest);
-    let bytes = found.map(|(_, bytes)| bytes.as_slice()).ok_or(io::ErrorKind::NotFound)?;
-    let manifest = Manifest::parse(bytes).map_err(io::Error::other)?;
-    Ok(DockerEntry {
+
+    /// The image that an entry is or leads to.
+    fn image(&self, entry: &Descriptor, depth: usize) -> io::Result<Option<Manifest>> {
+        let found = self.closure.manifests.iter().find(|(found, _)| found.digest == entry.digest);
+        let Some((_, bytes)) = found else { return Ok(None) };
+        if entry.media_type.is_manifest() {
+            return Manifest::parse(bytes).map(Some).map_err(io::Error::other);
+        }
+        let index = Index::parse(bytes).map_err(io::Error::other)?;
+        let wanted = self.platform.and_then(|platform| index.select(platform));
+        match wanted.or_else(|| index.images().next()) {
+            // The closure has no deeper ones.
+            Some(image) if depth < MAX_DEPTH => self.image(image, depth + 1),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn docker_entry(manifest: &Manifest, tag: Option<String>) -> DockerEntry {
+    DockerEntry {
         config: blob_path(manifest.config.digest),
         repo_tags: tag.into_iter().collect(),
         layers: manifest.layers.iter().map(|layer| blob_path(layer.digest)).collect(),
-    })
+    }
 }
 
 /// `docker load` shows the name as it stands here, so it is the one people write.
@@ -205,13 +233,13 @@ mod tests {
     fn an_archive_holds_each_blob_once_and_is_the_same_every_time() {
         let (content, descriptor) = example();
         let mut once = Vec::new();
-        write(&mut once, &content, std::slice::from_ref(&descriptor), Flavour::Oci).unwrap();
+        write(&mut once, &content, std::slice::from_ref(&descriptor), (Flavour::Oci, None))
+            .unwrap();
         let mut again = Vec::new();
-        write(&mut again, &content, &[descriptor], Flavour::Oci).unwrap();
+        write(&mut again, &content, &[descriptor], (Flavour::Oci, None)).unwrap();
         assert_eq!(once, again);
         let files = files(&once);
-        assert_eq!(files.len(), 7);
-        assert!(!files.contains_key("manifest.json"));
+        assert_eq!(files.len(), 8);
         assert_eq!(files[&blob_path(Digest::of(b"layer"))], "layer");
     }
 
@@ -220,7 +248,8 @@ mod tests {
         let (content, descriptor) = example();
         let name = |text: &str| named(descriptor.clone(), &text.parse().unwrap(), None);
         let mut bytes = Vec::new();
-        write(&mut bytes, &content, &[name("app"), name("r.io/app:2")], Flavour::Docker).unwrap();
+        write(&mut bytes, &content, &[name("app"), name("r.io/app:2")], (Flavour::Docker, None))
+            .unwrap();
         let text = &files(&bytes)["manifest.json"];
         let layer = blob_path(Digest::of(b"layer"));
         let config = blob_path(Digest::of(b"{}"));
@@ -231,13 +260,53 @@ mod tests {
     }
 
     #[test]
+    fn docker_finds_the_image_of_a_platform_or_the_first_where_there_are_several() {
+        let (mut content, first) = example();
+        let other = Descriptor::of(MediaType::CONFIG, b"{ }");
+        content.insert(b"{ }".to_vec());
+        let bytes = Manifest::new(other.clone(), vec![]).to_bytes();
+        let mut second = Descriptor::of(MediaType::MANIFEST, &bytes);
+        content.insert(bytes);
+        second.platform = Some(Platform::linux("s390x"));
+        let index = Index::new(vec![first, second]).to_bytes();
+        let root = Descriptor::of(MediaType::INDEX, &index);
+        content.insert(index);
+        let (s390x, arm) = (Platform::linux("s390x"), Platform::linux("arm64"));
+        for (platform, config) in [
+            (None, Digest::of(b"{}")),
+            (Some(&s390x), other.digest),
+            (Some(&arm), Digest::of(b"{}")),
+        ] {
+            let mut bytes = Vec::new();
+            let entries = std::slice::from_ref(&root);
+            write(&mut bytes, &content, entries, (Flavour::Docker, platform)).unwrap();
+            let text = &files(&bytes)["manifest.json"];
+            assert!(text.contains(&config.hex()), "{platform:?} {text}");
+        }
+    }
+
+    #[test]
+    fn an_artifact_is_in_no_archive_for_docker_and_unlisted_in_others() {
+        let mut content = MemoryContent::default();
+        content.insert(b"{}".to_vec());
+        let config = MediaType::new("application/vnd.oci.empty.v1+json");
+        let bytes = Manifest::new(Descriptor::of(config, b"{}"), vec![]).to_bytes();
+        let entries = [Descriptor::of(MediaType::MANIFEST, &bytes)];
+        content.insert(bytes);
+        let mut out = Vec::new();
+        write(&mut out, &content, &entries, (Flavour::Oci, None)).unwrap();
+        assert!(!files(&out).contains_key("manifest.json"));
+        assert!(write(&mut out, &content, &entries, (Flavour::Docker, None)).is_err());
+    }
+
+    #[test]
     fn content_that_does_not_match_its_digest_stops_the_export() {
         let (_, descriptor) = example();
         let (mut content, _) = example();
         let bytes = read(&content, &descriptor);
         content = MemoryContent::default();
         content.insert(bytes);
-        assert!(write(&mut Vec::new(), &content, &[descriptor], Flavour::Oci).is_err());
+        assert!(write(&mut Vec::new(), &content, &[descriptor], (Flavour::Oci, None)).is_err());
     }
 
     fn read(content: &MemoryContent, descriptor: &Descriptor) -> Vec<u8> {

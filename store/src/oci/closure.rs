@@ -11,7 +11,7 @@ use crate::oci::index::Index;
 use crate::oci::manifest::Manifest;
 
 /// Indexes of indexes are legal; more levels than this only make a reader loop.
-const MAX_DEPTH: u32 = 4;
+pub(crate) const MAX_DEPTH: usize = 4;
 
 /// What a root reaches, each once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -44,7 +44,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, descriptor: &Descriptor, depth: u32) -> io::Result<()> {
+    fn visit(&mut self, descriptor: &Descriptor, depth: usize) -> io::Result<()> {
         if !self.seen.insert(descriptor.digest) {
             return Ok(());
         }
@@ -66,7 +66,7 @@ impl Walk<'_> {
     fn visit_children<T: Document>(
         &mut self,
         descriptor: &Descriptor,
-        depth: u32,
+        depth: usize,
         children: impl FnOnce(T) -> Vec<Descriptor>,
     ) -> io::Result<Vec<u8>> {
         let bytes = read_document(self.content, descriptor)?;

@@ -70,6 +70,11 @@ impl MediaType {
         *self == Self::MANIFEST || *self == Self::DOCKER_MANIFEST
     }
 
+    /// Whether this names an image configuration.
+    pub fn is_config(&self) -> bool {
+        *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
     /// How a layer of this type is compressed; `None` where this is no layer we read.
     pub fn layer_compression(&self) -> Option<Compression> {
         if *self == Self::LAYER || *self == Self::DOCKER_LAYER {

@@ -131,7 +131,7 @@ impl Delivery<'_> {
         match to {
             Destination::Directory(path) => write_layout(self.lease, &shipments, path)?,
             Destination::File(_) | Destination::Stdout => {
-                write_to(to, |out| write_archive(self.lease, &shipments, (out, flavour)))?;
+                write_to(to, |out| write_archive(self.lease, &shipments, (out, (flavour, None))))?;
             }
         }
         Ok(told)
