@@ -28,7 +28,7 @@ pub struct Step {
     pub mounts: Vec<Mount>,
     /// The text of `/etc/hosts`.
     pub hosts_file: Vec<u8>,
-    /// The text of `/etc/resolv.conf`.
+    /// The text of `/etc/resolv.conf` where there is a network; else it is empty.
     pub resolv_conf: Vec<u8>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,

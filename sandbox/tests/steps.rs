@@ -53,7 +53,7 @@ const CLAIMS: &[Claim] = claims! {
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
         kernel_files_are_masked sys_is_read_only devices_work linked_kernel_directories_stay_inside
         the_builders_program_cannot_be_written proc_shows_only_the_step
-        a_descriptor_is_no_working_directory without_network_only_loopback_is_up
+        a_descriptor_is_no_working_directory without_network_only_loopback_is_up only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
     mounts: generated_files_are_read_only nothing_is_left_of_an_empty_image
         binds_show_files_and_directories a_read_only_bind_refuses_writes

@@ -90,6 +90,15 @@ pub(crate) fn without_network_only_loopback_is_up(fixture: &Fixture) {
     assert_eq!(succeed(&step).stdout, "3\n1\n1\n");
 }
 
+pub(crate) fn only_with_a_network_are_name_servers_known(fixture: &Fixture) {
+    for (network, expected) in [(Network::Host, "nameserver 192.0.2.1\n"), (Network::None, "")] {
+        let mut step = fixture.step("cat /etc/resolv.conf");
+        step.resolv_conf = b"nameserver 192.0.2.1\n".to_vec();
+        step.network = network;
+        assert_eq!(succeed(&step).stdout, expected);
+    }
+}
+
 pub(crate) fn insecure_steps_have_every_capability(fixture: &Fixture) {
     let mut step = fixture.step("grep CapEff /proc/self/status; mount -t tmpfs none /tmp");
     step.security = Security::Insecure;
