@@ -3,23 +3,19 @@
 //! Every question is put by a forked child that enters namespaces of its own, so that the asking
 //! process stays as it is.
 
+mod attempt;
+
 use std::fs;
 use std::io::{self, Read};
 use std::iter;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
-};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, waitpid};
 
-use crate::enter::into_namespaces;
-use crate::{binfmt, seccomp, sys};
+use crate::sys;
 
 /// One capability of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,141 +61,156 @@ pub fn kernel_release() -> String {
 /// Something to try, and what helps when it fails.
 struct Question {
     name: &'static str,
-    attempt: fn(&Path) -> Result<(), String>,
-    remedy: Option<&'static str>,
+    attempt: fn(&Path) -> Result<(), Refusal>,
+    remedy: fn(Errno) -> Option<&'static str>,
 }
 
-const NAMESPACE: Question =
-    Question { name: "user namespace with subordinate ids", attempt: |_| enter(), remedy: None };
+/// Why an attempt failed.
+#[derive(Debug)]
+struct Refusal {
+    errno: Errno,
+    reason: String,
+}
+
+const NAMESPACE: Question = Question {
+    name: "user namespace with subordinate ids",
+    attempt: |_| attempt::enter(),
+    // The reason says what helps.
+    remedy: |_| None,
+};
 
 /// What is tried inside a namespace.
 const INSIDE: &[Question] = &[
     Question {
         name: "overlay in the store",
-        attempt: overlay,
-        remedy: Some(
-            "use a kernel of 6.7 or later, and a store on ext4, xfs, btrfs or tmpfs, not on overlayfs or a network",
-        ),
+        attempt: attempt::overlay,
+        remedy: |errno| container(errno).or(Some(OVERLAY)),
     },
     Question {
         name: "fresh /proc",
-        attempt: |_| proc(),
-        remedy: Some(
-            "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)",
-        ),
+        attempt: |_| attempt::proc(),
+        remedy: |errno| match errno {
+            Errno::PERM => Some(MASKED),
+            errno => container(errno),
+        },
     },
     Question {
         name: "network namespace",
-        attempt: |_| network(),
-        remedy: Some("only `--network=none` needs it; raise user.max_net_namespaces"),
+        attempt: |_| attempt::network(),
+        remedy: |errno| match errno {
+            Errno::NOSPC | Errno::USERS => Some(NO_NETWORKS),
+            errno => container(errno),
+        },
     },
     Question {
         name: "emulators of our own",
-        attempt: |_| emulators(),
-        remedy: Some("only steps for other architectures need it; use a kernel of 6.7 or later"),
+        attempt: |_| attempt::emulators(),
+        remedy: |_| Some(EMULATORS),
     },
     Question {
         name: "system call filter",
-        attempt: |_| filter(),
-        remedy: Some("use a kernel built with CONFIG_SECCOMP_FILTER"),
+        attempt: |_| attempt::filter(),
+        remedy: |errno| {
+            Some(match errno {
+                Errno::BUSY => LISTENED,
+                Errno::INVAL | Errno::NOSYS => NO_FILTERS,
+                errno => return container(errno),
+            })
+        },
     },
+    Question { name: "a step, up to its command", attempt: attempt::step, remedy: container },
 ];
+
+/// What helps where a container forbids something that the kernel can do.
+fn container(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::PERM => Some(FILTERED),
+        Errno::ACCESS => Some(CONFINED),
+        _ => None,
+    }
+}
+
+const OVERLAY: &str = "use a kernel of 6.7 or later, and a store on ext4, xfs, btrfs or tmpfs, not on overlayfs or a network";
+const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
+const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
+const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
+const LISTENED: &str = "somebody else receives system calls of this container (LXD and Incus do, with syscalls.intercept); switch that off";
+const NO_FILTERS: &str = "use a kernel of 5.10 or later, built with CONFIG_SECCOMP_FILTER";
+const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
+const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";
 
 impl Question {
     fn ask(&self, directory: &Path) -> Probe {
         let attempt = || (self.attempt)(directory);
-        let answer = in_child(attempt).unwrap_or_else(|error| Err(error.to_string()));
-        match answer {
+        match in_child(attempt) {
             Ok(()) => Probe { name: self.name, outcome: Availability::Available, remedy: None },
-            Err(reason) => {
+            Err(Refusal { errno, reason }) => {
                 let outcome = Availability::Unavailable { reason };
-                Probe { name: self.name, outcome, remedy: self.remedy }
+                Probe { name: self.name, outcome, remedy: (self.remedy)(errno) }
             }
         }
     }
 }
 
-/// Has a forked child try something. It answers with the reason of its failure, or with nothing.
-fn in_child(attempt: impl Fn() -> Result<(), String>) -> io::Result<Result<(), String>> {
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self { errno, reason: io::Error::from(errno).to_string() }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self { errno: number(&error), reason: error.to_string() }
+    }
+}
+
+/// The number of an error of the system; other errors say enough.
+fn number(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::CANCELED)
+}
+
+/// Has a forked child try something. It answers with a number and a reason, or with nothing.
+fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
     let (answer, teller) = pipe_with(PipeFlags::CLOEXEC)?;
     let Some(child) = sys::fork()? else {
-        let reason = attempt().err().unwrap_or_default();
-        let told = rustix::io::write(teller.as_fd(), reason.as_bytes());
-        sys::exit_now(i32::from(told.is_err() || !reason.is_empty()));
+        let told = attempt().or_else(|Refusal { errno, reason }| {
+            let text = format!("{} {reason}", errno.raw_os_error());
+            rustix::io::write(teller.as_fd(), text.as_bytes()).and(Err(errno))
+        });
+        sys::exit_now(i32::from(told.is_err()));
     };
     drop(teller);
-    let mut reason = String::new();
-    fs::File::from(answer).read_to_string(&mut reason)?;
+    let mut text = String::new();
+    fs::File::from(answer).read_to_string(&mut text)?;
     let ended = waitpid(Some(child), WaitOptions::empty())?;
-    let is_fine = ended.is_some_and(|(_, status)| status.exit_status() == Some(0));
-    Ok(if is_fine { Ok(()) } else { Err(reason) })
-}
-
-fn enter() -> Result<(), String> {
-    into_namespaces().map_err(|error| error.cause.to_string())
-}
-
-fn text(errno: Errno) -> String {
-    io::Error::from(errno).to_string()
-}
-
-/// Mounts an overlay of new directories, and makes a file in it.
-fn overlay(directory: &Path) -> Result<(), String> {
-    enter()?;
-    let top = directory.join(format!(".probe-{}", std::process::id()));
-    let made = fs::create_dir(&top).map_err(|error| error.to_string());
-    let tried = made.and_then(|()| overlay_in(&top));
-    let removed = fs::remove_dir_all(&top).map_err(|error| error.to_string());
-    tried.and(removed)
-}
-
-fn overlay_in(top: &Path) -> Result<(), String> {
-    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
-    for path in [&lower, &upper, &work] {
-        fs::create_dir(path).map_err(|error| error.to_string())?;
+    if ended.is_some_and(|(_, status)| status.exit_status() == Some(0)) {
+        return Ok(());
     }
-    mount_overlay(&lower, &upper, &work).map_err(text)
+    let (errno, reason) = text.split_once(' ').unwrap_or(("", "the attempt was killed"));
+    let errno = errno.parse().map_or(Errno::CANCELED, Errno::from_raw_os_error);
+    Err(Refusal { errno, reason: reason.to_owned() })
 }
 
-fn mount_overlay(lower: &PathBuf, upper: &PathBuf, work: &PathBuf) -> Result<(), Errno> {
-    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_flag(&context, c"userxattr")?;
-    fsconfig_set_flag(&context, c"volatile")?;
-    fsconfig_set_string(&context, c"upperdir", upper)?;
-    fsconfig_set_string(&context, c"workdir", work)?;
-    fsconfig_set_string(&context, c"lowerdir+", lower)?;
-    fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::empty();
-    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    rustix::fs::mkdirat(&mount, c"made", Mode::from_raw_mode(0o755))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Mounts `/proc` for a process namespace of its own.
-fn proc() -> Result<(), String> {
-    enter()?;
-    sys::unshare(libc::CLONE_NEWPID).map_err(text)?;
-    let mount = || {
-        let context = fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_create(&context)?;
-        let attributes = MountAttrFlags::empty();
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-    };
-    let tried = in_child(|| mount().map(drop).map_err(text));
-    tried.unwrap_or_else(|error| Err(error.to_string()))
-}
+    #[track_caller]
+    fn helps(name: &str, errno: Errno, words: &str) {
+        let question = INSIDE.iter().find(|question| question.name.contains(name)).unwrap();
+        let remedy = (question.remedy)(errno).unwrap();
+        assert!(remedy.contains(words), "{remedy}");
+    }
 
-fn network() -> Result<(), String> {
-    enter()?;
-    sys::unshare(libc::CLONE_NEWNET).map_err(text)?;
-    sys::raise_loopback().map_err(text)
-}
-
-fn emulators() -> Result<(), String> {
-    enter()?;
-    binfmt::formats().map(drop).map_err(|error| error.to_string())
-}
-
-fn filter() -> Result<(), String> {
-    enter()?;
-    sys::install_filter(seccomp::program()).map(drop).map_err(text)
+    #[test]
+    fn what_helps_depends_on_who_refuses() {
+        helps("overlay", Errno::INVAL, "ext4");
+        helps("overlay", Errno::ACCESS, "AppArmor");
+        helps("overlay", Errno::PERM, "seccomp=unconfined");
+        helps("fresh /proc", Errno::PERM, "systempaths=unconfined");
+        helps("system call filter", Errno::INVAL, "CONFIG_SECCOMP_FILTER");
+        helps("system call filter", Errno::BUSY, "intercept");
+        helps("a step", Errno::PERM, "pivot_root");
+        helps("a step", Errno::ACCESS, "AppArmor");
+    }
 }

@@ -21,7 +21,7 @@ use crate::output::{Output, Stream};
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seal::seal;
 use crate::seccomp;
-use crate::spawn::spawn;
+use crate::spawn::{Child, spawn};
 use crate::step::{Changes, Network, Step, Streams};
 use crate::supervisor::Supervisor;
 use crate::watch::Watch;
@@ -45,9 +45,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
         return Ok(Outcome::Cancelled);
     }
     let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
-    let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
-    let inherited = Inherited { stdio: pipes.childs_ends(), channel: channel.childs_end() };
-    let plan = compile(step, inherited)?;
+    let (plan, channel) = planned(step, &pipes)?;
     let mut task = Task::new(&plan, seccomp::program());
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
@@ -59,6 +57,36 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     ended
 }
 
+/// Does everything for a step but executing its command, in its place.
+pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
+    let nest = Nest::new().map_err(|errno| refused("making a process namespace", errno))?;
+    let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
+    let (mut plan, _channel) = planned(step, &pipes)?;
+    plan.leave_out_the_command();
+    let mut task = Task::new(&plan, seccomp::program());
+    drop(started(&mut task, step.network, &nest)?);
+    match task.report.failure {
+        Some(failure) => Err(why(&plan, &task.report, failure)),
+        None => Ok(()),
+    }
+}
+
+/// Compiles a step, with the way on which descriptors of its child come to us.
+fn planned(step: &Step, pipes: &Pipes) -> Result<(Plan, Channel), StepError> {
+    let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
+    let inherited = Inherited { stdio: pipes.childs_ends(), channel: channel.childs_end() };
+    Ok((compile(step, inherited)?, channel))
+}
+
+/// Starts a child, which has executed its command or failed.
+fn started(task: &mut Task<'_>, network: Network, nest: &Nest) -> Result<Child, StepError> {
+    let doing = "cloning a process into new namespaces";
+    spawn(task, namespaces(network), nest).map_err(|errno| match errno {
+        _ if nest.is_lost() => failed(doing, StepCause::NestLost),
+        errno => refused(doing, errno),
+    })
+}
+
 /// Starts the child and sees it through to its end.
 fn carry_out(
     (step, nest): (&Step, &Nest),
@@ -67,12 +95,7 @@ fn carry_out(
     (output, cancel): (&dyn Output, &Cancel),
 ) -> Result<Outcome, StepError> {
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
-    let doing = "cloning a process into new namespaces";
-    let child = spawn(task, namespaces(step.network), nest);
-    let child = child.map_err(|errno| match errno {
-        _ if nest.is_lost() => failed(doing, StepCause::NestLost),
-        errno => refused(doing, errno),
-    })?;
+    let child = started(task, step.network, nest)?;
     let received = channel.received().map_err(|errno| refused("taking descriptors", errno))?;
     let attribute = &step.device_attribute;
     let supervisor = received.listener.map(|listener| Supervisor { listener, attribute });
@@ -159,15 +182,20 @@ fn explain(
         output.write(Stream::Stderr, line.as_bytes());
         return Ok(Outcome::Exited(code));
     }
+    Err(why(plan, report, (index, errno)))
+}
+
+/// Why an operation failed, in the words of the kernel where it has any.
+fn why(plan: &Plan, report: &Report, (index, errno): (usize, Errno)) -> StepError {
     let message = report.message.split(|byte| *byte == 0 || *byte == b'\n').next();
     let message = String::from_utf8_lossy(message.unwrap_or_default());
     if message.is_empty() {
-        return Err(refused(&plan.labels[index], errno));
+        return refused(&plan.labels[index], errno);
     }
     // The kernel puts a letter for the severity first.
     let message = message.split_once(' ').map_or(&*message, |(_, text)| text).to_owned();
     let source = io::Error::from(errno);
-    Err(failed(&plan.labels[index], StepCause::Refused { message, source }))
+    failed(&plan.labels[index], StepCause::Refused { message, source })
 }
 
 /// The exit code and the words for a command that could not be executed, as a shell has them.

@@ -131,18 +131,23 @@ pub(crate) fn swap_signal_mask(mask: u64) -> Result<u64, Errno> {
 /// calls can be received that it leaves to a listener. Needs `CAP_SYS_ADMIN` here, so that programs
 /// that gain privileges keep working.
 pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<RawFd, Errno> {
+    let (listener, killable) =
+        (libc::SECCOMP_FILTER_FLAG_NEW_LISTENER, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+    match filter_with(program, listener | killable) {
+        // Before 5.19 a signal may have a call made again that was answered already.
+        Err(Errno::INVAL) => filter_with(program, listener),
+        installed => installed,
+    }
+}
+
+fn filter_with(program: &[libc::sock_filter], flags: libc::c_ulong) -> Result<RawFd, Errno> {
     let program = libc::sock_fprog {
         len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
         filter: program.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies `len` instructions, which the slice has.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-            &raw const program,
-        )
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };
     RawFd::try_from(checked(result)?).map_err(|_| Errno::BADF)
 }

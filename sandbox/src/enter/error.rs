@@ -43,6 +43,15 @@ pub enum InitCause {
          allows `userns` for this program"
     )]
     AppArmor,
+    /// The `AppArmor` profile of a container forbids mounts.
+    #[error(
+        "the AppArmor profile {profile} of this process forbids what a user namespace needs. Run \
+         the container with `--security-opt apparmor=unconfined`"
+    )]
+    Confined {
+        /// Its name.
+        profile: String,
+    },
     /// Something else forbids it, usually the filter of a container.
     #[error(
         "creating user namespaces is not permitted, probably by the system call filter of a \
@@ -98,21 +107,35 @@ impl InitError {
 
 /// What a refusal on the way into the namespaces means on this machine.
 pub(super) fn namespace_refused(errno: Errno) -> InitError {
-    let doing = "creating a user namespace";
-    let says = |path: &str, value: &str| {
-        std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
-    };
-    let cause = match errno {
-        Errno::NOSPC | Errno::USERS => InitCause::LimitReached,
-        Errno::NOSYS | Errno::INVAL => InitCause::NotBuilt,
-        Errno::PERM | Errno::ACCESS if says(APPARMOR, "1") => InitCause::AppArmor,
-        Errno::PERM if says(DEBIAN, "0") => InitCause::SwitchedOff,
-        Errno::PERM | Errno::ACCESS => InitCause::Forbidden,
-        errno => InitCause::Io(errno.into()),
-    };
-    InitError::because(doing, cause)
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    InitError::because("creating a user namespace", refused(errno, read))
 }
 
+/// What a refusal means, with what the files of `/proc` say.
+fn refused(errno: Errno, read: impl Fn(&str) -> Option<String>) -> InitCause {
+    let says = |path: &str, value: &str| read(path).is_some_and(|text| text.trim() == value);
+    let profile = PROFILES.iter().find_map(|path| read(path)).and_then(|text| confined(&text));
+    match (errno, profile) {
+        (Errno::NOSPC | Errno::USERS, _) => InitCause::LimitReached,
+        (Errno::NOSYS | Errno::INVAL, _) => InitCause::NotBuilt,
+        // The filter of a container answers with the other number.
+        (Errno::ACCESS, Some(profile)) => InitCause::Confined { profile },
+        (Errno::PERM | Errno::ACCESS, None) if says(APPARMOR, "1") => InitCause::AppArmor,
+        (Errno::PERM, _) if says(DEBIAN, "0") => InitCause::SwitchedOff,
+        (Errno::PERM | Errno::ACCESS, _) => InitCause::Forbidden,
+        (errno, _) => InitCause::Io(errno.into()),
+    }
+}
+
+/// The profile that somebody put this process under, if any: `docker-default (enforce)`.
+fn confined(text: &str) -> Option<String> {
+    let (profile, mode) = text.trim_end_matches(['\0', '\n']).rsplit_once(" (")?;
+    // Ubuntu has one for processes in user namespaces.
+    let is_given = mode == "enforce)" && profile != "unprivileged_userns";
+    is_given.then(|| profile.to_owned())
+}
+
+const PROFILES: [&str; 2] = ["/proc/self/attr/apparmor/current", "/proc/self/attr/current"];
 const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 const DEBIAN: &str = "/proc/sys/kernel/unprivileged_userns_clone";
 
@@ -125,5 +148,25 @@ mod tests {
         let text = |errno| namespace_refused(errno).cause.to_string();
         assert!(text(Errno::NOSPC).contains("max_user_namespaces"));
         assert!(text(Errno::NOSYS).contains("CONFIG_USER_NS"));
+    }
+
+    /// What a refusal means on an Ubuntu that restricts user namespaces, under a profile.
+    #[track_caller]
+    fn check(errno: Errno, profile: &str, words: &str) {
+        let read = |path: &str| match path {
+            APPARMOR => Some("1\n".to_owned()),
+            path if PROFILES.contains(&path) => Some(profile.to_owned()),
+            _ => None,
+        };
+        let text = refused(errno, read).to_string();
+        assert!(text.contains(words), "{text}");
+    }
+
+    #[test]
+    fn who_forbids_is_told_by_the_number_and_the_profile() {
+        check(Errno::ACCESS, "docker-default (enforce)\n", "profile docker-default of");
+        check(Errno::PERM, "docker-default (enforce)\n", "seccomp=unconfined");
+        check(Errno::PERM, "unconfined\n", "apparmor_restrict_unprivileged_userns=0");
+        check(Errno::ACCESS, "unprivileged_userns (enforce)", "apparmor_restrict_unprivileged");
     }
 }
