@@ -9,7 +9,7 @@ use wythe_dockerfile::span::{Span, Spanned};
 
 use super::error::LowerError;
 use super::stage::{Lowering, Site};
-use super::state::State;
+use super::state::{State, clean};
 use crate::graph::VertexId;
 use crate::operation::FileSource;
 use crate::operation::run::{CacheMount, MountKind, RunMount};
@@ -81,7 +81,7 @@ impl Sources<'_, '_, '_, '_> {
     fn bind(&mut self, bind: BindMount, state: &State) -> Result<RunMount, LowerError> {
         let target = target(&bind.target, state, self.span)?;
         let from = self.files(bind.from, FileSource::Context)?;
-        let path = bind.source.unwrap_or_default();
+        let path = source_path(bind.source);
         Ok(RunMount { target, kind: MountKind::Bind { from, path, access: bind.access } })
     }
 
@@ -94,12 +94,18 @@ impl Sources<'_, '_, '_, '_> {
             id: namespace.map_or(name.clone(), |namespace| format!("{namespace}/{name}")),
             sharing: cache.sharing,
             from,
-            path: cache.source.unwrap_or_default(),
+            path: source_path(cache.source),
             owner: cache.owner,
             access: cache.access,
         });
         Ok(RunMount { target, kind })
     }
+}
+
+/// A source from the top of its files on; empty for all of them. A `..` takes away what is written
+/// before it, whatever that is or leads to.
+fn source_path(source: Option<String>) -> String {
+    clean(&source.unwrap_or_default())[1..].to_owned()
 }
 
 /// A secret as a variable, as a file, or as both.

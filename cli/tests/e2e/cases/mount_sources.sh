@@ -14,6 +14,25 @@ RUN --mount=from=scratch,target=/m,rw [ -z "$(ls -A /m)" ] && touch /m/new
 D
 "$WYTHE" build -t mounts --build-context base=oci-layout://"$BASE" context
 
+# A source is cleaned as a text before anything is looked up.
+mkdir -p context/d context/e/s
+echo top > context/f
+ln -s e/s context/link
+cat > context/Dockerfile <<'D'
+FROM base AS files
+RUN mkdir -p /d/e /q/z && echo d > /d/a && echo q > /q/a && ln -s /q/z /d/s
+
+FROM base
+RUN --mount=source=d/../f,target=/m [ "$(cat /m)" = top ]
+RUN --mount=source=../nope/../f,target=/m [ "$(cat /m)" = top ]
+RUN --mount=source=link/../f,target=/m [ "$(cat /m)" = top ]
+RUN --mount=from=files,source=/nope/../d,target=/m [ -d /m/e ]
+RUN --mount=from=files,source=/d/s/../a,target=/m [ "$(cat /m)" = d ]
+RUN --mount=from=files,source=/d/a/../a/,target=/m [ "$(cat /m)" = d ]
+RUN --mount=type=cache,from=files,source=/nope/../d/s/..,target=/m [ "$(cat /m/a)" = d ]
+D
+"$WYTHE" build --build-context base=oci-layout://"$BASE" context
+
 # What is not there is the Dockerfile's mistake, not this machine's.
 cat > context/Dockerfile <<'D'
 FROM base AS files
