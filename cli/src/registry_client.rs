@@ -7,8 +7,9 @@ use std::fs;
 use std::io::ErrorKind;
 
 use wythe_registry::client::Client;
-use wythe_registry::credentials::Credentials;
-use wythe_registry::settings::{Proxy, Settings as ClientSettings};
+use wythe_registry::credentials::{Credentials, host_of};
+use wythe_registry::proxy::Proxies;
+use wythe_registry::settings::Settings as ClientSettings;
 
 use crate::args::global::GlobalArgs;
 use crate::failure::{Class, Failure};
@@ -25,12 +26,15 @@ pub(crate) fn client_with(
     global: &GlobalArgs,
     settings: &Settings,
 ) -> Client {
-    let certificates = settings.path("SSL_CERT_FILE");
+    let directories = settings.raw("SSL_CERT_DIR").unwrap_or_default();
+    let directories =
+        std::env::split_paths(directories).filter(|path| !path.as_os_str().is_empty());
+    let certificates = settings.path("SSL_CERT_FILE").into_iter().chain(directories);
     Client::new(ClientSettings {
         credentials,
-        insecure: global.insecure_registry.iter().cloned().collect(),
-        proxy: proxy(settings),
-        certificate_authorities: certificates.into_iter().collect(),
+        insecure: global.insecure_registry.iter().map(|host| host_of(host)).collect(),
+        proxies: proxies(settings),
+        certificate_authorities: certificates.collect(),
         ..ClientSettings::default()
     })
 }
@@ -61,15 +65,23 @@ fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
     Ok(credentials)
 }
 
-/// The proxy for registries, which speak TLS as a rule.
-fn proxy(settings: &Settings) -> Option<Proxy> {
-    let proxies = settings.proxies();
+/// The proxies for each scheme: the variable in capitals comes first, as in Go's programs.
+fn proxies(settings: &Settings) -> Proxies {
+    let variables = settings.proxies();
     let find = |name: &str| {
-        let found = proxies.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+        let given = |name: &str| {
+            let (_, value) =
+                variables.iter().find(|(key, value)| key == name && !value.is_empty())?;
+            Some(value.clone())
+        };
+        given(&name.to_uppercase()).or_else(|| given(name))
     };
-    let url = find("https_proxy").or_else(|| find("all_proxy")).or_else(|| find("http_proxy"))?;
-    Some(Proxy { url, except: find("no_proxy").unwrap_or_default() })
+    let of_scheme = |name| find(name).or_else(|| find("all_proxy"));
+    Proxies {
+        http: of_scheme("http_proxy"),
+        https: of_scheme("https_proxy"),
+        except: find("no_proxy").unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -79,12 +91,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_proxy_for_tls_comes_first() {
+    fn each_scheme_has_a_variable_and_both_have_one() {
         let both = Settings::of(&[("http_proxy", "http://a"), ("HTTPS_PROXY", "http://b")]);
-        assert_eq!(proxy(&both).unwrap().url, "http://b");
-        let exceptions = Settings::of(&[("all_proxy", "socks5://c"), ("no_proxy", "localhost")]);
-        assert_eq!(proxy(&exceptions).unwrap().except, "localhost");
-        assert!(proxy(&Settings::of(&[("https_proxy", "")])).is_none());
+        let found = proxies(&both);
+        assert_eq!(
+            (found.http.as_deref(), found.https.as_deref()),
+            (Some("http://a"), Some("http://b"))
+        );
+        let plain = proxies(&Settings::of(&[("http_proxy", "http://a"), ("https_proxy", "")]));
+        assert_eq!(plain.https, None);
+        let all = [("all_proxy", "socks5://c"), ("no_proxy", "a"), ("NO_PROXY", "b")];
+        let found = proxies(&Settings::of(&all));
+        assert_eq!(found.http, found.https);
+        assert_eq!((found.https.as_deref(), &*found.except), (Some("socks5://c"), "b"));
     }
 
     #[test]

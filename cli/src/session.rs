@@ -61,7 +61,7 @@ impl Session {
         registry_client::client(&self.global, &self.settings)
     }
 
-    /// As [`Self::registry`]; the hosts of these names are spoken to over plain HTTP.
+    /// As [`Self::registry`]; the hosts of these names are spoken to with any certificate, or over plain HTTP.
     pub(crate) fn registry_over_http(&self, names: &[Reference]) -> Result<Client, Failure> {
         let mut global = self.global.clone();
         global.insecure_registry.extend(names.iter().map(|name| name.host().to_owned()));

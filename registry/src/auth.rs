@@ -15,9 +15,10 @@ use url::Url;
 use crate::challenge::{self, Bearer, Challenge};
 use crate::credentials::Credential;
 use crate::error::{Asker, RegistryError, RegistryProblem};
+use crate::origin;
 use crate::realm::Realm;
 use crate::settings::Settings;
-use crate::transport::{Body, Call, Transport};
+use crate::transport::{Access, Body, Call, Transport};
 
 /// Token services answer with some kilobytes; one that does not end would fill the memory.
 const MAX_TOKEN: u64 = 1 << 20;
@@ -147,7 +148,12 @@ impl Auth {
     }
 }
 
-impl Audience<'_> {
+impl<'a> Audience<'a> {
+    /// The registry, if it may show any certificate.
+    pub(crate) fn lenient(self, settings: &Settings) -> Option<&'a Url> {
+        origin::is_lenient(self.host, self.base, settings).then_some(self.base)
+    }
+
     /// Who asks for what, for the text of a refusal.
     pub(crate) fn asker(self, credential: Option<&Credential>) -> Asker {
         let host = self.host.to_owned();
@@ -196,6 +202,11 @@ impl TokenService<'_> {
         self.read(&realm, response)
     }
 
+    /// A service on the host of a registry is treated as that.
+    fn access(&self) -> Access<'_> {
+        Access { lenient: self.audience.lenient(self.settings), ..Access::default() }
+    }
+
     fn get(
         &self,
         realm: &Url,
@@ -214,7 +225,8 @@ impl TokenService<'_> {
         }
         let call = Call { method: Method::GET, url, headers: HeaderMap::new(), body: Body::Empty };
         let header = credential.map(basic);
-        self.transport.send(self.settings, &call, header.as_deref())
+        let authorization = header.as_deref();
+        self.transport.send(self.settings, &call, Access { authorization, ..self.access() })
     }
 
     fn post(
@@ -234,7 +246,7 @@ impl TokenService<'_> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
         let body = Body::Bytes(form.as_bytes());
         let call = Call { method: Method::POST, url: realm.clone(), headers, body };
-        self.transport.send(self.settings, &call, None)
+        self.transport.send(self.settings, &call, self.access())
     }
 
     fn read(

@@ -1,7 +1,8 @@
 //! The client: requests to a repository with whatever authentication it asks for.
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -20,7 +21,7 @@ use crate::error::{RegistryError, RegistryProblem};
 use crate::origin;
 use crate::retry::retry;
 use crate::settings::Settings;
-use crate::transport::{Body, Call, Transport};
+use crate::transport::{Access, Body, Call, Transport};
 
 /// Registries convert what they hold to what is accepted, and so change digests, unless every kind
 /// is listed; indexes come first for those that take the first.
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
     pub(crate) auth: Auth,
+    /// Where registries are that may do without TLS, as was found by asking.
+    bases: Mutex<BTreeMap<String, Url>>,
 }
 
 /// A repository, and the rights that requests to it need.
@@ -62,7 +65,7 @@ impl Client {
     /// A client. Nothing is connected or read until the first request.
     pub fn new(settings: Settings) -> Self {
         let (transport, auth) = (Transport::default(), Auth::default());
-        Self { inner: Arc::new(Inner { settings, transport, auth }) }
+        Self { inner: Arc::new(Inner { settings, transport, auth, bases: Mutex::default() }) }
     }
 
     fn fetch_manifest(
@@ -117,12 +120,40 @@ impl ImageSource for Client {
 }
 
 impl Inner {
+    /// Where the registry is: over TLS, unless it may do without and nothing speaks TLS there.
     pub(crate) fn base(&self, host: &str) -> Result<Url, RegistryError> {
-        origin::base_url(host, &self.settings).map_err(|error| RegistryError {
+        let broken = |error: url::ParseError| RegistryError {
             method: "GET".to_owned(),
             url: host.to_owned(),
             problem: error.into(),
-        })
+        };
+        let secure = origin::base_url(host).map_err(broken)?;
+        if !origin::is_lenient(host, &secure, &self.settings) {
+            return Ok(secure);
+        }
+        // A panic while it is held leaves the map as it was.
+        let mut known = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = known.get(host) {
+            return Ok(base.clone());
+        }
+        let base = if self.transport.speaks_tls(&self.settings, &secure)? {
+            secure
+        } else {
+            origin::without_tls(host).map_err(broken)?
+        };
+        known.insert(host.to_owned(), base.clone());
+        Ok(base)
+    }
+
+    /// Sends a request in the name of an audience.
+    pub(crate) fn send(
+        &self,
+        audience: Audience<'_>,
+        call: &Call<'_>,
+        authorization: Option<&str>,
+    ) -> Result<Response, RegistryError> {
+        let lenient = audience.lenient(&self.settings);
+        self.transport.send(&self.settings, call, Access { authorization, lenient })
     }
 
     pub(crate) fn repository(
@@ -146,10 +177,10 @@ impl Inner {
         repository: &Repository,
         call: &Call<'_>,
     ) -> Result<Response, RegistryError> {
-        if !origin::same_origin(&call.url, &repository.base) {
-            return self.transport.send(&self.settings, call, None);
-        }
         let audience = repository.audience();
+        if !origin::same_origin(&call.url, &repository.base) {
+            return self.send(audience, call, None);
+        }
         match self.answered(audience, call) {
             Err(error) if error.is_of(&repository.base) => {
                 let credential = self.auth.credential(&self.settings, audience)?;
@@ -161,7 +192,7 @@ impl Inner {
 
     fn answered(&self, audience: Audience<'_>, call: &Call<'_>) -> Result<Response, RegistryError> {
         let header = self.auth.header(&self.transport, &self.settings, audience)?;
-        let refused = match self.transport.send(&self.settings, call, header.as_deref()) {
+        let refused = match self.send(audience, call, header.as_deref()) {
             Err(error) if error.status() == Some(401) => error,
             other => return other,
         };
@@ -170,7 +201,7 @@ impl Inner {
         };
         let answer = self.auth.answer(&self.transport, &self.settings, audience, challenge)?;
         match answer {
-            Some(answer) => self.transport.send(&self.settings, call, Some(&answer)),
+            Some(answer) => self.send(audience, call, Some(&answer)),
             None => Err(refused),
         }
     }

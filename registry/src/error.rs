@@ -1,5 +1,6 @@
 //! Failures of a request: which one, and what the registry said.
 
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use wythe_store::digest::Digest;
@@ -9,7 +10,7 @@ use wythe_store::oci::source::{SourceError, SourceErrorClass, SourceProblem};
 
 use crate::challenge::Challenge;
 use crate::credentials::CredentialError;
-use crate::origin;
+use crate::{origin, tls};
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,20 @@ pub enum RegistryProblem {
     #[error("{detail}")]
     Transport {
         /// The chain of causes.
+        detail: String,
+    },
+    /// The server speaks HTTP where TLS was begun.
+    #[error("the server speaks plain HTTP where TLS is expected")]
+    PlainHttp,
+    /// The certificate of the server is not one to believe.
+    #[error("the certificate of the server is not trusted: {}", tls::words(.0))]
+    Certificate(rustls::CertificateError),
+    /// Certificate authorities that the user named cannot be read.
+    #[error("cannot read certificate authorities from {}: {detail}", path.display())]
+    Authorities {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
         detail: String,
     },
     /// A redirect that is not followed.
@@ -192,14 +207,18 @@ impl RegistryError {
             RegistryProblem::Status { status: 401 | 403, .. }
             | RegistryProblem::Denied { .. }
             | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
-            RegistryProblem::Transport { .. } => SourceErrorClass::Network,
+            RegistryProblem::Certificate(_)
+            | RegistryProblem::PlainHttp
+            | RegistryProblem::Transport { .. } => SourceErrorClass::Network,
+            RegistryProblem::Authorities { .. } | RegistryProblem::Tls(_) => {
+                SourceErrorClass::Local
+            }
             RegistryProblem::Status { .. } if self.is_transient() => SourceErrorClass::Network,
             RegistryProblem::Answer { .. }
             | RegistryProblem::Content(_)
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }
             | RegistryProblem::Status { .. }
-            | RegistryProblem::Tls(_)
             | RegistryProblem::Url(_) => SourceErrorClass::Refused,
         };
         let problem = SourceProblem::Other { class, error: Box::new(self) };

@@ -31,6 +31,8 @@ pub struct Quirks {
     pub refuses_monolithic: Switch,
     /// Where downloads of blobs are redirected to.
     pub redirect: Option<String>,
+    /// Which other registry writes are redirected to, with 307.
+    pub writes_to: Option<String>,
     /// How many manifests are refused with `MANIFEST_BLOB_UNKNOWN`, forgetting all blobs.
     pub forgets: u32,
     /// The realm that challenges name, where it is not this registry's own.
@@ -124,6 +126,11 @@ impl FakeRegistry {
         &self.address
     }
 
+    /// Behaves differently from now on.
+    pub fn set(&self, quirks: Quirks) {
+        self.state().quirks = quirks;
+    }
+
     /// Every request so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.state().seen.clone()
@@ -185,6 +192,12 @@ impl State {
         }
         if let Some(refusal) = self.refusal(request, address) {
             return refusal;
+        }
+        if let Some(host) = &self.quirks.writes_to
+            && matches!(request.method.as_str(), "POST" | "PATCH" | "PUT")
+        {
+            let target = format!("http://{host}{}", request.target);
+            return Answer::status(307).with("Location", &target);
         }
         let Some(rest) = path.strip_prefix("/v2/") else { return Answer::status(404) };
         let parts: Vec<&str> = rest.rsplitn(3, '/').collect();

@@ -9,7 +9,8 @@
 //!
 //! * A credential goes to the origin it was looked up for, and to the token service that this origin
 //!   named where nobody in between could have named another.
-//! * Plain HTTP is spoken to loopback addresses and to hosts the caller listed, and never fallen back to.
+//! * Plain HTTP is spoken, and a certificate of nobody believed, only with loopback addresses and with hosts
+//!   the caller listed.
 //! * A manifest is handed over only if it hashes to what was asked for.
 //! * A tag is written after everything it leads to.
 //!
@@ -24,10 +25,12 @@ pub mod error;
 pub mod fake;
 pub mod login;
 mod origin;
+pub mod proxy;
 pub mod push;
 mod realm;
 mod retry;
 pub mod settings;
+mod tls;
 mod transport;
 mod upload;
 pub mod web;

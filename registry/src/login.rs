@@ -37,10 +37,10 @@ impl Client {
     ) -> Result<Login, RegistryError> {
         let inner = &self.inner;
         let call = Call::get(audience.base.clone());
-        let Err(refused) = inner.transport.send(&inner.settings, &call, None) else {
+        let Err(refused) = inner.send(audience, &call, None) else {
             // Who serves everybody may know a wrong password nevertheless.
             let header = credential.map(basic);
-            inner.transport.send(&inner.settings, &call, header.as_deref())?;
+            inner.send(audience, &call, header.as_deref())?;
             return Ok(Login::NotAsked);
         };
         let RegistryProblem::Status { status: 401, challenge: Some(challenge), .. } =
@@ -50,7 +50,7 @@ impl Client {
         };
         let answer = inner.auth.answer(&inner.transport, &inner.settings, audience, challenge)?;
         let Some(header) = answer else { return Err(refused) };
-        inner.transport.send(&inner.settings, &call, Some(&header))?;
+        inner.send(audience, &call, Some(&header))?;
         if is_for_nobody(&header) {
             return Err(refused);
         }

@@ -6,16 +6,26 @@ use url::{Host, Url};
 
 use crate::settings::Settings;
 
-/// Where the registry `host` is spoken to.
-///
-/// Plain HTTP is for loopback addresses and for hosts the user listed; nothing ever falls back to it.
-pub(crate) fn base_url(host: &str, settings: &Settings) -> Result<Url, url::ParseError> {
+/// Where the registry `host` is spoken to over TLS.
+pub(crate) fn base_url(host: &str) -> Result<Url, url::ParseError> {
     let server = if host == "docker.io" { "registry-1.docker.io" } else { host };
-    let secure = Url::parse(&format!("https://{server}/v2/"))?;
-    if is_loopback(&secure) || settings.insecure.contains(host) {
-        return Url::parse(&format!("http://{server}/v2/"));
-    }
-    Ok(secure)
+    Url::parse(&format!("https://{server}/v2/"))
+}
+
+/// The same place without TLS.
+pub(crate) fn without_tls(host: &str) -> Result<Url, url::ParseError> {
+    Url::parse(&format!("http://{host}/v2/"))
+}
+
+/// Whether the registry may show any certificate or do without TLS: it is on this machine, or the
+/// user listed it.
+pub(crate) fn is_lenient(host: &str, base: &Url, settings: &Settings) -> bool {
+    is_loopback(base) || settings.insecure.contains(host)
+}
+
+/// Whether both are on one machine, as far as their names tell.
+pub(crate) fn same_host(one: &Url, other: &Url) -> bool {
+    one.host() == other.host() || (is_loopback(one) && is_loopback(other))
 }
 
 /// Whether a credential for one may be sent to the other: scheme, host and port are equal.
@@ -89,20 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn http_is_for_loopback_and_listed_hosts_only() {
+    fn lenience_is_for_loopback_and_listed_hosts_only() {
         let mut settings = Settings::default();
         settings.insecure.insert("plain.example:80".to_owned());
-        let scheme = |host: &str| base_url(host, &settings).unwrap().scheme().to_owned();
+        let lenient = |host: &str| is_lenient(host, &base_url(host).unwrap(), &settings);
         for host in ["localhost:5000", "127.0.0.1:1", "[::1]:5000", "plain.example:80"] {
-            assert_eq!(scheme(host), "http", "{host}");
+            assert!(lenient(host), "{host}");
         }
         for host in ["plain.example", "10.0.0.1:5000", "localhost.evil.com", "docker.io"] {
-            assert_eq!(scheme(host), "https", "{host}");
+            assert!(!lenient(host), "{host}");
         }
-        assert_eq!(
-            base_url("docker.io", &settings).unwrap().host_str(),
-            Some("registry-1.docker.io")
-        );
+        assert_eq!(base_url("docker.io").unwrap().host_str(), Some("registry-1.docker.io"));
     }
 
     #[test]

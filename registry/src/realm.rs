@@ -47,7 +47,7 @@ impl Realm<'_> {
         let believed =
             origin::is_loopback(self.base) || (self.base.scheme() == "https" && !insecure);
         let private = origin::is_loopback(realm) || realm.scheme() == "https";
-        (believed && private) || realm.host() == self.base.host() || self.is_listed(realm)
+        (believed && private) || origin::same_host(realm, self.base) || self.is_listed(realm)
     }
 
     /// The error of a service that may not be asked.

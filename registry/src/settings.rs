@@ -8,33 +8,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::credentials::Credentials;
+use crate::proxy::Proxies;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where user names and passwords come from.
     pub credentials: Credentials,
-    /// Hosts, with their port if any, that are spoken to without TLS. Loopback addresses always are.
+    /// Hosts, with their port if any, that may show any certificate, and where nothing speaks TLS are
+    /// spoken to without. Loopback addresses always are.
     pub insecure: BTreeSet<String>,
     /// Token services, by registry host, that get that registry's credentials beside the usual ones.
     pub auth_hosts: BTreeMap<String, BTreeSet<String>>,
-    /// The proxy for all requests, and the hosts that are reached without it.
-    pub proxy: Option<Proxy>,
-    /// PEM files of certificate authorities that are trusted beside the system's.
+    /// The proxies for requests, and the hosts that are reached without.
+    pub proxies: Proxies,
+    /// PEM files, or directories of such, of certificate authorities that are trusted beside the system's.
     pub certificate_authorities: Vec<PathBuf>,
     /// What the client calls itself.
     pub user_agent: String,
     /// Time and chance.
     pub timing: Arc<dyn Timing>,
-}
-
-/// A proxy.
-#[derive(Clone, Debug)]
-pub struct Proxy {
-    /// Its address, as in `HTTPS_PROXY`.
-    pub url: String,
-    /// Hosts and networks that are reached without it, as in `NO_PROXY`.
-    pub except: String,
 }
 
 /// Time and chance, so that tests need neither.
@@ -71,7 +64,7 @@ impl Default for Settings {
             credentials: Credentials::default(),
             insecure: BTreeSet::new(),
             auth_hosts: BTreeMap::new(),
-            proxy: None,
+            proxies: Proxies::default(),
             certificate_authorities: Vec::new(),
             user_agent: concat!("wythe/", env!("CARGO_PKG_VERSION")).to_owned(),
             timing: Arc::new(SystemTiming),

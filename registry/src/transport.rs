@@ -1,18 +1,20 @@
 //! Single HTTP exchanges: TLS, proxies and redirects. The only place that knows the HTTP library.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
+use rustls::InvalidMessage;
 use url::Url;
 
 use crate::error::{RegistryError, RegistryProblem, without_query};
 use crate::origin;
 use crate::settings::Settings;
+use crate::tls::{self, Trust};
 
 /// A server that cannot be reached is given up after this; a slow one is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,13 +24,8 @@ const STALL_TIMEOUT: Duration = Duration::from_mins(2);
 const MAX_REDIRECTS: usize = 5;
 /// How much of an error's body is shown.
 const MAX_ERROR_BODY: u64 = 1 << 10;
-/// Where the systems we know keep the certificates they trust.
-const SYSTEM_ROOTS: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+/// How long a server has to show that it speaks TLS before it is taken for one that does not.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One request.
 pub(crate) struct Call<'a> {
@@ -54,41 +51,75 @@ pub(crate) trait Open: Sync {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>>;
 }
 
+/// What a request is sent with beside itself.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Access<'a> {
+    /// The value of `Authorization`. It goes to the origin of the first address and to no other.
+    pub(crate) authorization: Option<&'a str>,
+    /// A registry whose host may show any certificate.
+    pub(crate) lenient: Option<&'a Url>,
+}
+
 /// Sends requests.
 #[derive(Debug, Default)]
 pub(crate) struct Transport {
-    /// Made when it is first needed: it costs a thread and the reading of all certificates.
-    client: OnceLock<Client>,
+    /// By whom they trust and the proxy they use; each made when it is first needed, for it costs a
+    /// thread and the reading of all certificates.
+    clients: Mutex<BTreeMap<(Trust, Option<String>), Client>>,
 }
 
 impl Transport {
-    fn client(&self, settings: &Settings) -> Result<&Client, RegistryProblem> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    fn client(
+        &self,
+        settings: &Settings,
+        url: &Url,
+        access: Access<'_>,
+    ) -> Result<Client, RegistryProblem> {
+        let lenient = access.lenient.is_some_and(|registry| origin::same_host(registry, url));
+        let trust = if lenient { Trust::Anybody } else { Trust::Authorities };
+        let key = (trust, settings.proxies.of(url).map(str::to_owned));
+        // A panic while it is held leaves the map as it was.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
         }
-        let client = build(settings)?;
-        Ok(self.client.get_or_init(|| client))
+        let client = build(settings, trust, key.1.as_deref())?;
+        Ok(clients.entry(key).or_insert(client).clone())
     }
 
-    /// Sends one request, follows redirects of what only reads, and fails unless the answer is a
-    /// success. Credentials go to the first address and to no other origin.
+    /// Whether something at `url` answers over TLS, whatever it answers.
+    pub(crate) fn speaks_tls(&self, settings: &Settings, url: &Url) -> Result<bool, RegistryError> {
+        let lenient = Access { lenient: Some(url), ..Access::default() };
+        let client = self.client(settings, url, lenient);
+        let client = client.map_err(|problem| RegistryError::new("GET", url, problem))?;
+        Ok(client.get(url.clone()).timeout(PROBE_TIMEOUT).send().is_ok())
+    }
+
+    /// Sends one request, follows redirects, and fails unless the answer is a success.
+    ///
+    /// What only reads follows every redirect; of the others those that repeat the request, with its
+    /// body, at the new place.
     pub(crate) fn send(
         &self,
         settings: &Settings,
         call: &Call<'_>,
-        authorization: Option<&str>,
+        access: Access<'_>,
     ) -> Result<Response, RegistryError> {
         let mut url = call.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let trusted = origin::same_origin(&url, &call.url);
+            let own = origin::same_origin(&url, &call.url);
+            let authorization = access.authorization.filter(|_| own);
             let response =
-                self.exchange(settings, call, &url, authorization.filter(|_| trusted))?;
+                self.exchange(settings, call, &url, Access { authorization, ..access })?;
+            let status = response.status();
             // Nothing but a validator of the caller is ever answered with the second.
-            if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+            if status.is_success() || status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let reading = matches!(call.method, Method::GET | Method::HEAD);
-            if !response.status().is_redirection() || !reading {
+            let repeated =
+                matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            if !(repeated || (reading && status.is_redirection())) {
                 return Err(refusal(call, &url, response));
             }
             url = next(call, &url, &response)?;
@@ -103,13 +134,13 @@ impl Transport {
         settings: &Settings,
         call: &Call<'_>,
         url: &Url,
-        authorization: Option<&str>,
+        access: Access<'_>,
     ) -> Result<Response, RegistryError> {
         let fail = |problem| RegistryError::new(call.method.as_str(), url, problem);
-        let client = self.client(settings).map_err(fail)?;
+        let client = self.client(settings, url, access).map_err(fail)?;
         let mut request =
             client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
-        if let Some(value) = authorization {
+        if let Some(value) = access.authorization {
             request = request.header(AUTHORIZATION, value);
         }
         let sent = match call.body {
@@ -183,12 +214,22 @@ fn wait_of(headers: &HeaderMap) -> Option<u64> {
     Some(until.duration_since(now).unwrap_or_default().as_secs())
 }
 
-/// The chain of causes, without the address, whose query may hold a signature.
+/// What kept a request from being answered: the chain of causes, without the address, whose query may
+/// hold a signature.
 pub(crate) fn transport(error: reqwest::Error) -> RegistryProblem {
     let error = error.without_url();
     let mut detail = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(inner) = cause {
+        match handshake(inner) {
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+                return RegistryProblem::PlainHttp;
+            }
+            Some(rustls::Error::InvalidCertificate(problem)) => {
+                return RegistryProblem::Certificate(problem.clone());
+            }
+            _ => {}
+        }
         let text = inner.to_string();
         if !detail.contains(&text) {
             detail = format!("{detail}: {text}");
@@ -198,9 +239,19 @@ pub(crate) fn transport(error: reqwest::Error) -> RegistryProblem {
     RegistryProblem::Transport { detail }
 }
 
-fn build(settings: &Settings) -> Result<Client, RegistryProblem> {
+/// The error of TLS that an error of the system was made of, by one hand after another.
+fn handshake<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    inner.downcast_ref().or_else(|| handshake(inner))
+}
+
+fn build(
+    settings: &Settings,
+    trust: Trust,
+    proxy: Option<&str>,
+) -> Result<Client, RegistryProblem> {
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls::config(settings, trust)?)
         .user_agent(&settings.user_agent)
         .timeout(None)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -208,25 +259,10 @@ fn build(settings: &Settings) -> Result<Client, RegistryProblem> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy();
-    if let Some(proxy) = &settings.proxy {
-        let except = reqwest::NoProxy::from_string(&proxy.except);
-        let proxy = reqwest::Proxy::all(&proxy.url).map_err(transport)?;
-        builder = builder.proxy(proxy.no_proxy(except));
+    if let Some(proxy) = proxy {
+        let scheme = if proxy.contains("://") { "" } else { "http://" };
+        let proxy = reqwest::Proxy::all(format!("{scheme}{proxy}")).map_err(transport)?;
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(transport)
-}
-
-fn tls(settings: &Settings) -> Result<rustls::ClientConfig, RegistryProblem> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-    let mut roots = rustls::RootCertStore::empty();
-    let own = settings.certificate_authorities.iter().map(std::path::PathBuf::as_path);
-    for path in system.into_iter().chain(own) {
-        let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
-        roots.add_parsable_certificates(found.certs);
-    }
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }

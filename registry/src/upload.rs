@@ -152,13 +152,14 @@ impl Upload<'_> {
     }
 }
 
-/// Where an upload continues. Another host than the registry's gets the content and no credentials.
+/// Where an upload continues, relative to whoever answered. Another host than the registry's gets the content and no credentials.
 fn location(call: &Call<'_>, response: &Response) -> Result<Url, RegistryError> {
-    let fail = |problem| RegistryError::new(call.method.as_str(), &call.url, problem);
+    let from = response.url();
+    let fail = |problem| RegistryError::new(call.method.as_str(), from, problem);
     let text = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let text = text.ok_or_else(|| fail(RegistryProblem::Answer { what: "Location" }))?;
-    let url = call.url.join(text).map_err(|error| fail(error.into()))?;
-    match origin::objection(&call.url, &url) {
+    let url = from.join(text).map_err(|error| fail(error.into()))?;
+    match origin::objection(from, &url) {
         None => Ok(url),
         Some(reason) => {
             Err(fail(RegistryProblem::Redirect { target: without_query(&url), reason }))

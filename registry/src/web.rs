@@ -9,7 +9,7 @@ use url::Url;
 use crate::client::{Client, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::retry;
-use crate::transport::Call;
+use crate::transport::{Access, Call};
 
 /// What is asked for.
 #[derive(Clone, Copy, Default)]
@@ -73,7 +73,9 @@ impl Client {
         }
         let inner = &self.inner;
         let response = retry(&*inner.settings.timing, || {
-            inner.transport.send(&inner.settings, &call, request.authorization)
+            let authorization = request.authorization;
+            let access = Access { authorization, ..Access::default() };
+            inner.transport.send(&inner.settings, &call, access)
         })?;
         let text = |name: &str| header(&response, name).map(str::to_owned);
         Ok(WebResponse {
@@ -145,6 +147,20 @@ mod tests {
             WebRequest { url: &url, if_none_match: Some("\"e\""), ..WebRequest::default() };
         assert_eq!(Client::new(Settings::default()).get(request).unwrap().status, 304);
         assert!(asked.join().unwrap().contains("if-none-match: \"e\""));
+    }
+
+    #[test]
+    fn a_server_without_tls_is_known_as_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/f", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        });
+        let request = WebRequest { url: &url, ..WebRequest::default() };
+        let error = Client::new(Settings::default()).get(request).unwrap_err();
+        assert!(matches!(error.problem, RegistryProblem::PlainHttp), "{error}");
+        server.join().unwrap();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The client against a registry with quirks.
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use wythe_registry::error::PushError;
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
 use wythe_registry::login::Login;
+use wythe_registry::proxy::Proxies;
 use wythe_registry::push::{Push, Silent};
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
@@ -315,6 +316,50 @@ fn a_registry_that_refuses_the_whole_at_once_gets_it_ahead() {
 }
 
 #[test]
+fn a_push_is_repeated_where_the_registry_redirects_it_without_its_credentials() {
+    let storage = FakeRegistry::start(Quirks::default()).unwrap();
+    let writes_to = Some(storage.host().to_owned());
+    let quirks = Quirks { auth: Door::Basic, writes_to, ..Quirks::default() };
+    let registry = FakeRegistry::start(quirks).unwrap();
+    push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
+    check_pushed(&storage);
+    // The relative address of an upload is one of whoever answered: it is closed there at once.
+    assert_eq!(count(&storage, "PUT", "/uploads/"), 2);
+    assert_eq!(count(&registry, "PUT", "/uploads/"), 0);
+    assert!(storage.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+}
+
+#[test]
+fn a_large_blob_is_streamed_again_to_where_it_is_redirected() {
+    let storage = FakeRegistry::start(Quirks::default()).unwrap();
+    let writes_to = Some(storage.host().to_owned());
+    let quirks = Quirks { writes_to, ..Quirks::default() };
+    push_large(&FakeRegistry::start(quirks).unwrap(), &storage);
+}
+
+#[test]
+fn a_listed_registry_is_asked_over_tls_first_and_through_the_proxy_of_each_scheme() {
+    let proxy = FakeRegistry::start(Quirks::default()).unwrap();
+    let address = Some(proxy.host().to_owned());
+    let proxies = Proxies { http: address.clone(), https: address, ..Proxies::default() };
+    let insecure = BTreeSet::from(["r.invalid:5000".to_owned()]);
+    let client = Client::new(Settings { proxies, insecure, ..Settings::default() });
+    let error = client.manifest(&"r.invalid:5000/app:1".parse().unwrap()).unwrap_err();
+    assert_eq!(error.class(), SourceErrorClass::NotFound, "{error}");
+    let targets: Vec<String> = proxy.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["r.invalid:5000", "http://r.invalid:5000/v2/app/manifests/1"]);
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let own = Quirks { writes_to: Some(registry.host().to_owned()), ..Quirks::default() };
+    registry.set(own);
+    let error = push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap_err();
+    assert!(error.to_string().contains("too many"), "{error}");
+}
+
+#[test]
 fn blobs_that_vanish_before_the_manifest_are_sent_again_once() {
     check_push(Quirks { forgets: 1, ..Quirks::default() });
     let registry = FakeRegistry::start(Quirks { forgets: 2, ..Quirks::default() }).unwrap();
@@ -324,6 +369,12 @@ fn blobs_that_vanish_before_the_manifest_are_sent_again_once() {
 #[test]
 fn a_large_blob_is_streamed() {
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    push_large(&registry, &registry);
+}
+
+/// Pushes a blob too large for the memory to one registry, and finds it in the other.
+#[track_caller]
+fn push_large(registry: &FakeRegistry, storage: &FakeRegistry) {
     let large = vec![7; 9 << 20];
     let mut content = MemoryContent::default();
     content.insert(b"{}".to_vec());
@@ -332,7 +383,7 @@ fn a_large_blob_is_streamed() {
     let manifest = RawDocument::new(Manifest::new(config, vec![layer.clone()]));
     content.insert(manifest.bytes().to_vec());
     let how = Push { origins: &BTreeMap::new(), progress: &Silent };
-    let to = reference(&registry, "big");
-    client(&registry).push(&content, &manifest.descriptor(), &to, how).unwrap();
-    assert!(registry.blobs("big").contains(&layer.digest));
+    let to = reference(registry, "big");
+    client(registry).push(&content, &manifest.descriptor(), &to, how).unwrap();
+    assert!(storage.blobs("big").contains(&layer.digest));
 }

@@ -32,7 +32,9 @@ impl From<PushError> for Failure {
 fn class(error: &RegistryError) -> Class {
     match &error.problem {
         RegistryProblem::Digest { .. } | RegistryProblem::TooLong { .. } => Class::Damage,
-        RegistryProblem::Credentials(_) | RegistryProblem::Tls(_) => Class::Environment,
+        RegistryProblem::Authorities { .. }
+        | RegistryProblem::Credentials(_)
+        | RegistryProblem::Tls(_) => Class::Environment,
         _ => Class::Network,
     }
 }
@@ -63,6 +65,30 @@ fn remedy(error: &RegistryError) -> Option<String> {
             ),
             None => format!("`wythe login {}` stores credentials", asker.host),
         }),
+        RegistryProblem::PlainHttp => {
+            Some(format!("if that is meant to be, give --insecure-registry {}", host(error)))
+        }
+        RegistryProblem::Certificate(_) => Some(format!(
+            "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or believe anybody with \
+             --insecure-registry {}",
+            host(error)
+        )),
+        RegistryProblem::Authorities { .. } => {
+            Some("SSL_CERT_FILE and SSL_CERT_DIR have to lead to certificates".to_owned())
+        }
+        RegistryProblem::Status { status: 429, .. } => Some(
+            "the registry limits how often it is asked: wait, or `wythe login` for a higher limit"
+                .to_owned(),
+        ),
+        RegistryProblem::Status { status: 500.., .. } => {
+            Some("the registry, or a proxy in front of it, has failed: try again later".to_owned())
+        }
         _ => None,
     }
+}
+
+/// The server that was asked, as flags take it.
+fn host(error: &RegistryError) -> &str {
+    let rest = error.url.split_once("://").map_or(&*error.url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }

@@ -31,3 +31,15 @@ grep -q "denied: ada may not push to $host/app; .*ada only reads" err
 grep -q 'help: let ada push to' err
 "$WYTHE" logout "$host"
 if grep -q "\"$host\"" docker/config.json; then exit 1; fi
+
+# GitLab's shape: both speak TLS, on two ports.
+command -v openssl > /dev/null || exit 0
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2> /dev/null
+python3 "$CASES/../token_registry.py" tls_ports cert.pem key.pem &
+pid="$pid $!"
+while [ ! -e tls_ports ]; do sleep 0.1; done
+host=localhost:$(cut -d' ' -f1 tls_ports)
+echo wrong | fails 3 "$WYTHE" login -u ada --password-stdin "$host"
+echo secret | "$WYTHE" login -u ada --password-stdin "$host"
+fails 3 "$WYTHE" pull "$host/app:1"
+grep -q 'not found' err
