@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use wythe_builder::account::{self, Accounts, run_identity};
 use wythe_builder::execute::view::View;
 use wythe_sandbox::Step;
+use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{Changes, Identity, Network, RootFs, Scratch};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::layer::import::layer_id;
@@ -34,14 +35,16 @@ impl Container<'_> {
     pub(crate) fn step(self) -> Result<Step, Failure> {
         let lowers = self.directories()?;
         let user = self.user(&lowers)?;
-        let made = scratch(self.lease, &lowers)?;
+        let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
+        admit(&identity, &format!("running as {}:{}", user.uid, user.gid))?;
+        let made = scratch(self.lease, &lowers, world::id_map().as_bytes())?;
         let scratch = Scratch { upper: made.upper, work: made.work };
         let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
         let run = &self.image.config.value().config;
         let directory = self.args.workdir.as_deref().unwrap_or(&run.working_dir);
         step.cwd = if directory.is_empty() { b"/".to_vec() } else { directory.into() };
         step.env = self.environment(&String::from_utf8_lossy(&user.home));
-        step.identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
+        step.identity = identity;
         step.network = match self.args.network {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,

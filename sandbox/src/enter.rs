@@ -18,8 +18,10 @@ use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
 pub use error::{InitCause, InitError};
 
+use crate::error::StepError;
 use crate::idmap::{self, IdMap};
 use crate::nest::Nest;
+use crate::step::Identity;
 use crate::sys;
 use error::namespace_refused;
 use mapping::{Mapping, Writers};
@@ -67,6 +69,15 @@ pub fn entry() -> Option<&'static Entry> {
 /// Where steps are started, once [`init`] returned.
 pub(crate) fn nest() -> Option<&'static Nest> {
     NEST.get()
+}
+
+/// Refuses users and groups that the namespace of this process does not have, while doing `doing`.
+///
+/// # Errors
+///
+/// As [`IdMap::admit`].
+pub fn admit(identity: &Identity, doing: &str) -> Result<(), StepError> {
+    entry().map_or(Ok(()), |entry| entry.ids.admit(identity, doing))
 }
 
 static ENTRY: OnceLock<Entry> = OnceLock::new();

@@ -41,6 +41,16 @@ pub enum StepCause {
          it on, over a socket in a cache mount or on the network of this machine"
     )]
     HeldOpen,
+    /// Somebody the user namespace does not have.
+    #[error("{kind} {id} is outside the ids that are mapped here ({mapped})")]
+    Unmapped {
+        /// Whether it is a user or a group.
+        kind: &'static str,
+        /// Its number.
+        id: u32,
+        /// Those that there are.
+        mapped: String,
+    },
     /// The kernel refused, and said more than a number.
     #[error("{source} ({message})")]
     Refused {
@@ -52,4 +62,23 @@ pub enum StepCause {
     /// The kernel refused.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl StepCause {
+    /// What helps, in one sentence, where it is known.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Unmapped { .. } => Some(
+                "take a numeric id of that range, or give this account a longer one in /etc/subuid and /etc/subgid",
+            ),
+            Self::NotEntered
+            | Self::Nul
+            | Self::NoCommand
+            | Self::PathTooLong { .. }
+            | Self::HeldOpen
+            | Self::NestLost
+            | Self::Refused { .. }
+            | Self::Io(_) => None,
+        }
+    }
 }

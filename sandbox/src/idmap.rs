@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::error::{StepCause, StepError};
+use crate::step::Identity;
+
 /// A run of consecutive ids.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Extent {
@@ -32,6 +35,47 @@ impl IdMap {
         describe(&mut text, &self.groups);
         text
     }
+
+    /// Refuses users and groups that the namespace does not have, which no process of it can become
+    /// and no file of it can belong to.
+    ///
+    /// # Errors
+    ///
+    /// [`StepCause::Unmapped`] with the first of them, while doing `doing`.
+    pub fn admit(&self, identity: &Identity, doing: &str) -> Result<(), StepError> {
+        let groups = [identity.gid].into_iter().chain(identity.groups.iter().copied());
+        let groups = groups.map(|gid| ("group", gid, &self.groups));
+        for (kind, id, mapped) in [("user", identity.uid, &self.users)].into_iter().chain(groups) {
+            if !mapped.iter().any(|extent| extent.contains(id)) {
+                let cause = StepCause::Unmapped { kind, id, mapped: inside(mapped) };
+                return Err(StepError { doing: doing.to_owned(), cause });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Extent {
+    fn contains(&self, id: u32) -> bool {
+        id >= self.inside && id - self.inside < self.count
+    }
+}
+
+/// The ids inside, such as `0-65536`; extents that follow each other are one run.
+fn inside(extents: &[Extent]) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for Extent { inside, count, .. } in extents.iter().filter(|extent| extent.count > 0) {
+        let (first, end) = (u64::from(*inside), u64::from(*inside) + u64::from(*count));
+        match runs.last_mut().filter(|run| run.1 == first) {
+            Some(run) => run.1 = end,
+            None => runs.push((first, end)),
+        }
+    }
+    let run = |(first, end): &(u64, u64)| match end - first {
+        1 => first.to_string(),
+        _ => format!("{first}-{}", end - 1),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
 }
 
 fn describe(text: &mut String, extents: &[Extent]) {
@@ -72,5 +116,26 @@ mod tests {
     fn the_whole_range_of_the_first_namespace_fits() {
         let all = parse_map("0 0 4294967295\n");
         assert_eq!(all[0].count, u32::MAX);
+    }
+
+    #[track_caller]
+    fn check(identity: &Identity, expected: Option<&str>) {
+        let users = parse_map("0 1000 1\n1 200000 65536\n");
+        let map = IdMap { groups: parse_map("0 1000 1\n5 7 1\n"), users };
+        let refused = map.admit(identity, "running").err().map(|error| error.cause.to_string());
+        assert_eq!(refused.as_deref(), expected);
+    }
+
+    #[test]
+    fn who_is_not_mapped_is_refused_with_what_is() {
+        let root = Identity::default();
+        check(&root, None);
+        check(&Identity { uid: 65_536, gid: 5, groups: vec![5, 0] }, None);
+        let refused = "user 65537 is outside the ids that are mapped here (0-65536)";
+        check(&Identity { uid: 65_537, ..root.clone() }, Some(refused));
+        let refused = "group 4 is outside the ids that are mapped here (0, 5)";
+        check(&Identity { gid: 4, ..root.clone() }, Some(refused));
+        let refused = "group 6 is outside the ids that are mapped here (0, 5)";
+        check(&Identity { groups: vec![0, 6], ..root }, Some(refused));
     }
 }

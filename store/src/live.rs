@@ -10,6 +10,8 @@ pub mod device;
 pub mod ensure;
 pub(crate) mod files;
 pub mod materialise;
+pub mod owner;
+mod owners;
 mod place;
 pub mod scratch;
 pub mod seal;

@@ -111,6 +111,7 @@ fn remedy(cause: &BuildCause) -> Option<String> {
             Some("rename the file, or leave it out with --exclude".to_owned())
         }
         BuildCause::Remote(error) => remote(&error.problem),
+        BuildCause::Sandbox(error) => error.cause.remedy().map(str::to_owned),
         BuildCause::Step(error) => step(error.outcome).map(str::to_owned),
         _ => None,
     }

@@ -1,12 +1,14 @@
 //! The mounts of a step, made ready: layers unpacked, caches opened, secrets taken out.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path};
 
 use wythe_dockerfile::mount::{self, Owner, Requirement};
-use wythe_sandbox::step::{Access, Mount, MountSource, Scratch};
+use wythe_sandbox::enter::admit;
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
+use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
 use wythe_store::tree::entry::{Metadata, Tree};
 
@@ -53,6 +55,10 @@ impl Mounts {
     }
 
     fn add(&mut self, execution: &Execution<'_, '_>, mount: &RunMount) -> Result<(), BuildCause> {
+        if let Some(Owner { uid, gid, .. }) = owner(&mount.kind) {
+            let identity = Identity { uid, gid, groups: Vec::new() };
+            admit(&identity, &format!("mounting {}", mount.target))?;
+        }
         let source = match &mount.kind {
             MountKind::Bind { from, path, access } => Some(bind(execution, (from, path), *access)?),
             MountKind::Cache(cache) => Some(self.cache(execution, cache)?),
@@ -172,7 +178,7 @@ fn fill(execution: &Execution<'_, '_>, cache: &CacheMount, into: &Path) -> Resul
 
 fn adopt(path: &Path, own: &Metadata) -> io::Result<()> {
     // Owner before mode: chown clears set-id bits.
-    chown(path, Some(own.uid), Some(own.gid))?;
+    give(&File::open(path)?, own)?;
     fs::set_permissions(path, fs::Permissions::from_mode(own.mode))
 }
 
@@ -201,12 +207,22 @@ fn bind(
     let scratch = match access {
         mount::Access::ReadOnly => None,
         mount::Access::ReadWrite => {
-            let area = scratch(solver.env.lease, &lowers)?;
+            let area = scratch(solver.env.lease, &lowers, solver.env.idmap)?;
             Some(Scratch { upper: area.upper, work: area.work })
         }
     };
     let subpath = path.as_bytes().to_vec();
     Ok(MountSource::Layers { lowers, scratch, subpath })
+}
+
+/// Whose the file or directory is that a mount makes.
+fn owner(kind: &MountKind) -> Option<Owner> {
+    match kind {
+        MountKind::Cache(CacheMount { owner, .. })
+        | MountKind::Secret { owner, .. }
+        | MountKind::Ssh { owner, .. } => Some(*owner),
+        MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::SecretVariable { .. } => None,
+    }
 }
 
 fn file(bytes: Vec<u8>, owner: Owner) -> MountSource {

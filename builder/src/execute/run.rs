@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{
     Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
 };
@@ -43,7 +44,8 @@ impl Execution<'_, '_> {
         env.emulators.enable(&run.platform.architecture)?;
         let lowers = self.solver.roots.directories(self.below)?;
         let identity = identity(&lowers, &run.user)?;
-        let area = scratch(env.lease, &lowers)?;
+        admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
+        let area = scratch(env.lease, &lowers, env.idmap)?;
         working_directory(&lowers, &area.upper, run, &identity)?;
         let mounts = Mounts::prepare(self, run)?;
         let upper = Scratch { upper: area.upper.clone(), work: area.work.clone() };

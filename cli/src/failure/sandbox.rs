@@ -14,7 +14,8 @@ impl From<InitError> for Failure {
 
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Self {
-        Self::of(class(&error), &error).remedy("`wythe doctor` says what this machine lacks")
+        let doctor = "`wythe doctor` says what this machine lacks";
+        Self::of(class(&error), &error).remedy(error.cause.remedy().unwrap_or(doctor))
     }
 }
 

@@ -305,7 +305,8 @@ pub fn travels(name: &[u8]) -> bool {
     let known: BTreeSet<&[u8]> =
         [&b"security.capability"[..], b"system.posix_acl_access", b"system.posix_acl_default"]
             .into();
-    let ours = [&b"user.overlay."[..], crate::live::device::ATTRIBUTE];
+    // Those of the overlay, and those by which a directory says what the file system cannot.
+    let ours = [&b"user.overlay."[..], b"user.wythe."];
     let user = name.starts_with(b"user.") && !ours.iter().any(|own| name.starts_with(own));
     (user || known.contains(name)) && !name.contains(&b'=') && !name.contains(&0)
 }
@@ -362,6 +363,9 @@ mod tests {
         }
         for name in ["user.overlay.opaque", "trusted.overlay.x", "security.selinux", "user.a=b"] {
             assert!(!travels(name.as_bytes()), "{name}");
+        }
+        for name in [crate::live::device::ATTRIBUTE, crate::live::owner::ATTRIBUTE] {
+            assert!(!travels(name));
         }
     }
 }

@@ -8,13 +8,17 @@ use rustix::fs::{self as sys, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
-use crate::live::device;
+use crate::live::owner::{Ids, Owner};
 use crate::live::place::DIRECTORY;
+use crate::live::{device, owner};
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{Metadata, Node, Xattrs};
 
 /// The most that the kernel gives of an attribute, or of all their names.
 const LONGEST: usize = 64 << 10;
+
+/// Those that belong to no image.
+const OURS: [&[u8]; 3] = [b"user.overlay.opaque", device::ATTRIBUTE, owner::ATTRIBUTE];
 
 /// What the attributes of a file or directory say.
 #[derive(Default)]
@@ -25,6 +29,8 @@ pub(super) struct Attributes {
     pub(super) opaque: bool,
     /// The device it stands for.
     pub(super) device: Option<Node>,
+    /// Whom it is for, where that owner could not be given.
+    pub(super) owner: Option<Owner>,
 }
 
 pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
@@ -36,7 +42,7 @@ pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
     let mut found = Attributes::default();
     for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let wanted = travels(name);
-        if !wanted && name != b"user.overlay.opaque" && name != device::ATTRIBUTE {
+        if !wanted && !OURS.contains(&name) {
             continue;
         }
         let mut value = vec![0; LONGEST];
@@ -46,6 +52,8 @@ pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
             found.image.push((name.into(), value.into()));
         } else if name == device::ATTRIBUTE {
             found.device = device::parse(&value);
+        } else if name == owner::ATTRIBUTE {
+            found.owner = owner::parse(&value);
         } else {
             found.opaque = value == b"y";
         }
@@ -54,18 +62,18 @@ pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
     Ok(found)
 }
 
-pub(super) fn metadata(stat: &Stat, xattrs: Xattrs) -> Metadata {
+pub(super) fn metadata(stat: &Stat, (uid, gid): Owner, xattrs: Xattrs) -> Metadata {
     let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
     let mtime = Timestamp { seconds: stat.st_mtime, nanos };
-    let mode = stat.st_mode & 0o7777;
-    Metadata { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
+    Metadata { mode: stat.st_mode & 0o7777, uid, gid, mtime, xattrs }
 }
 
 /// The metadata of a directory as the image has it.
-pub(super) fn of_directory(path: &Path) -> io::Result<Metadata> {
+pub(super) fn of_directory(path: &Path, idmap: &[u8]) -> io::Result<Metadata> {
     let opened = sys::open(path, DIRECTORY, Mode::empty())?;
-    let stat = sys::fstat(&opened)?;
-    Ok(metadata(&stat, read(&opened)?.image))
+    let (stat, found) = (sys::fstat(&opened)?, read(&opened)?);
+    let owner = Ids::of(idmap).owner((stat.st_uid, stat.st_gid), found.owner);
+    Ok(metadata(&stat, owner, found.image))
 }
 
 /// What a root directory is in steps. One that only its owner may enter comes of packing a private

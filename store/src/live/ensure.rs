@@ -335,7 +335,7 @@ mod tests {
         trial.keep_blob(&pulled);
         let path = ensure(&trial.lease, &record.id, b"map").unwrap();
         check_files(&path);
-        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let found = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap();
         assert_eq!(encode(&Tree { root: None, ..found }), encode(&pulled.tree));
     }
 

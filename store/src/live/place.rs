@@ -2,14 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{
-    self as sys, AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags,
-};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
-use crate::live::device;
 use crate::live::materialise::MaterialiseCause;
+use crate::live::{device, owner};
 use crate::tree::entry::{Claim, Device, Entry, Metadata, Node};
 use crate::tree::merge::implied;
 
@@ -43,8 +41,7 @@ pub(super) fn finish_directory(
 
 /// Owner first, because changing it clears set-user-ID bits and capabilities; times last.
 pub(super) fn finish(made: &OwnedFd, metadata: &Metadata) -> Result<(), MaterialiseCause> {
-    let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
-    owned(sys::fchown(made, Some(uid), Some(gid)))?;
+    owner::give(made, metadata)?;
     for (name, value) in metadata.xattrs.iter().filter(|(name, _)| travels(name)) {
         sys::fsetxattr(made, &**name, value, XattrFlags::empty())?;
     }
@@ -53,19 +50,11 @@ pub(super) fn finish(made: &OwnedFd, metadata: &Metadata) -> Result<(), Material
     Ok(())
 }
 
-/// An owner that our user namespace does not map, or that we may not give, is in the tree only.
-fn owned(changed: Result<(), Errno>) -> Result<(), Errno> {
-    match changed {
-        Err(Errno::INVAL | Errno::PERM) => Ok(()),
-        changed => changed,
-    }
-}
-
 /// As [`finish`], for what cannot be opened without an effect.
 pub(super) fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
     let (metadata, name) = (&entry.metadata, &*entry.name);
-    let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
-    owned(sys::chownat(at, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW))?;
+    let change = |uid, gid| sys::chownat(at, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+    owner::give_by(&change, (metadata.uid, metadata.gid))?;
     if !matches!(entry.node, Node::Symlink(_)) {
         // We have made this name in a directory nobody else can reach.
         sys::chmodat(at, name, Mode::from_raw_mode(metadata.mode), AtFlags::empty())?;

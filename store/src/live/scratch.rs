@@ -37,13 +37,13 @@ pub struct Scratch {
 /// # Errors
 ///
 /// If the store cannot be written, or a directory not be read.
-pub fn scratch(lease: &Lease, lowers: &[PathBuf]) -> Result<Scratch, WriteError> {
+pub fn scratch(lease: &Lease, lowers: &[PathBuf], idmap: &[u8]) -> Result<Scratch, WriteError> {
     let base = lease.store().path().join(lease.scratch_path());
     let (upper, work) = (base.join("upper"), base.join("work"));
     for directory in [&upper, &work] {
         fs::create_dir_all(directory).writing(&directory.display().to_string())?;
     }
-    let root = lowers.last().map(|top| attributes::of_directory(top)).transpose();
+    let root = lowers.last().map(|top| attributes::of_directory(top, idmap)).transpose();
     let like = root.map(|root| root.unwrap_or_else(implied));
     like.and_then(|like| describe(&upper, &like)).writing(&upper.display().to_string())?;
     Ok(Scratch { upper, work })

@@ -44,7 +44,9 @@ pub fn ensure_tree(
         return lease.store().tree(id)?.ok_or(SealError::Gone);
     }
     let name = record.live.as_ref().ok_or(SealError::Gone)?;
-    let tree = upper_tree(lease, &lease.store().path().join(name.path()), lower)?;
+    let live = lease.store().live(name)?.ok_or(SealError::Gone)?;
+    let upper = lease.store().path().join(name.path());
+    let tree = upper_tree(lease, (&upper, &live.idmap), lower)?;
     record.tree = Some(lease.put_tree(&tree)?);
     Ok(tree)
 }
@@ -84,7 +86,7 @@ mod tests {
 
     /// A step that wrote `words`, adopted.
     fn adopted(trial: &Trial, words: &str) -> LayerRecord {
-        let made = scratch(&trial.lease, &[]).unwrap();
+        let made = scratch(&trial.lease, &[], b"map").unwrap();
         unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();

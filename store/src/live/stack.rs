@@ -82,7 +82,7 @@ impl<'a> Stack<'a> {
     /// If a directory or a record cannot be read, or what is missing cannot be made.
     pub fn finish(mut self) -> Result<Vec<PathBuf>, EnsureError> {
         let Some(top) = self.directories.last() else { return Ok(Vec::new()) };
-        let (shown, said) = (root_of(top)?, entered(self.root()?));
+        let (shown, said) = (root_of(top, self.idmap)?, entered(self.root()?));
         if timeless(shown) != timeless(said.clone()) {
             let tree = Tree { root: Some(said), ..Tree::default() };
             self.mount(&made_of(self.lease, self.idmap, &tree)?)?;
@@ -96,7 +96,7 @@ impl<'a> Stack<'a> {
         let store = self.lease.store();
         for Placed { layer, directory } in self.placed.iter().rev() {
             let Some(tree) = store.layer(layer)?.and_then(|record| record.tree) else {
-                return Ok(root_of(directory)?);
+                return Ok(root_of(directory, self.idmap)?);
             };
             if let Some(root) = store.tree(&tree)?.ok_or(EnsureError::Gone(*layer))?.root {
                 return Ok(root);
@@ -111,8 +111,8 @@ fn timeless(root: Metadata) -> Metadata {
     Metadata { mtime: Timestamp::default(), ..root }
 }
 
-fn root_of(directory: &Path) -> Result<Metadata, ReadError> {
-    attributes::of_directory(directory).reading(&directory.display().to_string())
+fn root_of(directory: &Path, idmap: &[u8]) -> Result<Metadata, ReadError> {
+    attributes::of_directory(directory, idmap).reading(&directory.display().to_string())
 }
 
 fn is_empty(directory: &Path) -> Result<bool, ReadError> {
@@ -179,11 +179,11 @@ mod tests {
         let said: Vec<Tree> = layers.iter().map(|words| tree(words)).collect();
         let said = merge_all(&said);
         let shown = found.iter().fold(Tree::default(), |below, directory| {
-            merge(&below, &upper_tree(&trial.lease, directory, &below).unwrap())
+            merge(&below, &upper_tree(&trial.lease, (directory, b"map"), &below).unwrap())
         });
         let children = |tree: &Tree| encode(&Tree { root: None, ..tree.clone() });
         assert_eq!(children(&shown), children(&said), "{layers:?}");
-        let root = found.last().map_or_else(implied, |top| root_of(top).unwrap());
+        let root = found.last().map_or_else(implied, |top| root_of(top, b"map").unwrap());
         let wanted = said.root.unwrap_or_else(|| Metadata { mode: root.mode, ..root.clone() });
         assert_eq!(timeless(root), timeless(wanted), "{layers:?}");
         assert_eq!(stack(&trial, layers), found, "what was made is found again");
@@ -215,12 +215,15 @@ mod tests {
     fn a_root_that_only_its_owner_may_enter_is_entered_and_stays_as_it_is() {
         let trial = Trial::new();
         let below = stack(&trial, &["700", "f=1"]);
-        assert_eq!(root_of(below.last().unwrap()).unwrap().mode, 0o711);
-        let area = scratch(&trial.lease, &below).unwrap();
+        assert_eq!(root_of(below.last().unwrap(), b"map").unwrap().mode, 0o711);
+        let area = scratch(&trial.lease, &below, b"map").unwrap();
         let lower = merge(&tree("700"), &tree("f=1"));
         let changed = |mode| {
             set_permissions(&area.upper, Permissions::from_mode(mode)).unwrap();
-            upper_tree(&trial.lease, &area.upper, &lower).unwrap().root.map(|root| root.mode)
+            upper_tree(&trial.lease, (&area.upper, b"map"), &lower)
+                .unwrap()
+                .root
+                .map(|root| root.mode)
         };
         assert_eq!([0o711, 0o700, 0o755].map(changed), [None, None, Some(0o755)]);
     }
@@ -229,10 +232,13 @@ mod tests {
     fn what_a_step_made_of_the_root_is_the_root() {
         let trial = Trial::new();
         let below = stack(&trial, &["1777", "f=1"]);
-        let area = scratch(&trial.lease, &below).unwrap();
-        assert_eq!(root_of(&area.upper).unwrap().mode, 0o1777);
+        let area = scratch(&trial.lease, &below, b"map").unwrap();
+        assert_eq!(root_of(&area.upper, b"map").unwrap().mode, 0o1777);
         let lower = merge(&tree("1777"), &tree("f=1"));
-        assert_eq!(upper_tree(&trial.lease, &area.upper, &lower).unwrap(), Tree::default());
+        assert_eq!(
+            upper_tree(&trial.lease, (&area.upper, b"map"), &lower).unwrap(),
+            Tree::default()
+        );
         set_permissions(&area.upper, Permissions::from_mode(0o711)).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &area, b"map", &mut batch).unwrap();
@@ -243,7 +249,7 @@ mod tests {
             stack.push(placed).unwrap();
         }
         let found = stack.finish().unwrap();
-        assert_eq!(root_of(found.last().unwrap()).unwrap().mode, 0o711);
+        assert_eq!(root_of(found.last().unwrap(), b"map").unwrap().mode, 0o711);
     }
 
     #[test]
@@ -262,7 +268,7 @@ mod tests {
     #[test]
     fn a_layer_that_is_a_directory_only_has_no_second() {
         let trial = Trial::new();
-        let area = scratch(&trial.lease, &[]).unwrap();
+        let area = scratch(&trial.lease, &[], b"map").unwrap();
         std::fs::write(area.upper.join("f"), "1").unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &area, b"map", &mut batch).unwrap();

@@ -13,6 +13,8 @@ use crate::error::WriteError;
 use crate::layer::canonical::is_mark;
 use crate::lease::Lease;
 use crate::live::attributes::{self, Attributes, entered, metadata};
+use crate::live::owner::Owner;
+use crate::live::owners::{Found, Owners};
 use crate::path::LayerPath;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
@@ -58,8 +60,9 @@ impl From<Errno> for UpperCause {
     }
 }
 
-/// Reads an upper directory as a changeset of `lower`, the root file system the step ran on, and
-/// stores the bytes of its files. What was copied up and is unchanged is left out.
+/// Reads an upper directory, whose owners are those of `idmap`, as a changeset of `lower`, the root
+/// file system the step ran on, and stores the bytes of its files. What was copied up and is
+/// unchanged is left out.
 ///
 /// # Cost
 ///
@@ -69,15 +72,23 @@ impl From<Errno> for UpperCause {
 /// # Errors
 ///
 /// If the directory cannot be read, or the store cannot be written.
-pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, UpperError> {
+pub fn upper_tree(
+    lease: &Lease,
+    (upper, idmap): (&Path, &[u8]),
+    lower: &Tree,
+) -> Result<Tree, UpperError> {
     let at_root = |error: Errno| UpperError { path: LayerPath::root(), cause: error.into() };
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
-    let metadata = metadata(&stat, attributes::read(&root).map_err(at_root)?.image);
-    let walk = Walk { lease, files: Mutex::default() };
-    let children = walk.directory(&root, Some(&lower.children), &LayerPath::root())?;
-    // Whatever happens at the top changes its time, which no other builder puts into a layer.
+    let found = attributes::read(&root).map_err(at_root)?;
+    let walk = Walk { lease, owners: Owners::new(idmap, lower), files: Mutex::default() };
     let below = lower.root.clone().unwrap_or_else(implied);
+    let beside = (below.uid, below.gid);
+    let owner = walk.owner(&stat, found.owner, (None, beside));
+    let metadata = metadata(&stat, owner, found.image);
+    let covered = Some(&*lower.children);
+    let children = walk.directory((&root, owner), covered, &LayerPath::root())?;
+    // Whatever happens at the top changes its time, which no other builder puts into a layer.
     let found = Metadata { mtime: below.mtime, ..metadata.clone() };
     let same = found == below || found == entered(below);
     let children = links::without_singles(&Arc::new(children));
@@ -87,8 +98,12 @@ pub fn upper_tree(lease: &Lease, upper: &Path, lower: &Tree) -> Result<Tree, Upp
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// An open directory, and whose it is.
+type At<'a> = (&'a OwnedFd, Owner);
+
 struct Walk<'a> {
     lease: &'a Lease,
+    owners: Owners<'a>,
     /// Files with several names, by inode.
     files: Mutex<BTreeMap<(u64, u64), File>>,
 }
@@ -96,12 +111,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn directory(
         &self,
-        at: &OwnedFd,
+        at: At<'_>,
         lower: Option<&Directory>,
         path: &LayerPath,
     ) -> Result<Directory, UpperError> {
         let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        let names = names(at).map_err(|error| failed(error.into()))?;
+        let names = names(at.0).map_err(|error| failed(error.into()))?;
         let entry = |name: &Vec<u8>| {
             let below = lower.and_then(|lower| lower.get(name));
             self.entry(at, name, below, &path.join(name))
@@ -117,7 +132,7 @@ impl Walk<'_> {
 
     fn entry(
         &self,
-        at: &OwnedFd,
+        at: At<'_>,
         name: &[u8],
         lower: Option<&Entry>,
         path: &LayerPath,
@@ -126,7 +141,7 @@ impl Walk<'_> {
         if is_mark(name) {
             return Err(failed(UpperCause::Mark));
         }
-        let stat = sys::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = sys::statat(at.0, name, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|error| failed(error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return self.subdirectory(at, name, lower, path);
@@ -141,24 +156,25 @@ impl Walk<'_> {
 
     fn subdirectory(
         &self,
-        at: &OwnedFd,
+        at: At<'_>,
         name: &[u8],
         lower: Option<&Entry>,
         path: &LayerPath,
     ) -> Result<Option<Entry>, UpperError> {
         let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        let opened = sys::openat(at, name, DIRECTORY, Mode::empty());
+        let opened = sys::openat(at.0, name, DIRECTORY, Mode::empty());
         let opened = opened.map_err(|error| failed(error.into()))?;
         let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
         let read = attributes::read(&opened).map_err(|error| failed(error.into()))?;
-        let Attributes { image, opaque, .. } = read;
-        let metadata = metadata(&stat, image);
+        let Attributes { image, opaque, owner, .. } = read;
+        let owner = self.owner(&stat, owner, (lower, at.1));
+        let metadata = metadata(&stat, owner, image);
         let covered = match lower {
             Some(Entry { node: Node::Directory(below), .. }) => Some(&*below.children),
             _ => None,
         };
         let below = covered.filter(|_| !opaque);
-        let children = self.directory(&opened, below, path)?;
+        let children = self.directory((&opened, owner), below, path)?;
         let same = below.is_some() && lower.is_some_and(|lower| lower.metadata == metadata);
         if same && children.is_empty() {
             return Ok(None);
@@ -174,12 +190,12 @@ impl Walk<'_> {
     /// What is no directory; `None` for sockets, which no layer holds.
     fn leaf(
         &self,
-        at: &OwnedFd,
+        (at, parent): At<'_>,
         (name, lower): (&[u8], Option<&Entry>),
         stat: &Stat,
     ) -> Result<Option<(Metadata, Node)>, UpperCause> {
         let device = || Device { major: sys::major(stat.st_rdev), minor: sys::minor(stat.st_rdev) };
-        let mut xattrs = Xattrs::new();
+        let (mut xattrs, mut recorded) = (Xattrs::new(), None);
         let node = match FileType::from_raw_mode(stat.st_mode) {
             FileType::CharacterDevice if stat.st_rdev == 0 => {
                 return Ok(Some((Metadata::default(), Node::Whiteout)));
@@ -195,7 +211,7 @@ impl Walk<'_> {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let opened = sys::openat(at, name, flags, Mode::empty())?;
                 let found = attributes::read(&opened)?;
-                xattrs = found.image;
+                (xattrs, recorded) = (found.image, found.owner);
                 match found.device {
                     Some(device) if is_trusted(stat, lower) => device,
                     Some(_) => return Err(UpperCause::Device(stat.st_uid)),
@@ -204,7 +220,17 @@ impl Walk<'_> {
             }
             FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
-        Ok(Some((metadata(stat, xattrs), node)))
+        let owner = self.owner(stat, recorded, (lower, parent));
+        Ok(Some((metadata(stat, owner, xattrs), node)))
+    }
+
+    fn owner(
+        &self,
+        stat: &Stat,
+        recorded: Option<Owner>,
+        (lower, parent): (Option<&Entry>, Owner),
+    ) -> Owner {
+        self.owners.of(Found { actual: (stat.st_uid, stat.st_gid), recorded, lower, parent })
     }
 
     fn file(&self, opened: OwnedFd, stat: &Stat) -> Result<File, UpperCause> {
@@ -262,7 +288,7 @@ mod tests {
     fn changes(trial: &Trial, lower: &Tree, upper: &str) -> Tree {
         let path = tempfile::tempdir_in(trial.directory.path()).unwrap();
         unpack(&ours(&sketch(upper)), &bodies(upper), path.path()).unwrap();
-        let found = upper_tree(&trial.lease, path.path(), lower).unwrap();
+        let found = upper_tree(&trial.lease, (path.path(), b"map"), lower).unwrap();
         Tree { root: None, ..found }
     }
 
@@ -339,7 +365,7 @@ mod tests {
         for name in ["user.b", "user.a", "user.overlay.origin"] {
             sys::fsetxattr(&file, name, b"v", sys::XattrFlags::empty()).unwrap();
         }
-        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let found = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap();
         let names = &found.children.get(b"f").unwrap().metadata.xattrs;
         assert_eq!(
             names.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
@@ -353,7 +379,7 @@ mod tests {
         let path = trial.directory.path().join("upper");
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join(".wh.x"), "").unwrap();
-        let error = upper_tree(&trial.lease, &path, &Tree::default()).unwrap_err();
+        let error = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap_err();
         assert!(matches!(error.cause, UpperCause::Mark));
         assert_eq!(error.path.to_string(), "/.wh.x");
     }
@@ -366,7 +392,7 @@ mod tests {
         let root = std::fs::File::open(&path).unwrap();
         let root_of = |mode: u32, lower: &Tree| {
             sys::fchmod(&root, Mode::from_raw_mode(mode)).unwrap();
-            upper_tree(&trial.lease, &path, lower).unwrap().root
+            upper_tree(&trial.lease, (&path, b"map"), lower).unwrap().root
         };
         let changed = root_of(0o711, &Tree::default());
         assert_eq!(changed.as_ref().map(|root| root.mode), Some(0o711));
@@ -384,7 +410,7 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(path.join("s")).unwrap();
         sys::mknodat(sys::CWD, path.join("p"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let found = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap();
         assert!(found.children.get(b"s").is_none());
         assert_eq!(found.children.get(b"p").unwrap().node, Node::Fifo);
     }
@@ -397,7 +423,7 @@ mod tests {
         std::fs::write(path.join("n"), "what was written to it").unwrap();
         let file = std::fs::File::open(path.join("n")).unwrap();
         sys::fsetxattr(&file, device::ATTRIBUTE, b"c 1:3", sys::XattrFlags::empty()).unwrap();
-        let found = upper_tree(&trial.lease, &path, &Tree::default());
+        let found = upper_tree(&trial.lease, (&path, b"map"), &Tree::default());
         if sys::fstat(&file).unwrap().st_uid != 0 {
             assert!(matches!(found.unwrap_err().cause, UpperCause::Device(_)));
             return;
@@ -408,10 +434,10 @@ mod tests {
         let other = Some(sys::Uid::from_raw(1));
         // In a namespace of one user there is no other.
         if sys::fchown(&file, other, None).is_ok() {
-            let below = upper_tree(&trial.lease, &path, &Tree::default());
+            let below = upper_tree(&trial.lease, (&path, b"map"), &Tree::default());
             assert!(matches!(below.unwrap_err().cause, UpperCause::Device(1)));
             let lower = Tree { root: None, ..tree };
-            let found = upper_tree(&trial.lease, &path, &lower).unwrap();
+            let found = upper_tree(&trial.lease, (&path, b"map"), &lower).unwrap();
             assert_eq!(found.children.get(b"n").unwrap().node, device);
         }
     }
@@ -425,7 +451,7 @@ mod tests {
         let time = sys::Timespec { tv_sec: 7, tv_nsec: 5 };
         let times = sys::Timestamps { last_access: time, last_modification: time };
         sys::futimens(&file, &times).unwrap();
-        let found = upper_tree(&trial.lease, &path, &Tree::default()).unwrap();
+        let found = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap();
         let mtime = found.children.get(b"f").unwrap().metadata.mtime;
         assert_eq!(mtime, Timestamp { seconds: 7, nanos: 5 });
         let mut headers = Vec::new();

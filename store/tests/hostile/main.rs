@@ -69,7 +69,7 @@ impl Scene {
         let descriptor = Descriptor::of(MediaType::LAYER, tar);
         let announced = (&descriptor, &DiffId(Digest::of(tar)));
         let path = receive(&lease, announced, b"", &mut &tar[..])?;
-        Ok(upper_tree(&lease, Path::new(&path), &Tree::default())?)
+        Ok(upper_tree(&lease, (Path::new(&path), b"map"), &Tree::default())?)
     }
 
     fn live(&self) -> usize {

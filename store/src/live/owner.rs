@@ -1,0 +1,195 @@
+//! Owners that the user namespace does not map. On disk such a file belongs to a stand-in, so that a
+//! step neither takes it for root's nor for its own, and an attribute says whose it is. That holds
+//! until somebody gives the file to somebody else.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{Gid, Uid, XattrFlags, fchown, fsetxattr};
+use rustix::io::Errno;
+
+use crate::tree::entry::Metadata;
+
+/// The extended attribute of such a file. Its value is `UID:GID`.
+pub const ATTRIBUTE: &[u8] = b"user.wythe.owner";
+
+/// Who stands in. No distribution names this id, so that nothing in a step gives files to it: 65534
+/// is nobody, 65533 the nogroup of Alpine, 65532 the nonroot of distroless images. Where it is not
+/// mapped either, root stands in.
+pub const STAND_IN: u32 = 65_531;
+
+/// User and group.
+pub(super) type Owner = (u32, u32);
+
+/// What the attribute of a file says.
+pub(super) fn parse(value: &[u8]) -> Option<Owner> {
+    let (uid, gid) = std::str::from_utf8(value).ok()?.split_once(':')?;
+    Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+/// Whether an owner could be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Given {
+    /// It is on disk, or nobody else's files can be had.
+    Whole,
+    /// A part of it is not mapped.
+    InPart,
+}
+
+/// Gives a file or directory its owner, and records what the namespace does not map of it.
+///
+/// # Errors
+///
+/// What the file system refuses, but not that one may not give files away.
+pub fn give(made: impl AsFd, metadata: &Metadata) -> Result<(), Errno> {
+    let owner = (metadata.uid, metadata.gid);
+    if give_by(&|uid, gid| fchown(&made, uid, gid), owner)? == Given::InPart {
+        let value = format!("{}:{}", owner.0, owner.1);
+        fsetxattr(&made, ATTRIBUTE, value.as_bytes(), XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// As [`give`], for what holds no attributes.
+pub(super) fn give_by(
+    change: &dyn Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
+    (uid, gid): Owner,
+) -> Result<Given, Errno> {
+    match change(Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+        Err(Errno::INVAL) => {}
+        // We may not give files away at all, and own none but ours.
+        Err(Errno::PERM) => return Ok(Given::Whole),
+        changed => return changed.map(|()| Given::Whole),
+    }
+    stand_in(&|id| change(Some(Uid::from_raw(id)), None), uid)?;
+    stand_in(&|id| change(None, Some(Gid::from_raw(id))), gid)?;
+    Ok(Given::InPart)
+}
+
+fn stand_in(change: &dyn Fn(u32) -> Result<(), Errno>, id: u32) -> Result<(), Errno> {
+    match change(id) {
+        Err(Errno::INVAL) => {}
+        changed => return changed,
+    }
+    match change(STAND_IN) {
+        Err(Errno::INVAL) => Ok(()),
+        changed => changed,
+    }
+}
+
+/// The ids that a namespace maps.
+#[derive(Debug)]
+pub(super) struct Ids {
+    pub(super) users: Side,
+    pub(super) groups: Side,
+}
+
+/// Those of users, or those of groups.
+#[derive(Debug)]
+pub(super) struct Side(Option<Vec<(u32, u32)>>);
+
+impl Ids {
+    /// Reads a mapping such as `u0:1000:1,1:200000:65536;g0:1000:1`: runs of ids inside, outside,
+    /// and how many. Of a text that is none, all ids are taken to be mapped.
+    pub(super) fn of(idmap: &[u8]) -> Self {
+        let sides = std::str::from_utf8(idmap).ok().and_then(|text| text.split_once(';'));
+        let side = |text: Option<&str>, kind| Side(text.and_then(|text| runs(text, kind)));
+        Self {
+            users: side(sides.map(|(users, _)| users), 'u'),
+            groups: side(sides.map(|(_, groups)| groups), 'g'),
+        }
+    }
+
+    /// Whom a file is for that belongs to `actual` and says that it is for `recorded`.
+    pub(super) fn owner(&self, actual: Owner, recorded: Option<Owner>) -> Owner {
+        let users = self.users.owner(actual.0, recorded.map(|owner| owner.0));
+        let groups = self.groups.owner(actual.1, recorded.map(|owner| owner.1));
+        (users.unwrap_or(actual.0), groups.unwrap_or(actual.1))
+    }
+}
+
+impl Side {
+    pub(super) fn maps(&self, id: u32) -> bool {
+        let within = |(first, count): &(u32, u32)| id >= *first && id - first < *count;
+        self.0.as_ref().is_none_or(|runs| runs.iter().any(within))
+    }
+
+    /// Whom files belong to whose owner is not mapped.
+    pub(super) fn stand_in(&self) -> u32 {
+        if self.maps(STAND_IN) { STAND_IN } else { 0 }
+    }
+
+    /// The recorded id, where it counts: nobody has been given the file since, and it is one that
+    /// could not be given. Who writes an attribute gains no id that is mapped.
+    fn owner(&self, actual: u32, recorded: Option<u32>) -> Option<u32> {
+        recorded.filter(|id| actual == self.stand_in() && !self.maps(*id))
+    }
+}
+
+fn runs(text: &str, kind: char) -> Option<Vec<(u32, u32)>> {
+    let run = |run: &str| {
+        let mut parts = run.split(':').map(|part| part.parse().ok());
+        let (inside, _outside, count) = (parts.next()??, parts.next()??, parts.next()??);
+        Some((inside, count))
+    };
+    text.strip_prefix(kind)?.split(',').map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: &[u8] = b"u0:1000:1,1:200000:65536;g0:1000:1,1:200000:65536";
+
+    #[track_caller]
+    fn check(idmap: &[u8], actual: Owner, recorded: Option<Owner>, expected: Owner) {
+        assert_eq!(Ids::of(idmap).owner(actual, recorded), expected);
+    }
+
+    #[test]
+    fn a_record_counts_while_the_stand_in_has_the_file() {
+        let recorded = Some((1_001_470_000, 205_001));
+        check(USUAL, (STAND_IN, STAND_IN), recorded, (1_001_470_000, 205_001));
+        check(USUAL, (0, STAND_IN), recorded, (0, 205_001));
+        check(USUAL, (65_534, 7), recorded, (65_534, 7));
+        check(USUAL, (STAND_IN, 0), None, (STAND_IN, 0));
+    }
+
+    #[test]
+    fn no_record_gives_an_id_that_is_mapped() {
+        check(USUAL, (STAND_IN, STAND_IN), Some((0, 65_536)), (STAND_IN, STAND_IN));
+        check(USUAL, (STAND_IN, STAND_IN), Some((65_537, 0)), (65_537, STAND_IN));
+        check(b"", (STAND_IN, STAND_IN), Some((1_001_470_000, 5)), (STAND_IN, STAND_IN));
+    }
+
+    #[test]
+    fn root_stands_in_where_few_are_mapped() {
+        check(b"u0:1000:1;g0:1000:1", (0, 0), Some((5, 6)), (5, 6));
+        check(b"u0:1000:1,1:2000:100;g0:1000:1", (7, 0), Some((500, 6)), (7, 6));
+    }
+
+    #[test]
+    fn what_is_not_said_properly_says_nothing() {
+        for value in ["", "1", "1:", ":1", "1:2:3", "-1:0", "4294967296:0", "a:b"] {
+            assert_eq!(parse(value.as_bytes()), None, "{value:?}");
+        }
+        assert_eq!(parse(b"1001470000:0"), Some((1_001_470_000, 0)));
+    }
+
+    #[test]
+    fn what_is_not_mapped_is_given_to_the_stand_in() {
+        let given = std::cell::RefCell::new(Vec::new());
+        let change = |uid: Option<Uid>, gid: Option<Gid>| {
+            let numbers = (uid.map(Uid::as_raw), gid.map(Gid::as_raw));
+            let refused = [numbers.0, numbers.1].into_iter().flatten().any(|id| id > 65_536);
+            if refused {
+                return Err(Errno::INVAL);
+            }
+            given.borrow_mut().push(numbers);
+            Ok(())
+        };
+        assert_eq!(give_by(&change, (1, 2)), Ok(Given::Whole));
+        assert_eq!(give_by(&change, (1_001_470_000, 0)), Ok(Given::InPart));
+        let expected = [(Some(1), Some(2)), (Some(STAND_IN), None), (None, Some(0))];
+        assert_eq!(*given.borrow(), expected);
+    }
+}
