@@ -23,6 +23,7 @@ use crate::epoch;
 use crate::error::{BuildCause, BuildError, Place};
 use crate::finish::finish;
 use crate::graph::Graph;
+use crate::interruptible::Interruptible;
 use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
@@ -174,7 +175,12 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     let at = |error: VertexError| located(error, &graph, &place);
     let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
     let sources = Sources::over(remotes).look(env, options, &main, &graph).map_err(fail)?;
-    let solver = Solver::new(env, options, &graph, (&bases, sources)).map_err(at)?;
+    // What one step's failure stops is this build, not whoever builds.
+    let (interrupt, steps) = (env.cancel, env.cancel.below());
+    let steps = steps.map_err(|error| fail(BuildCause::Descriptors(error)))?;
+    let images = Interruptible { images: env.images, cancel: &steps };
+    let env = Environment { images: &images, cancel: &steps, ..env };
+    let solver = Solver::new(env, options, &graph, (&bases, sources), interrupt).map_err(at)?;
     solver.solve().map_err(at)?;
     finish(&solver, options).map_err(fail)
 }

@@ -160,6 +160,9 @@ pub enum BuildCause {
     /// The store could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The process has no descriptors left.
+    #[error(transparent)]
+    Descriptors(std::io::Error),
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,

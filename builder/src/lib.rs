@@ -38,6 +38,7 @@ pub mod graph;
 pub mod history;
 pub mod ignore;
 pub mod inspect;
+mod interruptible;
 pub mod key;
 pub mod lint;
 pub mod lower;

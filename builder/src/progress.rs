@@ -86,6 +86,13 @@ pub enum Event<'a> {
         /// How long it took.
         elapsed: Duration,
     },
+    /// A step was stopped, because another one failed or the build was interrupted.
+    Cancelled {
+        /// Which step.
+        step: StepId,
+        /// How long it took.
+        elapsed: Duration,
+    },
     /// A step failed; the build ends with the error that says why.
     Failed {
         /// Which step.

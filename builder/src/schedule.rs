@@ -26,7 +26,8 @@ struct Board<E> {
 
 /// Runs every step of `plan` once, after its inputs, at most `jobs` at a time.
 ///
-/// The first failure stops new steps from starting; those that run are waited for.
+/// The first failure stops new steps from starting, and `stop` is called, which is to end those that
+/// run; they are waited for.
 ///
 /// # Errors
 ///
@@ -35,28 +36,34 @@ pub fn run<E: Send>(
     plan: &Plan,
     jobs: NonZeroUsize,
     step: &(dyn Fn(usize) -> Result<(), E> + Sync),
+    stop: &(dyn Fn() + Sync),
 ) -> Result<(), E> {
     let board = Mutex::new(Board::new(plan));
     let wake = Condvar::new();
     let workers = jobs.get().min(plan.inputs.len());
     std::thread::scope(|scope| {
         for _ in 1..workers {
-            scope.spawn(|| work(&board, &wake, step));
+            scope.spawn(|| work((&board, &wake), step, stop));
         }
-        work(&board, &wake, step);
+        work((&board, &wake), step, stop);
     });
     let board = board.into_inner().unwrap_or_else(PoisonError::into_inner);
     board.failure.map_or(Ok(()), Err)
 }
 
 fn work<E>(
-    board: &Mutex<Board<E>>,
-    wake: &Condvar,
+    (board, wake): (&Mutex<Board<E>>, &Condvar),
     step: &(dyn Fn(usize) -> Result<(), E> + Sync),
+    stop: &(dyn Fn() + Sync),
 ) {
     while let Some(index) = next(board, wake) {
         let outcome = step(index);
+        let failed = outcome.is_err();
+        // Noted before others are stopped, whose ends are none of the reasons.
         lock(board).finish(index, outcome);
+        if failed {
+            stop();
+        }
         wake.notify_all();
     }
 }
@@ -135,7 +142,7 @@ mod tests {
                 done.push(index);
                 Ok::<(), ()>(())
             };
-            run(&plan, jobs(count), &step).unwrap();
+            run(&plan, jobs(count), &step, &|| {}).unwrap();
             assert_eq!(done.into_inner().unwrap().len(), 5, "with {count} jobs");
         }
     }
@@ -148,7 +155,7 @@ mod tests {
             barrier.wait();
             Ok::<(), ()>(())
         };
-        run(&plan, jobs(3), &step).unwrap();
+        run(&plan, jobs(3), &step, &|| {}).unwrap();
     }
 
     #[test]
@@ -159,12 +166,25 @@ mod tests {
             started.fetch_add(1, Ordering::SeqCst);
             if index == 1 { Err("no") } else { Ok(()) }
         };
-        assert_eq!(run(&plan, jobs(2), &step), Err("no"));
+        assert_eq!(run(&plan, jobs(2), &step, &|| {}), Err("no"));
         assert_eq!(started.into_inner(), 2);
     }
 
     #[test]
+    fn a_failure_stops_those_that_run_and_is_the_one_that_is_told() {
+        let plan = Plan { inputs: vec![vec![], vec![]] };
+        let (send, receive) = std::sync::mpsc::channel();
+        let (send, receive) = (Mutex::new(send), Mutex::new(receive));
+        let step = |index| match index {
+            0 => Err("failed"),
+            _ => receive.lock().unwrap().recv().map_err(|_| "never stopped").and(Err("stopped")),
+        };
+        let stop = || send.lock().unwrap().send(()).unwrap();
+        assert_eq!(run(&plan, jobs(2), &step, &stop), Err("failed"));
+    }
+
+    #[test]
     fn an_empty_plan_is_done_at_once() {
-        assert_eq!(run(&Plan::default(), jobs(4), &|_| Ok::<(), ()>(())), Ok(()));
+        assert_eq!(run(&Plan::default(), jobs(4), &|_| Ok::<(), ()>(()), &|| {}), Ok(()));
     }
 }

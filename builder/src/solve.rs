@@ -9,8 +9,10 @@ mod keys;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use wythe_sandbox::Cancel;
 use wythe_store::action::ActionRecord;
 use wythe_store::id::{CacheKey, LayerId};
+use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::timestamp::Timestamp;
@@ -52,7 +54,10 @@ pub(crate) struct VertexError {
 
 /// The work of one build.
 pub(crate) struct Solver<'a> {
+    /// Its switch stops the steps of this build, and so does the one it is below.
     pub(crate) env: Environment<'a>,
+    /// The switch of whoever builds, which no failure throws.
+    pub(crate) interrupt: &'a Cancel,
     pub(crate) options: &'a Options,
     pub(crate) graph: &'a Graph,
     pub(crate) bases: &'a ImageBases<'a>,
@@ -78,12 +83,25 @@ impl<'a> Solver<'a> {
         options: &'a Options,
         graph: &'a Graph,
         (bases, sources): (&'a ImageBases<'a>, Sources),
+        interrupt: &'a Cancel,
     ) -> Result<Self, VertexError> {
         let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
         let found = Demand::default();
-        let mut solver =
-            Self { env, options, graph, bases, roots, sources, keys, whole, stale, found, made };
+        let mut solver = Self {
+            env,
+            interrupt,
+            options,
+            graph,
+            bases,
+            roots,
+            sources,
+            keys,
+            whole,
+            stale,
+            found,
+            made,
+        };
         solver.look_up()?;
         if !solver.can_run()? {
             let whole = |cause| VertexError { vertex: None, cause };
@@ -154,10 +172,11 @@ impl<'a> Solver<'a> {
         let inputs =
             inputs.map(|&index| wiring.inputs[index].iter().filter_map(position).collect());
         let plan = Plan { inputs: inputs.collect() };
-        schedule::run(&plan, self.jobs(), &|at| {
+        let step = |at: usize| {
             let index = found.unknown[at];
             self.run(index).map_err(|cause| VertexError { vertex: Some(index), cause })
-        })
+        };
+        schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel())
     }
 
     /// What a vertex came to, once it is solved.
@@ -262,15 +281,28 @@ impl<'a> Solver<'a> {
         let started = Instant::now();
         let outcome = Execution { solver: self, index, vertex, below }.run();
         let elapsed = started.elapsed();
-        let Ok(layer) = outcome else {
-            self.env.progress.event(&Event::Failed { step, elapsed });
-            return outcome.map(drop);
+        let layer = match outcome {
+            Ok(layer) => layer,
+            Err(cause) if self.is_cut_off(&cause) => {
+                self.env.progress.event(&Event::Cancelled { step, elapsed });
+                return Err(BuildCause::Cancelled);
+            }
+            Err(cause) => {
+                self.env.progress.event(&Event::Failed { step, elapsed });
+                return Err(cause);
+            }
         };
         let created = self.env.clock.now();
         self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
         self.put(index, Some(layer), created);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok(())
+    }
+
+    /// Whether a step ended because it was told to.
+    fn is_cut_off(&self, cause: &BuildCause) -> bool {
+        let fetching = matches!(cause, BuildCause::Save(SaveError::Transfer { .. }));
+        matches!(cause, BuildCause::Cancelled) || fetching && self.env.cancel.is_cancelled()
     }
 
     fn remember(

@@ -102,7 +102,9 @@ impl Execution<'_, '_> {
     fn inspect(&self, step: &Step, listener: &Listener<'_, '_, '_>) {
         let env = self.solver.env;
         let Some(inspector) = env.inspector else { return };
-        let failed = FailedStep { step, output: listener, cancel: env.cancel };
+        // Not with the switch of the steps: that others fail does not take the shell away.
+        let cancel = self.solver.interrupt;
+        let failed = FailedStep { step, output: listener, cancel };
         if let Err(error) = inspector.inspect(&failed) {
             let why = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let line = format!("cannot run anything where the step failed: {error}{why}\n");

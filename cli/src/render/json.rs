@@ -129,6 +129,11 @@ impl<W: Write + Send> Progress for Json<W> {
                 let elapsed = elapsed.as_secs_f64();
                 self.write(state, "finished", json!({"step": step.0, "elapsed": elapsed}));
             }
+            Event::Cancelled { step, elapsed } => {
+                self.flush(state, step);
+                let elapsed = elapsed.as_secs_f64();
+                self.write(state, "cancelled", json!({"step": step.0, "elapsed": elapsed}));
+            }
             Event::Failed { step, elapsed } => {
                 self.flush(state, step);
                 let elapsed = elapsed.as_secs_f64();

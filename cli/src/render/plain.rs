@@ -147,6 +147,9 @@ impl<W: Write + Send> Progress for Plain<W> {
             Event::Finished { step, elapsed } => {
                 self.end(state, step, &format!("DONE {}", Elapsed(elapsed)));
             }
+            Event::Cancelled { step, elapsed } => {
+                self.end(state, step, &format!("CANCELLED after {}", Elapsed(elapsed)));
+            }
             Event::Failed { step, elapsed } => {
                 self.end(state, step, &format!("ERROR after {}", Elapsed(elapsed)));
             }

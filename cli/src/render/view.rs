@@ -76,6 +76,9 @@ impl View {
                 self.settled.push(Settled { text, end: String::new() });
             }
             Event::Finished { step, elapsed } => self.end(step, Elapsed(elapsed).to_string()),
+            Event::Cancelled { step, elapsed } => {
+                self.end(step, format!("cancelled {}", Elapsed(elapsed)));
+            }
             Event::Failed { step, elapsed } => {
                 self.end(step, format!("failed {}", Elapsed(elapsed)));
             }
