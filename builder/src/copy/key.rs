@@ -5,7 +5,7 @@
 //! which names are hard links of each other. Out: every time, and what a copied directory's own
 //! metadata says, of which nothing is copied. Bodies are never touched: their ids are in the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wythe_store::id::ContentId;
@@ -27,7 +27,9 @@ impl Selection {
         for (index, item) in self.items().iter().enumerate() {
             let part = match item {
                 Item::File(entry) => list(&[entry], &[]),
-                Item::Contents { name, children, .. } => contents(name, children),
+                Item::Contents { name, children, on_the_way, .. } => {
+                    contents(name, children, on_the_way)
+                }
             };
             hasher.update(&part.bytes);
             if part.has_links == HasLinks::Yes {
@@ -50,11 +52,14 @@ struct Part {
     has_links: HasLinks,
 }
 
-fn contents(name: &[u8], children: &Directory) -> Part {
+fn contents(name: &[u8], children: &Directory, on_the_way: &BTreeSet<Vec<u8>>) -> Part {
     let below = directory(children);
     let mut out = b"contents".to_vec();
     field(&mut out, name);
     out.extend_from_slice(&below.bytes);
+    for path in on_the_way {
+        field(&mut out, path);
+    }
     Part { bytes: *ContentId::of(&out).as_bytes(), ..below }
 }
 

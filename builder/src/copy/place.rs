@@ -48,9 +48,10 @@ pub fn place(
     for item in selection.items() {
         let placed = match item {
             Item::File(entry) => placing.file(&alone(entry)),
-            Item::Contents { metadata, children, .. } => {
+            Item::Contents { metadata, children, on_the_way, .. } => {
                 let mtime = metadata.as_ref().map(|metadata| metadata.mtime);
-                placing.contents(mtime, &apart(children, &mut groups))
+                let children = &apart(children, &mut groups);
+                placing.contents(mtime, &Below { children, on_the_way })
             }
         };
         let fail = |cause| CopyError { subject: spec.destination.clone(), cause };
@@ -83,6 +84,12 @@ struct Placing<'a> {
     made: BTreeSet<Vec<Name>>,
 }
 
+/// What goes into the destination, and by paths from there on which directories only lead to it.
+struct Below<'a> {
+    children: &'a Directory,
+    on_the_way: &'a BTreeSet<Vec<u8>>,
+}
+
 impl Placing<'_> {
     fn file(&mut self, entry: &Entry) -> Result<(), CopyCause> {
         let mut at = self.destination()?;
@@ -92,11 +99,7 @@ impl Placing<'_> {
         self.leaf(&at, entry)
     }
 
-    fn contents(
-        &mut self,
-        mtime: Option<Timestamp>,
-        children: &Directory,
-    ) -> Result<(), CopyCause> {
+    fn contents(&mut self, mtime: Option<Timestamp>, below: &Below<'_>) -> Result<(), CopyCause> {
         let mut at = self.destination()?;
         match self.canvas.seen(&at) {
             Some(Seen::Directory) => {}
@@ -106,7 +109,9 @@ impl Placing<'_> {
         if let Some(mtime) = mtime.filter(|_| self.made.contains(&at)) {
             self.canvas.make_directory(&at, Metadata { mtime, ..self.created() });
         }
-        self.merge(&mut at, children)
+        let depth = at.len();
+        let on_the_way = |at: &[Name]| below.on_the_way.contains(&at[depth..].join(&b'/'));
+        self.merge(&mut at, below.children, &on_the_way)
     }
 
     /// Where the destination is, links followed, the directories it needs made.
@@ -135,24 +140,34 @@ impl Placing<'_> {
         Ok(())
     }
 
-    fn merge(&mut self, at: &mut Vec<Name>, children: &Directory) -> Result<(), CopyCause> {
+    fn merge(
+        &mut self,
+        at: &mut Vec<Name>,
+        children: &Directory,
+        on_the_way: &dyn Fn(&[Name]) -> bool,
+    ) -> Result<(), CopyCause> {
         for entry in children.entries() {
             at.push(entry.name.clone());
-            self.nested(at, entry)?;
+            self.nested(at, entry, on_the_way)?;
             at.pop();
         }
         Ok(())
     }
 
-    fn nested(&mut self, at: &mut Vec<Name>, entry: &Entry) -> Result<(), CopyCause> {
+    fn nested(
+        &mut self,
+        at: &mut Vec<Name>,
+        entry: &Entry,
+        on_the_way: &dyn Fn(&[Name]) -> bool,
+    ) -> Result<(), CopyCause> {
         let Node::Directory(directory) = &entry.node else { return self.leaf(at, entry) };
         match self.canvas.seen(at) {
             None => self.canvas.put(at, self.styled(entry)),
             Some(Seen::Directory) => {
-                if self.spec.layout == Layout::Flat {
+                if !on_the_way(at) {
                     self.canvas.make_directory(at, self.style(&entry.metadata, &entry.node));
                 }
-                return self.merge(at, &directory.children);
+                return self.merge(at, &directory.children, on_the_way);
             }
             Some(_) => return Err(CopyCause::DirectoryOntoFile { path: text(at) }),
         }

@@ -1,12 +1,13 @@
 //! From source words to what they mean: wildcards matched, links followed, excludes left out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wythe_store::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
 
 use super::canvas::{Canvas, children};
 use super::error::{CopyCause, CopyError, Missing, nearest};
-use super::filter::{Filter, exists};
+use super::filter::{Taken, all, exists, routed};
 use super::route::{Route, Step};
 use super::{CopySpec, Layout};
 use crate::ignore::Rules;
@@ -30,6 +31,9 @@ pub enum Item {
         metadata: Option<Metadata>,
         /// The selected entries.
         children: Arc<Directory>,
+        /// Paths from here on of directories that are selected only for what they lead to: where the
+        /// destination has them, they stay as they are.
+        on_the_way: BTreeSet<Vec<u8>>,
     },
 }
 
@@ -55,8 +59,7 @@ pub fn select(source: &Tree, spec: &CopySpec) -> Result<Selection, CopyError> {
         cause: CopyCause::Exclude(error.pattern),
     })?;
     let view = Canvas::over(source.children.clone());
-    let filter = Filter { exclude: &exclude };
-    let chooser = Picker { source, view, filter };
+    let chooser = Picker { source, view, exclude: &exclude };
     let mut items = Vec::new();
     for word in &spec.sources {
         let picked = match spec.layout {
@@ -71,7 +74,7 @@ pub fn select(source: &Tree, spec: &CopySpec) -> Result<Selection, CopyError> {
 struct Picker<'a> {
     source: &'a Tree,
     view: Canvas,
-    filter: Filter<'a>,
+    exclude: &'a Rules,
 }
 
 impl Picker<'_> {
@@ -88,26 +91,25 @@ impl Picker<'_> {
         let route = Route::nested(pattern).ok_or(CopyCause::Pattern)?;
         for path in self.expand(&Route::flat(pivot).ok_or(CopyCause::Pattern)?)? {
             let place = self.follow(&path)?;
-            let Some((metadata, all)) = self.directory(&place) else {
+            let Some((metadata, directory)) = self.directory(&place) else {
                 return Err(super::canvas::PathCause::NotADirectory.into());
             };
             if let Some(names) = route.names()
-                && !exists(&all, &names)
+                && !exists(&directory, &names)
             {
                 return Err(self.missing(&place.into_iter().chain(names).collect::<Vec<_>>()));
             }
-            let children = self.filter.routed(&all, std::slice::from_ref(&route));
-            let name = path.last().cloned().unwrap_or_default();
-            items.push(Item::Contents { name, metadata, children });
+            let taken = routed(&directory, std::slice::from_ref(&route), self.exclude);
+            items.push(contents(&path, metadata, taken));
         }
         Ok(())
     }
 
     fn item(&self, path: &[Name], place: &[Name]) -> Result<Item, CopyCause> {
-        let name = path.last().cloned().unwrap_or_default();
-        if let Some((metadata, all)) = self.directory(place) {
-            return Ok(Item::Contents { name, metadata, children: self.filter.all(&all) });
+        if let Some((metadata, directory)) = self.directory(place) {
+            return Ok(contents(path, metadata, all(&directory, self.exclude)));
         }
+        let name = path.last().cloned().unwrap_or_default();
         let entry = self.view.entry(place).ok_or_else(|| self.missing(path))?;
         Ok(Item::File(Entry { name, ..entry.clone() }))
     }
@@ -159,6 +161,12 @@ impl Picker<'_> {
         let path = shown(parent, last);
         CopyCause::Missing(Box::new(Missing { path, nearest: near, ..Missing::default() }))
     }
+}
+
+fn contents(path: &[Name], metadata: Option<Metadata>, taken: Taken) -> Item {
+    let Taken { children, on_the_way } = taken;
+    let name = path.last().cloned().unwrap_or_default();
+    Item::Contents { name, metadata, children, on_the_way }
 }
 
 fn matching(directory: &Directory, steps: &[Step], at: &mut Vec<Name>, found: &mut Vec<Vec<Name>>) {

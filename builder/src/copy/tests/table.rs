@@ -267,6 +267,18 @@ fn an_exception_leaves_what_is_in_a_kept_directory_excluded() {
 }
 
 #[test]
+fn directories_that_are_copied_onto_others_are_as_told_and_those_on_the_way_as_they_are() {
+    let onto = "o/d/!700@5:6 o/d/s/!700@5:6";
+    let case = |words: &str| parents(words).from("d/!750 d/s/!750 d/s/x=x").onto(onto).chown(9, 9);
+    case("d /o/").gives("o/ o/d/!750@9:9 o/d/s/!750@9:9 o/d/s/x=x@9:9");
+    case("d/* /o/").gives("o/ o/d/!700@5:6 o/d/s/!750@9:9 o/d/s/x=x@9:9");
+    case("d/s/x /o/").gives("o/ o/d/!700@5:6 o/d/s/!700@5:6 o/d/s/x=x@9:9");
+    case("d/./s /o/d/").gives("o/ o/d/!700@5:6 o/d/s/!750@9:9 o/d/s/x=x@9:9");
+    let back = case("d /o/").exclude(&["d/s", "!d/s/x"]);
+    back.gives("o/ o/d/!750@9:9 o/d/s/!700@5:6 o/d/s/x=x@9:9");
+}
+
+#[test]
 fn a_file_named_as_source_is_never_excluded() {
     case("y.go /o/").from(NESTED).exclude(&["*.go"]).gives("o/ o/y.go=y");
 }

@@ -24,11 +24,18 @@ enum Found {
         name: String,
         from: PathBuf,
     },
-    /// What is in a directory: the paths below it that are meant.
+    /// What is in a directory.
     Contents {
         from: PathBuf,
-        kept: Vec<String>,
+        kept: Vec<Kept>,
     },
+}
+
+/// A path below a directory that is copied.
+struct Kept {
+    path: String,
+    /// Whether it is there for itself and not only for what it leads to.
+    meant: bool,
 }
 
 /// Copies from one directory to another.
@@ -108,7 +115,7 @@ fn nested(source: &Disk, word: &str, order: &Order) -> Result<Found, Refused> {
 }
 
 /// The paths below a directory that are wanted and not excluded, with the directories they are in.
-fn below(directory: &Path, wanted: &dyn Fn(&[&str]) -> bool, exclude: &[&str]) -> Vec<String> {
+fn below(directory: &Path, wanted: &dyn Fn(&[&str]) -> bool, exclude: &[&str]) -> Vec<Kept> {
     let mut all = Vec::new();
     list(directory, "", &mut all);
     let meant = |path: &&String| {
@@ -120,7 +127,8 @@ fn below(directory: &Path, wanted: &dyn Fn(&[&str]) -> bool, exclude: &[&str]) -
         let inside = format!("{path}/");
         meant.iter().any(|one| one == path || one.starts_with(&inside))
     };
-    all.into_iter().filter(needed).collect()
+    let needed = all.iter().filter(|path| needed(path));
+    needed.map(|path| Kept { path: path.clone(), meant: meant.contains(path) }).collect()
 }
 
 fn list(directory: &Path, path: &str, all: &mut Vec<String>) {
@@ -133,15 +141,19 @@ fn list(directory: &Path, path: &str, all: &mut Vec<String>) {
     }
 }
 
-/// The last pattern that matches a path, or a directory it is in, decides.
+/// What matched a directory matches what is in it, and nobody asks a pattern that would change nothing.
 fn excluded(patterns: &[&str], path: &[&str]) -> bool {
+    let mut above = vec![false; patterns.len()];
     let mut verdict = false;
-    for pattern in patterns {
-        let (bare, keeps) =
-            pattern.strip_prefix('!').map_or((*pattern, false), |bare| (bare, true));
-        let parts: Vec<&str> = bare.split('/').collect();
-        if (1..=path.len()).any(|end| matches(&parts, &path[..end])) {
-            verdict = !keeps;
+    for end in 1..=path.len() {
+        verdict = false;
+        for (pattern, matched) in patterns.iter().zip(&mut above) {
+            let bare = pattern.strip_prefix('!');
+            let parts: Vec<&str> = bare.unwrap_or(pattern).split('/').collect();
+            *matched |= bare.is_some() == verdict && matches(&parts, &path[..end]);
+            if *matched {
+                verdict = bare.is_none();
+            }
         }
     }
     verdict
@@ -189,7 +201,7 @@ impl Copying<'_> {
             }
             Found::Contents { from, kept } => {
                 self.make_directories(&at)?;
-                kept.iter().try_for_each(|path| self.entry(&from.join(path), &at.join(path)))
+                kept.iter().try_for_each(|kept| self.entry(from, &at, kept))
             }
         }
     }
@@ -211,8 +223,10 @@ impl Copying<'_> {
         Ok(())
     }
 
-    /// An entry of a copied directory. Directories come before what is in them.
-    fn entry(&mut self, from: &Path, to: &Path) -> Result<(), Refused> {
+    /// An entry of a copied directory. Directories come before what is in them; those that are there
+    /// and only on the way stay as they are.
+    fn entry(&mut self, from: &Path, to: &Path, kept: &Kept) -> Result<(), Refused> {
+        let (from, to) = (&from.join(&kept.path), &to.join(&kept.path));
         if from.is_symlink() || !from.is_dir() {
             return self.leaf(from, to);
         }
@@ -223,7 +237,7 @@ impl Copying<'_> {
         if !there {
             fs::create_dir(to)?;
         }
-        if !there || !self.order.parents {
+        if !there || kept.meant {
             let meta = self.styled(self.source.meta(from), Of::Directory);
             self.target.set(to, meta);
         }
