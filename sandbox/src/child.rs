@@ -8,7 +8,7 @@ mod process;
 mod target;
 
 use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -100,6 +100,11 @@ impl<'a> Task<'a> {
             Op::Stub { under, path, like } => {
                 let kind = kind_of(self.fd(*like))?;
                 target::stub(self.fd(*under), path, kind);
+            }
+            Op::NullInput { dev } => {
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                let null = rustix::fs::openat(self.fd(*dev), c"null", flags, Mode::empty())?;
+                sys::duplicate(null.as_raw_fd(), 0)?;
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
             Op::Lend { mount, channel } => {

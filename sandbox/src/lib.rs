@@ -45,6 +45,7 @@ mod leftovers;
 mod nest;
 pub mod outcome;
 pub mod output;
+mod pipes;
 mod plan;
 pub mod probe;
 mod run;
@@ -54,6 +55,7 @@ mod spawn;
 pub mod step;
 mod supervisor;
 mod sys;
+pub mod terminal;
 mod watch;
 
 pub use binfmt::Emulators;

@@ -2,12 +2,9 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::io::Errno;
 
 use crate::cancel::Cancel;
 use crate::channel::Channel;
@@ -18,11 +15,12 @@ use crate::leftovers;
 use crate::nest::Nest;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
+use crate::pipes::Pipes;
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seal::seal;
 use crate::seccomp;
 use crate::spawn::{Child, spawn};
-use crate::step::{Changes, Network, Step, Streams};
+use crate::step::{Changes, Network, Step};
 use crate::supervisor::Supervisor;
 use crate::watch::Watch;
 
@@ -44,7 +42,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
-    let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
+    let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (plan, channel) = planned(step, &pipes)?;
     let mut task = Task::new(&plan, seccomp::program());
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
@@ -60,7 +58,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
 /// Does everything for a step but executing its command, in its place.
 pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let nest = Nest::new().map_err(|errno| refused("making a process namespace", errno))?;
-    let pipes = Pipes::open(&step.streams).map_err(|errno| refused("opening pipes", errno))?;
+    let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (mut plan, _channel) = planned(step, &pipes)?;
     plan.leave_out_the_command();
     let mut task = Task::new(&plan, seccomp::program());
@@ -74,7 +72,8 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
 /// Compiles a step, with the way on which descriptors of its child come to us.
 fn planned(step: &Step, pipes: &Pipes) -> Result<(Plan, Channel), StepError> {
     let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
-    let inherited = Inherited { stdio: pipes.childs_ends(), channel: channel.childs_end() };
+    let (input, outputs) = pipes.childs_ends();
+    let inherited = Inherited { input, outputs, channel: channel.childs_end() };
     Ok((compile(step, inherited)?, channel))
 }
 
@@ -121,50 +120,6 @@ fn namespaces(network: Network) -> c_int {
         Network::Host => always,
         Network::None => always | libc::CLONE_NEWNET,
     }
-}
-
-/// The standard descriptors of a step, both ends.
-struct Pipes {
-    childs: [OwnedFd; 3],
-    outputs: [(Stream, Option<OwnedFd>); 2],
-}
-
-impl Pipes {
-    fn open(streams: &Streams) -> Result<Self, Errno> {
-        let input = match streams {
-            Streams::Told => {
-                openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
-            }
-            Streams::Fed => fcntl_dupfd_cloexec(io::stdin(), FIRST_FREE)?,
-            Streams::Terminal(terminal) => {
-                let same = || fcntl_dupfd_cloexec(terminal, FIRST_FREE);
-                let outputs = [(Stream::Stdout, None), (Stream::Stderr, None)];
-                return Ok(Self { childs: [same()?, same()?, same()?], outputs });
-            }
-        };
-        let (out, err) = (pipe()?, pipe()?);
-        let outputs = [(Stream::Stdout, Some(out.0)), (Stream::Stderr, Some(err.0))];
-        Ok(Self { childs: [input, out.1, err.1], outputs })
-    }
-
-    fn childs_ends(&self) -> [RawFd; 3] {
-        self.childs.each_ref().map(AsRawFd::as_raw_fd)
-    }
-
-    /// Closes the child's ends.
-    fn into_outputs(self) -> [(Stream, Option<OwnedFd>); 2] {
-        self.outputs
-    }
-}
-
-/// Above the standard descriptors, which the child's are put in the place of.
-const FIRST_FREE: RawFd = 3;
-
-/// A pipe whose reading end does not block, above the standard descriptors.
-fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    fcntl_setfl(&reader, fcntl_getfl(&reader)? | OFlags::NONBLOCK)?;
-    Ok((reader, writer))
 }
 
 /// What the failure of a child means: a command that is not there is an outcome, all else is an

@@ -43,7 +43,7 @@ macro_rules! claims {
 
 const CLAIMS: &[Claim] = claims! {
     command: a_command_prints_on_both_streams exit_codes_are_passed_on
-        a_terminal_is_that_of_the_session a_signal_is_an_outcome a_missing_command_is_127
+        a_terminal_is_that_of_the_session the_output_belongs_to_the_user a_signal_is_an_outcome a_missing_command_is_127
         a_file_that_cannot_be_executed_is_126
         the_environment_is_the_steps_alone the_working_directory_is_entered_inside_the_root
         a_missing_working_directory_is_an_error_that_names_it the_identity_is_numeric_and_whole
@@ -51,7 +51,7 @@ const CLAIMS: &[Claim] = claims! {
         a_nul_byte_is_refused;
     isolation: capabilities_are_dockers_fourteen another_user_has_none_in_effect
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
-        kernel_files_are_masked sys_is_read_only devices_work linked_kernel_directories_stay_inside
+        kernel_files_are_masked sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
         the_builders_program_cannot_be_written proc_shows_only_the_step
         a_descriptor_is_no_working_directory without_network_only_loopback_is_up only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;

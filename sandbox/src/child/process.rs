@@ -32,10 +32,7 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             sys::scope_abstract_sockets().or(Ok(()))
         }
         SelfOp::RaiseLoopback => sys::raise_loopback(),
-        SelfOp::Stdio(from) => {
-            let pairs = from.iter().zip(0..);
-            pairs.into_iter().try_for_each(|(from, to)| sys::duplicate(*from, to))
-        }
+        SelfOp::Stdio { from, to } => sys::duplicate(*from, *to),
         SelfOp::TakeTerminal => ioctl_tiocsctty(sys::lend(0)),
         SelfOp::CloseDescriptors { kept: None } => sys::close_from(CHANNEL),
         SelfOp::CloseDescriptors { kept: Some(channel) } => {

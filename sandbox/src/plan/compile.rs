@@ -4,14 +4,16 @@ use std::ffi::CString;
 use std::os::fd::RawFd;
 
 use crate::error::{StepCause, StepError};
-use crate::plan::{Op, Plan, SelfOp, c_string};
+use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
 use crate::step::{Network, Security, Step, Streams};
 
 /// The descriptors of the builder that its child needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inherited {
-    /// What becomes standard input, output and error.
-    pub(crate) stdio: [RawFd; 3],
+    /// What becomes standard input; the null device, if nothing.
+    pub(crate) input: Option<RawFd>,
+    /// What becomes standard output and standard error.
+    pub(crate) outputs: [RawFd; 2],
     /// Where the child hands over its root and the listener of its filter.
     pub(crate) channel: RawFd,
 }
@@ -23,8 +25,8 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
-    plan.file_systems(step, inherited.channel)?;
-    plan.surroundings(step, inherited)?;
+    let dev = plan.file_systems(step, inherited.channel)?;
+    plan.surroundings(step, inherited, dev)?;
     plan.limits(&step.limits);
     plan.identity(&step.identity, step.security);
     plan.push("executing the command", Op::Execute);
@@ -32,8 +34,8 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
 }
 
 impl Plan {
-    /// Mount points first, the root, then mounts from the bottom up.
-    fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<(), StepError> {
+    /// Mount points first, the root, then mounts from the bottom up. Returns the root's `/dev`.
+    fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<Slot, StepError> {
         let upper = &step.root.scratch.upper;
         let (context, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
@@ -55,11 +57,16 @@ impl Plan {
             self.masks(&kernel, &board);
         }
         self.push("entering the root", Op::Pivot { root });
-        Ok(())
+        Ok(kernel.dev)
     }
 
     /// Everything about the process that is neither a mount nor a privilege.
-    fn surroundings(&mut self, step: &Step, inherited: Inherited) -> Result<(), StepError> {
+    fn surroundings(
+        &mut self,
+        step: &Step,
+        inherited: Inherited,
+        dev: Slot,
+    ) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
         self.push("setting the host name", SelfOp::Hostname(hostname));
         match step.network {
@@ -67,7 +74,14 @@ impl Plan {
             // Abstract sockets belong to a network, and this one is everybody's.
             Network::Host => self.push("keeping to its own sockets", SelfOp::ScopeSockets),
         }
-        self.push("connecting the output", SelfOp::Stdio(inherited.stdio));
+        match inherited.input {
+            Some(from) => self.push("connecting the input", SelfOp::Stdio { from, to: 0 }),
+            // One that the step cannot change, as all of its devices.
+            None => self.push("connecting the input", Op::NullInput { dev }),
+        }
+        for (from, to) in inherited.outputs.into_iter().zip(1..) {
+            self.push("connecting the output", SelfOp::Stdio { from, to });
+        }
         if let Streams::Terminal(_) = step.streams {
             self.push("taking the terminal", SelfOp::TakeTerminal);
         }

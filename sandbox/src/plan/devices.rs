@@ -57,7 +57,8 @@ impl Plan {
         dev
     }
 
-    /// Shows a device of the machine.
+    /// Shows a device of the machine. It can be read and written as its mode says; the node itself
+    /// cannot be changed, for it is the machine's, and root of a step may be root of the machine.
     fn node(&mut self, dev: Slot, name: &CStr, host: &CStr) {
         let label = "mounting a device";
         let (at, source, copy) = (self.slot(), self.slot(), self.slot());
@@ -65,7 +66,9 @@ impl Plan {
         let absent = Absent::Fail;
         self.push(label, Op::Find { root: dev, path: name.into(), absent, found: at });
         self.push(label, MountOp::Open { path: host.into(), found: source });
-        self.push(label, MountOp::Clone { of: source, depth: Depth::One, mount: copy });
+        let depth = Depth::One;
+        self.push(label, MountOp::Clone { of: source, depth, mount: copy });
+        self.push(label, MountOp::Restrict { mount: copy, attributes: NODE, depth });
         self.push(label, MountOp::Attach { mount: copy, at });
     }
 
@@ -129,6 +132,9 @@ pub(super) const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
 /// No set-user-id programs and none at all, but devices.
 const QUIET: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Neither a program nor to be changed.
+const NODE: MountAttrFlags = QUIET.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 const DEV_SIZE: &str = "65536k";
 

@@ -31,6 +31,8 @@ pub(crate) enum Op {
     /// Makes a detached mount of `/proc` and leaves out the next so many operations, which are for
     /// where a container forbids that.
     MountProc { context: Slot, mount: Slot, n_otherwise: usize },
+    /// Makes the null device of a `/dev` standard input.
+    NullInput { dev: Slot },
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
     /// Lends a mount to the builder, through this descriptor.
@@ -91,8 +93,8 @@ pub(crate) enum SelfOp {
     ScopeSockets,
     /// Brings the loopback device up.
     RaiseLoopback,
-    /// Puts the parent's pipes in place of the standard descriptors.
-    Stdio([RawFd; 3]),
+    /// Puts a descriptor of the parent in place of a standard one.
+    Stdio { from: RawFd, to: RawFd },
     /// Makes standard input, which is a terminal, that of the session.
     TakeTerminal,
     /// Closes all but the standard descriptors, and but one more that becomes [`CHANNEL`].

@@ -1,10 +1,9 @@
 //! What a command gets and gives back.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use wythe_sandbox::Outcome;
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::step::{Identity, Limit, Resource, Streams};
@@ -24,20 +23,35 @@ pub(crate) fn exit_codes_are_passed_on(fixture: &Fixture) {
 }
 
 pub(crate) fn a_terminal_is_that_of_the_session(fixture: &Fixture) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-    let ours = openpt(flags).unwrap();
-    grantpt(&ours).and_then(|()| unlockpt(&ours)).unwrap();
-    let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
-    let script = "test -t 0 && test -t 1 && test -t 2 && read word && echo got $word > /dev/tty";
-    let mut step = fixture.step(script);
-    step.streams = Streams::Terminal(Arc::new(theirs));
-    rustix::io::write(&ours, b"it\n").unwrap();
-    let ran = succeed(&step);
-    assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
-    let mut buffer = [0; 64];
-    let count = rustix::io::read(&ours, &mut buffer).unwrap();
-    let shown = String::from_utf8_lossy(&buffer[..count]).into_owned();
-    assert!(shown.contains("got it\r\n"), "{shown:?}");
+    for uid in [0, 1001] {
+        let (ours, theirs) = wythe_sandbox::terminal::open().unwrap();
+        let tests = "test -t 0 && test -t 1 && test -t 2 && read word < /dev/stdin";
+        let script = format!("{tests} && echo got $word > /dev/tty && echo more > /dev/stdout");
+        let mut step = fixture.step(&script);
+        step.identity = Identity { uid, gid: uid, groups: vec![] };
+        step.streams = Streams::Terminal(Arc::new(theirs));
+        rustix::io::write(&ours, b"it\n").unwrap();
+        let ran = succeed(&step);
+        assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
+        let mut buffer = [0; 64];
+        let count = rustix::io::read(&ours, &mut buffer).unwrap();
+        let shown = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        assert!(shown.contains("got it\r\nmore\r\n"), "{shown:?}");
+    }
+}
+
+pub(crate) fn the_output_belongs_to_the_user(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    symlink("/dev/stdout", layer.join("log")).unwrap();
+    let lowers = [fixture.path("base"), layer];
+    for uid in [0, 1001] {
+        let script = "echo 1 > /dev/stdout; echo 2 >> /proc/self/fd/1; echo 3 > /log; \
+            echo 4 | tee /dev/stderr; cat /dev/stdin";
+        let mut step = fixture.step_on(&lowers, script);
+        step.identity = Identity { uid, gid: uid, groups: vec![] };
+        let ran = succeed(&step);
+        assert_eq!((&*ran.stdout, &*ran.stderr), ("1\n2\n3\n4\n", "4\n"));
+    }
 }
 
 pub(crate) fn a_signal_is_an_outcome(fixture: &Fixture) {

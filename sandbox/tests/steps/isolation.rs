@@ -1,8 +1,12 @@
 //! What a command cannot see or do.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use wythe_sandbox::step::{Identity, Network, Security};
 
 use crate::fixture::{Fixture, attempt, run, succeed};
+use crate::lifetime::again;
 
 pub(crate) fn capabilities_are_dockers_fourteen(fixture: &Fixture) {
     let status = fixture
@@ -68,6 +72,25 @@ pub(crate) fn devices_work(fixture: &Fixture) {
     let expected = "3\n4\ncore\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n\
         stdout\ntty\nurandom\nzero\n1777\nhi\n1\n";
     assert_eq!(fixture.sh(script), expected);
+}
+
+pub(crate) fn device_nodes_cannot_be_changed(fixture: &Fixture) {
+    // They are given what they have, for should it be possible, it is done to this machine.
+    let before = fs::metadata("/dev/null").unwrap();
+    let nodes = "/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/stdin";
+    let changes = "chmod 666 $n; chown 0:0 $n; touch $n";
+    let said = fixture.sh(&format!("for n in {nodes}; do ({changes}) 2>&1; done; true"));
+    assert_eq!(said.matches("Read-only file system").count(), 7 * 3, "{said}");
+    let after = fs::metadata("/dev/null").unwrap();
+    let facts = |it: &fs::Metadata| (it.mode(), it.uid(), it.mtime(), it.ctime());
+    assert_eq!(facts(&before), facts(&after));
+}
+
+pub(crate) fn a_device_that_a_step_is_fed_with_cannot_be_changed(_: &Fixture) {
+    let mut command = again("role=fed");
+    let ran = command.stdin(fs::File::open("/dev/null").unwrap()).output().unwrap();
+    assert!(String::from_utf8_lossy(&ran.stdout).ends_with("\n0\n"), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("Read-only file system"), "{ran:?}");
 }
 
 pub(crate) fn proc_shows_only_the_step(fixture: &Fixture) {

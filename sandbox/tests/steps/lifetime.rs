@@ -1,14 +1,14 @@
 //! When steps end, and what ends with them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use wythe_sandbox::step::Identity;
-use wythe_sandbox::{Cancel, Outcome, Step};
+use wythe_sandbox::step::{Identity, Streams};
+use wythe_sandbox::{Cancel, Outcome, Step, Stream};
 
 use crate::allocator;
 use crate::fixture::{Fixture, attempt_until, run, succeed};
@@ -94,8 +94,11 @@ pub(crate) fn a_cancelled_switch_starts_nothing(fixture: &Fixture) {
 struct Relay;
 
 impl wythe_sandbox::Output for Relay {
-    fn write(&self, _: wythe_sandbox::Stream, bytes: &[u8]) {
-        std::io::Write::write_all(&mut std::io::stdout(), bytes).unwrap();
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Stdout => std::io::stdout().write_all(bytes).unwrap(),
+            Stream::Stderr => std::io::stderr().write_all(bytes).unwrap(),
+        }
     }
 }
 
@@ -105,6 +108,12 @@ pub(crate) fn play(role: &str, fixture: &Fixture) {
         let arguments: Vec<String> = std::env::args().skip(2).collect();
         let (mark, count) = (std::env::var_os("MARK"), std::env::vars_os().count());
         return println!("{arguments:?} {mark:?} {count}");
+    }
+    if role == "fed" {
+        let mut step = fixture.step("wc -c < /dev/stdin; chmod 666 /dev/stdin");
+        step.streams = Streams::Fed;
+        wythe_sandbox::run(&step, &Relay, &Cancel::new().unwrap()).unwrap();
+        return;
     }
     assert_eq!(role, "sleeper");
     wythe_sandbox::run(&unbound(fixture), &Relay, &Cancel::new().unwrap()).unwrap();

@@ -8,7 +8,9 @@ RUN tr a-z A-Z < greeting > shouted
 
 FROM base
 COPY --from=build --chown=app:app /src/shouted /home/app/
+RUN ln -s /dev/stdout /log
 USER app
+RUN echo logged > /log && echo told | tee /dev/stderr
 WORKDIR /home/app
 CMD ["cat", "shouted"]
 X

@@ -5,12 +5,13 @@ printf 'FROM base\nUSER app\nRUN echo made > /tmp/made\nCMD ["id", "-un"]\n' > c
 [ "$("$WYTHE" run runs)" = app ]
 [ "$(echo hello | "$WYTHE" run runs cat - /tmp/made)" = "$(printf 'hello\nmade')" ]
 [ "$("$WYTHE" run runs cat < /dev/null)" = "" ]
+[ "$("$WYTHE" run runs sh -c 'echo 1 > /dev/stdout; echo 2 > /proc/self/fd/1')" = "$(printf '1\n2')" ]
 status=0
 "$WYTHE" run runs sh -c 'exit 7' || status=$?
 [ "$status" = 7 ]
 
 # With a terminal, where there is one.
-printf 'stty size > /dev/null && echo on a termi""nal\nexit 5\n' > shell
+printf 'stty size > /dev/null && echo on a termi""nal > /dev/stdout\nexit 5\n' > shell
 status=0
 script -qec "'$WYTHE' run -it runs sh" /dev/null < shell > screen || status=$?
 grep -q '^on a terminal' screen
