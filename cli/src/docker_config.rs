@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use wythe_registry::credentials::{Credential, CredentialError, Helper, host_of, key_of};
 
 /// The file and what it holds.
 #[derive(Debug)]
@@ -35,12 +36,9 @@ pub(crate) enum ConfigCause {
     Io(#[from] io::Error),
     #[error("not a JSON object")]
     Form,
-    #[error("`credsStore` keeps the credentials in {0:?}, which is not changed from here")]
-    Store(String),
+    #[error(transparent)]
+    Helper(#[from] CredentialError),
 }
-
-/// What docker calls its own registry in this file.
-const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 impl DockerConfig {
     /// Reads the file; one that does not exist is empty.
@@ -51,22 +49,59 @@ impl DockerConfig {
             Err(error) if error.kind() == ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(at(error.into())),
         };
-        let config = Self { path: path.to_owned(), settings };
-        match config.settings.get("credsStore").and_then(Value::as_str) {
-            Some(store) if !store.is_empty() => Err(at(ConfigCause::Store(store.to_owned()))),
-            _ => Ok(config),
-        }
+        Ok(Self { path: path.to_owned(), settings })
     }
 
-    /// Remembers credentials.
-    pub(crate) fn set(&mut self, registry: &str, username: &str, password: &str) {
-        let auth = STANDARD.encode(format!("{username}:{password}"));
-        self.auths().insert(key(registry).to_owned(), json!({"auth": auth}));
+    /// Remembers credentials, in the file or in the helper that it names for the registry. An
+    /// empty entry then says in the file that there are some.
+    pub(crate) fn set(
+        &mut self,
+        registry: &str,
+        username: &str,
+        password: &str,
+    ) -> Result<(), ConfigError> {
+        let helper = self.helper(registry)?;
+        let entry = if let Some(helper) = helper {
+            let stored = helper.store(key_of(registry), &Credential::new(username, password));
+            stored.map_err(|error| self.broken(error.into()))?;
+            json!({})
+        } else {
+            json!({"auth": STANDARD.encode(format!("{username}:{password}"))})
+        };
+        self.auths().insert(key_of(registry).to_owned(), entry);
+        Ok(())
     }
 
-    /// Forgets credentials; tells whether there were any.
-    pub(crate) fn remove(&mut self, registry: &str) -> bool {
-        self.auths().remove(key(registry)).is_some()
+    /// Forgets credentials, in the helper for the registry, too; tells whether there were any.
+    pub(crate) fn remove(&mut self, registry: &str) -> Result<bool, ConfigError> {
+        let erased = match self.helper(registry)? {
+            Some(helper) => helper.erase(key_of(registry)),
+            None => Ok(false),
+        };
+        let erased = erased.map_err(|error| self.broken(error.into()))?;
+        let auths = self.auths();
+        let before = auths.len();
+        // An entry for a part of the registry is another login's.
+        let own = |key: &str| key == registry || (key.contains("://") && host_of(key) == registry);
+        auths.retain(|key, _| !own(key));
+        Ok(erased || auths.len() < before)
+    }
+
+    /// The program that keeps the credentials of a registry.
+    fn helper(&self, registry: &str) -> Result<Option<Helper>, ConfigError> {
+        let given =
+            |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+        let own = self.settings.get("credHelpers").and_then(Value::as_object).and_then(|helpers| {
+            let (_, name) = helpers.iter().find(|(key, _)| host_of(key) == registry)?;
+            given(name)
+        });
+        let name = own.or_else(|| self.settings.get("credsStore").and_then(given));
+        let helper = name.map(|name| Helper::new(&name)).transpose();
+        helper.map_err(|error| self.broken(error.into()))
+    }
+
+    fn broken(&self, cause: ConfigCause) -> ConfigError {
+        ConfigError { path: self.path.clone(), cause }
     }
 
     /// Replaces the file by what is remembered now, readable to its owner only.
@@ -82,13 +117,6 @@ impl DockerConfig {
             *auths = json!({});
         }
         auths.as_object_mut().expect("made an object just now")
-    }
-}
-
-fn key(registry: &str) -> &str {
-    match registry {
-        "docker.io" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB,
-        other => other,
     }
 }
 
@@ -119,7 +147,7 @@ mod tests {
     fn settings_of_others_stay() {
         let (_folder, path) = config(r#"{"proxies": {"a": 1}, "auths": {"other": {"auth": "x"}}}"#);
         let mut config = DockerConfig::read(&path).unwrap();
-        config.set("localhost:5000", "ada", "secret");
+        config.set("localhost:5000", "ada", "secret").unwrap();
         config.write().unwrap();
         let written: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(written["proxies"]["a"], 1);
@@ -138,16 +166,25 @@ mod tests {
     fn docker_hub_has_the_name_docker_gives_it() {
         let (_folder, path) = config("{}");
         let mut config = DockerConfig::read(&path).unwrap();
-        config.set("docker.io", "ada", "secret");
-        assert!(config.auths().contains_key(DOCKER_HUB));
-        assert!(config.remove("index.docker.io"));
-        assert!(!config.remove("docker.io"));
+        config.set("docker.io", "ada", "secret").unwrap();
+        assert!(config.auths().contains_key("https://index.docker.io/v1/"));
+        assert!(config.remove("docker.io").unwrap());
+        assert!(!config.remove("docker.io").unwrap());
     }
 
     #[test]
     fn a_credential_helper_is_not_bypassed() {
-        let (_folder, path) = config(r#"{"credsStore": "pass"}"#);
-        let error = DockerConfig::read(&path).unwrap_err();
-        assert!(matches!(error.cause, ConfigCause::Store(_)));
+        for text in [
+            r#"{"credsStore": "wythe-no-such"}"#,
+            r#"{"credHelpers": {"https://r.io": "wythe-no-such"}}"#,
+        ] {
+            let (_folder, path) = config(text);
+            let mut config = DockerConfig::read(&path).unwrap();
+            let error = config.set("r.io", "ada", "secret").unwrap_err();
+            assert!(matches!(error.cause, ConfigCause::Helper(_)));
+            assert!(config.remove("r.io").is_err());
+        }
+        let (_folder, path) = config(r#"{"credsStore": "", "credHelpers": {"s.io": "x"}}"#);
+        DockerConfig::read(&path).unwrap().set("r.io", "ada", "secret").unwrap();
     }
 }

@@ -268,10 +268,7 @@ impl TokenService<'_> {
 }
 
 pub(crate) fn basic(credential: &Credential) -> String {
-    let (username, secret) = match credential {
-        Credential::Password { username, password } => (username.as_str(), password),
-        Credential::IdentityToken(token) => ("<token>", token),
-    };
+    let (username, secret) = credential.pair();
     format!("Basic {}", STANDARD.encode(format!("{username}:{}", secret.reveal())))
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 
 use config::DockerConfig;
+pub use program::Helper;
 
 /// The user name with which helpers hand out identity tokens.
 const TOKEN_USER: &str = "<token>";
@@ -144,6 +145,14 @@ impl Credential {
         Self::Password { username: username.to_owned(), password: secret }
     }
 
+    /// User name and secret, by Docker's conventions.
+    pub(crate) fn pair(&self) -> (&str, &Secret) {
+        match self {
+            Self::Password { username, password } => (username, password),
+            Self::IdentityToken(token) => (TOKEN_USER, token),
+        }
+    }
+
     /// Whose they are, for messages.
     pub(crate) fn account(&self) -> String {
         match self {
@@ -169,6 +178,11 @@ impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Secret(..)")
     }
+}
+
+/// The key under which configurations and helpers keep the credentials of a registry as a whole.
+pub fn key_of(host: &str) -> &str {
+    if host == "docker.io" { "https://index.docker.io/v1/" } else { host }
 }
 
 /// The registry that a person or a configuration names, with or without scheme and path.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use reqwest::StatusCode;
+use serde::Deserialize;
 use wythe_store::digest::Digest;
 use wythe_store::oci::document::DocumentProblem;
 use wythe_store::oci::reference::Reference;
@@ -30,7 +32,7 @@ pub struct RegistryError {
 #[non_exhaustive]
 pub enum RegistryProblem {
     /// The registry answered with an error.
-    #[error("status {status}{}", after_colon(body))]
+    #[error("status {}{}", named(*status), after_colon(body))]
     Status {
         /// The status code.
         status: u16,
@@ -42,7 +44,7 @@ pub enum RegistryProblem {
         challenge: Option<Box<Challenge>>,
     },
     /// The registry, or its token service, does not let the asker do this.
-    #[error("denied: {asker}; the answer was status {status}{}", after_colon(body))]
+    #[error("denied: {asker}; the answer was status {}{}", named(*status), after_colon(body))]
     Denied {
         /// Who wanted what.
         asker: Asker,
@@ -254,6 +256,56 @@ pub(crate) fn without_query(url: &url::Url) -> String {
     url.to_string()
 }
 
+/// What the body of a refusal tells: the errors in it as `CODE: message`, else itself.
+pub(crate) fn told(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let text = String::from_utf8_lossy(body).trim().to_owned();
+    let Ok(body) = serde_json::from_str::<Body>(&text) else { return text };
+    let told = body.errors.iter().map(|entry| match (&*entry.code, &*entry.message) {
+        (code, "") => code.to_owned(),
+        ("", message) => message.to_owned(),
+        (code, message) => format!("{code}: {message}"),
+    });
+    let told: Vec<String> = told.filter(|line| !line.is_empty()).collect();
+    if told.is_empty() { text } else { told.join("; ") }
+}
+
+/// A status as people know it.
+fn named(status: u16) -> String {
+    let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    name.map_or_else(|| status.to_string(), |name| format!("{status} ({})", name.to_lowercase()))
+}
+
 fn after_colon(body: &str) -> String {
     if body.is_empty() { String::new() } else { format!(": {body}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_registries_are_told_as_sentences_and_others_as_they_are() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"no","detail":{}},{"code":"X"},{}]}"#;
+        assert_eq!(told(body), "DENIED: no; X");
+        for text in [r#"{"errors":[]}"#, r#"{"error":"no"}"#, "<html>", ""] {
+            assert_eq!(told(text.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn a_status_has_its_name() {
+        assert_eq!(named(429), "429 (too many requests)");
+        assert_eq!(named(799), "799");
+    }
 }

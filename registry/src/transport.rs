@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use rustls::InvalidMessage;
 use url::Url;
 
-use crate::error::{RegistryError, RegistryProblem, without_query};
+use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::origin;
 use crate::settings::Settings;
 use crate::tls::{self, Trust};
@@ -198,7 +198,7 @@ fn refusal(call: &Call<'_>, url: &Url, response: Response) -> RegistryError {
     let mut body = Vec::new();
     // What can be read of it is shown; the status stands either way.
     let _ = response.take(MAX_ERROR_BODY).read_to_end(&mut body);
-    let body = String::from_utf8_lossy(&body).trim().to_owned();
+    let body = error::told(&body);
     let problem = RegistryProblem::Status { status, body, retry_after, challenge };
     RegistryError::new(call.method.as_str(), url, problem)
 }

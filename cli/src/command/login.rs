@@ -35,15 +35,16 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
         session
             .remark(&format!("{registry} asks nobody for a password, so this one is not checked"));
     }
-    config.set(&registry, &args.username, password);
-    config.write().map_err(|error| Failure::of(Class::Environment, &error))
+    let stored = config.set(&registry, &args.username, password).and_then(|()| config.write());
+    stored.map_err(|error| Failure::of(Class::Environment, &error))
 }
 
 /// Forgets credentials.
 pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure> {
     let registry = host_of(&args.registry);
     let mut config = read(session)?;
-    if !config.remove(&registry) {
+    let known = config.remove(&registry);
+    if !known.map_err(|error| Failure::of(Class::Environment, &error))? {
         return Err(Failure::usage(format!("not logged in to {registry}")));
     }
     config.write().map_err(|error| Failure::of(Class::Environment, &error))

@@ -57,6 +57,9 @@ pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
 /// What to do about a request that failed.
 fn remedy(error: &RegistryError) -> Option<String> {
     match &error.problem {
+        RegistryProblem::Denied { asker, .. } if asker.wish.starts_with("log in") => Some(
+            "check the user name and the password, or the token that takes its place".to_owned(),
+        ),
         RegistryProblem::Denied { asker, .. } => Some(match &asker.who {
             Some(who) => format!(
                 "let {who} {} at the registry, or `wythe login {}` with the name and password of \

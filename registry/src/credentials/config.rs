@@ -7,10 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
 use serde::Deserialize;
 
-use super::{Credential, CredentialError, Secret, host_of, program};
-
-/// The key under which Docker keeps the credentials of Docker Hub.
-pub(super) const HUB_KEY: &str = "https://index.docker.io/v1/";
+use super::{Credential, CredentialError, Helper, Secret, host_of, key_of};
 
 /// What such a file says.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,9 +33,9 @@ impl DockerConfig {
     /// The credentials for exactly this part of a registry; helpers know whole registries only.
     pub(super) fn find(&self, part: &str) -> Result<Option<Credential>, CredentialError> {
         let whole = !part.contains('/');
-        let key = if part == "docker.io" { HUB_KEY } else { part };
+        let key = key_of(part);
         if whole && let Some(helper) = self.helper(part) {
-            return program::get(helper, key);
+            return Helper::new(helper)?.get(key);
         }
         for (name, entry) in self.auths.iter().filter(|(name, _)| part_of(name) == part) {
             if let Some(found) = entry.read(name)? {
@@ -46,7 +43,7 @@ impl DockerConfig {
             }
         }
         let store = self.creds_store.as_deref().filter(|store| whole && !store.is_empty());
-        store.map_or(Ok(None), |store| program::get(store, key))
+        store.map_or(Ok(None), |store| Helper::new(store)?.get(key))
     }
 
     /// The helper of this registry alone.

@@ -1,4 +1,4 @@
-//! Credential helpers: programs that answer with the credentials of a host.
+//! Credential helpers: programs that keep the credentials of a host.
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Credential, CredentialError};
 
@@ -21,45 +22,99 @@ struct Answer {
     secret: String,
 }
 
-/// Asks `docker-credential-<name>` for the credentials of `key`.
-pub(super) fn get(name: &str, key: &str) -> Result<Option<Credential>, CredentialError> {
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if name.is_empty() || !name.bytes().all(fine) {
-        return Err(CredentialError::HelperName { name: name.to_owned() });
-    }
-    ask(&format!("docker-credential-{name}"), key, TIME_LIMIT)
+/// A program that keeps credentials: `docker-credential-<name>`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Helper {
+    program: String,
 }
 
-fn ask(program: &str, key: &str, limit: Duration) -> Result<Option<Credential>, CredentialError> {
-    let failed = |error| CredentialError::HelperRun { program: program.to_owned(), error };
-    let wrong = |problem| CredentialError::Helper { program: program.to_owned(), problem };
-    let mut child = start(program, key).map_err(failed)?;
-    let Some(output) = read_within(&mut child, limit).map_err(failed)? else {
-        child.kill().map_err(failed)?;
-        child.wait().map_err(failed)?;
-        return Err(wrong("did not answer in time"));
-    };
-    let status = child.wait().map_err(failed)?;
-    if !status.success() {
-        let text = String::from_utf8_lossy(&output);
-        let absent = text.contains("credentials not found");
-        return if absent { Ok(None) } else { Err(wrong("failed")) };
+impl Helper {
+    /// The helper that a configuration calls by this name.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError::HelperName`] if the name is none: it would run another program.
+    pub fn new(name: &str) -> Result<Self, CredentialError> {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(fine) {
+            return Err(CredentialError::HelperName { name: name.to_owned() });
+        }
+        Ok(Self { program: format!("docker-credential-{name}") })
     }
-    let answer: Answer = serde_json::from_slice(&output)
-        .map_err(|_| wrong("answered something other than credentials"))?;
-    Ok(Some(Credential::new(&answer.username, &answer.secret)))
+
+    /// The credentials it keeps for `key`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be run, fails, or answers something else.
+    pub fn get(&self, key: &str) -> Result<Option<Credential>, CredentialError> {
+        let Some(output) = self.run("get", key.as_bytes(), TIME_LIMIT)? else { return Ok(None) };
+        let answer: Answer = serde_json::from_slice(&output)
+            .map_err(|_| self.wrong("answered something other than credentials"))?;
+        Ok(Some(Credential::new(&answer.username, &answer.secret)))
+    }
+
+    /// Has it keep credentials for `key`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be run or fails.
+    pub fn store(&self, key: &str, credential: &Credential) -> Result<(), CredentialError> {
+        let (username, secret) = credential.pair();
+        let entry = json!({"ServerURL": key, "Username": username, "Secret": secret.reveal()});
+        match self.run("store", entry.to_string().as_bytes(), TIME_LIMIT)? {
+            Some(_) => Ok(()),
+            None => Err(self.wrong("failed")),
+        }
+    }
+
+    /// Has it forget the credentials for `key`; tells whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be run or fails.
+    pub fn erase(&self, key: &str) -> Result<bool, CredentialError> {
+        // Some forget without a word what they never knew.
+        let known = self.get(key)?.is_some();
+        Ok(known && self.run("erase", key.as_bytes(), TIME_LIMIT)?.is_some())
+    }
+
+    /// What it answers; `None` where it says that it knows no such credentials.
+    fn run(
+        &self,
+        verb: &str,
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<Option<Vec<u8>>, CredentialError> {
+        let failed = |error| CredentialError::HelperRun { program: self.program.clone(), error };
+        let mut child = start(&self.program, verb, input).map_err(failed)?;
+        let Some(output) = read_within(&mut child, limit).map_err(failed)? else {
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Err(self.wrong("did not answer in time"));
+        };
+        if child.wait().map_err(failed)?.success() {
+            return Ok(Some(output));
+        }
+        let absent = String::from_utf8_lossy(&output).contains("credentials not found");
+        if absent { Ok(None) } else { Err(self.wrong("failed")) }
+    }
+
+    fn wrong(&self, problem: &'static str) -> CredentialError {
+        CredentialError::Helper { program: self.program.clone(), problem }
+    }
 }
 
-fn start(program: &str, key: &str) -> io::Result<Child> {
+fn start(program: &str, verb: &str, text: &[u8]) -> io::Result<Child> {
     let mut child = Command::new(program)
-        .arg("get")
+        .arg(verb)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A helper may end without reading; its answer then says why.
-        let _ = input.write_all(key.as_bytes());
+        let _ = input.write_all(text);
     }
     Ok(child)
 }
@@ -84,35 +139,61 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn run(script: &str, limit: Duration) -> Result<Option<Credential>, CredentialError> {
+    /// A helper that is this script.
+    fn helper(script: &str) -> (tempfile::TempDir, Helper) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("helper");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        ask(path.to_str().unwrap(), "r.io", limit)
+        let program = path.to_str().unwrap().to_owned();
+        (directory, Helper { program })
+    }
+
+    fn get(script: &str) -> Result<Option<Credential>, CredentialError> {
+        let (_directory, helper) = helper(script);
+        helper.get("r.io")
+    }
+
+    #[test]
+    fn credentials_are_kept_found_and_forgotten() {
+        let script = r#"cd "$(dirname "$0")"
+            case $1 in
+            store) cat > kept ;;
+            get) [ -e kept ] && cat kept || { echo credentials not found; exit 1; } ;;
+            erase) rm kept ;;
+            esac"#;
+        let (_directory, helper) = helper(script);
+        let credential = Credential::new("u", "p\"w");
+        assert_eq!(helper.get("r.io").unwrap(), None);
+        assert!(!helper.erase("r.io").unwrap());
+        helper.store("r.io", &credential).unwrap();
+        assert_eq!(helper.get("r.io").unwrap(), Some(credential));
+        assert!(helper.erase("r.io").unwrap());
+        assert_eq!(helper.get("r.io").unwrap(), None);
     }
 
     #[test]
     fn the_host_is_asked_for_on_standard_input() {
         let script =
             r#"read host; echo "{\"ServerURL\":\"\",\"Username\":\"u\",\"Secret\":\"$host\"}""#;
-        let found = run(script, TIME_LIMIT).unwrap();
+        let found = get(script).unwrap();
         assert_eq!(found, Some(Credential::new("u", "r.io")));
     }
 
     #[test]
     fn credentials_that_are_not_there_are_no_error() {
         let script = "echo credentials not found in native keychain; exit 1";
-        assert_eq!(run(script, TIME_LIMIT).unwrap(), None);
+        assert_eq!(get(script).unwrap(), None);
     }
 
     #[test]
     fn a_helper_that_fails_hangs_or_babbles_is_an_error_without_its_output() {
         for script in ["echo hunter2; exit 1", "echo hunter2"] {
-            let error = run(script, TIME_LIMIT).unwrap_err();
+            let error = get(script).unwrap_err();
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
-        let error = run("exec sleep 1000", Duration::ZERO).unwrap_err();
+        let (_directory, helper) = helper("exec sleep 1000");
+        let error = helper.run("get", b"r.io", Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("in time"), "{error}");
     }
 }

@@ -32,6 +32,33 @@ grep -q 'help: let ada push to' err
 "$WYTHE" logout "$host"
 if grep -q "\"$host\"" docker/config.json; then exit 1; fi
 
+# A helper keeps what the file does not, and is started once for a push.
+mkdir bin
+cat > bin/docker-credential-kept <<'END'
+#!/bin/sh
+echo "$1" >> kept.log
+case $1 in
+  store) cat > kept ;;
+  get) cat kept 2> /dev/null || { echo credentials not found; exit 1; } ;;
+  erase) rm kept ;;
+esac
+END
+chmod +x bin/docker-credential-kept
+PATH=$PWD/bin:$PATH
+for config in '{"credsStore": "kept"}' "{\"credHelpers\": {\"$host\": \"kept\"}}"; do
+  echo "$config" > docker/config.json
+  echo secret | "$WYTHE" login -u ada --password-stdin "$host"
+  grep -q '"Secret":"secret"' kept
+  if grep -q '"auth"' docker/config.json; then exit 1; fi
+  : > kept.log
+  fails 3 "$WYTHE" copy "oci:$BASE" "docker://$host/app:1"
+  grep -q 'denied: ada may not push' err
+  [ "$(cat kept.log)" = get ]
+  "$WYTHE" logout "$host"
+  [ ! -e kept ]
+  fails 2 "$WYTHE" logout "$host"
+done
+
 # GitLab's shape: both speak TLS, on two ports.
 command -v openssl > /dev/null || exit 0
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2> /dev/null
