@@ -8,5 +8,4 @@
 //! ```
 
 pub mod archive;
-pub mod compression;
 pub mod unpack;

@@ -2,12 +2,17 @@
 
 use std::fmt;
 
-/// No path of a layer is longer than what the kernel can name.
-pub const PATH_MAX: usize = 4096;
+/// No path of a layer is longer than what the kernel takes: 4,096 bytes with a NUL at the end.
+pub const PATH_MAX: usize = 4095;
 /// No name is longer than what file systems store.
 pub const NAME_MAX: usize = 255;
-/// Deeper nesting serves nobody and costs every walk.
+/// Deeper nesting serves nobody and costs every walk a descriptor and a piece of stack per level.
 pub const DEPTH_MAX: usize = 256;
+/// No symbolic link leads further than a path can.
+pub const TARGET_MAX: usize = PATH_MAX;
+/// What is before the name of a file that a layer says is gone. It does not count for the limits:
+/// the longest name can be removed too.
+pub const WHITEOUT: &[u8] = b".wh.";
 
 /// A path below the root of a layer. Empty for the root itself; no `.`, `..`, empty component,
 /// NUL, or slash at either end.
@@ -18,8 +23,8 @@ pub struct LayerPath(Vec<u8>);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// A component is `..`.
-    #[error("path has a .. component")]
+    /// It leads above its root.
+    #[error("path leads out by a .. component")]
     DotDot,
     /// There is a NUL byte.
     #[error("path has a NUL byte")]
@@ -41,50 +46,45 @@ impl LayerPath {
         Self::default()
     }
 
-    /// A path as archives spell it: leading `/` and any `.` or empty components are dropped.
+    /// A path as archives spell it: leading `/` and any `.` or empty components are dropped, and
+    /// `..` takes the component before it away.
     ///
     /// # Errors
     ///
-    /// If the path is too long or too deep, has a NUL, or a `..`.
+    /// If the path is too long or too deep, has a NUL, or a `..` that leads out.
     pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
-        Self::clean(raw, |_| Err(PathError::DotDot))
-    }
-
-    /// As [`parse`](Self::parse), but `..` leads to the parent, and the root is its own parent.
-    ///
-    /// # Errors
-    ///
-    /// If the path is too long or too deep, or has a NUL.
-    pub fn clamp(raw: &[u8]) -> Result<Self, PathError> {
-        Self::clean(raw, |parts| {
-            parts.pop();
-            Ok(())
-        })
-    }
-
-    fn clean<'raw>(
-        raw: &'raw [u8],
-        mut dot_dot: impl FnMut(&mut Vec<&'raw [u8]>) -> Result<(), PathError>,
-    ) -> Result<Self, PathError> {
         if raw.contains(&0) {
             return Err(PathError::Nul);
-        }
-        if PATH_MAX < raw.len() {
-            return Err(PathError::Long);
         }
         let mut parts: Vec<&[u8]> = Vec::new();
         for part in raw.split(|byte| *byte == b'/') {
             match part {
                 b"" | b"." => {}
-                b".." => dot_dot(&mut parts)?,
-                _ if NAME_MAX < part.len() => return Err(PathError::LongName),
+                b".." => drop(parts.pop().ok_or(PathError::DotDot)?),
                 _ => parts.push(part),
             }
         }
-        if DEPTH_MAX < parts.len() {
-            return Err(PathError::Deep);
+        let path = Self(parts.join(&b'/'));
+        path.check()?;
+        Ok(path)
+    }
+
+    /// Whether it is within the limits, which hold for what is read and for what is written.
+    ///
+    /// # Errors
+    ///
+    /// If the path is too long or too deep.
+    pub fn check(&self) -> Result<(), PathError> {
+        let mark =
+            self.name().filter(|name| name.starts_with(WHITEOUT)).map_or(0, |_| WHITEOUT.len());
+        if PATH_MAX + mark < self.0.len() {
+            return Err(PathError::Long);
         }
-        Ok(Self(parts.join(&b'/')))
+        let long = |name: &[u8]| NAME_MAX < name.strip_prefix(WHITEOUT).unwrap_or(name).len();
+        if self.components().any(long) {
+            return Err(PathError::LongName);
+        }
+        if DEPTH_MAX < self.components().count() { Err(PathError::Deep) } else { Ok(()) }
     }
 
     /// The bytes, without a slash at either end.
@@ -163,19 +163,38 @@ mod tests {
     }
 
     #[test]
-    fn dot_dot_is_refused_or_clamped() {
-        for raw in ["..", "a/../b", "a/.."] {
+    fn dot_dot_takes_a_component_away_and_never_leads_out() {
+        for raw in ["a/x/../b", "a/./x//../b", "x/../a/b", "/x/y/../../a/b/"] {
+            assert_eq!(LayerPath::parse(raw.as_bytes()).unwrap().as_bytes(), b"a/b", "{raw}");
+        }
+        for raw in ["..", "../a", "/../a", "a/../../b", "./.."] {
             assert_eq!(LayerPath::parse(raw.as_bytes()), Err(PathError::DotDot), "{raw}");
         }
-        assert_eq!(LayerPath::clamp(b"../../a/../b").unwrap().as_bytes(), b"b");
+        assert!(LayerPath::parse(b"a/..").unwrap().is_root());
+    }
+
+    /// A path of this many bytes in names of 17 letters.
+    fn long(length: usize) -> Vec<u8> {
+        b"aaaaaaaaaaaaaaaaa/".repeat(PATH_MAX.div_ceil(18) + 1)[..length].to_vec()
     }
 
     #[test]
-    fn what_no_file_system_can_hold_is_refused() {
+    fn every_limit_holds_at_its_edge() {
         assert_eq!(LayerPath::parse(b"a\0b"), Err(PathError::Nul));
-        assert_eq!(LayerPath::parse(&[b'a'; 256]), Err(PathError::LongName));
-        assert_eq!(LayerPath::parse(&b"a/".repeat(257)), Err(PathError::Deep));
-        assert_eq!(LayerPath::parse(&b"a/".repeat(2049)), Err(PathError::Long));
+        assert!(LayerPath::parse(&[b'a'; NAME_MAX]).is_ok());
+        assert_eq!(LayerPath::parse(&[b'a'; NAME_MAX + 1]), Err(PathError::LongName));
+        assert!(LayerPath::parse(&b"a/".repeat(DEPTH_MAX)).is_ok());
+        assert_eq!(LayerPath::parse(&b"a/".repeat(DEPTH_MAX + 1)), Err(PathError::Deep));
+        assert!(LayerPath::parse(&long(PATH_MAX)).is_ok());
+        assert_eq!(LayerPath::parse(&long(PATH_MAX + 1)).err(), Some(PathError::Long));
+    }
+
+    #[test]
+    fn spelling_does_not_count_and_neither_does_the_mark_of_a_removal() {
+        assert!(LayerPath::parse(&[b"./", &long(PATH_MAX)[..], b"/"].concat()).is_ok());
+        let name = [WHITEOUT, &[b'a'; NAME_MAX]].concat();
+        assert!(LayerPath::parse(&name).is_ok());
+        assert_eq!(LayerPath::parse(&[&name[..], b"a"].concat()), Err(PathError::LongName));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! An archive that lies in the store: whether it is one, and what it unpacks to.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::id::BodyId;
-use wythe_store::layer::decompress::decompress;
-use wythe_store::layer::tar_read::{Policy, TarEntry, TarError, TarKind, TarReader};
+use wythe_store::layer::decompress::{Compression, decompress};
+use wythe_store::layer::tar_read::{
+    Beginning, Policy, TarCause, TarEntry, TarError, TarKind, TarReader,
+};
 use wythe_store::lease::Lease;
 use wythe_store::tree::entry::{Directory, File, Node, Tree};
 
-use super::compression::{Compression, DECIDING_BYTES, is_tar};
 use super::unpack::{ArchiveEntry, ArchiveKind, UnpackError, Unpacking};
 use crate::copy::CopySpec;
 
@@ -24,8 +25,32 @@ pub enum AddError {
     /// A context that is compressed, and no archive: damaged, or compressed by mistake.
     #[error("the context is compressed, and not a whole archive")]
     NotAnArchive,
-    /// It is damaged, or breaks a rule of tar.
-    #[error("cannot read the archive: {0}")]
+    /// It begins as an archive does, but not rightly: copied as it is, it would be of no use.
+    #[error("it begins like an archive and is damaged: in the tar header at byte 0, {cause}")]
+    Damaged {
+        /// What is wrong with the first header.
+        cause: TarCause,
+    },
+    /// It begins as a compressed file does, and nothing comes out of it.
+    #[error("it begins like a file compressed with {compression} and is damaged: {error}")]
+    Compressed {
+        /// How it says that it is compressed.
+        compression: Compression,
+        /// What fails.
+        #[source]
+        error: io::Error,
+    },
+    /// One of several files that are added.
+    #[error("{name}: {error}")]
+    Source {
+        /// Its name.
+        name: String,
+        /// Why it cannot be.
+        #[source]
+        error: Box<AddError>,
+    },
+    /// It breaks a rule of tar.
+    #[error("cannot read the archive: {}: {}", .0, .0.cause)]
     Tar(#[from] TarError),
     /// An entry cannot be laid where it says.
     #[error("{}: {}", .0, .0.cause)]
@@ -41,22 +66,32 @@ pub enum AddError {
     Write(#[from] WriteError),
 }
 
+impl AddError {
+    /// This of the file of a name, among those that are added.
+    pub(crate) fn of(self, name: &[u8]) -> Self {
+        Self::Source { name: name.escape_ascii().to_string(), error: Box::new(self) }
+    }
+}
+
 /// Whether a file of the store is a tar archive, compressed or not, by its first bytes.
 ///
 /// # Errors
 ///
-/// Where the store cannot be read.
+/// Where the store cannot be read, or the file begins like an archive and is none: what somebody
+/// meant to be unpacked must not be copied in silence.
 pub fn is_archive(lease: &Lease, body: &BodyId) -> Result<bool, AddError> {
     let bytes = lease.store().body(body)?.ok_or(AddError::Gone)?;
-    if Compression::of(&bytes[..bytes.len().min(DECIDING_BYTES)]).is_none() {
-        return Ok(is_tar(&bytes[..bytes.len().min(DECIDING_BYTES)]));
-    }
-    let Ok(plain) = decompress(Box::new(Cursor::new(&bytes[..])), Policy::Archive) else {
-        return Ok(false);
-    };
     let mut start = Vec::new();
-    let read = plain.take(DECIDING_BYTES as u64).read_to_end(&mut start);
-    Ok(read.is_ok() && is_tar(&start))
+    let read = decompress(Box::new(Cursor::new(&bytes[..])), Policy::Archive)
+        .and_then(|plain| plain.take(Beginning::BYTES as u64).read_to_end(&mut start));
+    match (Beginning::of(&start), Compression::of(&bytes), read) {
+        (Beginning::Archive, ..) => Ok(true),
+        (Beginning::Damaged(cause), ..) => Err(AddError::Damaged { cause }),
+        (Beginning::Other, Some(compression), Err(error)) => {
+            Err(AddError::Compressed { compression, error })
+        }
+        (Beginning::Other, _, read) => Ok(read.map(|_| false)?),
+    }
 }
 
 /// The mode of every symbolic link on Linux, whatever an archive says.
@@ -75,13 +110,26 @@ pub fn unpack(
 ) -> Result<Tree, AddError> {
     let bytes = lease.store().body(body)?.ok_or(AddError::Gone)?;
     let plain = decompress(Box::new(Cursor::new(&bytes[..])), Policy::Archive)?;
-    let mut tar = TarReader::new(plain, Policy::Archive);
+    let mut tar = TarReader::new(plain);
     let mut unpacking = Unpacking::begin(destination, spec)?;
-    while let Some(entry) = tar.next_entry()? {
+    while let Some(entry) = next(&mut tar)? {
         let entry = stored(lease, entry, &mut tar)?;
         unpacking.entry(entry)?;
     }
     Ok(unpacking.finish())
+}
+
+/// The next entry. All of an archive may have come where the compressed file is cut off, such as
+/// one without its checksum at the end.
+fn next<R: Read>(tar: &mut TarReader<R>) -> Result<Option<TarEntry>, TarError> {
+    match tar.next_entry() {
+        Err(TarError { cause: TarCause::Behind(error), .. })
+            if error.kind() == io::ErrorKind::UnexpectedEof =>
+        {
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 fn stored<R: Read>(
@@ -91,7 +139,7 @@ fn stored<R: Read>(
 ) -> Result<ArchiveEntry, AddError> {
     let kind = match entry.kind {
         TarKind::Directory => ArchiveKind::Directory,
-        TarKind::HardLink(target) => ArchiveKind::HardLink(target.as_bytes().to_vec()),
+        TarKind::HardLink(target) => ArchiveKind::HardLink(target),
         TarKind::File(size) => {
             let (body, size) = lease.body_from_reader(tar, size)?;
             ArchiveKind::Node(Node::File(File { body, size, link: None }))
@@ -101,7 +149,7 @@ fn stored<R: Read>(
         TarKind::CharDevice(device) => ArchiveKind::Node(Node::CharDevice(device)),
         TarKind::Fifo => ArchiveKind::Node(Node::Fifo),
     };
-    let (path, mut metadata) = (entry.path.as_bytes().to_vec(), entry.metadata);
+    let (path, mut metadata) = (entry.path, entry.metadata);
     if matches!(kind, ArchiveKind::Node(Node::Symlink(_))) {
         metadata.mode = LINK_MODE;
     }
@@ -216,16 +264,58 @@ mod tests {
     fn text_and_compressed_text_are_no_archives() {
         let text = b"not a tar".repeat(200);
         let zstd = zstd::encode_all(&text[..], 1).unwrap();
-        let cut = &compressed()[0].1[..20];
-        for bytes in [&text[..], &zstd, cut, b"", b"BZh9nothing", &[0; 1024]] {
+        for bytes in [&text[..], &zstd, b"", b"BZh9nothing", &[0; 1024], &[0; 100]] {
             assert!(!told(bytes), "{bytes:?}");
         }
     }
 
     #[test]
+    fn what_begins_like_an_archive_and_is_damaged_is_never_copied_in_silence() {
+        let mut wrong = tar(T);
+        wrong[0] = b'x';
+        let said = |bytes: &[u8]| stored(bytes, is_archive).unwrap_err().to_string();
+        let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+        for bytes in [&wrong[..], &zstd(&wrong)] {
+            assert!(said(bytes).contains("header at byte 0, header checksum mismatch"));
+        }
+        for bytes in [&tar(T)[..300], &zstd(&tar(T)[..300])] {
+            assert!(said(bytes).contains("header at byte 0, unexpected end"));
+        }
+        for (name, bytes) in compressed() {
+            if name != "tar" {
+                assert!(said(&bytes[..14]).contains(&format!("compressed with {name}")), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_behind_the_end_of_an_archive_does_not_count() {
+        for (name, bytes) in compressed() {
+            for behind in [&[0; 512][..], b"rubbish"] {
+                let bytes = [&bytes[..], behind].concat();
+                let added = added(&bytes, "", &to("/o")).unwrap();
+                assert_eq!(added, "o/ o/in/!711@7:7 o/in/x=x!640@7:7 o/lnk->in", "{name}");
+            }
+        }
+        let (_, gzip) = &compressed()[0];
+        for cut in 1..=8 {
+            assert!(added(&gzip[..gzip.len() - cut], "", &to("/o")).is_ok(), "{cut}");
+        }
+        let mut wrong = gzip.clone();
+        let crc = wrong.len() - 8;
+        wrong[crc] ^= 1;
+        assert!(added(&wrong, "", &to("/o")).is_err());
+    }
+
+    #[test]
     fn paths_stay_in_the_destination() {
-        check("../evil=x /abs=y", "", "o/ o/abs=y!755 o/evil=x!755");
-        for link in ["l->/etc", "l->../../etc"] {
+        check("a/x/../evil=x /abs=y", "", "o/ o/a/ o/a/evil=x!755 o/abs=y!755");
+        for path in ["../evil=x", "a/../../evil=x", "/../evil=x", "l=>../../evil"] {
+            let error = added(&tar(path), "", &to("/o")).unwrap_err().to_string();
+            assert!(error.contains("leads out"), "{error}");
+            assert!(error.contains(path.split(['=']).next().unwrap()), "{error}");
+        }
+        for link in ["l->../etc", "l->../../etc"] {
             let archive = tar(&format!("{link} l/x=x"));
             let error = added(&archive, "etc/", &to("/o")).unwrap_err();
             let AddError::Unpack(error) = error else { panic!("{error}") };

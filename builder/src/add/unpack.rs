@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use wythe_store::path::LayerPath;
 use wythe_store::tree::entry::{Directory, Entry, LinkGroup, Metadata, Name, Node, Tree};
 
 use crate::copy::CopySpec;
-use crate::copy::canvas::{Canvas, PathCause, Seen, components};
+use crate::copy::canvas::{Canvas, MAX_LINKS, PathCause, Seen, components};
 use crate::copy::links::renumbered;
 use crate::copy::select::shown;
 
 /// One entry of an archive.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ArchiveEntry {
-    /// The path as written in the archive; `..` stops at the destination.
-    pub path: Vec<u8>,
+    /// The path in the archive; none for what is called `.` or nothing, which is not laid.
+    pub path: LayerPath,
     /// Its metadata.
     pub metadata: Metadata,
     /// What it is.
@@ -26,7 +27,7 @@ pub enum ArchiveKind {
     /// A directory; its entries come on their own.
     Directory,
     /// Another name of an earlier entry, by its path.
-    HardLink(Vec<u8>),
+    HardLink(LayerPath),
     /// Anything else, its body already in the store.
     Node(Node),
 }
@@ -49,11 +50,11 @@ pub enum UnpackCause {
     /// The path leads through a file or in circles.
     #[error(transparent)]
     Path(#[from] PathCause),
-    /// A link on the way leads out of the destination, or to nothing.
-    #[error("it is below a symbolic link that leads out of the destination or to nothing")]
+    /// A link on the way leads out of the destination.
+    #[error("it is below a symbolic link that leads out of the destination")]
     Outside,
-    /// A hard link to something that is not a file of the destination.
-    #[error("it is a hard link to {target:?}, which is not a file")]
+    /// A hard link to something that is not there, or is a directory.
+    #[error("it is a hard link to {target:?}, which is no file of the destination")]
     LinkTarget {
         /// The path in the archive.
         target: String,
@@ -96,7 +97,7 @@ impl<'a> Unpacking<'a> {
     /// # Errors
     /// An entry whose parents or hard link lead out of the destination or through a file.
     pub fn entry(&mut self, entry: ArchiveEntry) -> Result<(), UnpackError> {
-        let path = clamped(&entry.path);
+        let path = names(&entry.path);
         let Some((name, parents)) = path.split_last() else { return Ok(()) };
         let fail = |cause| UnpackError { path: shown(parents, name), cause };
         let mut place = self.parent(parents).map_err(fail)?;
@@ -117,14 +118,37 @@ impl<'a> Unpacking<'a> {
         renumbered(self.canvas.finish())
     }
 
-    /// The place of a parent directory, made if nothing of it is there.
+    /// The place of a parent directory, made where it is missing: also where links lead.
     fn parent(&mut self, parents: &[Name]) -> Result<Vec<Name>, UnpackCause> {
-        let written: Vec<Name> = self.root.iter().chain(parents).cloned().collect();
-        let place = self.canvas.resolve_beneath(&self.root, &parents.join(&b'/'))?;
-        if place != written && self.canvas.seen(&place).is_none() {
-            return Err(UnpackCause::Outside);
-        }
+        let place = self.place(parents)?;
         self.make_directories(&place)?;
+        Ok(place)
+    }
+
+    /// The physical place of a path of the archive, with the destination for the root.
+    fn place(&self, path: &[Name]) -> Result<Vec<Name>, UnpackCause> {
+        let root = self.root.len();
+        let mut place = self.root.clone();
+        let mut rest: Vec<Name> = path.iter().rev().cloned().collect();
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if &*name == b".." {
+                if place.len() == root {
+                    return Err(UnpackCause::Outside);
+                }
+                place.pop();
+                continue;
+            }
+            place.push(name);
+            if let Some(Seen::Symlink(target)) = self.canvas.seen(&place) {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(PathCause::Loop.into());
+                }
+                place.truncate(if target.starts_with(b"/") { root } else { place.len() - 1 });
+                rest.extend(components(target).rev().map(Name::from));
+            }
+        }
         Ok(place)
     }
 
@@ -143,19 +167,28 @@ impl<'a> Unpacking<'a> {
         Ok(())
     }
 
-    fn hard_link(&mut self, place: &[Name], target: &[u8]) -> Result<(), UnpackCause> {
-        let bad = || UnpackCause::LinkTarget { target: String::from_utf8_lossy(target).into() };
-        let path = clamped(target);
+    fn hard_link(&mut self, place: &[Name], target: &LayerPath) -> Result<(), UnpackCause> {
+        let bad = || {
+            let target = String::from_utf8_lossy(target.as_bytes()).into();
+            UnpackCause::LinkTarget { target }
+        };
+        let path = names(target);
         let (name, parents) = path.split_last().ok_or_else(bad)?;
-        let mut at = self.canvas.resolve_beneath(&self.root, &parents.join(&b'/'))?;
+        let mut at = self.place(parents)?;
         at.push(name.clone());
         let mut entry = self.canvas.current(&at).cloned().ok_or_else(bad)?;
-        let Node::File(file) = &mut entry.node else { return Err(bad()) };
-        if file.link.is_none_or(|LinkGroup(group)| group <= u64::MAX / 2) {
-            self.groups += 1;
-            file.link = Some(LinkGroup(self.groups));
-            // Both names must be in one layer to be one file there.
-            self.canvas.put(&at, entry.clone());
+        match &mut entry.node {
+            Node::Directory(_) | Node::Whiteout => return Err(bad()),
+            Node::File(file) => {
+                if file.link.is_none_or(|LinkGroup(group)| group <= u64::MAX / 2) {
+                    self.groups += 1;
+                    file.link = Some(LinkGroup(self.groups));
+                    // Both names must be in one layer to be one file there.
+                    self.canvas.put(&at, entry.clone());
+                }
+            }
+            // Another of the same kind is as good: nothing can be written to it.
+            Node::BlockDevice(_) | Node::CharDevice(_) | Node::Fifo | Node::Symlink(_) => {}
         }
         let name = place.last().cloned().unwrap_or_default();
         self.canvas.put(place, Entry { name, ..entry });
@@ -170,17 +203,8 @@ impl<'a> Unpacking<'a> {
     }
 }
 
-/// The components of an archive's path; `..` never leads above its root.
-fn clamped(path: &[u8]) -> Vec<Name> {
-    let mut parts: Vec<Name> = Vec::new();
-    for part in components(path) {
-        if part == b".." {
-            parts.pop();
-        } else {
-            parts.push(part.into());
-        }
-    }
-    parts
+fn names(path: &LayerPath) -> Vec<Name> {
+    path.components().map(Name::from).collect()
 }
 
 #[cfg(test)]
@@ -191,14 +215,18 @@ mod tests {
     use crate::copy::mode::ModeChange;
     use crate::copy::tests::sketch::{parse, show, tree};
 
+    fn parsed(path: &str) -> LayerPath {
+        LayerPath::parse(path.as_bytes()).unwrap()
+    }
+
     fn entry(word: &str) -> ArchiveEntry {
         if let Some((path, target)) = word.split_once("=>") {
-            let kind = ArchiveKind::HardLink(target.into());
-            return ArchiveEntry { path: path.into(), metadata: Metadata::default(), kind };
+            let kind = ArchiveKind::HardLink(parsed(target));
+            return ArchiveEntry { path: parsed(path), metadata: Metadata::default(), kind };
         }
         let (path, metadata, node) = parse(word);
         let kind = node.map_or(ArchiveKind::Directory, ArchiveKind::Node);
-        ArchiveEntry { path: path.into(), metadata, kind }
+        ArchiveEntry { path: parsed(path), metadata, kind }
     }
 
     fn unpack(archive: &str, onto: &str, spec: &CopySpec) -> Result<String, UnpackError> {
@@ -227,11 +255,6 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_clamped_at_the_destination() {
-        check("../evil=x /abs=y", "", "o/ o/abs=y o/evil=x");
-    }
-
-    #[test]
     fn a_directory_entry_replaces_a_link_and_keeps_a_directory() {
         let onto = "real/ o/in->/real";
         check("in/!711 in/x=x", onto, "o/ o/in/!711 o/in/x=x");
@@ -245,12 +268,29 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_below_a_link_to_the_outside_is_refused() {
-        for archive in ["l->/etc l/x=x", "l->../../etc l/x=x"] {
+    fn an_entry_below_a_link_goes_where_it_leads_inside_the_destination() {
+        check("d/ l->d l/x=x", "", "o/ o/d/ o/d/x=x o/l->d");
+        check("l->d l/s/x=x", "", "o/ o/d/ o/d/s/ o/d/s/x=x o/l->d");
+        check("l/s/x=x", "o/l->u/l", "o/ o/u/ o/u/l/ o/u/l/s/ o/u/l/s/x=x");
+        check("l/s/x=x", "o/u/l/z=z o/l->u/l", "o/ o/u/ o/u/l/ o/u/l/s/ o/u/l/s/x=x");
+        check("l/s/", "o/u/l/ o/l->u/l", "o/ o/u/ o/u/l/ o/u/l/s/");
+        check("l->/etc l/x=x", "etc/", "o/ o/etc/ o/etc/x=x o/l->/etc");
+        let whole = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
+        let onto = "usr/lib/z=z lib->usr/lib";
+        let expected = "usr/ usr/lib/ usr/lib/sub/ usr/lib/sub/x=x";
+        assert_eq!(unpack("lib/sub/x=x", onto, &whole).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_entry_below_a_link_to_the_outside_or_through_a_file_is_refused() {
+        for archive in ["l->../etc l/x=x", "l->../../etc l/x=x", "l->d/../../etc d/ l/s/x=x"] {
             let error = unpack(archive, "etc/", &to("/o")).unwrap_err();
             assert_eq!(error.cause, UnpackCause::Outside, "{archive}");
         }
-        check("d/ l->d l/x=x", "", "o/ o/d/ o/d/x=x o/l->d");
+        let error = unpack("a->b b->a a/x=x", "", &to("/o")).unwrap_err();
+        assert_eq!(error.cause, PathCause::Loop.into());
+        let error = unpack("f=f f/x=x", "", &to("/o")).unwrap_err();
+        assert_eq!(error.cause, PathCause::NotADirectory.into());
     }
 
     #[test]
@@ -263,8 +303,12 @@ mod tests {
     fn hard_links_join_names_of_this_layer() {
         check("a=a!600 b=>a c=>b", "", "o/ o/a=a!600#1 o/b=a!600#1 o/c=a!600#1");
         check("b=>a", "o/a=A", "o/ o/a=A#1 o/b=A#1");
-        let error = unpack("b=>../etc/passwd", "etc/passwd=P", &to("/o")).unwrap_err();
-        assert!(matches!(error.cause, UnpackCause::LinkTarget { .. }));
+        check("d/f=f l->d h=>l/f", "", "o/ o/d/ o/d/f=f#1 o/h=f#1 o/l->d");
+        check("s->t h=>s", "", "o/ o/h->t o/s->t");
+        for archive in ["b=>a", "d/ b=>d", "b=>etc/passwd"] {
+            let error = unpack(archive, "etc/passwd=P", &to("/o")).unwrap_err();
+            assert!(matches!(error.cause, UnpackCause::LinkTarget { .. }), "{archive}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wythe_store::tree::entry::{Claim, Directory, Entry, Metadata, Name, Node, Su
 use wythe_store::tree::links::repeats;
 
 /// How many links one path may lead through, as on Linux.
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 
 /// Why a path cannot be followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

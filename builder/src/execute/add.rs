@@ -8,9 +8,9 @@ use wythe_store::tree::merge::merge;
 
 use super::Execution;
 use crate::add::archive::{is_archive, unpack};
-use crate::copy::CopySpec;
 use crate::copy::place::place;
 use crate::copy::select::{Item, Selection, select};
+use crate::copy::{Base, CopySpec};
 use crate::error::BuildCause;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
 
@@ -35,31 +35,36 @@ impl Execution<'_, '_> {
             let all = items.into_iter().map(|(item, _)| item).collect();
             return Ok(place(&Selection::from_items(all), &lower.children, spec)?);
         }
-        let mut root = (**lower).clone();
-        let alone = items.len() == 1;
-        for (item, treatment) in items {
-            let changes = self.one(item, treatment, &root, spec)?;
-            if alone {
-                return Ok(changes);
-            }
-            root = merge(&root, &changes);
+        if let [(item, treatment)] = &items[..] {
+            return self.one(item, *treatment, lower, spec);
         }
-        Ok(diff(lower, &root))
+        // Each sees what those before it have made, also where none sees what is below.
+        let below = match spec.base {
+            Base::Destination => (**lower).clone(),
+            Base::Nothing => Tree::default(),
+        };
+        let spec = CopySpec { base: Base::Destination, ..spec.clone() };
+        let mut root = below.clone();
+        for (item, treatment) in &items {
+            root = merge(&root, &self.one(item, *treatment, &root, &spec)?);
+        }
+        Ok(diff(&below, &root))
     }
 
     fn one(
         &self,
-        item: Item,
+        item: &Item,
         treatment: Treatment,
         root: &Tree,
         spec: &CopySpec,
     ) -> Result<Tree, BuildCause> {
-        if let (Item::File(entry), Treatment::Unpack) = (&item, treatment)
+        if let (Item::File(entry), Treatment::Unpack) = (item, treatment)
             && let Node::File(file) = &entry.node
         {
-            return Ok(unpack(self.solver.env.lease, &file.body, &root.children, spec)?);
+            let unpacked = unpack(self.solver.env.lease, &file.body, &root.children, spec);
+            return Ok(unpacked.map_err(|error| error.of(&entry.name))?);
         }
-        Ok(place(&Selection::from_items(vec![item]), &root.children, spec)?)
+        Ok(place(&Selection::from_items(vec![item.clone()]), &root.children, spec)?)
     }
 
     /// What every source selects, and what becomes of it.
@@ -88,6 +93,7 @@ impl Execution<'_, '_> {
     fn archive(&self, item: &Item) -> Result<bool, BuildCause> {
         let Item::File(entry) = item else { return Ok(false) };
         let Node::File(file) = &entry.node else { return Ok(false) };
-        Ok(is_archive(self.solver.env.lease, &file.body)?)
+        let told = is_archive(self.solver.env.lease, &file.body);
+        Ok(told.map_err(|error| error.of(&entry.name))?)
     }
 }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use wythe_store::id::BodyId;
+use wythe_store::layer::decompress::Compression;
 use wythe_store::tree::entry::{Node, Tree};
 
 use super::checkout::Revision;
@@ -11,7 +12,6 @@ use super::fetch::RemoteFile;
 use super::repository::{GitTime, Repository};
 use super::time::newest;
 use crate::add::archive::{AddError, is_archive, unpack};
-use crate::add::compression::Compression;
 use crate::copy::CopySpec;
 use crate::copy::error::CopyCause;
 use crate::copy::select::{Item, select};

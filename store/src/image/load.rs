@@ -77,7 +77,7 @@ struct Members {
 
 impl Members {
     fn read(archive: Box<dyn Read + Send + '_>, staging: &Path) -> Result<Self, UnpackError> {
-        let mut tar = TarReader::new(decompress(archive, Policy::Archive)?, Policy::Archive);
+        let mut tar = TarReader::new(decompress(archive, Policy::Archive)?);
         let mut members = Self::default();
         let mut numbers = 0..MEMBERS_MAX;
         while let Some(entry) = tar.next_entry()? {

@@ -18,6 +18,7 @@ use crate::lease::Lease;
 use crate::live::ensure::is_usable;
 use crate::object::{Kind, ObjectName};
 use crate::path::LayerPath;
+use crate::tree::entry::File as FileNode;
 use crate::tree::files::files;
 
 /// Bodies could not be brought into the packs.
@@ -91,7 +92,7 @@ fn gather(
         return Ok(());
     };
     let wanted = files(&tree.children).filter(|(_, _, file)| missing.contains(&file.body));
-    let mut places: Places = wanted.map(|(path, _, file)| (path, file.body)).collect();
+    let mut places: Places = wanted.map(|(path, _, file)| (path, *file)).collect();
     if places.is_empty() {
         return Ok(());
     }
@@ -99,13 +100,13 @@ fn gather(
         && is_usable(store, name, layer, None)?
     {
         from_directory(lease, &store.path().join(name.path()), &places, missing)?;
-        places.retain(|_, body| missing.contains(body));
+        places.retain(|_, file| missing.contains(&file.body));
     }
     if places.is_empty() { Ok(()) } else { from_blobs(lease, &record, &places, missing) }
 }
 
 /// Where in a layer the missing bodies are.
-type Places = BTreeMap<LayerPath, BodyId>;
+type Places = BTreeMap<LayerPath, FileNode>;
 
 fn from_directory(
     lease: &Lease,
@@ -113,7 +114,7 @@ fn from_directory(
     places: &Places,
     missing: &mut BTreeSet<BodyId>,
 ) -> Result<(), WriteError> {
-    for (path, body) in places {
+    for (path, FileNode { body, .. }) in places {
         if !missing.contains(body) {
             continue;
         }
@@ -144,33 +145,42 @@ fn from_blobs(
     places: &Places,
     missing: &mut BTreeSet<BodyId>,
 ) -> Result<(), GatherError> {
+    let wanted: BTreeSet<BodyId> = places.values().map(|file| file.body).collect();
+    let mut here = wanted.clone();
+    let sizes: BTreeSet<u64> = places.values().map(|file| file.size).collect();
     for blob in &record.blobs {
         let digest = blob.descriptor.digest;
-        // Each body is checked on its own.
-        let Some(file) = lease.store().foreign_blob_unverified(&digest)? else { continue };
-        let plain = decompress(Box::new(file), Policy::Layer);
-        let plain = plain.map_err(|error| GatherError::Blob { digest, error })?;
-        return from_tar(lease, plain, places, missing);
+        let open = || lease.store().foreign_blob_unverified(&digest);
+        if let Some(file) = open()? {
+            from_blob(lease, (digest, file), &mut here, |path, _| places.contains_key(path))?;
+        }
+        // What went another way into the tree, through links, has another name in the stream.
+        if !here.is_empty()
+            && let Some(file) = open()?
+        {
+            from_blob(lease, (digest, file), &mut here, |_, size| sizes.contains(&size))?;
+        }
     }
+    missing.retain(|body| here.contains(body) || !wanted.contains(body));
     Ok(())
 }
 
-fn from_tar(
+/// Packs what a blob has of the bodies of `here`, among the files that are `likely`, and takes them
+/// out of it. Each body is checked on its own.
+fn from_blob(
     lease: &Lease,
-    plain: impl Read,
-    places: &Places,
-    missing: &mut BTreeSet<BodyId>,
+    (digest, file): (Digest, impl Read + Send + 'static),
+    here: &mut BTreeSet<BodyId>,
+    likely: impl Fn(&LayerPath, u64) -> bool,
 ) -> Result<(), GatherError> {
-    let mut here: BTreeSet<BodyId> = places.values().copied().collect();
-    let mut tar = TarReader::new(plain, Policy::Layer);
+    let plain = decompress(Box::new(file), Policy::Layer);
+    let mut tar = TarReader::new(plain.map_err(|error| GatherError::Blob { digest, error })?);
     while !here.is_empty()
         && let Some(entry) = tar.next_entry()?
     {
         let TarKind::File(size) = entry.kind else { continue };
-        if places.get(&entry.path).is_some_and(|body| here.contains(body)) {
-            let (found, _) = lease.body_from_reader(&mut tar, size)?;
-            here.remove(&found);
-            missing.remove(&found);
+        if likely(&entry.path, size) {
+            here.remove(&lease.body_from_reader(&mut tar, size)?.0);
         }
     }
     Ok(())

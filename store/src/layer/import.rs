@@ -14,7 +14,7 @@ use crate::lease::Lease;
 use crate::live::materialise::MaterialiseError;
 use crate::oci::descriptor::Descriptor;
 use crate::path::LayerPath;
-use crate::tree::build::{InsertError, TreeBuilder};
+use crate::tree::build::{InsertCause, InsertError, TreeBuilder};
 use crate::tree::entry::{File, Metadata, Node, Tree};
 
 /// A layer is refused.
@@ -105,6 +105,8 @@ pub enum Keep<'a> {
     In(&'a Lease),
 }
 
+/// Where aufs keeps files of several names, which the entries elsewhere are hard links to.
+pub(crate) const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 /// Marks a directory that hides what lower layers have in it.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
@@ -168,7 +170,7 @@ pub fn read_layer(
     let hashing = Hashing { input: plain, hasher: Hasher::default(), size: 0 };
     std::thread::scope(|scope| {
         let (ahead, hashing) = Ahead::start(scope, hashing);
-        let tree = read_tree(&mut TarReader::new(ahead, Policy::Layer), sink)?;
+        let tree = read_tree(&mut TarReader::new(ahead), sink)?;
         let Hashing { hasher, size, .. } =
             hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let found = DiffId(hasher.finish());
@@ -190,14 +192,18 @@ pub fn read_tree<R: Read>(
 ) -> Result<Tree, ImportError> {
     let mut builder = TreeBuilder::new();
     while let Some(entry) = tar.next_entry()? {
-        if is_of_aufs(&entry.path) {
+        if is_of_aufs(&entry) {
             continue;
+        }
+        let entry = placed(&builder, entry)?;
+        if entry.path.is_root() && entry.kind != TarKind::Directory {
+            return Err(InsertError { path: entry.path, cause: InsertCause::Root }.into());
         }
         let (parent, name) = (entry.path.parent(), entry.path.name());
         if let Some((parent, hidden)) = parent.zip(name.and_then(|name| name.strip_prefix(b".wh.")))
         {
             remove(&mut builder, &entry, &parent, hidden)?;
-        } else if has_hidden_parent(&entry.path) {
+        } else if has_hidden_parent(&entry.path) && !is_link_of_aufs(&entry.path) {
             return Err(ImportError::Whiteout(entry.path));
         } else if let TarKind::File(size) = entry.kind {
             let TarEntry { path, metadata, .. } = entry;
@@ -208,14 +214,30 @@ pub fn read_tree<R: Read>(
             sink.other(&entry)?;
         }
     }
+    builder.discard(AUFS_LINKS);
     let tree = builder.finish();
     sink.finish(&tree)?;
     Ok(tree)
 }
 
+/// The entry where links of the layer itself lead.
+fn placed(builder: &TreeBuilder, entry: TarEntry) -> Result<TarEntry, InsertError> {
+    let path = builder.place(entry.path)?;
+    let mut kind = entry.kind;
+    if let TarKind::HardLink(target) = &mut kind {
+        *target = builder.place(std::mem::take(target))?;
+    }
+    Ok(TarEntry { path, kind, metadata: entry.metadata })
+}
+
 /// Whether an entry is metadata of aufs, without meaning elsewhere.
-fn is_of_aufs(path: &LayerPath) -> bool {
-    path.components().any(|name| name.starts_with(b".wh..wh.") && name != OPAQUE)
+fn is_of_aufs(entry: &TarEntry) -> bool {
+    let linked = matches!(entry.kind, TarKind::File(_)) && is_link_of_aufs(&entry.path);
+    !linked && entry.path.components().any(|name| name.starts_with(b".wh..wh.") && name != OPAQUE)
+}
+
+fn is_link_of_aufs(path: &LayerPath) -> bool {
+    path.parent().is_some_and(|parent| parent.as_bytes() == AUFS_LINKS)
 }
 
 /// Whether an entry is in what only marks a removal.
@@ -337,7 +359,7 @@ mod tests {
             header.set_mtime(0);
             header.set_cksum();
             let bytes = [&header.as_bytes()[..], &[0; 1024]].concat();
-            let refused = read_tree(&mut TarReader::new(&bytes[..], Policy::Layer), Keep::Nothing);
+            let refused = read_tree(&mut TarReader::new(&bytes[..]), Keep::Nothing);
             assert!(matches!(refused, Err(ImportError::Whiteout(_))), "{name}: {refused:?}");
         }
     }

@@ -11,7 +11,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::id::BodyId;
-use crate::layer::import::{ImportError, NewFile, Sink};
+use crate::layer::import::{AUFS_LINKS, ImportError, NewFile, Sink};
 use crate::layer::tar_read::{TarEntry, TarKind};
 use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::live::place::{
@@ -119,6 +119,7 @@ impl Sink for Unpacker {
 
     fn finish(&mut self, tree: &Tree) -> Result<(), ImportError> {
         self.open.clear();
+        clear(&self.root, AUFS_LINKS).map_err(|cause| blame(&LayerPath::root(), cause))?;
         settle(&self.root, &tree.children, &LayerPath::root())?;
         let metadata = tree.root.clone().unwrap_or_else(implied);
         finish(&self.root, &metadata).map_err(|cause| blame(&LayerPath::root(), cause))

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::path::LayerPath;
+use crate::path::{LayerPath, PathError};
 use crate::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Name, Node, Subdirectory, Tree,
 };
 use crate::tree::links;
 use crate::tree::merge::implied;
+
+mod place;
 
 /// A changeset in the making. What is inserted later replaces what was there, but for a directory
 /// over a directory, which keeps its children.
@@ -42,6 +44,15 @@ pub enum InsertCause {
     /// The target of a hard link is missing or a directory.
     #[error("hard link to what is no earlier file")]
     Dangling,
+    /// A symbolic link on the way leads out of the layer.
+    #[error("a symbolic link on the way leads out of the layer")]
+    Outside,
+    /// Symbolic links on the way lead in a circle.
+    #[error("too many symbolic links on the way")]
+    Loop,
+    /// Where links lead is past a limit.
+    #[error(transparent)]
+    Path(#[from] PathError),
 }
 
 #[derive(Debug, Default)]
@@ -170,6 +181,13 @@ impl TreeBuilder {
         let (metadata, node) = (metadata.clone(), node.clone());
         self.groups += 1;
         self.insert(path, metadata, node)
+    }
+
+    /// Takes back what has been inserted at the top under this name.
+    pub fn discard(&mut self, name: &[u8]) {
+        if let Kind::Directory(_, children) = &mut self.root.kind {
+            children.remove(name);
+        }
     }
 
     /// The tree.

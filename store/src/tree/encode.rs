@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{BodyId, ContentId, TreeId};
-use crate::path::{DEPTH_MAX, NAME_MAX, PATH_MAX};
+use crate::path::{DEPTH_MAX, NAME_MAX, TARGET_MAX};
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
@@ -253,7 +253,7 @@ impl<'bytes> Reader<'bytes> {
             1 => Node::File(self.file()?),
             2 => {
                 let target = self.bytes()?;
-                if PATH_MAX < target.len() {
+                if TARGET_MAX < target.len() {
                     return Err(DecodeError::Value);
                 }
                 Node::Symlink(target.into())

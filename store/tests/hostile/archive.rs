@@ -45,6 +45,15 @@ impl Block {
         self.octal(329, 8, major).octal(337, 8, minor)
     }
 
+    /// A file with holes in GNU's old form: where its bytes go, and how long it is.
+    pub(crate) fn sparse(self, extents: &[(u64, u64)], size: u64) -> Self {
+        let mut block = self.bytes(257, b"ustar  \0").octal(483, 12, size);
+        for (at, (offset, length)) in (386..).step_by(24).zip(extents) {
+            block = block.octal(at, 12, *offset).octal(at + 12, 12, *length);
+        }
+        block
+    }
+
     /// The block with the right checksum, which is what makes a bent header worth reading.
     fn sealed(mut self) -> [u8; 512] {
         self.0[148..156].fill(b' ');
@@ -98,6 +107,12 @@ impl Archive {
 
     pub(crate) fn pax(self, key: &str, value: &[u8]) -> Self {
         self.extension(b'x', &record(key, value))
+    }
+
+    /// One extension header with all these records.
+    pub(crate) fn records(self, records: &[(&str, &[u8])]) -> Self {
+        let records: Vec<u8> = records.iter().flat_map(|(key, value)| record(key, value)).collect();
+        self.extension(b'x', &records)
     }
 
     /// The stream with its end.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::layer::export::ExportError;
-use crate::layer::tar_read::{Policy, TarEntry, TarKind, TarReader};
+use crate::layer::tar_read::{TarEntry, TarKind, TarReader};
 
 /// The version of the table's form.
 const VERSION: u32 = 1;
@@ -84,7 +84,7 @@ impl Toc {
         header: &[u8],
         digest: Option<Digest>,
     ) -> Result<(), ExportError> {
-        let entry = TarReader::new(header, Policy::Layer).next_entry().map_err(io::Error::other)?;
+        let entry = TarReader::new(header).next_entry().map_err(io::Error::other)?;
         let mut row = row(&entry.ok_or(io::ErrorKind::UnexpectedEof).map_err(io::Error::from)?);
         if row.kind == REGULAR {
             row.digest = digest.unwrap_or_else(|| Digest::of(b"")).to_string();

@@ -1,18 +1,47 @@
 //! Why a tar stream is refused.
 
+use std::fmt;
 use std::io;
 
 use crate::path::PathError;
 
 /// A tar stream is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read tar entry {}", entry.escape_ascii())]
+#[error("cannot read {place}")]
 pub struct TarError {
-    /// The entry, as spelled in the archive; the one before where its name cannot be known.
-    pub entry: Vec<u8>,
+    /// Where.
+    pub place: Place,
     /// Why.
     #[source]
     pub cause: TarCause,
+}
+
+/// A place in a tar stream; names are as spelled there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// In the entry of this name.
+    Entry(Vec<u8>),
+    /// In the header at this byte, whose entry has no name yet.
+    Header {
+        /// The byte of the stream that the header begins at.
+        at: u64,
+        /// The entry before; empty where this is the first.
+        after: Vec<u8>,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(name) => write!(out, "tar entry {}", name.escape_ascii()),
+            Self::Header { at, after } if after.is_empty() => {
+                write!(out, "the tar header at byte {at}")
+            }
+            Self::Header { at, after } => {
+                write!(out, "the tar header at byte {at}, after entry {}", after.escape_ascii())
+            }
+        }
+    }
 }
 
 /// Why a tar stream is refused.
@@ -31,17 +60,14 @@ pub enum TarCause {
     /// An extension header is longer than we read.
     #[error("extension header is too large")]
     HugeHeader,
-    /// A global header says more than comments.
-    #[error("global header changes entries")]
-    Global,
     /// Two extension headers of one kind precede an entry.
     #[error("repeated extension header")]
     Repeated,
     /// An extension header precedes nothing.
     #[error("extension header without an entry")]
     Dangling,
-    /// Sparse files are stored in a form that readers disagree on.
-    #[error("sparse files are not supported")]
+    /// The map of a file with holes makes no sense, or is in a form that nobody knows.
+    #[error("malformed sparse map")]
     Sparse,
     /// An entry of a kind that is no file.
     #[error("unknown entry type {}", .0.escape_ascii())]
@@ -76,6 +102,9 @@ pub enum TarCause {
     /// One block of zeros, which some readers take for the end, and then more.
     #[error("data after a single block of zeros")]
     LoneZeros,
+    /// The input failed behind the end of the archive, of which everything has been read.
+    #[error("cannot read what is behind the end: {0}")]
+    Behind(io::Error),
     /// The input failed.
     #[error(transparent)]
     Io(#[from] io::Error),

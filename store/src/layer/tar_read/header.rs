@@ -1,9 +1,10 @@
 //! The 512 bytes before an entry, and what they and the extension headers say together.
 
 use crate::layer::tar_read::error::TarCause;
-use crate::layer::tar_read::pax::Pax;
-use crate::layer::tar_read::{Policy, TarEntry, TarKind};
-use crate::path::{LayerPath, PATH_MAX};
+use crate::layer::tar_read::number::{field, octal, positive, signed};
+use crate::layer::tar_read::pax::{Pax, Sparse};
+use crate::layer::tar_read::{TarEntry, TarKind};
+use crate::path::{LayerPath, TARGET_MAX};
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{Device, Metadata};
 
@@ -17,20 +18,41 @@ pub(super) struct Raw {
     pub(super) path: Vec<u8>,
     target: Vec<u8>,
     kind: u8,
-    size: u64,
+    /// How many bytes the stream has of it.
+    pub(super) stored: u64,
+    /// How many bytes it has.
+    pub(super) size: u64,
+    pub(super) sparse: Sparse,
     device: Device,
     metadata: Metadata,
 }
 
 impl Header {
-    /// Checks the checksum.
+    /// Checks the checksum, over bytes without or, as some old writers have it, with a sign.
     pub(super) fn check(block: &[u8; 512]) -> Result<Self, TarCause> {
-        let around = block[..148].iter().chain(&block[156..]);
-        let sum = around.map(|byte| u64::from(*byte)).sum::<u64>() + 8 * u64::from(b' ');
-        if octal(&block[148..156]) != Some(sum) {
-            return Err(TarCause::Checksum);
+        let around = || block[..148].iter().chain(&block[156..]);
+        let blanks = 8 * i64::from(b' ');
+        let sum = around().map(|byte| i64::from(*byte)).sum::<i64>() + blanks;
+        let signed = around().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + blanks;
+        let stated = octal(&block[148..156]).and_then(|stated| i64::try_from(stated).ok());
+        if stated == Some(sum) || stated == Some(signed) {
+            return Ok(Self(*block));
         }
-        Ok(Self(*block))
+        Err(TarCause::Checksum)
+    }
+
+    /// Whether a block is marked as a header, right or not; the oldest have no mark.
+    pub(super) fn is_marked(block: &[u8]) -> bool {
+        block.get(257..262) == Some(b"ustar")
+    }
+
+    /// Only GNU's own format has extents where others have a prefix.
+    pub(super) fn check_gnu(&self) -> Result<(), TarCause> {
+        if &self.0[257..265] == b"ustar  \0" { Ok(()) } else { Err(TarCause::Sparse) }
+    }
+
+    pub(super) fn block(&self) -> &[u8; 512] {
+        &self.0
     }
 
     pub(super) fn kind(&self) -> u8 {
@@ -41,18 +63,17 @@ impl Header {
         positive(&self.0[124..136], "size")
     }
 
-    /// Applies extension headers: PAX wins over GNU long names, and both over the block.
+    /// Applies extension headers, each over what is before it: the block, PAX, GNU long names.
     pub(super) fn merge(
         &self,
         pax: &Pax,
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> Result<Raw, TarCause> {
-        if self.kind() == b'S' {
-            return Err(TarCause::Sparse);
-        }
-        let path = pax.text("path")?.cloned().or(long_name).unwrap_or_else(|| self.name());
-        let link = pax.text("linkpath")?.cloned().or(long_link);
+        let given = |long: Option<Vec<u8>>| long.filter(|name| !name.is_empty());
+        let path = given(long_name).or_else(|| pax.text("path").cloned());
+        let path = pax.sparse_name().cloned().or(path).unwrap_or_else(|| self.name());
+        let link = given(long_link).or_else(|| pax.text("linkpath").cloned());
         let target = link.unwrap_or_else(|| field(&self.0[157..257]).to_vec());
         let id = |key, at: std::ops::Range<usize>| -> Result<u32, TarCause> {
             let value = match pax.number(key)? {
@@ -67,18 +88,41 @@ impl Header {
             None => Timestamp::from_seconds(signed(&self.0[136..148], "mtime")?),
         };
         let (uid, gid, xattrs) = (id("uid", 108..116)?, id("gid", 116..124)?, pax.xattrs()?);
-        let size = pax.number("size")?.map_or_else(|| self.size(), Ok)?;
+        let stored = pax.number("size")?.map_or_else(|| self.size(), Ok)?;
+        let sparse = pax.sparse()?;
+        let size = match sparse {
+            Sparse::Not => stored,
+            Sparse::Listed(_) | Sparse::InFront => pax.sparse_size()?.unwrap_or(stored),
+        };
+        let (kind, device) = (self.kind(), self.device()?);
         let metadata = Metadata { mode, uid, gid, mtime, xattrs };
-        Ok(Raw { path, target, kind: self.kind(), size, device: self.device()?, metadata })
+        Ok(Raw { path, target, kind, stored, size, sparse, device, metadata })
     }
 
     /// The name, with the prefix where the format has one.
     fn name(&self) -> Vec<u8> {
-        let (name, prefix) = (field(&self.0[..100]), field(&self.0[345..500]));
-        if &self.0[257..263] == b"ustar\0" && !prefix.is_empty() {
-            return [prefix, b"/", name].concat();
+        let (name, prefix) = (field(&self.0[..100]), field(self.prefix()));
+        if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+    }
+
+    fn prefix(&self) -> &[u8] {
+        match &self.0[257..265] {
+            [b'u', b's', b't', b'a', b'r', 0, ..] if &self.0[508..] == b"tar\0" => {
+                &self.0[345..476]
+            }
+            [b'u', b's', b't', b'a', b'r', 0, ..] => &self.0[345..500],
+            // Go before 1.8 wrote a prefix where GNU has times; images of that age are still about.
+            b"ustar  \0" if !self.has_gnu_times() && self.0[345..500].is_ascii() => {
+                &self.0[345..500]
+            }
+            _ => b"",
         }
-        name.to_vec()
+    }
+
+    fn has_gnu_times(&self) -> bool {
+        [345..357, 357..369]
+            .into_iter()
+            .all(|at| self.0[at.start] == 0 || signed(&self.0[at], "time").is_ok())
     }
 
     fn device(&self) -> Result<Device, TarCause> {
@@ -95,17 +139,14 @@ impl Header {
 
 impl Raw {
     /// The entry this stands for.
-    pub(super) fn interpret(self, policy: Policy) -> Result<TarEntry, TarCause> {
-        let clean = |raw: &[u8]| match policy {
-            Policy::Layer => LayerPath::parse(raw),
-            Policy::Archive => LayerPath::clamp(raw),
-        };
-        let path = clean(&self.path)?;
+    pub(super) fn interpret(self, sparse: &Sparse) -> Result<TarEntry, TarCause> {
+        let path = LayerPath::parse(&self.path)?;
         let slash = self.path.ends_with(b"/");
         let kind = match self.kind {
-            b'0' | 0 | b'7' if slash => TarKind::Directory,
-            b'0' | 0 | b'7' => TarKind::File(self.size),
-            b'1' => TarKind::HardLink(clean(&self.checked_target()?)?),
+            // Before there was a type for directories.
+            0 if slash => TarKind::Directory,
+            b'0' | 0 | b'7' | b'S' => TarKind::File(self.size),
+            b'1' => TarKind::HardLink(LayerPath::parse(&self.checked_target()?)?),
             b'2' => TarKind::Symlink(self.checked_target()?),
             b'3' if self.device == (Device { major: 0, minor: 0 }) => {
                 return Err(TarCause::Overlay);
@@ -116,58 +157,21 @@ impl Raw {
             b'6' => TarKind::Fifo,
             other => return Err(TarCause::Kind(other)),
         };
-        if path.is_root() && kind != TarKind::Directory {
-            return Err(TarCause::Root);
-        }
         // Some writers repeat the size on hard links; Go's reader takes it as zero too.
         if self.size > 0 && !matches!(kind, TarKind::File(_) | TarKind::HardLink(_)) {
             return Err(TarCause::Size);
+        }
+        if !matches!(sparse, Sparse::Not) && !matches!(kind, TarKind::File(_)) {
+            return Err(TarCause::Sparse);
         }
         Ok(TarEntry { path, metadata: self.metadata, kind })
     }
 
     fn checked_target(&self) -> Result<Vec<u8>, TarCause> {
         let target = &self.target;
-        if target.is_empty() || target.contains(&0) || PATH_MAX < target.len() {
+        if target.is_empty() || target.contains(&0) || TARGET_MAX < target.len() {
             return Err(TarCause::Target);
         }
         Ok(target.clone())
     }
-}
-
-/// A text field, up to its first NUL.
-fn field(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-/// Octal digits with spaces before, and spaces or NULs after. An empty field is zero.
-fn octal(bytes: &[u8]) -> Option<u64> {
-    let start = bytes.iter().position(|byte| *byte != b' ').unwrap_or(bytes.len());
-    let digits = bytes[start..].split(|byte| matches!(byte, 0 | b' ')).next()?;
-    let rest = &bytes[start + digits.len()..];
-    if !rest.iter().all(|byte| matches!(byte, 0 | b' ')) {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |value, digit| match digit {
-        b'0'..=b'7' => Some(value.checked_mul(8)? + u64::from(digit - b'0')),
-        _ => None,
-    })
-}
-
-fn positive(bytes: &[u8], what: &'static str) -> Result<u64, TarCause> {
-    u64::try_from(signed(bytes, what)?).map_err(|_| TarCause::Number(what))
-}
-
-/// Octal, or GNU's big-endian form marked by the high bit.
-fn signed(bytes: &[u8], what: &'static str) -> Result<i64, TarCause> {
-    let bad = || TarCause::Number(what);
-    if bytes[0] & 0x80 == 0 {
-        return octal(bytes).and_then(|value| i64::try_from(value).ok()).ok_or_else(bad);
-    }
-    let negative = bytes[0] & 0x40 != 0;
-    let first = i128::from(bytes[0] & 0x3f) - if negative { 0x40 } else { 0 };
-    let value = bytes[1..].iter().try_fold(first, |value, byte| {
-        value.checked_mul(256).map(|value| value + i128::from(*byte))
-    });
-    value.and_then(|value| i64::try_from(value).ok()).ok_or_else(bad)
 }
