@@ -22,6 +22,7 @@ use rustix::process::{chdir, fchdir, pivot_root};
 pub(crate) use target::Made;
 
 use crate::channel::Sent;
+use crate::overlay;
 use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
 use crate::sys::{self, Depth, PointerList};
 
@@ -126,6 +127,12 @@ impl<'a> Task<'a> {
             ContextOp::Text { context, key, value } => {
                 let value: &CStr = value;
                 (*context, fsconfig_set_string(self.fd(*context), *key, value))
+            }
+            ContextOp::Directory { context, key, path } => {
+                (*context, overlay::add_path(self.fd(*context), key, path))
+            }
+            ContextOp::Layer { context, key, directory } => {
+                (*context, overlay::add(self.fd(*context), key, self.fd(*directory)))
             }
             ContextOp::Flag { context, key } => {
                 (*context, fsconfig_set_flag(self.fd(*context), *key))

@@ -29,12 +29,6 @@ pub enum StepCause {
     /// The step names no command.
     #[error("the command is empty")]
     NoCommand,
-    /// A path the kernel takes as one short string is longer than that.
-    #[error("the path is longer than {limit} bytes")]
-    PathTooLong {
-        /// What the kernel accepts.
-        limit: usize,
-    },
     /// Something outside of the step, whose processes are gone, can still write to its files.
     #[error(
         "a file of the step is still open for writing outside of it: one of its processes handed \
@@ -74,7 +68,6 @@ impl StepCause {
             Self::NotEntered
             | Self::Nul
             | Self::NoCommand
-            | Self::PathTooLong { .. }
             | Self::HeldOpen
             | Self::NestLost
             | Self::Refused { .. }

@@ -45,6 +45,7 @@ mod leftovers;
 mod nest;
 pub mod outcome;
 pub mod output;
+mod overlay;
 mod pipes;
 mod plan;
 pub mod probe;

@@ -79,4 +79,4 @@ impl NewFile {
 pub(super) const ROOT: &CStr = c"root";
 
 /// The stub layer.
-pub(super) const STUB: &CStr = c"stub";
+const STUB: &CStr = c"stub";

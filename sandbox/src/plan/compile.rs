@@ -36,16 +36,15 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
 impl Plan {
     /// Mount points first, the root, then mounts from the bottom up. Returns the root's `/dev`.
     fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<Slot, StepError> {
-        let upper = &step.root.scratch.upper;
         let (context, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
         let resolv_conf = if step.network == Network::None { &[][..] } else { &step.resolv_conf };
         let resolv = self.prepare_file(&board, c"/etc/resolv.conf".into(), resolv_conf);
         let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
-        let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board, upper));
+        let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
-        let root = self.finish_root(context, &board, upper)?;
+        let root = self.finish_root(context, &board);
         self.push("lending the root", Op::Lend { mount: root, channel });
         let kernel = self.kernel(root, &board, (step.shm_size, step.security));
         self.place(root, resolv);

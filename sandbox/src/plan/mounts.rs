@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::MountAttrFlags;
 
-use crate::error::{StepCause, StepError};
-use crate::plan::board::{Board, ROOT, STUB};
+use crate::error::StepError;
+use crate::plan::board::{Board, ROOT};
 use crate::plan::{Absent, ContextOp, MountOp, NewFile, Op, Plan, Slot, c_string};
 use crate::step::{Access, Mount, MountSource, RootFs, Scratch};
 use crate::sys::Depth;
@@ -32,22 +32,16 @@ impl Plan {
     }
 
     /// Completes the overlay with the stub layer and attaches it on the board.
-    pub(super) fn finish_root(
-        &mut self,
-        context: Slot,
-        board: &Board,
-        upper: &Path,
-    ) -> Result<Slot, StepError> {
+    pub(super) fn finish_root(&mut self, context: Slot, board: &Board) -> Slot {
         let label = "mounting the root";
-        let stub = upper.join(Path::new(std::ffi::OsStr::from_bytes(STUB.to_bytes())));
-        let value = short_path(label, &stub)?;
-        self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
+        let directory = board.stub;
+        self.push(label, ContextOp::Layer { context, key: c"lowerdir+", directory });
         let root = self.slot();
         let attributes = MountAttrFlags::empty();
         self.push(label, ContextOp::Create { context, attributes, mount: root });
         let at = self.on_board(board.top, ROOT);
         self.push(label, MountOp::Attach { mount: root, at });
-        Ok(root)
+        root
     }
 
     /// A configured overlay context, short of being created.
@@ -79,23 +73,18 @@ impl Plan {
         key: &'static CStr,
         directory: &Path,
     ) -> Result<(), StepError> {
-        let value = short_path(label, directory)?;
+        let path = path_string(label, directory)?;
         // For a missing directory the kernel has a number only.
         let label = format!("{label}, opening {}", directory.display());
-        self.push(&label, ContextOp::Text { context, key, value });
+        self.push(&label, ContextOp::Directory { context, key, path });
         Ok(())
     }
 
     /// Opens what a mount shows and puts its mount point into the stub layer.
-    pub(super) fn prepare(
-        &mut self,
-        mount: &Mount,
-        board: &Board,
-        upper: &Path,
-    ) -> Result<Prepared, StepError> {
+    pub(super) fn prepare(&mut self, mount: &Mount, board: &Board) -> Result<Prepared, StepError> {
         let label = format!("mounting {}", String::from_utf8_lossy(&mount.target));
         let target = c_string(&label, &mount.target)?;
-        let (source, depth, attributes) = self.source(&label, &mount.source, board, upper)?;
+        let (source, depth, attributes) = self.source(&label, &mount.source, board)?;
         self.stub(board, &target, source);
         Ok(Prepared { label, target, source, depth, attributes })
     }
@@ -105,7 +94,6 @@ impl Plan {
         label: &str,
         source: &MountSource,
         board: &Board,
-        upper: &Path,
     ) -> Result<(Slot, Depth, MountAttrFlags), StepError> {
         match source {
             MountSource::Bind { path, subpath, access } => {
@@ -117,7 +105,7 @@ impl Plan {
             }
             MountSource::Layers { lowers, scratch, subpath } => {
                 let access = if scratch.is_some() { Access::ReadWrite } else { Access::ReadOnly };
-                let top = self.layers(label, lowers, scratch.as_ref(), (board, upper))?;
+                let top = self.layers(label, lowers, scratch.as_ref(), board)?;
                 let source = self.below(label, top, subpath)?;
                 Ok((source, Depth::One, access.attributes()))
             }
@@ -141,13 +129,13 @@ impl Plan {
         label: &str,
         lowers: &[PathBuf],
         scratch: Option<&Scratch>,
-        (board, upper): (&Board, &Path),
+        board: &Board,
     ) -> Result<Slot, StepError> {
         let context = self.overlay(label, lowers, scratch)?;
         if scratch.is_none() {
             // One layer alone is no overlay.
-            let value = short_path(label, &upper.join("empty"))?;
-            self.push(label, ContextOp::Text { context, key: c"lowerdir+", value });
+            let directory = board.empty;
+            self.push(label, ContextOp::Layer { context, key: c"lowerdir+", directory });
         }
         let at = self.board_directory(board);
         let (mount, attributes) = (self.slot(), MountAttrFlags::empty());
@@ -246,16 +234,3 @@ const GENERATED: MountAttrFlags =
 fn path_string(label: &str, path: &Path) -> Result<CString, StepError> {
     c_string(label, path.as_os_str().as_bytes())
 }
-
-/// A path as the value of a mount option.
-fn short_path(label: &str, path: &Path) -> Result<CString, StepError> {
-    let path = path_string(label, path)?;
-    if path.as_bytes().len() < OPTION_LIMIT {
-        return Ok(path);
-    }
-    let limit = OPTION_LIMIT - 1;
-    Err(StepError { doing: label.to_owned(), cause: StepCause::PathTooLong { limit } })
-}
-
-/// `fsconfig` takes strings of up to 256 bytes with their end.
-const OPTION_LIMIT: usize = 256;

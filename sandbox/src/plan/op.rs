@@ -50,6 +50,10 @@ pub(crate) enum ContextOp {
     Open { kind: &'static CStr, context: Slot },
     /// Gives a context an option with a value.
     Text { context: Slot, key: &'static CStr, value: CString },
+    /// Gives an overlay the directory at a path of the machine.
+    Directory { context: Slot, key: &'static CStr, path: CString },
+    /// Gives an overlay the directory that a slot shows.
+    Layer { context: Slot, key: &'static CStr, directory: Slot },
     /// Gives a context an option without a value.
     Flag { context: Slot, key: &'static CStr },
     /// Makes a detached mount of a context.

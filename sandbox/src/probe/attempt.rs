@@ -1,21 +1,22 @@
 //! What is tried.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsmount, fsopen,
 };
+use rustix::path::Arg;
 
 use super::{Refusal, in_child, number};
 use crate::enter::into_namespaces;
 use crate::error::StepCause;
 use crate::run::rehearse;
 use crate::step::{RootFs, Scratch, Step};
-use crate::{binfmt, seccomp, sys};
+use crate::{binfmt, overlay, seccomp, sys};
 
 /// Enters namespaces as a build does.
 pub(super) fn enter() -> Result<(), Refusal> {
@@ -67,9 +68,9 @@ fn mount_overlay(lower: &Path, upper: &Path, work: &Path) -> Result<(), Errno> {
     let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_flag(&context, c"userxattr")?;
     fsconfig_set_flag(&context, c"volatile")?;
-    fsconfig_set_string(&context, c"upperdir", upper)?;
-    fsconfig_set_string(&context, c"workdir", work)?;
-    fsconfig_set_string(&context, c"lowerdir+", lower)?;
+    for (key, path) in [(c"upperdir", upper), (c"workdir", work), (c"lowerdir+", lower)] {
+        path.into_with_c_str(|path| overlay::add_path(context.as_fd(), key, path))?;
+    }
     fsconfig_create(&context)?;
     let attributes = MountAttrFlags::empty();
     let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;

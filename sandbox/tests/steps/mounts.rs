@@ -1,10 +1,12 @@
 //! What mounts show, and what they leave behind.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::PathBuf;
 
-use wythe_sandbox::step::{Access, Identity, Mount, MountSource};
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 
 use crate::fixture::{Fixture, attempt, listing, run, succeed};
 
@@ -240,4 +242,26 @@ pub(crate) fn many_layers_are_stacked_and_too_many_refused(fixture: &Fixture) {
     lowers.extend((0..300).map(|_| fixture.fresh()));
     let error = attempt(&fixture.step_on(&lowers, "true")).unwrap_err();
     assert!(error.cause.to_string().contains("500"), "{}", error.cause);
+}
+
+pub(crate) fn directories_may_have_any_path(fixture: &Fixture) {
+    let long = vec![b'n'; 200];
+    let deep = [&long[..], b"/"].concat().repeat(14);
+    let names = [&b"back\\slash\\"[..], b"a:b", b"a,b", b"a b", b"a\nb", b"\xff\xfe", &long, &deep];
+    for name in names {
+        let top = fixture.fresh().join(OsStr::from_bytes(name));
+        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
+        let bound = fixture.scratch();
+        for directory in [&lower, &upper, &work] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        fs::write(lower.join("f"), "text").unwrap();
+        let lowers = [fixture.path("base"), lower.clone()];
+        let mut step = fixture.step_on(&lowers, "cat /f /mnt/f; echo 1 > /g; echo 2 > /mnt/g");
+        step.root.scratch = Scratch { upper: upper.clone(), work };
+        let (lowers, scratch, subpath) = (vec![lower], Some(bound), Vec::new());
+        step.mounts = vec![at("/mnt", MountSource::Layers { lowers, scratch, subpath })];
+        assert_eq!(succeed(&step).stdout, "texttext", "{}", top.display());
+        assert_eq!(listing(&upper), ["g"]);
+    }
 }
