@@ -203,10 +203,11 @@ fn working_directory(
     Ok(())
 }
 
-/// The environment of a step, the image's own values last.
+/// The environment of a step: proxies of the command line before what the Dockerfile says, and secrets
+/// before all.
 fn environment(run: &RunStep, identity: &Identity, mounts: &Mounts) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found: Vec<(Vec<u8>, Vec<u8>)> = vec![(b"HOME".to_vec(), identity.home.clone())];
-    let pairs = run.proxies.iter().chain(&run.env);
+    let pairs = run.env.iter().chain(&run.proxies);
     let pairs = pairs.map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
     for (name, value) in pairs.chain(mounts.variables.iter().cloned()) {
         match found.iter_mut().find(|(known, _)| *known == name) {

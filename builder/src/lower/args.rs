@@ -48,17 +48,18 @@ pub fn stage_value(
     given.or(default).or_else(|| global.get(name).map(str::to_owned))
 }
 
-/// The proxies of the command line, in both cases, as a step sees them.
+/// The proxies of the command line, in both cases, as a step sees them. An empty one is none.
 pub fn proxies(build_args: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for upper in PROXIES {
         let lower = upper.to_ascii_lowercase();
-        for (name, other) in [(upper, lower.as_str()), (lower.as_str(), upper)] {
-            if let Some(value) = build_args.get(name).or_else(|| build_args.get(other)) {
-                found.push((name.to_owned(), value.clone()));
-            }
+        let other = || build_args.iter().find(|(name, _)| name.eq_ignore_ascii_case(upper));
+        for name in [upper, lower.as_str()] {
+            let value = build_args.get(name).or_else(|| Some(other()?.1));
+            found.extend(value.map(|value| (name.to_owned(), value.clone())));
         }
     }
+    found.retain(|(_, value)| !value.is_empty());
     found
 }
 
@@ -121,12 +122,11 @@ mod tests {
 
     #[test]
     fn a_proxy_is_known_in_both_cases() {
-        let found = proxies(&given(&[("no_proxy", "x")]));
-        assert_eq!(
-            found,
-            [("NO_PROXY", "x"), ("no_proxy", "x")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
+        let both = [("NO_PROXY", "x"), ("no_proxy", "x")];
+        let both = both.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for name in ["no_proxy", "NO_PROXY", "No_Proxy"] {
+            assert_eq!(proxies(&given(&[(name, "x"), ("HTTP_PROXY", "")])), both, "{name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! RUN: the command, its environment and its mounts.
 
 use wythe_dockerfile::ast::{Command, Heredoc, Run};
-use wythe_dockerfile::expand::Variables;
 
 use super::error::LowerError;
 use super::stage::{Lowering, Site};
@@ -42,7 +41,7 @@ impl Lowering<'_> {
             platform: state.platform.clone(),
             argv,
             env: state.env.clone(),
-            proxies: undeclared_proxies(&options.build_args, state),
+            proxies: args::proxies(&options.build_args),
             cwd: clean(state.working_dir()),
             user: state.config.config.user.clone(),
             mounts,
@@ -125,13 +124,4 @@ fn with_bodies(text: &str, heredocs: &[Heredoc]) -> String {
         script.push_str(&heredoc.name);
     }
     script
-}
-
-fn undeclared_proxies(
-    given: &std::collections::BTreeMap<String, String>,
-    state: &State,
-) -> Vec<(String, String)> {
-    let mut proxies = args::proxies(given);
-    proxies.retain(|(name, _)| state.get(name).is_none());
-    proxies
 }
