@@ -6,7 +6,7 @@ pub mod caches;
 mod copy;
 mod given;
 mod mask;
-mod mounts;
+pub(crate) mod mounts;
 mod run;
 pub mod view;
 mod workdir;

@@ -23,6 +23,7 @@ use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::execute::Execution;
+use crate::execute::mounts::clear_caches;
 use crate::explain;
 use crate::graph::{Graph, Vertex};
 use crate::operation::{Base, Lookup, Operation};
@@ -167,6 +168,7 @@ impl<'a> Solver<'a> {
         let steps = found.known.len() + found.unknown.len();
         self.env.progress.event(&Event::Planned { steps });
         self.settle(found);
+        self.clear_caches()?;
         let position = |index: &usize| found.unknown.binary_search(index).ok();
         let inputs = found.unknown.iter();
         let inputs =
@@ -177,6 +179,19 @@ impl<'a> Solver<'a> {
             self.run(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         };
         schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel())
+    }
+
+    /// Empties the caches of all steps that are to run without, before any does: what one of them puts
+    /// there is for the others.
+    fn clear_caches(&self) -> Result<(), VertexError> {
+        for &index in &self.found.unknown {
+            let vertex = &self.graph.vertices[index];
+            if let (Operation::Run(run), Caching::Refresh) = (&vertex.operation, vertex.caching) {
+                clear_caches(self.env.store.path(), run)
+                    .map_err(|error| VertexError { vertex: Some(index), cause: error.into() })?;
+            }
+        }
+        Ok(())
     }
 
     /// What a vertex came to, once it is solved.

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! caches/<identity>/0        the directory that shared and locked mounts use
-//! caches/<identity>/0.lock   held by whoever uses 0 alone
+//! caches/<identity>/0.lock   held by whoever uses 0: together by shared mounts, else alone
 //! caches/<identity>/1 …      further instances for private mounts
 //! ```
+//!
+//! Lock files stay: one that is made anew would be another lock than that which somebody holds.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -85,31 +87,54 @@ pub fn open(root: &Path, spec: &CacheSpec) -> Result<Held, CacheError> {
     let fail = |cause| CacheError { path: folder.clone(), cause };
     make_private_dir(&folder).map_err(|error| fail(error.into()))?;
     match spec.sharing {
-        Sharing::Shared => instance(&folder, 0, spec, None),
+        Sharing::Shared => join(&folder, spec),
         Sharing::Locked => wait_for_turn(&folder, spec),
         Sharing::Private => first_free(&folder, spec),
     }
     .map_err(fail)
 }
 
-/// Throws away what the cache of `spec` holds, unless somebody uses it.
+/// Throws away what the cache of `spec` holds, except for what somebody uses.
 ///
 /// # Errors
 ///
 /// [`CacheError`] where it cannot be removed.
 pub fn clear(root: &Path, spec: &CacheSpec) -> Result<(), CacheError> {
     let folder = folder(root, spec);
-    match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(CacheError { path: folder, cause: error.into() })
-        }
-        _ => Ok(()),
+    for number in 0..MAX_INSTANCES {
+        let path = folder.join(number.to_string());
+        clear_instance(&folder, number, &path)
+            .map_err(|cause| CacheError { path: path.clone(), cause })?;
     }
+    Ok(())
+}
+
+fn clear_instance(folder: &Path, number: usize, path: &Path) -> Result<(), CacheCause> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    match lock_file(folder, number)?.try_lock() {
+        Ok(()) => Ok(fs::remove_dir_all(path)?),
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The directory that all have in common who do not use a cache privately.
+pub fn common(root: &Path, spec: &CacheSpec) -> PathBuf {
+    folder(root, spec).join("0")
 }
 
 /// An id may hold anything, so a directory is named by its hash.
 fn folder(root: &Path, spec: &CacheSpec) -> PathBuf {
     root.join("caches").join(CacheKey::of(&spec.identity).to_string())
+}
+
+/// Waits for those who want it alone, but not for others who share it.
+fn join(folder: &Path, spec: &CacheSpec) -> Result<Held, CacheCause> {
+    let lock = lock_file(folder, 0)?;
+    lock.lock_shared()?;
+    instance(folder, 0, spec, Some(lock))
 }
 
 fn wait_for_turn(folder: &Path, spec: &CacheSpec) -> Result<Held, CacheCause> {
@@ -201,12 +226,40 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_cache_is_made_anew() {
+    fn a_cleared_cache_is_made_anew_and_one_in_use_stays() {
         let root = tempfile::tempdir().unwrap();
-        let wanted = spec("a", Sharing::Shared);
-        drop(open(root.path(), &wanted).unwrap());
-        clear(root.path(), &wanted).unwrap();
-        clear(root.path(), &wanted).unwrap();
-        assert_eq!(open(root.path(), &wanted).unwrap().origin, Origin::Created);
+        for sharing in [Sharing::Shared, Sharing::Locked, Sharing::Private] {
+            let wanted = spec("a", sharing);
+            let held = open(root.path(), &wanted).unwrap();
+            fs::write(held.path.join("f"), "").unwrap();
+            clear(root.path(), &wanted).unwrap();
+            assert!(held.path.join("f").exists(), "{sharing:?}");
+            drop(held);
+            clear(root.path(), &wanted).unwrap();
+            clear(root.path(), &wanted).unwrap();
+            assert_eq!(open(root.path(), &wanted).unwrap().origin, Origin::Created, "{sharing:?}");
+            clear(root.path(), &wanted).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_lock_outlives_the_clearing_of_what_it_guards() {
+        let root = tempfile::tempdir().unwrap();
+        let locked = spec("a", Sharing::Locked);
+        drop(open(root.path(), &locked).unwrap());
+        let before = lock_file(&folder(root.path(), &locked), 0).unwrap();
+        clear(root.path(), &locked).unwrap();
+        let _held = open(root.path(), &locked).unwrap();
+        assert!(matches!(before.try_lock(), Err(TryLockError::WouldBlock)));
+    }
+
+    #[test]
+    fn those_who_share_a_cache_do_not_wait_for_each_other() {
+        let root = tempfile::tempdir().unwrap();
+        let shared = spec("a", Sharing::Shared);
+        let first = open(root.path(), &shared).unwrap();
+        assert_eq!(open(root.path(), &shared).unwrap().path, first.path);
+        let alone = lock_file(&folder(root.path(), &shared), 0).unwrap();
+        assert!(matches!(alone.try_lock(), Err(TryLockError::WouldBlock)));
     }
 }

@@ -1,11 +1,12 @@
 //! The mounts of a step, made ready: layers unpacked, caches opened, secrets taken out.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-use wythe_dockerfile::mount::{self, Owner, Requirement};
+use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
 use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 use wythe_store::live::owner::give;
@@ -23,7 +24,6 @@ use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
 use crate::operation::FileSource;
 use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep};
-use crate::options::Caching;
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
 const TMPFS_MODE: u32 = 0o1777;
@@ -37,6 +37,8 @@ pub(crate) struct Mounts {
     pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
     /// The values that output must not show.
     pub(crate) secrets: Vec<Vec<u8>>,
+    /// By the position of the mount. One cache that is mounted twice is held once.
+    caches: BTreeMap<usize, (PathBuf, Origin)>,
     held: Vec<Held>,
     relays: Vec<Relay>,
 }
@@ -48,28 +50,57 @@ impl Mounts {
         run: &RunStep,
     ) -> Result<Self, BuildCause> {
         let mut mounts = Self::default();
-        for mount in &run.mounts {
-            mounts.add(execution, mount)?;
+        mounts.open_caches(execution.solver.env.store.path(), run)?;
+        for (position, mount) in run.mounts.iter().enumerate() {
+            mounts.add(execution, position, mount)?;
         }
         Ok(mounts)
     }
 
-    fn add(&mut self, execution: &Execution<'_, '_>, mount: &RunMount) -> Result<(), BuildCause> {
+    /// Opens all caches of a step, in the same order whatever the order of the mounts: two steps
+    /// that want two caches alone would wait for each other.
+    fn open_caches(&mut self, store: &Path, run: &RunStep) -> Result<(), CacheError> {
+        let mut wanted: Vec<(usize, CacheSpec)> = run
+            .mounts
+            .iter()
+            .enumerate()
+            .filter_map(|(position, mount)| Some((position, spec(cache_of(mount)?))))
+            .collect();
+        wanted.sort_by(|(_, one), (_, other)| one.identity.cmp(&other.identity));
+        for (position, spec) in wanted {
+            let path = caches::common(store, &spec);
+            if spec.sharing != Sharing::Private && self.held.iter().any(|held| held.path == path) {
+                self.caches.insert(position, (path, Origin::Existing));
+                continue;
+            }
+            let held = caches::open(store, &spec)?;
+            self.caches.insert(position, (held.path.clone(), held.origin));
+            self.held.push(held);
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        execution: &Execution<'_, '_>,
+        position: usize,
+        mount: &RunMount,
+    ) -> Result<(), BuildCause> {
         if let Some(Owner { uid, gid, .. }) = owner(&mount.kind) {
             let identity = Identity { uid, gid, groups: Vec::new() };
             admit(&identity, &format!("mounting {}", mount.target))?;
         }
         let source = match &mount.kind {
             MountKind::Bind { from, path, access } => Some(bind(execution, (from, path), *access)?),
-            MountKind::Cache(cache) => Some(self.cache(execution, cache)?),
+            MountKind::Cache(cache) => self.cache(execution, position, cache)?,
             MountKind::Tmpfs { size } => Some(MountSource::Tmpfs { size: *size, mode: TMPFS_MODE }),
             MountKind::Secret { id, required, owner } => {
                 self.secret(execution, id, *required)?.map(|bytes| file(bytes, *owner))
             }
             MountKind::SecretVariable { id, required, name } => {
-                if let Some(bytes) = self.secret(execution, id, *required)? {
-                    self.variables.push((name.clone().into_bytes(), bytes));
-                }
+                // One that is not given is empty: shells with `set -u` go on.
+                let bytes = self.secret(execution, id, *required)?.unwrap_or_default();
+                self.variables.push((name.clone().into_bytes(), bytes));
                 None
             }
             MountKind::Ssh { id, required, owner } => {
@@ -128,28 +159,35 @@ impl Mounts {
     fn cache(
         &mut self,
         execution: &Execution<'_, '_>,
+        position: usize,
         cache: &CacheMount,
-    ) -> Result<MountSource, BuildCause> {
-        let spec = CacheSpec {
-            identity: identity(cache),
-            sharing: cache.sharing,
-            mode: cache.owner.mode,
-            uid: cache.owner.uid,
-            gid: cache.owner.gid,
-        };
-        let root = execution.solver.env.store.path();
-        if execution.vertex.caching == Caching::Refresh {
-            caches::clear(root, &spec)?;
-        }
-        let held = caches::open(root, &spec)?;
-        let path = held.path.clone();
-        if held.origin == Origin::Created && cache.from != FileSource::Nothing {
+    ) -> Result<Option<MountSource>, BuildCause> {
+        let Some((path, origin)) = self.caches.remove(&position) else { return Ok(None) };
+        if origin == Origin::Created && cache.from != FileSource::Nothing {
             fill(execution, cache, &path)?;
         }
-        self.held.push(held);
         let access = access(cache.access);
-        Ok(MountSource::Bind { path, subpath: Vec::new(), access })
+        Ok(Some(MountSource::Bind { path, subpath: Vec::new(), access }))
     }
+}
+
+/// Empties the caches of a step that is to run as though it never had.
+///
+/// # Errors
+///
+/// The file system refuses.
+pub(crate) fn clear_caches(store: &Path, run: &RunStep) -> Result<(), CacheError> {
+    let mut all = run.mounts.iter().filter_map(cache_of);
+    all.try_for_each(|cache| caches::clear(store, &spec(cache)))
+}
+
+fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
+    if let MountKind::Cache(cache) = &mount.kind { Some(cache) } else { None }
+}
+
+fn spec(cache: &CacheMount) -> CacheSpec {
+    let Owner { uid, gid, mode } = cache.owner;
+    CacheSpec { identity: identity(cache), sharing: cache.sharing, mode, uid, gid }
 }
 
 /// What makes two cache mounts one cache.
