@@ -189,6 +189,11 @@ impl RegistryError {
         )
     }
 
+    /// Whether the connection could not be made, or broke before an answer came.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.problem, RegistryProblem::Transport { .. })
+    }
+
     /// How many seconds the registry asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         let RegistryProblem::Status { retry_after, .. } = self.problem else { return None };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::digest::Digest;
 
-use crate::fake::wire::{Answer, read_request, write_answer};
+use crate::fake::wire::{Answer, read_body, read_head, write_answer};
 
 /// What goes wrong, and what is done differently from the plain protocol.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,10 @@ pub struct Quirks {
     pub refuses_monolithic: Switch,
     /// Where downloads of blobs are redirected to.
     pub redirect: Option<String>,
+    /// Whether `HEAD` is answered 501.
+    pub refuses_heads: Switch,
+    /// With what uploads are answered before their body was read, and the connection closed.
+    pub answers_early: Option<u16>,
     /// Which other registry writes are redirected to, with 307.
     pub writes_to: Option<String>,
     /// How many manifests are refused with `MANIFEST_BLOB_UNKNOWN`, forgetting all blobs.
@@ -170,7 +174,15 @@ impl FakeRegistry {
     }
 
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
-        let request = read_request(&mut BufReader::new(stream.try_clone()?))?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut request = read_head(&mut reader)?;
+        let upload = request.method == "PUT" && request.target.contains("/uploads/");
+        let early = self.state().quirks.answers_early.filter(|_| upload);
+        if let Some(status) = early {
+            self.state().seen.push(request.clone());
+            return write_answer(stream, &request, &Answer::status(status));
+        }
+        read_body(&mut reader, &mut request)?;
         let answer = {
             let mut state = self.state();
             state.seen.push(request.clone());
@@ -192,6 +204,9 @@ impl State {
         }
         if let Some(refusal) = self.refusal(request, address) {
             return refusal;
+        }
+        if self.quirks.refuses_heads == Switch::On && request.method == "HEAD" {
+            return Answer::status(501);
         }
         if let Some(host) = &self.quirks.writes_to
             && matches!(request.method.as_str(), "POST" | "PATCH" | "PUT")

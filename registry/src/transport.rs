@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::origin;
-use crate::settings::Settings;
+use crate::settings::{Settings, Timing};
 use crate::tls::{self, Trust};
 
 /// A server that cannot be reached is given up after this; a slow one is not.
@@ -26,6 +26,9 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_ERROR_BODY: u64 = 1 << 10;
 /// How long a server has to show that it speaks TLS before it is taken for one that does not.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server has to answer an announcement.
+const ANNOUNCED: Duration = Duration::from_secs(2);
 
 /// One request.
 pub(crate) struct Call<'a> {
@@ -44,6 +47,9 @@ pub(crate) enum Body<'a> {
     Bytes(&'a [u8]),
     /// A stream that can be opened again for another attempt.
     Stream(&'a dyn Open, u64),
+    /// The announcement of so many bytes, and none of them: whoever decides by the announcement
+    /// answers it.
+    Withheld(u64),
 }
 
 /// Opens what is to be sent.
@@ -149,9 +155,25 @@ impl Transport {
             }
             Body::Empty => request.body(Vec::new()).header("content-length", "0").send(),
             Body::Bytes(bytes) => request.body(bytes.to_vec()).send(),
+            Body::Withheld(length) => {
+                let nothing = Nothing { timing: settings.timing.clone() };
+                request.body(reqwest::blocking::Body::sized(nothing, length)).send()
+            }
             Body::Stream(open, length) => stream(request, open, length).map_err(fail)?,
         };
         sent.map_err(|error| fail(transport(error)))
+    }
+}
+
+/// A body that comes to nothing after a while, which is when the connection ends.
+struct Nothing {
+    timing: Arc<dyn Timing>,
+}
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.timing.sleep(ANNOUNCED);
+        Ok(0)
     }
 }
 

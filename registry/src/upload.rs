@@ -70,8 +70,19 @@ impl Upload<'_> {
         let found = retry(&*self.inner.settings.timing, || self.inner.call(self.repository, &call));
         match found {
             Ok(_) => Ok(true),
+            Err(error) if matches!(error.status(), Some(405 | 501)) => self.is_given(),
             // Some registries refuse the question to those who may only push.
-            Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 405)) => Ok(false),
+            Err(error) if matches!(error.status(), Some(400 | 403 | 404)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same question to a registry that does not know it: what it begins to give is left there.
+    fn is_given(self) -> Result<bool, RegistryError> {
+        let url = self.repository.url(&format!("blobs/{}", self.blob.digest));
+        match self.inner.call(self.repository, &Call::get(url)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.status().is_some() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -112,16 +123,31 @@ impl Upload<'_> {
     /// Sends everything in one request; a proxy or registry that will not have it gets the body
     /// ahead of the closing request.
     fn put(self, location: Url, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
-        let body = self.body(bytes);
-        let (digest, headers) = (self.blob.digest.to_string(), binary());
-        let url = with_query(location, "digest", &digest);
-        let call = Call { method: Method::PUT, url, headers, body };
-        match self.inner.call(self.repository, &call) {
-            Ok(_) => Ok(()),
-            Err(error) if matches!(error.status(), Some(405 | 411 | 413 | 501)) => {
-                self.patch_then_put(bytes)
+        let mut put = self.close(location, self.body(bytes));
+        if bytes.is_none() && put.as_ref().is_err_and(RegistryError::is_broken) {
+            put = self.announce(put);
+        }
+        match put {
+            Err(refusal) if matches!(refusal.status(), Some(405 | 411 | 413 | 501)) => {
+                let ahead = self.patch_then_put(bytes);
+                ahead.map_err(|error| if error.is_broken() { refusal } else { error })
             }
-            Err(error) => Err(error),
+            other => other,
+        }
+    }
+
+    fn close(self, location: Url, body: Body<'_>) -> Result<(), RegistryError> {
+        let url = with_query(location, "digest", &self.blob.digest.to_string());
+        let call = Call { method: Method::PUT, url, headers: binary(), body };
+        self.inner.call(self.repository, &call).map(drop)
+    }
+
+    /// Asks for the answer to an upload that broke: who has decided before the end closes the
+    /// connection, and the HTTP library loses the answer with it.
+    fn announce(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
+        match self.close(self.begin()?, Body::Withheld(self.blob.size)) {
+            Err(error) if error.is_broken() => broken,
+            answered => answered,
         }
     }
 
@@ -131,8 +157,7 @@ impl Upload<'_> {
         let patch = Call { method: Method::PATCH, url, headers: binary(), body };
         let response = self.inner.call(self.repository, &patch)?;
         let location = location(&patch, &response)?;
-        let url = with_query(location, "digest", &self.blob.digest.to_string());
-        self.inner.call(self.repository, &Call::new(Method::PUT, url, Body::Empty)).map(drop)
+        self.close(location, Body::Empty)
     }
 
     fn body<'b>(&'b self, bytes: Option<&'b [u8]>) -> Body<'b> {

@@ -372,18 +372,57 @@ fn a_large_blob_is_streamed() {
     push_large(&registry, &registry);
 }
 
+#[test]
+fn a_refusal_that_comes_before_the_blob_was_read_is_believed() {
+    let quirks = Quirks { answers_early: Some(413), ..Quirks::default() };
+    let registry = FakeRegistry::start(quirks).unwrap();
+    let error = send_large(&registry).unwrap_err().to_string();
+    assert!(error.contains("413 (payload too large)"), "{error}");
+    // The blob, its announcement, and what is sent ahead of the closing request.
+    let size = (9 << 20).to_string();
+    let large = registry
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.headers.get("content-length") == Some(&size));
+    let methods: Vec<String> = large.map(|seen| seen.method).collect();
+    assert_eq!(methods, ["PUT", "PUT", "PATCH"]);
+}
+
+#[test]
+fn a_success_that_comes_before_the_blob_was_read_is_believed() {
+    let quirks = Quirks { answers_early: Some(201), ..Quirks::default() };
+    let registry = FakeRegistry::start(quirks).unwrap();
+    send_large(&registry).unwrap();
+    assert!(registry.manifest("big", "latest").is_some());
+}
+
+#[test]
+fn a_registry_that_knows_no_head_is_asked_in_full() {
+    let quirks = Quirks { refuses_heads: Switch::On, ..Quirks::default() };
+    let registry = check_push(quirks);
+    assert_eq!(count(&registry, "PUT", "/uploads/"), 2);
+    push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
+    assert_eq!(count(&registry, "PUT", "/uploads/"), 2);
+    let (root, name) = (image().1.digest, reference(&registry, "new/app:1"));
+    assert_eq!(client(&registry).resolve(&name).unwrap().digest, root);
+}
+
 /// Pushes a blob too large for the memory to one registry, and finds it in the other.
 #[track_caller]
 fn push_large(registry: &FakeRegistry, storage: &FakeRegistry) {
+    send_large(registry).unwrap();
+    assert_eq!(storage.blobs("big").len(), 2);
+}
+
+fn send_large(registry: &FakeRegistry) -> Result<(), PushError> {
     let large = vec![7; 9 << 20];
     let mut content = MemoryContent::default();
     content.insert(b"{}".to_vec());
     let layer = Descriptor::new(MediaType::LAYER, content.insert(large), 9 << 20);
     let config = Descriptor::of(MediaType::CONFIG, b"{}");
-    let manifest = RawDocument::new(Manifest::new(config, vec![layer.clone()]));
+    let manifest = RawDocument::new(Manifest::new(config, vec![layer]));
     content.insert(manifest.bytes().to_vec());
     let how = Push { origins: &BTreeMap::new(), progress: &Silent };
-    let to = reference(registry, "big");
-    client(registry).push(&content, &manifest.descriptor(), &to, how).unwrap();
-    assert!(storage.blobs("big").contains(&layer.digest));
+    let client = Client::new(Settings::default());
+    client.push(&content, &manifest.descriptor(), &reference(registry, "big"), how)
 }

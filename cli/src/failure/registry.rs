@@ -79,6 +79,10 @@ fn remedy(error: &RegistryError) -> Option<String> {
         RegistryProblem::Authorities { .. } => {
             Some("SSL_CERT_FILE and SSL_CERT_DIR have to lead to certificates".to_owned())
         }
+        RegistryProblem::Status { status: 413, .. } => Some(
+            "the registry, or a proxy in front of it, takes no blobs of this size: raise its limit"
+                .to_owned(),
+        ),
         RegistryProblem::Status { status: 429, .. } => Some(
             "the registry limits how often it is asked: wait, or `wythe login` for a higher limit"
                 .to_owned(),

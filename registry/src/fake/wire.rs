@@ -31,7 +31,8 @@ impl Answer {
     }
 }
 
-pub(super) fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
+/// Reads a request up to its body.
+pub(super) fn read_head(reader: &mut impl BufRead) -> io::Result<Seen> {
     let mut request = Seen::default();
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -44,9 +45,13 @@ pub(super) fn read_request(reader: &mut impl BufRead) -> io::Result<Seen> {
         let Some((name, value)) = line.split_once(':') else { break };
         request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    Ok(request)
+}
+
+pub(super) fn read_body(reader: &mut impl BufRead, request: &mut Seen) -> io::Result<()> {
     let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
     reader.take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
-    Ok(request)
+    Ok(())
 }
 
 pub(super) fn write_answer(
