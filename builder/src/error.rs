@@ -222,5 +222,6 @@ fn ended(outcome: Outcome) -> String {
         Outcome::Signaled(signal) => format!("killed by signal {signal}"),
         Outcome::Cancelled => "cancelled".to_owned(),
         Outcome::TimedOut => "out of time".to_owned(),
+        Outcome::MadeDevice => "ended for a device that it made".to_owned(),
     }
 }

@@ -24,13 +24,16 @@ pub(crate) use target::Made;
 use crate::channel::Sent;
 use crate::overlay;
 use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
+use crate::seccomp::{self, Attention};
 use crate::sys::{self, Depth, PointerList};
 
 /// What the child reads and writes: the memory it shares with its parent.
 #[derive(Debug)]
 pub(crate) struct Task<'a> {
     plan: &'a Plan,
-    filter: &'a [libc::sock_filter],
+    filter: &'static [libc::sock_filter],
+    /// How much the filter announces.
+    pub(crate) attention: Attention,
     argv: PointerList,
     envp: PointerList,
     slots: Vec<RawFd>,
@@ -51,10 +54,11 @@ pub(crate) struct Report {
 
 impl<'a> Task<'a> {
     /// Everything `plan` needs, allocated.
-    pub(crate) fn new(plan: &'a Plan, filter: &'a [libc::sock_filter]) -> Self {
+    pub(crate) fn new(plan: &'a Plan, attention: Attention) -> Self {
         Self {
             plan,
-            filter,
+            filter: seccomp::program(attention),
+            attention,
             argv: PointerList::new(&plan.argv),
             envp: PointerList::new(&plan.envp),
             slots: vec![-1; plan.n_slots],

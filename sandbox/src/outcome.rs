@@ -12,6 +12,8 @@ pub enum Outcome {
     Cancelled,
     /// The time of the step was up.
     TimedOut,
+    /// It was ended because it made a device, which was [awaited](crate::step::Devices::Awaited).
+    MadeDevice,
 }
 
 impl Outcome {
@@ -22,6 +24,8 @@ impl Outcome {
             Self::Signaled(signal) => 128 + signal,
             Self::Cancelled => 130,
             Self::TimedOut => 124,
+            // As if the step had been killed for it.
+            Self::MadeDevice => 137,
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use rustix::fs::getxattr;
 use rustix::io::Errno;
 
 use crate::cancel::Cancel;
@@ -18,9 +20,9 @@ use crate::output::{Output, Stream};
 use crate::pipes::Pipes;
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seal::seal;
-use crate::seccomp;
+use crate::seccomp::Attention;
 use crate::spawn::{Child, spawn};
-use crate::step::{Changes, Network, Step};
+use crate::step::{Changes, Devices, Network, Step};
 use crate::supervisor::Supervisor;
 use crate::watch::Watch;
 
@@ -44,7 +46,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     }
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (plan, channel) = planned(step, &pipes)?;
-    let mut task = Task::new(&plan, seccomp::program());
+    let mut task = Task::new(&plan, attention(step));
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
@@ -61,7 +63,7 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (mut plan, _channel) = planned(step, &pipes)?;
     plan.leave_out_the_command();
-    let mut task = Task::new(&plan, seccomp::program());
+    let mut task = Task::new(&plan, attention(step));
     drop(started(&mut task, step.network, &nest)?);
     match task.report.failure {
         Some(failure) => Err(why(&plan, &task.report, failure)),
@@ -96,8 +98,8 @@ fn carry_out(
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
     let child = started(task, step.network, nest)?;
     let received = channel.received().map_err(|errno| refused("taking descriptors", errno))?;
-    let attribute = &step.device_attribute;
-    let supervisor = received.listener.map(|listener| Supervisor { listener, attribute });
+    let attention = task.attention;
+    let supervisor = received.listener.map(|listener| Supervisor::new(listener, step, attention));
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
     let watch =
         Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
@@ -109,6 +111,21 @@ fn carry_out(
     }
     Ok(outcome)
 }
+
+/// How much the filter of a step announces.
+fn attention(step: &Step) -> Attention {
+    let mut value = [0; LONGEST_NOTE];
+    let mut has_devices =
+        |layer: &PathBuf| getxattr(layer, &*step.device_attribute, &mut value[..]).is_ok();
+    if step.devices == Devices::Shown || step.root.lowers.iter().any(&mut has_devices) {
+        Attention::Looks
+    } else {
+        Attention::Deeds
+    }
+}
+
+/// What the directory of a layer says is short.
+const LONGEST_NOTE: usize = 64;
 
 fn namespaces(network: Network) -> c_int {
     let always = libc::CLONE_NEWNS

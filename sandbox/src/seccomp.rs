@@ -4,17 +4,30 @@
 //! a binary search over ranges costs a tenth of a linear list to install.
 
 mod emit;
+mod looks;
 mod tables;
 
 use std::sync::OnceLock;
 
 use emit::emit;
+pub(crate) use looks::{Link, Look, Purpose};
 use tables::{Table, native_tables};
 
+/// How much a filter announces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Attention {
+    /// What the builder does for a step.
+    Deeds,
+    /// Also looks at files by their names.
+    Looks,
+}
+
 /// The filter for this machine, ready for `seccomp(2)`.
-pub(crate) fn program() -> &'static [libc::sock_filter] {
-    static PROGRAM: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
-    PROGRAM.get_or_init(|| emit(native_tables()))
+pub(crate) fn program(attention: Attention) -> &'static [libc::sock_filter] {
+    static DEEDS: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
+    static LOOKS: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
+    let program = if attention == Attention::Looks { &LOOKS } else { &DEEDS };
+    program.get_or_init(|| emit(native_tables(), attention))
 }
 
 /// A system call that the filter has announced.
@@ -27,12 +40,15 @@ pub(crate) enum Announced {
     },
     /// A socket is to be opened, and what kind of one lies in memory.
     Socket,
+    /// A file is looked at, or given away.
+    Look(Look),
 }
 
 /// What a system call is that the filter has announced.
 pub(crate) fn announced(architecture: u32, number: i32) -> Option<Announced> {
     let table = native_tables().iter().find(|table| table.architecture == architecture)?;
-    match table.verdict(u32::try_from(number).ok()?) {
+    match table.verdict(u32::try_from(number).ok()?, Attention::Looks) {
+        Verdict::Check(Check::Look(look)) => Some(Announced::Look(look)),
         Verdict::Check(Check::Device { mode }) => Some(Announced::Device { mode }),
         Verdict::Check(Check::SocketCall) => Some(Announced::Socket),
         Verdict::Allow | Verdict::Deny | Verdict::Unknown | Verdict::Check(_) => None,
@@ -74,6 +90,8 @@ enum Check {
         /// Which argument is the mode: the path is before it, the number after it.
         mode: usize,
     },
+    /// Whoever listens may see more in the file than the kernel.
+    Look(Look),
 }
 
 /// A verdict for all numbers from `first` up to the next segment.
@@ -85,10 +103,10 @@ struct Segment {
 
 impl Table {
     /// The whole number line as segments, the first at 0.
-    fn segments(&self) -> Vec<Segment> {
+    fn segments(&self, attention: Attention) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
         for number in 0..=LAST_KNOWN + 1 {
-            let verdict = self.verdict(number);
+            let verdict = self.verdict(number, attention);
             if segments.last().map(|last| last.verdict) != Some(verdict) {
                 segments.push(Segment { first: number, verdict });
             }
@@ -97,12 +115,16 @@ impl Table {
     }
 
     /// What the profile says about one number.
-    fn verdict(&self, number: u32) -> Verdict {
+    fn verdict(&self, number: u32, attention: Attention) -> Verdict {
         if number > LAST_KNOWN || number == CLONE3 {
             return Verdict::Unknown;
         }
         if let Some((_, check)) = self.checks.iter().find(|(at, _)| *at == number) {
             return Verdict::Check(*check);
+        }
+        let look = self.looks.iter().find(|(at, _)| *at == number);
+        if let Some((_, look)) = look.filter(|_| attention == Attention::Looks) {
+            return Verdict::Check(Check::Look(*look));
         }
         let allowed = |(first, last): &(u32, u32)| (*first..=*last).contains(&number);
         if self.allowed.iter().any(allowed) { Verdict::Allow } else { Verdict::Deny }
@@ -142,7 +164,7 @@ mod tests {
         ];
         for number in denied {
             let number = u32::try_from(number).unwrap();
-            assert_eq!(table.verdict(number), Verdict::Deny, "{number}");
+            assert_eq!(table.verdict(number, Attention::Deeds), Verdict::Deny, "{number}");
         }
     }
 
@@ -162,15 +184,15 @@ mod tests {
         ];
         for number in needed {
             let number = u32::try_from(number).unwrap();
-            assert_eq!(table.verdict(number), Verdict::Allow, "{number}");
+            assert_eq!(table.verdict(number, Attention::Deeds), Verdict::Allow, "{number}");
         }
     }
 
     #[test]
     fn newer_calls_than_the_profile_do_not_exist() {
         for table in native_tables() {
-            assert_eq!(table.verdict(LAST_KNOWN + 1), Verdict::Unknown);
-            assert_eq!(table.verdict(CLONE3), Verdict::Unknown);
+            assert_eq!(table.verdict(LAST_KNOWN + 1, Attention::Deeds), Verdict::Unknown);
+            assert_eq!(table.verdict(CLONE3, Attention::Deeds), Verdict::Unknown);
         }
     }
 
@@ -179,6 +201,15 @@ mod tests {
         for table in native_tables() {
             for pair in table.allowed.windows(2) {
                 assert!(pair[0].1 + 1 < pair[1].0, "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_announced() {
+        for table in native_tables() {
+            for (number, look) in table.looks {
+                assert_eq!(table.verdict(*number, Attention::Deeds), Verdict::Allow, "{look:?}");
             }
         }
     }

@@ -38,8 +38,11 @@ pub struct Step {
     pub streams: Streams,
     /// What becomes of the changes.
     pub changes: Changes,
+    /// What programs of the step see of devices that are not this machine's.
+    pub devices: Devices,
     /// Device nodes that the step makes are kept as plain files with this extended attribute,
-    /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones.
+    /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones. The
+    /// directory of a layer has the attribute itself where such files are below.
     pub device_attribute: Vec<u8>,
     /// When the whole step is killed, if ever.
     pub timeout: Option<Duration>,
@@ -66,6 +69,7 @@ impl Step {
             limits: Vec::new(),
             streams: Streams::Told,
             changes: Changes::Kept,
+            devices: Devices::Hidden,
             device_attribute: DEVICE_ATTRIBUTE.to_vec(),
             timeout: None,
             grace: DEFAULT_GRACE,
@@ -83,6 +87,20 @@ pub enum Streams {
     Fed,
     /// All three are this terminal, which becomes that of its session. Nothing is delivered.
     Terminal(Arc<OwnedFd>),
+}
+
+/// What programs see of files that stand for devices.
+///
+/// Where a layer below has such files, they are always shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Devices {
+    /// Devices. Every look at a file by its name takes the builder's time.
+    Shown,
+    /// Plain files.
+    Hidden,
+    /// There should be none: the first one that is made ends the step with
+    /// [`Outcome::MadeDevice`](crate::Outcome::MadeDevice).
+    Awaited,
 }
 
 /// What becomes of what a step changes.

@@ -2,17 +2,23 @@
 //!
 //! What is done for a process is done by a thread in its place, with no more than its rights.
 
+mod answers;
 mod caller;
 mod devices;
+mod looks;
+mod mark;
 mod sockets;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
 
-use crate::seccomp::{self, Announced};
-use crate::sys::{self, Request};
+use crate::seccomp::{self, Announced, Attention};
+use crate::step::{Devices, Step};
+use crate::sys::{self, Reply, Request};
 
 /// Whoever answers for one step.
 #[derive(Debug)]
@@ -20,46 +26,101 @@ pub(crate) struct Supervisor<'a> {
     /// Where the kernel announces calls.
     pub(crate) listener: OwnedFd,
     /// The attribute of files that stand for devices.
-    pub(crate) attribute: &'a [u8],
+    attribute: &'a [u8],
+    /// The changes of the step, which have the attribute themselves when there are such files.
+    upper: &'a Path,
+    /// What the programs of the step are to see of devices.
+    devices: Devices,
 }
 
-impl Supervisor<'_> {
-    /// Answers a call if one waits; whether there will be more.
-    pub(crate) fn attend(&self) -> Result<bool, Errno> {
-        let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match poll(&mut polled, Some(&at_once)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-        let events = polled[0].revents();
-        if events.contains(PollFlags::IN) {
-            self.answer()?;
-        }
-        Ok(!events.contains(PollFlags::HUP))
+/// What came of attending.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Attended {
+    /// There may be more.
+    Fully,
+    /// There will be no more: nobody has the filter any longer.
+    ForGood,
+    /// A device was made, which was to be awaited. Its maker waits for an answer.
+    Awaited,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Whoever answers for `step`, whose filter has this listener and announces so much.
+    pub(crate) fn new(listener: OwnedFd, step: &'a Step, attention: Attention) -> Self {
+        let devices = if attention == Attention::Looks {
+            // Where the kernel cannot, looks take longer.
+            let woken = sys::wake_at_once(listener.as_fd());
+            tracing::trace!(?woken, "looks at files are announced");
+            Devices::Shown
+        } else {
+            step.devices
+        };
+        let (attribute, upper) = (&*step.device_attribute, &*step.root.scratch.upper);
+        Self { listener, attribute, upper, devices }
     }
 
-    fn answer(&self) -> Result<(), Errno> {
+    /// Answers the calls that wait.
+    pub(crate) fn attend(&self) -> Result<Attended, Errno> {
+        // So that output is delivered in between.
+        for _ in 0..MOST_AT_ONCE {
+            let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            match poll(&mut polled, Some(&at_once)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            let events = polled[0].revents();
+            if events.contains(PollFlags::IN) {
+                if self.answer()? == Attended::Awaited {
+                    return Ok(Attended::Awaited);
+                }
+            } else if events.contains(PollFlags::HUP) {
+                return Ok(Attended::ForGood);
+            } else {
+                break;
+            }
+        }
+        Ok(Attended::Fully)
+    }
+
+    fn answer(&self) -> Result<Attended, Errno> {
         let request = match sys::next_request(self.listener.as_fd()) {
             // Who asked was killed meanwhile.
-            Err(Errno::NOENT | Errno::INTR) => return Ok(()),
+            Err(Errno::NOENT | Errno::INTR) => return Ok(Attended::Fully),
             request => request?,
         };
-        let answer = self.serve(&request);
-        match sys::answer_request(self.listener.as_fd(), &request, answer) {
-            Err(Errno::NOENT) => Ok(()),
-            answered => answered,
+        let reply = match seccomp::announced(request.architecture, request.number) {
+            Some(Announced::Device { mode }) => {
+                let made = self.device(&request, mode);
+                if made.is_ok() && self.devices == Devices::Awaited {
+                    return Ok(Attended::Awaited);
+                }
+                made.map_or_else(Reply::Fail, |()| Reply::Return(0))
+            }
+            Some(Announced::Socket) => {
+                sockets::open(self, &request).map_or_else(Reply::Fail, Reply::Return)
+            }
+            Some(Announced::Look(look)) => looks::answer(self, &request, look),
+            None => Reply::Fail(Errno::NOSYS),
+        };
+        match sys::answer_request(self.listener.as_fd(), &request, reply) {
+            Ok(()) | Err(Errno::NOENT) => Ok(Attended::Fully),
+            Err(errno) => Err(errno),
         }
     }
 
-    fn serve(&self, request: &Request) -> Result<i64, Errno> {
-        match seccomp::announced(request.architecture, request.number) {
-            Some(Announced::Device { mode }) => devices::make(self, request, mode).map(|()| 0),
-            Some(Announced::Socket) => sockets::open(self, request),
-            None => Err(Errno::NOSYS),
-        }
+    /// Makes a device, and notes for later steps that there is one.
+    fn device(&self, request: &Request, mode: usize) -> Result<(), Errno> {
+        setxattr(self.upper, self.attribute, HAS_DEVICES, XattrFlags::empty())?;
+        devices::make(self, request, mode)
     }
 }
+
+/// What a directory of changes says in which files stand for devices.
+const HAS_DEVICES: &[u8] = b"below";
+
+/// Calls that are answered before output is looked for.
+const MOST_AT_ONCE: usize = 64;
 
 /// The half of an argument that the kernel looks at where it takes an `int`.
 #[expect(clippy::cast_possible_truncation, reason = "the other half means nothing")]

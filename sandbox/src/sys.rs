@@ -19,7 +19,9 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-pub(crate) use request::{Request, answer_request, hand_to_caller, is_waiting, next_request};
+pub(crate) use request::{
+    Reply, Request, answer_request, hand_to_caller, is_waiting, next_request, wake_at_once,
+};
 
 /// Turns `-1` into the error number of the call just made.
 fn checked(result: c_long) -> Result<c_long, Errno> {

@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::spawn::Child;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Attended, Supervisor};
 
 /// A running step and those who care about it.
 pub(crate) struct Watch<'a> {
@@ -37,11 +37,7 @@ impl Watch<'_> {
             for index in 0..self.pipes.len() {
                 self.pump(index, &mut buffer)?;
             }
-            if let Some(supervisor) = &self.supervisor
-                && !supervisor.attend()?
-            {
-                self.supervisor = None;
-            }
+            self.attend()?;
             if ready == Ready::Ended {
                 let outcome = self.reap()?;
                 self.drain(&mut buffer)?;
@@ -52,6 +48,20 @@ impl Watch<'_> {
             }
             self.check_time()?;
         }
+    }
+
+    /// Does what the step leaves to its builder.
+    fn attend(&mut self) -> Result<(), Errno> {
+        let Some(supervisor) = &self.supervisor else { return Ok(()) };
+        match supervisor.attend()? {
+            Attended::Fully => {}
+            Attended::ForGood => self.supervisor = None,
+            Attended::Awaited => {
+                self.stopping.get_or_insert((Outcome::MadeDevice, None));
+                self.signal(Signal::KILL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sleeps until something happens.

@@ -66,7 +66,10 @@ const CLAIMS: &[Claim] = claims! {
         a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused;
     devices: a_device_is_kept_as_a_marked_file only_who_may_makes_devices
         no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing
-        a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them;
+        a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them
+        devices_look_like_devices copies_of_devices_are_devices
+        later_steps_see_the_devices_of_a_layer what_others_write_on_their_files_is_no_device
+        an_awaited_device_ends_the_step;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
     sockets: programs_of_32_bits_open_the_sockets_of_others;
     finality: a_file_that_others_can_write_fails_the_step

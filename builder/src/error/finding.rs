@@ -213,7 +213,7 @@ fn step(outcome: Outcome) -> Option<&'static str> {
         Outcome::Exited(_) | Outcome::Signaled(_) => {
             "to repeat this step alone, run the same command again: what is before it is cached"
         }
-        Outcome::Cancelled | Outcome::TimedOut => return None,
+        Outcome::Cancelled | Outcome::TimedOut | Outcome::MadeDevice => return None,
     };
     Some(help)
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{
-    Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
+    Devices, Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
 };
 use wythe_sandbox::{Outcome, Output, Stream as SandboxStream};
 use wythe_store::id::LayerId;
@@ -40,6 +40,17 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 impl Execution<'_, '_> {
     pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
+        let mut devices = if makes_devices(run) { Devices::Shown } else { Devices::Awaited };
+        loop {
+            match self.attempt(run, devices)? {
+                Some(layer) => return Ok(layer),
+                None => devices = Devices::Shown,
+            }
+        }
+    }
+
+    /// Runs the command once; `None` where it made a device that was awaited.
+    fn attempt(&self, run: &RunStep, devices: Devices) -> Result<Option<LayerId>, BuildCause> {
         let env = self.solver.env;
         env.emulators.enable(&run.platform.architecture)?;
         let lowers = self.solver.roots.directories(self.below)?;
@@ -64,26 +75,33 @@ impl Execution<'_, '_> {
         step.resolv_conf = env.resolv_conf.to_vec();
         step.shm_size = run.shm_size;
         step.limits.clone_from(&run.limits);
+        step.devices = devices;
         step.device_attribute = device::ATTRIBUTE.to_vec();
         step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
-        self.execute(&step, &mounts)?;
+        if self.execute(&step, &mounts)? == Ended::AtDevice {
+            return Ok(None);
+        }
         drop(mounts);
         let mut batch = Batch::new();
         let layer = adopt(env.lease, &area, env.idmap, &mut batch)?;
         env.lease.commit(batch, Durability::Relaxed)?;
-        Ok(layer)
+        Ok(Some(layer))
     }
 
-    fn execute(&self, step: &Step, mounts: &Mounts) -> Result<(), BuildCause> {
+    fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {
         let env = self.solver.env;
         let mask = Mask::new(mounts.secrets.iter().map(Vec::as_slice));
         let streams = [mask.stream(), mask.stream()].map(Mutex::new);
         let listener = Listener { execution: self, tail: Tail::default(), streams };
         let started = Instant::now();
         let outcome = wythe_sandbox::run(step, &listener, env.cancel)?;
+        if outcome == Outcome::MadeDevice {
+            listener.write(SandboxStream::Stderr, BEGINS_AGAIN);
+        }
         listener.finish();
         match outcome {
-            Outcome::Exited(0) => Ok(()),
+            Outcome::Exited(0) => Ok(Ended::Well),
+            Outcome::MadeDevice => Ok(Ended::AtDevice),
             Outcome::Cancelled => Err(BuildCause::Cancelled),
             Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut => {
                 let failure = StepFailure {
@@ -113,6 +131,27 @@ impl Execution<'_, '_> {
         listener.finish();
     }
 }
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ended {
+    Well,
+    /// It made a device, and its programs would take that for a plain file.
+    AtDevice,
+}
+
+/// Whether a step says that it makes devices. One that does not say so and does begins again.
+fn makes_devices(run: &RunStep) -> bool {
+    let words = run.argv.iter().chain(run.scripts.iter().map(|script| &script.text));
+    words.into_iter().any(|word| MAKERS.iter().any(|maker| word.contains(maker)))
+}
+
+/// Programs that make devices.
+const MAKERS: [&str; 4] = ["mknod", "debootstrap", "MAKEDEV", "makedev"];
+
+/// What is told of a step that makes a device without having said so.
+const BEGINS_AGAIN: &[u8] =
+    b"wythe: this step makes a device, and begins again so that its programs see devices\n";
 
 /// Takes what a step says, hides secrets, and passes it on.
 struct Listener<'l, 'e, 'a> {

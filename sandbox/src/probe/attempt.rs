@@ -15,6 +15,7 @@ use super::{Refusal, in_child, number};
 use crate::enter::into_namespaces;
 use crate::error::StepCause;
 use crate::run::rehearse;
+use crate::seccomp::Attention;
 use crate::step::{RootFs, Scratch, Step};
 use crate::{binfmt, overlay, seccomp, sys};
 
@@ -104,6 +105,6 @@ pub(super) fn emulators() -> Result<(), Refusal> {
 
 pub(super) fn filter() -> Result<(), Refusal> {
     enter()?;
-    sys::install_filter(seccomp::program())?;
+    sys::install_filter(seccomp::program(Attention::Deeds))?;
     Ok(())
 }

@@ -8,13 +8,13 @@ use std::ops::Range;
 use libc::sock_filter;
 
 use crate::seccomp::tables::Table;
-use crate::seccomp::{Check, REFUSED_FAMILIES, Segment, Verdict};
+use crate::seccomp::{Attention, Check, Link, REFUSED_FAMILIES, Segment, Verdict};
 
 /// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
-pub(super) fn emit(tables: &[Table]) -> Vec<sock_filter> {
+pub(super) fn emit(tables: &[Table], attention: Attention) -> Vec<sock_filter> {
     let mut emitter = Emitter::default();
-    let blocks: Vec<(u32, Label)> =
-        tables.iter().rev().map(|table| (table.architecture, emitter.table(table))).collect();
+    let block = |table: &Table| (table.architecture, emitter.table(table, attention));
+    let blocks: Vec<(u32, Label)> = tables.iter().rev().map(block).collect();
     let mut head = emitter.ending(RETURN_DENY);
     for (architecture, block) in blocks {
         head = emitter.branch(JUMP_EQUAL, architecture, block, head);
@@ -34,8 +34,8 @@ struct Emitter {
 }
 
 impl Emitter {
-    fn table(&mut self, table: &Table) -> Label {
-        let segments = table.segments();
+    fn table(&mut self, table: &Table, attention: Attention) -> Label {
+        let segments = table.segments(attention);
         let tree = self.search(&segments, 0..segments.len());
         self.goto(tree);
         self.load(OFFSET_NUMBER)
@@ -73,6 +73,7 @@ impl Emitter {
                 self.branch(JUMP_ANY_BIT, NEW_NAMESPACES, deny, allow);
                 self.load(argument(0))
             }
+            Verdict::Check(Check::Look(look)) => self.look(look.link),
             Verdict::Check(Check::Device { mode }) => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
                 let ask = self.ending(libc::SECCOMP_RET_USER_NOTIF);
@@ -82,6 +83,14 @@ impl Emitter {
                 self.load(argument(mode))
             }
         }
+    }
+
+    fn look(&mut self, link: Link) -> Label {
+        let ask = self.ending(libc::SECCOMP_RET_USER_NOTIF);
+        let Link::Said(flags) = link else { return ask };
+        let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+        self.branch(JUMP_ANY_BIT, AT_EMPTY_PATH, allow, ask);
+        self.load(argument(flags))
     }
 
     fn one_of(&mut self, values: &[u32], then: u32, otherwise: u32) -> Label {
@@ -176,6 +185,9 @@ const RETURN_UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 /// enough for the jumps over it that follow.
 const SHARED_REACH: usize = 120;
 
+/// What makes a call about a descriptor, with a path that is empty as a rule.
+const AT_EMPTY_PATH: u32 = libc::AT_EMPTY_PATH.cast_unsigned();
+
 /// The first argument of `socketcall` that stands for `socket`. No family that is refused has
 /// pairs of sockets.
 const OPEN_A_SOCKET: u32 = 1;
@@ -233,6 +245,12 @@ mod tests {
             },
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
             Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
+            Verdict::Check(Check::Look(look)) => match look.link {
+                Link::Said(_) => {
+                    argument & AT_EMPTY_PATH != 0 || return libc::SECCOMP_RET_USER_NOTIF
+                }
+                Link::Followed | Link::Meant => return libc::SECCOMP_RET_USER_NOTIF,
+            },
             Verdict::Check(Check::Device { .. }) => match argument & libc::S_IFMT {
                 libc::S_IFCHR | libc::S_IFBLK => return libc::SECCOMP_RET_USER_NOTIF,
                 _ => true,
@@ -243,14 +261,21 @@ mod tests {
 
     #[test]
     fn the_program_says_what_the_tables_say() {
-        let program = emit(native_tables());
+        for attention in [Attention::Deeds, Attention::Looks] {
+            check(attention);
+        }
+    }
+
+    #[track_caller]
+    fn check(attention: Attention) {
+        let program = emit(native_tables(), attention);
         let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0o20_666, 0o60_600, 0x2_0000, 0x1000_0011];
-        let arguments = arguments.into_iter().chain([u32::MAX]);
+        let arguments = arguments.into_iter().chain([0x1000, 0x1100, u32::MAX]);
         for table in native_tables() {
             for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
                 for argument in arguments.clone() {
                     let got = interpret(&program, table.architecture, number, argument);
-                    let want = expected(table.verdict(number), argument);
+                    let want = expected(table.verdict(number, attention), argument);
                     assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);
                 }
             }
@@ -259,13 +284,14 @@ mod tests {
 
     #[test]
     fn a_foreign_architecture_is_refused_and_not_killed() {
-        assert_eq!(interpret(&emit(native_tables()), 0x1234, 0, 0), RETURN_DENY);
+        assert_eq!(interpret(&emit(native_tables(), Attention::Deeds), 0x1234, 0, 0), RETURN_DENY);
     }
 
     #[test]
     fn one_table_costs_little_more_than_one_instruction_per_segment() {
         let table = &native_tables()[..1];
-        let segments = table[0].segments().len();
-        assert!(emit(table).len() < segments + 30, "{segments} segments, {}", emit(table).len());
+        let segments = table[0].segments(Attention::Deeds).len();
+        let program = emit(table, Attention::Deeds);
+        assert!(program.len() < segments + 30, "{segments} segments, {}", program.len());
     }
 }

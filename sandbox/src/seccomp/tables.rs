@@ -3,7 +3,7 @@
 //! The facts are those of moby's `seccomp/default.json` (Apache-2.0) for a kernel of 5.14 or
 //! later and Docker's default capabilities, with names resolved through the kernel's tables.
 
-use crate::seccomp::Check;
+use crate::seccomp::{Check, Look, looks};
 
 /// The profile for one architecture.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Table {
     pub(super) allowed: &'static [(u32, u32)],
     /// Numbers that are allowed depending on an argument.
     pub(super) checks: &'static [(u32, Check)],
+    /// Allowed numbers that are announced to who attends to looks.
+    pub(super) looks: &'static [(u32, Look)],
 }
 
 /// The tables for programs this machine can execute, the native one first.
@@ -71,6 +73,7 @@ const X86_64: Table = Table {
         (133, Check::Device { mode: 1 }),
         (259, Check::Device { mode: 2 }),
     ],
+    looks: looks::X86_64,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -145,6 +148,7 @@ const I386: Table = Table {
         (14, Check::Device { mode: 1 }),
         (297, Check::Device { mode: 2 }),
     ],
+    looks: looks::I386,
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -192,4 +196,5 @@ const AARCH64: Table = Table {
         (220, Check::Namespaces),
         (33, Check::Device { mode: 2 }),
     ],
+    looks: looks::AARCH64,
 };

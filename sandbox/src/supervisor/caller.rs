@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -19,7 +20,15 @@ use crate::sys;
 pub(super) struct Caller {
     /// Its `/proc` directory.
     process: OwnedFd,
-    status: Status,
+}
+
+/// What happens to a link at the end of a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// It is followed.
+    Followed,
+    /// It is what is meant.
+    Meant,
 }
 
 /// Where a process resolves a path, and what files it makes there are like.
@@ -51,14 +60,15 @@ struct Status {
 impl Caller {
     /// Opens what is needed of a process.
     pub(super) fn open(process: u32) -> Result<Self, Errno> {
-        // A `/proc` of other processes than ours has another process under this number.
-        let own = readlinkat(CWD, c"/proc/self", Vec::new())?;
-        if own.to_bytes() != getpid().as_raw_nonzero().to_string().as_bytes() {
+        if !has_our_numbers() {
             return Err(Errno::PERM);
         }
         let process = openat(CWD, format!("/proc/{process}"), DIRECTORY, Mode::empty())?;
-        let status = Status::parse(&read(&process, "status")?).ok_or(Errno::PERM)?;
-        Ok(Self { process, status })
+        Ok(Self { process })
+    }
+
+    fn status(&self) -> Result<Status, Errno> {
+        Status::parse(&read(&self.process, "status")?).ok_or(Errno::PERM)
     }
 
     /// A string of the process.
@@ -93,29 +103,78 @@ impl Caller {
         let own = openat(CWD, c"/proc/thread-self", DIRECTORY, Mode::empty())?;
         let (theirs, ours) = (open(self.process.as_fd())?, open(own.as_fd())?);
         let is_ours = fstat(&theirs)?.st_ino == fstat(&ours)?.st_ino;
-        Ok(Surroundings { network: Some(theirs).filter(|_| !is_ours), status: self.status })
+        Ok(Surroundings { network: Some(theirs).filter(|_| !is_ours), status: self.status()? })
     }
 
     /// Where the process resolves `path`; `directory` is the descriptor that a relative one is
     /// relative to, unless that is its working directory.
     pub(super) fn place(&self, path: &[u8], directory: Option<i32>) -> Result<Place, Errno> {
-        let open = |name: &str| openat(&self.process, name, DIRECTORY, Mode::empty());
-        let start = match directory.filter(|_| path.first() != Some(&b'/')) {
-            Some(number) if number != libc::AT_FDCWD => {
-                let opened = open(&format!("fd/{number}"));
-                opened.map_err(|errno| if errno == Errno::NOENT { Errno::BADF } else { errno })?
-            }
-            _ => open("cwd")?,
+        let start = self.start(directory.filter(|_| path.first() != Some(&b'/')))?;
+        let Status { umask, gid, .. } = self.status()?;
+        Ok(Place { root: self.directory("root")?, start, umask, gid })
+    }
+
+    /// Opens what the process means by a path, without using it.
+    pub(super) fn find(
+        &self,
+        path: &[u8],
+        directory: Option<i32>,
+        end: End,
+    ) -> Result<OwnedFd, Errno> {
+        let link = if end == End::Meant { OFlags::NOFOLLOW } else { OFlags::empty() };
+        let flags = OFlags::PATH | OFlags::CLOEXEC | link;
+        let (start, within) = match path.first() {
+            Some(b'/') => (self.directory("root")?, ResolveFlags::IN_ROOT),
+            _ => (self.start(directory)?, ResolveFlags::BENEATH),
         };
-        let Status { umask, gid, .. } = self.status;
-        Ok(Place { root: open("root")?, start, umask, gid })
+        match openat2(&start, path, flags, Mode::empty(), within | ResolveFlags::NO_MAGICLINKS) {
+            // It leaves the directory where it starts, or somebody moves what is on the way.
+            Err(Errno::XDEV | Errno::AGAIN) => {}
+            found => return found,
+        }
+        let place = self.place(path, directory)?;
+        let find = || {
+            place.enter()?;
+            openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+        };
+        std::thread::scope(|scope| scope.spawn(find).join().unwrap_or(Err(Errno::PERM)))
+    }
+
+    /// Where a relative path starts.
+    fn start(&self, directory: Option<i32>) -> Result<OwnedFd, Errno> {
+        match directory {
+            Some(number) if number != libc::AT_FDCWD => {
+                let opened = self.directory(&format!("fd/{number}"));
+                opened.map_err(|errno| if errno == Errno::NOENT { Errno::BADF } else { errno })
+            }
+            _ => self.directory("cwd"),
+        }
+    }
+
+    fn directory(&self, name: &str) -> Result<OwnedFd, Errno> {
+        openat(&self.process, name, DIRECTORY, Mode::empty())
+    }
+
+    /// Puts bytes into the memory of the process.
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let memory = File::from(openat(&self.process, "mem", flags, Mode::empty())?);
+        memory.write_all_at(bytes, address).map_err(|_| Errno::FAULT)
     }
 
     /// Whether it is root with `CAP_MKNOD`, and may do what the thread in its place can do.
     pub(super) fn may_make_devices(&self) -> bool {
-        let needed = CAP_MKNOD | CAP_DAC_OVERRIDE;
-        // Only files of root count as devices.
-        self.status.uid == 0 && self.status.capabilities & needed == needed
+        self.is_root_with(CAP_MKNOD | CAP_DAC_OVERRIDE)
+    }
+
+    /// Whether it is root, and may give away files of its own.
+    pub(super) fn may_give_away(&self) -> bool {
+        self.is_root_with(CAP_CHOWN | CAP_DAC_OVERRIDE)
+    }
+
+    /// Only files of root count as devices.
+    fn is_root_with(&self, needed: u64) -> bool {
+        self.status().is_ok_and(|it| it.uid == 0 && it.capabilities & needed == needed)
     }
 }
 
@@ -185,6 +244,17 @@ impl Status {
     }
 }
 
+/// Whether `/proc` is about the processes that this one sees. One of others has somebody else under
+/// a number.
+fn has_our_numbers() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        let own = readlinkat(CWD, c"/proc/self", Vec::new());
+        let number = getpid().as_raw_nonzero().to_string();
+        own.is_ok_and(|own| own.to_bytes() == number.as_bytes())
+    })
+}
+
 fn read(process: &OwnedFd, name: &str) -> Result<String, Errno> {
     let opened = openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = String::new();
@@ -196,6 +266,8 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 
 /// Of the four ids in `/proc/PID/status`, the one that files are made with.
 const FILE_SYSTEM: usize = 3;
+
+const CAP_CHOWN: u64 = 1;
 
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 

@@ -43,6 +43,23 @@ pub(crate) fn next_request(listener: BorrowedFd<'_>) -> Result<Request, Errno> {
     })
 }
 
+/// Has the kernel switch at once between who asks and who answers. Kernels before 6.6 cannot.
+pub(crate) fn wake_at_once(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: the command takes a number of flags.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+            SYNC_WAKE_UP,
+        )
+    };
+    checked(result).map(drop)
+}
+
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`
+const SYNC_WAKE_UP: u64 = 1;
+
 /// Fails with `ENOENT` when the caller of a request does not wait any more.
 pub(crate) fn is_waiting(listener: BorrowedFd<'_>, request: &Request) -> Result<(), Errno> {
     // SAFETY: the command fits the number it is given.
@@ -79,15 +96,30 @@ pub(crate) fn hand_to_caller(
     checked(result)
 }
 
-/// Has a system call return a number, or an error.
+/// What becomes of an announced system call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reply {
+    /// It returns a number.
+    Return(i64),
+    /// It fails.
+    Fail(Errno),
+    /// It runs, as if it had not been announced.
+    Run,
+}
+
+/// Says what becomes of a system call.
 pub(crate) fn answer_request(
     listener: BorrowedFd<'_>,
     request: &Request,
-    answer: Result<i64, Errno>,
+    reply: Reply,
 ) -> Result<(), Errno> {
-    let error = answer.err().map_or(0, |errno| -errno.raw_os_error());
-    let val = answer.unwrap_or(0);
-    let response = libc::seccomp_notif_resp { id: request.id, val, error, flags: 0 };
+    let (val, error, flags) = match reply {
+        Reply::Return(number) => (number, 0, 0),
+        Reply::Fail(errno) => (0, -errno.raw_os_error(), 0),
+        Reply::Run => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE),
+    };
+    let flags = u32::try_from(flags).map_err(|_| Errno::INVAL)?;
+    let response = libc::seccomp_notif_resp { id: request.id, val, error, flags };
     // SAFETY: the command fits the structure.
     let result = unsafe {
         libc::syscall(

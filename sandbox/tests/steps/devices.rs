@@ -1,12 +1,13 @@
 //! Device nodes that a step makes.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use rustix::fs::{getxattr, major, minor};
-use wythe_sandbox::step::Identity;
+use rustix::fs::{XattrFlags, getxattr, major, minor, setxattr};
+use wythe_sandbox::Outcome;
+use wythe_sandbox::step::{Devices, Identity};
 
-use crate::fixture::{Fixture, listing, succeed};
+use crate::fixture::{Fixture, listing, run, succeed};
 
 /// What a file says it stands for, and its permission bits.
 fn device(upper: &Path, name: &str) -> (String, u32) {
@@ -76,4 +77,76 @@ pub(crate) fn devices_appear_where_the_step_means_them(fixture: &Fixture) {
     assert_eq!(device(&ran.upper, "work/there/relative").0, "c 1:3");
     assert_eq!(device(&ran.upper, "work/root/dev/linked").0, "c 1:5");
     assert_eq!(device(&ran.upper, "work/root/inside").0, "c 1:7");
+}
+
+/// A step whose programs see devices.
+fn shown(fixture: &Fixture, script: &str) -> wythe_sandbox::Step {
+    let mut step = fixture.step(script);
+    step.devices = Devices::Shown;
+    step
+}
+
+pub(crate) fn devices_look_like_devices(fixture: &Fixture) {
+    let script = "mkdir /work/r && cd /work/r && mknod -m 640 null c 1 3 && mknod disk b 259 300 && \
+        ln -s null link && : > file && \
+        stat -c '%F %t:%T %a %s' null /work/r/disk ../r/null link file && stat -L -c %F link && \
+        ls -l null | cut -c 1-10 && test -c link && test -b disk && ! test -c file && \
+        find /work -type c && echo more > null && stat -c '%F %s' null && cat file";
+    let expected = "character special file 1:3 640 0\nblock special file 103:12c 644 0\n\
+        character special file 1:3 640 0\nsymbolic link 0:0 777 4\nregular empty file 0:0 644 0\n\
+        character special file\ncrw-r-----\n/work/r/null\ncharacter special file 0\n";
+    assert_eq!(succeed(&shown(fixture, script)).stdout, expected);
+}
+
+pub(crate) fn copies_of_devices_are_devices(fixture: &Fixture) {
+    let script = "mkdir /work/r /work/t && mknod -m 640 /work/r/null c 1 3 && chown 7:8 /work/r/null && \
+        cp -a /work/r /work/copy && tar -C /work -cf /work/tar r && tar -C /work/t -xf /work/tar && \
+        cp -a /dev/zero /work/zero && mv /work/copy /work/moved && chown -R 9 /work/t && \
+        stat -c '%n %t:%T %u:%g %a' /work/r/null /work/moved/null /work/t/r/null /work/zero";
+    let ran = succeed(&shown(fixture, script));
+    let expected = "/work/r/null 1:3 7:8 640\n/work/moved/null 1:3 7:8 640\n\
+        /work/t/r/null 1:3 9:8 640\n/work/zero 1:5 0:0 666\n";
+    assert_eq!(ran.stdout, expected, "{}", ran.stderr);
+    assert_eq!(device(&ran.upper, "work/r/null").0, "c 1:3 7:8");
+    assert_eq!(device(&ran.upper, "work/t/r/null").0, "c 1:3 9:8");
+    assert_eq!(ran.upper.join("work/t/r/null").metadata().unwrap().uid(), 0);
+}
+
+pub(crate) fn later_steps_see_the_devices_of_a_layer(fixture: &Fixture) {
+    let made = succeed(&fixture.step("mknod /work/null c 1 3; stat -c %F /work/null"));
+    assert_eq!(made.stdout, "regular empty file\n");
+    let lowers = [fixture.path("base"), made.upper];
+    let script = "stat -c '%F %u' /work/null; chmod 600 /work/null; chown 5 /work/null; stat -c '%a %u' /work/null";
+    let ran = succeed(&fixture.step_on(&lowers, script));
+    assert_eq!(ran.stdout, "character special file 0\n600 5\n");
+    assert_eq!(device(&ran.upper, "work/null"), ("c 1:3 5:0".to_owned(), 0o600));
+}
+
+pub(crate) fn what_others_write_on_their_files_is_no_device(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    for (name, owner) in [("forged", 1000), ("null", 0)] {
+        let path = layer.join(name);
+        std::fs::write(&path, "").unwrap();
+        setxattr(&path, "user.wythe.device", b"c 1:3", XattrFlags::empty()).unwrap();
+        chown(&path, Some(owner), Some(0)).unwrap();
+    }
+    let lowers = [fixture.path("base"), layer];
+    let script = "stat -c %F /forged /null; chown 1 /null || echo no";
+    let mut step = fixture.step_on(&lowers, script);
+    step.devices = Devices::Shown;
+    step.identity = Identity { uid: 1000, gid: 1000, groups: vec![] };
+    let expected = "regular empty file\ncharacter special file\nno\n";
+    assert_eq!(succeed(&step).stdout, expected);
+}
+
+pub(crate) fn an_awaited_device_ends_the_step(fixture: &Fixture) {
+    let mut step =
+        fixture.step("mknod /none/null c 1 3; echo on; mknod /work/null c 1 3; echo off");
+    step.devices = Devices::Awaited;
+    let ran = run(&step);
+    assert_eq!((ran.outcome, ran.stdout.as_str()), (Outcome::MadeDevice, "on\n"));
+    step = fixture.step("mknod /work/null c 1 3 || echo no");
+    step.devices = Devices::Awaited;
+    step.identity = Identity { uid: 1000, gid: 1000, groups: vec![] };
+    assert_eq!(succeed(&step).stdout, "no\n");
 }

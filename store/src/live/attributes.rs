@@ -8,11 +8,12 @@ use rustix::fs::{self as sys, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
+use crate::live::device::Marked;
 use crate::live::owner::{Ids, Owner};
 use crate::live::place::DIRECTORY;
 use crate::live::{device, owner};
 use crate::timestamp::Timestamp;
-use crate::tree::entry::{Metadata, Node, Xattrs};
+use crate::tree::entry::{Metadata, Xattrs};
 
 /// The most that the kernel gives of an attribute, or of all their names.
 const LONGEST: usize = 64 << 10;
@@ -28,7 +29,7 @@ pub(super) struct Attributes {
     /// Whether it hides what lower layers have.
     pub(super) opaque: bool,
     /// The device it stands for.
-    pub(super) device: Option<Node>,
+    pub(super) device: Option<Marked>,
     /// Whom it is for, where that owner could not be given.
     pub(super) owner: Option<Owner>,
 }

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use crate::error::ReadError;
 use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
+use crate::live::device;
 use crate::live::files::Files;
 use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
@@ -62,7 +63,10 @@ pub fn unpack(tree: &Tree, bodies: &dyn Bodies, into: &Path) -> Result<(), Mater
     let mut unpack = Unpack { files: Files::new(root.as_fd(), bodies) };
     unpack.children(&root, &tree.children, &LayerPath::root())?;
     let metadata = tree.root.clone().unwrap_or_else(implied);
-    finish(&root, &metadata).map_err(|cause| MaterialiseError { path: LayerPath::root(), cause })
+    let noted = device::note(&root, &tree.children).map_err(MaterialiseCause::from);
+    noted
+        .and_then(|()| finish(&root, &metadata))
+        .map_err(|cause| MaterialiseError { path: LayerPath::root(), cause })
 }
 
 struct Unpack<'a> {

@@ -75,9 +75,11 @@ pub(super) fn node(
         Err(Errno::PERM) => {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let made = sys::openat(at, &*entry.name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
-            let value = device::value(kind, number_of);
+            let Metadata { uid, gid, .. } = entry.metadata;
+            let value = device::value(kind, number_of, (uid, gid));
             sys::fsetxattr(&made, device::ATTRIBUTE, value.as_bytes(), XattrFlags::empty())?;
-            finish(&made, &entry.metadata)
+            // Only files of root count.
+            finish(&made, &Metadata { uid: 0, gid: 0, ..entry.metadata.clone() })
         }
         made => {
             made?;

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use crate::id::BodyId;
 use crate::layer::import::{AUFS_LINKS, ImportError, NewFile, Sink};
 use crate::layer::tar_read::{TarEntry, TarKind};
+use crate::live::device;
 use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
@@ -122,7 +123,10 @@ impl Sink for Unpacker {
         clear(&self.root, AUFS_LINKS).map_err(|cause| blame(&LayerPath::root(), cause))?;
         settle(&self.root, &tree.children, &LayerPath::root())?;
         let metadata = tree.root.clone().unwrap_or_else(implied);
-        finish(&self.root, &metadata).map_err(|cause| blame(&LayerPath::root(), cause))
+        let noted = device::note(&self.root, &tree.children).map_err(MaterialiseCause::from);
+        noted
+            .and_then(|()| finish(&self.root, &metadata))
+            .map_err(|cause| blame(&LayerPath::root(), cause))
     }
 }
 

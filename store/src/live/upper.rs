@@ -195,7 +195,7 @@ impl Walk<'_> {
         stat: &Stat,
     ) -> Result<Option<(Metadata, Node)>, UpperCause> {
         let device = || Device { major: sys::major(stat.st_rdev), minor: sys::minor(stat.st_rdev) };
-        let (mut xattrs, mut recorded) = (Xattrs::new(), None);
+        let (mut xattrs, mut recorded, mut marked) = (Xattrs::new(), None, None);
         let node = match FileType::from_raw_mode(stat.st_mode) {
             FileType::CharacterDevice if stat.st_rdev == 0 => {
                 return Ok(Some((Metadata::default(), Node::Whiteout)));
@@ -213,14 +213,17 @@ impl Walk<'_> {
                 let found = attributes::read(&opened)?;
                 (xattrs, recorded) = (found.image, found.owner);
                 match found.device {
-                    Some(device) if is_trusted(stat, lower) => device,
+                    Some((device, owner)) if is_trusted(stat, lower) => {
+                        marked = owner;
+                        device
+                    }
                     Some(_) => return Err(UpperCause::Device(stat.st_uid)),
                     None => Node::File(self.file(opened, stat)?),
                 }
             }
             FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
-        let owner = self.owner(stat, recorded, (lower, parent));
+        let owner = marked.unwrap_or_else(|| self.owner(stat, recorded, (lower, parent)));
         Ok(Some((metadata(stat, owner, xattrs), node)))
     }
 
@@ -428,9 +431,13 @@ mod tests {
             assert!(matches!(found.unwrap_err().cause, UpperCause::Device(_)));
             return;
         }
-        let (tree, device) = (found.unwrap(), Node::CharDevice(Device { major: 1, minor: 3 }));
+        let (tree, null) = (found.unwrap(), Node::CharDevice(Device { major: 1, minor: 3 }));
         let entry = tree.children.get(b"n").unwrap();
-        assert_eq!((&entry.node, entry.metadata.xattrs.len()), (&device, 0));
+        assert_eq!((&entry.node, entry.metadata.xattrs.len()), (&null, 0));
+        sys::fsetxattr(&file, device::ATTRIBUTE, b"c 1:3 7:8", sys::XattrFlags::empty()).unwrap();
+        let given = upper_tree(&trial.lease, (&path, b"map"), &Tree::default()).unwrap();
+        let given = given.children.get(b"n").unwrap();
+        assert_eq!((given.metadata.uid, given.metadata.gid), (7, 8));
         let other = Some(sys::Uid::from_raw(1));
         // In a namespace of one user there is no other.
         if sys::fchown(&file, other, None).is_ok() {
@@ -438,7 +445,7 @@ mod tests {
             assert!(matches!(below.unwrap_err().cause, UpperCause::Device(1)));
             let lower = Tree { root: None, ..tree };
             let found = upper_tree(&trial.lease, (&path, b"map"), &lower).unwrap();
-            assert_eq!(found.children.get(b"n").unwrap().node, device);
+            assert_eq!(found.children.get(b"n").unwrap().node, null);
         }
     }
 

@@ -1,0 +1,73 @@
+//! The calls that look at files by name, and those that give files away.
+//!
+//! They are announced where a step may come across files that stand for devices. Calls on an open
+//! descriptor are not: who opened such a file has opened a file.
+
+/// A call about a file that has a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Look {
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// Which argument is the path: 0, or 1 after the directory it is relative to.
+    pub(crate) path: usize,
+    /// What happens to a link at the end of the path.
+    pub(crate) link: Link,
+}
+
+/// What a call is for, and how it answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// A `struct stat` of this machine goes where the argument after the path points.
+    Stat,
+    /// The same as 32-bit programs of this machine have it.
+    #[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "it runs none of them"))]
+    SmallStat,
+    /// `statx`.
+    Statx,
+    /// A new owner and group are in the arguments after the path.
+    Own,
+}
+
+/// What happens to a link at the end of a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Link {
+    /// It is followed.
+    Followed,
+    /// It is what is meant.
+    Meant,
+    /// The flags say it, in this argument.
+    Said(usize),
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) const X86_64: &[(u32, Look)] = &[
+    (4, look(Purpose::Stat, 0, Link::Followed)),
+    (6, look(Purpose::Stat, 0, Link::Meant)),
+    (92, look(Purpose::Own, 0, Link::Followed)),
+    (94, look(Purpose::Own, 0, Link::Meant)),
+    (260, look(Purpose::Own, 1, Link::Said(4))),
+    (262, look(Purpose::Stat, 1, Link::Said(3))),
+    (332, look(Purpose::Statx, 1, Link::Said(2))),
+];
+
+#[cfg(target_arch = "x86_64")]
+pub(super) const I386: &[(u32, Look)] = &[
+    (195, look(Purpose::SmallStat, 0, Link::Followed)),
+    (196, look(Purpose::SmallStat, 0, Link::Meant)),
+    (198, look(Purpose::Own, 0, Link::Meant)),
+    (212, look(Purpose::Own, 0, Link::Followed)),
+    (298, look(Purpose::Own, 1, Link::Said(4))),
+    (300, look(Purpose::SmallStat, 1, Link::Said(3))),
+    (383, look(Purpose::Statx, 1, Link::Said(2))),
+];
+
+#[cfg(target_arch = "aarch64")]
+pub(super) const AARCH64: &[(u32, Look)] = &[
+    (54, look(Purpose::Own, 1, Link::Said(4))),
+    (79, look(Purpose::Stat, 1, Link::Said(3))),
+    (291, look(Purpose::Statx, 1, Link::Said(2))),
+];
+
+const fn look(purpose: Purpose, path: usize, link: Link) -> Look {
+    Look { purpose, path, link }
+}

@@ -1,0 +1,87 @@
+//! Looks at files that stand for devices: who asks for their names sees devices.
+//!
+//! Nearly all looks are at something else, and go on to the kernel. So do those through links of
+//! `/proc`, and those that cannot be answered here: the kernel says why.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Statx, StatxFlags, XattrFlags, setxattr, statx};
+use rustix::io::Errno;
+
+use super::caller::{Caller, End};
+use super::mark::Seen;
+use super::{Supervisor, answers, low};
+use crate::seccomp::{Link, Look, Purpose};
+use crate::sys::{self, Reply, Request};
+
+/// Answers a look, if there is more to see than the kernel knows.
+pub(super) fn answer(supervisor: &Supervisor<'_>, request: &Request, look: Look) -> Reply {
+    attempt(supervisor, request, look).ok().flatten().unwrap_or(Reply::Run)
+}
+
+fn attempt(
+    supervisor: &Supervisor<'_>,
+    request: &Request,
+    look: Look,
+) -> Result<Option<Reply>, Errno> {
+    let caller = Caller::open(request.process)?;
+    let path = caller.text(request.arguments[look.path])?;
+    let directory = (look.path == 1).then(|| low(request.arguments[0]).cast_signed());
+    let file = caller.find(&path, directory, end(look.link, request))?;
+    let stat = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    let Some(seen) = Seen::of(&file, &stat, supervisor.attribute) else { return Ok(None) };
+    // Until here the process may have ended, and its number may mean another one.
+    sys::is_waiting(supervisor.listener.as_fd(), request)?;
+    let target = look.path + 1;
+    Ok(match look.purpose {
+        Purpose::Stat => {
+            Some(told(&caller, request.arguments[target], &answers::stat(&stat, &seen)))
+        }
+        Purpose::SmallStat => {
+            let address = low(request.arguments[target]).into();
+            Some(told(&caller, address, &answers::small_stat(&stat, &seen)))
+        }
+        Purpose::Statx => {
+            let shown: Statx = seen.shown(&stat);
+            Some(told(&caller, request.arguments[4], &answers::statx(&shown)))
+        }
+        Purpose::Own => {
+            let [uid, gid] = [target, target + 1].map(|at| low(request.arguments[at]));
+            own(&caller, (&file, supervisor.attribute), seen, [uid, gid])
+        }
+    })
+}
+
+/// What a call says about a link at the end of its path.
+fn end(link: Link, request: &Request) -> End {
+    let is_meant = match link {
+        Link::Followed => false,
+        Link::Meant => true,
+        Link::Said(at) => {
+            low(request.arguments[at]) & libc::AT_SYMLINK_NOFOLLOW.cast_unsigned() != 0
+        }
+    };
+    if is_meant { End::Meant } else { End::Followed }
+}
+
+/// Puts an answer into the memory of the process.
+fn told(caller: &Caller, address: u64, answer: &[u8]) -> Reply {
+    caller.write(address, answer).map_or_else(Reply::Fail, |()| Reply::Return(0))
+}
+
+/// Writes down whom a device belongs to now. Its file stays root's: only such files are devices.
+fn own(
+    caller: &Caller,
+    (file, attribute): (&OwnedFd, &[u8]),
+    seen: Seen,
+    [uid, gid]: [u32; 2],
+) -> Option<Reply> {
+    if !seen.is_emulated || !caller.may_give_away() {
+        return None;
+    }
+    let or_as_it_was = |new: u32, old: u32| if new == u32::MAX { old } else { new };
+    let owned = Seen { uid: or_as_it_was(uid, seen.uid), gid: or_as_it_was(gid, seen.gid), ..seen };
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let written = setxattr(path, attribute, &owned.mark(), XattrFlags::REPLACE);
+    Some(written.map_or_else(Reply::Fail, |()| Reply::Return(0)))
+}
