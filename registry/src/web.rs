@@ -3,6 +3,8 @@
 
 use std::io::Read;
 
+use flate2::read::MultiGzDecoder;
+use reqwest::blocking::Response;
 use reqwest::header::{HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use url::Url;
 
@@ -32,7 +34,7 @@ pub struct WebResponse {
     pub etag: Option<String>,
     /// `Last-Modified`, as it came.
     pub last_modified: Option<String>,
-    /// The bytes.
+    /// The bytes of the file, without what they were encoded in for the way.
     pub body: Box<dyn Read + Send>,
 }
 
@@ -82,8 +84,19 @@ impl Client {
             status: response.status().as_u16(),
             etag: text("etag"),
             last_modified: text("last-modified"),
-            body: Box::new(response),
+            body: decoded(response),
         })
+    }
+}
+
+/// The file itself, where the server says that it was compressed for the way: as Go's programs take
+/// it, which is `gzip` and nothing else.
+fn decoded(response: Response) -> Box<dyn Read + Send> {
+    match header(&response, "content-encoding") {
+        Some(coding) if coding.trim().eq_ignore_ascii_case("gzip") => {
+            Box::new(MultiGzDecoder::new(response))
+        }
+        _ => Box::new(response),
     }
 }
 
@@ -104,7 +117,7 @@ mod tests {
     use crate::settings::Settings;
 
     /// A server that gives one answer, and returns the head of what it was asked.
-    fn server(answer: String) -> (String, JoinHandle<String>) {
+    fn server(answer: impl AsRef<[u8]> + Send + 'static) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/f", listener.local_addr().unwrap());
         let thread = std::thread::spawn(move || {
@@ -112,7 +125,7 @@ mod tests {
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let lines = lines.map(Result::unwrap).take_while(|line| !line.is_empty());
             let head = lines.collect::<Vec<_>>().join("\n").to_lowercase();
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(answer.as_ref()).unwrap();
             head
         });
         (url, thread)
@@ -138,6 +151,26 @@ mod tests {
         assert_eq!((&*body, response.etag.as_deref()), ("bytes", Some("\"e\"")));
         assert!(first.join().unwrap().contains("authorization: bearer tok"));
         assert!(!asked.join().unwrap().contains("authorization"));
+    }
+
+    #[test]
+    fn what_was_compressed_for_the_way_is_the_file_and_what_is_compressed_stays() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(b"the file").unwrap();
+        let packed = packed.finish().unwrap();
+        let got = |coding: &str| {
+            let length = packed.len();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{coding}\r\n");
+            let (url, _) = server([head.as_bytes(), &packed].concat());
+            let request = WebRequest { url: &url, ..WebRequest::default() };
+            let mut body = Vec::new();
+            let mut response = Client::new(Settings::default()).get(request).unwrap();
+            response.body.read_to_end(&mut body).unwrap();
+            body
+        };
+        assert_eq!(got("Content-Encoding: GZIP\r\n"), b"the file");
+        assert_eq!(got(""), packed);
+        assert_eq!(got("Content-Encoding: x-gzip\r\n"), packed);
     }
 
     #[test]
