@@ -1,8 +1,6 @@
 //! RUN: an overlay over the layers below, a command in the sandbox, its changes as a layer.
 
 use std::error::Error as _;
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -22,7 +20,8 @@ use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::view::View;
-use crate::account::{Accounts, Identity, run_identity};
+use super::workdir::recreate;
+use crate::account::{Accounts, Identity, Owner, run_identity};
 use crate::error::{BuildCause, StepFailure};
 use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
@@ -34,9 +33,6 @@ const SHOWN_LINES: usize = 40;
 
 /// The mode of a heredoc that is a program of its own.
 const SCRIPT_MODE: u32 = 0o755;
-
-/// The mode of a working directory that no layer has.
-const DIRECTORY_MODE: u32 = 0o755;
 
 impl Execution<'_, '_> {
     pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
@@ -57,7 +53,8 @@ impl Execution<'_, '_> {
         let identity = identity(&lowers, &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
         let area = scratch(env.lease, &lowers, env.idmap)?;
-        working_directory(&lowers, &area.upper, run, &identity)?;
+        let owner = Owner { uid: identity.uid, gid: identity.gid };
+        recreate((&lowers, &area), &run.cwd, owner, env.idmap)?;
         let mounts = Mounts::prepare(self, run)?;
         let upper = Scratch { upper: area.upper.clone(), work: area.work.clone() };
         let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
@@ -219,27 +216,6 @@ fn numbers(identity: &Identity) -> StepIdentity {
     groups.sort_unstable();
     groups.dedup();
     StepIdentity { uid: identity.uid, gid: identity.gid, groups }
-}
-
-/// Makes the working directory where no layer has it, so that the step can start there.
-fn working_directory(
-    lowers: &[PathBuf],
-    upper: &std::path::Path,
-    run: &RunStep,
-    identity: &Identity,
-) -> Result<(), BuildCause> {
-    let found = View::new(lowers).resolve(&run.cwd)?;
-    if found.file.is_some() || found.path.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let path = upper.join(&found.path);
-    let io = |error: std::io::Error| {
-        let cause = super::view::ViewCause::Io(error);
-        super::view::ViewError { path: run.cwd.clone(), cause }
-    };
-    fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&path).map_err(io)?;
-    chown(&path, Some(identity.uid), Some(identity.gid)).map_err(io)?;
-    Ok(())
 }
 
 /// The environment of a step: proxies of the command line before what the Dockerfile says, and secrets

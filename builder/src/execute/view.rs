@@ -71,6 +71,16 @@ impl<'a> View<'a> {
         self.walk(Path::new(path)).map_err(|cause| ViewError { path: path.to_owned(), cause })
     }
 
+    /// The layer's file at a path without links, if any layer shows one.
+    ///
+    /// # Errors
+    ///
+    /// What the file system refuses.
+    pub fn shown(&self, path: &Path) -> Result<Option<PathBuf>, ViewError> {
+        let fail = |cause| ViewError { path: path.display().to_string(), cause };
+        Ok(self.lookup(path).map_err(fail)?.map(|(file, _)| file))
+    }
+
     /// The bytes of a small regular file; `None` where there is none.
     ///
     /// # Errors

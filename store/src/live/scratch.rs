@@ -29,6 +29,20 @@ pub struct Scratch {
     pub work: PathBuf,
 }
 
+impl Scratch {
+    /// Makes a directory of [`Self::upper`], which is there, say of itself what `lower` does, the one
+    /// of a layer below that it covers.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written, or a directory not be read.
+    pub fn cover(&self, path: &Path, lower: &Path, idmap: &[u8]) -> Result<(), WriteError> {
+        let like = attributes::of_directory(lower, idmap);
+        let covered = like.and_then(|like| describe(&self.upper.join(path), &like));
+        covered.writing(&path.display().to_string())
+    }
+}
+
 /// Makes the directories for a step over `lowers`, the lowest first.
 ///
 /// The upper directory is the root that the step sees, and says of it what the topmost of `lowers`

@@ -25,3 +25,24 @@ tar -cf image.tar manifest.json config.json root.tar upper.tar
 printf 'FROM elsewhere:1\nRUN cat /home/app/config && [ "$(stat -c "%%a %%u:%%g" /home/app)" = "700 7:8" ]\n' > context/Dockerfile
 "$WYTHE" build -t after context
 [ "$("$WYTHE" run after stat -c '%a %u:%g' /home/app)" = '700 7:8' ]
+
+# A working directory that an earlier step removed comes back as its user's with all that is missing on
+# the way; what is there stays as it is, also where a link leads on.
+mkdir gone
+cat > gone/Dockerfile <<'D'
+FROM base
+USER app
+WORKDIR /w/x/y
+USER 0
+RUN rm -r /w/x && chown 5:6 /w && chmod 1777 /w && touch -d @1000000000 /w
+USER 7:8
+RUN [ "$(stat -c '%a %u:%g' /w /w/x /w/x/y | xargs)" = "1777 5:6 755 7:8 755 7:8" ]
+RUN [ "$(stat -c '%a %u:%g' /w /w/x /w/x/y | xargs)" = "1777 5:6 755 7:8 755 7:8" ]
+USER 0
+RUN rm -r /w/x && mkdir -m 711 /q && ln -s /q/r /w/x
+USER 9
+RUN [ "$(stat -c '%a %u:%g' /w /q /q/r /q/r/y | xargs)" = "1777 5:6 711 0:0 755 9:0 755 9:0" ]
+RUN [ "$(pwd -P)" = /q/r/y ] && [ -L /w/x ]
+D
+umask 077
+"$WYTHE" build --build-context base=oci-layout://"$BASE" gone
