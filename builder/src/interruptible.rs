@@ -23,12 +23,25 @@ impl ImageSource for Interruptible<'_> {
         reference: &Reference,
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
-        let blob = self.images.blob(reference, descriptor)?;
-        Ok(Box::new(Ending { blob, cancel: self.cancel.clone() }))
+        Ok(self.ending(self.images.blob(reference, descriptor)?))
+    }
+
+    fn elsewhere(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(self.ending(self.images.elsewhere(reference, descriptor)?))
     }
 
     fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
         self.images.resolve(reference)
+    }
+}
+
+impl Interruptible<'_> {
+    fn ending(&self, blob: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(Ending { blob, cancel: self.cancel.clone() })
     }
 }
 

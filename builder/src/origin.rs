@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::error::ReadError;
-use wythe_store::image::save::{SaveError, fetch_blob};
+use wythe_store::image::save::{SaveError, fetch_blob, fetch_elsewhere};
 use wythe_store::layer::blob_view;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::Layout;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::source::ImageSource;
+use wythe_store::oci::source::{ImageSource, SourceErrorClass};
 use wythe_store::store::Store;
 
 /// A base image, as it was when the build began.
@@ -57,7 +57,18 @@ impl BlobOrigin {
         if is_here(lease.store(), &self.descriptor.digest)? {
             return Ok(());
         }
-        fetch_blob(lease, self.source(images), &self.reference, &self.descriptor)
+        let (reference, descriptor) = (&self.reference, &self.descriptor);
+        match fetch_blob(lease, self.source(images), reference, descriptor) {
+            // A layout looks at no other place, and may well lack what is not to be handed on.
+            Err(SaveError::Source(error))
+                if self.layout.is_some()
+                    && error.class() == SourceErrorClass::NotFound
+                    && !descriptor.urls.is_empty() =>
+            {
+                fetch_elsewhere(lease, images, reference, descriptor)
+            }
+            outcome => outcome,
+        }
     }
 }
 

@@ -184,4 +184,12 @@ impl ImageSource for Namesakes<'_> {
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         self.first(reference, |name| self.client.blob(name, descriptor))
     }
+
+    fn elsewhere(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        self.client.elsewhere(reference, descriptor)
+    }
 }

@@ -13,7 +13,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::MAX_DOCUMENT;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::source::{ImageSource, SourceError};
+use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
 
 use crate::auth::{Audience, Auth};
 use crate::download::Download;
@@ -22,6 +22,7 @@ use crate::origin;
 use crate::retry::retry;
 use crate::settings::Settings;
 use crate::transport::{Access, Body, Call, Transport};
+use crate::web::WebRequest;
 
 /// Registries convert what they hold to what is accepted, and so change digests, unless every kind
 /// is listed; indexes come first for those that take the first.
@@ -103,6 +104,27 @@ impl ImageSource for Client {
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         let download = Download::start(self.inner.clone(), reference, descriptor);
         Ok(Box::new(download.map_err(|error| error.about(reference))?))
+    }
+
+    /// Over `http` and `https`, with no credentials of any registry; whoever stores the bytes hashes
+    /// them.
+    fn elsewhere(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let mut failure = None;
+        for url in &descriptor.urls {
+            match self.get(WebRequest { url, ..WebRequest::default() }) {
+                Ok(response) => return Ok(response.body),
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
+        }
+        let absent = || {
+            let detail = descriptor.digest.to_string();
+            SourceError::new(reference, SourceProblem::NotFound { detail })
+        };
+        Err(failure.map_or_else(absent, |error| error.about(reference)))
     }
 
     /// A `HEAD`, which registries do not count as a pull; a registry that answers one without the

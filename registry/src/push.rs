@@ -82,7 +82,7 @@ impl Client {
         to: &Reference,
         how: Push<'_>,
     ) -> Result<(), PushError> {
-        let closure = Closure::of(content, std::slice::from_ref(root))?;
+        let closure = Closure::of(content, std::slice::from_ref(root))?.without_foreign();
         let repository = self.inner.repository(to, Rights::Push).map_err(request(root))?;
         let pusher = Pusher { inner: &self.inner, repository, content, how };
         pusher.blobs(&closure)?;

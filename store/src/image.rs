@@ -18,6 +18,7 @@ pub mod rewrite;
 pub mod rootfs;
 pub mod save;
 pub mod seekable;
+mod select;
 pub mod tar_output;
 pub mod whole;
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::digest::Digest;
 use crate::error::ReadError;
-use crate::image::resolve::MAX_DEPTH;
+use crate::image::select::{Kind, Search, Selected};
 use crate::layer::blob_view;
 use crate::oci::config::ImageConfig;
 use crate::oci::content::Content;
@@ -114,16 +114,13 @@ pub fn read_image(
     root: Descriptor,
     platform: &Platform,
 ) -> Result<StoredImage, OpenImageProblem> {
-    let absent = || OpenImageProblem::NoPlatform(platform.clone());
-    let mut at = root.clone();
-    for _ in 0..MAX_DEPTH {
-        if !at.media_type.is_index() {
-            break;
+    let read_bytes = |at: &Descriptor, _: Kind| bytes(store, at);
+    let manifest = match (Search { platform, read: &read_bytes }).run(&root)? {
+        Selected::Image(_, manifest) => *manifest,
+        Selected::Nothing(_) | Selected::Other(_) | Selected::TooDeep => {
+            return Err(OpenImageProblem::NoPlatform(platform.clone()));
         }
-        let index: RawDocument<Index> = read(store, &at)?;
-        at = index.value().select(platform).cloned().ok_or_else(absent)?;
-    }
-    let manifest: RawDocument<Manifest> = read(store, &at)?;
+    };
     let config = read(store, &manifest.value().config)?;
     Ok(StoredImage { root, manifest, config })
 }
@@ -156,9 +153,13 @@ fn read<T: Document>(
     store: &Store,
     descriptor: &Descriptor,
 ) -> Result<RawDocument<T>, OpenImageProblem> {
+    Ok(RawDocument::read(descriptor, bytes(store, descriptor)?)?)
+}
+
+fn bytes(store: &Store, descriptor: &Descriptor) -> Result<Vec<u8>, OpenImageProblem> {
     let found = store.document(&descriptor.digest)?;
     let bytes = found.ok_or_else(|| OpenImageProblem::Missing(Box::new(descriptor.clone())))?;
-    Ok(RawDocument::read(descriptor, bytes.to_vec())?)
+    Ok(bytes.to_vec())
 }
 
 /// What a store holds, for exporters and pushes: documents, blobs, and layers as plain tar.

@@ -119,14 +119,7 @@ pub(super) fn replace_layers(
 }
 
 fn as_oci(layer: Descriptor) -> Descriptor {
-    let media_type = if layer.media_type == MediaType::DOCKER_LAYER {
-        MediaType::LAYER
-    } else if layer.media_type == MediaType::DOCKER_LAYER_GZIP {
-        MediaType::LAYER_GZIP
-    } else {
-        return layer;
-    };
-    Descriptor { media_type, ..layer }
+    Descriptor { media_type: layer.media_type.of_oci(), ..layer }
 }
 
 #[cfg(test)]

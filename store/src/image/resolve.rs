@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use crate::digest::DiffId;
+use crate::image::select::{Kind, Search, Selected};
 use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{
@@ -14,9 +15,6 @@ use crate::oci::media_type::Compression;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 use crate::oci::source::{ImageSource, SourceError, SourceProblem};
-
-/// Indexes of indexes are legal; nobody nests them deeper than this.
-pub(super) const MAX_DEPTH: usize = 4;
 
 /// An image for one platform: its documents, checked against each other.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,38 +57,67 @@ pub fn resolve(
     platform: &Platform,
 ) -> Result<ResolvedImage, SourceError> {
     let fail = |problem| SourceError::new(reference, problem);
-    let (root, mut bytes) = source.manifest(reference)?;
+    let (root, bytes) = source.manifest(reference)?;
     if let Some(expected) = reference.digest().filter(|pinned| *pinned != root.digest) {
         let found = root.digest;
         return Err(fail(DocumentProblem::Digest { found, expected }.into()));
     }
-    let mut at = root.clone();
-    let mut indexes = Vec::new();
-    while at.media_type.is_index() {
-        let index = RawDocument::<Index>::read(&at, bytes).map_err(|error| fail(error.into()))?;
-        at = select(index.value(), platform).map_err(fail)?;
-        indexes.push(index);
-        if MAX_DEPTH < indexes.len() {
-            return Err(fail(SourceProblem::Protocol { detail: "indexes without end".to_owned() }));
+    let read = |at: &Descriptor, kind: Kind| -> Result<Vec<u8>, Failed> {
+        Ok(match kind {
+            Kind::Manifest if at.digest == root.digest => bytes.clone(),
+            Kind::Manifest => source.manifest(&reference.clone().with_digest(at.digest))?.1,
+            Kind::Configuration => document(source, reference, at)?,
+        })
+    };
+    let selected = Search { platform, read: &read }.run(&root);
+    let (indexes, manifest) = match selected.map_err(|failed| failed.about(reference))? {
+        Selected::Image(indexes, manifest) => (indexes, *manifest),
+        Selected::Nothing(there) => return Err(fail(nothing(platform, &there))),
+        Selected::Other(other) => {
+            let media_type = other.media_type;
+            return Err(fail(SourceProblem::Unsupported { media_type }));
         }
-        bytes = source.manifest(&reference.clone().with_digest(at.digest))?.1;
-    }
-    if !at.media_type.is_manifest() {
-        return Err(fail(SourceProblem::Unsupported { media_type: at.media_type }));
-    }
-    let manifest = RawDocument::read(&at, bytes).map_err(|error| fail(error.into()))?;
+        Selected::TooDeep => {
+            let detail = "indexes without end".to_owned();
+            return Err(fail(SourceProblem::Protocol { detail }));
+        }
+    };
     let config = fetch_config(source, reference, &manifest)?;
     let layers = pair(manifest.value(), config.value()).map_err(|problem| fail(problem.into()))?;
     Ok(ResolvedImage { root, indexes, manifest, config, layers })
 }
 
-fn select(index: &Index, platform: &Platform) -> Result<Descriptor, SourceProblem> {
-    index.select(platform).cloned().ok_or_else(|| {
-        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
-        let available: Vec<String> = platforms.map(ToString::to_string).collect();
-        let available = available.join(", ");
-        SourceProblem::NoPlatform { wanted: platform.to_string(), available }
-    })
+/// Why a search failed, before it is said of which image.
+enum Failed {
+    Document(DocumentError),
+    Source(SourceError),
+}
+
+impl Failed {
+    fn about(self, reference: &Reference) -> SourceError {
+        match self {
+            Self::Document(error) => SourceError::new(reference, error),
+            Self::Source(error) => error,
+        }
+    }
+}
+
+impl From<DocumentError> for Failed {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl From<SourceError> for Failed {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+fn nothing(platform: &Platform, there: &[Platform]) -> SourceProblem {
+    let available: Vec<String> = there.iter().map(ToString::to_string).collect();
+    let available = if there.is_empty() { "none".to_owned() } else { available.join(", ") };
+    SourceProblem::NoPlatform { wanted: platform.to_string(), available }
 }
 
 fn fetch_config(
@@ -98,15 +125,25 @@ fn fetch_config(
     reference: &Reference,
     manifest: &RawDocument<Manifest>,
 ) -> Result<RawDocument<ImageConfig>, SourceError> {
-    let fail = |problem| SourceError::new(reference, problem);
     let descriptor = &manifest.value().config;
+    let bytes = document(source, reference, descriptor)?;
+    RawDocument::read(descriptor, bytes).map_err(|error| SourceError::new(reference, error))
+}
+
+/// The bytes of a document that a source has as a blob, which nothing has checked.
+fn document(
+    source: &dyn ImageSource,
+    reference: &Reference,
+    descriptor: &Descriptor,
+) -> Result<Vec<u8>, SourceError> {
+    let fail = |problem| SourceError::new(reference, problem);
     if MAX_DOCUMENT as u64 <= descriptor.size {
         return Err(fail(SourceProblem::TooLarge { limit: MAX_DOCUMENT as u64 }));
     }
     let mut bytes = Vec::new();
     let blob = source.blob(reference, descriptor)?;
     blob.take(descriptor.size + 1).read_to_end(&mut bytes).map_err(|error| fail(error.into()))?;
-    RawDocument::read(descriptor, bytes).map_err(|error| fail(error.into()))
+    Ok(bytes)
 }
 
 /// Layers and their uncompressed digests are listed in two documents; an image is only an image if
@@ -197,6 +234,54 @@ mod tests {
         assert_eq!(image.layers[0].compression, Compression::Zstd);
         let error = example.resolve(index.descriptor(), "linux/s390x").unwrap_err();
         assert!(matches!(error.problem, SourceProblem::NoPlatform { .. }), "{error}");
+    }
+
+    /// The digest of what an index leads to, or whether it leads to nothing.
+    #[track_caller]
+    fn check(example: &mut Example, entries: Vec<Descriptor>, expected: Option<Digest>) {
+        let index = RawDocument::new(Index::new(entries));
+        example.content.insert(index.bytes().to_vec());
+        let found = example.resolve(index.descriptor(), "linux/arm64");
+        let nothing =
+            |error: &SourceError| matches!(error.problem, SourceProblem::NoPlatform { .. });
+        assert_eq!(found.as_ref().err().map(nothing), expected.is_none().then_some(true));
+        assert_eq!(found.ok().map(|image| image.manifest.descriptor().digest), expected);
+    }
+
+    #[test]
+    fn an_entry_that_says_no_platform_is_for_what_its_configuration_says() {
+        let mut example = example();
+        let [amd64, arm64, s390x] = ["amd64", "arm64", "s390x"]
+            .map(|name| example.manifest(&format!("linux/{name}"), &[], 0));
+        let silent = |entry: &Descriptor| Descriptor { platform: None, ..entry.clone() };
+        let of = |entry: &Descriptor| Some(entry.digest);
+        let example = &mut example;
+        check(example, vec![amd64.clone(), silent(&arm64)], of(&arm64));
+        check(example, vec![silent(&amd64), silent(&arm64)], of(&arm64));
+        check(example, vec![amd64.clone(), silent(&s390x)], None);
+        check(example, vec![silent(&s390x)], of(&s390x));
+        // What is said comes before what has to be looked up.
+        let lie = Descriptor { platform: arm64.platform.clone(), ..s390x.clone() };
+        check(example, vec![silent(&arm64), lie.clone()], of(&lie));
+    }
+
+    #[test]
+    fn indexes_in_an_index_are_looked_into() {
+        let mut example = example();
+        let [amd64, arm64] =
+            ["amd64", "arm64"].map(|name| example.manifest(&format!("linux/{name}"), &[], 0));
+        let mut index = |entries| {
+            let index = RawDocument::new(Index::new(entries));
+            example.content.insert(index.bytes().to_vec());
+            index.descriptor()
+        };
+        let (first, second) = (index(vec![amd64]), index(vec![arm64.clone()]));
+        let mut deep = second.clone();
+        for _ in 0..2 {
+            deep = index(vec![deep]);
+        }
+        check(&mut example, vec![first.clone(), second], Some(arm64.digest));
+        check(&mut example, vec![first, deep], Some(arm64.digest));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::image::resolve::ResolvedImage;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::reference::Reference;
-use crate::oci::source::{ImageSource, SourceError};
+use crate::oci::source::{ImageSource, SourceError, SourceErrorClass};
 
 /// An image that could not be taken into the store.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,8 @@ pub fn save_documents(lease: &Lease, image: &ResolvedImage) -> Result<(), WriteE
     Ok(())
 }
 
-/// Sees to it that the store holds a blob as the source has it.
+/// Sees to it that the store holds a blob as the source has it, or as one of the places has it that
+/// its descriptor names.
 ///
 /// # Errors
 ///
@@ -73,9 +74,39 @@ pub fn fetch_blob(
     if lease.store().foreign_blob(&descriptor.digest)?.is_some() {
         return Ok(());
     }
-    let mut blob = source.blob(reference, descriptor)?;
+    match source.blob(reference, descriptor) {
+        Err(error)
+            if error.class() == SourceErrorClass::NotFound && !descriptor.urls.is_empty() =>
+        {
+            fetch_elsewhere(lease, source, reference, descriptor)
+        }
+        blob => keep(lease, reference, descriptor, &mut *blob?),
+    }
+}
+
+/// As [`fetch_blob`], only from the places that the descriptor names.
+///
+/// # Errors
+///
+/// As [`fetch_blob`].
+pub fn fetch_elsewhere(
+    lease: &Lease,
+    source: &dyn ImageSource,
+    reference: &Reference,
+    descriptor: &Descriptor,
+) -> Result<(), SaveError> {
+    let mut blob = source.elsewhere(reference, descriptor)?;
+    keep(lease, reference, descriptor, &mut *blob)
+}
+
+fn keep(
+    lease: &Lease,
+    reference: &Reference,
+    descriptor: &Descriptor,
+    blob: &mut dyn Read,
+) -> Result<(), SaveError> {
     let mut ingest = lease.ingest_blob(descriptor)?;
-    copy(&mut blob, &mut ingest)
+    copy(blob, &mut ingest)
         .map_err(|error| SaveError::Transfer { reference: reference.to_string(), error })?;
     ingest.commit().map_err(|error| SaveError::Blob { reference: reference.to_string(), error })
 }

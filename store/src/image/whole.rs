@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::digest::Digest;
-use crate::image::resolve::MAX_DEPTH;
+
 use crate::image::save::SaveError;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{Document, DocumentProblem, MAX_DOCUMENT, RawDocument, verify};
-use crate::oci::index::Index;
+use crate::oci::index::{Index, MAX_DEPTH};
 use crate::oci::manifest::Manifest;
 use crate::oci::reference::Reference;
 use crate::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
@@ -136,7 +136,7 @@ impl Walk<'_> {
         if !self.seen.insert(at.digest) {
             return Ok(());
         }
-        if MAX_DEPTH < depth {
+        if at.media_type.is_index() && depth == MAX_DEPTH {
             let detail = "indexes without end".to_owned();
             return Err(self.whole.fail(SourceProblem::Protocol { detail }).into());
         }

@@ -6,11 +6,11 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::oci::closure::{Closure, MAX_DEPTH};
+use crate::oci::closure::Closure;
 use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::Document;
-use crate::oci::index::Index;
+use crate::oci::index::{Index, MAX_DEPTH};
 use crate::oci::layout::write::copy_verified;
 use crate::oci::layout::{IMAGE_NAME, MARKER};
 use crate::oci::manifest::Manifest;
@@ -170,7 +170,7 @@ impl Listed<'_> {
             return Manifest::parse(bytes).map(Some).map_err(io::Error::other);
         }
         let index = Index::parse(bytes).map_err(io::Error::other)?;
-        let wanted = self.platform.and_then(|platform| index.select(platform));
+        let wanted = self.platform.and_then(|platform| index.ranked(platform).first().copied());
         match wanted.or_else(|| index.images().next()) {
             // The closure has no deeper ones.
             Some(image) if depth < MAX_DEPTH => self.image(image, depth + 1),

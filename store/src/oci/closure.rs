@@ -7,11 +7,8 @@ use crate::digest::Digest;
 use crate::oci::content::{Content, read_document};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{Document, RawDocument};
-use crate::oci::index::Index;
+use crate::oci::index::{Index, MAX_DEPTH};
 use crate::oci::manifest::Manifest;
-
-/// Indexes of indexes are legal; more levels than this only make a reader loop.
-pub(crate) const MAX_DEPTH: usize = 4;
 
 /// What a root reaches, each once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,6 +32,14 @@ impl Closure {
         }
         Ok(walk.found)
     }
+
+    /// What is handed on: all but layers that say where they are published, and are not to be had
+    /// from anywhere else.
+    #[must_use]
+    pub fn without_foreign(mut self) -> Self {
+        self.blobs.retain(|blob| !blob.media_type.is_foreign() || blob.urls.is_empty());
+        self
+    }
 }
 
 struct Walk<'a> {
@@ -48,10 +53,10 @@ impl Walk<'_> {
         if !self.seen.insert(descriptor.digest) {
             return Ok(());
         }
-        if depth == MAX_DEPTH {
-            return Err(io::Error::other("indexes nested too deeply"));
-        }
         if descriptor.media_type.is_index() {
+            if depth == MAX_DEPTH {
+                return Err(io::Error::other("indexes nested too deeply"));
+            }
             let bytes = self.visit_children::<Index>(descriptor, depth, |index| index.manifests)?;
             self.found.manifests.push((descriptor.clone(), bytes));
         } else if descriptor.media_type.is_manifest() {
@@ -81,4 +86,27 @@ impl Walk<'_> {
 
 fn children(manifest: Manifest) -> Vec<Descriptor> {
     std::iter::once(manifest.config).chain(manifest.layers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::content::MemoryContent;
+    use crate::oci::media_type::MediaType;
+
+    #[test]
+    fn a_layer_that_is_published_elsewhere_is_not_handed_on() {
+        let kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        let plain = Descriptor::of(MediaType::new(kind), b"plain");
+        let mut foreign = Descriptor::of(MediaType::new(kind), b"foreign");
+        foreign.urls.push("https://e.x/layer".to_owned());
+        let config = Descriptor::of(MediaType::CONFIG, b"{}");
+        let layers = vec![plain.clone(), foreign];
+        let manifest = RawDocument::new(Manifest::new(config.clone(), layers));
+        let mut content = MemoryContent::default();
+        content.insert(manifest.bytes().to_vec());
+        let closure = Closure::of(&content, &[manifest.descriptor()]).unwrap();
+        assert_eq!(closure.blobs.len(), 3);
+        assert_eq!(closure.without_foreign().blobs, [config, plain]);
+    }
 }

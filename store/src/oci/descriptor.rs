@@ -18,6 +18,16 @@ pub struct Descriptor {
     pub digest: Digest,
     /// How many bytes there are.
     pub size: u64,
+    /// Where else the bytes are to be had.
+    #[serde(
+        default,
+        deserialize_with = "crate::oci::json::null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub urls: Vec<String>,
+    /// What an entry that is no image says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
     /// Which platform an entry of an index is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -33,7 +43,15 @@ pub struct Descriptor {
 impl Descriptor {
     /// A bare descriptor.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
-        Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+        Self {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            artifact_type: None,
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
     }
 
     /// The descriptor of a document in memory.

@@ -77,20 +77,125 @@ impl MediaType {
 
     /// How a layer of this type is compressed; `None` where this is no layer we read.
     pub fn layer_compression(&self) -> Option<Compression> {
-        if *self == Self::LAYER || *self == Self::DOCKER_LAYER {
-            Some(Compression::None)
-        } else if *self == Self::LAYER_GZIP || *self == Self::DOCKER_LAYER_GZIP {
-            Some(Compression::Gzip)
-        } else if *self == Self::LAYER_ZSTD {
-            Some(Compression::Zstd)
-        } else {
-            None
-        }
+        self.layer().map(|layer| layer.compression)
+    }
+
+    /// Whether this names a layer that is not to be handed on, but fetched from where it is published.
+    pub fn is_foreign(&self) -> bool {
+        self.layer().is_some_and(|layer| layer.foreign == Foreign::Yes)
+    }
+
+    /// The type that a layer of this one has in OCI's words; any other stays.
+    #[must_use]
+    pub fn of_oci(&self) -> Self {
+        self.layer().map_or_else(|| self.clone(), |layer| Self(Cow::Borrowed(layer.oci)))
+    }
+
+    /// The type that a layer of this one has in Docker's words; none for zstd, which old readers of
+    /// these words do not know, and for what is no layer.
+    pub fn of_docker(&self) -> Option<Self> {
+        let layer = self.layer().filter(|layer| layer.compression != Compression::Zstd)?;
+        layer.docker.map(|docker| Self(Cow::Borrowed(docker)))
+    }
+
+    fn layer(&self) -> Option<&'static LayerType> {
+        let text = self.as_str();
+        LAYERS.iter().find(|layer| layer.oci == text || layer.docker == Some(text))
     }
 }
+
+/// A kind of layer under the names it has.
+struct LayerType {
+    oci: &'static str,
+    docker: Option<&'static str>,
+    compression: Compression,
+    foreign: Foreign,
+}
+
+/// Whether a layer is not to be handed on.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Foreign {
+    No,
+    Yes,
+}
+
+const LAYERS: [LayerType; 6] = [
+    LayerType {
+        oci: "application/vnd.oci.image.layer.v1.tar",
+        docker: Some("application/vnd.docker.image.rootfs.diff.tar"),
+        compression: Compression::None,
+        foreign: Foreign::No,
+    },
+    LayerType {
+        oci: "application/vnd.oci.image.layer.v1.tar+gzip",
+        docker: Some("application/vnd.docker.image.rootfs.diff.tar.gzip"),
+        compression: Compression::Gzip,
+        foreign: Foreign::No,
+    },
+    LayerType {
+        oci: "application/vnd.oci.image.layer.v1.tar+zstd",
+        docker: Some("application/vnd.docker.image.rootfs.diff.tar.zstd"),
+        compression: Compression::Zstd,
+        foreign: Foreign::No,
+    },
+    LayerType {
+        oci: "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        docker: Some("application/vnd.docker.image.rootfs.foreign.diff.tar"),
+        compression: Compression::None,
+        foreign: Foreign::Yes,
+    },
+    LayerType {
+        oci: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        docker: Some("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+        compression: Compression::Gzip,
+        foreign: Foreign::Yes,
+    },
+    LayerType {
+        oci: "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+        docker: None,
+        compression: Compression::Zstd,
+        foreign: Foreign::Yes,
+    },
+];
 
 impl fmt::Display for MediaType {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &'static str, compression: Compression, oci: &str, docker: Option<&str>) {
+        let found = MediaType::new(text);
+        assert_eq!(found.layer_compression(), Some(compression), "{text}");
+        assert_eq!(found.of_oci().as_str(), oci, "{text}");
+        assert_eq!(found.of_docker().as_ref().map(MediaType::as_str), docker, "{text}");
+        assert_eq!(found.is_foreign(), text.contains("foreign") || text.contains("nondist"));
+    }
+
+    #[test]
+    fn layers_are_read_under_every_name_they_have() {
+        let oci = "application/vnd.oci.image.layer.v1.tar";
+        let docker = "application/vnd.docker.image.rootfs.diff.tar";
+        let zstd = format!("{oci}+zstd");
+        check(docker, Compression::None, oci, Some(docker));
+        check("application/vnd.docker.image.rootfs.diff.tar.zstd", Compression::Zstd, &zstd, None);
+        check(
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            Compression::Gzip,
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            Some("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+        );
+        check(
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+            Compression::Zstd,
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+            None,
+        );
+        assert_eq!(MediaType::CONFIG.layer_compression(), None);
     }
 }

@@ -31,6 +31,20 @@ pub trait ImageSource: Sync {
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError>;
 
+    /// A reader of a blob from one of the places outside that its descriptor names.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceProblem::NotFound`] if none has it, or this source looks at no other place.
+    fn elsewhere(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let detail = descriptor.digest.to_string();
+        Err(SourceError::new(reference, SourceProblem::NotFound { detail }))
+    }
+
     /// What `reference` points at now, without fetching more than that takes.
     ///
     /// # Errors

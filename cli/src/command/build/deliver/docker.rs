@@ -7,7 +7,7 @@ use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
 use wythe_store::oci::manifest::Manifest;
-use wythe_store::oci::media_type::{Compression, MediaType};
+use wythe_store::oci::media_type::MediaType;
 
 use crate::encode::Layers;
 use crate::failure::Failure;
@@ -34,12 +34,7 @@ fn renamed(manifest: &Manifest) -> Option<Manifest> {
         if layer.annotations.contains_key(TOC_DIGEST) {
             return None;
         }
-        let media_type = match layer.media_type.layer_compression()? {
-            Compression::Gzip => MediaType::DOCKER_LAYER_GZIP,
-            Compression::None => MediaType::DOCKER_LAYER,
-            Compression::Zstd => return None,
-        };
-        Some(Descriptor { media_type, ..layer.clone() })
+        Some(Descriptor { media_type: layer.media_type.of_docker()?, ..layer.clone() })
     });
     Some(Manifest {
         media_type: MediaType::DOCKER_MANIFEST,
