@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use wythe_sandbox::error::StepCause;
-use wythe_sandbox::step::{Changes, MountSource, Streams};
+use wythe_sandbox::step::{Changes, Devices, MountSource, Streams};
 use wythe_sandbox::{Cancel, Outcome, Output, Step, StepError};
 
 /// Whoever looks. The build waits, and then fails as it would have without.
@@ -40,8 +40,8 @@ impl FailedStep<'_> {
     /// fails is an [`Outcome`].
     pub fn run(&self, argv: &[&str], streams: Streams) -> Result<Outcome, StepError> {
         let argv = argv.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let changes = Changes::Forgotten;
-        let mut step = Step { argv, streams, changes, ..self.step.clone() };
+        let (changes, devices) = (Changes::Forgotten, Devices::Shown);
+        let mut step = Step { argv, streams, changes, devices, ..self.step.clone() };
         let stacks = step.mounts.iter_mut().filter_map(|mount| match &mut mount.source {
             MountSource::Layers { scratch, .. } => scratch.as_mut(),
             MountSource::Bind { .. } | MountSource::Secret { .. } | MountSource::Tmpfs { .. } => {

@@ -46,6 +46,8 @@ pub(crate) struct Task<'a> {
 pub(crate) struct Report {
     /// The operation that failed, and why.
     pub(crate) failure: Option<(usize, Errno)>,
+    /// Whether `/proc` shows no processes.
+    pub(crate) has_bare_proc: bool,
     /// The kernel's own words about it.
     pub(crate) message: [u8; 256],
     /// Mount points that were made in the image; never grows past its capacity.
@@ -64,6 +66,7 @@ impl<'a> Task<'a> {
             slots: vec![-1; plan.n_slots],
             report: Report {
                 failure: None,
+                has_bare_proc: false,
                 message: [0; 256],
                 made: Vec::with_capacity(plan.n_makers),
             },
@@ -164,7 +167,10 @@ impl<'a> Task<'a> {
                 Ok(n_otherwise)
             }
             // Something of the `/proc` in view is covered, and would show in another.
-            Err(Errno::PERM) => Ok(0),
+            Err(Errno::PERM) => {
+                self.report.has_bare_proc = true;
+                Ok(0)
+            }
             Err(errno) => {
                 self.listen(context);
                 Err(errno)

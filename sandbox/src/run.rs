@@ -52,10 +52,27 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
         None => ended,
     };
+    if task.report.has_bare_proc && ended.as_ref().is_ok_and(|ended| is_failure(*ended)) {
+        output.write(Stream::Stderr, BARE_PROC);
+    }
     let tidied = leftovers::remove(&step.root.scratch.upper, &task.report.made);
     tidied.map_err(|errno| refused("removing mount points from the layer", errno))?;
     ended
 }
+
+/// Whether a command failed by itself.
+fn is_failure(ended: Outcome) -> bool {
+    match ended {
+        Outcome::Exited(code) => code != 0,
+        Outcome::Signaled(_) => true,
+        Outcome::Cancelled | Outcome::TimedOut | Outcome::MadeDevice => false,
+    }
+}
+
+/// What may be the reason of a failure that says nothing of it.
+const BARE_PROC: &[u8] =
+    b"note: a container around this program covers parts of /proc, and so steps have none \
+    with processes: /proc/self, /dev/stdout and /dev/fd are missing (wythe doctor)\n";
 
 /// Does everything for a step but executing its command, in its place.
 pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {

@@ -69,7 +69,8 @@ const CLAIMS: &[Claim] = claims! {
         a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them
         devices_look_like_devices copies_of_devices_are_devices
         later_steps_see_the_devices_of_a_layer what_others_write_on_their_files_is_no_device
-        an_awaited_device_ends_the_step;
+        an_awaited_device_ends_the_step
+        an_open_device_is_given_away;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
     sockets: programs_of_32_bits_open_the_sockets_of_others;
     finality: a_file_that_others_can_write_fails_the_step

@@ -249,7 +249,9 @@ mod tests {
                 Link::Said(_) => {
                     argument & AT_EMPTY_PATH != 0 || return libc::SECCOMP_RET_USER_NOTIF
                 }
-                Link::Followed | Link::Meant => return libc::SECCOMP_RET_USER_NOTIF,
+                Link::Followed | Link::Meant | Link::Nowhere => {
+                    return libc::SECCOMP_RET_USER_NOTIF;
+                }
             },
             Verdict::Check(Check::Device { .. }) => match argument & libc::S_IFMT {
                 libc::S_IFCHR | libc::S_IFBLK => return libc::SECCOMP_RET_USER_NOTIF,

@@ -1,14 +1,15 @@
 //! The calls that look at files by name, and those that give files away.
 //!
-//! They are announced where a step may come across files that stand for devices. Calls on an open
+//! They are announced where a step may come across files that stand for devices. Looks at an open
 //! descriptor are not: who opened such a file has opened a file.
 
-/// A call about a file that has a name.
+/// A call about a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Look {
     /// What it is for.
     pub(crate) purpose: Purpose,
-    /// Which argument is the path: 0, or 1 after the directory it is relative to.
+    /// Which argument is the path: 0, or 1 after the directory it is relative to. It may be a
+    /// descriptor instead.
     pub(crate) path: usize,
     /// What happens to a link at the end of the path.
     pub(crate) link: Link,
@@ -37,6 +38,8 @@ pub(crate) enum Link {
     Meant,
     /// The flags say it, in this argument.
     Said(usize),
+    /// There is none, nor a path: the file is open.
+    Nowhere,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +47,7 @@ pub(super) const X86_64: &[(u32, Look)] = &[
     (4, look(Purpose::Stat, 0, Link::Followed)),
     (6, look(Purpose::Stat, 0, Link::Meant)),
     (92, look(Purpose::Own, 0, Link::Followed)),
+    (93, look(Purpose::Own, 0, Link::Nowhere)),
     (94, look(Purpose::Own, 0, Link::Meant)),
     (260, look(Purpose::Own, 1, Link::Said(4))),
     (262, look(Purpose::Stat, 1, Link::Said(3))),
@@ -55,6 +59,7 @@ pub(super) const I386: &[(u32, Look)] = &[
     (195, look(Purpose::SmallStat, 0, Link::Followed)),
     (196, look(Purpose::SmallStat, 0, Link::Meant)),
     (198, look(Purpose::Own, 0, Link::Meant)),
+    (207, look(Purpose::Own, 0, Link::Nowhere)),
     (212, look(Purpose::Own, 0, Link::Followed)),
     (298, look(Purpose::Own, 1, Link::Said(4))),
     (300, look(Purpose::SmallStat, 1, Link::Said(3))),
@@ -64,6 +69,7 @@ pub(super) const I386: &[(u32, Look)] = &[
 #[cfg(target_arch = "aarch64")]
 pub(super) const AARCH64: &[(u32, Look)] = &[
     (54, look(Purpose::Own, 1, Link::Said(4))),
+    (55, look(Purpose::Own, 0, Link::Nowhere)),
     (79, look(Purpose::Stat, 1, Link::Said(3))),
     (291, look(Purpose::Statx, 1, Link::Said(2))),
 ];

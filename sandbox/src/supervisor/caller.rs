@@ -140,6 +140,12 @@ impl Caller {
         std::thread::scope(|scope| scope.spawn(find).join().unwrap_or(Err(Errno::PERM)))
     }
 
+    /// Opens what the process has open, without using it.
+    pub(super) fn descriptor(&self, number: u32) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        openat(&self.process, format!("fd/{number}"), flags, Mode::empty())
+    }
+
     /// Where a relative path starts.
     fn start(&self, directory: Option<i32>) -> Result<OwnedFd, Errno> {
         match directory {

@@ -25,9 +25,7 @@ fn attempt(
     look: Look,
 ) -> Result<Option<Reply>, Errno> {
     let caller = Caller::open(request.process)?;
-    let path = caller.text(request.arguments[look.path])?;
-    let directory = (look.path == 1).then(|| low(request.arguments[0]).cast_signed());
-    let file = caller.find(&path, directory, end(look.link, request))?;
+    let file = file(&caller, request, look)?;
     let stat = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     let Some(seen) = Seen::of(&file, &stat, supervisor.attribute) else { return Ok(None) };
     // Until here the process may have ended, and its number may mean another one.
@@ -52,16 +50,18 @@ fn attempt(
     })
 }
 
-/// What a call says about a link at the end of its path.
-fn end(link: Link, request: &Request) -> End {
-    let is_meant = match link {
-        Link::Followed => false,
-        Link::Meant => true,
-        Link::Said(at) => {
-            low(request.arguments[at]) & libc::AT_SYMLINK_NOFOLLOW.cast_unsigned() != 0
-        }
+/// Opens the file that a call is about, without using it.
+fn file(caller: &Caller, request: &Request, look: Look) -> Result<OwnedFd, Errno> {
+    let number = |at: usize| low(request.arguments[at]);
+    let end = match look.link {
+        Link::Nowhere => return caller.descriptor(number(look.path)),
+        Link::Meant => End::Meant,
+        Link::Said(at) if number(at) & libc::AT_SYMLINK_NOFOLLOW.cast_unsigned() != 0 => End::Meant,
+        Link::Followed | Link::Said(_) => End::Followed,
     };
-    if is_meant { End::Meant } else { End::Followed }
+    let path = caller.text(request.arguments[look.path])?;
+    let directory = (look.path == 1).then(|| number(0).cast_signed());
+    caller.find(&path, directory, end)
 }
 
 /// Puts an answer into the memory of the process.

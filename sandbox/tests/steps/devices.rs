@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{XattrFlags, getxattr, major, minor, setxattr};
 use wythe_sandbox::Outcome;
@@ -120,6 +121,24 @@ pub(crate) fn later_steps_see_the_devices_of_a_layer(fixture: &Fixture) {
     let ran = succeed(&fixture.step_on(&lowers, script));
     assert_eq!(ran.stdout, "character special file 0\n600 5\n");
     assert_eq!(device(&ran.upper, "work/null"), ("c 1:3 5:0".to_owned(), 0o600));
+}
+
+pub(crate) fn an_open_device_is_given_away(fixture: &Fixture) {
+    let layer = fixture.fresh();
+    let source = layer.join("own.c");
+    let text = "#include <fcntl.h>\n#include <unistd.h>\n\
+        int main(int n, char **words) { return fchown(open(words[1], O_RDONLY), 7, 8); }\n";
+    std::fs::write(&source, text).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.arg("-static").arg("-o").arg(layer.join("own")).arg(source);
+    assert!(gcc.status().unwrap().success());
+    let script = "mknod /work/null c 1 3; : > /work/file; /own /work/null && /own /work/file && \
+        stat -c %u:%g /work/null /work/file";
+    let mut step = fixture.step_on(&[fixture.path("base"), layer], script);
+    step.devices = Devices::Shown;
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "7:8\n7:8\n");
+    assert_eq!(device(&ran.upper, "work/null").0, "c 1:3 7:8");
 }
 
 pub(crate) fn what_others_write_on_their_files_is_no_device(fixture: &Fixture) {
