@@ -7,6 +7,7 @@ use wythe_store::id::BodyId;
 use wythe_store::layer::decompress::Compression;
 use wythe_store::tree::entry::{Node, Tree};
 
+use super::RemoteError;
 use super::checkout::Revision;
 use super::fetch::RemoteFile;
 use super::repository::{GitTime, Repository};
@@ -18,6 +19,7 @@ use crate::copy::select::{Item, select};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::lower::remote::{SourceKind, source_kind};
+use crate::operation::copy::GitDirectory;
 use crate::options::Options;
 
 /// Such a context.
@@ -59,7 +61,7 @@ impl FetchedContext {
             let time = file.last_modified().or(inside);
             return Ok(Self { content, time });
         }
-        let repository = Repository::of_context(options, address)?;
+        let repository = main(options, address)?;
         let revision = Revision::resolve(env, options, &repository)?;
         let children = revision.files(env, options, env.clock.now())?;
         let time = newest(&children).filter(|_| repository.mtime == GitTime::Commit);
@@ -75,6 +77,19 @@ impl FetchedContext {
         let (body, _) = env.lease.body_from_reader(from, 0)?;
         Ok(Self { content: content(env, body)?, time: None })
     }
+}
+
+/// The argument that keeps `.git` of the main context.
+const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+
+/// The repository of a main context, of which more than the address may say that `.git` is kept.
+fn main(options: &Options, address: &str) -> Result<Repository, RemoteError> {
+    let mut repository = Repository::of_context(options, address)?;
+    let given = options.build_args.get(KEEP_GIT_DIR).map(String::as_str);
+    if matches!(given, Some("1" | "t" | "T" | "true" | "TRUE" | "True")) {
+        repository.directory = Some(GitDirectory::Keep);
+    }
+    Ok(repository)
 }
 
 fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCause> {
@@ -103,4 +118,28 @@ pub fn file(env: Environment<'_>, files: &Tree, path: &str) -> Result<Option<Vec
     let [Item::File(entry)] = selected.items() else { return Ok(None) };
     let Node::File(file) = &entry.node else { return Ok(None) };
     Ok(env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_store::oci::platform::Platform;
+
+    use super::*;
+
+    #[test]
+    fn an_argument_keeps_the_git_directory_of_the_main_context() {
+        let kept = |address: &str, value: Option<&str>| {
+            let mut options = Options::new(Platform::linux("amd64"));
+            options
+                .build_args
+                .extend(value.map(|value| (KEEP_GIT_DIR.to_owned(), value.to_owned())));
+            main(&options, address).unwrap().directory
+        };
+        let address = "https://h/r.git";
+        assert_eq!(kept(address, None), None);
+        assert_eq!(kept(address, Some("0")), None);
+        assert_eq!(kept(address, Some("1")), Some(GitDirectory::Keep));
+        assert_eq!(kept(address, Some("true")), Some(GitDirectory::Keep));
+        assert_eq!(kept("https://h/r.git?keep-git-dir=0", Some("1")), Some(GitDirectory::Keep));
+    }
 }
