@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError};
 use crate::id::{LayerId, TreeId, unhex};
 use crate::layers::LayerRecord;
+use crate::live::compare::Difference;
 use crate::live::ensure::is_usable;
 use crate::object::{Kind, ObjectName};
 use crate::pack::reader::Pack;
@@ -67,6 +68,24 @@ pub enum Damage {
         path: LayerPath,
         /// How many files.
         count: usize,
+    },
+    /// The directory of a layer is not as the layer is: someone has changed it.
+    #[error("{directory} {} {path}", how.verb())]
+    Directory {
+        /// The directory, relative to the store.
+        directory: String,
+        /// Where in it.
+        path: LayerPath,
+        /// In which way.
+        how: Difference,
+    },
+    /// The directory of a layer cannot be read.
+    #[error("{directory}: {cause}")]
+    UnreadableDirectory {
+        /// The directory, relative to the store.
+        directory: String,
+        /// Why.
+        cause: String,
     },
     /// A layer's record names a tree that is not there.
     #[error("layer {layer} needs a tree that is missing")]

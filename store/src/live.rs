@@ -5,6 +5,7 @@
 
 mod attributes;
 mod building;
+pub mod compare;
 pub mod correction;
 pub mod device;
 pub mod ensure;
@@ -13,6 +14,7 @@ pub mod materialise;
 pub mod owner;
 mod owners;
 mod place;
+mod reading;
 pub mod scratch;
 pub mod seal;
 pub mod stack;

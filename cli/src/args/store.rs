@@ -21,7 +21,11 @@ pub(crate) struct PruneArgs {
 
 /// Read everything in the store and compare it with its digests; repairs nothing
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {}
+pub(crate) struct VerifyArgs {
+    /// Where there is no damage, compare the directories that steps run on with their layers, too
+    #[arg(long)]
+    pub(crate) live: bool,
+}
 
 /// Say what this machine lets a build do, and what would have to change for more
 #[derive(Debug, Args)]

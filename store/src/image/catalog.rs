@@ -10,7 +10,7 @@ use crate::oci::config::ImageConfig;
 use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{Document, DocumentError, MAX_DOCUMENT, RawDocument};
-use crate::oci::index::Index;
+use crate::oci::index::{Index, MAX_DEPTH};
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
@@ -147,6 +147,22 @@ pub fn read_any_image(
     let other =
         index.value().images().filter(|entry| entry.media_type.is_manifest()).find_map(here);
     other.map_or(wanted, |image| Ok(StoredImage { root: root.clone(), ..image }))
+}
+
+/// All images behind a descriptor that the store has.
+pub(crate) fn all_images(store: &Store, root: &Descriptor) -> Vec<StoredImage> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(root.clone(), 0)];
+    while let Some((at, depth)) = waiting.pop() {
+        if !at.media_type.is_index() {
+            found.extend(read_image(store, at, &Platform::linux("amd64")));
+        } else if depth < MAX_DEPTH
+            && let Ok(index) = read::<Index>(store, &at)
+        {
+            waiting.extend(index.value().images().map(|entry| (entry.clone(), depth + 1)));
+        }
+    }
+    found
 }
 
 fn read<T: Document>(

@@ -15,6 +15,7 @@ use crate::lease::Lease;
 use crate::live::attributes::{self, Attributes, entered, metadata};
 use crate::live::owner::Owner;
 use crate::live::owners::{Found, Owners};
+use crate::live::reading::Reading;
 use crate::path::LayerPath;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
@@ -72,8 +73,13 @@ impl From<Errno> for UpperCause {
 /// # Errors
 ///
 /// If the directory cannot be read, or the store cannot be written.
-pub fn upper_tree(
-    lease: &Lease,
+pub fn upper_tree(lease: &Lease, upper: (&Path, &[u8]), lower: &Tree) -> Result<Tree, UpperError> {
+    read(Reading::Storing(lease), upper, lower)
+}
+
+/// As [`upper_tree`], for what `reading` says.
+pub(super) fn read(
+    reading: Reading<'_>,
     (upper, idmap): (&Path, &[u8]),
     lower: &Tree,
 ) -> Result<Tree, UpperError> {
@@ -81,7 +87,7 @@ pub fn upper_tree(
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
     let found = attributes::read(&root).map_err(at_root)?;
-    let walk = Walk { lease, owners: Owners::new(idmap, lower), files: Mutex::default() };
+    let walk = Walk { reading, owners: Owners::new(idmap, lower), files: Mutex::default() };
     let below = lower.root.clone().unwrap_or_else(implied);
     let beside = (below.uid, below.gid);
     let owner = walk.owner(&stat, found.owner, (None, beside));
@@ -102,7 +108,7 @@ const DIRECTORY: OFlags =
 type At<'a> = (&'a OwnedFd, Owner);
 
 struct Walk<'a> {
-    lease: &'a Lease,
+    reading: Reading<'a>,
     owners: Owners<'a>,
     /// Files with several names, by inode.
     files: Mutex<BTreeMap<(u64, u64), File>>,
@@ -213,7 +219,9 @@ impl Walk<'_> {
                 let found = attributes::read(&opened)?;
                 (xattrs, recorded) = (found.image, found.owner);
                 match found.device {
-                    Some((device, owner)) if is_trusted(stat, lower) => {
+                    Some((device, owner))
+                        if self.reading.believes_marks() || is_trusted(stat, lower) =>
+                    {
                         marked = owner;
                         device
                     }
@@ -243,7 +251,7 @@ impl Walk<'_> {
         }
         let hint = u64::try_from(stat.st_size).unwrap_or(0);
         let mut reader = std::fs::File::from(opened);
-        let (body, size) = self.lease.body_from_reader(&mut reader, hint)?;
+        let (body, size) = self.reading.body(&mut reader, hint)?;
         let Some(inode) = shared else { return Ok(File { body, size, link: None }) };
         // Two threads may have read it at once; the first says which group it is.
         let mut files = self.files();

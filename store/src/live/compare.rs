@@ -1,0 +1,270 @@
+//! Comparing the directories of layers with what the layers are.
+//!
+//! Later steps run on the directory, and images are made of the tree: both have to show the same.
+//! What a step copied up and left as it was is in its directory and not in its tree, so that the
+//! comparison needs the files below. They are known of the layers of images. Of others only what
+//! their trees name can be compared.
+
+use std::collections::BTreeMap;
+
+use crate::error::ReadError;
+use crate::fsck::Damage;
+use crate::id::LayerId;
+use crate::image::catalog::all_images;
+use crate::layer::canonical::travels;
+use crate::lease::Lease;
+use crate::live::attributes::entered;
+use crate::live::ensure::is_usable;
+use crate::live::reading::Reading;
+use crate::live::upper::{UpperError, read};
+use crate::live_record::LiveName;
+use crate::path::LayerPath;
+use crate::store::Store;
+use crate::tree::diff::diff;
+use crate::tree::entry::{Claim, Directory, Entry, Metadata, Node, Tree};
+use crate::tree::merge::{implied, merge};
+
+/// How a directory differs from its layer in one place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Difference {
+    /// It lacks what the layer has.
+    Lacks,
+    /// It has what the layer lacks.
+    Has,
+    /// Content, type or metadata is another.
+    Changed,
+}
+
+impl Difference {
+    /// Completes "the directory … its path".
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Lacks => "lacks",
+            Self::Has => "should not have",
+            Self::Changed => "has been changed at",
+        }
+    }
+}
+
+/// Compares every directory whose owners were written through `idmap` with the tree of its layer.
+/// On a thread of a rayon pool, files are read by all of its threads.
+///
+/// # Errors
+///
+/// If the store cannot be read; what differs is no error.
+pub fn compare(lease: &Lease, idmap: &[u8]) -> Result<Vec<Damage>, ReadError> {
+    let store = lease.store();
+    let (below, mut damage) = (files_below(store)?, Vec::new());
+    for (name, live) in store.lives()? {
+        if !is_usable(store, &name, &live.layer, Some(idmap))? {
+            continue;
+        }
+        let Some(tree) = tree_of(store, &live.layer)? else { continue };
+        let compared = Compared { store, name: &name, idmap, tree: &tree };
+        match compared.differences(below.get(&live.layer)) {
+            Ok(found) => damage.extend(found),
+            Err(error) => {
+                let (directory, cause) = (name.path(), error.to_string());
+                damage.push(Damage::UnreadableDirectory { directory, cause });
+            }
+        }
+    }
+    Ok(damage)
+}
+
+fn tree_of(store: &Store, layer: &LayerId) -> Result<Option<Tree>, ReadError> {
+    let tree = store.layer(layer)?.and_then(|record| record.tree);
+    Ok(tree.map(|id| store.tree(&id)).transpose()?.flatten())
+}
+
+/// The files below each layer of an image, as far as they are known.
+fn files_below(store: &Store) -> Result<BTreeMap<LayerId, Tree>, ReadError> {
+    let mut below = BTreeMap::new();
+    for (_, root) in store.list_refs()? {
+        for image in all_images(store, &root) {
+            let mut files = Tree::default();
+            for diff_id in &image.config.value().rootfs.diff_ids {
+                let Some(record) = store.layer_of_diff(diff_id)? else { break };
+                let Some(tree) = tree_of(store, &record.id)? else { break };
+                let above = merge(&files, &tree);
+                below.entry(record.id).or_insert(files);
+                files = above;
+            }
+        }
+    }
+    Ok(below)
+}
+
+/// A directory and what it should be.
+struct Compared<'a> {
+    store: &'a Store,
+    name: &'a LiveName,
+    idmap: &'a [u8],
+    tree: &'a Tree,
+}
+
+impl Compared<'_> {
+    fn differences(&self, below: Option<&Tree>) -> Result<Vec<Damage>, UpperError> {
+        let nothing = Tree::default();
+        let lower = below.unwrap_or(&nothing);
+        let path = self.store.path().join(self.name.path());
+        let found = read(Reading::Comparing, (&path, self.idmap), lower)?;
+        let (right, shown) = (merge(lower, self.tree), merge(lower, &found));
+        let changes = diff(&right, &shown);
+        let mut damage = Vec::new();
+        let named = Some(&*self.tree.children);
+        walk(&LayerPath::root(), (&changes.children, &right.children, named), &mut |at, how| {
+            // Without the files below, what was only copied up looks as if it were new.
+            if how != Difference::Has || below.is_some() {
+                damage.push(self.damage(at, how));
+            }
+        });
+        let root = |tree: &Tree| tree.root.clone().unwrap_or_else(implied);
+        let same =
+            |right: Metadata| same(&Metadata { mtime: root(&shown).mtime, ..right }, &root(&shown));
+        if !same(root(&right)) && !same(entered(root(&right))) {
+            damage.push(self.damage(LayerPath::root(), Difference::Changed));
+        }
+        Ok(damage)
+    }
+
+    fn damage(&self, path: LayerPath, how: Difference) -> Damage {
+        Damage::Directory { directory: self.name.path(), path, how }
+    }
+}
+
+/// Calls `tell` for every place where `changes` lead away from what is right; `named` is what
+/// the layer itself says there.
+fn walk(
+    path: &LayerPath,
+    (changes, right, named): (&Directory, &Directory, Option<&Directory>),
+    tell: &mut dyn FnMut(LayerPath, Difference),
+) {
+    for change in changes.entries() {
+        let at = path.join(&change.name);
+        let named = named.and_then(|named| named.get(&change.name));
+        let Some(wanted) = right.get(&change.name) else {
+            tell(at, Difference::Has);
+            continue;
+        };
+        match (&wanted.node, &change.node) {
+            (_, Node::Whiteout) => tell(at, Difference::Lacks),
+            (Node::Directory(wanted_in), Node::Directory(changed_in)) => {
+                let (named_in, claim) = match named.map(|named| &named.node) {
+                    Some(Node::Directory(inner)) => (Some(&*inner.children), Some(inner.claim)),
+                    _ => (None, None),
+                };
+                let counts = claim != Some(Claim::Implied);
+                if counts && !same(&wanted.metadata, &change.metadata) {
+                    tell(at.clone(), Difference::Changed);
+                }
+                let inside = (&*changed_in.children, &*wanted_in.children, named_in);
+                walk(&at, inside, tell);
+            }
+            _ if is_other(wanted, change) => tell(at, Difference::Changed),
+            _ => {}
+        }
+    }
+}
+
+fn is_other(wanted: &Entry, found: &Entry) -> bool {
+    let same_node = match (&wanted.node, &found.node) {
+        (Node::File(wanted), Node::File(found)) => wanted.body == found.body,
+        (wanted, found) => wanted == found,
+    };
+    !same_node || !same(&wanted.metadata, &found.metadata)
+}
+
+/// Whether two say the same in a directory, which has only the attributes that travel.
+fn same(wanted: &Metadata, found: &Metadata) -> bool {
+    let travelling = |it: &Metadata| {
+        let xattrs = it.xattrs.iter().filter(|(name, _)| travels(name)).cloned().collect();
+        Metadata { xattrs, ..it.clone() }
+    };
+    travelling(wanted) == travelling(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::live::ensure::{ensure, receive};
+    use crate::live::materialise::unpack;
+    use crate::live::scratch::{adopt, scratch};
+    use crate::live::seal::seal;
+    use crate::live::tests::{Pulled, Trial, bodies, ours};
+    use crate::tree::sketch::sketch;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn found(trial: &Trial) -> Vec<String> {
+        let damage = compare(&trial.lease, b"map").unwrap();
+        let told = damage.iter().map(|one| {
+            let Damage::Directory { path, how, .. } = one else { return one.to_string() };
+            format!("{how:?} {path}")
+        });
+        told.collect()
+    }
+
+    /// A layer that was pulled and unpacked.
+    fn unpacked(trial: &Trial, words: &str) -> PathBuf {
+        let pulled = Pulled::new(words);
+        let announced = (&pulled.descriptor, &pulled.diff_id);
+        receive(&trial.lease, announced, b"map", &mut &pulled.blob[..]).unwrap()
+    }
+
+    /// A layer that a step made over `lower`.
+    fn adopted(trial: &Trial, words: &str, lower: &str) -> PathBuf {
+        let made = scratch(&trial.lease, &[], b"map").unwrap();
+        unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
+        let mut batch = Batch::new();
+        let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        let mut record = trial.lease.store().layer(&layer).unwrap().unwrap();
+        seal(&trial.lease, &mut record, &merge(&Tree::default(), &ours(&sketch(lower)))).unwrap();
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        ensure(&trial.lease, &layer, b"map").unwrap()
+    }
+
+    fn rewrite(path: &Path, text: &str) {
+        let before = fs::metadata(path).unwrap().modified().unwrap();
+        fs::write(path, text).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
+    }
+
+    #[test]
+    fn directories_as_they_were_made_differ_in_nothing() {
+        let trial = Trial::new();
+        unpacked(&trial, "a=1@1 b=1@1 d/ d/c=2 e/l>../a -w e!");
+        adopted(&trial, "a=1 d/ d/x=9 n=3 -w", "a=1 d/ d/y=1 w=1");
+        assert_eq!(found(&trial), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_changed_taken_away_or_given_another_mode_is_named() {
+        let trial = Trial::new();
+        for path in [unpacked(&trial, "a=1 d/ d/c=2 m=3"), adopted(&trial, "a=1 d/ d/c=2 m=3", "")]
+        {
+            rewrite(&path.join("d/c"), "3");
+            fs::remove_file(path.join("a")).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            fs::set_permissions(path.join("m"), mode).unwrap();
+            let told = found(&trial);
+            assert_eq!(told.len(), 3, "{told:?}");
+            for place in ["Lacks /a", "Changed /d/c", "Changed /m"] {
+                assert!(told.iter().any(|one| one == place), "{told:?}");
+            }
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn directories_of_another_mapping_are_left_alone() {
+        let trial = Trial::new();
+        fs::remove_file(unpacked(&trial, "a=1").join("a")).unwrap();
+        assert!(compare(&trial.lease, b"another map").unwrap().is_empty());
+    }
+}

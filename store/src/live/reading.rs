@@ -1,0 +1,55 @@
+//! For what the directory of a layer is read.
+
+use std::io::{self, Read};
+
+use crate::error::WriteError;
+use crate::id::BodyId;
+use crate::lease::Lease;
+
+/// What becomes of the bytes of its files.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reading<'a> {
+    /// They are stored: it is a step's, and becomes a layer.
+    Storing(&'a Lease),
+    /// They are only named: it is compared with a layer.
+    Comparing,
+}
+
+impl Reading<'_> {
+    /// Names the bytes of a file of about `hint` bytes.
+    pub(super) fn body(
+        self,
+        reader: &mut dyn Read,
+        hint: u64,
+    ) -> Result<(BodyId, u64), WriteError> {
+        match self {
+            Self::Storing(lease) => lease.body_from_reader(reader, hint),
+            Self::Comparing => named(reader).map_err(WriteError::Source),
+        }
+    }
+
+    /// Whether every file that says so is a device. In a layer only those of root are; where one is
+    /// unpacked others may be, too.
+    pub(super) fn believes_marks(self) -> bool {
+        matches!(self, Self::Comparing)
+    }
+}
+
+fn named(reader: &mut dyn Read) -> io::Result<(BodyId, u64)> {
+    let mut hasher = BodyId::hasher();
+    let (mut piece, mut size) = (vec![0; PIECE], 0);
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok((BodyId::from_hasher(&hasher), size)),
+            Ok(count) => {
+                hasher.update(&piece[..count]);
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How much is read at once.
+const PIECE: usize = 256 << 10;
