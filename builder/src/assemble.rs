@@ -11,6 +11,9 @@ use wythe_store::timestamp::Timestamp;
 use crate::graph::{ImagePlan, VertexId};
 use crate::history::COMMENT;
 
+/// What `BuildKit` remarks on the entries that it adds to the history of a base image.
+const EVENED: &str = "buildkit.exporter.image.v0";
+
 /// A layer that a vertex made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MadeLayer {
@@ -49,6 +52,7 @@ pub fn configuration(
     now: Timestamp,
 ) -> Result<ImageConfig, AssembleError> {
     let mut config = plan.config.clone();
+    even_out(&mut config);
     let mut time = first_time(plan, layers).unwrap_or(now);
     for record in &plan.instructions {
         if let Some(vertex) = record.layer {
@@ -80,6 +84,19 @@ pub fn manifest(
     annotations: &BTreeMap<String, String>,
 ) -> Manifest {
     Manifest { annotations: annotations.clone(), ..Manifest::new(config, layers) }
+}
+
+/// Makes the history of a base image name as many layers as it has: one that names fewer gets entries
+/// without a word, as in `BuildKit`, and in one that names more the last ones are without a layer. So
+/// what follows is never taken for a layer of the base.
+fn even_out(config: &mut ImageConfig) {
+    let mut left = config.rootfs.diff_ids.len();
+    for entry in &mut config.history {
+        entry.empty_layer |= left == 0;
+        left -= usize::from(!entry.empty_layer);
+    }
+    let wordless = HistoryEntry { comment: Some(EVENED.to_owned()), ..HistoryEntry::default() };
+    config.history.extend(std::iter::repeat_n(wordless, left));
 }
 
 fn first_time(plan: &ImagePlan, layers: &BTreeMap<VertexId, MadeLayer>) -> Option<Timestamp> {
@@ -153,6 +170,28 @@ mod tests {
     #[test]
     fn an_instruction_without_a_layer_is_as_old_as_its_neighbour() {
         check(&plan(&[None, Some(0), None, Some(1)], None), &[T10, T10, T10, T20], Some(T20));
+    }
+
+    /// Whether entries of the history are without a layer, before and after what is built.
+    #[track_caller]
+    fn check_history(base_layers: usize, base: &[bool], expected: &[bool]) {
+        let mut plan = plan(&[Some(0), None], None);
+        plan.config.rootfs.diff_ids = vec![made(0).diff_id; base_layers];
+        let entry = |&empty_layer| HistoryEntry { empty_layer, ..HistoryEntry::default() };
+        plan.config.history = base.iter().map(entry).collect();
+        let layers = BTreeMap::from([(VertexId(0), made(10))]);
+        let config = configuration(&plan, &layers, Timestamp::from_seconds(30)).unwrap();
+        let found: Vec<bool> = config.history.iter().map(|entry| entry.empty_layer).collect();
+        assert_eq!(found, [expected, &[false, true]].concat());
+    }
+
+    #[test]
+    fn the_history_of_a_base_names_as_many_layers_as_there_are() {
+        check_history(2, &[false, true, false], &[false, true, false]);
+        check_history(2, &[], &[false, false]);
+        check_history(2, &[true, false], &[true, false, false]);
+        check_history(1, &[false, true, false, false], &[false, true, true, true]);
+        check_history(0, &[false], &[true]);
     }
 
     #[test]

@@ -94,6 +94,8 @@ impl<'a> Lowering<'a> {
         if !self.around.options.platforms.is_empty() {
             say_platform(&mut config, self.around.platform);
         }
+        // What goes without saying is not said, such as that arm64 is v8.
+        config.variant = config.platform().variant;
         config.config.labels.extend(self.around.options.labels.clone());
         let (top, instructions) = (state.top, state.records);
         let (target, platform) = (target.name, self.around.platform.clone());

@@ -20,12 +20,47 @@ impl Bases for Mips {
     }
 }
 
+/// A base image that says of itself what architecture and variant it is for.
+struct Of(&'static str, &'static str);
+
+impl Bases for Of {
+    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+        let (os, architecture) = ("linux".to_owned(), self.0.to_owned());
+        let variant = Some(self.1.to_owned());
+        Ok(BaseFacts {
+            config: ImageConfig { os, architecture, variant, ..ImageConfig::default() },
+        })
+    }
+}
+
+#[track_caller]
+fn variant(base: &Of, platforms: &[&str], expected: Option<&str>) {
+    let platforms = platforms.iter().map(|text| text.parse().unwrap()).collect();
+    let graph = lowered_over(base, "FROM base\nCMD x", &Options { platforms, ..options() });
+    assert_eq!(graph.unwrap().images[0].config.variant.as_deref(), expected);
+}
+
+#[test]
+fn a_variant_that_goes_without_saying_is_not_said() {
+    for platforms in [&[][..], &["linux/arm64"], &["linux/arm64/v8"]] {
+        variant(&Of("arm64", "v8"), platforms, None);
+        variant(&Of("arm64", "v9"), platforms, Some("v9"));
+    }
+    variant(&Of("arm", "v7"), &["linux/arm/v7"], Some("v7"));
+    variant(&Of("arm", "7"), &[], Some("v7"));
+    variant(&Of("amd64", "v1"), &[], None);
+}
+
 fn lowered(text: &str, options: &Options) -> Result<Graph, String> {
+    lowered_over(&Mips, text, options)
+}
+
+fn lowered_over(bases: &dyn Bases, text: &str, options: &Options) -> Result<Graph, String> {
     let parsed = parse(text);
     assert_eq!(parsed.first_error(), None, "{text}");
     let platform = options.platforms.first().unwrap_or(&options.build_platform);
     let target = options.targets.first().map(String::as_str);
-    let around = Surroundings { options, bases: &Mips, target, platform };
+    let around = Surroundings { options, bases, target, platform };
     let lowered = lower(&parsed.dockerfile, around).map_err(|error| error.message())?;
     Ok(lowered.graph)
 }
