@@ -33,9 +33,12 @@ pub(crate) fn a_terminal_is_that_of_the_session(fixture: &Fixture) {
         rustix::io::write(&ours, b"it\n").unwrap();
         let ran = succeed(&step);
         assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
-        let mut buffer = [0; 64];
-        let count = rustix::io::read(&ours, &mut buffer).unwrap();
-        let shown = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        let (mut buffer, mut shown) = ([0; 64], String::new());
+        // The kernel brings what is written over bit by bit.
+        while !shown.ends_with("more\r\n") {
+            let count = rustix::io::read(&ours, &mut buffer).unwrap();
+            shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
         assert!(shown.contains("got it\r\nmore\r\n"), "{shown:?}");
     }
 }
