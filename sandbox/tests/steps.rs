@@ -23,8 +23,8 @@ mod lifetime;
 mod masked;
 #[path = "steps/mounts.rs"]
 mod mounts;
-#[path = "steps/sockets.rs"]
-mod sockets;
+#[path = "steps/small.rs"]
+mod small;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -72,7 +72,7 @@ const CLAIMS: &[Claim] = claims! {
         an_awaited_device_ends_the_step
         an_open_device_is_given_away;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
-    sockets: programs_of_32_bits_open_the_sockets_of_others;
+    small: programs_of_32_bits_open_the_sockets_of_others programs_of_32_bits_see_devices;
     finality: a_file_that_others_can_write_fails_the_step
         nothing_is_changed_through_what_others_hold a_message_on_its_way_is_a_writer
         no_abstract_socket_of_others_is_reached;
