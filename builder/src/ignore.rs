@@ -14,7 +14,7 @@ pub struct Rules {
 
 /// A pattern that cannot be understood.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{cause} {pattern:?} at {file}:{line}")]
+#[error("{cause}{}", self.place())]
 pub struct RuleError {
     /// The ignore file, or `--exclude`.
     pub file: String,
@@ -24,6 +24,17 @@ pub struct RuleError {
     pub pattern: String,
     /// Why not.
     pub cause: PatternCause,
+}
+
+impl RuleError {
+    /// The pattern and where it stands; a file that is no text has none to show.
+    fn place(&self) -> String {
+        let Self { file, line, pattern, cause } = self;
+        if *cause == PatternCause::Wide {
+            return String::new();
+        }
+        format!(" {pattern:?} at {file}:{line}")
+    }
 }
 
 impl Rules {

@@ -166,9 +166,31 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
+/// What to do about a text of which [`is_wide`] holds.
+pub const SAVE_AS_UTF8: &str = "save it as UTF-8: iconv -f UTF-16 -t UTF-8";
+
+/// Whether a text was UTF-16 before it was decoded, as editors and PowerShell on Windows write it:
+/// every other byte is zero, which no letter of a Dockerfile or an ignore file is.
+pub fn is_wide(text: &str) -> bool {
+    text.trim_start_matches(['\u{feff}', '\u{fffd}']).chars().take(2).any(|letter| letter == '\0')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utf_16_is_known_in_both_orders_with_and_without_a_mark() {
+        let little =
+            |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        for text in ["FROM a", "\u{feff}FROM a", "# \u{e9}", "\u{feff}*.md\r\n"] {
+            assert!(is_wide(&decode(&little(text))) && is_wide(&decode(&big(text))), "{text:?}");
+        }
+        for text in ["FROM a", "\u{feff}FROM a", "", "a", "\u{fffd}\u{fffd}F"] {
+            assert!(!is_wide(&decode(text.as_bytes())), "{text:?}");
+        }
+    }
 
     #[track_caller]
     fn check(source: &str, expected: &[&str]) {

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::directive;
 use crate::flag::{self, Flags};
 use crate::heredoc;
-use crate::line::{Lines, Logical, MAX_LINE, physical};
+use crate::line::{Lines, Logical, MAX_LINE, SAVE_AS_UTF8, is_wide, physical};
 use crate::span::Span;
 use crate::suggest::nearest;
 use crate::words::Text;
@@ -128,6 +128,11 @@ pub fn parse(source: &str) -> Parsed {
     if source.is_empty() {
         let error = Diagnostic::error(Span::default(), "the Dockerfile cannot be empty");
         parsed.diagnostics.push(error.help("begin it with FROM"));
+        return parsed;
+    }
+    if is_wide(source) {
+        let error = Diagnostic::error(Span::default(), "the Dockerfile is UTF-16, not UTF-8");
+        parsed.diagnostics.push(error.help(SAVE_AS_UTF8));
         return parsed;
     }
     long_lines(source, &mut parsed.diagnostics);

@@ -14,6 +14,8 @@ mod syntax;
 mod walk;
 
 use path::PathPattern;
+
+use crate::line::is_wide;
 pub use walk::Level;
 
 /// Patterns in order.
@@ -71,6 +73,9 @@ pub enum PatternCause {
     /// `!` without a pattern.
     #[error("illegal exclusion pattern:")]
     LoneBang,
+    /// The text of the file is encoded in another way than all others.
+    #[error("the file is UTF-16, not UTF-8")]
+    Wide,
     /// A class or an escape without an end.
     #[error("{0}")]
     Malformed(#[from] Malformed),
@@ -88,6 +93,10 @@ impl PatternSet {
     /// The first line that cannot be read.
     pub fn parse_ignore_file(text: &str) -> Result<Self, PatternError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_wide(text) {
+            let pattern = text.lines().next().unwrap_or_default().to_owned();
+            return Err(PatternError { line: 1, pattern, cause: PatternCause::Wide });
+        }
         let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
         Self::collect(lines.map(|(index, line)| (index + 1, line)), Root::Dropped)
     }

@@ -7,7 +7,9 @@
 
 use wythe_dockerfile::ast::{Instruction, InstructionKind, Run, Source, Word};
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::line::SAVE_AS_UTF8;
 use wythe_dockerfile::parse::parse;
+use wythe_dockerfile::pattern::PatternCause;
 use wythe_dockerfile::span::Span;
 use wythe_sandbox::Outcome;
 
@@ -123,6 +125,7 @@ fn context(cause: &ContextCause) -> Option<&'static str> {
         ContextCause::Changed | ContextCause::Changing => {
             Some("build when nothing writes to it, or name it in .dockerignore")
         }
+        ContextCause::Ignore(bad) if bad.cause == PatternCause::Wide => Some(SAVE_AS_UTF8),
         ContextCause::Ignore(bad) if bad.pattern.starts_with('!') => {
             Some("write what is to be kept after the !, or remove the line")
         }

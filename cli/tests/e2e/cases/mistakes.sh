@@ -54,3 +54,14 @@ rm context/.dockerignore
 
 "$WYTHE" build --call=context context > out
 grep -q 'in 4 files' out
+
+# Editors of Windows write letters of two bytes.
+if command -v iconv > /dev/null; then
+  printf '*.md\r\n' | iconv -t UTF-16 > context/.dockerignore
+  mistake 2 .dockerignore:1:1 'save it as UTF-8' 'FROM scratch\nCOPY file /\n'
+  grep -q 'is UTF-16' err
+  rm context/.dockerignore
+  printf 'FROM scratch\nCOPY file /\n' | iconv -t UTF-16LE > context/Dockerfile
+  if "$WYTHE" build context 2> err; then exit 1; fi
+  grep -q '^error: the Dockerfile is UTF-16, not UTF-8' err
+fi
