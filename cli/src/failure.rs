@@ -142,7 +142,13 @@ impl Failure {
 
     /// The same failure with the words of a Dockerfile it is about.
     pub(crate) fn findings(mut self, source: &SourceFile, findings: &[Diagnostic]) -> Self {
-        self.exhibit.extend(findings.iter().take(SHOWN).map(|finding| source.excerpt(finding)));
+        let shown = findings.iter().take(SHOWN);
+        let shown = shown.map(|finding| match findings {
+            // The message comes right below.
+            [_] if self.says(&finding.message) => source.place(finding),
+            _ => source.excerpt(finding),
+        });
+        self.exhibit.extend(shown.collect::<Vec<_>>());
         if findings.len() > SHOWN {
             self.exhibit.push(format!("… and {} more", findings.len() - SHOWN));
         }
@@ -212,9 +218,13 @@ impl Failure {
 
     /// Adds a cause, unless a message above has said it already.
     fn extend(&mut self, message: &str) {
-        if self.chain.iter().all(|said| !said.contains(message)) {
+        if !self.says(message) {
             self.chain.push(message.to_owned());
         }
+    }
+
+    fn says(&self, message: &str) -> bool {
+        self.chain.iter().any(|said| said.contains(message))
     }
 }
 
@@ -263,6 +273,22 @@ mod tests {
         let failure = Failure::usage("no lunch: it is Monday").because(&Outer(inner));
         let expected = ["error: no lunch: it is Monday", "  because: cannot write the layer"];
         assert_eq!(failure.lines(), expected);
+    }
+
+    #[test]
+    fn the_place_of_a_failure_does_not_repeat_it() {
+        let source = SourceFile { name: "Dockerfile".to_owned(), text: "RUNN b\n".to_owned() };
+        let finding = Diagnostic::error(Span::new(0, 4), "unknown instruction").help("RUN?");
+        let lines = |findings: &[Diagnostic]| {
+            let failure = Failure::usage("unknown instruction").findings(&source, findings);
+            failure.lines().join("\n")
+        };
+        let one = lines(std::slice::from_ref(&finding));
+        assert_eq!(one.matches("unknown instruction").count(), 1, "{one}");
+        assert!(one.starts_with("Dockerfile:1:1:\n") && one.contains("help: RUN?"), "{one}");
+        // Among several, each says what it is about.
+        let two = lines(&[finding.clone(), finding]);
+        assert_eq!(two.matches("Dockerfile:1:1: unknown instruction").count(), 2, "{two}");
     }
 
     #[test]

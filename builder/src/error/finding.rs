@@ -191,6 +191,12 @@ fn remote(problem: &RemoteProblem) -> Option<String> {
         RemoteProblem::Status(401 | 403) => {
             "if it needs a token, give it with --secret id=HTTP_AUTH_TOKEN_<host>,env=NAME"
         }
+        RemoteProblem::Status(429) => {
+            "the server limits how often it is asked: wait, and try again"
+        }
+        RemoteProblem::Status(500..) => {
+            "the server, or a proxy in front of it, has failed: try again later"
+        }
         RemoteProblem::Status(404) | RemoteProblem::Network { .. } => "check the address",
         RemoteProblem::Checksum { found, .. } => {
             return Some(format!("if this is what you want, write --checksum={found}"));

@@ -23,7 +23,7 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         let failure = match &error.cause {
             BuildCause::Lower(LowerError { cause: LowerCause::Base(source, _), .. }) => {
-                Self::by_class(source.class(), &error)
+                Self::of_source(source, &error)
             }
             cause => Self::of(class(cause), &error),
         };

@@ -97,8 +97,8 @@ impl From<LayoutError> for Failure {
 
 impl Failure {
     /// An image that cannot be had, with what tells about it.
-    pub(super) fn by_class(source: SourceErrorClass, error: &(dyn Error + 'static)) -> Self {
-        let (class, remedy) = match source {
+    pub(super) fn of_source(source: &SourceError, error: &(dyn Error + 'static)) -> Self {
+        let (class, remedy) = match source.class() {
             SourceErrorClass::Unauthorized => {
                 (Class::Network, Some("`wythe login` stores credentials for a registry"))
             }
@@ -113,13 +113,13 @@ impl Failure {
             SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
-        Self::of(class, error).advised(remedy_within(error)).advised(remedy)
+        Self::of(class, error).advised(remedy_within(source)).advised(remedy)
     }
 }
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::by_class(error.class(), &error)
+        Self::of_source(&error, &error)
     }
 }
 

@@ -28,6 +28,14 @@ impl SourceFile {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// As [`Self::excerpt`], without the message, which somebody else tells.
+    pub(crate) fn place(&self, finding: &Diagnostic) -> String {
+        let silent = Diagnostic { message: String::new(), ..finding.clone() };
+        let text = self.excerpt(&silent);
+        let (head, words) = text.split_once('\n').unwrap_or((&text, ""));
+        format!("{}\n{words}", head.trim_end())
+    }
+
     /// A finding as an object for programs; lines and columns count from 1.
     pub(crate) fn object(&self, finding: &Diagnostic) -> Value {
         let lines = LineIndex::new(&self.text);
