@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::tree::limits::LimitError;
+
 /// A file of the store could not be read, or is not what it was when it was written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path} of the store")]
@@ -68,6 +70,9 @@ pub enum WriteError {
         /// Its length.
         length: usize,
     },
+    /// A tree has an entry that no layer can have.
+    #[error(transparent)]
+    Tree(#[from] LimitError),
 }
 
 impl ReadError {

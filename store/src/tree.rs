@@ -10,6 +10,7 @@ pub mod diff;
 pub mod encode;
 pub mod entry;
 pub mod files;
+pub mod limits;
 pub mod links;
 pub mod merge;
 pub mod platforms;

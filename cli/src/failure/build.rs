@@ -13,6 +13,7 @@ use wythe_builder::remote::RemoteProblem;
 use wythe_builder::remote::program::GitError;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::span::Span;
+use wythe_store::error::WriteError;
 
 use super::{Class, Failure, sandbox};
 use crate::render::quantity::Elapsed;
@@ -51,6 +52,7 @@ fn class(cause: &BuildCause) -> Class {
         BuildCause::Step(_) => Class::Step,
         BuildCause::Cancelled => Class::Cancelled,
         BuildCause::Save(_) => Class::Network,
+        BuildCause::Write(WriteError::Tree(_)) => Class::Usage,
         BuildCause::Remote(error) => remote(&error.problem),
         BuildCause::Sandbox(error) => sandbox::class(error),
         BuildCause::Emulation(_)

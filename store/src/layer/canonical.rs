@@ -10,13 +10,14 @@ use crate::path::LayerPath;
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
 };
+use crate::tree::limits::DEVICE_MAX;
 
 /// The unit of a tar stream.
 pub const BLOCK: usize = 512;
 /// What a tar stream ends with.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 /// The largest id that fits a ustar field.
-const ID_MAX: u32 = 0o7_777_777;
+const ID_MAX: u32 = DEVICE_MAX;
 /// The largest size or time that fits a ustar field.
 const NUMBER_MAX: u64 = 0o77_777_777_777;
 

@@ -16,7 +16,7 @@ use crate::live::attributes::{self, Attributes, entered, metadata};
 use crate::live::owner::Owner;
 use crate::live::owners::{Found, Owners};
 use crate::live::reading::Reading;
-use crate::path::LayerPath;
+use crate::path::{LayerPath, PathError};
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
 };
@@ -48,6 +48,9 @@ pub enum UpperCause {
     /// A file of this name is none in a layer, but takes another one away.
     #[error("names that begin with .wh. mean in a layer that something is deleted")]
     Mark,
+    /// Its path is longer or deeper than that of any layer.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// Anybody can mark a file of theirs as a device, and so only root's marks count.
     #[error(
         "it is a device that belongs to user {0}; without root on this machine, only root's devices can be kept"
@@ -147,6 +150,8 @@ impl Walk<'_> {
         if is_mark(name) {
             return Err(failed(UpperCause::Mark));
         }
+        // Before it is entered: a step can nest directories without end.
+        path.check().map_err(|cause| failed(cause.into()))?;
         let stat = sys::statat(at.0, name, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|error| failed(error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {

@@ -8,14 +8,17 @@ use crate::object::{Encoding, Kind};
 use crate::store::Store;
 use crate::tree::encode::{decode, encode};
 use crate::tree::entry::Tree;
+use crate::tree::limits;
 
 impl Lease {
     /// Stores a tree.
     ///
     /// # Errors
     ///
-    /// If the store cannot be written.
+    /// If an entry is past a limit, which whoever reads the tree would meet, or the store cannot be
+    /// written.
     pub fn put_tree(&self, tree: &Tree) -> Result<TreeId, WriteError> {
+        limits::check(tree)?;
         let bytes = encode(tree);
         let id = TreeId::of(&bytes);
         self.put(Kind::Tree, id.as_bytes(), Encoding::Zstd, &bytes)?;

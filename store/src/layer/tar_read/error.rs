@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::path::PathError;
+use crate::tree::limits::LimitCause;
 
 /// A tar stream is refused.
 #[derive(Debug, thiserror::Error)]
@@ -75,18 +76,12 @@ pub enum TarCause {
     /// The path is not acceptable.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A link has no target, or one that no file system can hold.
-    #[error("invalid link target")]
-    Target,
-    /// The root is something else than a directory.
-    #[error("the root is not a directory")]
-    Root,
+    /// It is past a limit of what a layer may hold.
+    #[error(transparent)]
+    Limit(#[from] LimitCause),
     /// Metadata of an overlay file system would change what lower layers show.
     #[error("entry carries overlay file system metadata")]
     Overlay,
-    /// Extended attributes exceed their limits.
-    #[error("extended attributes are too large")]
-    Xattrs,
     /// What is no file claims to have bytes.
     #[error("entry without content has a size")]
     Size,

@@ -4,9 +4,10 @@ use crate::layer::tar_read::error::TarCause;
 use crate::layer::tar_read::number::{field, octal, positive, signed};
 use crate::layer::tar_read::pax::{Pax, Sparse};
 use crate::layer::tar_read::{TarEntry, TarKind};
-use crate::path::{LayerPath, TARGET_MAX};
+use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{Device, Metadata};
+use crate::tree::limits;
 
 /// A header block whose checksum is right.
 #[derive(Clone, Debug)]
@@ -133,7 +134,9 @@ impl Header {
             let value = positive(&self.0[at], "device")?;
             u32::try_from(value).map_err(|_| TarCause::Number("device"))
         };
-        Ok(Device { major: number(329..337)?, minor: number(337..345)? })
+        let device = Device { major: number(329..337)?, minor: number(337..345)? };
+        limits::device(device)?;
+        Ok(device)
     }
 }
 
@@ -168,10 +171,7 @@ impl Raw {
     }
 
     fn checked_target(&self) -> Result<Vec<u8>, TarCause> {
-        let target = &self.target;
-        if target.is_empty() || target.contains(&0) || TARGET_MAX < target.len() {
-            return Err(TarCause::Target);
-        }
-        Ok(target.clone())
+        limits::target(&self.target)?;
+        Ok(self.target.clone())
     }
 }

@@ -7,11 +7,10 @@ use crate::layer::tar_read::number::decimal;
 use crate::layer::tar_read::sparse::{Extent, listed, paired};
 use crate::timestamp::Timestamp;
 use crate::tree::entry::Xattrs;
+use crate::tree::limits;
 
 /// No entry needs a longer extension header.
 pub(super) const SIZE_MAX: u64 = 1 << 20;
-/// No file system stores a larger attribute.
-const XATTR_MAX: usize = 64 << 10;
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 const SPARSE_PREFIX: &[u8] = b"GNU.sparse.";
@@ -128,11 +127,9 @@ impl Pax {
             if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
                 return Err(TarCause::Overlay);
             }
-            if name.is_empty() || 255 < name.len() || XATTR_MAX < value.len() {
-                return Err(TarCause::Xattrs);
-            }
             xattrs.push((name.into(), value.as_slice().into()));
         }
+        limits::xattrs(&xattrs)?;
         Ok(xattrs)
     }
 }
