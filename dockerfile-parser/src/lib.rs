@@ -22,6 +22,7 @@ mod duration;
 mod exec_form;
 pub mod expand;
 mod flag;
+mod frontend;
 mod heredoc;
 pub mod line;
 pub mod lint;

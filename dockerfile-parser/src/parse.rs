@@ -13,6 +13,7 @@ use crate::ast::{Dockerfile, Escape, Heredoc, Instruction, InstructionKind, Word
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directive;
 use crate::flag::{self, Flags};
+use crate::frontend;
 use crate::heredoc;
 use crate::line::{Lines, Logical, MAX_LINE, SAVE_AS_UTF8, is_wide, physical};
 use crate::span::Span;
@@ -135,6 +136,10 @@ pub fn parse(source: &str) -> Parsed {
         parsed.diagnostics.push(error.help(SAVE_AS_UTF8));
         return parsed;
     }
+    if let Some(error) = frontend::foreign(source) {
+        parsed.diagnostics.push(error);
+        return parsed;
+    }
     long_lines(source, &mut parsed.diagnostics);
     let top = directive::read(source);
     parsed.diagnostics.extend(top.diagnostics);
@@ -154,6 +159,8 @@ pub fn parse(source: &str) -> Parsed {
     }
     if attempted == parsed.dockerfile.instructions.len() {
         order(source, &parsed.dockerfile.instructions, &mut parsed.diagnostics);
+    } else if let Some(syntax) = &parsed.dockerfile.directives.syntax {
+        parsed.diagnostics.extend(frontend::other_language(syntax));
     }
     parsed.diagnostics.sort_by_key(|finding| finding.span.start);
     parsed
