@@ -182,7 +182,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     let env = Environment { images: &images, cancel: &steps, ..env };
     let solver = Solver::new(env, options, &graph, (&bases, sources), interrupt).map_err(at)?;
     solver.solve().map_err(at)?;
-    finish(&solver, options).map_err(fail)
+    finish(&solver, options).map_err(at)
 }
 
 /// What is built, each stage once: the last one where none is named.

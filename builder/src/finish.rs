@@ -23,13 +23,17 @@ use crate::operation::{Base, Operation};
 use crate::options::Options;
 use crate::origin::{BlobOrigin, Material};
 use crate::root::Chain;
-use crate::solve::Solver;
+use crate::solve::{Solver, VertexError};
 
 /// Puts configurations and manifests together and commits them.
-pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, BuildCause> {
+///
+/// # Errors
+///
+/// At the vertex whose layer cannot be written, where one is to blame.
+pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, VertexError> {
     let plans = solver.graph.images.chunk_by(|one, next| one.target == next.target);
     let targets = plans.map(|plans| target(solver, options, plans)).collect::<Result<_, _>>()?;
-    solver.env.lease.commit(Batch::new(), Durability::Relaxed)?;
+    solver.env.lease.commit(Batch::new(), Durability::Relaxed).map_err(BuildCause::from)?;
     Ok(Built { targets })
 }
 
@@ -38,7 +42,7 @@ fn target(
     solver: &Solver<'_>,
     options: &Options,
     plans: &[ImagePlan],
-) -> Result<BuiltTarget, BuildCause> {
+) -> Result<BuiltTarget, VertexError> {
     let images = plans.iter().map(|plan| image(solver, options, plan));
     let images: Vec<Image> = images.collect::<Result<_, _>>()?;
     let root = match images.as_slice() {
@@ -72,10 +76,11 @@ fn entry(image: &Image) -> Descriptor {
     Descriptor { platform: Some(image.platform.clone()), ..image.manifest.clone() }
 }
 
-fn image(solver: &Solver<'_>, options: &Options, plan: &ImagePlan) -> Result<Image, BuildCause> {
+fn image(solver: &Solver<'_>, options: &Options, plan: &ImagePlan) -> Result<Image, VertexError> {
     let env = solver.env;
     let sealed = Sealed::of(solver, plan)?;
-    let config = configuration(plan, &sealed.made, now(env, plan.epoch))?;
+    let config =
+        configuration(plan, &sealed.made, now(env, plan.epoch)).map_err(BuildCause::from)?;
     let config = put(env, MediaType::CONFIG, &config)?;
     let manifest = manifest(config.clone(), sealed.descriptors, &options.annotations);
     let manifest = put(env, MediaType::MANIFEST, &manifest)?;
@@ -108,7 +113,7 @@ struct Sealed {
 }
 
 impl Sealed {
-    fn of(solver: &Solver<'_>, plan: &ImagePlan) -> Result<Self, BuildCause> {
+    fn of(solver: &Solver<'_>, plan: &ImagePlan) -> Result<Self, VertexError> {
         let chain = plan.top.and_then(|top| solver.made(top.0)).map(|made| made.chain.clone());
         let chain = chain.unwrap_or_default();
         let new: Vec<_> = plan.instructions.iter().filter_map(|record| record.layer).collect();
@@ -138,15 +143,16 @@ impl Sealed {
         solver: &Solver<'_>,
         chain: &Chain,
         new: &[VertexId],
-    ) -> Result<(), BuildCause> {
+    ) -> Result<(), VertexError> {
         let records = solver.env.pool.install(|| {
             let tops = self.base_layers + 1..=chain.len();
             tops.into_par_iter().map(|end| solver.roots.sealed(&chain[..end])).collect::<Vec<_>>()
         });
         for (vertex, record) in new.iter().zip(records) {
-            let record = record?;
+            let fail = |cause| VertexError { vertex: Some(vertex.0), cause };
+            let record = record.map_err(fail)?;
             let created = solver.made(vertex.0).map(|made| made.created).unwrap_or_default();
-            self.descriptors.push(uncompressed(&record)?);
+            self.descriptors.push(uncompressed(&record).map_err(fail)?);
             if let Some(diff_id) = record.diff_id {
                 self.made.insert(*vertex, MadeLayer { diff_id, created });
             }

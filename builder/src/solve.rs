@@ -53,6 +53,12 @@ pub(crate) struct VertexError {
     pub(crate) cause: BuildCause,
 }
 
+impl From<BuildCause> for VertexError {
+    fn from(cause: BuildCause) -> Self {
+        Self { vertex: None, cause }
+    }
+}
+
 /// The work of one build.
 pub(crate) struct Solver<'a> {
     /// Its switch stops the steps of this build, and so does the one it is below.

@@ -44,3 +44,10 @@ script -qec "$command" /dev/null < shell > screen || true
 cat screen
 grep -q '^on a terminal' screen
 grep -q '^left' screen
+
+# What no layer can hold is found when the image is written, and told at the step that made it.
+printf 'FROM base\nRUN true\nRUN touch /.wh.x\nRUN true\n' > context/Dockerfile
+status=0
+"$WYTHE" build --build-context base=oci-layout://"$BASE" context 2> log || status=$?
+[ "$status" != 0 ]
+grep -q '^Dockerfile:3:1: .*/\.wh\.x' log
