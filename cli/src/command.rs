@@ -20,6 +20,8 @@ pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
+use wythe_sandbox::InitError;
+
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::image::{
@@ -29,10 +31,13 @@ use crate::args::image::{
 use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::world;
 
 /// Whether a command needs the namespaces of the sandbox.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Namespaces {
+    /// Where it runs steps, or touches what they left.
+    ForSteps,
     Needed,
     NotNeeded,
 }
@@ -64,7 +69,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Whether it has to be root of a user namespace: it runs steps, or touches files of
-    /// subordinate ids.
+    /// subordinate ids. Where there can be no such files there is nothing else to be root for.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "most commands only read and write files of ours"
@@ -72,20 +77,29 @@ impl Command {
     fn namespaces(&self) -> Namespaces {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
-            Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Run(_) | Self::Verify(_) => {
-                Namespaces::Needed
-            }
+            Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => Namespaces::ForSteps,
+            Self::Run(_) => Namespaces::Needed,
             _ => Namespaces::NotNeeded,
         }
     }
 
     /// Enters the namespaces of the sandbox where they are needed; the process starts over in
-    /// them, with the same arguments.
-    pub(crate) fn enter(&self) -> Result<(), Failure> {
-        if self.namespaces() == Namespaces::Needed {
-            wythe_sandbox::init()?;
+    /// them, with the same arguments. Where that cannot be done, and what is to be done may do
+    /// without, says why.
+    pub(crate) fn enter(&self) -> Result<Option<InitError>, Failure> {
+        let needed = self.namespaces();
+        if needed == Namespaces::NotNeeded {
+            return Ok(None);
         }
-        Ok(())
+        let before = world::user_namespace();
+        match wythe_sandbox::init() {
+            Ok(_) => Ok(None),
+            // A process that is half in stays there.
+            Err(error) if needed == Namespaces::ForSteps && before == world::user_namespace() => {
+                Ok(Some(error))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Does it.

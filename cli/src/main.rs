@@ -32,7 +32,7 @@ use crate::session::Session;
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
-    match command.enter().and_then(|()| command.run(&Session::new(global))) {
+    match command.enter().and_then(|barred| command.run(&Session::new(global, barred))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.

@@ -4,8 +4,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
+use wythe_builder::error::{BuildCause, BuildError};
 use wythe_registry::client::Client;
-use wythe_sandbox::Cancel;
+use wythe_sandbox::error::StepCause;
+use wythe_sandbox::{Cancel, InitError};
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::{OpenOptions, Store};
@@ -23,12 +25,24 @@ use crate::signals;
 pub(crate) struct Session {
     pub(crate) global: GlobalArgs,
     pub(crate) settings: Settings,
+    /// Why there are no namespaces to run steps in, where that is so.
+    barred: Option<InitError>,
 }
 
 impl Session {
     /// A session of this process.
-    pub(crate) fn new(global: GlobalArgs) -> Self {
-        Self { global, settings: Settings::of_process() }
+    pub(crate) fn new(global: GlobalArgs, barred: Option<InitError>) -> Self {
+        Self { global, settings: Settings::of_process(), barred }
+    }
+
+    /// A build that failed, which for want of namespaces has a cause of its own.
+    pub(crate) fn failed(&self, error: BuildError) -> Failure {
+        match &self.barred {
+            Some(why) if lacks_namespaces(&error) => Failure::from(error)
+                .because(why)
+                .remedy("`wythe doctor` says what this machine lacks"),
+            _ => error.into(),
+        }
     }
 
     /// Opens the store, and makes it where there is none.
@@ -107,6 +121,10 @@ impl Session {
             Err(error) => Err(Failure::of(Class::Environment, &error)),
         }
     }
+}
+
+fn lacks_namespaces(error: &BuildError) -> bool {
+    matches!(&error.cause, BuildCause::Sandbox(error) if matches!(error.cause, StepCause::NotEntered))
 }
 
 /// Which boot of the machine this is; zero where the kernel does not say, which is one boot for

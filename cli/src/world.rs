@@ -40,6 +40,11 @@ pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
     wythe_builder::workshop::pool(0).map_err(|error| Failure::of(Class::Environment, &error))
 }
 
+/// Which user namespace this process is in.
+pub(crate) fn user_namespace() -> Option<PathBuf> {
+    fs::read_link("/proc/self/ns/user").ok()
+}
+
 /// Which mapping of ids the files of unpacked layers are written through.
 pub(crate) fn id_map() -> String {
     wythe_sandbox::enter::entry().map(|entry| entry.ids.description()).unwrap_or_default()

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wythe_sandbox::enter::admit;
+use wythe_sandbox::enter::{self, admit};
+use wythe_sandbox::error::StepCause;
 use wythe_sandbox::step::{
     Devices, Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
 };
-use wythe_sandbox::{Outcome, Output, Stream as SandboxStream};
+use wythe_sandbox::{Outcome, Output, StepError, Stream as SandboxStream};
 use wythe_store::id::LayerId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -36,6 +37,11 @@ const SCRIPT_MODE: u32 = 0o755;
 
 impl Execution<'_, '_> {
     pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
+        if !enter::is_entered() {
+            // Nothing is unpacked for a step that cannot run.
+            let doing = "running a step".to_owned();
+            return Err(StepError { doing, cause: StepCause::NotEntered }.into());
+        }
         let mut devices = if makes_devices(run) { Devices::Shown } else { Devices::Awaited };
         loop {
             match self.attempt(run, devices)? {

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = world::date();
     let built = build(&input, &options, environment)
-        .map_err(|error| Failure::from(error).reproducible(&reproduction(&world::words())))?;
+        .map_err(|error| session.failed(error).reproducible(&reproduction(&world::words())))?;
     let mut delivery = Delivery::new(&lease, &built, args, session)?;
     if let Some(asked) = args.attestation.provenance() {
         let mut images = built.targets.iter().flat_map(|target| &target.images);

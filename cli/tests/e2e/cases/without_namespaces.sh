@@ -1,0 +1,32 @@
+# What runs nothing needs no ids but those of the caller: COPY, what lists, sends and tidies.
+command -v setpriv > /dev/null || skip "setpriv is not installed"
+mkdir context
+printf 'FROM scratch\nCOPY --chown=5:6 file /\nWORKDIR /w\nCOPY file .\n' > context/Dockerfile
+echo text > context/file
+# As in containers that allow no new privileges, so that nobody writes id maps.
+barred() { setpriv --no-new-privs "$WYTHE" --store barred "$@"; }
+barred build -t copied:1 context
+"$WYTHE" --store apart build -t copied:1 context > /dev/null
+"$WYTHE" --store apart inspect copied:1 --raw config | grep -o '"diff_ids":[^]]*' > expected
+barred inspect copied:1 --raw config | grep -o '"diff_ids":[^]]*' | cmp - expected
+barred build -o type=local,dest=out context
+[ "$(cat out/w/file)" = text ]
+barred images | grep -q copied
+barred save -o saved.tar copied:1
+barred du > /dev/null
+barred verify > /dev/null
+[ -z "$REGISTRY" ] || barred push copied:1 "$REGISTRY/e2e/copied:1"
+barred build -t based --build-context base=oci-layout://"$BASE" - > /dev/null <<'X'
+FROM base
+COPY --from=base /etc/passwd /copy
+X
+barred prune --all > /dev/null
+# A step is refused where it stands, with what would help.
+status=0
+printf 'FROM base\nRUN true\n' | barred build --build-context base=oci-layout://"$BASE" - 2> refused || status=$?
+[ "$status" = 4 ]
+grep -q '>>> RUN true' refused
+grep -q 'no_new_privs' refused
+grep -q '^help: ' refused
+if barred run copied:1 /file 2> refused; then exit 1; fi
+grep -q 'no_new_privs' refused
