@@ -51,7 +51,7 @@ const CLAIMS: &[Claim] = claims! {
         a_nul_byte_is_refused;
     isolation: capabilities_are_dockers_fourteen another_user_has_none_in_effect
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
-        kernel_files_are_masked sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
+        kernel_files_are_masked entries_of_proc_cannot_be_changed sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
         the_builders_program_cannot_be_written proc_shows_only_the_step
         a_descriptor_is_no_working_directory without_network_only_loopback_is_up only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;

@@ -1,6 +1,9 @@
 //! What of `/proc` and `/sys` a step may not see or change.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::mount::MountAttrFlags;
 
@@ -27,6 +30,9 @@ impl Plan {
         }
         for path in FROZEN {
             self.freeze(kernel.proc, path);
+        }
+        for path in of_the_machines_root() {
+            self.freeze(kernel.proc, &path);
         }
     }
 
@@ -55,6 +61,21 @@ impl Plan {
         self.push(&label, MountOp::Restrict { mount: copy, attributes, depth });
         self.push(&label, MountOp::Attach { mount: copy, at });
     }
+}
+
+/// What else of `/proc` belongs to the machine, where root of the step is root of the machine and
+/// could give it another mode, which is that of everybody's `/proc`.
+fn of_the_machines_root() -> Vec<CString> {
+    let is_ours = fs::metadata("/proc/version").is_ok_and(|version| version.uid() == 0);
+    // A directory that cannot be listed shows nothing that could be changed.
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter(|_| is_ours);
+    let entries = entries.filter_map(Result::ok).filter(|entry| {
+        let is_process = entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
+        !is_process && entry.file_type().is_ok_and(|kind| !kind.is_symlink())
+    });
+    let known = |name: &CStr| FROZEN.contains(&name) || HIDDEN_FILES.contains(&name);
+    let names = entries.filter_map(|entry| CString::new(entry.file_name().into_vec()).ok());
+    names.filter(|name| !known(name)).collect()
 }
 
 const HIDDEN_FILES: [&CStr; 6] =

@@ -61,6 +61,13 @@ pub(crate) fn kernel_files_are_masked(fixture: &Fixture) {
     assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
 }
 
+pub(crate) fn entries_of_proc_cannot_be_changed(fixture: &Fixture) {
+    // They are given the mode that they have: it is the one of the machine's /proc, too.
+    let script = "for f in /proc/*; do test -L $f || case $f in /proc/[0-9]*) ;; *) \
+        chmod $(stat -c %a $f) $f 2> /dev/null && echo $f;; esac; done; true";
+    assert_eq!(fixture.sh(script), "");
+}
+
 pub(crate) fn sys_is_read_only(fixture: &Fixture) {
     let ran = run(&fixture.step("mkdir /sys/fs/cgroup/x || mkdir /sys/x"));
     assert!(!ran.outcome.is_success());
