@@ -48,6 +48,7 @@ mod recover;
 pub mod refs;
 pub mod scan_record;
 pub mod sim;
+mod sparse;
 pub mod stat_cache;
 pub mod store;
 pub mod sys;

@@ -6,15 +6,22 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memmap2::{Mmap, UncheckedAdvice};
 
+use crate::sparse::{self, Run};
+
 /// How much of a store's files is read before what was mapped so far is let go. What is read stays
 /// in the kernel's cache; this bounds what counts as ours, however long the layers are.
 const RESIDENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Beyond so many holes of a file, zeros are looked at like other bytes: a list of them is no
+/// longer small.
+const HOLES_MAX: usize = 1 << 16;
 
 /// What a read costs beyond its length: the kernel maps the neighbours of a page with it.
 const NEIGHBOURS: usize = 16 * 1024;
@@ -32,6 +39,8 @@ enum Inner {
 #[derive(Debug)]
 struct Mapped {
     map: Mmap,
+    /// Where the file has no blocks, in order: what is there is zero, and need not be looked at.
+    holes: Vec<Range<usize>>,
     residence: Arc<Residence>,
     /// Whether it was read since all were last let go.
     is_read: AtomicBool,
@@ -55,8 +64,10 @@ impl Mapping {
             return Ok(Self::owned(Vec::new()));
         }
         let (map, residence) = (map(file)?, Arc::clone(residence));
+        let holes = holes(file)?;
         Ok(Self(Inner::Mapped(Arc::new(Mapped {
             map,
+            holes,
             residence,
             is_read: AtomicBool::new(false),
         }))))
@@ -65,6 +76,34 @@ impl Mapping {
     /// Bytes in memory that pose as a mapped file.
     pub fn owned(bytes: Vec<u8>) -> Self {
         Self(Inner::Owned(bytes.into()))
+    }
+
+    /// Whether there is anything that need not be looked at.
+    pub(crate) fn has_holes(&self) -> bool {
+        matches!(&self.0, Inner::Mapped(mapped) if !mapped.holes.is_empty())
+    }
+
+    /// What lies in a range, in order: the bytes, or that they are zeros.
+    pub(crate) fn runs(&self, range: Range<usize>) -> impl Iterator<Item = Run<'_>> {
+        let holes = match &self.0 {
+            Inner::Mapped(mapped) => &mapped.holes[..],
+            Inner::Owned(_) => &[],
+        };
+        let first = holes.partition_point(|hole| hole.end <= range.start);
+        let (mut holes, mut at) = (holes[first..].iter().peekable(), range.start);
+        std::iter::from_fn(move || {
+            let start = at;
+            if range.end <= start {
+                return None;
+            }
+            let hole = holes.next_if(|hole| hole.start <= start);
+            let end = hole.map(|hole| hole.end).or_else(|| holes.peek().map(|hole| hole.start));
+            at = end.map_or(range.end, |end| end.min(range.end));
+            Some(match hole {
+                Some(_) => Run::Zeros((at - start) as u64),
+                None => Run::Data(&self[start..at]),
+            })
+        })
     }
 
     /// Says that so many bytes of it were read, or are about to be. Where that makes too many, all
@@ -82,6 +121,24 @@ impl Mapping {
             residence.let_go();
         }
     }
+}
+
+/// The holes of a file.
+fn holes(file: &File) -> io::Result<Vec<Range<usize>>> {
+    let (metadata, mut found, mut at) = (file.metadata()?, Vec::new(), 0);
+    let size = metadata.len();
+    if metadata.blocks().saturating_mul(512) >= size {
+        return Ok(found);
+    }
+    while at < size && found.len() < HOLES_MAX {
+        let data = sparse::next_data(file, at)?.unwrap_or(size).min(size);
+        if at < data {
+            let place = |at| usize::try_from(at).map_err(io::Error::other);
+            found.push(place(at)?..place(data)?);
+        }
+        at = sparse::next_hole(file, data, size)?.max(data);
+    }
+    Ok(found)
 }
 
 impl Residence {
@@ -136,6 +193,40 @@ mod tests {
     fn an_empty_file_maps_to_nothing() {
         let file = tempfile::tempfile().unwrap();
         assert!(Mapping::of_sealed(&file, &Arc::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn holes_are_known_without_a_look() {
+        use std::os::unix::fs::FileExt as _;
+
+        let file = tempfile::tempfile().unwrap();
+        let mib = 1 << 20;
+        file.set_len(4 * mib as u64).unwrap();
+        file.write_all_at(&[7; 8192], mib as u64).unwrap();
+        let map = Mapping::of_sealed(&file, &Arc::default()).unwrap();
+        let seen = |range: Range<usize>| -> (u64, Vec<u8>) {
+            let (mut zeros, mut all) = (0, Vec::new());
+            for run in map.runs(range) {
+                if let Run::Zeros(count) = run {
+                    zeros += count;
+                }
+                run.each::<()>(&mut |bytes| {
+                    all.extend_from_slice(bytes);
+                    Ok(())
+                })
+                .unwrap();
+            }
+            (zeros, all)
+        };
+        for range in [0..4 * mib, 5..mib + 1, mib + 1..mib + 2, mib..mib + 8192, 2 * mib..3 * mib] {
+            let (zeros, all) = seen(range.clone());
+            assert!(all == map[range.clone()], "{range:?}");
+            assert!(zeros <= range.len() as u64);
+        }
+        let known = seen(0..4 * mib).0;
+        // A file system without holes has none to know of.
+        assert!(known == 0 || known > 3 * mib as u64, "{known}");
+        assert_eq!(map.runs(3..3).count(), 0);
     }
 
     #[test]

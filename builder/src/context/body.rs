@@ -1,7 +1,6 @@
 //! The bytes of one file: recalled, or read once while they are hashed and stored.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, fgetxattr, flistxattr, fstat, openat};
@@ -28,11 +27,11 @@ pub trait Bodies: Sync {
     /// might not show in them.
     fn recall(&self, path: &[u8], stat: &FileStat) -> Option<BodyId>;
 
-    /// Stores all bytes of a reader.
+    /// Stores all bytes of a file, or those of one without any.
     ///
     /// # Errors
-    /// The reader or the store failed.
-    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError>;
+    /// The file or the store failed.
+    fn store(&self, file: Option<&mut File>, size: u64) -> Result<(BodyId, u64), WriteError>;
 
     /// Records what was read. Called only for files without extended attributes: a change of them
     /// moves `ctime`, so a recalled file has none, and none need be looked for.
@@ -45,8 +44,11 @@ impl Bodies for Lease {
         None
     }
 
-    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError> {
-        self.body_from_reader(bytes, size_hint)
+    fn store(&self, file: Option<&mut File>, size: u64) -> Result<(BodyId, u64), WriteError> {
+        match file {
+            Some(file) => self.body_from_file(file, size),
+            None => Ok((self.put_body(&[])?, 0)),
+        }
     }
 
     fn remember(&self, _: &[u8], _: &FileStat, _: BodyId) {}
@@ -99,7 +101,7 @@ fn store(
     path: &[u8],
     bodies: &dyn Bodies,
 ) -> Result<(BodyId, u64), ContextError> {
-    bodies.store(file, stat.size).map_err(|error| ContextError {
+    bodies.store(Some(file), stat.size).map_err(|error| ContextError {
         path: super::lossy(path),
         cause: ContextCause::Store(error),
     })
@@ -135,7 +137,9 @@ fn xattr_names(file: BorrowedFd<'_>) -> rustix::io::Result<Vec<u8>> {
 }
 
 fn is_kept(name: &[u8]) -> bool {
-    // What overlayfs keeps in `user.overlay.` would change what a mounted layer shows.
+    // What overlayfs keeps in `user.overlay.`, and we in `user.wythe.`, would change what a mounted
+    // layer shows.
     // File capabilities stay behind: a checkout that has them must not make an image that does.
-    name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
+    let ours = [&b"user.overlay."[..], b"user.wythe."];
+    name.starts_with(b"user.") && !ours.iter().any(|own| name.starts_with(own))
 }

@@ -1,6 +1,6 @@
 //! What files held in earlier scans of the same directory, kept in the store's stat cache.
 
-use std::io::Read;
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -76,8 +76,8 @@ impl Bodies for Recall<'_> {
         Some(body)
     }
 
-    fn store(&self, bytes: &mut dyn Read, size_hint: u64) -> Result<(BodyId, u64), WriteError> {
-        self.lease.body_from_reader(bytes, size_hint)
+    fn store(&self, file: Option<&mut File>, size: u64) -> Result<(BodyId, u64), WriteError> {
+        Bodies::store(self.lease, file, size)
     }
 
     fn remember(&self, path: &[u8], stat: &FileStat, body: BodyId) {
@@ -112,9 +112,9 @@ mod tests {
             self.recall.recall(path, stat)
         }
 
-        fn store(&self, bytes: &mut dyn Read, hint: u64) -> Result<(BodyId, u64), WriteError> {
+        fn store(&self, file: Option<&mut File>, size: u64) -> Result<(BodyId, u64), WriteError> {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            self.recall.store(bytes, hint)
+            self.recall.store(file, size)
         }
 
         fn remember(&self, path: &[u8], stat: &FileStat, body: BodyId) {

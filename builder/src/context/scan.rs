@@ -1,6 +1,5 @@
 //! One walk over a context, several directories at a time.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -224,7 +223,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         self.note(|findings| findings.sockets.push(lossy(visit.path)));
-        let stored = self.bodies.store(&mut io::empty(), 0);
+        let stored = self.bodies.store(None, 0);
         let failed =
             |error| ContextError { path: lossy(visit.path), cause: ContextCause::Store(error) };
         let (body, size) = stored.map_err(failed)?;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
@@ -33,9 +34,9 @@ impl Bodies for Counting {
         known.get(path).filter(|(seen, _)| seen == stat).map(|&(_, body)| body)
     }
 
-    fn store(&self, bytes: &mut dyn Read, _: u64) -> Result<(BodyId, u64), WriteError> {
+    fn store(&self, file: Option<&mut File>, _: u64) -> Result<(BodyId, u64), WriteError> {
         let mut all = Vec::new();
-        bytes.read_to_end(&mut all).map_err(WriteError::Source)?;
+        file.map_or(Ok(0), |file| file.read_to_end(&mut all)).map_err(WriteError::Source)?;
         self.read.lock().unwrap().push(all.len() as u64);
         Ok((BodyId::of(&all), all.len() as u64))
     }

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use crate::bytes::Bytes;
 use crate::id::{BodyId, RunId};
@@ -13,6 +14,7 @@ use crate::layer::canonical::{CanonicalEntry, END, padding};
 use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
+use crate::sparse::Run;
 use crate::tree::entry::{File, Tree};
 
 /// Bodies this long are parts of their own.
@@ -40,7 +42,12 @@ enum Origin {
     Run,
     /// Part of one file.
     Body(BodyId),
+    /// Part of any file, where it has a hole.
+    Zeros,
 }
+
+/// What parts that are zeros show: one of them is like any other, and compressed once.
+static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; PART_MAX].into());
 
 impl Part {
     /// Headers and small bodies.
@@ -50,6 +57,10 @@ impl Part {
 
     /// A range of a file's bytes.
     pub(super) fn of_file(id: BodyId, bytes: Bytes, range: Range<usize>) -> Self {
+        let length = range.len();
+        if length <= PART_MAX && bytes.runs(range.clone()).eq([Run::Zeros(length as u64)]) {
+            return Self { bytes: ZEROS.clone(), range: 0..length, origin: Origin::Zeros };
+        }
         Self { bytes, range, origin: Origin::Body(id) }
     }
 
@@ -63,11 +74,19 @@ impl Part {
         let (kind, id) = match self.origin {
             Origin::Run => (Kind::Run, *RunId::of(self.bytes()).as_bytes()),
             Origin::Body(body) => (Kind::Fragment, *body.as_bytes()),
+            Origin::Zeros => (Kind::Fragment, of_zeros(self.range.len())),
         };
         let mut key = blake3::Hasher::new_derive_key(KEY_DOMAIN);
         key.update(&id).update(&(self.range.start as u64).to_le_bytes()).update(codec.as_bytes());
         ObjectName::new(kind, key.finalize().as_bytes())
     }
+}
+
+/// What stands for so many zeros in a key, in place of the id of a file.
+fn of_zeros(length: usize) -> [u8; 32] {
+    let mut id = [0; 32];
+    id[..8].copy_from_slice(&(length as u64).to_le_bytes());
+    id
 }
 
 /// Cuts the canonical tar stream of a tree.

@@ -121,7 +121,7 @@ fn from_directory(
         // What is gone or not for us to read may still be in the blob.
         let Ok(mut file) = open_inside(root, path) else { continue };
         let size = file.metadata().map_or(0, |metadata| metadata.len());
-        let (found, _) = lease.body_from_reader(&mut file, size)?;
+        let (found, _) = lease.body_from_file(&mut file, size)?;
         missing.remove(&found);
     }
     Ok(())

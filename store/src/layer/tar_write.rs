@@ -54,7 +54,7 @@ fn write_entry(
         let body = bodies.body(&file.body)?;
         let missing = || WriteTarError::Missing { path: entry.path.clone(), body: file.body };
         let body = body.filter(|body| body.len() as u64 == file.size).ok_or_else(missing)?;
-        out.write_all(&body)?;
+        body.each(&mut |bytes| out.write_all(bytes))?;
         out.write_all(&[0; BLOCK][..padding(file.size)])?;
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! The regular files of a tree on a file system: bytes written once, further names linked to them.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
@@ -9,6 +8,7 @@ use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 use crate::layer::bodies::Bodies;
 use crate::live::materialise::MaterialiseCause;
 use crate::path::LayerPath;
+use crate::sparse::HoleWriter;
 use crate::tree::entry::{File, LinkGroup};
 
 /// The files below one directory.
@@ -40,10 +40,13 @@ impl<'a> Files<'a> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let made = sys::openat(at, name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
-        let mut made = std::fs::File::from(made);
+        let made = std::fs::File::from(made);
         if file.size > 0 {
             let body = self.bodies.body(&file.body)?;
-            made.write_all(&body.ok_or(MaterialiseCause::Missing(file.body))?)?;
+            let body = body.ok_or(MaterialiseCause::Missing(file.body))?;
+            let mut writer = HoleWriter::new(&made);
+            body.runs(0..body.len()).try_for_each(|run| writer.run(run))?;
+            writer.finish()?;
         }
         if let Some(group) = file.link {
             self.first.insert(group, path.clone());

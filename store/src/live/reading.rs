@@ -1,5 +1,6 @@
 //! For what the directory of a layer is read.
 
+use std::fs::File;
 use std::io::{self, Read};
 
 use crate::error::WriteError;
@@ -17,14 +18,10 @@ pub(super) enum Reading<'a> {
 
 impl Reading<'_> {
     /// Names the bytes of a file of about `hint` bytes.
-    pub(super) fn body(
-        self,
-        reader: &mut dyn Read,
-        hint: u64,
-    ) -> Result<(BodyId, u64), WriteError> {
+    pub(super) fn body(self, file: &mut File, hint: u64) -> Result<(BodyId, u64), WriteError> {
         match self {
-            Self::Storing(lease) => lease.body_from_reader(reader, hint),
-            Self::Comparing => named(reader).map_err(WriteError::Source),
+            Self::Storing(lease) => lease.body_from_file(file, hint),
+            Self::Comparing => named(file).map_err(WriteError::Source),
         }
     }
 

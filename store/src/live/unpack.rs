@@ -3,7 +3,7 @@
 //! Files are written at once; what the whole layer decides is done at the end: the metadata of
 //! directories, whiteouts and opaque markers, as the finished tree has them.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
 };
 use crate::path::LayerPath;
+use crate::sparse::HoleWriter;
 use crate::sys::remove_at;
 use crate::tree::build::{InsertCause, InsertError};
 use crate::tree::entry::{Directory, Entry, Name, Node, Tree};
@@ -100,16 +101,17 @@ impl Unpacker {
 impl Sink for Unpacker {
     fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError> {
         let failed = |cause| blame(file.path, cause);
-        let mut out = self.create(file.path).map_err(failed)?;
-        let mut hasher = BodyId::hasher();
+        let out = self.create(file.path).map_err(failed)?;
+        let (mut writer, mut hasher) = (HoleWriter::new(&out), BodyId::hasher());
         loop {
             let count = bytes.read(&mut self.piece)?;
             if count == 0 {
                 break;
             }
             hasher.update(&self.piece[..count]);
-            out.write_all(&self.piece[..count]).map_err(|error| failed(error.into()))?;
+            writer.write(&self.piece[..count]).map_err(|error| failed(error.into()))?;
         }
+        writer.finish().map_err(|error| failed(error.into()))?;
         finish(&OwnedFd::from(out), file.metadata).map_err(failed)?;
         Ok(BodyId::from_hasher(&hasher))
     }

@@ -71,7 +71,12 @@ impl RecordHeader {
 
     /// Whether header and payload are what was written.
     pub fn is_intact(bytes: &[u8; HEADER_SIZE], payload: &[u8]) -> bool {
-        checksum(bytes, payload_hash(payload)) == read_u64(bytes, 56)
+        Self::is_intact_with(bytes, payload_hash(payload))
+    }
+
+    /// As [`is_intact`](Self::is_intact), for a payload with this [`payload_hash`].
+    pub fn is_intact_with(bytes: &[u8; HEADER_SIZE], payload_hash: u64) -> bool {
+        checksum(bytes, payload_hash) == read_u64(bytes, 56)
     }
 
     /// The object's bytes out of an intact payload.

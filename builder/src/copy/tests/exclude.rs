@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::fs::File;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -46,7 +46,7 @@ impl Bodies for Same {
         Some(BodyId::of(b"F"))
     }
 
-    fn store(&self, _: &mut dyn Read, _: u64) -> Result<(BodyId, u64), WriteError> {
+    fn store(&self, _: Option<&mut File>, _: u64) -> Result<(BodyId, u64), WriteError> {
         Ok((BodyId::of(b"F"), 1))
     }
 
