@@ -32,6 +32,8 @@ use crate::sys::{self, Depth, PointerList};
 pub(crate) struct Task<'a> {
     plan: &'a Plan,
     filter: &'static [libc::sock_filter],
+    /// The same for where nobody can listen.
+    unheard: &'static [libc::sock_filter],
     /// How much the filter announces.
     pub(crate) attention: Attention,
     argv: PointerList,
@@ -60,6 +62,7 @@ impl<'a> Task<'a> {
         Self {
             plan,
             filter: seccomp::program(attention),
+            unheard: seccomp::program(Attention::Nothing),
             attention,
             argv: PointerList::new(&plan.argv),
             envp: PointerList::new(&plan.envp),
@@ -118,7 +121,7 @@ impl<'a> Task<'a> {
             Op::Lend { mount, channel } => {
                 process::send(self.fd(*mount), *channel, Sent::Root)?;
             }
-            Op::Filter => process::hand_over(sys::install_filter(self.filter)?)?,
+            Op::Filter => process::filter(self.filter, self.unheard)?,
             Op::Execute => return Err(self.execute()),
         }
         Ok(0)

@@ -134,7 +134,7 @@ const OVERLAY: &str = "use a kernel of 6.7 or later, and a store on ext4, xfs, b
 const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
 const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
-const LISTENED: &str = "somebody else receives system calls of this container (LXD and Incus do, with syscalls.intercept); switch that off";
+const LISTENED: &str = "steps make no devices, and 32-bit programs may open no sockets, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
 const NO_FILTERS: &str = "use a kernel of 5.10 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
 const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";

@@ -16,6 +16,8 @@ use tables::{Table, native_tables};
 /// How much a filter announces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Attention {
+    /// Nothing, for there is no listener: what is for one is refused.
+    Nothing,
     /// What the builder does for a step.
     Deeds,
     /// Also looks at files by their names.
@@ -24,10 +26,8 @@ pub(crate) enum Attention {
 
 /// The filter for this machine, ready for `seccomp(2)`.
 pub(crate) fn program(attention: Attention) -> &'static [libc::sock_filter] {
-    static DEEDS: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
-    static LOOKS: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
-    let program = if attention == Attention::Looks { &LOOKS } else { &DEEDS };
-    program.get_or_init(|| emit(native_tables(), attention))
+    static PROGRAMS: [OnceLock<Vec<libc::sock_filter>>; 3] = [const { OnceLock::new() }; 3];
+    PROGRAMS[attention as usize].get_or_init(|| emit(native_tables(), attention))
 }
 
 /// A system call that the filter has announced.

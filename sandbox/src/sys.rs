@@ -142,6 +142,11 @@ pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<RawFd, Err
     }
 }
 
+/// As [`install_filter`], for one that leaves nothing to a listener.
+pub(crate) fn install_unheard_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
+    filter_with(program, 0).map(drop)
+}
+
 fn filter_with(program: &[libc::sock_filter], flags: libc::c_ulong) -> Result<RawFd, Errno> {
     let program = libc::sock_fprog {
         len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,

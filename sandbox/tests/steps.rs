@@ -71,7 +71,8 @@ const CLAIMS: &[Claim] = claims! {
         later_steps_see_the_devices_of_a_layer what_others_write_on_their_files_is_no_device
         an_awaited_device_ends_the_step
         an_open_device_is_given_away;
-    masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked;
+    masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked
+        a_filter_without_a_listener_refuses_what_is_for_one;
     small: programs_of_32_bits_open_the_sockets_of_others programs_of_32_bits_see_devices;
     finality: a_file_that_others_can_write_fails_the_step
         nothing_is_changed_through_what_others_hold a_message_on_its_way_is_a_writer
@@ -113,6 +114,10 @@ fn main() -> ExitCode {
     let fixture = Fixture::new();
     if arguments.first().is_some_and(|word| word == "role=latency") {
         lifetime::measure(&fixture);
+        return ExitCode::SUCCESS;
+    }
+    if arguments.first().is_some_and(|word| word == "role=listened") {
+        masked::play_unheard(&fixture);
         return ExitCode::SUCCESS;
     }
     if arguments.first().is_some_and(|word| word == "role=masked") {

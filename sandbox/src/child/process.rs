@@ -55,9 +55,16 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
     }
 }
 
-/// Sends the listener of the filter to the builder, and lets go of it.
-pub(super) fn hand_over(listener: RawFd) -> Result<(), Errno> {
-    send(sys::lend(listener), CHANNEL, Sent::Listener)?;
+/// Installs a filter, sends its listener to the builder, and lets go of it. A process has one
+/// listener: where a container has taken it, as LXD can, there is another filter.
+pub(super) fn filter(
+    program: &[libc::sock_filter],
+    unheard: &[libc::sock_filter],
+) -> Result<(), Errno> {
+    match sys::install_filter(program) {
+        Err(Errno::BUSY) => sys::install_unheard_filter(unheard)?,
+        listener => send(sys::lend(listener?), CHANNEL, Sent::Listener)?,
+    }
     sys::close_from(CHANNEL)
 }
 

@@ -12,7 +12,11 @@ use crate::seccomp::{Attention, Check, Link, REFUSED_FAMILIES, Segment, Verdict}
 
 /// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
 pub(super) fn emit(tables: &[Table], attention: Attention) -> Vec<sock_filter> {
-    let mut emitter = Emitter::default();
+    let ask = match attention {
+        Attention::Nothing => RETURN_DENY,
+        Attention::Deeds | Attention::Looks => libc::SECCOMP_RET_USER_NOTIF,
+    };
+    let mut emitter = Emitter { reversed: Vec::new(), ask };
     let block = |table: &Table| (table.architecture, emitter.table(table, attention));
     let blocks: Vec<(u32, Label)> = tables.iter().rev().map(block).collect();
     let mut head = emitter.ending(RETURN_DENY);
@@ -28,9 +32,10 @@ pub(super) fn emit(tables: &[Table], attention: Attention) -> Vec<sock_filter> {
 #[derive(Clone, Copy, Debug)]
 struct Label(usize);
 
-#[derive(Default)]
 struct Emitter {
     reversed: Vec<sock_filter>,
+    /// What happens to a call that is for who listens.
+    ask: u32,
 }
 
 impl Emitter {
@@ -61,7 +66,7 @@ impl Emitter {
                 self.one_of(&REFUSED_FAMILIES, RETURN_DENY, libc::SECCOMP_RET_ALLOW)
             }
             Verdict::Check(Check::SocketCall) => {
-                let (ask, allow) = (libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_RET_ALLOW);
+                let (ask, allow) = (self.ask, libc::SECCOMP_RET_ALLOW);
                 self.one_of(&[OPEN_A_SOCKET], ask, allow)
             }
             Verdict::Check(Check::Personality) => {
@@ -76,7 +81,7 @@ impl Emitter {
             Verdict::Check(Check::Look(look)) => self.look(look.link),
             Verdict::Check(Check::Device { mode }) => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
-                let ask = self.ending(libc::SECCOMP_RET_USER_NOTIF);
+                let ask = self.ending(self.ask);
                 let block = self.branch(JUMP_EQUAL, libc::S_IFBLK, ask, allow);
                 self.branch(JUMP_EQUAL, libc::S_IFCHR, ask, block);
                 self.push(BPF_AND, libc::S_IFMT, 0, 0);
@@ -86,7 +91,7 @@ impl Emitter {
     }
 
     fn look(&mut self, link: Link) -> Label {
-        let ask = self.ending(libc::SECCOMP_RET_USER_NOTIF);
+        let ask = self.ending(self.ask);
         let Link::Said(flags) = link else { return ask };
         let allow = self.ending(libc::SECCOMP_RET_ALLOW);
         self.branch(JUMP_ANY_BIT, AT_EMPTY_PATH, allow, ask);
@@ -263,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_program_says_what_the_tables_say() {
-        for attention in [Attention::Deeds, Attention::Looks] {
+        for attention in [Attention::Nothing, Attention::Deeds, Attention::Looks] {
             check(attention);
         }
     }
@@ -277,7 +282,12 @@ mod tests {
             for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
                 for argument in arguments.clone() {
                     let got = interpret(&program, table.architecture, number, argument);
-                    let want = expected(table.verdict(number, attention), argument);
+                    let want = match expected(table.verdict(number, attention), argument) {
+                        libc::SECCOMP_RET_USER_NOTIF if attention == Attention::Nothing => {
+                            RETURN_DENY
+                        }
+                        want => want,
+                    };
                     assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);
                 }
             }

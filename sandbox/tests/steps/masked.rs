@@ -1,6 +1,8 @@
-//! Steps of a builder that runs in a container whose `/proc` is covered in part.
+//! Steps of a builder that runs in a container: its `/proc` is covered in part, its system calls are
+//! somebody else's.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use crate::fixture::{Fixture, listing, run};
 use crate::lifetime::{again, printed};
@@ -41,3 +43,47 @@ pub(crate) fn play(fixture: &Fixture) {
     let noted = ran.stderr.lines().filter(|line| line.contains("wythe doctor")).count();
     println!("{}{noted} {}", ran.stdout, listing(&ran.upper).join(" ").replace("work ", ""));
 }
+
+pub(crate) fn a_filter_without_a_listener_refuses_what_is_for_one(fixture: &Fixture) {
+    let wrapper = fixture.fresh().join("listening");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-x", "c", "-o"]).arg(&wrapper).arg("-").stdin(Stdio::piped());
+    let mut compiler = gcc.spawn().unwrap();
+    compiler.stdin.take().unwrap().write_all(LISTENING).unwrap();
+    assert!(compiler.wait().unwrap().success());
+    let role = |role: &str| {
+        let mut command = Command::new(&wrapper);
+        command.arg(again(role).get_program()).arg(role);
+        printed(&mut command)
+    };
+    let found = role("role=listened");
+    assert!(found.ends_with("no\nmade\nSeccomp_filters:\t2\n"), "{found}");
+    let found = role("role=probes");
+    assert_eq!(found.matches("Unavailable").count(), 1, "{found}");
+    assert!(found.contains("\"system call filter\", outcome: Unavailable"), "{found}");
+}
+
+/// Makes and does what a listener would have to.
+pub(crate) fn play_unheard(fixture: &Fixture) {
+    let script = "mknod /work/null c 1 3 || echo no; mknod /work/pipe p && echo made; \
+        grep Seccomp_filters /proc/self/status";
+    print!("{}", run(&fixture.step(script)).stdout);
+}
+
+/// A program that listens to system calls of the one that it runs, as containers do.
+const LISTENING: &[u8] = b"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int n, char **words) {
+  struct sock_filter allow = {6, 0, 0, SECCOMP_RET_ALLOW};
+  struct sock_fprog program = {1, &allow};
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) < 0) return 99;
+  if (fork() == 0) return execv(words[1], words + 1);
+  int status;
+  wait(&status);
+  return WEXITSTATUS(status);
+}
+";
