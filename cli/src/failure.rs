@@ -84,7 +84,8 @@ impl Failure {
 
     /// What a library reported, with its causes.
     ///
-    /// A full disk is a full disk whatever was being done, so that it overrides `class`.
+    /// A full disk is a full disk whatever was being done, and so is a registry that does not answer:
+    /// layers are fetched when they are needed. Both override `class`.
     pub(crate) fn of(class: Class, error: &(dyn Error + 'static)) -> Self {
         let mut failure = Self::empty(class);
         let mut next = Some(error);
@@ -93,6 +94,8 @@ impl Failure {
             if is_full(error) {
                 failure.class = Class::Space;
                 failure.remedy = Some(SPACE.to_owned());
+            } else if registry::is_of_network(error) {
+                failure.class = Class::Network;
             }
             next = error.source();
         }
@@ -251,6 +254,7 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use wythe_dockerfile::span::Span;
+    use wythe_registry::error::{RegistryError, RegistryProblem};
 
     use super::*;
 
@@ -308,6 +312,19 @@ mod tests {
         let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let failure = Failure::of(Class::Environment, &Passed(full));
         assert_eq!(failure.class, Class::Space);
+    }
+
+    #[test]
+    fn a_registry_that_breaks_off_is_the_networks_failure_wherever_it_happens() {
+        let problem = || RegistryProblem::Transport { detail: "reset".to_owned() };
+        let (method, url) = ("GET".to_owned(), "https://r.io/v2/".to_owned());
+        let request =
+            || RegistryError { method: method.clone(), url: url.clone(), problem: problem() };
+        let broken: [&(dyn Error + 'static); 2] =
+            [&Outer(io::Error::other(request())), &Passed(io::Error::other(request()))];
+        for error in broken {
+            assert_eq!(Failure::of(Class::Environment, error).class, Class::Network);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wythe_store::oci::reference::Reference;
 use crate::client::{Inner, Repository, Rights, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::{MAX_ATTEMPTS, delay, retry};
-use crate::transport::Call;
+use crate::transport::{Call, chain};
 
 /// A reader of a blob. Verifies the length and nothing else: whoever stores the bytes hashes them.
 #[derive(Debug)]
@@ -64,7 +64,10 @@ impl Download {
         Ok(())
     }
 
-    fn recover(&mut self, mut cause: io::Error) -> io::Result<()> {
+    fn recover(&mut self, cause: &io::Error) -> Result<(), RegistryError> {
+        let url = self.repository.url(&self.path);
+        let problem = RegistryProblem::Transport { detail: chain(cause) };
+        let mut cause = RegistryError::new("GET", &url, problem);
         loop {
             self.failures += 1;
             let timing = self.inner.settings.timing.clone();
@@ -74,8 +77,8 @@ impl Download {
             }
             match self.resume() {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() => cause = io::Error::other(error),
-                Err(error) => return Err(io::Error::other(error)),
+                Err(error) if error.is_transient() => cause = error,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -102,7 +105,7 @@ impl Read for Download {
                 }
                 Err(error) => error,
             };
-            self.recover(cause)?;
+            self.recover(&cause).map_err(io::Error::other)?;
         }
     }
 }

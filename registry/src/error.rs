@@ -216,16 +216,15 @@ impl RegistryError {
             | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
             RegistryProblem::Certificate(_)
             | RegistryProblem::PlainHttp
+            | RegistryProblem::Status { .. }
             | RegistryProblem::Transport { .. } => SourceErrorClass::Network,
             RegistryProblem::Authorities { .. } | RegistryProblem::Tls(_) => {
                 SourceErrorClass::Local
             }
-            RegistryProblem::Status { .. } if self.is_transient() => SourceErrorClass::Network,
             RegistryProblem::Answer { .. }
             | RegistryProblem::Content(_)
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }
-            | RegistryProblem::Status { .. }
             | RegistryProblem::Url(_) => SourceErrorClass::Refused,
         };
         let problem = SourceProblem::Other { class, error: Box::new(self) };

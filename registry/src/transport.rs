@@ -1,6 +1,7 @@
 //! Single HTTP exchanges: TLS, proxies and redirects. The only place that knows the HTTP library.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -236,33 +237,40 @@ fn wait_of(headers: &HeaderMap) -> Option<u64> {
     Some(until.duration_since(now).unwrap_or_default().as_secs())
 }
 
-/// What kept a request from being answered: the chain of causes, without the address, whose query may
-/// hold a signature.
+/// What kept a request from being answered, without the address, whose query may hold a signature.
 pub(crate) fn transport(error: reqwest::Error) -> RegistryProblem {
     let error = error.without_url();
-    let mut detail = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        match handshake(inner) {
+    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(cause) = next {
+        match handshake(cause) {
             Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
                 return RegistryProblem::PlainHttp;
             }
             Some(rustls::Error::InvalidCertificate(problem)) => {
                 return RegistryProblem::Certificate(problem.clone());
             }
-            _ => {}
+            _ => next = cause.source(),
         }
-        let text = inner.to_string();
+    }
+    RegistryProblem::Transport { detail: chain(&error) }
+}
+
+/// An error and its causes on one line, each unless it was said already.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut detail = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
         if !detail.contains(&text) {
             detail = format!("{detail}: {text}");
         }
-        cause = inner.source();
+        next = cause.source();
     }
-    RegistryProblem::Transport { detail }
+    detail
 }
 
 /// The error of TLS that an error of the system was made of, by one hand after another.
-fn handshake<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+fn handshake<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
     inner.downcast_ref().or_else(|| handshake(inner))
 }

@@ -39,6 +39,20 @@ fn class(error: &RegistryError) -> Class {
     }
 }
 
+/// Whether an error is that of a request that was not answered, or with a refusal.
+pub(super) fn is_of_network(error: &(dyn Error + 'static)) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(
+            RegistryProblem::Certificate(_)
+                | RegistryProblem::Denied { .. }
+                | RegistryProblem::PlainHttp
+                | RegistryProblem::Status { .. }
+                | RegistryProblem::Transport { .. }
+        )
+    )
+}
+
 /// What to do about a request that is among the causes of an error.
 pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
