@@ -42,6 +42,9 @@ pub struct Entry {
 /// program is executed again with the same arguments and environment, and the same call in the
 /// new run returns the [`Entry`]. So nothing should be done before it that may not be done twice.
 ///
+/// The new run has a child that no `wait` finds and that lives as long as the calling thread: all
+/// steps end with it.
+///
 /// # Errors
 ///
 /// The machine or the user's account does not allow it; the cause says what would. The process
