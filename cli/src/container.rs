@@ -1,5 +1,7 @@
 //! An image and a command as a step of the sandbox.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use wythe_builder::account::{self, Accounts, run_identity};
@@ -19,7 +21,9 @@ use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
+use crate::args::key_value::KeyValue;
 use crate::failure::{Class, Failure};
+use crate::settings::Settings;
 use crate::world;
 
 /// What is run, and on what.
@@ -28,6 +32,7 @@ pub(crate) struct Container<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) image: &'a StoredImage,
     pub(crate) args: &'a RunImageArgs,
+    pub(crate) settings: &'a Settings,
 }
 
 impl Container<'_> {
@@ -101,17 +106,22 @@ impl Container<'_> {
         Ok(words.into_iter().map(String::into_bytes).collect())
     }
 
-    /// The environment of the image, and over it that of the flags.
+    /// The environment of the image, and over it that of the flags; a flag that gives a name alone
+    /// means what the caller has under it, and takes it away where the caller has nothing.
     fn environment(self, home: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
         let of_image = self.image.config.value().config.env.iter();
         let of_image = of_image.filter_map(|pair| pair.split_once('='));
-        let given = self.args.env.iter();
-        let given = given.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)));
         let usual = [("PATH", DEFAULT_PATH), ("HOME", home)];
-        let mut found: Vec<(&str, &str)> = Vec::new();
-        for (key, value) in usual.into_iter().chain(of_image).chain(given) {
+        let usual = usual.into_iter().chain(of_image);
+        let usual = usual.map(|(key, value)| (key, Some(value.as_bytes())));
+        let given = self.args.env.iter().map(|KeyValue { key, value }| {
+            let own = || self.settings.raw(key).map(OsStr::as_bytes);
+            (key.as_str(), value.as_deref().map(str::as_bytes).or_else(own))
+        });
+        let mut found: Vec<(&str, &[u8])> = Vec::new();
+        for (key, value) in usual.chain(given) {
             found.retain(|(known, _)| *known != key);
-            found.push((key, value));
+            found.extend(value.map(|value| (key, value)));
         }
         found.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
     }

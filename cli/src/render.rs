@@ -33,9 +33,9 @@ pub(crate) fn progress(
     form: ProgressForm,
     source: SourceFile,
     screen: &Arc<Screen>,
+    medium: Medium,
 ) -> Box<dyn Progress> {
     let stopwatch = Stopwatch::start();
-    let medium = medium(&io::stderr());
     match (form, medium) {
         (ProgressForm::Json, _) => Box::new(Json::new(io::stderr(), stopwatch, source)),
         (ProgressForm::Quiet, _) => Box::new(()),
@@ -48,7 +48,8 @@ pub(crate) fn progress(
     }
 }
 
-/// Whether a person is watching standard error.
-pub(crate) fn medium(stderr: &Stderr) -> Medium {
-    if stderr.is_terminal() { Medium::Terminal } else { Medium::Log }
+/// Whether a person is watching standard error, on a terminal that can be drawn on: `TERM` says so.
+pub(crate) fn medium(stderr: &Stderr, term: Option<&str>) -> Medium {
+    let draws = !matches!(term, None | Some("" | "dumb"));
+    if draws && stderr.is_terminal() { Medium::Terminal } else { Medium::Log }
 }

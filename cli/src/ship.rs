@@ -1,7 +1,7 @@
 //! An image of the store to where it is wanted: a registry, a layout, an archive.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use wythe_builder::origin::BlobOrigin;
@@ -60,7 +60,10 @@ impl Shipment<'_> {
 
     /// Writes it as an archive to a file, or to standard output.
     pub(crate) fn write_file(&self, path: Option<&Path>, flavour: Flavour) -> Result<(), Failure> {
-        let Some(path) = path else { return self.write_archive(&mut io::stdout().lock(), flavour) };
+        let Some(path) = path else {
+            refuse_terminal(&io::stdout())?;
+            return self.write_archive(&mut io::stdout().lock(), flavour);
+        };
         let failed = |error: io::Error| {
             let text = format!("cannot write {}", path.display());
             Failure::new(Class::Environment, text).because(&error)
@@ -82,6 +85,15 @@ impl Shipment<'_> {
             (names, _) => names.iter().map(entry).collect(),
         }
     }
+}
+
+/// Refuses to write an archive to a person.
+pub(crate) fn refuse_terminal(out: &impl IsTerminal) -> Result<(), Failure> {
+    if !out.is_terminal() {
+        return Ok(());
+    }
+    let text = "an archive is not for a terminal, which standard output is";
+    Err(Failure::usage(text).remedy("write to a file, or to a program with > or |"))
 }
 
 /// Refuses a destination whose digest is that of something else.

@@ -138,8 +138,8 @@ pub(crate) struct RunImageArgs {
     /// Hand standard input to the command, which happens anyway
     #[arg(short, long)]
     pub(crate) interactive: Switch,
-    /// A variable of the environment
-    #[arg(short, long, value_name = "NAME=VALUE")]
+    /// A variable of the environment; without a value, that of the caller
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<KeyValue>,
     /// The user, in place of that of the image
     #[arg(short, long)]

@@ -13,6 +13,7 @@ mod reproduction;
 pub(crate) mod secret;
 pub(crate) mod targets;
 
+use std::io;
 use std::sync::Arc;
 
 use wythe_builder::build::{Input, build};
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         local => local,
     };
     targets::refuse_unclear(args)?;
+    deliver::refuse_terminal(&args.result)?;
     let durability =
         if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
     let lease = session.store_with(durability)?.lease()?;
@@ -67,7 +69,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let quiet = args.result.quiet.is_on();
     let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
     let screen = Arc::default();
-    let progress = render::progress(form, dockerfile.source.clone(), &screen);
+    let medium = render::medium(&io::stderr(), session.settings.text("TERM").as_deref());
+    let progress = render::progress(form, dockerfile.source.clone(), &screen, medium);
     let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
     let progress = Patient { progress, screen: &screen };
     let look = args.run.on_error.as_ref().map(|command| Look { command, screen: &screen });

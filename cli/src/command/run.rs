@@ -20,7 +20,8 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     let image = whole(&lease, args.image()?, session)?;
     let emulators = world::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
-    let step = Container { lease: &lease, image: &image, args }.step()?;
+    let step =
+        Container { lease: &lease, image: &image, args, settings: &session.settings }.step()?;
     let cancel = session.cancel()?;
     let start = |streams| wythe_sandbox::run(&Step { streams, ..step }, &Passed, &cancel);
     let outcome = if args.tty.is_on() {

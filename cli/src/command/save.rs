@@ -1,5 +1,7 @@
 //! `wythe save`.
 
+use std::io;
+
 use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::reference::Reference;
 
@@ -8,11 +10,16 @@ use crate::args::output::Format;
 use crate::encode::Layers;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::ship::refuse_terminal;
 use crate::{everything, several};
 
 /// Writes an image to an archive.
 pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
     let name: Reference = args.image.parse()?;
+    if args.output.is_none() {
+        // Before anything is fetched for it.
+        refuse_terminal(&io::stdout())?;
+    }
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;

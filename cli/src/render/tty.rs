@@ -15,7 +15,7 @@ use wythe_builder::progress::{Event, Progress};
 use super::screen::Screen;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
-use super::view::{View, Window};
+use super::view::{View, Window, width};
 
 /// The live view; it draws its last frame when it is dropped.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ struct Shared<W> {
 struct State<W> {
     out: W,
     view: View,
-    /// How many lines of the last frame have to go before the next one.
-    drawn: usize,
+    /// How wide the lines of the last frame are, which have to go before the next one.
+    drawn: Vec<usize>,
     /// How often the screen had been somebody else's then.
     taken: u64,
     ended: Ended,
@@ -63,7 +63,8 @@ impl<W: Write + Send + 'static> Tty<W> {
         source: SourceFile,
         screen: Arc<Screen>,
     ) -> Self {
-        let state = State { out, view: View::new(source), drawn: 0, taken: 0, ended: Ended::No };
+        let state =
+            State { out, view: View::new(source), drawn: Vec::new(), taken: 0, ended: Ended::No };
         let shared = Shared { stopwatch, screen, state: Mutex::new(state), ended: Condvar::new() };
         let shared = Arc::new(shared);
         let ticking = Arc::clone(&shared);
@@ -96,14 +97,18 @@ impl<W: Write> State<W> {
     /// Leaves what was drawn before somebody else wrote: it is above that.
     fn resume(&mut self, taken: u64) {
         if taken != self.taken {
-            (self.taken, self.drawn) = (taken, 0);
+            self.taken = taken;
+            self.drawn.clear();
         }
     }
 
     fn draw(&mut self, now: Duration, window: Window) {
         let mut frame = String::new();
-        if self.drawn > 0 {
-            let _ = write!(frame, "\x1b[{}A\x1b[J", self.drawn);
+        // A terminal that has become narrower has broken what was wider into several rows.
+        let rows = |width: &usize| width.div_ceil(window.columns).max(1);
+        let above: usize = self.drawn.iter().map(rows).sum();
+        if above > 0 {
+            let _ = write!(frame, "\x1b[{above}A\x1b[J");
         }
         for line in self.view.settled(window) {
             frame.push_str(&line);
@@ -114,7 +119,7 @@ impl<W: Write> State<W> {
             frame.push_str(line);
             frame.push('\n');
         }
-        self.drawn = live.len();
+        self.drawn = live.iter().map(|line| width(line)).collect();
         // A terminal that is gone cannot be told so.
         let _ = self.out.write_all(frame.as_bytes()).and_then(|()| self.out.flush());
     }
@@ -157,14 +162,32 @@ mod tests {
 
     use super::*;
 
+    fn state() -> State<Vec<u8>> {
+        let (out, view, drawn) = (Vec::new(), View::default(), Vec::new());
+        State { out, view, drawn, taken: 0, ended: Ended::No }
+    }
+
+    #[test]
+    fn a_frame_in_a_narrower_window_replaces_the_rows_that_the_last_one_was_broken_into() {
+        let mut state = state();
+        state.view.take(&Event::Started { step: StepId(1), name: "one" }, Duration::ZERO);
+        state.draw(Duration::ZERO, USUAL);
+        state.out.clear();
+        // 79 cells in windows of 40 are two rows, and what is short stays one.
+        state.draw(Duration::ZERO, Window { columns: 40, rows: 24 });
+        let written = String::from_utf8(std::mem::take(&mut state.out)).unwrap();
+        assert!(written.starts_with("\x1b[3A\x1b[J"), "{written:?}");
+        state.draw(Duration::ZERO, USUAL);
+        assert!(state.out.starts_with(b"\x1b[2A\x1b[J"));
+    }
+
     #[test]
     fn a_frame_replaces_the_one_before() {
-        let mut state =
-            State { out: Vec::new(), view: View::default(), drawn: 0, taken: 0, ended: Ended::No };
+        let mut state = state();
         let started = Event::Started { step: StepId(1), name: "one" };
         state.view.take(&started, Duration::ZERO);
         state.draw(Duration::ZERO, USUAL);
-        assert_eq!(state.drawn, 2);
+        assert_eq!(state.drawn.len(), 2);
         let cached = Event::Cached { step: StepId(2), name: "two", hit: Hit::Definition };
         state.view.take(&cached, Duration::ZERO);
         state.draw(Duration::ZERO, USUAL);

@@ -32,6 +32,8 @@ struct Settled {
 struct Running {
     name: String,
     since: Duration,
+    /// Why it runs, where that was asked for.
+    reason: Option<String>,
     lines: [Lines; 2],
     tail: VecDeque<String>,
     transfers: BTreeMap<String, [u64; 2]>,
@@ -71,9 +73,10 @@ impl View {
                     running.transfers.insert(clean(what), [done, total]);
                 }
             }
-            Event::Explained { reason, .. } => {
-                let text = format!("   because {}", clean(reason));
-                self.settled.push(Settled { text, end: String::new() });
+            Event::Explained { step, reason } => {
+                if let Some(running) = self.running.get_mut(&step) {
+                    running.reason = Some(format!("   because {}", clean(reason)));
+                }
             }
             Event::Finished { step, elapsed } => self.end(step, Elapsed(elapsed).to_string()),
             Event::Cancelled { step, elapsed } => {
@@ -115,6 +118,8 @@ impl View {
     fn end(&mut self, step: StepId, verdict: String) {
         if let Some(running) = self.running.remove(&step) {
             self.settle(&running.name, verdict);
+            let reason = running.reason.map(|text| Settled { text, end: String::new() });
+            self.settled.extend(reason);
         }
     }
 
@@ -127,7 +132,8 @@ impl View {
 impl Running {
     fn new(name: &str, since: Duration) -> Self {
         let (tail, transfers) = (VecDeque::new(), BTreeMap::new());
-        Self { name: clean(name), since, lines: Default::default(), tail, transfers }
+        let name = clean(name);
+        Self { name, since, reason: None, lines: Default::default(), tail, transfers }
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
@@ -144,6 +150,7 @@ impl Running {
     fn draw(&self, now: Duration, columns: usize, lines: &mut Vec<String>) {
         let elapsed = Elapsed(now.saturating_sub(self.since)).to_string();
         lines.push(row(&format!("=> {}", self.name), &elapsed, columns));
+        lines.extend(self.reason.iter().map(|reason| row(reason, "", columns)));
         for (what, [done, total]) in &self.transfers {
             if done < total {
                 let amount = format!("{} / {}", Bytes(*done), Bytes(*total));
@@ -156,6 +163,11 @@ impl Running {
 
 fn clean(text: &str) -> String {
     sanitize::text(text.as_bytes(), Medium::Log).replace('\t', " ")
+}
+
+/// How many cells a line takes.
+pub(crate) fn width(line: &str) -> usize {
+    line.chars().filter_map(UnicodeWidthChar::width).sum()
 }
 
 /// `text`, cut to what fits, and `end` at the right border.
@@ -217,13 +229,27 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_stands_under_its_own_step() {
+        let mut view = view();
+        let other = StepId(2);
+        view.take(&Event::Started { step: other, name: "[3/3] RUN x" }, Duration::ZERO);
+        view.take(&Event::Explained { step: STEP, reason: "a changed" }, Duration::ZERO);
+        assert_eq!(view.live(Duration::ZERO, WINDOW)[1], "   because a changed");
+        let end = |step| Event::Finished { step, elapsed: Duration::ZERO };
+        view.take(&end(other), Duration::ZERO);
+        view.take(&end(STEP), Duration::ZERO);
+        let settled = view.settled(WINDOW);
+        assert!(settled[1].starts_with("=> [2/3] RUN make"), "{settled:?}");
+        assert_eq!(settled[2], "   because a changed");
+    }
+
+    #[test]
     fn no_line_is_wider_than_the_window() {
         let mut view = view();
         print(&mut view, "長い行".repeat(30).as_bytes());
         print(&mut view, b"\n");
         for line in view.live(Duration::ZERO, WINDOW) {
-            let width: usize = line.chars().filter_map(UnicodeWidthChar::width).sum();
-            assert!(width < WINDOW.columns, "{line}");
+            assert!(width(&line) < WINDOW.columns, "{line}");
         }
     }
 

@@ -9,6 +9,8 @@ mod stated;
 mod tell;
 mod tree;
 
+use std::io;
+
 use wythe_builder::build::Built;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
@@ -17,7 +19,7 @@ use wythe_store::tree::entry::Tree;
 
 use self::destination::write_to;
 use self::goods::Goods;
-use self::tell::Told;
+use self::tell::{Told, to_stdout};
 use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
@@ -25,7 +27,12 @@ use crate::args::output::{Destination, Format, Output, OutputArg, Push, Split};
 use crate::failure::{Class, Failure};
 use crate::files;
 use crate::session::Session;
-use crate::ship::{Shipment, write_archive, write_layout};
+use crate::ship::{self, Shipment, write_archive, write_layout};
+
+/// Refuses archives on standard output that a person would see, before anything is built for them.
+pub(crate) fn refuse_terminal(args: &ResultArgs) -> Result<(), Failure> {
+    if outputs(args).iter().any(to_stdout) { ship::refuse_terminal(&io::stdout()) } else { Ok(()) }
+}
 
 /// The outputs that the flags ask for; images in the store if they ask for none.
 pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {

@@ -90,7 +90,7 @@ impl Delivery<'_> {
 }
 
 /// Whether standard output carries an archive, and so no digest.
-fn to_stdout(asked: &OutputArg) -> bool {
+pub(crate) fn to_stdout(asked: &OutputArg) -> bool {
     matches!(
         asked.output,
         Output::Archive { destination: Destination::Stdout, .. }
