@@ -14,6 +14,7 @@ pub(crate) mod image;
 pub(crate) mod image_attributes;
 pub(crate) mod image_name;
 pub(crate) mod key_value;
+pub(crate) mod layer_limit;
 pub(crate) mod limits;
 pub(crate) mod output;
 pub(crate) mod place;

@@ -13,6 +13,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::store::{OpenOptions, Store};
 
 use crate::args::global::{GlobalArgs, ProgressForm};
+use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
 use crate::registry_client;
 use crate::render::json;
@@ -52,7 +53,13 @@ impl Session {
 
     /// As [`Self::store`], with the strongest promise that its commits make.
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
-        let options = OpenOptions { durability, boot: boot(), ..OpenOptions::default() };
+        let limits = self.settings.text("WYTHE_LIMITS");
+        let limits = layer_limits(limits.as_deref(), &self.global.limit);
+        let limits = limits.map_err(|error| {
+            Failure::new(Class::Usage, format!("cannot use WYTHE_LIMITS: {error}"))
+        })?;
+        let boot = boot();
+        let options = OpenOptions { durability, boot, limits, ..OpenOptions::default() };
         Ok(Store::open(&self.store_path()?, &options)?)
     }
 

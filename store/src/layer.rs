@@ -11,6 +11,7 @@ pub mod export;
 mod fragment;
 pub mod gather;
 pub mod import;
+pub mod limits;
 mod loaded;
 pub mod recipe;
 pub mod tar_read;

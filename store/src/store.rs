@@ -10,6 +10,7 @@ use crate::format::{self, FormatError};
 use crate::id::BodyId;
 use crate::index::Packs;
 use crate::journal::{BootId, Durability, Journal};
+use crate::layer::limits::Limits;
 use crate::lease::{self, Lease};
 use crate::object::{Kind, ObjectName};
 use crate::pack::writer::PackWriter;
@@ -27,6 +28,8 @@ pub struct OpenOptions {
     /// The boot of the machine, as `/proc/sys/kernel/random/boot_id` names it. What another boot
     /// left unsynced is checked before it is used.
     pub boot: BootId,
+    /// What layers and archives may unpack to.
+    pub limits: Limits,
 }
 
 /// What to do where there is no store yet.
@@ -89,6 +92,7 @@ struct Inner {
     path: PathBuf,
     vfs: Arc<dyn Vfs>,
     durability: Durability,
+    limits: Limits,
     packs: Packs,
     journal: Journal,
     /// Writers of this process's leases, so that what they hold can be read before it is
@@ -149,6 +153,7 @@ impl Store {
         let store = Self(Arc::new(Inner {
             path,
             durability: options.durability,
+            limits: options.limits,
             packs: Packs::new(Arc::clone(&vfs)),
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
             writers: Mutex::default(),
@@ -157,6 +162,11 @@ impl Store {
         recover::after_reboot(&store)?;
         lease::collect_dead(&*store.0.vfs);
         Ok(store)
+    }
+
+    /// What layers and archives may unpack to.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// Takes a lease: the right to write, and protection for what is written and used.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::id::BodyId;
-use wythe_store::layer::decompress::{Compression, decompress};
+use wythe_store::layer::decompress::{Compression, decompress, decompress_within};
+use wythe_store::layer::limits::Budget;
 use wythe_store::layer::tar_read::{
     Beginning, Policy, TarCause, TarEntry, TarError, TarKind, TarReader,
 };
@@ -109,8 +110,9 @@ pub fn unpack(
     spec: &CopySpec,
 ) -> Result<Tree, AddError> {
     let bytes = lease.store().body(body)?.ok_or(AddError::Gone)?;
-    let plain = decompress(Box::new(Cursor::new(&bytes[..])), Policy::Archive)?;
-    let mut tar = TarReader::new(plain);
+    let budget = Budget::new(lease.store().limits());
+    let plain = decompress_within(Box::new(Cursor::new(&bytes[..])), Policy::Archive, &budget)?;
+    let mut tar = TarReader::new(plain).within(&budget);
     let mut unpacking = Unpacking::begin(destination, spec)?;
     while let Some(entry) = next(&mut tar)? {
         let entry = stored(lease, entry, &mut tar)?;

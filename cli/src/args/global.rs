@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::args::layer_limit::LayerLimit;
+
 /// What every command shares
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct GlobalArgs {
@@ -29,6 +31,15 @@ pub(crate) struct GlobalArgs {
     /// Speak plain HTTP, or accept any certificate, with this registry
     #[arg(long, global = true, value_name = "HOST[:PORT]", help_heading = "Global options")]
     pub(crate) insecure_registry: Vec<String>,
+    /// What layers and archives may unpack to
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME=VALUE",
+        help = "What layers and archives may unpack to: entries=NUMBER, unpacked=SIZE, expansion=NUMBER [$WYTHE_LIMITS, with commas]",
+        help_heading = "Global options"
+    )]
+    pub(crate) limit: Vec<LayerLimit>,
 }
 
 /// How progress is shown.

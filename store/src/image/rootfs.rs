@@ -5,7 +5,7 @@ use std::io;
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::image::catalog::StoredImage;
-use crate::layer::import::{ImportError, Keep, read_layer};
+use crate::layer::import::{ImportError, Keep, read_layer_within};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
@@ -71,8 +71,12 @@ fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, Roo
     let store = lease.store();
     // The files of a layer that came from elsewhere may be in its blob only.
     if let Some(mut blob) = store.foreign_blob(&layer.digest)? {
-        let (tree, _) =
-            read_layer(&mut blob as &mut (dyn io::Read + Send), diff_id, Keep::In(lease))?;
+        let (tree, _) = read_layer_within(
+            store.limits(),
+            &mut blob as &mut (dyn io::Read + Send),
+            diff_id,
+            Keep::In(lease),
+        )?;
         return Ok(tree);
     }
     let record = store.layer_of_diff(diff_id)?.ok_or(RootfsCause::Missing)?;

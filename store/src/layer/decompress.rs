@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use crate::layer::limits::{Budget, Spending, Taking};
 use crate::layer::tar_read::Policy;
 
 /// The largest zstd window we give memory to: 128 MiB.
@@ -81,15 +82,36 @@ pub fn decompress<'a>(
     input: Box<dyn Read + Send + 'a>,
     policy: Policy,
 ) -> io::Result<Decompressed<'a>> {
+    undo(input, policy).map(Decompressed)
+}
+
+/// As [`decompress`], of a stream that nobody has read yet: it spends of a budget.
+///
+/// # Errors
+///
+/// As of [`decompress`].
+pub fn decompress_within<'a>(
+    input: Box<dyn Read + Send + 'a>,
+    policy: Policy,
+    budget: &Budget,
+) -> io::Result<Decompressed<'a>> {
+    let plain = undo(Box::new(Taking(input, budget.clone())), policy)?;
+    Ok(Decompressed(Box::new(Spending(plain, budget.clone()))))
+}
+
+fn undo<'a>(
+    input: Box<dyn Read + Send + 'a>,
+    policy: Policy,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut head = Vec::new();
     let mut input = input;
     (&mut input).take(Compression::BYTES as u64).read_to_end(&mut head)?;
     let compression = Compression::of(&head);
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(input));
-    Ok(Decompressed(match (compression, policy) {
+    Ok(match (compression, policy) {
         (None, _) | (Some(Compression::Bzip2 | Compression::Xz), Policy::Layer) => Box::new(whole),
         (Some(compression), _) => Box::new(Members::new(compression, policy, whole)?),
-    }))
+    })
 }
 
 /// Compressed members, or frames, one after the other.

@@ -7,7 +7,8 @@ use crate::digest::{DiffId, Hasher};
 use crate::error::{ReadError, WriteError};
 use crate::id::{BodyId, LayerId};
 use crate::layer::ahead::Ahead;
-use crate::layer::decompress::decompress;
+use crate::layer::decompress::decompress_within;
+use crate::layer::limits::{Budget, Limits};
 use crate::layer::tar_read::{Policy, TarEntry, TarError, TarKind, TarReader};
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
@@ -128,7 +129,8 @@ pub fn import(
     reader: &mut (dyn Read + Send),
 ) -> Result<LayerRecord, ImportError> {
     let mut record = announced(lease, descriptor, diff_id)?;
-    let (tree, size) = read_layer(reader, diff_id, Keep::Nothing)?;
+    let limits = lease.store().limits();
+    let (tree, size) = read_layer_within(limits, reader, diff_id, Keep::Nothing)?;
     record.tree = Some(lease.put_tree(&tree)?);
     record.tar_size = Some(size);
     Ok(record)
@@ -166,11 +168,26 @@ pub fn read_layer(
     expected: &DiffId,
     sink: impl Sink,
 ) -> Result<(Tree, u64), ImportError> {
-    let plain = decompress(Box::new(reader), Policy::Layer)?;
+    read_layer_within(Limits::default(), reader, expected, sink)
+}
+
+/// As [`read_layer`], with the limits of a store.
+///
+/// # Errors
+///
+/// As of [`read_layer`].
+pub fn read_layer_within(
+    limits: Limits,
+    reader: &mut (dyn Read + Send),
+    expected: &DiffId,
+    sink: impl Sink,
+) -> Result<(Tree, u64), ImportError> {
+    let budget = Budget::new(limits);
+    let plain = decompress_within(Box::new(reader), Policy::Layer, &budget)?;
     let hashing = Hashing { input: plain, hasher: Hasher::default(), size: 0 };
     std::thread::scope(|scope| {
         let (ahead, hashing) = Ahead::start(scope, hashing);
-        let tree = read_tree(&mut TarReader::new(ahead), sink)?;
+        let tree = read_tree(&mut TarReader::new(ahead).within(&budget), sink)?;
         let Hashing { hasher, size, .. } =
             hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let found = DiffId(hasher.finish());

@@ -8,6 +8,7 @@
 use std::io::{self, Read};
 
 use crate::layer::canonical::{BLOCK, padding};
+use crate::layer::limits::{Budget, Exceeded};
 pub use crate::layer::tar_read::beginning::Beginning;
 pub use crate::layer::tar_read::error::{Place, TarCause, TarError};
 use crate::layer::tar_read::header::{Header, Raw};
@@ -25,12 +26,6 @@ mod pax;
 mod sparse;
 #[cfg(test)]
 mod tests;
-
-/// No layer has more entries than this, headers of extensions included; what has is made to
-/// exhaust us.
-pub const ENTRIES_MAX: u64 = 5_000_000;
-/// A layer unpacks to no more than this by default.
-pub const UNPACKED_MAX: u64 = 100 << 30;
 
 /// What a stream is, which decides how it may be compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +74,7 @@ pub struct TarReader<R> {
     /// What of the current body has not been read, and the zeros after it.
     body: Pieces,
     padding: usize,
+    budget: Budget,
     entries: u64,
     unpacked: u64,
     /// How many bytes have been read.
@@ -91,7 +87,14 @@ impl<R: Read> TarReader<R> {
     pub fn new(input: R) -> Self {
         let place = Place::Header { at: 0, after: Vec::new() };
         let (padding, entries, unpacked, at) = (0, 0, 0, 0);
-        Self { input, body: Pieces::default(), padding, entries, unpacked, at, place }
+        let (body, budget) = (Pieces::default(), Budget::default());
+        Self { input, body, padding, budget, entries, unpacked, at, place }
+    }
+
+    /// The same reader, which keeps to the limits of a budget and spends of it.
+    #[must_use]
+    pub fn within(self, budget: &Budget) -> Self {
+        Self { budget: budget.clone(), ..self }
     }
 
     /// The next entry; `None` at the end, where the input has been read to its end too.
@@ -121,8 +124,9 @@ impl<R: Read> TarReader<R> {
         let entry = raw.interpret(&sparse)?;
         if let TarKind::File(size) = entry.kind {
             self.unpacked = self.unpacked.saturating_add(size);
-            if UNPACKED_MAX < self.unpacked {
-                return Err(TarCause::TooLarge);
+            let limit = self.budget.limits().unpacked;
+            if limit < self.unpacked {
+                return Err(Exceeded::Unpacked(limit).into());
             }
             self.begin(sparse, size, stored)?;
         }
@@ -154,9 +158,11 @@ impl<R: Read> TarReader<R> {
             };
             // Extension headers count: a stream of nothing else has an end too.
             self.entries += 1;
-            if ENTRIES_MAX < self.entries {
-                return Err(TarCause::TooMany);
+            let limit = self.budget.limits().entries;
+            if limit < self.entries {
+                return Err(Exceeded::Entries(limit).into());
             }
+            self.budget.entry()?;
             match header.kind() {
                 b'x' => once(&mut local, Pax::parse(&self.extension(&header)?)?)?,
                 // Go's reader forgets here what it has been told of the next entry; others do not.

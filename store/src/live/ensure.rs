@@ -9,7 +9,7 @@ use crate::error::{At as _, ReadError, WriteError};
 use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
-use crate::layer::import::{ImportError, announced, layer_id, read_layer};
+use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::building::Building;
@@ -231,7 +231,8 @@ fn fill(
     record: &mut LayerRecord,
 ) -> Result<(), EnsureError> {
     let unpacker = Unpacker::new(&building.absolute()).writing(&building.path)?;
-    let (tree, size) = read_layer(reader, diff_id, unpacker)?;
+    let limits = building.lease.store().limits();
+    let (tree, size) = read_layer_within(limits, reader, diff_id, unpacker)?;
     if record.tree.is_none() {
         record.tree = Some(building.lease.put_tree(&tree)?);
     }

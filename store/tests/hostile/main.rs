@@ -9,7 +9,8 @@ use std::path::Path;
 
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::BodyId;
-use wythe_store::layer::import::{ImportError, Keep, read_tree};
+use wythe_store::layer::import::{ImportError, Keep, read_layer_within, read_tree};
+use wythe_store::layer::limits::Limits;
 use wythe_store::layer::tar_read::TarReader;
 use wythe_store::live::ensure::receive;
 use wythe_store::live::upper::upper_tree;
@@ -159,6 +160,21 @@ fn what_goes_through_a_link_of_the_layer_stays_beneath_the_root() {
         assert_eq!(listed(&unpacked), listed(&tree), "{name}");
         scene.check_outside(name);
     }
+}
+
+#[test]
+fn a_small_layer_of_very_many_empty_files_is_refused_by_the_limit_that_it_names() {
+    let block = archive::Archive::new().file("f", "").cut(512);
+    let tar = block.repeat(150_000);
+    let layer = zstd::encode_all(&tar[..], 1).unwrap();
+    assert!(layer.len() < 100_000);
+    let read = |limits| {
+        let diff_id = DiffId(Digest::of(&tar));
+        read_layer_within(limits, &mut &layer[..], &diff_id, Keep::Nothing).map(drop)
+    };
+    let error = said(&read(Limits::default()).unwrap_err());
+    assert!(error.contains("--limit expansion=NUMBER"), "{error}");
+    read(Limits { expansion: 10_000_000, ..Limits::default() }).unwrap();
 }
 
 #[test]

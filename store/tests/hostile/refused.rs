@@ -230,7 +230,7 @@ fn numbers() -> Vec<Refused> {
         Refused("size-of-symlink", sized(b'2', 9), "f", "entry without content has a size"),
         Refused("size-of-fifo", sized(b'6', 9), "f", "entry without content has a size"),
         Refused("size-of-directory", sized(b'5', 9), "f", "entry without content has a size"),
-        Refused("size-of-everything", sized(b'0', 1 << 40), "", "too many bytes"),
+        Refused("size-of-everything", sized(b'0', 1 << 40), "f", "the limit `unpacked`"),
     ]
 }
 

@@ -42,6 +42,16 @@ refused out.tar '\.\./evil: path leads out'
 refused cut.tar 'cut.tar: .*header at byte 0, unexpected end'
 refused damaged.tar 'damaged.tar: .*header at byte 0, header checksum mismatch'
 
+# What is too much is declared, and can be changed.
+printf 'FROM scratch\nADD several.tar /o/\n' > context/Dockerfile
+tar -C context -cf context/several.tar t
+build() { "$WYTHE" "$@" build --no-cache -o type=local,dest=no context 2> said; }
+! build --limit entries=3
+grep -q 'several.tar: .*more than 3 entries: .*--limit entries=NUMBER' said
+! WYTHE_LIMITS=unpacked=1,entries=9 build
+grep -q 'more than 1 bytes' said
+WYTHE_LIMITS=entries=1 build --limit entries=4
+
 # Each of several sees what those before it have made.
 mkdir -p several/d
 tar -C context/t/lib -cf several/d/a sub

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::layer::limits::Exceeded;
 use crate::path::PathError;
 use crate::tree::limits::LimitCause;
 
@@ -85,12 +86,9 @@ pub enum TarCause {
     /// What is no file claims to have bytes.
     #[error("entry without content has a size")]
     Size,
-    /// More entries than a layer has.
-    #[error("too many entries")]
-    TooMany,
-    /// More bytes than a layer unpacks to.
-    #[error("unpacks to too many bytes")]
-    TooLarge,
+    /// It costs more than is declared.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     /// The stream ends in the middle.
     #[error("unexpected end")]
     Truncated,

@@ -4,6 +4,7 @@ use super::*;
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::id::BodyId;
+use crate::layer::limits::Limits;
 use crate::layer::tar_write::tar_write;
 use crate::tree::sketch::sketch;
 use std::collections::BTreeMap;
@@ -103,18 +104,19 @@ fn data_after_one_block_of_zeros_is_refused() {
 }
 
 #[test]
-fn one_entry_too_many_is_refused() {
+fn entries_and_bytes_are_read_up_to_the_limit_and_no_further() {
     let bytes = written();
     let count = paths(&bytes).unwrap().len() as u64;
-    for (before, fine) in [(ENTRIES_MAX - count, true), (ENTRIES_MAX - count + 1, false)] {
-        let mut reader = TarReader::new(&bytes[..]);
-        reader.entries = before;
-        let read = std::iter::from_fn(|| reader.next_entry().transpose());
-        let refused = {
-            let mut read = read;
-            read.find_map(Result::err)
-        };
-        let cause = refused.map(|error| error.cause);
-        assert!(if fine { cause.is_none() } else { matches!(cause, Some(TarCause::TooMany)) });
-    }
+    let refused = |limits: Limits| {
+        let mut reader = TarReader::new(&bytes[..]).within(&Budget::new(limits));
+        std::iter::from_fn(|| reader.next_entry().transpose())
+            .find_map(Result::err)
+            .map(|error| error.cause.to_string())
+    };
+    let all = Limits::default();
+    assert_eq!(refused(Limits { entries: count, unpacked: 3, ..all }), None);
+    let said = refused(Limits { entries: count - 1, ..all }).unwrap();
+    assert!(said.contains(&format!("more than {} entries", count - 1)), "{said}");
+    let said = refused(Limits { unpacked: 2, ..all }).unwrap();
+    assert!(said.contains("more than 2 bytes"), "{said}");
 }
