@@ -2,6 +2,7 @@
 
 mod finding;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +184,9 @@ pub struct StepFailure {
     pub output: Vec<String>,
     /// How long it ran.
     pub elapsed: Duration,
+    /// That the disk it wrote to was full when it ended, if it was.
+    #[source]
+    pub full: Option<io::Error>,
 }
 
 /// A mount that cannot be made.

@@ -8,6 +8,7 @@ mod given;
 mod mask;
 pub(crate) mod mounts;
 mod run;
+mod space;
 pub mod view;
 mod workdir;
 

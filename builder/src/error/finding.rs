@@ -294,6 +294,7 @@ mod tests {
             outcome,
             output: Vec::new(),
             elapsed: std::time::Duration::ZERO,
+            full: None,
         };
         let source = "FROM a\nRUN make\n";
         let again =

@@ -20,6 +20,7 @@ use wythe_store::live::scratch::{adopt, scratch};
 use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
+use super::space;
 use super::view::View;
 use super::workdir::recreate;
 use crate::account::{Accounts, Identity, Owner, run_identity};
@@ -112,6 +113,7 @@ impl Execution<'_, '_> {
                     outcome,
                     output: listener.tail.lines(SHOWN_LINES),
                     elapsed: started.elapsed(),
+                    full: space::missing(&step.root.scratch.upper),
                 };
                 self.inspect(step, &listener);
                 Err(BuildCause::Step(failure))
