@@ -8,6 +8,7 @@ mod devices;
 mod looks;
 mod mark;
 mod sockets;
+mod status;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;

@@ -13,6 +13,7 @@ use rustix::thread::{
     Gid, LinkNameSpaceType, Uid, move_into_link_name_space, set_thread_res_gid, set_thread_res_uid,
 };
 
+use super::status::Status;
 use crate::sys;
 
 /// A process of a step.
@@ -46,15 +47,6 @@ pub(super) struct Surroundings {
     /// Its network, where that is not the builder's.
     network: Option<OwnedFd>,
     status: Status,
-}
-
-/// What `/proc/PID/status` says of a process.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Status {
-    umask: u32,
-    uid: u32,
-    gid: u32,
-    capabilities: u64,
 }
 
 impl Caller {
@@ -234,22 +226,6 @@ fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
     }
 }
 
-impl Status {
-    fn parse(text: &str) -> Option<Self> {
-        let number = |name: &str, index: usize, radix: u32| {
-            let words = text.lines().find_map(|line| line.strip_prefix(name))?;
-            let word = words.split_ascii_whitespace().nth(index)?;
-            u64::from_str_radix(word, radix).ok()
-        };
-        Some(Self {
-            umask: u32::try_from(number("Umask:", 0, 8)?).ok()?,
-            uid: u32::try_from(number("Uid:", FILE_SYSTEM, 10)?).ok()?,
-            gid: u32::try_from(number("Gid:", FILE_SYSTEM, 10)?).ok()?,
-            capabilities: number("CapEff:", 0, 16)?,
-        })
-    }
-}
-
 /// Whether `/proc` is about the processes that this one sees. One of others has somebody else under
 /// a number.
 fn has_our_numbers() -> bool {
@@ -269,9 +245,6 @@ fn read(process: &OwnedFd, name: &str) -> Result<String, Errno> {
 }
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// Of the four ids in `/proc/PID/status`, the one that files are made with.
-const FILE_SYSTEM: usize = 3;
 
 const CAP_CHOWN: u64 = 1;
 
@@ -295,13 +268,5 @@ mod tests {
         assert_eq!(split(b"a/"), Err(Errno::NOENT));
         assert_eq!(split(b"a/."), Err(Errno::EXIST));
         assert_eq!(split(b".."), Err(Errno::EXIST));
-    }
-
-    #[test]
-    fn the_ids_of_a_process_are_those_that_files_are_made_with() {
-        let text = "Umask:\t0027\nUid:\t0\t0\t0\t5\nGid:\t1\t2\t3\t4\nCapEff:\t00000000a80425fb\n";
-        let status = Status { umask: 0o27, uid: 5, gid: 4, capabilities: 0xa804_25fb };
-        assert_eq!(Status::parse(text), Some(status));
-        assert_eq!(Status::parse("Umask:\t0027\n"), None);
     }
 }
