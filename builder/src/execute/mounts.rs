@@ -49,6 +49,12 @@ impl Mounts {
         execution: &Execution<'_, '_>,
         run: &RunStep,
     ) -> Result<Self, BuildCause> {
+        for mount in &run.mounts {
+            if let Some(Owner { uid, gid, .. }) = owner(&mount.kind) {
+                let identity = Identity { uid, gid, groups: Vec::new() };
+                admit(&identity, &format!("mounting {}", mount.target))?;
+            }
+        }
         let mut mounts = Self::default();
         mounts.open_caches(execution.solver.env.store.path(), run)?;
         for (position, mount) in run.mounts.iter().enumerate() {
@@ -86,10 +92,6 @@ impl Mounts {
         position: usize,
         mount: &RunMount,
     ) -> Result<(), BuildCause> {
-        if let Some(Owner { uid, gid, .. }) = owner(&mount.kind) {
-            let identity = Identity { uid, gid, groups: Vec::new() };
-            admit(&identity, &format!("mounting {}", mount.target))?;
-        }
         let source = match &mount.kind {
             MountKind::Bind { from, path, access } => Some(bind(execution, (from, path), *access)?),
             MountKind::Cache(cache) => self.cache(execution, position, cache)?,

@@ -96,7 +96,7 @@ refused() {
   status=0
   "$WYTHE" build context $base > log 2>&1 || status=$?
   [ "$status" = 4 ]
-  grep -q '^Dockerfile:3:1: ' log
+  grep -q '^Dockerfile:3:1:' log
   grep -qF "$2" log
   grep -q /etc/subuid log
   if grep -q '^#2 [0-9.]* ran' log; then exit 1; fi
