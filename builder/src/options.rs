@@ -195,9 +195,9 @@ pub enum NamedContext {
     },
     /// `docker-image://`
     Image(Reference),
-    /// A git repository, which a build cannot use yet.
+    /// A git repository: its files.
     Git(String),
-    /// A file behind a URL, which a build cannot use yet.
+    /// A file behind a URL: the files of an archive, or itself.
     Url(String),
 }
 

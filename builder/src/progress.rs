@@ -61,17 +61,6 @@ pub enum Event<'a> {
         /// The bytes: neither whole lines nor UTF-8 are promised.
         bytes: &'a [u8],
     },
-    /// Bytes of a larger transfer went through.
-    Transferred {
-        /// Which step.
-        step: StepId,
-        /// What is transferred, for instance a digest.
-        what: &'a str,
-        /// How much so far, in bytes.
-        done: u64,
-        /// How much there is, in bytes; zero where unknown.
-        total: u64,
-    },
     /// Why a step was not answered from the cache.
     Explained {
         /// Which step.

@@ -66,6 +66,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_not_offered() {
+        let mut definition = Cli::definition();
+        let build = definition.find_subcommand_mut("build").unwrap();
+        let help = build.render_long_help().to_string();
+        assert!(help.contains("--explain"));
+        for flag in ["--sbom", "--cache-from", "--cache-to"] {
+            assert!(!help.contains(flag), "{flag}");
+        }
+    }
+
+    #[test]
     fn global_flags_are_accepted_before_and_after_the_command() {
         for words in [
             &["wythe", "--store", "/s", "version"] as &[_],

@@ -61,7 +61,8 @@ pub(crate) struct InputArgs {
     #[arg(
         long,
         value_name = "NAME=SOURCE",
-        help = "A further context: a directory, docker-image://REF or oci-layout://PATH[:TAG|@DIGEST]"
+        help = "A further context: a directory, a git repository, an archive or file behind a URL, \
+                docker-image://REF or oci-layout://PATH[:TAG][@DIGEST]"
     )]
     pub(crate) build_context: Vec<NamedContext>,
     /// The platform to build for
@@ -125,11 +126,11 @@ pub(crate) struct CacheArgs {
     /// Ask the registry for a newer base image even if one is here
     #[arg(long)]
     pub(crate) pull: Switch,
-    /// A cache to read from
-    #[arg(long, value_name = "CACHE")]
+    /// Refused: caches outside the store are not read
+    #[arg(long, value_name = "CACHE", hide = true)]
     pub(crate) cache_from: Vec<String>,
-    /// A cache to write to
-    #[arg(long, value_name = "CACHE")]
+    /// Refused: caches outside the store are not written
+    #[arg(long, value_name = "CACHE", hide = true)]
     pub(crate) cache_to: Vec<String>,
     /// Say for every step that runs why no earlier result would do
     #[arg(long)]
@@ -168,8 +169,8 @@ pub(crate) struct AttestationArgs {
     /// Attach a statement of how the image was built; among files it is provenance.json
     #[arg(long, value_name = "BOOL|mode=min|mode=max[,…]")]
     pub(crate) provenance: Option<ProvenanceArg>,
-    /// Attach a list of what the image holds
-    #[arg(long, value_name = "BOOL|OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// Refused: lists of what an image holds are not made
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) sbom: Option<String>,
     /// The same in another spelling: type=provenance[,mode=max,…]
     #[arg(long, value_name = "type=TYPE[,…]")]

@@ -117,10 +117,6 @@ impl<W: Write + Send> Progress for Json<W> {
                 self.write(state, "cached", json!({"step": step.0, "name": name, "hit": hit}));
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
-            Event::Transferred { step, what, done, total } => {
-                let fields = json!({"step": step.0, "what": what, "done": done, "total": total});
-                self.write(state, "transferred", fields);
-            }
             Event::Explained { step, reason } => {
                 self.write(state, "explained", json!({"step": step.0, "reason": reason}));
             }
@@ -171,6 +167,23 @@ mod tests {
 
     fn output(bytes: &[u8]) -> Event<'_> {
         Event::Output { step: StepId(1), stream: Stream::Err, bytes }
+    }
+
+    #[test]
+    fn every_event_of_the_specification_is_one_that_is_written() {
+        let page = include_str!("../../../docs/events.md");
+        let senders = concat!(
+            include_str!("json.rs"),
+            include_str!("../failure.rs"),
+            include_str!("../session.rs")
+        );
+        let table = page.split("## Events").nth(1).unwrap();
+        let names = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let names: Vec<&str> = names.filter(|name| *name != "event").collect();
+        assert!(names.len() > 8, "{names:?}");
+        for name in names {
+            assert!(senders.contains(&format!("\"{name}\"")), "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wythe_builder::progress::{Event, Progress, StepId, Stream};
 
 use super::lines::Lines;
-use super::quantity::{Bytes, Elapsed};
+use super::quantity::Elapsed;
 use super::sanitize::{self, Medium};
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
@@ -36,35 +36,13 @@ struct Running {
     since: Duration,
     out: Lines,
     err: Lines,
-    /// When the progress of a transfer was last written.
-    transfers: BTreeMap<String, Duration>,
 }
-
-/// How often the progress of one transfer is written.
-const TRANSFER_INTERVAL: Duration = Duration::from_secs(2);
 
 impl<W: Write + Send> Plain<W> {
     /// A log on `out`.
     pub(crate) fn new(out: W, stopwatch: Stopwatch, medium: Medium, source: SourceFile) -> Self {
         let state = State { out, last: None, running: BTreeMap::new() };
         Self { stopwatch, medium, source, state: Mutex::new(state) }
-    }
-
-    fn transferred(&self, state: &mut State<W>, step: StepId, transfer: &Transfer<'_>) {
-        let now = self.stopwatch.elapsed();
-        let running = state.running.entry(step).or_default();
-        let last = running.transfers.get(transfer.what).copied();
-        let due = last.is_none_or(|last| now >= last + TRANSFER_INTERVAL);
-        let complete = transfer.done == transfer.total;
-        if !due && !complete {
-            return;
-        }
-        running.transfers.insert(transfer.what.to_owned(), now);
-        let done = Bytes(transfer.done);
-        match transfer.total {
-            0 => state.line(step, &format!("{} {done}", transfer.what)),
-            total => state.line(step, &format!("{} {done} / {}", transfer.what, Bytes(total))),
-        }
     }
 
     fn output(&self, state: &mut State<W>, step: StepId, stream: Stream, bytes: &[u8]) {
@@ -95,12 +73,6 @@ impl<W: Write + Send> Plain<W> {
         }
         state.line(step, verdict);
     }
-}
-
-struct Transfer<'a> {
-    what: &'a str,
-    done: u64,
-    total: u64,
 }
 
 impl<W: Write> State<W> {
@@ -137,9 +109,6 @@ impl<W: Write + Send> Progress for Plain<W> {
                 state.line(step, "CACHED");
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
-            Event::Transferred { step, what, done, total } => {
-                self.transferred(state, step, &Transfer { what, done, total });
-            }
             Event::Explained { step, reason } => {
                 let reason = sanitize::text(reason.as_bytes(), Medium::Log);
                 state.line(step, &format!("because {reason}"));
@@ -206,12 +175,5 @@ mod tests {
     fn steps_are_set_apart() {
         let cached = Event::Cached { step: StepId(3), name: "[3/3] COPY a b", hit: Hit::Content };
         check(&[started(), cached], "#2 [2/3] RUN make\n\n#3 [3/3] COPY a b\n#3 CACHED\n");
-    }
-
-    #[test]
-    fn a_transfer_is_shown_at_its_ends() {
-        let at = |done| Event::Transferred { step: STEP, what: "sha256:ab", done, total: 2000 };
-        let text = "#2 [2/3] RUN make\n#2 sha256:ab 0B / 2.00kB\n#2 sha256:ab 2.00kB / 2.00kB\n";
-        check(&[started(), at(0), at(1000), at(2000)], text);
     }
 }

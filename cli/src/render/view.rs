@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthChar;
 use wythe_builder::progress::{Event, StepId, Stream};
 
 use super::lines::Lines;
-use super::quantity::{Bytes, Elapsed};
+use super::quantity::Elapsed;
 use super::sanitize::{self, Medium};
 use super::source::SourceFile;
 
@@ -36,7 +36,6 @@ struct Running {
     reason: Option<String>,
     lines: [Lines; 2],
     tail: VecDeque<String>,
-    transfers: BTreeMap<String, [u64; 2]>,
 }
 
 /// How many of the last lines of a running step are shown.
@@ -66,11 +65,6 @@ impl View {
             Event::Output { step, stream, bytes } => {
                 if let Some(running) = self.running.get_mut(&step) {
                     running.output(stream, bytes);
-                }
-            }
-            Event::Transferred { step, what, done, total } => {
-                if let Some(running) = self.running.get_mut(&step) {
-                    running.transfers.insert(clean(what), [done, total]);
                 }
             }
             Event::Explained { step, reason } => {
@@ -131,9 +125,8 @@ impl View {
 
 impl Running {
     fn new(name: &str, since: Duration) -> Self {
-        let (tail, transfers) = (VecDeque::new(), BTreeMap::new());
         let name = clean(name);
-        Self { name, since, reason: None, lines: Default::default(), tail, transfers }
+        Self { name, since, reason: None, lines: Default::default(), tail: VecDeque::new() }
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
@@ -151,12 +144,6 @@ impl Running {
         let elapsed = Elapsed(now.saturating_sub(self.since)).to_string();
         lines.push(row(&format!("=> {}", self.name), &elapsed, columns));
         lines.extend(self.reason.iter().map(|reason| row(reason, "", columns)));
-        for (what, [done, total]) in &self.transfers {
-            if done < total {
-                let amount = format!("{} / {}", Bytes(*done), Bytes(*total));
-                lines.push(row(&format!("   {what}"), &amount, columns));
-            }
-        }
         lines.extend(self.tail.iter().map(|line| row(&format!("   | {line}"), "", columns)));
     }
 }
