@@ -96,8 +96,16 @@ fn arrive(marker: Marker) -> Result<Entry, InitError> {
     let doing = "making a process namespace";
     let nest = Nest::new().map_err(|errno| InitError::io(doing, errno))?;
     NEST.get_or_init(|| nest);
+    sys::at_exit(leave).map_err(|errno| InitError::io(doing, errno))?;
     let entry = Entry { ids: marker.ids, program: marker.program };
     Ok(ENTRY.get_or_init(|| entry).clone())
+}
+
+/// The last thing that is done: nobody outside has to bury the first process of the nest.
+extern "C" fn leave() {
+    if let Some(nest) = nest() {
+        nest.end();
+    }
 }
 
 /// Leaves for new namespaces and the second run; returns why that failed.

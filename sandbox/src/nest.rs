@@ -38,6 +38,11 @@ impl Nest {
         move_into_thread_name_spaces(self.keeper.as_fd(), ThreadNameSpaceType::PROCESS_ID)
     }
 
+    /// Ends all that is in the namespace.
+    pub(crate) fn end(&self) {
+        sys::end_unknown_child(self.keeper.as_fd());
+    }
+
     /// Whether nothing can be started any more, because somebody killed the first process.
     pub(crate) fn is_lost(&self) -> bool {
         has_ended(&self.keeper)
@@ -53,6 +58,13 @@ fn keep(builder: &OwnedFd) -> ! {
         sys::sleep_for_good();
     }
     sys::exit_now(1)
+}
+
+impl Drop for Nest {
+    /// Who takes up orphans need not be one that waits for them: containers have such.
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 fn has_ended(process: &OwnedFd) -> bool {

@@ -333,6 +333,22 @@ pub(crate) fn fork_into_process_namespace() -> Result<Option<OwnedFd>, Errno> {
     Ok((checked(child)? != 0).then(|| adopt(pidfd)))
 }
 
+/// Kills a child that [`fork_into_process_namespace`] made, and waits for its end.
+pub(crate) fn end_unknown_child(child: BorrowedFd<'_>) {
+    let (number, nothing) = (child.as_raw_fd(), ptr::null::<u8>());
+    // SAFETY: takes numbers and a null pointer; where the child is gone it does nothing.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, nothing, 0u64) };
+    let kinds = libc::WEXITED | libc::__WALL;
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, number, nothing, kinds, nothing) };
+}
+
+/// Has `last` called when the program ends in an orderly way.
+pub(crate) fn at_exit(last: extern "C" fn()) -> Result<(), Errno> {
+    // SAFETY: the function lives as long as the program.
+    if unsafe { libc::atexit(last) } == 0 { Ok(()) } else { Err(Errno::NOMEM) }
+}
+
 /// Does nothing until a signal ends the process.
 pub(crate) fn sleep_for_good() -> ! {
     loop {

@@ -82,6 +82,7 @@ const CLAIMS: &[Claim] = claims! {
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
         a_cancelled_switch_starts_nothing the_step_dies_with_its_builder
         the_step_dies_with_the_process_that_keeps_it
+        a_builder_that_ends_leaves_no_process_to_others
         steps_run_side_by_side every_probe_finds_what_it_needs
         arguments_and_environment_survive_the_entry nothing_is_allocated_between_clone_and_execute;
 };

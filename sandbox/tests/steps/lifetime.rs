@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use wythe_sandbox::step::{Identity, Streams};
 use wythe_sandbox::{Cancel, Outcome, Step, Stream};
 
@@ -163,6 +163,27 @@ pub(crate) fn the_step_dies_with_the_process_that_keeps_it(_: &Fixture) {
     kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
     is_gone_within_a_second();
     assert!(builder.wait().unwrap().success());
+}
+
+/// The numbers of all children of this process.
+fn children() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let children = tasks.map(|task| fs::read_to_string(task.join("children")).unwrap_or_default());
+    let mut found: Vec<String> =
+        children.flat_map(|it| it.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    found.sort();
+    found
+}
+
+pub(crate) fn a_builder_that_ends_leaves_no_process_to_others(_: &Fixture) {
+    let before = children();
+    // Orphans come to us, who do not wait for them.
+    set_child_subreaper(Some(getpid())).unwrap();
+    let ran = again("role=fed").stdin(Stdio::null()).output().unwrap();
+    let after = children();
+    set_child_subreaper(None).unwrap();
+    assert!(ran.status.success());
+    assert_eq!(before, after);
 }
 
 /// Another run of this program, as it was started first.
