@@ -35,10 +35,10 @@ mistake 2 Dockerfile:1:17: 'write os/architecture' 'FROM --platform=linx base\n'
 mistake 2 'target stage "bulid"' 'did you mean build?' 'FROM base AS build\n' --target bulid
 mistake 1 Dockerfile:2:1: '127 says' 'FROM base\nRUN nosuch\n'
 mistake 2 Dockerfile:2:1: 'rename the file' 'FROM scratch\nCOPY file /d/.wh.x\n'
-mistake 2 'Dockerfile:1:11: no Dockerfile, but a file for the frontend foo/bar:1' 'only Dockerfiles are built' \
-  '// syntax=foo/bar:1\nkind: x\n'
-mistake 2 'Dockerfile:1:12: no Dockerfile, but a file for the frontend foo/bar:1' 'only Dockerfiles are built' \
-  '{"syntax":"foo/bar:1"}\n'
+mistake 2 Dockerfile:1:11: 'only Dockerfiles are built' '// syntax=foo/bar:1\nkind: x\n'
+grep -q 'a file for the frontend foo/bar:1$' err
+mistake 2 Dockerfile:1:12: 'only Dockerfiles are built' '{"syntax":"foo/bar:1"}\n'
+grep -q 'a file for the frontend foo/bar:1$' err
 mistake 2 Dockerfile:3:1: "write the digits alone" "FROM base\nUSER -1\nRUN true\n"
 mistake 2 Dockerfile:2:1: 'create it in an earlier step' 'FROM base\nCOPY --chown=nobdy file /\n' --strict
 

@@ -42,4 +42,5 @@ D
 status=0
 "$WYTHE" build --build-context base=oci-layout://"$BASE" context 2> log || status=$?
 [ "$status" = 2 ]
-grep -q '^Dockerfile:3:.*"missing" not found' log
+grep -q '^Dockerfile:3:' log
+grep -q '"missing" not found' log
