@@ -189,8 +189,12 @@ fn from_blob(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::DiffId;
+    use crate::layer::import::layer_id;
     use crate::live::ensure::receive;
     use crate::live::tests::{Pulled, Trial, record_of};
+    use crate::oci::descriptor::Descriptor;
+    use crate::oci::media_type::MediaType;
     use std::fs;
 
     const FILES: &str = "a=1@1 b=1@1 d/ d/c=2 e/ e/f=3 e/g=4";
@@ -227,6 +231,37 @@ mod tests {
         for text in ["2", "3", "4"] {
             let bytes = trial.lease.store().body(&body(text)).unwrap().unwrap();
             assert_eq!(&*bytes, text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_went_through_a_link_is_in_the_blob_under_another_name() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        tar.append_link(&mut header, "l", "d").unwrap();
+        for (name, text) in [("l/f", "5"), (".wh..wh.plnk/1.2", "6")] {
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_size(1);
+            tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        tar.append_link(&mut header, "h", ".wh..wh.plnk/1.2").unwrap();
+        let blob = tar.into_inner().unwrap();
+        let (descriptor, diff_id) =
+            (Descriptor::of(MediaType::LAYER, &blob), DiffId(Digest::of(&blob)));
+        let trial = Trial::new();
+        let path = receive(&trial.lease, (&descriptor, &diff_id), b"map", &mut &blob[..]).unwrap();
+        fs::remove_dir_all(path.join("d")).unwrap();
+        fs::remove_file(path.join("h")).unwrap();
+        let wanted = [body("5"), body("6")];
+        ensure(&trial.lease, &[layer_id(&diff_id)], &wanted.into()).unwrap();
+        for (id, text) in wanted.iter().zip(["5", "6"]) {
+            let found = trial.lease.store().body(id).unwrap().unwrap();
+            assert_eq!(&*found, text.as_bytes());
         }
     }
 

@@ -79,7 +79,7 @@ pub enum Exceeded {
     Unpacked(u64),
     /// [`Limits::expansion`].
     #[error(
-        "expands too much: the limit `expansion` is {0} for 1, beyond {FREE} bytes, an entry for {ENTRY_COST} (--limit expansion=NUMBER)"
+        "more than {0} bytes for each compressed one, beyond {FREE}, an entry counted as {ENTRY_COST}: the limit `expansion` (--limit expansion=NUMBER)"
     )]
     Expansion(u64),
 }
