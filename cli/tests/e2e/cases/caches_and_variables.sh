@@ -29,6 +29,19 @@ sleep 1
 "$WYTHE" build --no-cache --build-arg STEP=2 $base context
 wait "$first"
 
+# Two steps that want the same two caches do not wait for each other for ever, whatever the order.
+cat > context/Dockerfile <<'D'
+FROM base AS one
+RUN --mount=type=cache,id=first,target=/1,sharing=locked --mount=type=cache,id=second,target=/2,sharing=locked sleep 0.2
+FROM base AS two
+RUN --mount=type=cache,id=second,target=/2,sharing=locked --mount=type=cache,id=first,target=/1 sleep 0.2
+FROM base
+COPY --from=one /etc/passwd /one
+COPY --from=two /etc/passwd /two
+D
+# shellcheck disable=SC2086
+timeout 60 "$WYTHE" build --no-cache $base context
+
 cat > context/Dockerfile <<'D'
 FROM base
 ENV https_proxy=env HTTP_PROXY=env
