@@ -145,17 +145,19 @@ impl Failure {
 
     /// The same failure with the words of a Dockerfile it is about.
     pub(crate) fn findings(mut self, source: &SourceFile, findings: &[Diagnostic]) -> Self {
-        let shown = findings.iter().take(SHOWN);
-        let shown = shown.map(|finding| match findings {
-            // The message comes right below.
-            [_] if self.says(&finding.message) => source.place(finding),
-            _ => source.excerpt(finding),
-        });
-        self.exhibit.extend(shown.collect::<Vec<_>>());
+        self.exhibit.extend(findings.iter().take(SHOWN).map(|finding| source.excerpt(finding)));
         if findings.len() > SHOWN {
             self.exhibit.push(format!("… and {} more", findings.len() - SHOWN));
         }
         self.findings.extend(findings.iter().map(|finding| source.object(finding)));
+        self
+    }
+
+    /// As [`Self::findings`], of one that is long and stands right below, as the answer of a registry
+    /// does: its place is shown without it.
+    pub(crate) fn pointing(mut self, source: &SourceFile, finding: &Diagnostic) -> Self {
+        self.exhibit.push(source.place(finding));
+        self.findings.push(source.object(finding));
         self
     }
 
@@ -280,19 +282,13 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_failure_does_not_repeat_it() {
+    fn a_place_alone_does_not_repeat_what_happened_there() {
         let source = SourceFile { name: "Dockerfile".to_owned(), text: "RUNN b\n".to_owned() };
         let finding = Diagnostic::error(Span::new(0, 4), "unknown instruction").help("RUN?");
-        let lines = |findings: &[Diagnostic]| {
-            let failure = Failure::usage("unknown instruction").findings(&source, findings);
-            failure.lines().join("\n")
-        };
-        let one = lines(std::slice::from_ref(&finding));
-        assert_eq!(one.matches("unknown instruction").count(), 1, "{one}");
-        assert!(one.starts_with("Dockerfile:1:1:\n") && one.contains("help: RUN?"), "{one}");
-        // Among several, each says what it is about.
-        let two = lines(&[finding.clone(), finding]);
-        assert_eq!(two.matches("Dockerfile:1:1: unknown instruction").count(), 2, "{two}");
+        let failure = Failure::usage("unknown instruction").pointing(&source, &finding);
+        let lines = failure.lines().join("\n");
+        assert_eq!(lines.matches("unknown instruction").count(), 1, "{lines}");
+        assert!(lines.starts_with("Dockerfile:1:1:\n") && lines.contains("help: RUN?"), "{lines}");
     }
 
     #[test]

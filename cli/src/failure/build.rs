@@ -36,15 +36,28 @@ impl From<BuildError> for Failure {
             &error.cause
         {
             let (source, finding) = in_ignore_file(bad, error.remedy());
-            return failure.findings(&source, &[finding]);
+            return failure.pointing(&source, &finding);
         }
         let findings = error.findings();
         // A finding has its remedy with it.
         let remedy = error.remedy().filter(|_| findings.is_empty());
         let (name, text) = (error.place.file.clone(), error.place.source.to_string());
         let source = SourceFile { name, text };
-        failure.exhibit(output).findings(&source, &findings).advised(remedy)
+        let failure = failure.exhibit(output);
+        let failure = match findings.as_slice() {
+            [finding] if is_an_answer(&error.cause) => failure.pointing(&source, finding),
+            findings => failure.findings(&source, findings),
+        };
+        failure.advised(remedy)
     }
+}
+
+/// Whether the message is what somebody else answered.
+fn is_an_answer(cause: &BuildCause) -> bool {
+    matches!(
+        cause,
+        BuildCause::Lower(LowerError { cause: LowerCause::Base(..), .. }) | BuildCause::Remote(_)
+    )
 }
 
 fn class(cause: &BuildCause) -> Class {
