@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use crate::sys;
@@ -17,6 +17,8 @@ use crate::sys;
 /// Where steps are started.
 #[derive(Debug)]
 pub(crate) struct Nest {
+    /// Whose it is.
+    owner: Pid,
     /// The first process of the namespace.
     keeper: OwnedFd,
 }
@@ -27,7 +29,7 @@ impl Nest {
     pub(crate) fn new() -> Result<Self, Errno> {
         let builder = pidfd_open(getpid(), PidfdFlags::empty())?;
         match sys::fork_into_process_namespace()? {
-            Some(keeper) => Ok(Self { keeper }),
+            Some(keeper) => Ok(Self { owner: getpid(), keeper }),
             None => keep(&builder),
         }
     }
@@ -38,9 +40,11 @@ impl Nest {
         move_into_thread_name_spaces(self.keeper.as_fd(), ThreadNameSpaceType::PROCESS_ID)
     }
 
-    /// Ends all that is in the namespace.
+    /// Ends all that is in the namespace, unless this is a copy in a process that was forked.
     pub(crate) fn end(&self) {
-        sys::end_unknown_child(self.keeper.as_fd());
+        if getpid() == self.owner {
+            sys::end_unknown_child(self.keeper.as_fd());
+        }
     }
 
     /// Whether nothing can be started any more, because somebody killed the first process.

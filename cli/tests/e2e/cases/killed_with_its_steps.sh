@@ -1,19 +1,21 @@
 # A step whose program became another user by its set-user-ID bit ends with kill -9 of the program,
 # too, and so it does where the process that keeps the steps is killed.
 command -v pgrep > /dev/null || skip "no pgrep"
+# A number of this run: it is how the step is found.
+seconds=$((90000 + $$ % 9000))
 mkdir context
-cat > context/Dockerfile <<'X'
+cat > context/Dockerfile <<X
 FROM base
 RUN mkdir /suid && cp /bin/busybox /suid/busybox && chmod 4755 /suid/busybox
 USER app
 ARG N
-RUN ["/suid/busybox", "sleep", "97531"]
+RUN ["/suid/busybox", "sleep", "$seconds"]
 X
 for victim in builder keeper; do
   "$WYTHE" build --build-arg N=$victim --build-context base=oci-layout://"$BASE" context 2> err &
   builder=$!
   tries=0
-  until pgrep -fx '/suid/busybox sleep 97531' > pids; do
+  until pgrep -fx "/suid/busybox sleep $seconds" > pids; do
     tries=$((tries + 1))
     [ "$tries" -lt 200 ]
     sleep 0.1
@@ -28,7 +30,7 @@ for victim in builder keeper; do
   echo "$victim: $status"
   sleep 1
   status=0
-  pgrep -fx '/suid/busybox sleep 97531' || status=$?
+  pgrep -fx "/suid/busybox sleep $seconds" || status=$?
   [ "$status" = 1 ]
 done
 grep -q 'exit code: 137\|signal' err
