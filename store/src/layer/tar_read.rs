@@ -162,7 +162,6 @@ impl<R: Read> TarReader<R> {
             if limit < self.entries {
                 return Err(Exceeded::Entries(limit).into());
             }
-            self.budget.entry()?;
             match header.kind() {
                 b'x' => once(&mut local, Pax::parse(&self.extension(&header)?)?)?,
                 // Go's reader forgets here what it has been told of the next entry; others do not.
@@ -172,6 +171,7 @@ impl<R: Read> TarReader<R> {
                 b'L' => once(&mut long_name, field(&self.extension(&header)?).to_vec())?,
                 b'K' => once(&mut long_link, field(&self.extension(&header)?).to_vec())?,
                 kind => {
+                    self.budget.entry()?;
                     let pax = local.unwrap_or_default();
                     let mut raw = header.merge(&pax, long_name, long_link)?;
                     if kind == b'S' {
