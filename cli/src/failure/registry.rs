@@ -93,6 +93,9 @@ fn remedy(error: &RegistryError) -> Option<String> {
         RegistryProblem::Authorities { .. } => {
             Some("SSL_CERT_FILE and SSL_CERT_DIR have to lead to certificates".to_owned())
         }
+        RegistryProblem::Transport { .. } => {
+            Some("check the name of the registry and the network".to_owned())
+        }
         RegistryProblem::Status { status: 413, .. } => Some(
             "the registry, or a proxy in front of it, takes no blobs of this size: raise its limit"
                 .to_owned(),
