@@ -17,13 +17,12 @@ use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 
-/// Which program is to read the archive. Beside `index.json` lies the `manifest.json` that
-/// `docker load` reads, old ones included.
+/// Which program is to read the archive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flavour {
-    /// Anything that reads OCI layouts: what is no image is in `index.json` alone.
+    /// Anything that reads OCI layouts, a docker that keeps images as containerd does included.
     Oci,
-    /// `docker load` for certain: everything in it is an image.
+    /// `docker load` of any kind as well: `manifest.json` lies beside `index.json`.
     Docker,
 }
 
@@ -58,9 +57,9 @@ pub fn write(
     append_directory(&mut archive, "blobs/sha256/")?;
     append_blobs(&mut archive, content, &closure)?;
     append_bytes(&mut archive, "index.json", &Index::new(entries.to_vec()).to_bytes())?;
-    let listed = Listed { closure: &closure, flavour, platform };
-    if let Some(bytes) = listed.manifest(entries)? {
-        append_bytes(&mut archive, "manifest.json", &bytes)?;
+    if flavour == Flavour::Docker {
+        let listed = Listed { closure: &closure, platform };
+        append_bytes(&mut archive, "manifest.json", &listed.manifest(entries)?)?;
     }
     append_bytes(&mut archive, "oci-layout", MARKER)?;
     archive.into_inner()?.flush()
@@ -133,33 +132,27 @@ fn header(path: &str, kind: tar::EntryType, size: u64) -> io::Result<tar::Header
 /// The images that `manifest.json` lists.
 struct Listed<'a> {
     closure: &'a Closure,
-    flavour: Flavour,
     platform: Option<&'a Platform>,
 }
 
 impl Listed<'_> {
-    /// The list; none where no entry is or has an image.
-    fn manifest(&self, entries: &[Descriptor]) -> io::Result<Option<Vec<u8>>> {
+    fn manifest(&self, entries: &[Descriptor]) -> io::Result<Vec<u8>> {
         let mut images: Vec<(Digest, DockerEntry)> = Vec::new();
         for entry in entries {
             let tag = entry.annotations.get(IMAGE_NAME).map(|name| short_name(name));
             let found = self.image(entry, 0)?;
             let found = found.filter(|manifest| manifest.config.media_type.is_config());
-            let Some(manifest) = found else {
-                if self.flavour == Flavour::Docker {
-                    let text = "a docker archive holds images only";
-                    return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-                }
-                continue;
-            };
+            let manifest = found.ok_or_else(|| {
+                let text = "a docker archive holds images only";
+                io::Error::new(io::ErrorKind::Unsupported, text)
+            })?;
             match images.iter_mut().find(|(digest, _)| *digest == entry.digest) {
                 Some((_, image)) => image.repo_tags.extend(tag),
                 None => images.push((entry.digest, docker_entry(&manifest, tag))),
             }
         }
         let images: Vec<DockerEntry> = images.into_iter().map(|(_, image)| image).collect();
-        let bytes = || serde_json::to_vec(&images).expect("strings always serialise");
-        Ok((!images.is_empty()).then(bytes))
+        Ok(serde_json::to_vec(&images).expect("strings always serialise"))
     }
 
     /// The image that an entry is or leads to.
@@ -239,7 +232,8 @@ mod tests {
         write(&mut again, &content, &[descriptor], (Flavour::Oci, None)).unwrap();
         assert_eq!(once, again);
         let files = files(&once);
-        assert_eq!(files.len(), 8);
+        assert_eq!(files.len(), 7);
+        assert!(!files.contains_key("manifest.json"));
         assert_eq!(files[&blob_path(Digest::of(b"layer"))], "layer");
     }
 
@@ -286,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_artifact_is_in_no_archive_for_docker_and_unlisted_in_others() {
+    fn an_artifact_is_in_no_archive_for_docker() {
         let mut content = MemoryContent::default();
         content.insert(b"{}".to_vec());
         let config = MediaType::new("application/vnd.oci.empty.v1+json");
@@ -295,7 +289,6 @@ mod tests {
         content.insert(bytes);
         let mut out = Vec::new();
         write(&mut out, &content, &entries, (Flavour::Oci, None)).unwrap();
-        assert!(!files(&out).contains_key("manifest.json"));
         assert!(write(&mut out, &content, &entries, (Flavour::Docker, None)).is_err());
     }
 
