@@ -260,7 +260,8 @@ mod tests {
     fn tree_of(body: BodyId) -> Tree {
         let mut builder = TreeBuilder::new();
         let node = Node::File(entry::File { body, size: SIZE, link: None });
-        builder.insert(&LayerPath::parse(b"f").unwrap(), Metadata::default(), node).unwrap();
+        let metadata = Metadata { mode: 0o644, ..Metadata::default() };
+        builder.insert(&LayerPath::parse(b"f").unwrap(), metadata, node).unwrap();
         builder.finish()
     }
 

@@ -108,8 +108,9 @@ impl Compared<'_> {
         let nothing = Tree::default();
         let lower = below.unwrap_or(&nothing);
         let path = self.store.path().join(self.name.path());
-        let found = read(Reading::Comparing, (&path, self.idmap), lower)?;
-        let (right, shown) = (merge(lower, self.tree), merge(lower, &found));
+        let right = merge(lower, self.tree);
+        let found = read(Reading::Comparing(&right), (&path, self.idmap), lower)?;
+        let shown = merge(lower, &found);
         let changes = diff(&right, &shown);
         let mut damage = Vec::new();
         let named = Some(&*self.tree.children);
@@ -122,7 +123,12 @@ impl Compared<'_> {
         let root = |tree: &Tree| tree.root.clone().unwrap_or_else(implied);
         let same =
             |right: Metadata| same(&Metadata { mtime: root(&shown).mtime, ..right }, &root(&shown));
-        if !same(root(&right)) && !same(entered(root(&right))) {
+        // Of a layer that says nothing of the root, a step's directory has the root that it ran on,
+        // and one that was unpacked has what no layer describes.
+        let unsaid = self.tree.root.is_none();
+        let right = [root(&right), entered(root(&right))];
+        let stands = right.map(same).contains(&true) || unsaid && same(implied());
+        if !stands && (below.is_some() || !unsaid) {
             damage.push(self.damage(LayerPath::root(), Difference::Changed));
         }
         Ok(damage)

@@ -6,29 +6,42 @@ use std::io::{self, Read};
 use crate::error::WriteError;
 use crate::id::BodyId;
 use crate::lease::Lease;
+use crate::tree::entry::Tree;
 
 /// What becomes of the bytes of its files.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading<'a> {
     /// They are stored: it is a step's, and becomes a layer.
     Storing(&'a Lease),
-    /// They are only named: it is compared with a layer.
-    Comparing,
+    /// They are only named: it is compared with a layer, which makes these files of those
+    /// below it.
+    Comparing(&'a Tree),
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// The files that whoever owns one may own: a step gives none to anybody else.
+    pub(super) fn known<'b>(self, lower: &'b Tree) -> &'b Tree
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Storing(_) => lower,
+            Self::Comparing(right) => right,
+        }
+    }
+
     /// Names the bytes of a file of about `hint` bytes.
     pub(super) fn body(self, file: &mut File, hint: u64) -> Result<(BodyId, u64), WriteError> {
         match self {
             Self::Storing(lease) => lease.body_from_file(file, hint),
-            Self::Comparing => named(file).map_err(WriteError::Source),
+            Self::Comparing(_) => named(file).map_err(WriteError::Source),
         }
     }
 
     /// Whether every file that says so is a device. In a layer only those of root are; where one is
     /// unpacked others may be, too.
     pub(super) fn believes_marks(self) -> bool {
-        matches!(self, Self::Comparing)
+        matches!(self, Self::Comparing(_))
     }
 }
 

@@ -90,7 +90,8 @@ pub(super) fn read(
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
     let found = attributes::read(&root).map_err(at_root)?;
-    let walk = Walk { reading, owners: Owners::new(idmap, lower), files: Mutex::default() };
+    let walk =
+        Walk { reading, owners: Owners::new(idmap, reading.known(lower)), files: Mutex::default() };
     let below = lower.root.clone().unwrap_or_else(implied);
     let beside = (below.uid, below.gid);
     let owner = walk.owner(&stat, found.owner, (None, beside));

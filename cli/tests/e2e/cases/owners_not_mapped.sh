@@ -72,6 +72,9 @@ says '205001/205513 home/ada/' '205002/205513 home/bob/' '205001/205513 home/bob
   '205002/205513 home/bob/pipe' '0/0 home/ada/mine' '0/0 home/eve/f'
 grep -q ' home/eve/$' listed
 
+# Directories with records are what their layers are.
+"$WYTHE" verify --live > verified 2>&1 || { cat verified; exit 1; }
+
 # The record is not the image's, and none that comes with a layer counts.
 if grep -rqa 'user\.wythe' saved; then exit 1; fi
 mkdir forged && echo 1 > forged/f

@@ -62,3 +62,6 @@ printf 'FROM base AS b\nFROM scratch\nCOPY --from=b /bin /bin\nRUN ["/bin/busybo
 "$WYTHE" build -q -t scratched context --build-context base=oci-layout://"$BASE"
 [ -z "$(layers scratched)" ]
 [ "$("$WYTHE" run scratched stat -c '%a %u:%g' /)" = '755 0:0' ]
+
+# Directories of steps are what their layers are, whether or not what is below them is known.
+"$WYTHE" verify --live > verified 2>&1 || { cat verified; exit 1; }
