@@ -12,6 +12,7 @@ use wythe_store::oci::reference::Reference;
 
 use self::copy::CopyStep;
 use self::run::RunStep;
+use crate::key::RULES;
 
 /// What a step does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -111,6 +112,7 @@ impl Operation {
     /// What the result depends on besides the inputs, in a fixed order.
     pub fn facts(&self, lookup: Lookup) -> Vec<Fact> {
         let mut facts = Facts::default();
+        facts.add("rules of this version", RULES);
         match self {
             Self::Base(base) => base.facts(&mut facts),
             Self::Copy(step) => step.facts(lookup, &mut facts),

@@ -11,6 +11,13 @@ use crate::wire::{Decoder, Encoder};
 
 const VERSION: u8 = 1;
 
+/// In which form a layer is unpacked: how its owners and its devices are kept on this machine.
+///
+/// To be raised when directories are made otherwise than before, so that those there are would
+/// give a step, and what it copies up, something else. They are not used any more, and made anew.
+/// It stands before the mapping, so that programs that know no forms find another mapping there.
+pub const FORM: u8 = 2;
+
 /// The name of a directory under `live/`: two to eight of `0-9a-z`. Short, because every lower
 /// directory of an overlay mount has to fit into one page of options.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -23,6 +30,8 @@ pub struct LiveRecord {
     pub layer: LayerId,
     /// Which mapping of ids its owners were written through.
     pub idmap: Vec<u8>,
+    /// The [form](FORM) it was made in; 1 stands for all that are older than forms.
+    pub form: u8,
     /// The boot it was written in.
     pub boot: BootId,
     /// Whether its files are on disk for certain.
@@ -67,17 +76,24 @@ impl LiveName {
 impl LiveRecord {
     fn encode(&self) -> Vec<u8> {
         let sync = u8::from(self.sync == Sync::Synced);
+        let form = if self.form == 1 { &[][..] } else { &[self.form] };
+        let idmap = [form, &self.idmap].concat();
         let mut out = Encoder::new(VERSION);
-        out.raw(self.layer.as_bytes()).bytes(&self.idmap).raw(&self.boot).byte(sync).finish()
+        out.raw(self.layer.as_bytes()).bytes(&idmap).raw(&self.boot).byte(sync).finish()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut from = Decoder::new(bytes, VERSION)?;
         let layer = LayerId::from_bytes(from.array()?);
-        let idmap = from.bytes()?.to_vec();
+        // A mapping is text: what stands before one is no letter.
+        let (form, idmap) = match from.bytes()? {
+            [form, idmap @ ..] if form.is_ascii_control() => (*form, idmap),
+            idmap => (1, idmap),
+        };
+        let idmap = idmap.to_vec();
         let boot = from.array()?;
         let sync = if from.byte()? == 1 { Sync::Synced } else { Sync::Unsynced };
-        from.end(Self { layer, idmap, boot, sync })
+        from.end(Self { layer, idmap, form, boot, sync })
     }
 }
 
@@ -137,12 +153,30 @@ mod tests {
         assert!(LiveName::new(LiveName::from_random([0, 35, 36, 255]).as_str()).is_some());
     }
 
+    fn record(form: u8, sync: Sync) -> LiveRecord {
+        let idmap = b"u0:1000:1;g0:1000:1".to_vec();
+        LiveRecord { layer: LayerId::of(b"x"), idmap, form, boot: [7; 16], sync }
+    }
+
     #[test]
     fn a_record_reads_back() {
         for sync in [Sync::Synced, Sync::Unsynced] {
-            let layer = LayerId::of(b"x");
-            let record = LiveRecord { layer, idmap: b"0 1000 1".to_vec(), boot: [7; 16], sync };
-            assert_eq!(LiveRecord::decode(&record.encode()), Some(record));
+            for form in 1..=FORM {
+                let record = record(form, sync);
+                assert_eq!(LiveRecord::decode(&record.encode()), Some(record));
+            }
         }
+    }
+
+    #[test]
+    fn programs_without_forms_find_another_mapping() {
+        let [old, new] = [1, FORM].map(|form| record(form, Sync::Synced).encode());
+        let mapping = |bytes: &[u8]| {
+            let mut from = Decoder::new(bytes, VERSION).unwrap();
+            from.array::<32>().unwrap();
+            from.bytes().unwrap().to_vec()
+        };
+        assert_eq!(mapping(&old), b"u0:1000:1;g0:1000:1");
+        assert_eq!(mapping(&new), b"\x02u0:1000:1;g0:1000:1");
     }
 }

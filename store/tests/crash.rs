@@ -12,7 +12,7 @@ use wythe_store::id::{BodyId, CacheKey, LayerId};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
-use wythe_store::live_record::{LiveName, LiveRecord, Sync};
+use wythe_store::live_record::{FORM, LiveName, LiveRecord, Sync};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::sim::Sim;
@@ -188,7 +188,7 @@ fn an_unsynced_directory_does_not_outlive_a_reboot_and_a_synced_one_does() {
     let name = LiveName::new("ab").unwrap();
     sim.make_dir(&name.path()).unwrap();
     let (layer, idmap, boot) = (layer_id(1), Vec::new(), [1; 16]);
-    let record = LiveRecord { layer, idmap, boot, sync: Sync::Unsynced };
+    let record = LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced };
     let mut batch = Batch::new();
     batch.put_live(&name, &record);
     batch.put_layer(&LayerRecord { live: Some(name.clone()), ..LayerRecord::new(layer) });

@@ -134,6 +134,17 @@ fn by_content_the_directory_of_a_source_does_not_count_and_its_name_does() {
 }
 
 #[test]
+fn keys_and_explanations_say_by_which_rules() {
+    let base = Operation::Base(crate::operation::Base::Directory { context: "c".to_owned() });
+    for operation in [base, copy("x"), Operation::Run(Box::new(run()))] {
+        for lookup in [Lookup::Definition, Lookup::Content] {
+            let first = operation.facts(lookup).into_iter().next();
+            assert_eq!(first, Some(("rules of this version".to_owned(), RULES.to_string())));
+        }
+    }
+}
+
+#[test]
 fn the_two_ways_to_look_up_never_meet() {
     let operation = copy("x");
     let key = |lookup| cache_key(&operation, lookup, &[]);

@@ -15,7 +15,7 @@ use crate::lease::Lease;
 use crate::live::building::Building;
 use crate::live::materialise::{MaterialiseError, unpack};
 use crate::live::unpack::Unpacker;
-use crate::live_record::{LiveName, Sync};
+use crate::live_record::{FORM, LiveName, Sync};
 use crate::oci::descriptor::Descriptor;
 use crate::store::Store;
 use crate::vfs::Lock;
@@ -65,8 +65,8 @@ pub fn find(store: &Store, layer: &LayerId, idmap: &[u8]) -> Result<Option<PathB
     Ok(None)
 }
 
-/// Whether a directory holds what its record says. Which ids its owners have matters only to those
-/// who name a mapping.
+/// Whether a directory holds what its record says. Which ids its owners have, and in which form it
+/// is, matters only to those who name a mapping.
 pub(crate) fn is_usable(
     store: &Store,
     name: &LiveName,
@@ -75,7 +75,7 @@ pub(crate) fn is_usable(
 ) -> Result<bool, ReadError> {
     let Some(live) = store.live(name)? else { return Ok(false) };
     let safe = live.sync == Sync::Synced || live.boot == *store.journal().boot();
-    let mapped = idmap.is_none_or(|idmap| live.idmap == idmap);
+    let mapped = idmap.is_none_or(|idmap| live.idmap == idmap && live.form == FORM);
     if live.layer != *layer || !safe || !mapped {
         return Ok(false);
     }
@@ -271,6 +271,7 @@ mod tests {
     use crate::layer::import::import;
     use crate::live::tests::{Pulled, Trial};
     use crate::live::upper::upper_tree;
+    use crate::live_record::LiveRecord;
     use crate::tree::encode::encode;
     use crate::tree::entry::Tree;
     use std::fs;
@@ -306,6 +307,20 @@ mod tests {
         assert_eq!(ensure(&trial.lease, &record.id, b"map").unwrap(), path);
         assert_eq!(receive_it(&trial.lease, &pulled).unwrap(), path);
         assert_ne!(ensure(&trial.lease, &record.id, b"other").unwrap(), path);
+    }
+
+    #[test]
+    fn a_directory_of_another_form_is_made_anew() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let path = receive_it(&trial.lease, &pulled).unwrap();
+        let store = trial.lease.store();
+        let (name, record) = store.lives().unwrap().remove(0);
+        let mut batch = Batch::new();
+        batch.put_live(&name, &LiveRecord { form: 1, ..record.clone() });
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        let anew = ensure(&trial.lease, &record.layer, b"map").unwrap();
+        assert_ne!(anew, path);
+        assert_eq!(ensure(&trial.lease, &record.layer, b"map").unwrap(), anew);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::lease::Lease;
 use crate::live::attributes;
 use crate::live::materialise::MaterialiseCause;
 use crate::live::place::{DIRECTORY, finish};
-use crate::live_record::{LiveName, LiveRecord, Sync};
+use crate::live_record::{FORM, LiveName, LiveRecord, Sync};
 use crate::sys;
 use crate::tree::entry::Metadata;
 use crate::tree::merge::implied;
@@ -109,7 +109,7 @@ pub(super) fn record(
 /// What is recorded of a directory that has just been made for `layer`.
 pub(super) fn live_record(lease: &Lease, layer: LayerId, idmap: &[u8]) -> LiveRecord {
     let boot = *lease.store().journal().boot();
-    LiveRecord { layer, idmap: idmap.to_vec(), boot, sync: Sync::Unsynced }
+    LiveRecord { layer, idmap: idmap.to_vec(), form: FORM, boot, sync: Sync::Unsynced }
 }
 
 /// Moves a directory to a name under `live/` that nobody has. An empty directory holds the name
