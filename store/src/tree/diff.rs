@@ -62,7 +62,7 @@ impl Diff {
         (old, below): (&Entry, &Subdirectory),
         (new, above): (&Entry, &Subdirectory),
     ) -> Option<Entry> {
-        let children = if Arc::ptr_eq(&below.children, &above.children) {
+        let children = if self.is_shared(&below.children, &above.children) {
             Directory::default()
         } else {
             self.directory(&below.children, &above.children)
@@ -75,6 +75,12 @@ impl Diff {
         let (claim, children) = (Claim::Explicit, Arc::new(children));
         let node = Node::Directory(Subdirectory { claim, children });
         Some(Entry { name: new.name.clone(), metadata: new.metadata.clone(), node })
+    }
+
+    /// Whether nothing can differ. Of two names of a file, one may lie in a directory that both trees
+    /// share, and be named all the same because the other left the group.
+    fn is_shared(&self, below: &Arc<Directory>, above: &Arc<Directory>) -> bool {
+        Arc::ptr_eq(below, above) && (self.lower == self.upper || links::highest(below).is_none())
     }
 
     /// Group numbers mean nothing across trees; who is in the group does. All members of a group
@@ -124,5 +130,15 @@ mod tests {
         check("a=1 b=1", "a=1@1 b=1@1", "a=1@1 b=1@1");
         check("a=1@1 b=1@1", "a=1@1 b=1@1 c=1@1", "a=1@1 b=1@1 c=1@1");
         check("a=1@1 b=1@1 c=2@2 d=2@2", "c=2@9 d=2@9", "-a -b");
+    }
+
+    #[test]
+    fn a_group_that_changed_is_named_whole_where_a_directory_is_shared() {
+        let lower = sketch("a/ a/x=1@1 b=1@1 c=1@1");
+        let upper = merge(&lower, &sketch("c=1"));
+        let found = diff(&lower, &upper);
+        assert_eq!(found, sketch("a/ a/x=1@1 b=1@1 c=1"));
+        let merged = merge(&lower, &found);
+        assert_eq!(crate::tree::encode::encode(&merged), crate::tree::encode::encode(&upper));
     }
 }
