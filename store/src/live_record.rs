@@ -16,7 +16,7 @@ const VERSION: u8 = 1;
 /// To be raised when directories are made otherwise than before, so that those there are would
 /// give a step, and what it copies up, something else. They are not used any more, and made anew.
 /// It stands before the mapping, so that programs that know no forms find another mapping there.
-pub const FORM: u8 = 2;
+pub const FORM: u8 = 3;
 
 /// The name of a directory under `live/`: two to eight of `0-9a-z`. Short, because every lower
 /// directory of an overlay mount has to fit into one page of options.
@@ -177,6 +177,6 @@ mod tests {
             from.bytes().unwrap().to_vec()
         };
         assert_eq!(mapping(&old), b"u0:1000:1;g0:1000:1");
-        assert_eq!(mapping(&new), b"\x02u0:1000:1;g0:1000:1");
+        assert_eq!(mapping(&new), b"\x03u0:1000:1;g0:1000:1");
     }
 }

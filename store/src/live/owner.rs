@@ -12,10 +12,20 @@ use crate::tree::entry::Metadata;
 /// The extended attribute of such a file. Its value is `UID:GID`.
 pub const ATTRIBUTE: &[u8] = b"user.wythe.owner";
 
-/// Who stands in. No distribution names this id, so that nothing in a step gives files to it: 65534
-/// is nobody, 65533 the nogroup of Alpine, 65532 the nonroot of distroless images. Where it is not
-/// mapped either, root stands in.
-pub const STAND_IN: u32 = 65_531;
+/// The first of those who stand in. No distribution names any of them, so that nothing in a step
+/// gives files to it: systemd, which gives every range a purpose, has none for 60578 to 61183. Where
+/// they are not mapped either, root stands in.
+pub const STAND_INS: u32 = 60_578;
+
+/// How many there are, so that a program that copies a file and its owner by number hits upon the
+/// same person again, however many owners a root file system has. A prime: ids that are given out
+/// in blocks of a round size do not meet.
+pub const STAND_IN_COUNT: u32 = 601;
+
+/// Who stands in for somebody.
+pub fn stand_in_for(id: u32) -> u32 {
+    STAND_INS + id % STAND_IN_COUNT
+}
 
 /// User and group.
 pub(super) type Owner = (u32, u32);
@@ -70,7 +80,7 @@ fn stand_in(change: &dyn Fn(u32) -> Result<(), Errno>, id: u32) -> Result<(), Er
         Err(Errno::INVAL) => {}
         changed => return changed,
     }
-    match change(STAND_IN) {
+    match change(stand_in_for(id)) {
         Err(Errno::INVAL) => Ok(()),
         changed => changed,
     }
@@ -113,15 +123,22 @@ impl Side {
         self.0.as_ref().is_none_or(|runs| runs.iter().any(within))
     }
 
-    /// Whom files belong to whose owner is not mapped.
-    pub(super) fn stand_in(&self) -> u32 {
-        if self.maps(STAND_IN) { STAND_IN } else { 0 }
+    /// Whom the files of somebody belong to who is not mapped.
+    pub(super) fn stand_in(&self, id: u32) -> u32 {
+        let stand_in = stand_in_for(id);
+        if self.maps(stand_in) { stand_in } else { 0 }
+    }
+
+    /// Whether somebody's files may be another's.
+    pub(super) fn stands_in(&self, id: u32) -> bool {
+        let mut all = STAND_INS..STAND_INS + STAND_IN_COUNT;
+        if id == 0 { all.any(|id| !self.maps(id)) } else { all.contains(&id) && self.maps(id) }
     }
 
     /// The recorded id, where it counts: nobody has been given the file since, and it is one that
     /// could not be given. Who writes an attribute gains no id that is mapped.
     fn owner(&self, actual: u32, recorded: Option<u32>) -> Option<u32> {
-        recorded.filter(|id| actual == self.stand_in() && !self.maps(*id))
+        recorded.filter(|id| actual == self.stand_in(*id) && !self.maps(*id))
     }
 }
 
@@ -148,17 +165,29 @@ mod tests {
     #[test]
     fn a_record_counts_while_the_stand_in_has_the_file() {
         let recorded = Some((1_001_470_000, 205_001));
-        check(USUAL, (STAND_IN, STAND_IN), recorded, (1_001_470_000, 205_001));
-        check(USUAL, (0, STAND_IN), recorded, (0, 205_001));
+        let (user, group) = (stand_in_for(1_001_470_000), stand_in_for(205_001));
+        check(USUAL, (user, group), recorded, (1_001_470_000, 205_001));
+        check(USUAL, (0, group), recorded, (0, 205_001));
         check(USUAL, (65_534, 7), recorded, (65_534, 7));
-        check(USUAL, (STAND_IN, 0), None, (STAND_IN, 0));
+        check(USUAL, (group, user), recorded, (group, user));
+        check(USUAL, (user, 0), None, (user, 0));
     }
 
     #[test]
     fn no_record_gives_an_id_that_is_mapped() {
-        check(USUAL, (STAND_IN, STAND_IN), Some((0, 65_536)), (STAND_IN, STAND_IN));
-        check(USUAL, (STAND_IN, STAND_IN), Some((65_537, 0)), (65_537, STAND_IN));
-        check(b"", (STAND_IN, STAND_IN), Some((1_001_470_000, 5)), (STAND_IN, STAND_IN));
+        let ids = (stand_in_for(0), stand_in_for(65_536));
+        check(USUAL, ids, Some((0, 65_536)), ids);
+        check(USUAL, (stand_in_for(65_537), ids.0), Some((65_537, 0)), (65_537, ids.0));
+        check(b"", ids, Some((0, 65_536)), ids);
+    }
+
+    #[test]
+    fn owners_who_are_near_each_other_or_a_round_number_apart_do_not_meet() {
+        for step in [1, 513, 1000, 10_000, 65_536, 100_000] {
+            let ids = (0..100).map(|count| stand_in_for(1_000_000_000 + count * step));
+            assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 100, "{step}");
+        }
+        assert!((60_578..=61_183).contains(&(STAND_INS + STAND_IN_COUNT - 1)));
     }
 
     #[test]
@@ -189,7 +218,8 @@ mod tests {
         };
         assert_eq!(give_by(&change, (1, 2)), Ok(Given::Whole));
         assert_eq!(give_by(&change, (1_001_470_000, 0)), Ok(Given::InPart));
-        let expected = [(Some(1), Some(2)), (Some(STAND_IN), None), (None, Some(0))];
+        let expected =
+            [(Some(1), Some(2)), (Some(stand_in_for(1_001_470_000)), None), (None, Some(0))];
         assert_eq!(*given.borrow(), expected);
     }
 }

@@ -27,11 +27,19 @@ pub(super) struct Owners<'a> {
     foreign: OnceLock<Foreign>,
 }
 
-/// The ids of a root file system that are not mapped.
+/// The ids of a root file system of whom somebody may have the files of another.
 #[derive(Debug, Default)]
 struct Foreign {
-    users: BTreeSet<u32>,
-    groups: BTreeSet<u32>,
+    users: Concerned,
+    groups: Concerned,
+}
+
+/// Those of users, or those of groups.
+#[derive(Debug, Default)]
+struct Concerned {
+    unmapped: BTreeSet<u32>,
+    /// Who stands in and has files of their own as well.
+    themselves: BTreeSet<u32>,
 }
 
 impl<'a> Owners<'a> {
@@ -75,11 +83,17 @@ impl<'a> Owners<'a> {
     }
 
     fn note(&self, Metadata { uid, gid, .. }: &Metadata, foreign: &mut Foreign) {
-        if !self.ids.users.maps(*uid) {
-            foreign.users.insert(*uid);
-        }
-        if !self.ids.groups.maps(*gid) {
-            foreign.groups.insert(*gid);
+        foreign.users.note(&self.ids.users, *uid);
+        foreign.groups.note(&self.ids.groups, *gid);
+    }
+}
+
+impl Concerned {
+    fn note(&mut self, side: &Side, id: u32) {
+        if !side.maps(id) {
+            self.unmapped.insert(id);
+        } else if side.stands_in(id) {
+            self.themselves.insert(id);
         }
     }
 }
@@ -93,25 +107,29 @@ struct Part {
 
 impl Part {
     /// Links hold no attribute, and some programs leave attributes behind. Only what was for somebody
-    /// who is not mapped has the stand-in, and so the next best answer counts; but where root stands
-    /// in, a step may have made the file.
-    fn of<'f>(self, side: &Side, foreign: &dyn Fn() -> &'f BTreeSet<u32>) -> u32 {
-        if self.actual != side.stand_in() {
+    /// who is not mapped has the stand-in, and so the next best answer counts; but root, or somebody
+    /// of the image who happens to have the number, may have made the file.
+    fn of<'f>(self, side: &Side, concerned: &dyn Fn() -> &'f Concerned) -> u32 {
+        if !side.stands_in(self.actual) {
             return self.actual;
         }
-        let foreign = foreign();
-        let only = foreign.first().filter(|_| foreign.len() == 1).copied();
+        let Concerned { unmapped, themselves } = concerned();
+        let for_whom = |id: &u32| side.stand_in(*id) == self.actual && unmapped.contains(id);
+        let mut all = unmapped.iter().copied().filter(for_whom);
+        let only = all.next().filter(|_| all.next().is_none());
+        let nobody_else = self.actual != 0 && !themselves.contains(&self.actual);
         let [lower, parent] = self.guesses;
-        let guesses = [lower, only, parent].map(|guess| guess.filter(|_| self.actual != 0));
-        let mut said = [self.recorded].into_iter().chain(guesses).flatten();
-        said.find(|id| foreign.contains(id)).unwrap_or(self.actual)
+        let lower = lower.filter(|_| self.actual != 0);
+        let guesses = [only, parent].map(|guess| guess.filter(|_| nobody_else));
+        let mut said = [self.recorded, lower].into_iter().chain(guesses).flatten();
+        said.find(for_whom).unwrap_or(self.actual)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::owner::STAND_IN;
+    use crate::live::owner::{STAND_IN_COUNT, stand_in_for};
     use crate::tree::sketch::sketch;
 
     const USUAL: &[u8] = b"u0:1000:1,1:200000:65536;g0:1000:1,1:200000:65536";
@@ -143,25 +161,48 @@ mod tests {
         check(FEW, "d@205001/", (0, None, 205_001), 0);
     }
 
+    /// Two who are not mapped, and have one stand-in.
+    const ADA: u32 = 205_001;
+    const BOB: u32 = ADA + STAND_IN_COUNT;
+
     #[test]
     fn a_record_says_whom_a_file_is_for() {
-        check(USUAL, "a@205001/ d@205002/", (STAND_IN, Some(205_001), 0), 205_001);
+        let stand_in = stand_in_for(ADA);
+        check(USUAL, &format!("a@{ADA}/ d@{BOB}/"), (stand_in, Some(ADA), 0), ADA);
         check(FEW, "d@5/", (0, Some(5), 0), 5);
     }
 
     #[test]
     fn a_record_names_nobody_whom_no_file_belongs_to() {
-        check(USUAL, "d@205001/", (STAND_IN, Some(205_002), 0), 205_001);
-        check(USUAL, "d@5/", (STAND_IN, Some(5), 0), STAND_IN);
-        check(USUAL, "", (STAND_IN, Some(205_001), 205_001), STAND_IN);
+        let stand_in = stand_in_for(ADA);
+        check(USUAL, &format!("d@{ADA}/"), (stand_in, Some(BOB), 0), ADA);
+        check(USUAL, "d@5/", (stand_in_for(5), Some(5), 0), stand_in_for(5));
+        check(USUAL, "", (stand_in, Some(ADA), ADA), stand_in);
         check(FEW, "d@5/", (0, Some(6), 0), 0);
     }
 
     #[test]
-    fn without_a_record_the_place_says_it_and_then_who_comes_into_question() {
-        check(USUAL, "a@205002/ d@205001/", (STAND_IN, None, 205_002), 205_001);
-        check(USUAL, "a@205001/", (STAND_IN, None, 0), 205_001);
-        check(USUAL, "a@205001/ b@205002/", (STAND_IN, None, 205_002), 205_002);
-        check(USUAL, "a@205001/ b@205002/", (STAND_IN, None, 0), STAND_IN);
+    fn without_a_record_the_number_says_it() {
+        let lower = "a@1001470000/ b@205001/ c@205002/";
+        for id in [1_001_470_000, 205_001, 205_002] {
+            check(USUAL, lower, (stand_in_for(id), None, 0), id);
+        }
+    }
+
+    #[test]
+    fn of_two_with_one_number_the_place_says_which() {
+        let stand_in = stand_in_for(ADA);
+        check(USUAL, &format!("a@{BOB}/ d@{ADA}/"), (stand_in, None, BOB), ADA);
+        check(USUAL, &format!("a@{ADA}/ b@{BOB}/"), (stand_in, None, BOB), BOB);
+        check(USUAL, &format!("a@{ADA}/ b@{BOB}/"), (stand_in, None, 0), stand_in);
+    }
+
+    #[test]
+    fn somebody_of_the_image_who_has_the_number_keeps_files() {
+        let stand_in = stand_in_for(ADA);
+        let lower = format!("a@{ADA}/ b@{stand_in}/ d@{stand_in}/");
+        check(USUAL, &lower, (stand_in, None, ADA), stand_in);
+        check(USUAL, &lower, (stand_in, Some(ADA), 0), ADA);
+        check(USUAL, &format!("b@{stand_in}/ d@{ADA}/"), (stand_in, None, 0), ADA);
     }
 }

@@ -64,13 +64,18 @@ RUN mv /home/ada/f /home/bob/g; echo 3 >> /home/bob/f; touch /home/ada/mine; tou
 USER 300000:300001
 WORKDIR /home/eve
 USER 0
-RUN echo 4 > /home/eve/f
+RUN echo 4 > /home/eve/f; cd /; cp -a /home /copied; mv /home/ada /home/bob /tmp; tar -cf - copied | tar -xpf - -C /tmp
 D
 "$WYTHE" build -q -t joined context
 owners joined
 says '205001/205513 home/ada/' '205002/205513 home/bob/' '205001/205513 home/bob/g' '205002/205513 home/bob/f' \
   '205002/205513 home/bob/pipe' '0/0 home/ada/mine' '0/0 home/eve/f'
 grep -q ' home/eve/$' listed
+# Programs copy owners by number: each has one of its own.
+for place in copied tmp tmp/copied; do
+  says "205001/205513 $place/ada/" "205001/205513 $place/bob/g" "205002/205513 $place/bob/f" "0/0 $place/ada/mine"
+done
+says '300000/300001 copied/eve/'
 
 # Directories with records are what their layers are.
 "$WYTHE" verify --live > verified 2>&1 || { cat verified; exit 1; }
@@ -88,10 +93,10 @@ printf '{"architecture":"%s","os":"linux","config":{"Env":["PATH=/bin"]},"rootfs
 printf '[{"Config":"config.json","RepoTags":["forged:1"],"Layers":[%s]}]' "${layers#,}" > manifest.json
 tar -cf image.tar config.json manifest.json base.tar ada.tar
 "$WYTHE" load -i image.tar
-printf 'FROM forged:1\nRUN chown 65531 /f; echo 2 >> /f\n' > context/Dockerfile
+printf 'FROM forged:1\nRUN chown 60638 /f; echo 2 >> /f\n' > context/Dockerfile
 "$WYTHE" build -q -t forged context
 owners forged
-says '65531/0 f'
+says '60638/0 f'
 
 # Whom no process can be is refused where the instruction stands, before anything runs.
 refused() {
