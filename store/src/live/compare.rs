@@ -5,7 +5,7 @@
 //! comparison needs the files below. They are known of the layers of images. Of others only what
 //! their trees name can be compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::ReadError;
 use crate::fsck::Damage;
@@ -54,20 +54,14 @@ impl Difference {
 /// If the store cannot be read; what differs is no error.
 pub fn compare(lease: &Lease, idmap: &[u8]) -> Result<Vec<Damage>, ReadError> {
     let store = lease.store();
-    let (below, mut damage) = (files_below(store)?, Vec::new());
+    let (stacks, mut damage) = (stacks(store)?, Vec::new());
     for (name, live) in store.lives()? {
         if !is_usable(store, &name, &live.layer, Some(idmap))? {
             continue;
         }
         let Some(tree) = tree_of(store, &live.layer)? else { continue };
         let compared = Compared { store, name: &name, idmap, tree: &tree };
-        match compared.differences(below.get(&live.layer)) {
-            Ok(found) => damage.extend(found),
-            Err(error) => {
-                let (directory, cause) = (name.path(), error.to_string());
-                damage.push(Damage::UnreadableDirectory { directory, cause });
-            }
-        }
+        damage.extend(compared.whatever_is_below(stacks.get(&live.layer))?);
     }
     Ok(damage)
 }
@@ -77,22 +71,31 @@ fn tree_of(store: &Store, layer: &LayerId) -> Result<Option<Tree>, ReadError> {
     Ok(tree.map(|id| store.tree(&id)).transpose()?.flatten())
 }
 
-/// The files below each layer of an image, as far as they are known.
-fn files_below(store: &Store) -> Result<BTreeMap<LayerId, Tree>, ReadError> {
-    let mut below = BTreeMap::new();
+/// The layers below each layer of an image, once for each stack that it is in: steps that made the
+/// same changes share a layer, whatever they ran on.
+fn stacks(store: &Store) -> Result<BTreeMap<LayerId, BTreeSet<Vec<LayerId>>>, ReadError> {
+    let mut stacks = BTreeMap::<_, BTreeSet<_>>::new();
     for (_, root) in store.list_refs()? {
         for image in all_images(store, &root) {
-            let mut files = Tree::default();
+            let mut below = Vec::new();
             for diff_id in &image.config.value().rootfs.diff_ids {
                 let Some(record) = store.layer_of_diff(diff_id)? else { break };
-                let Some(tree) = tree_of(store, &record.id)? else { break };
-                let above = merge(&files, &tree);
-                below.entry(record.id).or_insert(files);
-                files = above;
+                stacks.entry(record.id).or_default().insert(below.clone());
+                below.push(record.id);
             }
         }
     }
-    Ok(below)
+    Ok(stacks)
+}
+
+/// The files of layers, as far as all of their trees are known.
+fn files_of(store: &Store, layers: &[LayerId]) -> Result<Option<Tree>, ReadError> {
+    let mut files = Tree::default();
+    for layer in layers {
+        let Some(tree) = tree_of(store, layer)? else { return Ok(None) };
+        files = merge(&files, &tree);
+    }
+    Ok(Some(files))
 }
 
 /// A directory and what it should be.
@@ -104,6 +107,32 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
+    /// The differences over the stack that the directory fits best: it was made over one of them.
+    fn whatever_is_below(
+        &self,
+        stacks: Option<&BTreeSet<Vec<LayerId>>>,
+    ) -> Result<Vec<Damage>, ReadError> {
+        let mut best: Option<Vec<Damage>> = None;
+        for layers in stacks.into_iter().flatten() {
+            let Some(lower) = files_of(self.store, layers)? else { continue };
+            let found = self.damages(Some(&lower));
+            if best.as_ref().is_none_or(|best| found.len() < best.len()) {
+                best = Some(found);
+            }
+            if best.as_ref().is_some_and(Vec::is_empty) {
+                break;
+            }
+        }
+        Ok(best.unwrap_or_else(|| self.damages(None)))
+    }
+
+    fn damages(&self, below: Option<&Tree>) -> Vec<Damage> {
+        self.differences(below).unwrap_or_else(|error| {
+            let (directory, cause) = (self.name.path(), error.to_string());
+            vec![Damage::UnreadableDirectory { directory, cause }]
+        })
+    }
+
     fn differences(&self, below: Option<&Tree>) -> Result<Vec<Damage>, UpperError> {
         let nothing = Tree::default();
         let lower = below.unwrap_or(&nothing);
@@ -120,16 +149,14 @@ impl Compared<'_> {
                 damage.push(self.damage(at, how));
             }
         });
-        let root = |tree: &Tree| tree.root.clone().unwrap_or_else(implied);
-        let same =
-            |right: Metadata| same(&Metadata { mtime: root(&shown).mtime, ..right }, &root(&shown));
-        // Of a layer that says nothing of the root, a step's directory has the root that it ran on,
-        // and one that was unpacked has what no layer describes.
-        let unsaid = self.tree.root.is_none();
-        let right = [root(&right), entered(root(&right))];
-        let stands = right.map(same).contains(&true) || unsaid && same(implied());
-        if !stands && (below.is_some() || !unsaid) {
-            damage.push(self.damage(LayerPath::root(), Difference::Changed));
+        // Where the layer says nothing of the root nobody goes by that of its directory: a stack has
+        // one on top that says what its layers do.
+        if let Some(root) = &self.tree.root {
+            let shown = shown.root.unwrap_or_else(implied);
+            let said = |root| same(&Metadata { mtime: shown.mtime, ..root }, &shown);
+            if !said(root.clone()) && !said(entered(root.clone())) {
+                damage.push(self.damage(LayerPath::root(), Difference::Changed));
+            }
         }
         Ok(damage)
     }
@@ -265,6 +292,16 @@ mod tests {
             }
             fs::remove_dir_all(path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_root_that_no_layer_speaks_of_is_judged_by_nobody() {
+        let trial = Trial::new();
+        for path in [unpacked(&trial, "a=1"), adopted(&trial, "b=1", "a=1")] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+            fs::set_permissions(path, mode).unwrap();
+        }
+        assert_eq!(found(&trial), [""; 0]);
     }
 
     #[test]
