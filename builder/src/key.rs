@@ -10,7 +10,7 @@ use crate::operation::{Lookup, Operation};
 /// result: what a `COPY` selects, what an owner or a mode becomes, what a `RUN` finds in its root.
 /// Results of other rules are then found no more, and each step is done once again; nothing else
 /// tells a store of a later program that what it remembers is wrong. A new fact needs no new rules.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// What a key says about one input.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -88,7 +88,8 @@ impl<'a> Unpacking<'a> {
         let root = canvas.resolve(spec.destination.as_bytes()).map_err(fail)?;
         // Above any number a source can have, so that archive and image are told apart.
         let mut unpacking = Self { canvas, root: Vec::new(), spec, groups: u64::MAX / 2 };
-        unpacking.make_directories(&root).map_err(fail)?;
+        let metadata = unpacking.owned(unpacking.unnamed());
+        unpacking.make_directories(&root, &metadata).map_err(fail)?;
         Ok(Self { root, ..unpacking })
     }
 
@@ -121,7 +122,7 @@ impl<'a> Unpacking<'a> {
     /// The place of a parent directory, made where it is missing: also where links lead.
     fn parent(&mut self, parents: &[Name]) -> Result<Vec<Name>, UnpackCause> {
         let place = self.place(parents)?;
-        self.make_directories(&place)?;
+        self.make_directories(&place, &self.unnamed())?;
         Ok(place)
     }
 
@@ -152,15 +153,16 @@ impl<'a> Unpacking<'a> {
         Ok(place)
     }
 
-    fn make_directories(&mut self, path: &[Name]) -> Result<(), PathCause> {
+    /// What a directory is that the archive does not name: root's, whoever is asked for.
+    fn unnamed(&self) -> Metadata {
+        Metadata { mode: 0o755, mtime: self.spec.created, ..Metadata::default() }
+    }
+
+    fn make_directories(&mut self, path: &[Name], metadata: &Metadata) -> Result<(), PathCause> {
         for end in 1..=path.len() {
             match self.canvas.seen(&path[..end]) {
                 Some(Seen::Directory) => {}
-                None => {
-                    let mtime = self.spec.created;
-                    let metadata = Metadata { mode: 0o755, mtime, ..Metadata::default() };
-                    self.canvas.make_directory(&path[..end], self.owned(metadata));
-                }
+                None => self.canvas.make_directory(&path[..end], metadata.clone()),
                 Some(_) => return Err(PathCause::NotADirectory),
             }
         }
@@ -318,5 +320,12 @@ mod tests {
         let spec = CopySpec { owner, mode, base: Base::Nothing, ..to("/o") };
         let expected = "o/@3:4 o/in/!711@3:4 o/in/x=x!4640@3:4 o/lnk->in@3:4";
         assert_eq!(unpack(T, "o=F", &spec).unwrap(), expected);
+    }
+
+    #[test]
+    fn directories_that_an_archive_does_not_name_are_root_s() {
+        let owner = Some(Owner { uid: 3, gid: 4 });
+        let added = unpack("a/b=B l->n/p l/c=C", "", &CopySpec { owner, ..to("/o") }).unwrap();
+        assert_eq!(added, "o/@3:4 o/a/ o/a/b=B@3:4 o/l->n/p@3:4 o/n/ o/n/p/ o/n/p/c=C@3:4");
     }
 }

@@ -8,6 +8,9 @@ const STICKY: u32 = 0o1000;
 const SET_ID: u32 = 0o6000;
 /// The permission bits of everybody.
 const ORDINARY: u32 = 0o777;
+/// What a directory can get that is made on the way: in BuildKit's process nobody else may write
+/// to what it makes.
+const ON_THE_WAY: u32 = 0o755;
 /// The mode of a directory that comes from nowhere.
 pub(super) const CREATED_MODE: u32 = 0o755;
 
@@ -81,10 +84,10 @@ impl ModeChange {
     }
 
     /// The mode of a directory that is made on the way to the destination: no symbolic form reaches
-    /// it, and no bit but those for reading, writing and entering.
+    /// it, and none of the bits of others for writing.
     pub fn of_created(&self) -> u32 {
         match self {
-            Self::Octal(mode) => mode & ORDINARY,
+            Self::Octal(mode) => mode & ON_THE_WAY,
             Self::Symbolic(_) => CREATED_MODE,
         }
     }
@@ -236,7 +239,8 @@ mod tests {
     #[test]
     fn directories_on_the_way_get_the_plain_bits_of_an_octal_mode() {
         let of_created = |text: &str| ModeChange::parse(text).unwrap().of_created();
-        assert_eq!(["640", "4755", "1777"].map(of_created), [0o640, 0o755, 0o777]);
+        assert_eq!(["640", "4755", "1777"].map(of_created), [0o640, 0o755, 0o755]);
+        assert_eq!(of_created("775"), 0o755);
         assert_eq!(["u=rwx,go=", "+t"].map(of_created), [0o755, 0o755]);
     }
 
