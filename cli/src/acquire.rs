@@ -11,6 +11,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::SourceProblem;
 
 use crate::args::place::Place;
 use crate::everything;
@@ -44,6 +45,10 @@ fn in_layout(
     lease: &Lease,
 ) -> Result<Descriptor, Failure> {
     let (source, reference) = (&Layout::open(path, selector(name))?, &stand_in()?);
+    if let Err(SourceProblem::NotFound { detail }) = source.selected() {
+        let failure = Failure::usage(format!("the layout has no image {detail}"));
+        return Err(failure.remedy("say which after the place and a colon: PLACE:NAME"));
+    }
     everything::of_source(Whole { lease, source, reference }, platform, Class::Usage)
 }
 

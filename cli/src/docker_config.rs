@@ -41,15 +41,18 @@ pub(crate) enum ConfigCause {
 }
 
 impl DockerConfig {
-    /// Reads the file; one that does not exist is empty.
+    /// Reads the file; one that does not exist is empty. What a link leads to is the file: replacing
+    /// the link would leave that as it was.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let at = |cause: ConfigCause| ConfigError { path: path.to_owned(), cause };
         let settings = match fs::read(path) {
+            Ok(bytes) if bytes.trim_ascii().is_empty() => Map::new(),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| at(ConfigCause::Form))?,
             Err(error) if error.kind() == ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(at(error.into())),
         };
-        Ok(Self { path: path.to_owned(), settings })
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self { path, settings })
     }
 
     /// Remembers credentials, in the file or in the helper that it names for the registry. An
@@ -160,6 +163,18 @@ mod tests {
         let (_folder, path) = config("{}");
         DockerConfig::read(&path).unwrap().write().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_to_the_file_stays_one() {
+        let (folder, path) = config("\n");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("config.json", &link).unwrap();
+        let mut config = DockerConfig::read(&link).unwrap();
+        config.set("r.io", "ada", "secret").unwrap();
+        config.write().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::read_to_string(&path).unwrap().contains("r.io"));
     }
 
     #[test]

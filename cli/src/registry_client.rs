@@ -45,7 +45,8 @@ const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 /// What the environment, docker and podman remember, in this order.
 fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
     let failed = |place: &dyn Display, error: &(dyn Error + 'static)| {
-        Failure::of(Class::Environment, error).remedy(format!("look into {place}"))
+        Failure::new(Class::Environment, format!("cannot read credentials from {place}"))
+            .because(error)
     };
     let mut credentials = Credentials::default();
     if let Some(text) = settings.text(AUTH_CONFIG).filter(|text| !text.is_empty()) {

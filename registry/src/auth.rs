@@ -77,7 +77,9 @@ impl std::fmt::Debug for Token {
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// A number of seconds. Some services write it in quotes, with a fraction, or below zero.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 impl Auth {
@@ -261,7 +263,8 @@ impl TokenService<'_> {
         let given = |text: &String| !text.is_empty();
         let token = answer.token.filter(given).or(answer.access_token.filter(given));
         let token = token.ok_or_else(wrong)?;
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFE).min(86_400));
+        let life =
+            Duration::from_secs(answer.expires_in.as_u64().unwrap_or(DEFAULT_LIFE).min(86_400));
         let stale = self.settings.timing.now() + life * 4 / 5;
         Ok(Token { header: format!("Bearer {token}"), stale })
     }
@@ -288,4 +291,20 @@ pub(crate) fn is_for_nobody(header: &str) -> bool {
 pub(crate) fn challenge_of(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter();
     challenge::choose(values.filter_map(|value| value.to_str().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_however_its_life_is_written() {
+        for life in ["300", "\"300\"", "300.5", "-1", "null", "0"] {
+            let text = format!(r#"{{"token":"t","expires_in":{life}}}"#);
+            let answer: Answer = serde_json::from_str(&text).unwrap();
+            assert_eq!(answer.token.as_deref(), Some("t"));
+        }
+        let answer: Answer = serde_json::from_str(r#"{"access_token":"t"}"#).unwrap();
+        assert_eq!(answer.expires_in.as_u64(), None);
+    }
 }

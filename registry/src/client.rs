@@ -6,30 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::blocking::Response;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use url::Url;
-use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::document::MAX_DOCUMENT;
-use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
 
 use crate::auth::{Audience, Auth};
 use crate::download::Download;
 use crate::error::{RegistryError, RegistryProblem};
+use crate::manifest;
 use crate::origin;
 use crate::retry::retry;
 use crate::settings::Settings;
 use crate::transport::{Access, Body, Call, Transport};
 use crate::web::WebRequest;
-
-/// Registries convert what they hold to what is accepted, and so change digests, unless every kind
-/// is listed; indexes come first for those that take the first.
-const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json, \
-    application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.docker.distribution.manifest.v2+json, */*";
 
 /// A client of any number of registries. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -74,21 +65,18 @@ impl Client {
         reference: &Reference,
     ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
         let repository = self.inner.repository(reference, Rights::Pull)?;
-        let call = manifest_call(&repository, Method::GET, reference);
+        let call = manifest::call(&repository, Method::GET, reference);
         retry(&*self.inner.settings.timing, || {
             let response = self.inner.call(&repository, &call)?;
-            read_manifest(reference, &call, response)
+            manifest::read(reference, &call, response)
         })
     }
 
     fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>, RegistryError> {
         let repository = self.inner.repository(reference, Rights::Pull)?;
-        let call = manifest_call(&repository, Method::HEAD, reference);
+        let call = manifest::call(&repository, Method::HEAD, reference);
         let response = retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call))?;
-        let digest = header(&response, "docker-content-digest").and_then(|text| text.parse().ok());
-        let size = header(&response, "content-length").and_then(|text| text.parse().ok());
-        let (Some(digest), Some(size)) = (digest, size) else { return Ok(None) };
-        Ok(media_type(&response).map(|media_type| Descriptor::new(media_type, digest, size)))
+        Ok(manifest::announced(&response))
     }
 }
 
@@ -253,48 +241,6 @@ impl<'a> Call<'a> {
     }
 }
 
-fn manifest_call(repository: &Repository, method: Method, reference: &Reference) -> Call<'static> {
-    let name = reference.digest().map(|digest| digest.to_string());
-    let name = name.unwrap_or_else(|| reference.tag_or_latest().to_owned());
-    let mut call = Call::new(method, repository.url(&format!("manifests/{name}")), Body::Empty);
-    call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
-    call
-}
-
-/// Reads a manifest and holds it to the digest that was asked for, or that the registry announced.
-fn read_manifest(
-    reference: &Reference,
-    call: &Call<'_>,
-    response: Response,
-) -> Result<(Descriptor, Vec<u8>), RegistryError> {
-    let fail = |problem| RegistryError::new(call.method.as_str(), &call.url, problem);
-    let announced = header(&response, "docker-content-digest").map(str::to_owned);
-    let media_type = media_type(&response);
-    let mut bytes = Vec::new();
-    let limit = MAX_DOCUMENT as u64;
-    let read = response.take(limit + 1).read_to_end(&mut bytes);
-    read.map_err(|error| fail(RegistryProblem::Transport { detail: error.to_string() }))?;
-    if MAX_DOCUMENT < bytes.len() {
-        return Err(fail(RegistryProblem::TooLong { limit }));
-    }
-    let found = Digest::of(&bytes);
-    let announced = announced.and_then(|text| text.parse().ok());
-    for expected in reference.digest().into_iter().chain(announced) {
-        if found != expected {
-            return Err(fail(RegistryProblem::Digest { found, expected }));
-        }
-    }
-    let media_type =
-        media_type.ok_or_else(|| fail(RegistryProblem::Answer { what: "Content-Type" }))?;
-    Ok((Descriptor::new(media_type, found, bytes.len() as u64), bytes))
-}
-
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
-fn media_type(response: &Response) -> Option<MediaType> {
-    let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    let bare = text.split(';').next().unwrap_or(text).trim();
-    (!bare.is_empty()).then(|| MediaType::new(bare))
 }

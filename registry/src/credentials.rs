@@ -273,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn null_says_nothing() {
+        let text = r#"{"auths":{"s.io":null,"r.io":{"auth":"dTpw","identitytoken":null}},
+            "credHelpers":{"r.io":null},"credsStore":null}"#;
+        check(text, "r.io", Some(Credential::new("u", "p")));
+        check(text, "s.io", None);
+        check(r#"{"auths":null,"credHelpers":null}"#, "r.io", None);
+    }
+
+    #[test]
     fn docker_hub_has_many_names() {
         let text = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpw"}}}"#;
         for host in ["docker.io", "index.docker.io", "registry-1.docker.io"] {

@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use reqwest::blocking::Response;
 use reqwest::header::{HeaderValue, RANGE};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
@@ -12,9 +11,9 @@ use crate::client::{Inner, Repository, Rights, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::{MAX_ATTEMPTS, delay, retry};
 use crate::transport::{Call, chain};
+use crate::web::{decoded, is_coded};
 
 /// A reader of a blob. Verifies the length and nothing else: whoever stores the bytes hashes them.
-#[derive(Debug)]
 pub(crate) struct Download {
     inner: Arc<Inner>,
     repository: Repository,
@@ -22,7 +21,9 @@ pub(crate) struct Download {
     size: u64,
     done: u64,
     failures: u32,
-    response: Response,
+    /// Whether the way there compresses, so that a place in the blob is none in what comes.
+    coded: bool,
+    body: Box<dyn Read + Send>,
 }
 
 impl Download {
@@ -35,8 +36,9 @@ impl Download {
         let path = format!("blobs/{}", descriptor.digest);
         let call = Call::get(repository.url(&path));
         let response = retry(&*inner.settings.timing, || inner.call(&repository, &call))?;
-        let size = descriptor.size;
-        Ok(Self { inner, repository, path, size, done: 0, failures: 0, response })
+        let (size, coded) = (descriptor.size, is_coded(&response));
+        let body = decoded(response);
+        Ok(Self { inner, repository, path, size, done: 0, failures: 0, coded, body })
     }
 
     /// Asks for the rest. The registry is asked, not the storage it redirected to, whose signed
@@ -45,22 +47,27 @@ impl Download {
         let mut call = Call::get(self.repository.url(&self.path));
         let range = format!("bytes={}-", self.done);
         let value = HeaderValue::from_str(&range).expect("digits are a valid header value");
-        call.headers.insert(RANGE, value);
-        let mut response = self.inner.call(&self.repository, &call)?;
+        if !self.coded {
+            call.headers.insert(RANGE, value);
+        }
+        let response = self.inner.call(&self.repository, &call)?;
         let fail = |problem| RegistryError::new("GET", &call.url, problem);
         if response.status().as_u16() == 206 {
             let expected = format!("bytes {}-", self.done);
-            if !header(&response, "content-range").is_some_and(|got| got.starts_with(&expected)) {
+            let there =
+                header(&response, "content-range").is_some_and(|got| got.starts_with(&expected));
+            if !there || is_coded(&response) {
                 return Err(fail(RegistryProblem::Answer { what: "Content-Range" }));
             }
+            self.body = Box::new(response);
         } else {
             // The whole blob again: what was read already is passed over.
-            let skipped = io::copy(&mut (&mut response).take(self.done), &mut io::sink());
+            self.body = decoded(response);
+            let skipped = io::copy(&mut (&mut self.body).take(self.done), &mut io::sink());
             let transport =
                 |error: io::Error| RegistryProblem::Transport { detail: error.to_string() };
             skipped.map_err(|error| fail(transport(error)))?;
         }
-        self.response = response;
         Ok(())
     }
 
@@ -90,7 +97,7 @@ impl Read for Download {
             return Ok(0);
         }
         loop {
-            let cause = match self.response.read(buffer) {
+            let cause = match self.body.read(buffer) {
                 Ok(0) if self.done == self.size => return Ok(0),
                 Ok(0) => io::ErrorKind::UnexpectedEof.into(),
                 Ok(count) => {

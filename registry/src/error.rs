@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use reqwest::StatusCode;
+use rustls::CertificateError;
 use serde::Deserialize;
 use wythe_store::digest::Digest;
 use wythe_store::oci::document::DocumentProblem;
@@ -12,7 +13,7 @@ use wythe_store::oci::source::{SourceError, SourceErrorClass, SourceProblem};
 
 use crate::challenge::Challenge;
 use crate::credentials::CredentialError;
-use crate::{origin, tls};
+use crate::{origin, proxy, tls};
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,14 @@ pub enum RegistryProblem {
         status: u16,
         /// The beginning of the body, where there is one.
         body: String,
+    },
+    /// A proxy that the user named is none.
+    #[error("cannot use the proxy {proxy}: {detail}")]
+    Proxy {
+        /// The proxy, without its password.
+        proxy: String,
+        /// Why not.
+        detail: String,
     },
     /// The connection could not be made, or broke.
     #[error("{detail}")]
@@ -121,6 +130,31 @@ pub enum RegistryProblem {
     /// A body that is to be sent could not be read.
     #[error("reading what is to be sent: {0}")]
     Content(#[source] io::Error),
+}
+
+impl RegistryProblem {
+    /// Whether the certificate is that of a server of another name.
+    pub fn is_of_another_name(&self) -> bool {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        matches!(self, Self::Certificate(NotValidForName | NotValidForNameContext { .. }))
+    }
+
+    /// Whether the certificate is not valid any more, or not yet, by the clock of this machine.
+    pub fn is_of_another_time(&self) -> bool {
+        use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+        let Self::Certificate(error) = self else { return false };
+        matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+    }
+
+    /// The same problem of a request that went through a proxy.
+    pub(crate) fn through(self, proxy: Option<&str>) -> Self {
+        match (self, proxy) {
+            (Self::Transport { detail }, Some(proxy)) => Self::Transport {
+                detail: format!("through the proxy {}: {detail}", proxy::shown(proxy)),
+            },
+            (problem, _) => problem,
+        }
+    }
 }
 
 /// Who wanted to do what, for the text of a refusal.
@@ -214,18 +248,18 @@ impl RegistryError {
             RegistryProblem::Status { status: 401 | 403, .. }
             | RegistryProblem::Denied { .. }
             | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
-            RegistryProblem::Certificate(_)
-            | RegistryProblem::PlainHttp
-            | RegistryProblem::Status { .. }
-            | RegistryProblem::Transport { .. } => SourceErrorClass::Network,
-            RegistryProblem::Authorities { .. } | RegistryProblem::Tls(_) => {
-                SourceErrorClass::Local
-            }
             RegistryProblem::Answer { .. }
-            | RegistryProblem::Content(_)
+            | RegistryProblem::Certificate(_)
+            | RegistryProblem::PlainHttp
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }
-            | RegistryProblem::Url(_) => SourceErrorClass::Refused,
+            | RegistryProblem::Status { .. }
+            | RegistryProblem::Transport { .. }
+            | RegistryProblem::Url(_) => SourceErrorClass::Network,
+            RegistryProblem::Authorities { .. }
+            | RegistryProblem::Proxy { .. }
+            | RegistryProblem::Tls(_) => SourceErrorClass::Local,
+            RegistryProblem::Content(_) => SourceErrorClass::Refused,
         };
         let problem = SourceProblem::Other { class, error: Box::new(self) };
         SourceError::new(reference, problem)
@@ -260,7 +294,7 @@ pub(crate) fn without_query(url: &url::Url) -> String {
     url.to_string()
 }
 
-/// What the body of a refusal tells: the errors in it as `CODE: message`, else itself.
+/// What the body of a refusal tells: the errors in it as `CODE: message`, else itself, on one line.
 pub(crate) fn told(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Body {
@@ -273,7 +307,8 @@ pub(crate) fn told(body: &[u8]) -> String {
         #[serde(default)]
         message: String,
     }
-    let text = String::from_utf8_lossy(body).trim().to_owned();
+    let text = String::from_utf8_lossy(body);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let Ok(body) = serde_json::from_str::<Body>(&text) else { return text };
     let told = body.errors.iter().map(|entry| match (&*entry.code, &*entry.message) {
         (code, "") => code.to_owned(),
@@ -305,6 +340,7 @@ mod tests {
         for text in [r#"{"errors":[]}"#, r#"{"error":"no"}"#, "<html>", ""] {
             assert_eq!(told(text.as_bytes()), text);
         }
+        assert_eq!(told(b"<html>\r\n <h1>502</h1>\n</html>\n"), "<html> <h1>502</h1> </html>");
     }
 
     #[test]

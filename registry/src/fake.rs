@@ -4,7 +4,7 @@ pub mod timing;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,8 +35,14 @@ pub struct Quirks {
     pub refuses_heads: Switch,
     /// With what uploads are answered before their body was read, and the connection closed.
     pub answers_early: Option<u16>,
-    /// Which other registry writes are redirected to, with 307.
+    /// How much of an upload that is answered early, closing or not, is read before.
+    pub reads_before: u64,
+    /// Whether manifests and blobs are compressed for the way, asked for or not.
+    pub codes: Switch,
+    /// Which other registry writes are redirected to.
     pub writes_to: Option<String>,
+    /// With what they are redirected, if not with 307.
+    pub writes_with: Option<u16>,
     /// How many manifests are refused with `MANIFEST_BLOB_UNKNOWN`, forgetting all blobs.
     pub forgets: u32,
     /// The realm that challenges name, where it is not this registry's own.
@@ -176,10 +182,14 @@ impl FakeRegistry {
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut request = read_head(&mut reader)?;
-        let upload = request.method == "PUT" && request.target.contains("/uploads/");
-        let early = self.state().quirks.answers_early.filter(|_| upload);
+        let Quirks { answers_early, reads_before, .. } = self.state().quirks.clone();
+        let upload = request.method == "PUT" || (request.method == "PATCH" && 0 < reads_before);
+        let early = answers_early.filter(|_| upload && request.target.contains("/uploads/"));
         if let Some(status) = early {
             self.state().seen.push(request.clone());
+            let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+            let first = reads_before.min(length.unwrap_or(0));
+            io::copy(&mut reader.by_ref().take(first), &mut io::sink())?;
             return write_answer(stream, &request, &Answer::status(status));
         }
         read_body(&mut reader, &mut request)?;
@@ -188,7 +198,8 @@ impl FakeRegistry {
             state.seen.push(request.clone());
             state.answer(&request, &self.address)
         };
-        write_answer(stream, &request, &answer)
+        let coded = self.state().quirks.codes == Switch::On && request.method == "GET";
+        write_answer(stream, &request, &if coded { answer.coded() } else { answer })
     }
 }
 
@@ -212,7 +223,8 @@ impl State {
             && matches!(request.method.as_str(), "POST" | "PATCH" | "PUT")
         {
             let target = format!("http://{host}{}", request.target);
-            return Answer::status(307).with("Location", &target);
+            let status = self.quirks.writes_with.unwrap_or(307);
+            return Answer::status(status).with("Location", &target);
         }
         let Some(rest) = path.strip_prefix("/v2/") else { return Answer::status(404) };
         let parts: Vec<&str> = rest.rsplitn(3, '/').collect();

@@ -24,6 +24,7 @@ mod download;
 pub mod error;
 pub mod fake;
 pub mod login;
+mod manifest;
 mod origin;
 pub mod proxy;
 pub mod push;

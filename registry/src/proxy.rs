@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::error::RegistryProblem;
 use crate::origin;
+use crate::transport::chain;
 
 /// The proxies of each scheme, and what is reached without one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -26,6 +28,28 @@ impl Proxies {
         let mut exceptions = self.except.split(',').map(str::trim);
         let direct = origin::is_loopback(url) || exceptions.any(|text| excepts(text, url));
         (!direct).then_some(proxy)
+    }
+}
+
+/// What proxies may speak. The HTTP library passes over others without a word.
+const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// A proxy for the HTTP library.
+pub(crate) fn client(address: &str) -> Result<reqwest::Proxy, RegistryProblem> {
+    let fail = |detail: String| RegistryProblem::Proxy { proxy: shown(address), detail };
+    let url: Url = address.parse().map_err(|error: url::ParseError| fail(error.to_string()))?;
+    if !SCHEMES.contains(&url.scheme()) || url.host().is_none() {
+        return Err(fail(format!("it is none of {}", SCHEMES.join(", "))));
+    }
+    reqwest::Proxy::all(url).map_err(|error| fail(chain(&error.without_url())))
+}
+
+/// A proxy without the password that may be in it.
+pub(crate) fn shown(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        (_, None) => address.to_owned(),
     }
 }
 
@@ -120,6 +144,17 @@ mod tests {
         assert_eq!(only.of(&"https://r.io".parse().unwrap()), None);
         let empty = Proxies { https: Some(String::new()), ..Proxies::default() };
         assert_eq!(empty.of(&"https://r.io".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_one_is_an_error_without_its_password() {
+        for good in ["http://u:p@p.example:3128", "socks5h://p.example:1080", "https://p.example"] {
+            client(good).unwrap();
+        }
+        for bad in ["ftp://u:secret@p.example", "http://u:secret@[", "socks5:u:secret@p"] {
+            let text = client(bad).unwrap_err().to_string();
+            assert!(!text.contains("secret") && text.contains("proxy"), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::origin;
+use crate::proxy;
 use crate::settings::{Settings, Timing};
 use crate::tls::{self, Trust};
 
@@ -27,6 +28,9 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_ERROR_BODY: u64 = 1 << 10;
 /// How long a server has to show that it speaks TLS before it is taken for one that does not.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a redirect of a request that changes something is not followed.
+const NOT_REPEATED: &str = "other than 307 and 308, it does not ask for the same request there";
 
 /// How long a server has to answer an announcement.
 const ANNOUNCED: Duration = Duration::from_secs(2);
@@ -126,10 +130,16 @@ impl Transport {
             let reading = matches!(call.method, Method::GET | Method::HEAD);
             let repeated =
                 matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-            if !(repeated || (reading && status.is_redirection())) {
+            if !status.is_redirection() {
                 return Err(refusal(call, &url, response));
             }
-            url = next(call, &url, &response)?;
+            let to = next(call, &url, &response)?;
+            if !(repeated || reading) {
+                let (target, reason) = (without_query(&to), NOT_REPEATED);
+                let problem = RegistryProblem::Redirect { target, reason };
+                return Err(RegistryError::new(call.method.as_str(), &url, problem));
+            }
+            url = to;
         }
         let reason = "there are too many";
         let problem = RegistryProblem::Redirect { target: without_query(&url), reason };
@@ -162,7 +172,7 @@ impl Transport {
             }
             Body::Stream(open, length) => stream(request, open, length).map_err(fail)?,
         };
-        sent.map_err(|error| fail(transport(error)))
+        sent.map_err(|error| fail(transport(error).through(settings.proxies.of(url))))
     }
 }
 
@@ -291,8 +301,7 @@ fn build(
         .no_proxy();
     if let Some(proxy) = proxy {
         let scheme = if proxy.contains("://") { "" } else { "http://" };
-        let proxy = reqwest::Proxy::all(format!("{scheme}{proxy}")).map_err(transport)?;
-        builder = builder.proxy(proxy);
+        builder = builder.proxy(proxy::client(&format!("{scheme}{proxy}"))?);
     }
     builder.build().map_err(transport)
 }

@@ -146,8 +146,23 @@ impl Upload<'_> {
     /// connection, and the HTTP library loses the answer with it.
     fn announce(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
         match self.close(self.begin()?, Body::Withheld(self.blob.size)) {
-            Err(error) if error.is_broken() => broken,
+            Err(error) if error.is_broken() => self.begin_with_a_piece(broken),
             answered => answered,
+        }
+    }
+
+    /// Asks who decides after having read something. Of what is sent from memory no answer is lost.
+    fn begin_with_a_piece(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
+        let url = self.begin()?;
+        let mut piece = Vec::new();
+        let read = self.open().and_then(|blob| blob.take(IN_MEMORY).read_to_end(&mut piece));
+        read.map_err(|error| RegistryError::new("PATCH", &url, RegistryProblem::Content(error)))?;
+        let body = Body::Bytes(&piece);
+        let patch = Call { method: Method::PATCH, url, headers: binary(), body };
+        match self.inner.call(self.repository, &patch) {
+            Err(refusal) if matches!(refusal.status(), Some(401 | 403 | 413 | 507)) => Err(refusal),
+            // The piece is taken, or the registry takes none.
+            _ => broken,
         }
     }
 

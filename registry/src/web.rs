@@ -91,13 +91,14 @@ impl Client {
 
 /// The file itself, where the server says that it was compressed for the way: as Go's programs take
 /// it, which is `gzip` and nothing else.
-fn decoded(response: Response) -> Box<dyn Read + Send> {
-    match header(&response, "content-encoding") {
-        Some(coding) if coding.trim().eq_ignore_ascii_case("gzip") => {
-            Box::new(MultiGzDecoder::new(response))
-        }
-        _ => Box::new(response),
-    }
+pub(crate) fn decoded(response: Response) -> Box<dyn Read + Send> {
+    if is_coded(&response) { Box::new(MultiGzDecoder::new(response)) } else { Box::new(response) }
+}
+
+/// Whether the server says that it compressed a body for the way.
+pub(crate) fn is_coded(response: &Response) -> bool {
+    let coding = header(response, "content-encoding");
+    coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 /// A validator that is no header is left out: the whole answer comes then.

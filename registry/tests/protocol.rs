@@ -15,7 +15,7 @@ use wythe_registry::proxy::Proxies;
 use wythe_registry::push::{Push, Silent};
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
-use wythe_store::oci::content::MemoryContent;
+use wythe_store::oci::content::{MemoryContent, read_document};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::{Document, RawDocument};
 use wythe_store::oci::manifest::Manifest;
@@ -386,6 +386,61 @@ fn a_refusal_that_comes_before_the_blob_was_read_is_believed() {
         .filter(|seen| seen.headers.get("content-length") == Some(&size));
     let methods: Vec<String> = large.map(|seen| seen.method).collect();
     assert_eq!(methods, ["PUT", "PUT", "PATCH"]);
+}
+
+#[test]
+fn a_refusal_that_comes_after_a_part_of_the_blob_was_read_is_believed() {
+    let quirks = Quirks { answers_early: Some(413), reads_before: 60_000, ..Quirks::default() };
+    let registry = FakeRegistry::start(quirks).unwrap();
+    let error = send_large(&registry).unwrap_err().to_string();
+    assert!(error.contains("413 (payload too large)"), "{error}");
+    // The configuration, the blob and its announcement; a piece, and all ahead of the closing request.
+    assert!(
+        count(&registry, "PUT", "/uploads/") <= 3 && count(&registry, "PATCH", "/uploads/") <= 3
+    );
+}
+
+#[test]
+fn what_is_compressed_for_the_way_is_what_it_is_without() {
+    let (registry, found) = pull(Quirks { codes: Switch::On, ..Quirks::default() });
+    assert_eq!(found.unwrap(), LAYER);
+    let (content, root) = image();
+    let bytes = &read_document(&content, &root).unwrap();
+    registry.put_manifest("team/app", "1", MediaType::MANIFEST.as_str(), bytes);
+    let found = client(&registry).manifest(&reference(&registry, "team/app:1")).unwrap();
+    assert_eq!(found.0, root);
+    // The place where a download broke is none in what comes.
+    let (_, found) = pull(Quirks { codes: Switch::On, truncate: 1, ..Quirks::default() });
+    assert_eq!(found.unwrap(), LAYER);
+}
+
+#[test]
+fn a_manifest_from_a_server_of_plain_files_says_itself_what_it_is() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let (content, root) = image();
+    let bytes = &read_document(&content, &root).unwrap();
+    for media_type in ["text/plain", "application/json; charset=utf-8", "application/octet-stream"]
+    {
+        registry.put_manifest("team/app", "1", media_type, bytes);
+        let reference = reference(&registry, "team/app:1");
+        assert_eq!(client(&registry).manifest(&reference).unwrap().0, root);
+        assert_eq!(client(&registry).resolve(&reference).unwrap(), root);
+    }
+}
+
+#[test]
+fn a_redirect_that_would_make_another_request_is_named() {
+    let to = FakeRegistry::start(Quirks::default()).unwrap();
+    let quirks = Quirks {
+        writes_to: Some(to.host().to_owned()),
+        writes_with: Some(301),
+        ..Quirks::default()
+    };
+    let registry = FakeRegistry::start(quirks).unwrap();
+    let error = push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap_err();
+    let target = format!("redirect to http://{}/v2/new/app/blobs/uploads/", to.host());
+    assert!(error.to_string().contains(&target), "{error}");
+    assert!(to.seen().is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use wythe_registry::credentials::{Credential, Credentials, host_of};
 use wythe_registry::login::Login;
+use wythe_store::oci::reference::Reference;
 
 use crate::args::image::{LoginArgs, LogoutArgs};
 use crate::docker_config::DockerConfig;
@@ -26,7 +27,10 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
         .read_to_string(&mut password)
         .map_err(|error| Failure::of(Class::Usage, &error))?;
     let password = password.trim_end_matches(['\n', '\r']);
-    let registry = host_of(&args.registry);
+    if password.is_empty() {
+        return Err(Failure::usage("standard input has no password").remedy("pipe it in"));
+    }
+    let registry = registry(&args.registry)?;
     let mut config = read(session)?;
     let credential = Credential::new(&args.username, password);
     let credentials = Credentials::default().with(&registry, credential);
@@ -41,7 +45,7 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
 
 /// Forgets credentials.
 pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure> {
-    let registry = host_of(&args.registry);
+    let registry = registry(&args.registry)?;
     let mut config = read(session)?;
     let known = config.remove(&registry);
     if !known.map_err(|error| Failure::of(Class::Environment, &error))? {
@@ -50,10 +54,43 @@ pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure
     config.write().map_err(|error| Failure::of(Class::Environment, &error))
 }
 
+/// The registry that was typed: what could be the first part of an image's name.
+fn registry(typed: &str) -> Result<String, Failure> {
+    let registry = host_of(typed);
+    match format!("{registry}/name").parse::<Reference>() {
+        Ok(reference) if reference.host() == registry => Ok(registry),
+        _ => {
+            let failure = Failure::usage(format!("{typed:?} is not the name of a registry"));
+            Err(failure.remedy("give HOST or HOST:PORT"))
+        }
+    }
+}
+
 fn read(session: &Session) -> Result<DockerConfig, Failure> {
     let missing =
         || Failure::new(Class::Environment, "cannot tell where docker's configuration is");
     let path = session.settings.docker_config();
     let path = path.ok_or_else(|| missing().remedy("set HOME or DOCKER_CONFIG"))?;
     DockerConfig::read(&path).map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_what_an_image_can_be_named_after() {
+        for (typed, host) in [
+            ("docker.io", "docker.io"),
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("R.example:5000/team", "r.example:5000"),
+            ("localhost", "localhost"),
+            ("[::1]:5000", "[::1]:5000"),
+        ] {
+            assert_eq!(registry(typed).unwrap(), host);
+        }
+        for typed in ["", "https://", "ht tp://x", "r.example:99999", "r.example:", "name"] {
+            assert!(registry(typed).is_err(), "{typed:?}");
+        }
+    }
 }

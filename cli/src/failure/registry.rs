@@ -8,6 +8,7 @@
 use std::error::Error;
 use std::io;
 
+use wythe_registry::credentials::CredentialError;
 use wythe_registry::error::{PushError, RegistryError, RegistryProblem};
 
 use super::{Class, Failure};
@@ -34,6 +35,7 @@ fn class(error: &RegistryError) -> Class {
         RegistryProblem::Digest { .. } | RegistryProblem::TooLong { .. } => Class::Damage,
         RegistryProblem::Authorities { .. }
         | RegistryProblem::Credentials(_)
+        | RegistryProblem::Proxy { .. }
         | RegistryProblem::Tls(_) => Class::Environment,
         _ => Class::Network,
     }
@@ -44,7 +46,8 @@ pub(super) fn is_of_network(error: &(dyn Error + 'static)) -> bool {
     matches!(
         error.downcast_ref(),
         Some(
-            RegistryProblem::Certificate(_)
+            RegistryProblem::Answer { .. }
+                | RegistryProblem::Certificate(_)
                 | RegistryProblem::Denied { .. }
                 | RegistryProblem::PlainHttp
                 | RegistryProblem::Status { .. }
@@ -85,6 +88,16 @@ fn remedy(error: &RegistryError) -> Option<String> {
         RegistryProblem::PlainHttp => {
             Some(format!("if that is meant to be, give --insecure-registry {}", host(error)))
         }
+        problem if problem.is_of_another_name() => Some(format!(
+            "name the registry as its certificate does, or believe anybody with \
+             --insecure-registry {}",
+            host(error)
+        )),
+        problem if problem.is_of_another_time() => Some(format!(
+            "look at the clock of this machine; the registry may need a new certificate; \
+             --insecure-registry {} believes anybody",
+            host(error)
+        )),
         RegistryProblem::Certificate(_) => Some(format!(
             "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or believe anybody with \
              --insecure-registry {}",
@@ -93,9 +106,24 @@ fn remedy(error: &RegistryError) -> Option<String> {
         RegistryProblem::Authorities { .. } => {
             Some("SSL_CERT_FILE and SSL_CERT_DIR have to lead to certificates".to_owned())
         }
+        RegistryProblem::Transport { detail } if detail.starts_with("through the proxy") => {
+            Some("check the proxy, and whether NO_PROXY has to name the registry".to_owned())
+        }
         RegistryProblem::Transport { .. } => {
             Some("check the name of the registry and the network".to_owned())
         }
+        RegistryProblem::Proxy { .. } => Some(
+            "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name proxies as SCHEME://HOST:PORT".to_owned(),
+        ),
+        RegistryProblem::Answer { .. } => {
+            Some("what answers there may be no registry: check its name and port".to_owned())
+        }
+        RegistryProblem::Redirect { .. } => {
+            Some("name the registry as the redirect does, if it is there".to_owned())
+        }
+        RegistryProblem::Credentials(
+            CredentialError::HelperRun { program, .. } | CredentialError::Helper { program, .. },
+        ) => Some(format!("`echo {} | {program} get` shows what is wrong", host(error))),
         RegistryProblem::Status { status: 413, .. } => Some(
             "the registry, or a proxy in front of it, takes no blobs of this size: raise its limit"
                 .to_owned(),

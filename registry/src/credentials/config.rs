@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Credential, CredentialError, Helper, Secret, host_of, key_of};
 
@@ -13,12 +13,19 @@ use super::{Credential, CredentialError, Helper, Secret, host_of, key_of};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, AuthEntry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "absent")]
+    auths: BTreeMap<String, Option<AuthEntry>>,
+    #[serde(default, deserialize_with = "absent")]
+    cred_helpers: BTreeMap<String, Option<String>>,
     #[serde(default)]
     creds_store: Option<String>,
+}
+
+/// `null` says nothing, as to the programs that these files are written for.
+fn absent<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -38,7 +45,7 @@ impl DockerConfig {
             return Helper::new(helper)?.get(key);
         }
         for (name, entry) in self.auths.iter().filter(|(name, _)| part_of(name) == part) {
-            if let Some(found) = entry.read(name)? {
+            if let Some(found) = entry.as_ref().map_or(Ok(None), |entry| entry.read(name))? {
                 return Ok(Some(found));
             }
         }
@@ -49,7 +56,7 @@ impl DockerConfig {
     /// The helper of this registry alone.
     fn helper(&self, host: &str) -> Option<&str> {
         let (_, helper) = self.cred_helpers.iter().find(|(name, _)| host_of(name) == host)?;
-        (!helper.is_empty()).then_some(helper)
+        helper.as_deref().filter(|helper| !helper.is_empty())
     }
 }
 

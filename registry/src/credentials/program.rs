@@ -51,7 +51,9 @@ impl Helper {
         let Some(output) = self.run("get", key.as_bytes(), TIME_LIMIT)? else { return Ok(None) };
         let answer: Answer = serde_json::from_slice(&output)
             .map_err(|_| self.wrong("answered something other than credentials"))?;
-        Ok(Some(Credential::new(&answer.username, &answer.secret)))
+        // Some say with empty words that they know nobody.
+        let known = !(answer.username.is_empty() && answer.secret.is_empty());
+        Ok(known.then(|| Credential::new(&answer.username, &answer.secret)))
     }
 
     /// Has it keep credentials for `key`.
@@ -183,6 +185,12 @@ mod tests {
     #[test]
     fn credentials_that_are_not_there_are_no_error() {
         let script = "echo credentials not found in native keychain; exit 1";
+        assert_eq!(get(script).unwrap(), None);
+    }
+
+    #[test]
+    fn empty_words_of_a_helper_are_no_credentials() {
+        let script = r#"echo "{\"ServerURL\":\"\",\"Username\":\"\",\"Secret\":\"\"}""#;
         assert_eq!(get(script).unwrap(), None);
     }
 

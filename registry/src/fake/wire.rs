@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead, Read, Write};
 use std::net::TcpStream;
 
+use flate2::write::GzEncoder;
+
 use super::Seen;
 
 /// What is sent back.
@@ -23,6 +25,15 @@ impl Answer {
     pub(super) fn json(text: String) -> Self {
         Self { body: text.into_bytes(), ..Self::status(200) }
             .with("Content-Type", "application/json")
+    }
+
+    /// The same, compressed for the way.
+    pub(super) fn coded(mut self) -> Self {
+        let mut body = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        // Into memory, where nothing fails.
+        let written = body.write_all(&self.body);
+        self.body = written.and_then(|()| body.finish()).unwrap_or_default();
+        self.with("Content-Encoding", "gzip")
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {

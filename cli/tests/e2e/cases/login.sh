@@ -22,6 +22,14 @@ grep -q "denied: ada may not log in to $host" err
 fails 3 "$WYTHE" pull "$host/app:1"
 grep -qF "help: \`wythe login $host\`" err
 
+for registry in '' 'not a host' localhost:99999; do
+  echo secret | fails 2 "$WYTHE" login -u ada --password-stdin "$registry"
+  grep -q 'is not the name of a registry' err
+done
+echo | fails 2 "$WYTHE" login -u ada --password-stdin "$host"
+HTTPS_PROXY=ftp://u:hidden@p.example fails 4 "$WYTHE" pull r.example/app
+grep -q 'cannot use the proxy ftp://p.example: ' err
+
 echo secret | "$WYTHE" login -u ada --password-stdin "https://$host/"
 grep -q "\"$host\"" docker/config.json
 fails 3 "$WYTHE" pull "$host/app:1"
