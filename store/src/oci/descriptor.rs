@@ -29,7 +29,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
     /// Which platform an entry of an index is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Arbitrary metadata.
     #[serde(
@@ -38,6 +38,12 @@ pub struct Descriptor {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// Some tools write a platform that says nothing where others write none.
+fn stated<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Platform>, D::Error> {
+    let platform: Option<Platform> = serde::Deserialize::deserialize(from)?;
+    Ok(platform.filter(|said| !(said.architecture.is_empty() && said.os.is_empty())))
 }
 
 impl Descriptor {
@@ -57,5 +63,25 @@ impl Descriptor {
     /// The descriptor of a document in memory.
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_platform_is_none() {
+        let digest = Digest::of(b"");
+        let platform = |said: &str| {
+            let text = format!(
+                r#"{{"mediaType":"application/octet-stream","digest":"{digest}","size":0,"platform":{said}}}"#
+            );
+            serde_json::from_str::<Descriptor>(&text).unwrap().platform
+        };
+        for nothing in ["{}", "null", r#"{"architecture":"","os":""}"#, r#"{"variant":"v7"}"#] {
+            assert_eq!(platform(nothing), None, "{nothing}");
+        }
+        assert!(platform(r#"{"os":"linux"}"#).is_some());
     }
 }

@@ -8,9 +8,11 @@ use std::str::FromStr;
     Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize,
 )]
 pub struct Platform {
-    /// `amd64`, `arm64`, `arm`, …
+    /// `amd64`, `arm64`, `arm`, …; empty where an index leaves it out.
+    #[serde(default)]
     pub architecture: String,
-    /// `linux`, …
+    /// `linux`, …; empty where an index leaves it out.
+    #[serde(default)]
     pub os: String,
     /// `os.version`, for Windows.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
