@@ -18,6 +18,7 @@ use crate::acquire::{selector, stand_in, unpacked};
 use crate::args::image::LoadArgs;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
+use crate::ship::refuse_other;
 use crate::{everything, several};
 
 /// Reads images from an archive or a layout directory, and names them as they are named there
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
         let layout = Layout::open(&layout, selector)?;
         let root = taken(&layout, platform.as_ref(), (&lease, session))?;
         for name in names {
+            refuse_other(&name, root.digest)?;
             let name = ref_name(&name);
             let before = lease.store().find_ref(&name)?;
             if let Some(before) = before.filter(|before| before.digest != root.digest) {

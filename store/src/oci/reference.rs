@@ -74,8 +74,9 @@ pub enum ReferenceProblem {
     /// Host and repository are longer than any registry takes.
     #[error("the name is longer than {MAX_NAME} characters")]
     TooLong,
-    /// 64 hex digits name an image by its id elsewhere, and would be confused with one.
-    #[error("64 hex digits are an image id, not a name")]
+    /// 64 hex digits name an image by its id elsewhere, and would be confused with one; so would a
+    /// digest alone.
+    #[error("an id or a digest is not the name of an image; NAME@DIGEST is one")]
     Identifier,
 }
 
@@ -180,7 +181,8 @@ fn parse(text: &str) -> Result<Reference, ReferenceProblem> {
     if name.is_empty() {
         return Err(ReferenceProblem::Empty);
     }
-    if grammar::is_identifier(name) {
+    // A name and a tag in form, and a digest to who reads it.
+    if grammar::is_identifier(name) || (digest.is_none() && rest.parse::<Digest>().is_ok()) {
         return Err(ReferenceProblem::Identifier);
     }
     let (host, repository) = normalize(name);
@@ -300,6 +302,7 @@ mod tests {
             &long,
             &long_tag,
             &DIGEST[7..],
+            DIGEST,
             "ü",
         ] {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");

@@ -45,6 +45,13 @@ if "$WYTHE" build --build-context "base=oci-layout://made@${pin#*@}" context 2> 
 refused "$WYTHE" build --build-context base=oci-layout://made@sha512:00 context
 # Nobody else gives such a name either.
 refused "$WYTHE" tag forged:1 "$pin"
+refused "$WYTHE" load -i right.tar -t "$pin"
+refused "$WYTHE" load -i right.tar -t "forged:1@${pin#*@}"
+"$WYTHE" load -i right.tar -t "forged@$(cat digest)"
+for door in "tag forged:1" "load -i right.tar -t" "copy forged:1"; do
+  # shellcheck disable=SC2086
+  refused "$WYTHE" $door "${pin#*@}"
+done
 refused "$WYTHE" copy forged:1 "$pin"
 refused "$WYTHE" copy forged:1 "docker://127.0.0.1:1/${pin##*/}"
 refused "$WYTHE" build -t "$pin" context
