@@ -3,6 +3,7 @@
 //! until somebody gives the file to somebody else.
 
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use rustix::fs::{Gid, Uid, XattrFlags, fchown, fsetxattr};
 use rustix::io::Errno;
@@ -26,6 +27,14 @@ pub const STAND_IN_COUNT: u32 = 601;
 pub fn stand_in_for(id: u32) -> u32 {
     STAND_INS + id % STAND_IN_COUNT
 }
+
+/// Has ids from `first` on count as not mapped, whatever the kernel says: the namespace maps them for
+/// the program itself, and who makes up a layer is to own none of them. Who comes second is not heard.
+pub fn reserve(first: u32) {
+    RESERVED.get_or_init(|| first);
+}
+
+static RESERVED: OnceLock<u32> = OnceLock::new();
 
 /// User and group.
 pub(super) type Owner = (u32, u32);
@@ -64,6 +73,7 @@ pub(super) fn give_by(
     change: &dyn Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
     (uid, gid): Owner,
 ) -> Result<Given, Errno> {
+    let change = &kept_off(change, RESERVED.get().copied());
     match change(Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
         Err(Errno::INVAL) => {}
         // We may not give files away at all, and own none but ours.
@@ -73,6 +83,18 @@ pub(super) fn give_by(
     stand_in(&|id| change(Some(Uid::from_raw(id)), None), uid)?;
     stand_in(&|id| change(None, Some(Gid::from_raw(id))), gid)?;
     Ok(Given::InPart)
+}
+
+/// Refuses ids from `reserved` on as the kernel refuses those that are not mapped.
+fn kept_off(
+    change: &dyn Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
+    reserved: Option<u32>,
+) -> impl Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno> {
+    move |uid, gid| {
+        let mut ids = [uid.map(Uid::as_raw), gid.map(Gid::as_raw)].into_iter().flatten();
+        let is_reserved = reserved.is_some_and(|first| ids.any(|id| id >= first));
+        if is_reserved { Err(Errno::INVAL) } else { change(uid, gid) }
+    }
 }
 
 fn stand_in(change: &dyn Fn(u32) -> Result<(), Errno>, id: u32) -> Result<(), Errno> {
@@ -202,6 +224,22 @@ mod tests {
             assert_eq!(parse(value.as_bytes()), None, "{value:?}");
         }
         assert_eq!(parse(b"1001470000:0"), Some((1_001_470_000, 0)));
+    }
+
+    #[test]
+    fn reserved_ids_are_given_to_nobody() {
+        let given = std::cell::Cell::new(0);
+        let change = |_: Option<Uid>, _: Option<Gid>| {
+            given.set(given.get() + 1);
+            Ok(())
+        };
+        let id = |id| (Some(Uid::from_raw(id)), Some(Gid::from_raw(id)));
+        let kept_off = kept_off(&change, Some(1 << 31));
+        assert_eq!(kept_off(id(1 << 31).0, id(5).1), Err(Errno::INVAL));
+        assert_eq!(kept_off(None, id(u32::MAX - 1).1), Err(Errno::INVAL));
+        assert_eq!(given.get(), 0);
+        assert_eq!(kept_off(id((1 << 31) - 1).0, id(0).1), Ok(()));
+        assert_eq!(given.get(), 1);
     }
 
     #[test]
