@@ -6,6 +6,7 @@ use rayon::ThreadPool;
 use wythe_sandbox::{Cancel, Emulators, enter};
 use wythe_store::error::WriteError;
 use wythe_store::lease::Lease;
+use wythe_store::live::owner::reserve;
 use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
@@ -70,6 +71,7 @@ impl Workshop {
     /// Where the process runs out of descriptors or threads, or the store cannot be written.
     pub fn open(store: &Store, now: Timestamp) -> Result<Self, WorkshopError> {
         let threads = std::thread::available_parallelism()?.get();
+        enter::reserved().into_iter().for_each(reserve);
         let ids = enter::entry().map(|entry| entry.ids.description());
         Ok(Self {
             store: store.clone(),

@@ -20,7 +20,9 @@ pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
-use wythe_sandbox::InitError;
+use wythe_registry::credentials::prepare_helpers;
+use wythe_sandbox::{InitError, enter};
+use wythe_store::live::owner::reserve;
 
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
@@ -93,7 +95,11 @@ impl Command {
         }
         let before = world::user_namespace();
         match wythe_sandbox::init() {
-            Ok(_) => Ok(None),
+            Ok(_) => {
+                prepare_helpers(enter::beside);
+                enter::reserved().into_iter().for_each(reserve);
+                Ok(None)
+            }
             // A process that is half in stays there.
             Err(error) if needed == Namespaces::ForSteps && before == world::user_namespace() => {
                 Ok(Some(error))

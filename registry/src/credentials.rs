@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 
 use config::DockerConfig;
-pub use program::Helper;
+pub use program::{Helper, prepare_helpers};
 
 /// The user name with which helpers hand out identity tokens.
 const TOKEN_USER: &str = "<token>";

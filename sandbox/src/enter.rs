@@ -7,30 +7,37 @@
 mod error;
 mod ids;
 mod mapping;
+mod range;
 mod reexec;
 
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{Resource, Rlimit, setrlimit};
-use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
+use rustix::process::{Resource, Rlimit, WaitOptions, setrlimit, waitpid};
+use rustix::thread::{Gid, Uid, capabilities, set_thread_res_gid, set_thread_res_uid};
 
 pub use error::{InitCause, InitError};
 
+use crate::below::Below;
 use crate::error::StepError;
 use crate::idmap::{self, IdMap};
 use crate::nest::Nest;
 use crate::step::Identity;
 use crate::sys;
 use error::namespace_refused;
+pub(crate) use mapping::write_maps;
 use mapping::{Mapping, Writers};
+pub(crate) use range::{MACHINE, below_for_programs, below_for_steps, is_split};
 use reexec::Marker;
 
 /// The namespaces of this process.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
-    /// Which ids of the machine stand for those inside.
+    /// Which ids of the machine stand for those that steps have.
     pub ids: IdMap,
     /// The path this program was started from; `current_exe` no longer knows.
     pub program: PathBuf,
@@ -74,6 +81,24 @@ pub(crate) fn nest() -> Option<&'static Nest> {
     NEST.get()
 }
 
+/// Whether steps have ids apart from those of the machine, of which this process is root.
+pub fn is_apart() -> bool {
+    nest().is_some_and(|nest| nest.below().is_some())
+}
+
+/// The first of the ids that this process has for itself: nobody else is to own a file of those.
+pub fn reserved() -> Option<u32> {
+    is_apart().then_some(range::MACHINE)
+}
+
+/// Has a program of the machine run with the ids that the machine has, as it would without this
+/// program. Where the namespace of this process is all that its user has, it runs in that one.
+pub fn beside(command: &mut Command) {
+    if let Some(below) = nest().and_then(Nest::below) {
+        sys::enter_users_before_execution(command, below.programs().as_raw_fd());
+    }
+}
+
 /// Refuses users and groups that the namespace of this process does not have, while doing `doing`.
 ///
 /// # Errors
@@ -89,15 +114,19 @@ static NEST: OnceLock<Nest> = OnceLock::new();
 
 /// Settles in: the second run.
 fn arrive(marker: Marker) -> Result<Entry, InitError> {
+    let steps = range::of_steps(&marker.ids);
+    if steps.is_some() {
+        become_user(range::MACHINE).map_err(|errno| InitError::io("staying root", errno))?;
+    }
     let doing = "protecting the builder's memory";
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     sys::hide_memory().map_err(|errno| InitError::io(doing, errno))?;
     setrlimit(Resource::Core, none).map_err(|errno| InitError::io(doing, errno))?;
-    let doing = "making a process namespace";
-    let nest = Nest::new().map_err(|errno| InitError::io(doing, errno))?;
+    let doing = "making namespaces for steps";
+    let nest = Nest::new(&marker.ids).map_err(|errno| InitError::io(doing, errno))?;
     NEST.get_or_init(|| nest);
     sys::at_exit(leave).map_err(|errno| InitError::io(doing, errno))?;
-    let entry = Entry { ids: marker.ids, program: marker.program };
+    let entry = Entry { ids: steps.unwrap_or(marker.ids), program: marker.program };
     Ok(ENTRY.get_or_init(|| entry).clone())
 }
 
@@ -122,9 +151,12 @@ fn depart() -> Result<InitError, InitError> {
 
 /// Moves this process into new namespaces as their root.
 pub(crate) fn into_namespaces() -> Result<(), InitError> {
-    let mapping = Mapping::choose()?;
+    enter(&Mapping::choose()?)
+}
+
+fn enter(mapping: &Mapping) -> Result<(), InitError> {
     let writers =
-        Writers::start(&mapping).map_err(|errno| InitError::io("starting helpers", errno))?;
+        Writers::start(mapping).map_err(|errno| InitError::io("starting helpers", errno))?;
     sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(namespace_refused)?;
     writers.write()?;
     become_root()
@@ -140,8 +172,39 @@ fn become_root() -> Result<(), InitError> {
     mount_change(c"/", private).map_err(namespace_refused)
 }
 
+/// Becomes another user of the namespace and keeps what this one may do.
+fn become_user(id: u32) -> Result<(), Errno> {
+    let permitted = capabilities(None)?.permitted.bits();
+    sys::keep_capabilities()?;
+    let (group, user) = (Gid::from_raw(id), Uid::from_raw(id));
+    set_thread_res_gid(group, group, group)?;
+    set_thread_res_uid(user, user, user)?;
+    sys::set_capabilities(permitted)
+}
+
+/// Whether ids apart can be had, which a container may forbid: a forked child tries it.
+fn is_possible(ids: &IdMap) -> bool {
+    match sys::fork() {
+        Ok(None) => {
+            let entered = enter(&Mapping::Written(ids.clone()));
+            let made = entered.is_ok() && Below::new(ids).is_ok();
+            sys::exit_now(i32::from(!made))
+        }
+        Ok(Some(child)) => waitpid(Some(child), WaitOptions::empty())
+            .is_ok_and(|ended| ended.is_some_and(|(_, status)| status.exit_status() == Some(0))),
+        Err(_) => false,
+    }
+}
+
+/// Which ids steps have here; for doctor, before this process is in its namespaces.
+pub(crate) fn ids_of_steps() -> Result<IdMap, InitError> {
+    let mapping = Mapping::choose()?;
+    let (Mapping::Written(ids) | Mapping::Tools { ids, .. }) = mapping;
+    Ok(range::of_steps(&ids).unwrap_or(ids))
+}
+
 /// The maps the kernel has for this process.
-fn current_ids() -> Result<IdMap, InitError> {
+pub(crate) fn current_ids() -> Result<IdMap, InitError> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| InitError::io("reading the id maps", error))?;

@@ -33,6 +33,7 @@
 //! The library never prints, exits or reads the clock for a result. `unsafe` lives in `sys`
 //! and `spawn`.
 
+mod below;
 pub mod binfmt;
 pub mod cancel;
 mod channel;

@@ -12,6 +12,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+use crate::below::Below;
+use crate::enter::is_split;
+use crate::idmap::IdMap;
 use crate::sys;
 
 /// Where steps are started.
@@ -21,15 +24,18 @@ pub(crate) struct Nest {
     owner: Pid,
     /// The first process of the namespace.
     keeper: OwnedFd,
+    /// Where steps have ids apart from those of the machine.
+    below: Option<Below>,
 }
 
 impl Nest {
-    /// Makes the namespace and its first process, which lives as long as the calling thread. Only
-    /// while there is one thread.
-    pub(crate) fn new() -> Result<Self, Errno> {
+    /// Makes the namespace and its first process, which lives as long as the calling thread, in a
+    /// user namespace with the ids `ids`. Only while there is one thread.
+    pub(crate) fn new(ids: &IdMap) -> Result<Self, Errno> {
+        let below = is_split(ids).then(|| Below::new(ids)).transpose()?;
         let builder = pidfd_open(getpid(), PidfdFlags::empty())?;
         match sys::fork_into_process_namespace()? {
-            Some(keeper) => Ok(Self { owner: getpid(), keeper }),
+            Some(keeper) => Ok(Self { owner: getpid(), keeper, below }),
             None => keep(&builder),
         }
     }
@@ -38,6 +44,11 @@ impl Nest {
     /// threads any more.
     pub(crate) fn enter(&self) -> Result<(), Errno> {
         move_into_thread_name_spaces(self.keeper.as_fd(), ThreadNameSpaceType::PROCESS_ID)
+    }
+
+    /// The user namespaces below, where there are some.
+    pub(crate) fn below(&self) -> Option<&Below> {
+        self.below.as_ref()
     }
 
     /// Ends all that is in the namespace, unless this is a copy in a process that was forked.

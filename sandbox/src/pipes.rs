@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use rustix::fs::{FileType, Mode, OFlags, fchown, fcntl_getfl, fcntl_setfl, fstat, open};
+use rustix::fs::{
+    FileType, FsWord, Mode, OFlags, fchown, fcntl_getfl, fcntl_setfl, fstat, fstatfs, open,
+};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::{Gid, Uid};
@@ -25,7 +27,7 @@ impl Pipes {
     pub(crate) fn open(step: &Step) -> Result<Self, Errno> {
         let input = match &step.streams {
             Streams::Told => None,
-            Streams::Fed => Some(fed()?),
+            Streams::Fed => Some(fed(&step.identity)?),
             Streams::Terminal(terminal) => {
                 hand(terminal, (step.identity.uid, None))?;
                 let same = || fcntl_dupfd_cloexec(terminal, FIRST_FREE);
@@ -50,10 +52,13 @@ impl Pipes {
     }
 }
 
-/// What this program would read. A device is opened once more, as one that cannot be changed.
-fn fed() -> Result<OwnedFd, Errno> {
+/// What this program would read. A pipe is handed over, unless it has a name. A device is opened once more, as one that cannot be changed.
+fn fed(user: &Identity) -> Result<OwnedFd, Errno> {
     let stdin = io::stdin();
     let kind = FileType::from_raw_mode(fstat(&stdin)?.st_mode);
+    if kind == FileType::Fifo && fstatfs(&stdin)?.f_type == PIPES {
+        hand(&stdin, (user.uid, Some(user.gid)))?;
+    }
     let device = (kind == FileType::CharacterDevice).then(|| reopened(&stdin));
     match device {
         Some(Ok(device)) => fcntl_dupfd_cloexec(device, FIRST_FREE),
@@ -91,6 +96,9 @@ fn hand(to: impl AsFd, (uid, gid): (u32, Option<u32>)) -> Result<(), Errno> {
         handed => handed,
     }
 }
+
+/// `PIPEFS_MAGIC`
+const PIPES: FsWord = 0x5049_5045;
 
 /// Above the standard descriptors, which the child's are put in the place of.
 const FIRST_FREE: RawFd = 3;

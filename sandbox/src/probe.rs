@@ -15,6 +15,8 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, waitpid};
 
+use crate::enter::ids_of_steps;
+use crate::idmap::Extent;
 use crate::sys;
 
 /// One capability of this machine.
@@ -51,6 +53,25 @@ pub fn probes(directory: &Path) -> Vec<Probe> {
     let is_entered = first.outcome == Availability::Available;
     let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
     iter::once(first).chain(others).collect()
+}
+
+/// Which ids of the machine steps have, a line; nothing where they can have none.
+///
+/// Forks, and so has to be called while the process has one thread.
+pub fn ids() -> Option<String> {
+    let ids = ids_of_steps().ok()?;
+    let outside = |extents: &[Extent]| {
+        let runs = extents.iter().map(|extent| {
+            let last = u64::from(extent.outside) + u64::from(extent.count) - 1;
+            if last == extent.outside.into() {
+                last.to_string()
+            } else {
+                format!("{}-{last}", extent.outside)
+            }
+        });
+        runs.collect::<Vec<_>>().join(",")
+    };
+    Some(format!("users {} groups {}", outside(&ids.users), outside(&ids.groups)))
 }
 
 /// The version of the running kernel, such as `6.12.3`.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -24,6 +25,7 @@ use crate::seccomp::Attention;
 use crate::spawn::{Child, spawn};
 use crate::step::{Changes, Devices, Network, Step};
 use crate::supervisor::Supervisor;
+use crate::sys;
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
@@ -45,7 +47,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
         return Ok(Outcome::Cancelled);
     }
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
-    let (plan, channel) = planned(step, &pipes)?;
+    let (plan, channel) = planned((step, nest), &pipes)?;
     let mut task = Task::new(&plan, attention(step));
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
@@ -76,9 +78,13 @@ const BARE_PROC: &[u8] =
 
 /// Does everything for a step but executing its command, in its place.
 pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
-    let nest = Nest::new().map_err(|errno| refused("making a process namespace", errno))?;
+    // Becoming somebody else has hidden it, even from ourselves.
+    sys::show_memory().map_err(|errno| refused("making namespaces for steps", errno))?;
+    let ids = enter::current_ids();
+    let ids = ids.map_err(|error| failed(error.doing, StepCause::Io(io::Error::other(error))))?;
+    let nest = Nest::new(&ids).map_err(|errno| refused("making namespaces for steps", errno))?;
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
-    let (mut plan, _channel) = planned(step, &pipes)?;
+    let (mut plan, _channel) = planned((step, &nest), &pipes)?;
     plan.leave_out_the_command();
     let mut task = Task::new(&plan, attention(step));
     drop(started(&mut task, step.network, &nest)?);
@@ -89,17 +95,18 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
 }
 
 /// Compiles a step, with the way on which descriptors of its child come to us.
-fn planned(step: &Step, pipes: &Pipes) -> Result<(Plan, Channel), StepError> {
+fn planned((step, nest): (&Step, &Nest), pipes: &Pipes) -> Result<(Plan, Channel), StepError> {
     let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
     let (input, outputs) = pipes.childs_ends();
-    let inherited = Inherited { input, outputs, channel: channel.childs_end() };
+    let users = nest.below().map(|below| below.steps().as_raw_fd());
+    let inherited = Inherited { input, outputs, channel: channel.childs_end(), users };
     Ok((compile(step, inherited)?, channel))
 }
 
 /// Starts a child, which has executed its command or failed.
 fn started(task: &mut Task<'_>, network: Network, nest: &Nest) -> Result<Child, StepError> {
     let doing = "cloning a process into new namespaces";
-    spawn(task, namespaces(network), nest).map_err(|errno| match errno {
+    spawn(task, namespaces(network, nest), nest).map_err(|errno| match errno {
         _ if nest.is_lost() => failed(doing, StepCause::NestLost),
         errno => refused(doing, errno),
     })
@@ -144,15 +151,16 @@ fn attention(step: &Step) -> Attention {
 /// What the directory of a layer says is short.
 const LONGEST_NOTE: usize = 64;
 
-fn namespaces(network: Network) -> c_int {
+fn namespaces(network: Network, nest: &Nest) -> c_int {
     let always = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWCGROUP;
     match network {
-        Network::Host => always,
-        Network::None => always | libc::CLONE_NEWNET,
+        // A step with another user namespace makes its network there.
+        Network::None if nest.below().is_none() => always | libc::CLONE_NEWNET,
+        Network::Host | Network::None => always,
     }
 }
 

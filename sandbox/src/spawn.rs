@@ -9,6 +9,7 @@ use std::thread;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
 use crate::child::Task;
 use crate::nest::Nest;
@@ -40,6 +41,9 @@ pub(crate) fn spawn(task: &mut Task<'_>, namespaces: c_int, nest: &Nest) -> Resu
     thread::scope(|scope| {
         let cloned = thread::Builder::new().spawn_scoped(scope, || {
             nest.enter()?;
+            // What is made for the step is its root's, which need not be who we are.
+            set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+            set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
             // No handler of ours may run in the child, whose memory is ours.
             sys::swap_signal_mask(u64::MAX)?;
             clone(&first, start)

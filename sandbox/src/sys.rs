@@ -15,6 +15,8 @@ mod request;
 use std::ffi::{CStr, c_char, c_int, c_long};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::ptr;
 
 use rustix::io::Errno;
@@ -162,6 +164,11 @@ pub(crate) fn hide_memory() -> Result<(), Errno> {
     control(libc::PR_SET_DUMPABLE, 0).map(drop)
 }
 
+/// Shows this process's memory and descriptors to others of its user.
+pub(crate) fn show_memory() -> Result<(), Errno> {
+    control(libc::PR_SET_DUMPABLE, 1).map(drop)
+}
+
 /// Whether set-user-id programs are inert for this process.
 pub(crate) fn has_no_new_privileges() -> bool {
     control(libc::PR_GET_NO_NEW_PRIVS, 0) == Ok(1)
@@ -246,6 +253,17 @@ impl PointerList {
 /// Keeps the capabilities of this thread when it becomes another user.
 pub(crate) fn keep_capabilities() -> Result<(), Errno> {
     control(libc::PR_SET_KEEPCAPS, 1).map(drop)
+}
+
+/// Has a program enter a user namespace before it is executed.
+pub(crate) fn enter_users_before_execution(command: &mut Command, users: RawFd) {
+    let enter = move || {
+        // SAFETY: takes numbers only; `users` is open for as long as this program runs.
+        let entered = unsafe { libc::syscall(libc::SYS_setns, users, libc::CLONE_NEWUSER) };
+        checked(entered).map(drop).map_err(std::io::Error::from)
+    };
+    // SAFETY: one system call, which allocates nothing and takes no lock.
+    unsafe { command.pre_exec(enter) };
 }
 
 /// Opens a socket of any kind that the kernel knows.

@@ -30,6 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use fixture::Fixture;
+use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
 /// A claim and the function that fails when it is wrong.
 type Claim = (&'static str, fn(&Fixture));
@@ -51,7 +52,7 @@ const CLAIMS: &[Claim] = claims! {
         a_nul_byte_is_refused;
     isolation: capabilities_are_dockers_fourteen another_user_has_none_in_effect
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
-        kernel_files_are_masked entries_of_proc_cannot_be_changed sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
+        kernel_files_are_masked entries_of_proc_cannot_be_changed root_of_a_step_is_not_root_of_the_machine sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
         the_builders_program_cannot_be_written proc_shows_only_the_step
         a_descriptor_is_no_working_directory without_network_only_loopback_is_up only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
@@ -112,6 +113,9 @@ fn main() -> ExitCode {
         }
     }
     allocator::watch_this_process();
+    // What a store does for each file: the layers of these claims are of root of the steps.
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).unwrap();
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).unwrap();
     let fixture = Fixture::new();
     if arguments.first().is_some_and(|word| word == "role=latency") {
         lifetime::measure(&fixture);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
-use wythe_sandbox::enter::admit;
+use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
@@ -195,7 +195,13 @@ fn spec(cache: &CacheMount) -> CacheSpec {
 /// What makes two cache mounts one cache.
 fn identity(cache: &CacheMount) -> Vec<u8> {
     let Owner { uid, gid, mode } = cache.owner;
-    format!("{}\0{:?}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.from, cache.path).into_bytes()
+    let mut text = format!("{}\0{:?}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.from, cache.path);
+    // Steps with other ids cannot write what is in it.
+    if let Some(entry) = enter::entry().filter(|_| enter::is_apart()) {
+        text.push('\0');
+        text.push_str(&entry.ids.description());
+    }
+    text.into_bytes()
 }
 
 /// Puts the initial content into a new cache.

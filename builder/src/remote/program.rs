@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use wythe_sandbox::Cancel;
+use wythe_sandbox::{Cancel, enter};
 
 /// More output than any of our questions has for an answer.
 const MAX_OUTPUT: u64 = 16 << 20;
@@ -117,6 +117,7 @@ impl GitCommand<'_> {
         }
         // Its own group, so that what it starts ends with it.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        enter::beside(&mut command);
         command
     }
 

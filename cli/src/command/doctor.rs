@@ -12,11 +12,14 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     let store = session.store_path()?;
     // The probes try overlays where the layers are.
     std::fs::create_dir_all(&store).map_err(|error| Failure::of(Class::Environment, &error))?;
-    let probes = probe::probes(&store);
+    let (probes, ids) = (probe::probes(&store), probe::ids());
     session.print(&format!("wythe {}", env!("CARGO_PKG_VERSION")))?;
     session.print(&format!("kernel {}", probe::kernel_release()))?;
     session.print(&format!("store {}", store.display()))?;
     session.print(&emulated(&world::emulators(&session.settings).architectures()))?;
+    if let Some(ids) = ids {
+        session.print(&format!("steps {ids}"))?;
+    }
     for line in probes.iter().flat_map(lines) {
         session.print(&line)?;
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -107,13 +107,21 @@ impl Helper {
     }
 }
 
+/// Has every helper prepared before it is started, such as for where it is to run. Who comes second
+/// is not heard.
+pub fn prepare_helpers(prepare: fn(&mut Command)) {
+    PREPARE.get_or_init(|| prepare);
+}
+
+static PREPARE: OnceLock<fn(&mut Command)> = OnceLock::new();
+
 fn start(program: &str, verb: &str, text: &[u8]) -> io::Result<Child> {
-    let mut child = Command::new(program)
-        .arg(verb)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut command = Command::new(program);
+    command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    if let Some(prepare) = PREPARE.get() {
+        prepare(&mut command);
+    }
+    let mut child = command.spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A helper may end without reading; its answer then says why.
         let _ = input.write_all(text);

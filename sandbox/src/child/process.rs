@@ -10,7 +10,10 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{fchdir, ioctl_tiocsctty, setrlimit, setsid, umask};
 use rustix::system::sethostname;
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    LinkNameSpaceType, move_into_link_name_space, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
 
 use super::beneath;
 use crate::channel::Sent;
@@ -31,6 +34,10 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             // What it keeps from happening is found out when the step's files are sealed, too.
             sys::scope_abstract_sockets().or(Ok(()))
         }
+        SelfOp::EnterUsers(users) => {
+            move_into_link_name_space(sys::lend(*users), Some(LinkNameSpaceType::User))
+        }
+        SelfOp::Unshare(namespaces) => sys::unshare(*namespaces),
         SelfOp::RaiseLoopback => sys::raise_loopback(),
         SelfOp::Stdio { from, to } => sys::duplicate(*from, *to),
         SelfOp::TakeTerminal => ioctl_tiocsctty(sys::lend(0)),

@@ -21,7 +21,7 @@ pub(super) fn subordinate(table: &str, name: Option<&str>, own: (u32, u32)) -> O
     (map.len() > 1).then_some(map)
 }
 
-fn parse(line: &str) -> Option<(&str, u32, u32)> {
+pub(super) fn parse(line: &str) -> Option<(&str, u32, u32)> {
     let mut fields = line.trim().split(':');
     let (owner, first, count) = (fields.next()?, fields.next()?, fields.next()?);
     let (first, count): (u32, u32) = (first.parse().ok()?, count.parse().ok()?);

@@ -15,15 +15,15 @@ use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::error::{InitCause, InitError};
-use super::{current_ids, ids};
+use super::{current_ids, ids, range};
 use crate::idmap::{Extent, IdMap};
 use crate::sys::{self, PointerList};
 
 /// What goes into the maps, and how.
 #[derive(Debug)]
 pub(super) enum Mapping {
-    /// Every id keeps its number: for who may write maps.
-    Direct(IdMap),
+    /// Ids apart from those of the machine, or the same: for who may write maps.
+    Written(IdMap),
     /// The user's own id and its subordinate ones, through `newuidmap` and `newgidmap`.
     Tools { ids: IdMap, user_tool: CString, group_tool: CString },
 }
@@ -32,10 +32,7 @@ impl Mapping {
     /// Finds out what this process may do.
     pub(super) fn choose() -> Result<Self, InitError> {
         if may_write_maps() {
-            let identity = |extents: Vec<Extent>| extents.into_iter().map(Extent::onto_itself);
-            let IdMap { users, groups } = current_ids()?;
-            let (users, groups) = (identity(users).collect(), identity(groups).collect());
-            return Ok(Self::Direct(IdMap { users, groups }));
+            return Ok(Self::Written(of_root(current_ids()?)));
         }
         let doing = "finding subordinate ids";
         if sys::has_no_new_privileges() {
@@ -52,6 +49,18 @@ impl Extent {
     fn onto_itself(self) -> Self {
         Self { outside: self.inside, ..self }
     }
+}
+
+/// What root maps: a range apart, where that can be had, or each id onto itself.
+fn of_root(current: IdMap) -> IdMap {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let (users, groups) = (read("/etc/subuid"), read("/etc/subgid"));
+    let apart = range::apart(&current, [&users, &groups]);
+    apart.filter(super::is_possible).unwrap_or_else(|| {
+        let identity = |extents: Vec<Extent>| extents.into_iter().map(Extent::onto_itself);
+        let (users, groups) = (identity(current.users), identity(current.groups));
+        IdMap { users: users.collect(), groups: groups.collect() }
+    })
 }
 
 /// Whether this process may write any map: root outside of containers, and in many inside.
@@ -110,7 +119,7 @@ impl Writers {
             None => job.wait_and_do(target, &wait, &go, &complain),
         };
         let helpers = match mapping {
-            Mapping::Direct(ids) => vec![helper(Job::Write(ids))?],
+            Mapping::Written(ids) => vec![helper(Job::Write(ids))?],
             Mapping::Tools { ids, user_tool, group_tool } => vec![
                 helper(Job::Execute(user_tool, &ids.users))?,
                 helper(Job::Execute(group_tool, &ids.groups))?,
@@ -155,7 +164,7 @@ impl Job<'_> {
         let heard = closed.and_then(|()| rustix::io::read(wait, &mut [0; 1]));
         let done = heard.and_then(|_| sys::duplicate(complain.as_raw_fd(), 2));
         let done = done.and_then(|()| match self {
-            Self::Write(ids) => write_directly(target, ids),
+            Self::Write(ids) => write_maps(target, ids),
             Self::Execute(tool, extents) => Err(execute_tool(target, tool, extents)),
         });
         if let Err(errno) = done {
@@ -167,7 +176,8 @@ impl Job<'_> {
     }
 }
 
-fn write_directly(target: Pid, ids: &IdMap) -> Result<(), Errno> {
+/// Writes the maps of the namespace that a process is in, from the one above.
+pub(crate) fn write_maps(target: Pid, ids: &IdMap) -> Result<(), Errno> {
     let process = target.as_raw_nonzero();
     for (name, extents) in [("uid_map", &ids.users), ("gid_map", &ids.groups)] {
         let path = format!("/proc/{process}/{name}");

@@ -16,6 +16,8 @@ pub(crate) struct Inherited {
     pub(crate) outputs: [RawFd; 2],
     /// Where the child hands over its root and the listener of its filter.
     pub(crate) channel: RawFd,
+    /// The user namespace of steps, where it is not that of the builder.
+    pub(crate) users: Option<RawFd>,
 }
 
 /// Compiles a step for a child that inherits these descriptors.
@@ -68,6 +70,9 @@ impl Plan {
     ) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
         self.push("setting the host name", SelfOp::Hostname(hostname));
+        if let Some(users) = inherited.users {
+            self.users(users, step);
+        }
         match step.network {
             Network::None => self.push("raising the loopback device", SelfOp::RaiseLoopback),
             // Abstract sockets belong to a network, and this one is everybody's.
@@ -95,6 +100,18 @@ impl Plan {
         let cwd = c_string(&label, &step.cwd)?;
         self.push(&label, SelfOp::EnterDirectory(cwd));
         Ok(())
+    }
+
+    /// Leaves the user namespace of the builder. What a step is to rule over is made afterwards.
+    fn users(&mut self, users: RawFd, step: &Step) {
+        let label = "entering the user namespace of steps";
+        self.push(label, SelfOp::EnterUsers(users));
+        let network = if step.network == Network::None { libc::CLONE_NEWNET } else { 0 };
+        let others = libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+        let others = if step.security == Security::Insecure { others } else { 0 };
+        if network | others != 0 {
+            self.push("making namespaces of the step", SelfOp::Unshare(network | others));
+        }
     }
 
     fn command(&mut self, step: &Step) -> Result<(), StepError> {

@@ -1,6 +1,6 @@
 //! The operations a plan consists of: each one system call, or a few that belong together.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int};
 use std::os::fd::RawFd;
 
 use rustix::mount::MountAttrFlags;
@@ -95,6 +95,10 @@ pub(crate) enum SelfOp {
     Hostname(CString),
     /// Keeps to the step's own abstract sockets.
     ScopeSockets,
+    /// Enters the user namespace of steps.
+    EnterUsers(RawFd),
+    /// Makes namespaces of the current user namespace.
+    Unshare(c_int),
     /// Brings the loopback device up.
     RaiseLoopback,
     /// Puts a descriptor of the parent in place of a standard one.

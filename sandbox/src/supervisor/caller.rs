@@ -185,7 +185,9 @@ impl Place {
         fchdir(&self.start)?;
         umask(Mode::from_raw_mode(self.umask));
         let gid = Gid::from_raw(self.gid);
-        set_thread_res_gid(gid, gid, gid)
+        set_thread_res_gid(gid, gid, gid)?;
+        // Only files of root count as devices, and we need not be that root.
+        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)
     }
 }
 

@@ -4,6 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{FileType, Statx, getxattr};
 
+use crate::enter::MACHINE;
+
 /// A file as a step is to see it, where that is not how the kernel sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Seen {
@@ -33,9 +35,9 @@ impl Seen {
             });
         }
         let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
-        (is_device && stat.stx_uid == NOBODY).then(|| {
+        (is_device && is_nobody(stat.stx_uid)).then(|| {
             let (major, minor) = (stat.stx_rdev_major, stat.stx_rdev_minor);
-            let gid = if stat.stx_gid == NOBODY { 0 } else { stat.stx_gid };
+            let gid = if is_nobody(stat.stx_gid) { 0 } else { stat.stx_gid };
             Self { is_emulated: false, kind, major, minor, uid: 0, gid }
         })
     }
@@ -84,6 +86,11 @@ impl Seen {
 
 /// Where the mark does not say a group, it is that of the file.
 const OF_FILE: u32 = u32::MAX;
+
+/// Whether a step has no such user or group. The builder may have more than a step has.
+fn is_nobody(id: u32) -> bool {
+    id == NOBODY || id >= MACHINE
+}
 
 /// Whom files of users without a number in the namespace seem to belong to.
 const NOBODY: u32 = 65_534;

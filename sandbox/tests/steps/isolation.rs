@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use wythe_sandbox::step::{Identity, Network, Security};
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Network, Security};
 
 use crate::fixture::{Fixture, attempt, run, succeed};
 use crate::lifetime::again;
@@ -66,6 +66,28 @@ pub(crate) fn entries_of_proc_cannot_be_changed(fixture: &Fixture) {
     let script = "for f in /proc/*; do test -L $f || case $f in /proc/[0-9]*) ;; *) \
         chmod $(stat -c %a $f) $f 2> /dev/null && echo $f;; esac; done; true";
     assert_eq!(fixture.sh(script), "");
+}
+
+pub(crate) fn root_of_a_step_is_not_root_of_the_machine(fixture: &Fixture) {
+    let mut step = fixture.step(
+        "touch /f; stat -c %u / /f /machine; for id in 65537 2147483648; do \
+        chown $id /f || echo refused; done; cat /proc/self/uid_map",
+    );
+    let (path, subpath) = ("/etc/passwd".into(), Vec::new());
+    let source = MountSource::Bind { path, subpath, access: Access::ReadWrite };
+    step.mounts = vec![Mount { target: b"/machine".to_vec(), source }];
+    let ran = succeed(&step);
+    let expected = "0\n0\n65534\nrefused\nrefused\n";
+    assert!(ran.stdout.starts_with(expected) || !has_apart(), "{}", ran.stdout);
+    step.identity.uid = wythe_sandbox::enter::reserved().unwrap_or(u32::MAX - 1);
+    step.root.scratch = fixture.scratch();
+    assert!(attempt(&step).is_err() || !has_apart());
+}
+
+/// Whether root of a step is somebody else than root of the machine: everywhere but in containers
+/// of a few ids that run this as their root.
+fn has_apart() -> bool {
+    wythe_sandbox::enter::entry().is_some_and(|it| it.ids.users[0].outside != 0)
 }
 
 pub(crate) fn sys_is_read_only(fixture: &Fixture) {

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use wythe_sandbox::enter;
+
 use crate::failure::{Class, Failure};
 use crate::settings::Settings;
 use crate::world;
@@ -173,6 +175,7 @@ fn program(name: &str, directory: &Path, settings: &Settings) -> io::Result<Comm
     let mut command = Command::new(found.ok_or_else(missing)?);
     command.current_dir(directory).env_clear().stdin(Stdio::piped());
     command.env("PATH", settings.raw("PATH").unwrap_or_default());
+    enter::beside(&mut command);
     Ok(command)
 }
 

