@@ -15,7 +15,7 @@ use wythe_store::image::recode::{RecodeCause, RecodeError};
 use wythe_store::image::rootfs::{RootfsCause, RootfsError};
 use wythe_store::image::save::SaveError;
 use wythe_store::live::ensure::EnsureError;
-use wythe_store::oci::document::DocumentError;
+use wythe_store::oci::document::{DocumentError, DocumentProblem};
 use wythe_store::oci::layout::{LayoutError, LayoutProblem};
 use wythe_store::oci::platform::ParsePlatformError;
 use wythe_store::oci::reference::ParseReferenceError;
@@ -130,6 +130,10 @@ impl From<OpenImageError> for Failure {
             OpenImageProblem::NotAsPinned { .. } => {
                 Self::of(Class::Damage, &error).remedy("`wythe pull` fetches what has the digest")
             }
+            OpenImageProblem::Document(DocumentError {
+                problem: DocumentProblem::MediaType { expected, .. },
+                ..
+            }) => Self::usage(format!("{} is not an image, but holds {expected}", error.name)),
             OpenImageProblem::Read(error) => error.into(),
             _ => Self::of(Class::Damage, &error).remedy(VERIFY),
         }

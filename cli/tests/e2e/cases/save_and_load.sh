@@ -19,3 +19,26 @@ if "$WYTHE" inspect saved-one:1 2> /dev/null; then exit 1; fi
 if "$WYTHE" load -i unnamed.tar 2> refused; then exit 1; fi
 grep -q -- '--tag' refused
 "$WYTHE" load -i unnamed.tar -t now-named
+
+# What is no image is kept like one, and keeps nobody from seeing the others.
+mkdir -p artifact/blobs/sha256
+blob() { sum=$(sha256sum < "$1" | cut -d' ' -f1) size=$(stat -c %s "$1"); mv "$1" "artifact/blobs/sha256/$sum"; }
+printf '{}' > empty
+blob empty
+manifest=application/vnd.oci.image.manifest.v1+json empty=application/vnd.oci.empty.v1+json
+printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"application/x","config":{"mediaType":"%s","digest":"sha256:%s","size":2},"layers":[{"mediaType":"%s","digest":"sha256:%s","size":2}]}' \
+  "$manifest" "$empty" "$sum" "$empty" "$sum" > document
+blob document
+printf '{"schemaVersion":2,"manifests":[{"mediaType":"%s","digest":"sha256:%s","size":%s}]}' \
+  "$manifest" "$sum" "$size" > artifact/index.json
+printf '{"imageLayoutVersion":"1.0.0"}' > artifact/oci-layout
+"$WYTHE" --store artifacts load -i artifact -t artifact:1
+"$WYTHE" --store artifacts copy "oci:$BASE" base:1
+"$WYTHE" --store artifacts images > listed
+grep -q 'artifact:1 *no image' listed
+grep -q '/base:1 ' listed
+"$WYTHE" --store artifacts images --format=json | grep -q "\"digest\":\"sha256:$sum\""
+status=0
+"$WYTHE" --store artifacts run artifact:1 true 2> err || status=$?
+[ "$status" = 2 ]
+grep -q 'artifact:1 is not an image, but holds application/vnd.oci.empty' err
