@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use wythe_store::digest::Digest;
 
@@ -121,11 +123,11 @@ impl FakeRegistry {
         let state = Arc::new(Mutex::new(State { quirks, ..State::default() }));
         let registry = Self { address, state };
         let serving = registry.clone();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let registry = serving.clone();
                 // A connection that breaks is the client's to notice.
-                std::thread::spawn(move || drop(registry.serve(stream)));
+                thread::spawn(move || drop(registry.serve(stream)));
             }
         });
         Ok(registry)
@@ -190,7 +192,11 @@ impl FakeRegistry {
             let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
             let first = reads_before.min(length.unwrap_or(0));
             io::copy(&mut reader.by_ref().take(first), &mut io::sink())?;
-            return write_answer(stream, &request, &Answer::status(status));
+            write_answer(stream, &request, &Answer::status(status))?;
+            if 0 < first {
+                thread::sleep(LINGERING);
+            }
+            return Ok(());
         }
         read_body(&mut reader, &mut request)?;
         let answer = {
@@ -202,6 +208,10 @@ impl FakeRegistry {
         write_answer(stream, &request, &if coded { answer.coded() } else { answer })
     }
 }
+
+/// Closing a connection with something unread resets it, and takes the answer from whoever has not
+/// read it yet: servers wait before they do.
+const LINGERING: Duration = Duration::from_millis(300);
 
 impl State {
     fn answer(&mut self, request: &Seen, address: &str) -> Answer {
