@@ -7,8 +7,9 @@ use wythe_sandbox::step::{Devices, Identity, Network};
 
 use crate::fixture::{Fixture, succeed};
 
-/// Needs no C library for 32 bits, which machines that compile may lack.
-const ALONE: [&str; 7] = [
+/// Needs no C library for 32 bits, which machines that compile may lack; the kernel's headers for 64
+/// bits are those for 32.
+const ALONE: [&str; 9] = [
     "-m32",
     "-nostdlib",
     "-static",
@@ -16,6 +17,8 @@ const ALONE: [&str; 7] = [
     "-fno-stack-protector",
     "-fno-pic",
     "-no-pie",
+    "-idirafter",
+    "/usr/include/x86_64-linux-gnu",
 ];
 
 /// A program in a layer over the image, where this machine runs such programs.
