@@ -147,14 +147,15 @@ fn read_within(child: &mut Child, limit: Duration) -> io::Result<Option<Vec<u8>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
     /// A helper that is this script.
     fn helper(script: &str) -> (tempfile::TempDir, Helper) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("helper");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By a process of its own: what another test forks meanwhile would have the file open for
+        // writing, and nobody can execute such.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 755 "$2""#;
+        let written = Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status();
+        assert!(written.unwrap().success());
         let program = path.to_str().unwrap().to_owned();
         (directory, Helper { program })
     }
