@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io;
 
 use wythe_registry::credentials::CredentialError;
-use wythe_registry::error::{PushError, RegistryError, RegistryProblem};
+use wythe_registry::error::{Asker, PushError, RegistryError, RegistryProblem};
 
 use super::{Class, Failure};
 
@@ -74,17 +74,7 @@ pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
 /// What to do about a request that failed.
 fn remedy(error: &RegistryError) -> Option<String> {
     match &error.problem {
-        RegistryProblem::Denied { asker, .. } if asker.wish.starts_with("log in") => Some(
-            "check the user name and the password, or the token that takes its place".to_owned(),
-        ),
-        RegistryProblem::Denied { asker, .. } => Some(match &asker.who {
-            Some(who) => format!(
-                "let {who} {} at the registry, or `wythe login {}` with the name and password of \
-                 somebody who may",
-                asker.wish, asker.host
-            ),
-            None => format!("`wythe login {}` stores credentials", asker.host),
-        }),
+        RegistryProblem::Denied { asker, .. } => Some(permission(asker)),
         RegistryProblem::PlainHttp => {
             Some(format!("if that is meant to be, give --insecure-registry {}", host(error)))
         }
@@ -136,6 +126,21 @@ fn remedy(error: &RegistryError) -> Option<String> {
             Some("the registry, or a proxy in front of it, has failed: try again later".to_owned())
         }
         _ => None,
+    }
+}
+
+/// What to do where the registry has said no.
+fn permission(asker: &Asker) -> String {
+    match &asker.who {
+        _ if asker.wish.starts_with("log in") => {
+            "check the user name and the password, or the token that takes its place".to_owned()
+        }
+        Some(who) => format!(
+            "let {who} {} at the registry, or `wythe login {}` with the name and password of \
+             somebody who may",
+            asker.wish, asker.host
+        ),
+        None => format!("`wythe login {}` stores credentials", asker.host),
     }
 }
 
