@@ -1,9 +1,8 @@
 //! Action records: what a step made, under the key of all that went into it.
 
-use crate::error::ReadError;
+use crate::error::{ReadError, malformed};
 use crate::id::{CacheKey, LayerId};
 use crate::journal::batch::{Batch, Table};
-use crate::layers::malformed;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::wire::{Decoder, Encoder};

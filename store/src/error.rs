@@ -86,6 +86,11 @@ impl ReadError {
     }
 }
 
+/// The error of a journal record this version cannot read.
+pub(crate) fn malformed(what: &'static str) -> ReadError {
+    ReadError::new("journal", ReadCause::Malformed(what))
+}
+
 /// Says which file an I/O error was about.
 pub(crate) trait At<T> {
     fn reading(self, path: &str) -> Result<T, ReadError>;

@@ -12,8 +12,9 @@ mod sweep;
 use crate::error::{At, ReadError, WriteError};
 use crate::gc::mark::{Alone, Mark};
 use crate::gc::sweep::Sweep;
-use crate::lease;
+use crate::lease::leases;
 use crate::store::Store;
+use crate::trash;
 
 /// What to keep beyond images and what live processes use.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -74,7 +75,7 @@ impl Store {
         for _ in 0..MAX_ROUNDS {
             self.refresh()?;
             let sequence = self.journal().sequence();
-            let others = lease::live_since(&**self.vfs(), ours.name())?;
+            let others = leases::live_since(&**self.vfs(), ours.name())?;
             let (policy, alone) = match others.as_slice() {
                 [] => (policy, Alone::Yes),
                 _ => (Policy::KeepActions, Alone::No),
@@ -86,7 +87,7 @@ impl Store {
                 done => done?,
             }
             let freed = sweep.unlink(ours.name())?;
-            lease::empty_trash(&**self.vfs());
+            trash::empty(&**self.vfs());
             return Ok(freed);
         }
         Err(GcError::Busy)

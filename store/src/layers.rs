@@ -1,7 +1,7 @@
 //! What the store knows of each layer: a record under its id, found by DiffID and by blob too.
 
 use crate::digest::{DiffId, Digest};
-use crate::error::{ReadCause, ReadError};
+use crate::error::{ReadError, malformed};
 use crate::id::{LayerId, TreeId};
 use crate::journal::batch::{Batch, Table};
 use crate::live_record::LiveName;
@@ -163,11 +163,6 @@ impl Store {
         })
         .collect()
     }
-}
-
-/// The error of a journal record this version cannot read.
-pub(crate) fn malformed(what: &'static str) -> ReadError {
-    ReadError::new("journal", ReadCause::Malformed(what))
 }
 
 /// Descriptors are kept in the form the image specification gives them.

@@ -4,23 +4,25 @@
 //! whatever way, the kernel frees the lock, and the next process to open the store takes away
 //! what the lease had under `work/`.
 
+pub(crate) mod leases;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
-use crate::id::hex;
 use crate::index::Loaded;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
+use crate::lease::leases::{create_locked, discard, lease_path, work_path};
 use crate::live_record::{LiveRecord, Sync};
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
 use crate::store::Store;
-use crate::sys;
-use crate::vfs::{Lock, Vfs, read_from};
+use crate::trash;
+use crate::vfs::{Lock, Vfs};
 
 /// A live lease. Threads share it by reference; dropping it removes what was not committed.
 #[derive(Debug)]
@@ -46,8 +48,21 @@ impl Holdings {
     }
 }
 
+impl Store {
+    /// Takes a lease: the right to write, and protection for what is written and used.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn lease(&self) -> Result<Lease, WriteError> {
+        let lease = Lease::take(self.clone())?;
+        self.add_writer(lease.writer());
+        Ok(lease)
+    }
+}
+
 impl Lease {
-    pub(crate) fn take(store: Store) -> Result<Self, WriteError> {
+    fn take(store: Store) -> Result<Self, WriteError> {
         let vfs = Arc::clone(store.vfs());
         let (name, lock) = create_locked(&*vfs)?;
         let work = work_path(&name);
@@ -264,84 +279,7 @@ impl Drop for Lease {
         let vfs = self.store.vfs();
         discard(&**vfs, &self.name);
         self.lock = None;
-        empty_trash(&**vfs);
-    }
-}
-
-/// A lease file that we hold locked, under a name nobody has.
-fn create_locked(vfs: &dyn Vfs) -> Result<(String, Lock), WriteError> {
-    loop {
-        let random = sys::random().writing("leases")?;
-        let name = hex(&random[..8]);
-        let path = lease_path(&name);
-        vfs.create(&path).writing(&path)?;
-        match vfs.try_lock(&path) {
-            // Between creation and lock a collector may have taken it for dead and removed it.
-            Ok(Some(lock)) if vfs.exists(&path).writing(&path)? => return Ok((name, lock)),
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).writing(&path),
-        }
-    }
-}
-
-/// Removes what dead leases left. Failing is no error: what stays is met again by the next
-/// command, which may be allowed to do more.
-pub(crate) fn collect_dead(vfs: &dyn Vfs) {
-    for name in vfs.list("leases").unwrap_or_default() {
-        match vfs.try_lock(&lease_path(&name)) {
-            Ok(Some(_lock)) => discard(vfs, &name),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, name, "cannot look at a lease"),
-        }
-    }
-    empty_trash(vfs);
-}
-
-/// The sequence numbers live leases started from; one that has not said so yet counts as zero.
-pub(crate) fn live_since(vfs: &dyn Vfs, except: &str) -> Result<Vec<u64>, ReadError> {
-    let mut since = Vec::new();
-    for name in vfs.list("leases").reading("leases")? {
-        let path = lease_path(&name);
-        if name == except || matches!(vfs.try_lock(&path), Ok(Some(_))) {
-            continue;
-        }
-        match vfs.open(&path).and_then(|file| read_from(&*file, 0)) {
-            Ok(bytes) => since.push(bytes.first_chunk().map_or(0, |n| u64::from_le_bytes(*n))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(ReadError::new(path, error)),
-        }
-    }
-    Ok(since)
-}
-
-/// The caller holds the lease's lock.
-fn discard(vfs: &dyn Vfs, name: &str) {
-    let (work, lease) = (work_path(name), lease_path(name));
-    if vfs.exists(&work).unwrap_or(false)
-        && let Err(error) = throw_away(vfs, &work)
-    {
-        tracing::debug!(%error, work, "cannot remove the directory of a lease");
-        return;
-    }
-    if let Err(error) = vfs.unlink(&lease) {
-        tracing::debug!(%error, lease, "cannot remove a lease");
-    }
-}
-
-/// Moves a directory out of sight under a name nothing in `trash/` has: what lies there may be
-/// impossible to delete for us.
-pub(crate) fn throw_away(vfs: &dyn Vfs, path: &str) -> std::io::Result<()> {
-    vfs.publish(path, &format!("trash/{}", hex(&sys::random()?)))
-}
-
-/// Deletes what was thrown away, as far as we may.
-pub(crate) fn empty_trash(vfs: &dyn Vfs) {
-    for name in vfs.list("trash").unwrap_or_default() {
-        let path = format!("trash/{name}");
-        if let Err(error) = vfs.remove_tree(&path) {
-            tracing::debug!(%error, path, "cannot remove yet");
-        }
+        trash::empty(&**vfs);
     }
 }
 
@@ -349,10 +287,72 @@ fn sync_file(vfs: &dyn Vfs, path: &str) -> Result<(), WriteError> {
     vfs.open(path).and_then(|file| file.sync()).writing(path)
 }
 
-fn lease_path(name: &str) -> String {
-    format!("leases/{name}")
-}
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
 
-fn work_path(name: &str) -> String {
-    format!("work/{name}")
+    use super::*;
+    use crate::id::BodyId;
+    use crate::store::OpenOptions;
+
+    fn open(path: &Path) -> Store {
+        Store::open(path, &OpenOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn what_is_put_is_readable_at_once_and_by_others_after_a_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (ours, theirs) = (open(&path), open(&path));
+        let lease = ours.lease().unwrap();
+        let small = lease.put_body(b"hello").unwrap();
+        let large = lease.put_body(&vec![7; 100_000]).unwrap();
+        assert_eq!(&*ours.body(&small).unwrap().unwrap(), b"hello");
+        assert!(theirs.body(&small).unwrap().is_none());
+        lease.commit(Batch::new(), Durability::Durable).unwrap();
+        for store in [&ours, &theirs] {
+            assert_eq!(&*store.body(&small).unwrap().unwrap(), b"hello");
+            assert_eq!(&*store.body(&large).unwrap().unwrap(), vec![7; 100_000]);
+        }
+    }
+
+    #[test]
+    fn an_object_is_stored_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        for _ in 0..2 {
+            let lease = store.lease().unwrap();
+            lease.put(Kind::Run, &[1; 32], Encoding::Raw, b"run").unwrap();
+            lease.put(Kind::Run, &[1; 32], Encoding::Raw, b"run").unwrap();
+            lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+        }
+        assert_eq!(store.packs().all().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_body_longer_than_memory_should_hold_streams_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let lease = store.lease().unwrap();
+        let bytes = vec![3; 9 * 1024 * 1024];
+        let (id, length) = lease.body_from_reader(&mut bytes.as_slice(), 0).unwrap();
+        assert_eq!((id, length), (BodyId::of(&bytes), bytes.len() as u64));
+        assert_eq!(&*store.body(&id).unwrap().unwrap(), bytes);
+        lease.commit(Batch::new(), Durability::Durable).unwrap();
+        assert_eq!(&*open(directory.path()).body(&id).unwrap().unwrap(), bytes);
+    }
+
+    #[test]
+    fn two_stores_see_each_others_records_after_a_refresh() {
+        let directory = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (open(directory.path()), open(directory.path()));
+        for (store, key) in [(&ours, b"a"), (&theirs, b"b"), (&ours, b"c")] {
+            let mut batch = Batch::new();
+            batch.put(Table::Notes, key, b"value".to_vec());
+            store.lease().unwrap().commit(batch, Durability::Relaxed).unwrap();
+        }
+        theirs.refresh().unwrap();
+        assert_eq!(ours.journal().scan(Table::Notes), theirs.journal().scan(Table::Notes));
+        assert_eq!(ours.journal().scan(Table::Notes).len(), 3);
+    }
 }

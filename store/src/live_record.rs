@@ -1,11 +1,10 @@
 //! What the store knows of the directories under `live/`: whose files they hold, and whether a
 //! power cut could have spoiled them.
 
-use crate::error::ReadError;
+use crate::error::{ReadError, malformed};
 use crate::id::LayerId;
 use crate::journal::BootId;
 use crate::journal::batch::{Batch, Table};
-use crate::layers::malformed;
 use crate::store::Store;
 use crate::wire::{Decoder, Encoder};
 

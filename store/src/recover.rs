@@ -12,11 +12,11 @@ use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::layers::LayerRecord;
-use crate::lease;
 use crate::live_record::{LiveName, Sync};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::store::Store;
+use crate::trash;
 use crate::vfs::Vfs;
 
 /// Drops or confirms everything that another boot left in doubt, once per boot.
@@ -51,7 +51,7 @@ fn drop_lives(store: &Store, batch: &mut Batch) -> Result<BTreeSet<LiveName>, Wr
         if record.sync == Sync::Synced || record.boot == *store.journal().boot() {
             continue;
         }
-        match lease::throw_away(&**store.vfs(), &name.path()) {
+        match trash::throw_away(&**store.vfs(), &name.path()) {
             Ok(()) => {}
             // The crash took it, or an earlier recovery got this far.
             Err(error) => tracing::debug!(%error, name = name.as_str(), "no directory to drop"),

@@ -1,8 +1,8 @@
 //! Refs: names of images, each for the descriptor of a manifest or index.
 
-use crate::error::ReadError;
+use crate::error::{ReadError, malformed};
 use crate::journal::batch::{Batch, Table};
-use crate::layers::{decode_descriptor, encode_descriptor, malformed};
+use crate::layers::{decode_descriptor, encode_descriptor};
 use crate::oci::descriptor::Descriptor;
 use crate::store::Store;
 

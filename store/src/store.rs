@@ -1,4 +1,7 @@
-//! The store as a whole: open it, read from it, take a lease to write.
+//! The store as a value: its files, what is read from them, and what this process is writing.
+//!
+//! The rules are above: [`open`](crate::open) puts right what crashes left, and a
+//! [`lease`](crate::lease) is the right to write.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,16 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
-use crate::format::{self, FormatError};
 use crate::id::BodyId;
 use crate::index::Packs;
 use crate::journal::{BootId, Durability, Journal};
 use crate::layer::limits::Limits;
-use crate::lease::{self, Lease};
 use crate::object::{Kind, ObjectName};
 use crate::pack::writer::PackWriter;
-use crate::recover;
-use crate::sys::{self, Disk, Ownership};
 use crate::vfs::Vfs;
 
 /// How to open a store.
@@ -42,47 +41,6 @@ pub enum Create {
     Never,
 }
 
-/// A directory could not be opened as a store.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot open the store {}", path.display())]
-pub struct OpenError {
-    /// The directory.
-    pub path: PathBuf,
-    /// Why.
-    #[source]
-    pub cause: OpenCause,
-}
-
-/// Why a directory could not be opened as a store.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenCause {
-    /// There is no format file: not a store, or one whose creation was interrupted.
-    #[error("not a store")]
-    NotAStore,
-    /// Its layout is not understood.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// Somebody else owns it.
-    #[error("owned by user {owner}, not by us")]
-    ForeignOwner {
-        /// The owner.
-        owner: u32,
-    },
-    /// Others may change it.
-    #[error("mode {mode:04o} lets other users write to it")]
-    WritableByOthers {
-        /// The mode.
-        mode: u32,
-    },
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Reading or repairing what a crash left failed.
-    #[error(transparent)]
-    Recovery(#[from] WriteError),
-}
-
 /// A store. Cheap to clone; clones and threads share it.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -100,57 +58,14 @@ struct Inner {
     writers: Mutex<Vec<Weak<PackWriter>>>,
 }
 
-/// The directories of a store.
-const DIRECTORIES: [&str; 11] = [
-    "packs",
-    "journal",
-    "blobs",
-    "blobs/sha256",
-    "cache",
-    "live",
-    "work",
-    "leases",
-    "lock",
-    "trash",
-    "quarantine",
-];
-
 impl Store {
-    /// Opens a store, and puts right what crashes of other processes or of the machine left.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenCause::NotAStore`] where there is none and `options` forbid making one;
-    /// [`OpenCause::WritableByOthers`] and [`OpenCause::ForeignOwner`] where its content cannot be
-    /// trusted.
-    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
-        let at = |cause: OpenCause| OpenError { path: path.to_owned(), cause };
-        let disk = open_disk(path, options.create).map_err(at)?;
-        let absolute = std::path::absolute(path).map_err(|error| at(error.into()))?;
-        Self::open_on(Arc::new(disk), absolute, options).map_err(at)
-    }
-
-    /// Opens a store on a file system of the caller's, such as a simulated one. `path` is what
-    /// [`path`](Self::path) answers.
-    ///
-    /// # Errors
-    ///
-    /// If there is no store and none may be made, or it is of another format, or cannot be read.
-    pub fn open_on(
+    /// The value of a store whose files are there and of our format.
+    pub(crate) fn new(
         vfs: Arc<dyn Vfs>,
         path: PathBuf,
         options: &OpenOptions,
-    ) -> Result<Self, OpenCause> {
-        if !format::check(&*vfs)? {
-            if options.create == Create::Never {
-                return Err(OpenCause::NotAStore);
-            }
-            create(&*vfs)?;
-        } else if !vfs.exists("leases")? {
-            // Empty directories do not survive every way of copying a store.
-            make_directories(&*vfs)?;
-        }
-        let store = Self(Arc::new(Inner {
+    ) -> Result<Self, WriteError> {
+        Ok(Self(Arc::new(Inner {
             path,
             durability: options.durability,
             limits: options.limits,
@@ -158,29 +73,12 @@ impl Store {
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
             writers: Mutex::default(),
             vfs,
-        }));
-        recover::after_reboot(&store)?;
-        lease::collect_dead(&*store.0.vfs);
-        Ok(store)
+        })))
     }
 
     /// What layers and archives may unpack to.
     pub fn limits(&self) -> Limits {
         self.0.limits
-    }
-
-    /// Takes a lease: the right to write, and protection for what is written and used.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be written.
-    pub fn lease(&self) -> Result<Lease, WriteError> {
-        let lease = Lease::take(self.clone())?;
-        let mut writers = self.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        writers.retain(|writer| writer.strong_count() > 0);
-        writers.push(Arc::downgrade(lease.writer()));
-        drop(writers);
-        Ok(lease)
     }
 
     /// Reads what other processes have committed since.
@@ -286,139 +184,15 @@ impl Store {
         &self.0.vfs
     }
 
+    /// Makes readable to this process what a lease of it is writing.
+    pub(crate) fn add_writer(&self, writer: &Arc<PackWriter>) {
+        let mut writers = self.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.retain(|writer| writer.strong_count() > 0);
+        writers.push(Arc::downgrade(writer));
+    }
+
     fn writers(&self) -> Vec<Arc<PackWriter>> {
         let writers = self.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
         writers.iter().filter_map(Weak::upgrade).collect()
-    }
-}
-
-fn open_disk(path: &Path, create: Create) -> Result<Disk, OpenCause> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    let disk = match Disk::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if create == Create::Never {
-                return Err(OpenCause::NotAStore);
-            }
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-            Disk::open(path)?
-        }
-        disk => disk?,
-    };
-    let Ownership { uid: owner, mode } = disk.ownership()?;
-    if owner != sys::effective_uid() {
-        return Err(OpenCause::ForeignOwner { owner });
-    }
-    if mode & 0o022 != 0 {
-        return Err(OpenCause::WritableByOthers { mode });
-    }
-    Ok(disk)
-}
-
-/// Makes a store. Of several processes that find none at once, one writes the format file.
-fn create(vfs: &dyn Vfs) -> Result<(), OpenCause> {
-    make_directories(vfs)?;
-    let _alone = vfs.lock(CREATE_LOCK)?;
-    if !format::check(vfs)? {
-        format::create(vfs)?;
-    }
-    Ok(())
-}
-
-/// Held by whoever makes the store.
-const CREATE_LOCK: &str = "lock/create";
-
-fn make_directories(vfs: &dyn Vfs) -> Result<(), OpenCause> {
-    for directory in DIRECTORIES {
-        vfs.make_dir(directory)?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::batch::{Batch, Table};
-    use crate::object::Encoding;
-
-    fn open(path: &Path) -> Store {
-        Store::open(path, &OpenOptions::default()).unwrap()
-    }
-
-    #[test]
-    fn what_is_put_is_readable_at_once_and_by_others_after_a_commit() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store");
-        let (ours, theirs) = (open(&path), open(&path));
-        let lease = ours.lease().unwrap();
-        let small = lease.put_body(b"hello").unwrap();
-        let large = lease.put_body(&vec![7; 100_000]).unwrap();
-        assert_eq!(&*ours.body(&small).unwrap().unwrap(), b"hello");
-        assert!(theirs.body(&small).unwrap().is_none());
-        lease.commit(Batch::new(), Durability::Durable).unwrap();
-        for store in [&ours, &theirs] {
-            assert_eq!(&*store.body(&small).unwrap().unwrap(), b"hello");
-            assert_eq!(&*store.body(&large).unwrap().unwrap(), vec![7; 100_000]);
-        }
-    }
-
-    #[test]
-    fn an_object_is_stored_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path());
-        for _ in 0..2 {
-            let lease = store.lease().unwrap();
-            lease.put(Kind::Run, &[1; 32], Encoding::Raw, b"run").unwrap();
-            lease.put(Kind::Run, &[1; 32], Encoding::Raw, b"run").unwrap();
-            lease.commit(Batch::new(), Durability::Relaxed).unwrap();
-        }
-        assert_eq!(store.packs().all().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_body_longer_than_memory_should_hold_streams_through() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path());
-        let lease = store.lease().unwrap();
-        let bytes = vec![3; 9 * 1024 * 1024];
-        let (id, length) = lease.body_from_reader(&mut bytes.as_slice(), 0).unwrap();
-        assert_eq!((id, length), (BodyId::of(&bytes), bytes.len() as u64));
-        assert_eq!(&*store.body(&id).unwrap().unwrap(), bytes);
-        lease.commit(Batch::new(), Durability::Durable).unwrap();
-        assert_eq!(&*open(directory.path()).body(&id).unwrap().unwrap(), bytes);
-    }
-
-    #[test]
-    fn two_stores_see_each_others_records_after_a_refresh() {
-        let directory = tempfile::tempdir().unwrap();
-        let (ours, theirs) = (open(directory.path()), open(directory.path()));
-        for (store, key) in [(&ours, b"a"), (&theirs, b"b"), (&ours, b"c")] {
-            let mut batch = Batch::new();
-            batch.put(Table::Notes, key, b"value".to_vec());
-            store.lease().unwrap().commit(batch, Durability::Relaxed).unwrap();
-        }
-        theirs.refresh().unwrap();
-        assert_eq!(ours.journal().scan(Table::Notes), theirs.journal().scan(Table::Notes));
-        assert_eq!(ours.journal().scan(Table::Notes).len(), 3);
-    }
-
-    #[test]
-    fn a_store_others_can_write_to_is_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let error = Store::open(directory.path(), &OpenOptions::default()).unwrap_err();
-        assert!(matches!(error.cause, OpenCause::WritableByOthers { mode: 0o777 }));
-    }
-
-    #[test]
-    fn no_store_is_made_where_none_is_wanted() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = OpenOptions { create: Create::Never, ..OpenOptions::default() };
-        for path in [directory.path().to_owned(), directory.path().join("absent")] {
-            let error = Store::open(&path, &options).unwrap_err();
-            assert!(matches!(error.cause, OpenCause::NotAStore));
-        }
     }
 }

@@ -11,6 +11,7 @@ pub mod edges;
 pub mod form;
 pub mod fuzz;
 pub mod pages;
+pub mod ranks;
 pub mod source;
 pub mod violation;
 
@@ -26,7 +27,9 @@ use crate::violation::{TidyError, Violation};
 /// Where a file or the answer of `cargo metadata` cannot be read; a rule that is broken is no
 /// error but part of the list.
 pub fn tidy(root: &Path) -> Result<Vec<Violation>, TidyError> {
-    let mut found: Vec<Violation> = Source::all(root)?.iter().flat_map(form::check).collect();
+    let sources = Source::all(root)?;
+    let mut found: Vec<Violation> = sources.iter().flat_map(form::check).collect();
+    found.extend(sources.iter().flat_map(ranks::check));
     found.extend(edges::check(&edges::read(root)?));
     found.extend(adr::check(&adr::read(root)?));
     found.extend(budget::check(&budget::read(root)?));

@@ -20,7 +20,7 @@ use wythe_store::oci::layout::{LayoutError, LayoutProblem};
 use wythe_store::oci::platform::ParsePlatformError;
 use wythe_store::oci::reference::ParseReferenceError;
 use wythe_store::oci::source::{SourceError, SourceErrorClass};
-use wythe_store::store::{OpenCause, OpenError};
+use wythe_store::open::{OpenCause, OpenError};
 
 use super::registry::remedy_within;
 use super::{Class, Failure};

@@ -12,13 +12,14 @@ use crate::gc::{Freed, GcError, Policy};
 use crate::id::unhex;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
-use crate::lease::{self, Lease};
+use crate::lease::{Lease, leases};
 use crate::live_record::LiveName;
 use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 use crate::store::Store;
+use crate::trash;
 
 /// A pack is rewritten when less than this part of it is in use, in percent.
 const REWRITE_BELOW: u64 = 50;
@@ -162,7 +163,7 @@ impl<'store> Sweep<'store> {
 
     /// Unlinks what no live lease can be using.
     pub(crate) fn unlink(mut self, ours: &str) -> Result<Freed, GcError> {
-        let others = lease::live_since(&**self.store.vfs(), ours)?;
+        let others = leases::live_since(&**self.store.vfs(), ours)?;
         let mut batch = Batch::new();
         for (path, since) in self.condemned() {
             if others.iter().any(|seen| *seen < since) {
@@ -185,7 +186,7 @@ impl<'store> Sweep<'store> {
     fn remove(&mut self, path: &str) -> Result<(), WriteError> {
         let vfs = self.store.vfs();
         let removed = if path.starts_with("live/") {
-            lease::throw_away(&**vfs, path)
+            trash::throw_away(&**vfs, path)
         } else {
             let size = vfs.open(path).and_then(|file| file.size()).unwrap_or(0);
             self.freed.bytes += size;

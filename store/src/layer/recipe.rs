@@ -7,8 +7,7 @@ use std::io::{self, Read};
 
 use crate::bytes::Bytes;
 use crate::digest::{DiffId, Digest};
-use crate::error::{ReadError, WriteError};
-use crate::layers::malformed;
+use crate::error::{ReadError, WriteError, malformed};
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::oci::media_type::MediaType;

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use crate::error::{At as _, WriteError};
 use crate::journal::batch::Batch;
 use crate::layers::LayerRecord;
-use crate::lease::{Lease, throw_away};
+use crate::lease::Lease;
 use crate::live::scratch::{claim, live_record, record};
 use crate::live_record::LiveName;
+use crate::trash::throw_away;
 
 /// A directory in the making. It is built aside and renamed, so that a crash leaves no half of it;
 /// dropped before that, it is thrown away.

@@ -1,8 +1,7 @@
 //! Trees in the store.
 
-use crate::error::{ReadError, WriteError};
+use crate::error::{ReadError, WriteError, malformed};
 use crate::id::TreeId;
-use crate::layers::malformed;
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind};
 use crate::store::Store;
