@@ -36,15 +36,19 @@ pub struct Lease {
     lock: Option<Lock>,
 }
 
-/// The packs of a moment. They are as safe from collection as what a lease puts: one that is
-/// condemned later is not deleted before this lease has ended.
+/// The packs of a moment, and what the lease has put. Those packs are as safe from collection as
+/// what a lease puts: one that is condemned later is not deleted before this lease has ended.
 #[derive(Debug)]
-pub struct Holdings(Loaded);
+pub struct Holdings {
+    packs: Loaded,
+    writer: Arc<PackWriter>,
+}
 
 impl Holdings {
     /// Whether an object is among them.
     pub fn contain(&self, kind: Kind, id: &[u8; 32]) -> bool {
-        self.0.find(&ObjectName::new(kind, id)).is_some()
+        let name = ObjectName::new(kind, id);
+        self.packs.find(&name).is_some() || self.writer.contains(&name)
     }
 }
 
@@ -127,7 +131,7 @@ impl Lease {
     }
 
     /// What is here to stay at this moment, so that it need not be put: in packs that no collection
-    /// has condemned. For many questions at once, each of which is cheap.
+    /// has condemned, or put by this lease. For many questions at once, each of which is cheap.
     ///
     /// # Errors
     ///
@@ -137,7 +141,7 @@ impl Lease {
         let stays =
             |pack: &Arc<Pack>| !journal.contains(Table::Condemned, pack.name().path().as_bytes());
         let packs = self.store.packs().all()?.into_iter().filter(stays).collect();
-        Ok(Holdings(Loaded::new(packs)))
+        Ok(Holdings { packs: Loaded::new(packs), writer: Arc::clone(&self.writer) })
     }
 
     /// Stores a manifest, index or config.

@@ -309,3 +309,13 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
     assert_eq!(looked.held_tree(env).is_ok(), scanned);
     assert!(open().held_tree(env).is_ok());
 }
+
+#[test]
+fn what_a_scan_has_stored_the_first_copy_does_not_read_again() {
+    let (room, (_folder, root)) = (Room::new(), context());
+    let env = room.workshop.environment(&room.images, &());
+    let looked = SourceDirectory::open(env, &root, None, vec![single("d")]).unwrap();
+    assert!(looked.is_scanned());
+    fs::remove_dir_all(root.join("d")).unwrap();
+    assert!(looked.held_tree(env).is_ok());
+}

@@ -62,8 +62,8 @@ impl PackWriter {
         Self { vfs, directory, state: Mutex::default() }
     }
 
-    /// Stores an object, unless this writer has it already. Encoding and hashing happen outside
-    /// the lock.
+    /// Stores an object, unless this writer has it already: then nothing is encoded. Encoding and
+    /// hashing happen outside the lock.
     ///
     /// # Errors
     ///
@@ -74,6 +74,9 @@ impl PackWriter {
         encoding: Encoding,
         bytes: &[u8],
     ) -> Result<(), WriteError> {
+        if self.contains(name) {
+            return Ok(());
+        }
         let packed = match encoding {
             Encoding::Zstd => shrink(bytes),
             Encoding::Raw => None,
@@ -90,6 +93,7 @@ impl PackWriter {
 
     fn append(&self, record: &Record<'_>) -> Result<(), WriteError> {
         let mut state = self.lock();
+        // Another thread may have put it meanwhile.
         if state.find(&record.header.name).is_some() {
             return Ok(());
         }
