@@ -13,11 +13,11 @@ use wythe_sandbox::binfmt::EmulationError;
 use wythe_sandbox::{Outcome, StepError};
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::image::save::SaveError;
-use wythe_store::layer::gather::GatherError;
+use wythe_store::layer::files_error::MaterialiseError;
 use wythe_store::layer::import::ImportError;
 use wythe_store::layer::tar_write::WriteTarError;
 use wythe_store::live::ensure::EnsureError;
-use wythe_store::live::materialise::MaterialiseError;
+use wythe_store::live::gather::GatherError;
 use wythe_store::live::seal::SealError;
 
 use crate::account::AccountError;

@@ -19,6 +19,7 @@ pub mod rootfs;
 pub mod save;
 pub mod seekable;
 mod select;
+pub mod stacks;
 pub mod tar_output;
 pub mod whole;
 

@@ -11,11 +11,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{At, WriteError};
 use crate::id::hex;
 use crate::lease::Lease;
-use crate::pack::record::{read_u32, read_u64};
 use crate::stat_cache::{FileStat, RACY_SECONDS, fingerprint};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::vfs::read_from;
+use crate::wire::{read_u32, read_u64};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheSR1");
 const HEADER_SIZE: usize = 32;

@@ -9,10 +9,10 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{At, WriteError};
 use crate::id::{BodyId, hex};
 use crate::lease::Lease;
-use crate::pack::record::{read_u32, read_u64};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::vfs::read_from;
+use crate::wire::{read_u32, read_u64};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheSC2");
 const HEADER_SIZE: usize = 24;

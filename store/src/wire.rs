@@ -1,4 +1,4 @@
-//! Values of journal records as bytes: little-endian numbers, and lengths before what varies.
+//! Values as bytes: little-endian numbers, and lengths before what varies.
 
 /// Writes a value, field by field.
 #[derive(Debug, Default)]
@@ -104,6 +104,16 @@ impl<'bytes> Decoder<'bytes> {
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
+}
+
+/// A little-endian number out of bytes that are known to reach that far.
+pub(crate) fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four))
+}
+
+/// A little-endian number out of bytes that are known to reach that far.
+pub(crate) fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 #[cfg(test)]

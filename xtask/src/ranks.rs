@@ -1,10 +1,13 @@
-//! Which file of the store may use which, where the rules of leases and collection live: of these
-//! each uses only those below it, so that a rule has one place.
+//! Which file of the store may use which: in each of these orders, a module uses only those below
+//! it, so that a rule has one place.
 
-use crate::source::Source;
+use crate::source::{Role, Source};
 use crate::violation::Violation;
 
-/// The modules of `store/src`, the lowest first. A folder counts as the file that opens it.
+/// The orders. A folder counts as the file that opens it.
+pub const ORDERS: [&[&str]; 2] = [RANKS, FORMS];
+
+/// The modules of `store/src` where the rules of leases and collection live, the lowest first.
 pub const RANKS: &[&str] = &[
     "vfs",
     "pack",
@@ -24,21 +27,25 @@ pub const RANKS: &[&str] = &[
     "open",
 ];
 
+/// What files are on their way from a changeset to an image, the lowest first.
+pub const FORMS: &[&str] = &["oci", "tree", "layer", "live", "image"];
+
 /// The uses that go upwards.
 pub fn check(source: &Source) -> Vec<Violation> {
-    let Some(own) = module(&source.path).and_then(rank) else { return Vec::new() };
+    let Some(own) = module(&source.path) else { return Vec::new() };
     let code = source.code();
-    let mut found: Vec<Violation> = used(&code)
-        .filter(|used| rank(used).is_some_and(|rank| rank > own))
-        .map(|used| Violation::new(&source.path, format!("uses {used}, which stands above it")))
-        .collect();
+    let mut found = Vec::new();
+    for order in ORDERS.iter().filter(|_| source.role() == Role::Production) {
+        let rank = |module: &str| order.iter().position(|known| *known == module);
+        let Some(own) = rank(own) else { continue };
+        let upwards = used(&code).filter(|used| rank(used).is_some_and(|rank| rank > own));
+        let complain =
+            |used| Violation::new(&source.path, format!("uses {used}, which stands above it"));
+        found.extend(upwards.map(complain));
+    }
     found.sort();
     found.dedup();
     found
-}
-
-fn rank(module: &str) -> Option<usize> {
-    RANKS.iter().position(|known| *known == module)
 }
 
 /// The module of the store a file belongs to.
@@ -71,6 +78,15 @@ mod tests {
         found("store/src/lease/leases.rs", "fn f() { crate::open::g() }\n", 1);
         found("store/src/lease.rs", "use crate::store::Store;\nuse crate::lease::leases;\n", 0);
         found("store/src/open.rs", "use crate::recover;\n", 0);
+    }
+
+    #[test]
+    fn directories_are_made_of_layers_and_not_the_other_way() {
+        found("store/src/layer/a.rs", "use crate::live::b;\n", 1);
+        found("store/src/tree.rs", "fn a() { crate::layer::b() }\n", 1);
+        found("store/src/live/a.rs", "use crate::image::b;\n", 1);
+        found("store/src/live/a.rs", "use crate::layer::b;\nuse crate::tree::c;\n", 0);
+        found("store/src/layer/a/tests.rs", "use crate::live::b;\n", 0);
     }
 
     #[test]

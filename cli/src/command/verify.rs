@@ -1,5 +1,6 @@
 //! `wythe verify`.
 
+use wythe_store::image::stacks::stacks;
 use wythe_store::live::compare::compare;
 
 use crate::args::store::VerifyArgs;
@@ -14,8 +15,8 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
     let mut remedy = "pull or build the images concerned again";
     if damage.is_empty() && args.live {
         remedy = "remove these directories of the store: they are made again from their layers";
-        let lease = store.lease()?;
-        let compared = || compare(&lease, world::id_map().as_bytes());
+        let (lease, stacks) = (store.lease()?, stacks(&store)?);
+        let compared = || compare(&lease, world::id_map().as_bytes(), &stacks);
         damage.extend(world::threads()?.install(compared)?);
     }
     for found in &damage {

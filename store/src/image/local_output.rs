@@ -10,8 +10,8 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timesta
 use rustix::io::Errno;
 
 use crate::layer::bodies::Bodies;
+use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::live::files::Files;
-use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{Directory, Entry, Metadata, Node, Tree};

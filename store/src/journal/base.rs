@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{At, ReadError};
 use crate::map::Mapping;
-use crate::pack::record::{read_u32, read_u64};
 use crate::vfs::Vfs;
+use crate::wire::{read_u32, read_u64};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheJB1");
 const HEADER_SIZE: usize = 64;

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::WriteError;
 use crate::journal::batch::{Batch, Change};
 use crate::journal::{BootId, Durability};
-use crate::pack::record::{read_u32, read_u64};
+use crate::wire::{read_u32, read_u64};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"WGRP");
 const HEADER_SIZE: usize = 48;

@@ -365,8 +365,5 @@ mod tests {
         for name in ["user.overlay.opaque", "trusted.overlay.x", "security.selinux", "user.a=b"] {
             assert!(!travels(name.as_bytes()), "{name}");
         }
-        for name in [crate::live::device::ATTRIBUTE, crate::live::owner::ATTRIBUTE] {
-            assert!(!travels(name));
-        }
     }
 }

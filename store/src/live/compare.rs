@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::ReadError;
 use crate::fsck::Damage;
 use crate::id::LayerId;
-use crate::image::catalog::all_images;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;
 use crate::live::attributes::entered;
@@ -46,15 +45,19 @@ impl Difference {
     }
 }
 
-/// Compares every directory whose owners were written through `idmap` with the tree of its layer.
-/// On a thread of a rayon pool, files are read by all of its threads.
+/// The layers below each layer, once for each stack that it is in: steps that made the same changes
+/// share a layer, whatever they ran on.
+pub type Stacks = BTreeMap<LayerId, BTreeSet<Vec<LayerId>>>;
+
+/// Compares every directory whose owners were written through `idmap` with the tree of its layer,
+/// over the layers of `stacks`. On a thread of a rayon pool, files are read by all of its threads.
 ///
 /// # Errors
 ///
 /// If the store cannot be read; what differs is no error.
-pub fn compare(lease: &Lease, idmap: &[u8]) -> Result<Vec<Damage>, ReadError> {
+pub fn compare(lease: &Lease, idmap: &[u8], stacks: &Stacks) -> Result<Vec<Damage>, ReadError> {
     let store = lease.store();
-    let (stacks, mut damage) = (stacks(store)?, Vec::new());
+    let mut damage = Vec::new();
     for (name, live) in store.lives()? {
         if !is_usable(store, &name, &live.layer, Some(idmap))? {
             continue;
@@ -69,23 +72,6 @@ pub fn compare(lease: &Lease, idmap: &[u8]) -> Result<Vec<Damage>, ReadError> {
 fn tree_of(store: &Store, layer: &LayerId) -> Result<Option<Tree>, ReadError> {
     let tree = store.layer(layer)?.and_then(|record| record.tree);
     Ok(tree.map(|id| store.tree(&id)).transpose()?.flatten())
-}
-
-/// The layers below each layer of an image, once for each stack that it is in: steps that made the
-/// same changes share a layer, whatever they ran on.
-fn stacks(store: &Store) -> Result<BTreeMap<LayerId, BTreeSet<Vec<LayerId>>>, ReadError> {
-    let mut stacks = BTreeMap::<_, BTreeSet<_>>::new();
-    for (_, root) in store.list_refs()? {
-        for image in all_images(store, &root) {
-            let mut below = Vec::new();
-            for diff_id in &image.config.value().rootfs.diff_ids {
-                let Some(record) = store.layer_of_diff(diff_id)? else { break };
-                stacks.entry(record.id).or_default().insert(below.clone());
-                below.push(record.id);
-            }
-        }
-    }
-    Ok(stacks)
 }
 
 /// The files of layers, as far as all of their trees are known.
@@ -220,6 +206,7 @@ fn same(wanted: &Metadata, found: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::stacks::stacks;
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::live::ensure::{ensure, receive};
@@ -232,7 +219,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     fn found(trial: &Trial) -> Vec<String> {
-        let damage = compare(&trial.lease, b"map").unwrap();
+        let stacks = stacks(trial.lease.store()).unwrap();
+        let damage = compare(&trial.lease, b"map", &stacks).unwrap();
         let told = damage.iter().map(|one| {
             let Damage::Directory { path, how, .. } = one else { return one.to_string() };
             format!("{how:?} {path}")
@@ -308,6 +296,6 @@ mod tests {
     fn directories_of_another_mapping_are_left_alone() {
         let trial = Trial::new();
         fs::remove_file(unpacked(&trial, "a=1").join("a")).unwrap();
-        assert!(compare(&trial.lease, b"another map").unwrap().is_empty());
+        assert!(compare(&trial.lease, b"another map", &Stacks::new()).unwrap().is_empty());
     }
 }

@@ -86,4 +86,11 @@ mod tests {
             assert_eq!(parse(value.as_bytes()), None, "{value:?}");
         }
     }
+
+    #[test]
+    fn what_the_store_notes_on_files_does_not_travel() {
+        for name in [ATTRIBUTE, owner::ATTRIBUTE] {
+            assert!(!crate::layer::canonical::travels(name));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 
 use crate::layer::bodies::Bodies;
-use crate::live::materialise::MaterialiseCause;
+use crate::layer::files_error::MaterialiseCause;
 use crate::path::LayerPath;
 use crate::sparse::HoleWriter;
 use crate::tree::entry::{File, LinkGroup};

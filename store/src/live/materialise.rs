@@ -4,11 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{self as sys, FileType, Mode};
-use rustix::io::Errno;
 
-use crate::error::ReadError;
-use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
+use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::live::device;
 use crate::live::files::Files;
 use crate::live::place::{
@@ -17,38 +15,6 @@ use crate::live::place::{
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, Node, Tree};
 use crate::tree::merge::implied;
-
-/// A tree could not become files.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}")]
-pub struct MaterialiseError {
-    /// The entry.
-    pub path: LayerPath,
-    /// Why.
-    #[source]
-    pub cause: MaterialiseCause,
-}
-
-/// Why a tree could not become files.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MaterialiseCause {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// A file's bytes could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A file's bytes are not in the store.
-    #[error("body {0} is not in the store")]
-    Missing(BodyId),
-}
-
-impl From<Errno> for MaterialiseCause {
-    fn from(error: Errno) -> Self {
-        Self::Io(error.into())
-    }
-}
 
 /// Writes a changeset into an empty directory, in the form an overlay mount with `userxattr` takes
 /// as a lower directory.
@@ -124,6 +90,7 @@ impl Unpack<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::BodyId;
     use std::collections::BTreeMap;
 
     use crate::bytes::Bytes;

@@ -6,7 +6,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timesta
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
-use crate::live::materialise::MaterialiseCause;
+use crate::layer::files_error::MaterialiseCause;
 use crate::live::{device, owner};
 use crate::tree::entry::{Claim, Device, Entry, Metadata, Node};
 use crate::tree::merge::implied;

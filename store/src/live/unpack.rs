@@ -11,10 +11,10 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::id::BodyId;
+use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::layer::import::{AUFS_LINKS, ImportError, NewFile, Sink};
 use crate::layer::tar_read::{TarEntry, TarKind};
 use crate::live::device;
-use crate::live::materialise::{MaterialiseCause, MaterialiseError};
 use crate::live::place::{
     DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
 };

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::ReadCause;
 use crate::object::{Encoding, Kind, ObjectName};
-use crate::pack::record::{read_u32, read_u64};
 use crate::pack::{HEADER_SIZE, PackName};
+use crate::wire::{read_u32, read_u64};
 
 /// Length of a table entry.
 pub(crate) const ENTRY_SIZE: usize = 48;

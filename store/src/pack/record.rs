@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::ReadCause;
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::frame;
+use crate::wire::{read_u32, read_u64};
 
 /// Length of a record's header.
 pub const HEADER_SIZE: usize = 64;
@@ -116,16 +117,6 @@ fn checksum(header: &[u8; HEADER_SIZE], payload_hash: u64) -> u64 {
     let mut covered = *header;
     covered[56..64].copy_from_slice(&payload_hash.to_le_bytes());
     xxh3_64(&covered)
-}
-
-/// A little-endian number out of bytes that are known to reach that far.
-pub(crate) fn read_u32(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four))
-}
-
-/// A little-endian number out of bytes that are known to reach that far.
-pub(crate) fn read_u64(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 #[cfg(test)]
