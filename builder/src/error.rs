@@ -26,9 +26,9 @@ use crate::context::error::ContextError;
 use crate::copy::canvas::PathCause;
 use crate::copy::error::{CopyError, Missing};
 use crate::copy::mode::ModeError;
-use crate::execute::caches::CacheError;
 use crate::execute::view::ViewError;
 use crate::lower::LowerError;
+use wythe_store::cache_mount::CacheError;
 
 /// A build that did not end in an image.
 #[derive(Debug, thiserror::Error)]

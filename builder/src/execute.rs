@@ -2,7 +2,6 @@
 
 mod add;
 mod agent;
-pub mod caches;
 mod copy;
 mod given;
 mod mask;

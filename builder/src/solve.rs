@@ -193,7 +193,7 @@ impl<'a> Solver<'a> {
         for &index in &self.found.unknown {
             let vertex = &self.graph.vertices[index];
             if let (Operation::Run(run), Caching::Refresh) = (&vertex.operation, vertex.caching) {
-                clear_caches(self.env.store.path(), run)
+                clear_caches(self.env.store, run)
                     .map_err(|error| VertexError { vertex: Some(index), cause: error.into() })?;
             }
         }

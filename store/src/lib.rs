@@ -24,6 +24,7 @@ pub mod action;
 pub mod blob;
 pub mod body;
 pub mod bytes;
+pub mod cache_mount;
 mod closure;
 pub mod digest;
 pub mod error;

@@ -53,12 +53,13 @@ pub enum OpenCause {
 }
 
 /// The directories of a store.
-const DIRECTORIES: [&str; 11] = [
+const DIRECTORIES: [&str; 12] = [
     "packs",
     "journal",
     "blobs",
     "blobs/sha256",
     "cache",
+    "caches",
     "live",
     "work",
     "leases",

@@ -23,12 +23,24 @@ pub struct Usage {
     pub temporary: u64,
     /// Caches that can be deleted at any time.
     pub cache: u64,
+    /// Directories that steps keep between builds.
+    pub cache_mounts: u64,
 }
 
 impl Usage {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.packs + self.blobs + self.journal + self.live + self.temporary + self.cache
+        [
+            self.packs,
+            self.blobs,
+            self.journal,
+            self.live,
+            self.temporary,
+            self.cache,
+            self.cache_mounts,
+        ]
+        .into_iter()
+        .sum()
     }
 }
 
@@ -47,6 +59,7 @@ impl Store {
             live: of("live")?,
             temporary: of("work")? + of("trash")?,
             cache: of("cache")?,
+            cache_mounts: of("caches")?,
         })
     }
 }
@@ -62,6 +75,8 @@ fn disk_size(path: &Path) -> io::Result<u64> {
                 tracing::debug!(%error, ?directory, "cannot look into a directory");
                 continue;
             }
+            // A store of a time when there was no such directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             entries => entries?,
         };
         for entry in entries {

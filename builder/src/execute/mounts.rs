@@ -9,13 +9,14 @@ use std::path::{Component, Path, PathBuf};
 use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
 use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
+use wythe_store::cache_mount::{CacheError, CacheSpec, Company, Held, Origin};
 use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
+use wythe_store::store::Store;
 use wythe_store::tree::entry::{Metadata, Tree};
 
 use super::Execution;
 use super::agent::Relay;
-use super::caches::{self, CacheError, CacheSpec, Held, Origin};
 use super::view::View;
 use crate::copy::CopySpec;
 use crate::copy::error::Missing;
@@ -56,7 +57,7 @@ impl Mounts {
             }
         }
         let mut mounts = Self::default();
-        mounts.open_caches(execution.solver.env.store.path(), run)?;
+        mounts.open_caches(execution.solver.env.store, run)?;
         for (position, mount) in run.mounts.iter().enumerate() {
             mounts.add(execution, position, mount)?;
         }
@@ -65,7 +66,7 @@ impl Mounts {
 
     /// Opens all caches of a step, in the same order whatever the order of the mounts: two steps
     /// that want two caches alone would wait for each other.
-    fn open_caches(&mut self, store: &Path, run: &RunStep) -> Result<(), CacheError> {
+    fn open_caches(&mut self, store: &Store, run: &RunStep) -> Result<(), CacheError> {
         let mut wanted: Vec<(usize, CacheSpec)> = run
             .mounts
             .iter()
@@ -74,12 +75,12 @@ impl Mounts {
             .collect();
         wanted.sort_by(|(_, one), (_, other)| one.identity.cmp(&other.identity));
         for (position, spec) in wanted {
-            let path = caches::common(store, &spec);
-            if spec.sharing != Sharing::Private && self.held.iter().any(|held| held.path == path) {
+            let path = store.common_cache(&spec);
+            if spec.company != Company::Apart && self.held.iter().any(|held| held.path == path) {
                 self.caches.insert(position, (path, Origin::Existing));
                 continue;
             }
-            let held = caches::open(store, &spec)?;
+            let held = store.open_cache(&spec)?;
             self.caches.insert(position, (held.path.clone(), held.origin));
             self.held.push(held);
         }
@@ -178,9 +179,9 @@ impl Mounts {
 /// # Errors
 ///
 /// The file system refuses.
-pub(crate) fn clear_caches(store: &Path, run: &RunStep) -> Result<(), CacheError> {
+pub(crate) fn clear_caches(store: &Store, run: &RunStep) -> Result<(), CacheError> {
     let mut all = run.mounts.iter().filter_map(cache_of);
-    all.try_for_each(|cache| caches::clear(store, &spec(cache)))
+    all.try_for_each(|cache| store.clear_cache(&spec(cache)))
 }
 
 fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
@@ -189,7 +190,12 @@ fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
 
 fn spec(cache: &CacheMount) -> CacheSpec {
     let Owner { uid, gid, mode } = cache.owner;
-    CacheSpec { identity: identity(cache), sharing: cache.sharing, mode, uid, gid }
+    let company = match cache.sharing {
+        Sharing::Shared => Company::Everybody,
+        Sharing::Locked => Company::Nobody,
+        Sharing::Private => Company::Apart,
+    };
+    CacheSpec { identity: identity(cache), company, mode, uid, gid }
 }
 
 /// What makes two cache mounts one cache.
