@@ -10,7 +10,7 @@ use wythe_sandbox::error::StepCause;
 use wythe_sandbox::{Cancel, InitError};
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::oci::reference::Reference;
-use wythe_store::store::{OpenOptions, Store};
+use wythe_store::store::{Access, OpenOptions, Store};
 
 use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::layer_limit::layer_limits;
@@ -51,16 +51,26 @@ impl Session {
         self.store_with(Durability::Durable)
     }
 
+    /// As [`Self::store`], for commands that change nothing: stores that a newer version has made do
+    /// for more of them.
+    pub(crate) fn store_to_read(&self) -> Result<Store, Failure> {
+        let options = OpenOptions { access: Access::Read, ..self.store_options()? };
+        Ok(Store::open(&self.store_path()?, &options)?)
+    }
+
     /// As [`Self::store`], with the strongest promise that its commits make.
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
+        let options = OpenOptions { durability, ..self.store_options()? };
+        Ok(Store::open(&self.store_path()?, &options)?)
+    }
+
+    fn store_options(&self) -> Result<OpenOptions, Failure> {
         let limits = self.settings.text("WYTHE_LIMITS");
         let limits = layer_limits(limits.as_deref(), &self.global.limit);
         let limits = limits.map_err(|error| {
             Failure::new(Class::Usage, format!("cannot use WYTHE_LIMITS: {error}"))
         })?;
-        let boot = boot();
-        let options = OpenOptions { durability, boot, limits, ..OpenOptions::default() };
-        Ok(Store::open(&self.store_path()?, &options)?)
+        Ok(OpenOptions { boot: boot(), limits, ..OpenOptions::default() })
     }
 
     /// The switch that the first signal throws.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::format::FormatError;
 use crate::tree::limits::LimitError;
 
 /// A file of the store could not be read, or is not what it was when it was written.
@@ -70,6 +71,9 @@ pub enum WriteError {
         /// Its length.
         length: usize,
     },
+    /// The store has a feature that whoever writes must know.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// A tree has an entry that no layer can have.
     #[error(transparent)]
     Tree(#[from] LimitError),

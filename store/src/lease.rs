@@ -20,7 +20,7 @@ use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
-use crate::store::Store;
+use crate::store::{Access, Store};
 use crate::trash;
 use crate::vfs::{Lock, Vfs};
 
@@ -68,11 +68,18 @@ impl Store {
 impl Lease {
     fn take(store: Store) -> Result<Self, WriteError> {
         let vfs = Arc::clone(store.vfs());
+        if store.access() == Access::Read {
+            // Nothing protects what it reads, and whatever it would write is refused.
+            let writer = Arc::new(PackWriter::new(vfs, work_path("")));
+            let name = String::new();
+            return Ok(Self { store, name, writer, committing: Mutex::default(), lock: None });
+        }
         let (name, lock) = create_locked(&*vfs)?;
         let work = work_path(&name);
         vfs.make_dir(&work).writing(&work)?;
         // From here on this process sees what garbage collection has condemned so far, and says so.
         store.refresh()?;
+        store.check_format()?;
         let path = lease_path(&name);
         let seen = store.journal().sequence().to_le_bytes();
         vfs.open_append(&path).and_then(|file| file.append(&seen)).writing(&path)?;
@@ -280,6 +287,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.store.access() == Access::Read {
+            return;
+        }
         let vfs = self.store.vfs();
         discard(&**vfs, &self.name);
         self.lock = None;

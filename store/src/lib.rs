@@ -46,6 +46,7 @@ pub mod oci;
 pub mod open;
 pub mod pack;
 pub mod path;
+mod read_only;
 mod recover;
 pub mod refs;
 pub mod scan_record;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::WriteError;
-use crate::format::{self, FormatError};
+use crate::format::{self, Features, FormatError};
 use crate::lease::leases;
+use crate::read_only::ReadOnly;
 use crate::recover;
-use crate::store::{Create, OpenOptions, Store};
+use crate::store::{Access, Create, OpenOptions, Store};
 use crate::sys::{self, Disk, Ownership};
 use crate::vfs::Vfs;
 
@@ -94,16 +95,23 @@ impl Store {
         path: PathBuf,
         options: &OpenOptions,
     ) -> Result<Self, OpenCause> {
-        if !format::check(&*vfs)? {
-            if options.create == Create::Never {
-                return Err(OpenCause::NotAStore);
+        let features = match format::read(&*vfs)? {
+            Some(features) => features,
+            None if options.create == Create::Never => return Err(OpenCause::NotAStore),
+            None => create(&*vfs)?,
+        };
+        if let Some(refusal) = features.read_only() {
+            if options.access == Access::Write {
+                return Err(refusal.into());
             }
-            create(&*vfs)?;
-        } else if !vfs.exists("leases")? {
+            let vfs = Arc::new(ReadOnly::new(vfs, refusal.to_string()));
+            return Ok(Self::new(vfs, path, options, features)?);
+        }
+        if !vfs.exists("leases")? {
             // Empty directories do not survive every way of copying a store.
             make_directories(&*vfs)?;
         }
-        let store = Self::new(vfs, path, options)?;
+        let store = Self::new(vfs, path, options, features)?;
         recover::after_reboot(&store)?;
         leases::collect_dead(&**store.vfs());
         Ok(store)
@@ -134,17 +142,15 @@ fn open_disk(path: &Path, create: Create) -> Result<Disk, OpenCause> {
 }
 
 /// Makes a store. Of several processes that find none at once, one writes the format file.
-fn create(vfs: &dyn Vfs) -> Result<(), OpenCause> {
+fn create(vfs: &dyn Vfs) -> Result<Features, OpenCause> {
     make_directories(vfs)?;
-    let _alone = vfs.lock(CREATE_LOCK)?;
-    if !format::check(vfs)? {
-        format::create(vfs)?;
+    let _alone = vfs.lock(format::LOCK)?;
+    if let Some(features) = format::read(vfs)? {
+        return Ok(features);
     }
-    Ok(())
+    format::write(vfs, &Features::default())?;
+    Ok(Features::default())
 }
-
-/// Held by whoever makes the store.
-const CREATE_LOCK: &str = "lock/create";
 
 fn make_directories(vfs: &dyn Vfs) -> Result<(), OpenCause> {
     for directory in DIRECTORIES {
@@ -156,6 +162,11 @@ fn make_directories(vfs: &dyn Vfs) -> Result<(), OpenCause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Feature;
+    use crate::id::BodyId;
+    use crate::journal::Durability;
+    use crate::journal::batch::{Batch, Table};
+    use crate::sim::crash::Fate;
 
     #[test]
     fn a_store_others_can_write_to_is_refused() {
@@ -174,6 +185,114 @@ mod tests {
         for path in [directory.path().to_owned(), directory.path().join("absent")] {
             let error = Store::open(&path, &options).unwrap_err();
             assert!(matches!(error.cause, OpenCause::NotAStore));
+        }
+    }
+
+    /// A store with a body and a name, that a newer version has then given a feature.
+    fn of_newer_version(features: &str) -> (tempfile::TempDir, BodyId) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        let body = lease.put_body(b"kept").unwrap();
+        let mut batch = Batch::new();
+        batch.put(Table::Notes, b"key", b"value".to_vec());
+        lease.commit(batch, Durability::Durable).unwrap();
+        drop(lease);
+        let text = format!("wythe-store 1\n{features}\n");
+        std::fs::write(directory.path().join("FORMAT"), text).unwrap();
+        (directory, body)
+    }
+
+    /// Every file with its bytes.
+    fn content(of: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(of).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(content(&path));
+            } else {
+                found.push((path.clone(), std::fs::read(&path).unwrap()));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn an_unknown_feature_that_is_compatible_changes_nothing() {
+        let (directory, body) = of_newer_version("compat: shiny");
+        let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
+        assert_eq!(&*store.body(&body).unwrap().unwrap(), b"kept");
+        store.lease().unwrap().put_body(b"more").unwrap();
+    }
+
+    #[test]
+    fn an_unknown_feature_of_writers_leaves_reading_and_nothing_else() {
+        let (directory, body) = of_newer_version("ro-compat: shiny");
+        let refused = Store::open(directory.path(), &OpenOptions::default()).unwrap_err();
+        let OpenCause::Format(FormatError::ReadOnly { name }) = refused.cause else { panic!() };
+        assert_eq!(name, "shiny");
+        let before = content(directory.path());
+        // Another boot, after which a store that may be written is put right.
+        let options = OpenOptions { access: Access::Read, boot: [9; 16], ..OpenOptions::default() };
+        let store = Store::open(directory.path(), &options).unwrap();
+        assert_eq!(store.access(), Access::Read);
+        assert_eq!(&*store.body(&body).unwrap().unwrap(), b"kept");
+        assert!(store.verify().unwrap().is_empty());
+        store.usage().unwrap();
+        let lease = store.lease().unwrap();
+        assert_eq!(lease.put_body(b"kept").unwrap(), body);
+        lease.put_body(b"more").unwrap_err();
+        let mut batch = Batch::new();
+        batch.put(Table::Notes, b"key", b"other".to_vec());
+        let refused = lease.commit(batch, Durability::Relaxed).unwrap_err();
+        let told = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(told.contains("\"shiny\""), "{told}");
+        drop(lease);
+        store.prune(crate::gc::Policy::default()).unwrap_err();
+        assert!(content(directory.path()) == before);
+    }
+
+    #[test]
+    fn an_unknown_feature_of_all_is_refused_by_name() {
+        let (directory, _) = of_newer_version("incompat: shiny");
+        for access in [Access::Read, Access::Write] {
+            let options = OpenOptions { access, ..OpenOptions::default() };
+            let refused = Store::open(directory.path(), &options).unwrap_err();
+            let OpenCause::Format(FormatError::UnknownFeature { name }) = refused.cause else {
+                panic!()
+            };
+            assert_eq!(name, "shiny");
+        }
+    }
+
+    #[test]
+    fn whoever_has_a_store_open_that_gets_a_feature_writes_no_more() {
+        let (directory, _) = of_newer_version("compat:");
+        let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
+        store.lease().unwrap();
+        std::fs::write(directory.path().join("FORMAT"), "wythe-store 1\nro-compat: x\n").unwrap();
+        assert!(matches!(store.lease(), Err(WriteError::Format(FormatError::ReadOnly { .. }))));
+    }
+
+    #[test]
+    fn a_feature_is_on_disk_before_anybody_uses_it() {
+        let sim = crate::sim::Sim::default();
+        let open = |sim: &crate::sim::Sim| {
+            let vfs = Arc::new(sim.clone());
+            Store::open_on(vfs, PathBuf::from("/simulated"), &OpenOptions::default()).unwrap()
+        };
+        let store = open(&sim);
+        let before = sim.n_operations();
+        store.require(Feature::ChunkLists).unwrap();
+        let after = sim.n_operations();
+        for at in before..=after {
+            for fate in [Fate::Lost, Fate::NamesOnly, Fate::BytesOnly, Fate::Mixed(1)] {
+                let left = sim.crashed(at, fate);
+                open(&left);
+                let found = format::read(&left).unwrap().unwrap();
+                assert!(at < after || found.contain(Feature::ChunkLists), "{at} {fate:?}");
+            }
         }
     }
 }

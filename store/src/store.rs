@@ -4,11 +4,12 @@
 //! [`lease`](crate::lease) is the right to write.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
+use crate::format::{self, Feature, Features};
 use crate::id::BodyId;
 use crate::index::Packs;
 use crate::journal::{BootId, Durability, Journal};
@@ -22,6 +23,8 @@ use crate::vfs::Vfs;
 pub struct OpenOptions {
     /// What to do where there is none.
     pub create: Create,
+    /// What the store is opened for.
+    pub access: Access,
     /// The strongest promise a commit of this process makes.
     pub durability: Durability,
     /// The boot of the machine, as `/proc/sys/kernel/random/boot_id` names it. What another boot
@@ -41,6 +44,17 @@ pub enum Create {
     Never,
 }
 
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Access {
+    /// To be changed. One with a feature that writers must know is refused.
+    #[default]
+    Write,
+    /// To be read. One that may be written is put right after crashes all the same; of another
+    /// nothing is changed.
+    Read,
+}
+
 /// A store. Cheap to clone; clones and threads share it.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -50,7 +64,10 @@ struct Inner {
     path: PathBuf,
     vfs: Arc<dyn Vfs>,
     durability: Durability,
+    access: Access,
     limits: Limits,
+    /// What the format file is known to have.
+    features: Mutex<Features>,
     packs: Packs,
     journal: Journal,
     /// Writers of this process's leases, so that what they hold can be read before it is
@@ -59,16 +76,21 @@ struct Inner {
 }
 
 impl Store {
-    /// The value of a store whose files are there and of our format.
+    /// The value of a store whose files are there and of our format, with these features. Where
+    /// these say so, `vfs` lets nothing be written.
     pub(crate) fn new(
         vfs: Arc<dyn Vfs>,
         path: PathBuf,
         options: &OpenOptions,
+        features: Features,
     ) -> Result<Self, WriteError> {
+        let access = if features.read_only().is_some() { Access::Read } else { Access::Write };
         Ok(Self(Arc::new(Inner {
             path,
             durability: options.durability,
+            access,
             limits: options.limits,
+            features: Mutex::new(features),
             packs: Packs::new(Arc::clone(&vfs)),
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
             writers: Mutex::default(),
@@ -182,6 +204,39 @@ impl Store {
 
     pub(crate) fn vfs(&self) -> &Arc<dyn Vfs> {
         &self.0.vfs
+    }
+
+    /// What may be done with it, whatever it was opened for.
+    pub fn access(&self) -> Access {
+        self.0.access
+    }
+
+    /// Refuses to go on writing where another process has given the store a feature that we do not
+    /// know.
+    pub(crate) fn check_format(&self) -> Result<(), WriteError> {
+        let Some(found) = format::read(&**self.vfs())? else { return Ok(()) };
+        if let Some(refusal) = found.read_only() {
+            return Err(refusal.into());
+        }
+        *self.features() = found;
+        Ok(())
+    }
+
+    /// Sees to it that the store has a feature, before anything is written that needs it.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn require(&self, feature: Feature) -> Result<(), WriteError> {
+        let mut features = self.features();
+        if !features.contain(feature) {
+            *features = format::add(&**self.vfs(), feature)?;
+        }
+        Ok(())
+    }
+
+    fn features(&self) -> MutexGuard<'_, Features> {
+        self.0.features.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes readable to this process what a lease of it is writing.

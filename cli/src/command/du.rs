@@ -8,7 +8,7 @@ use crate::session::Session;
 
 /// Shows what takes up space in the store.
 pub(crate) fn run(_args: &DuArgs, session: &Session) -> Result<(), Failure> {
-    let usage = session.store()?.usage()?;
+    let usage = session.store_to_read()?.usage()?;
     let mut table = Table::new(["WHAT", "SIZE"]);
     let rows = [
         ("files of layers, documents", usage.packs),

@@ -14,7 +14,7 @@ use crate::stored_image;
 
 /// Lists the instructions that made an image, the newest first.
 pub(crate) fn run(args: &HistoryArgs, session: &Session) -> Result<(), Failure> {
-    let image = stored_image::find(&session.store()?, &args.image)?;
+    let image = stored_image::find(&session.store_to_read()?, &args.image)?;
     let entries = with_sizes(&image);
     match args.format {
         AnswerFormat::Json => {

@@ -15,7 +15,7 @@ use crate::stored_image;
 
 /// Lists the images of the store.
 pub(crate) fn run(args: &ImagesArgs, session: &Session) -> Result<(), Failure> {
-    let images = list(&session.store()?)?;
+    let images = list(&session.store_to_read()?)?;
     match args.format {
         AnswerFormat::Json => {
             let images: Vec<Value> = images.iter().map(object).collect();

@@ -10,7 +10,7 @@ use crate::stored_image;
 
 /// Prints what an image is.
 pub(crate) fn run(args: &InspectArgs, session: &Session) -> Result<(), Failure> {
-    let image = stored_image::find(&session.store()?, &args.image)?;
+    let image = stored_image::find(&session.store_to_read()?, &args.image)?;
     match args.raw {
         Some(Document::Config) => session.write(image.config.bytes()),
         Some(Document::Manifest) => session.write(image.manifest.bytes()),

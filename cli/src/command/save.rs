@@ -4,8 +4,10 @@ use std::io;
 
 use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::reference::Reference;
+use wythe_store::store::Access;
 
 use crate::args::image::SaveArgs;
+use crate::args::image_attributes::Compression;
 use crate::args::output::Format;
 use crate::encode::Layers;
 use crate::failure::Failure;
@@ -20,10 +22,12 @@ pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
         // Before anything is fetched for it.
         refuse_terminal(&io::stdout())?;
     }
-    let lease = session.store()?.lease()?;
+    let lease = session.store_to_read()?.lease()?;
     let platform = args.which.platform()?;
     let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
-    let mut shipment = several::shipment(&lease, &root, Layers::new(None, None))?;
+    // Compressed parts are kept, which a store that may only be read does not do.
+    let as_they_lie = (lease.store().access() == Access::Read).then_some(Compression::Uncompressed);
+    let mut shipment = several::shipment(&lease, &root, Layers::new(as_they_lie, None))?;
     shipment.names.extend(spoken(name));
     shipment.write_file(args.output.as_deref(), flavour(args.format))
 }

@@ -10,7 +10,7 @@ use crate::world;
 
 /// Compares everything in the store with its digests, and lists what is damaged.
 pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
-    let store = session.store()?;
+    let store = session.store_to_read()?;
     let mut damage = store.verify()?;
     let mut remedy = "pull or build the images concerned again";
     if damage.is_empty() && args.live {

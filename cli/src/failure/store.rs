@@ -40,6 +40,9 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Read(error) => error.into(),
+            WriteError::Format(format) => {
+                Self::of(Class::Environment, &format).advised(remedy_of_format(&format))
+            }
             WriteError::Io { .. } | WriteError::Source(_) | WriteError::Poisoned { .. } => {
                 Self::of(Class::Environment, &error)
             }
@@ -62,8 +65,25 @@ impl From<OpenError> for Failure {
             OpenCause::ForeignOwner { .. } | OpenCause::WritableByOthers { .. } => {
                 Self::of(Class::Environment, &error).remedy("give --store DIR a directory of yours")
             }
+            OpenCause::Format(format) => {
+                Self::of(Class::Environment, &error).advised(remedy_of_format(format))
+            }
             _ => Self::of(Class::Environment, &error),
         }
+    }
+}
+
+/// What helps with a store that a newer version has made.
+fn remedy_of_format(error: &FormatError) -> Option<&'static str> {
+    match error {
+        FormatError::TooNew { .. } | FormatError::UnknownFeature { .. } => {
+            Some("use the newer version that made it, or give --store DIR another directory")
+        }
+        FormatError::ReadOnly { .. } => Some(
+            "use the newer version that made it, or give --store DIR another directory; \
+             `wythe save` still copies images out of it",
+        ),
+        _ => None,
     }
 }
 
