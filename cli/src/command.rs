@@ -85,6 +85,12 @@ impl Command {
         }
     }
 
+    /// Whether what it reads of the store is used thereby; to look after the store is no use.
+    pub(crate) fn uses_images(&self) -> bool {
+        let takes = matches!(self, Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_));
+        takes || matches!(self, Self::Push(_) | Self::Run(_) | Self::Save(_))
+    }
+
     /// Enters the namespaces of the sandbox where they are needed; the process starts over in
     /// them, with the same arguments. Where that cannot be done, and what is to be done may do
     /// without, says why.

@@ -27,12 +27,22 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::Cli;
+use crate::command::Command;
+use crate::failure::Failure;
 use crate::session::Session;
+
+fn run(command: &Command, session: &Session) -> Result<(), Failure> {
+    let outcome = command.run(session);
+    if command.uses_images() {
+        session.keep_uses();
+    }
+    outcome
+}
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
-    match command.enter().and_then(|barred| command.run(&Session::new(global, barred))) {
+    match command.enter().and_then(|barred| run(&command, &Session::new(global, barred))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.

@@ -2,8 +2,10 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde_json::json;
+use wythe_builder::environment::Clock as _;
 use wythe_builder::error::{BuildCause, BuildError};
 use wythe_registry::client::Client;
 use wythe_sandbox::error::StepCause;
@@ -20,6 +22,7 @@ use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::settings::Settings;
 use crate::signals;
+use crate::world::SystemClock;
 
 /// What a command works with.
 #[derive(Debug)]
@@ -28,12 +31,14 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     /// Why there are no namespaces to run steps in, where that is so.
     barred: Option<InitError>,
+    /// The store, once a command has opened it.
+    opened: OnceLock<Store>,
 }
 
 impl Session {
     /// A session of this process.
     pub(crate) fn new(global: GlobalArgs, barred: Option<InitError>) -> Self {
-        Self { global, settings: Settings::of_process(), barred }
+        Self { global, settings: Settings::of_process(), barred, opened: OnceLock::new() }
     }
 
     /// A build that failed, which for want of namespaces has a cause of its own.
@@ -61,7 +66,8 @@ impl Session {
     /// As [`Self::store`], with the strongest promise that its commits make.
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
         let options = OpenOptions { durability, ..self.store_options()? };
-        Ok(Store::open(&self.store_path()?, &options)?)
+        let store = Store::open(&self.store_path()?, &options)?;
+        Ok(self.opened.get_or_init(|| store).clone())
     }
 
     fn store_options(&self) -> Result<OpenOptions, Failure> {
@@ -71,6 +77,13 @@ impl Session {
             Failure::new(Class::Usage, format!("cannot use WYTHE_LIMITS: {error}"))
         })?;
         Ok(OpenOptions { boot: boot(), limits, ..OpenOptions::default() })
+    }
+
+    /// Tells later collections what the command used of the store.
+    pub(crate) fn keep_uses(&self) {
+        if let Some(store) = self.opened.get() {
+            store.keep_uses(SystemClock.now());
+        }
     }
 
     /// The switch that the first signal throws.

@@ -3,6 +3,7 @@
 use crate::error::{ReadError, malformed};
 use crate::id::{CacheKey, LayerId};
 use crate::journal::batch::{Batch, Table};
+use crate::last_use::Used;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::wire::{Decoder, Encoder};
@@ -67,6 +68,7 @@ impl Store {
         let Some(bytes) = self.journal().get(Table::Actions, key.as_bytes()) else {
             return Ok(None);
         };
+        self.note_use(&Used::Action(key));
         ActionRecord::decode(*key, &bytes).map(Some).ok_or_else(|| malformed("an action record"))
     }
 

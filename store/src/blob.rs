@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::digest::{Digest, Hasher};
 use crate::error::{At, ReadError, WriteError};
 use crate::journal::batch::Table;
+use crate::last_use::Used;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::store::Store;
@@ -111,6 +112,7 @@ impl BlobIngest<'_> {
         // Over one that may be there: it has the same bytes, or is damaged and now healed.
         vfs.replace(&self.path, &target).writing(&target)?;
         self.published = true;
+        self.lease.store().note_use(&Used::Blob(digest));
         vfs.sync_dir("blobs/sha256").writing(&target)
     }
 }
@@ -158,6 +160,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.reading(&path)?,
         };
+        self.note_use(&Used::Blob(digest));
         let size = file.size().reading(&path)?;
         let (digest, hasher) = (*digest, Hasher::default());
         Ok(Some(ForeignBlob { file, digest, size, offset: 0, hasher }))

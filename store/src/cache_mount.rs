@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache_mount::lock::{Turn, lock_instance, try_lock_instance};
 use crate::id::CacheKey;
+use crate::last_use::Used;
 use crate::store::Store;
 
 /// The most instances of one private cache. Each is a directory that stays; more steps than this
@@ -105,6 +106,7 @@ impl Store {
     /// [`CacheError`] with the directory and the reason.
     pub fn open_cache(&self, spec: &CacheSpec) -> Result<Held, CacheError> {
         let folder = self.cache_folder(spec);
+        self.note_use(&Used::CacheMount(&CacheKey::of(&spec.identity).to_string()));
         let held = match spec.company {
             Company::Everybody => common_instance(&folder, spec, Turn::Together),
             Company::Nobody => common_instance(&folder, spec, Turn::Alone),

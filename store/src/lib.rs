@@ -35,6 +35,7 @@ pub mod id;
 pub mod image;
 pub mod index;
 pub mod journal;
+pub mod last_use;
 pub mod layer;
 pub mod layers;
 pub mod lease;

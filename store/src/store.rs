@@ -13,6 +13,7 @@ use crate::format::{self, Feature, Features};
 use crate::id::BodyId;
 use crate::index::Packs;
 use crate::journal::{BootId, Durability, Journal};
+use crate::last_use::Noted;
 use crate::layer::limits::Limits;
 use crate::object::{Kind, ObjectName};
 use crate::pack::writer::PackWriter;
@@ -73,6 +74,8 @@ struct Inner {
     /// Writers of this process's leases, so that what they hold can be read before it is
     /// published. Locked for moments, and never while another lock is held.
     writers: Mutex<Vec<Weak<PackWriter>>>,
+    /// Locked for moments, and never while another lock is held.
+    noted: Noted,
 }
 
 impl Store {
@@ -94,6 +97,7 @@ impl Store {
             packs: Packs::new(Arc::clone(&vfs)),
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
             writers: Mutex::default(),
+            noted: Noted::default(),
             vfs,
         })))
     }
@@ -200,6 +204,10 @@ impl Store {
     /// The strongest promise a commit makes.
     pub fn durability(&self) -> Durability {
         self.0.durability
+    }
+
+    pub(crate) fn noted(&self) -> &Noted {
+        &self.0.noted
     }
 
     pub(crate) fn vfs(&self) -> &Arc<dyn Vfs> {

@@ -9,6 +9,7 @@ use crate::error::{At as _, ReadError, WriteError};
 use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
+use crate::last_use::Used;
 use crate::layer::files_error::MaterialiseError;
 use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
 use crate::layers::LayerRecord;
@@ -56,10 +57,12 @@ pub fn find(store: &Store, layer: &LayerId, idmap: &[u8]) -> Result<Option<PathB
     if let Some(name) = &record.live
         && is_usable(store, name, layer, Some(idmap))?
     {
+        store.note_use(&Used::Live(name));
         return Ok(Some(store.path().join(name.path())));
     }
     for (name, live) in store.lives()? {
         if live.layer == *layer && is_usable(store, &name, layer, Some(idmap))? {
+            store.note_use(&Used::Live(&name));
             return Ok(Some(store.path().join(name.path())));
         }
     }
@@ -182,6 +185,7 @@ pub(super) fn ensure_beside(
             && !taken.contains(&path)
             && is_usable(store, &name, layer, Some(idmap))?
         {
+            store.note_use(&Used::Live(&name));
             return Ok(path);
         }
     }

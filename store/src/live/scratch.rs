@@ -9,6 +9,7 @@ use rustix::fs::{Mode, open};
 use crate::error::{At, WriteError};
 use crate::id::LayerId;
 use crate::journal::batch::Batch;
+use crate::last_use::Used;
 use crate::layer::files_error::MaterialiseCause;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
@@ -125,6 +126,7 @@ pub(super) fn claim(
         match fs::create_dir(&target) {
             Ok(()) => {
                 rename(&target).writing(&name.path())?;
+                lease.store().note_use(&Used::Live(&name));
                 return Ok(name);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
