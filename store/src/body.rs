@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((id, length), (BodyId::of(&bytes), SIZE));
         trial.lease.commit(Batch::new(), Durability::Durable).unwrap();
         let store = trial.another();
-        assert!(*store.body(&id).unwrap().unwrap() == bytes);
+        assert!(*store.body(&id).unwrap().unwrap().load().unwrap() == bytes);
         let into = trial.directory.path().join("into");
         std::fs::create_dir(&into).unwrap();
         unpack(&tree_of(id), &store, &into).unwrap();
@@ -308,7 +308,7 @@ mod tests {
         bytes[1 << 20..].fill(0);
         let id = trial.lease.put_body(&bytes).unwrap();
         trial.lease.commit(Batch::new(), Durability::Durable).unwrap();
-        assert!(*trial.another().body(&id).unwrap().unwrap() == bytes);
+        assert!(*trial.another().body(&id).unwrap().unwrap().load().unwrap() == bytes);
         assert!(trial.lease.store().usage().unwrap().packs < MIB);
     }
 

@@ -211,13 +211,18 @@ fn verify_pack(pack: &Pack, file: &str, damage: &mut Vec<Damage>) {
     if !pack.table_is_intact() || !pack.name().path().ends_with(file) {
         damage.push(Damage::Table { path: path() });
     }
-    if !pack.header_is_intact() || !pack.gaps_are_zero() {
-        damage.push(ReadError::new(path(), ReadCause::Malformed("space around records")).into());
+    match pack.space_is_intact() {
+        Ok(true) => {}
+        Ok(false) => {
+            let cause = ReadCause::Malformed("space around records");
+            damage.push(ReadError::new(path(), cause).into());
+        }
+        Err(error) => damage.push(error.into()),
     }
     for entry in pack.entries() {
         let ObjectName { id, kind } = entry.name;
-        match pack.read(&entry) {
-            Ok(bytes) if kind.identify(&bytes).is_none_or(|right| right == id) => {}
+        match pack.body(&entry).and_then(|bytes| kind.identify_stored(&bytes)) {
+            Ok(found) if found.is_none_or(|right| right == id) => {}
             Ok(_) => {
                 let id = crate::id::hex(&id);
                 damage.push(Damage::WrongObject { path: path(), kind, id });

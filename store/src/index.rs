@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::error::{At, ReadError};
 use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 use crate::vfs::Vfs;
+
+/// How many packs stay open: the rest of the thousand files that a process may usually have open is
+/// for its other work.
+const KEPT_OPEN: usize = 512;
 
 /// The packs of a store, opened when first needed.
 #[derive(Debug)]
@@ -76,15 +80,15 @@ impl Packs {
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
-    pub fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
+    pub fn get(&self, name: &ObjectName) -> Result<Option<FileBytes>, ReadError> {
         let Some((pack, entry)) = self.find(name)? else { return Ok(None) };
-        let damage = match pack.read(&entry) {
+        let damage = match pack.body(&entry) {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(error) => error,
         };
         let others = self.holders(name)?;
         let mut others = others.iter().filter(|other| other.name() != pack.name());
-        let again = |pack: &Arc<Pack>| pack.read(&pack.find(name)?).ok();
+        let again = |pack: &Arc<Pack>| pack.body(&pack.find(name)?).ok();
         others.find_map(again).map_or(Err(damage), |bytes| Ok(Some(bytes)))
     }
 
@@ -140,7 +144,12 @@ impl Packs {
                 packs.push(Arc::clone(pack));
                 continue;
             }
-            match Pack::open(&*self.vfs, &name.path()) {
+            let opened = if packs.len() < KEPT_OPEN {
+                Pack::open(&*self.vfs, &name.path())
+            } else {
+                Pack::open_each_time(&self.vfs, &name.path())
+            };
+            match opened {
                 Ok(pack) => packs.push(Arc::new(pack)),
                 // What only it held is missing, and fsck names the pack.
                 Err(error) => tracing::warn!(path = error.path, "skipping a damaged pack"),

@@ -2,7 +2,7 @@
 //!
 //! `journal/<generation>.log` is appended to under a lock, one [group] of changes per
 //! write; `journal/<generation>.base` is the sorted state the log starts from. Readers take no
-//! lock: they hold the base mapped and the log's changes in memory, and
+//! lock: they hold the base and the log's changes in memory, and
 //! [`refresh`](Journal::refresh) reads what others have appended.
 //!
 //! A group is seen whole or not at all. A tail that a crash tore is cut off by the next writer.

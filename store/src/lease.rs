@@ -313,6 +313,10 @@ mod tests {
         Store::open(path, &OpenOptions::default()).unwrap()
     }
 
+    fn bytes_of(store: &Store, id: &BodyId) -> Vec<u8> {
+        store.body(id).unwrap().unwrap().load().unwrap().to_vec()
+    }
+
     #[test]
     fn what_is_put_is_readable_at_once_and_by_others_after_a_commit() {
         let directory = tempfile::tempdir().unwrap();
@@ -321,12 +325,12 @@ mod tests {
         let lease = ours.lease().unwrap();
         let small = lease.put_body(b"hello").unwrap();
         let large = lease.put_body(&vec![7; 100_000]).unwrap();
-        assert_eq!(&*ours.body(&small).unwrap().unwrap(), b"hello");
+        assert_eq!(bytes_of(&ours, &small), b"hello");
         assert!(theirs.body(&small).unwrap().is_none());
         lease.commit(Batch::new(), Durability::Durable).unwrap();
         for store in [&ours, &theirs] {
-            assert_eq!(&*store.body(&small).unwrap().unwrap(), b"hello");
-            assert_eq!(&*store.body(&large).unwrap().unwrap(), vec![7; 100_000]);
+            assert_eq!(bytes_of(store, &small), b"hello");
+            assert_eq!(bytes_of(store, &large), vec![7; 100_000]);
         }
     }
 
@@ -351,9 +355,9 @@ mod tests {
         let bytes = vec![3; 9 * 1024 * 1024];
         let (id, length) = lease.body_from_reader(&mut bytes.as_slice(), 0).unwrap();
         assert_eq!((id, length), (BodyId::of(&bytes), bytes.len() as u64));
-        assert_eq!(&*store.body(&id).unwrap().unwrap(), bytes);
+        assert_eq!(bytes_of(&store, &id), bytes);
         lease.commit(Batch::new(), Durability::Durable).unwrap();
-        assert_eq!(&*open(directory.path()).body(&id).unwrap().unwrap(), bytes);
+        assert_eq!(bytes_of(&open(directory.path()), &id), bytes);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What packs hold: kinds of objects, and how their ids follow from their bytes.
 
+use crate::bytes::FileBytes;
 use crate::digest::Digest;
+use crate::error::ReadError;
 use crate::id::{BodyId, TreeId};
 
 /// A kind of object. An object is named by its kind and 32 bytes of id.
@@ -69,6 +71,21 @@ impl Kind {
             Self::Document => Some(*Digest::of(bytes).as_bytes()),
             Self::Recipe | Self::Run | Self::Fragment => None,
         }
+    }
+}
+
+impl Kind {
+    /// As [`identify`](Self::identify), for bytes that may be too long for memory.
+    pub(crate) fn identify_stored(self, bytes: &FileBytes) -> Result<Option<[u8; 32]>, ReadError> {
+        if self != Self::Body {
+            return Ok(self.identify(&bytes.load()?));
+        }
+        let mut hasher = BodyId::hasher();
+        bytes.each::<ReadError>(&mut |piece| {
+            hasher.update(piece);
+            Ok(())
+        })?;
+        Ok(Some(*BodyId::from_hasher(&hasher).as_bytes()))
     }
 }
 

@@ -106,7 +106,7 @@ fn doubtful_packs(store: &Store) -> Result<BTreeSet<PackName>, ReadError> {
 
 fn is_sound(vfs: &dyn Vfs, path: &str) -> bool {
     Pack::open(vfs, path).is_ok_and(|pack| {
-        pack.table_is_intact() && pack.entries().all(|entry| pack.read(&entry).is_ok())
+        pack.table_is_intact() && pack.entries().all(|entry| pack.body(&entry).is_ok())
     })
 }
 

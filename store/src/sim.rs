@@ -10,9 +10,9 @@ mod disk;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::map::Mapping;
 use crate::sim::disk::{Inode, Memory, Operation};
 use crate::vfs::{Lock, Vfs, VfsFile};
 
@@ -219,7 +219,7 @@ impl VfsFile for SimFile {
         Ok(())
     }
 
-    fn map(&self) -> io::Result<Mapping> {
-        Ok(Mapping::owned(self.memory().bytes(self.inode).to_vec()))
+    fn holes(&self) -> io::Result<Vec<Range<u64>>> {
+        Ok(Vec::new())
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 /// What a file system allocates at once, nearly everywhere: a shorter run of zeros saves nothing.
 const BLOCK: usize = 4096;
+
+/// Beyond so many holes of a file, zeros are looked at like other bytes: a list of them is no
+/// longer small.
+const HOLES_MAX: usize = 1 << 16;
 
 /// What zeros are taken from where somebody wants to see them.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -119,6 +124,23 @@ fn length(run: Run<'_>) -> u64 {
     }
 }
 
+/// The holes of a file, in order.
+pub(crate) fn holes(file: &File) -> io::Result<Vec<Range<u64>>> {
+    let (metadata, mut found, mut at) = (file.metadata()?, Vec::new(), 0);
+    let size = metadata.len();
+    if metadata.blocks().saturating_mul(512) >= size {
+        return Ok(found);
+    }
+    while at < size && found.len() < HOLES_MAX {
+        let data = next_data(file, at)?.unwrap_or(size).min(size);
+        if at < data {
+            found.push(at..data);
+        }
+        at = next_hole(file, data, size)?.max(data);
+    }
+    Ok(found)
+}
+
 /// Where the next byte from `at` on lies that is not in a hole; `None` where there is none.
 pub(crate) fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match seek(file, SeekFrom::Data(at)) {
@@ -141,7 +163,6 @@ pub(crate) fn next_hole(file: &File, at: u64, size: u64) -> io::Result<u64> {
 mod tests {
     use super::*;
     use std::io::Read as _;
-    use std::os::unix::fs::MetadataExt as _;
 
     #[track_caller]
     fn check(bytes: &[u8], offset: u64, expected: &[(bool, u64)]) {

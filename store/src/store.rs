@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, FileBytes};
 use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
 use crate::format::{self, Feature, Features};
@@ -125,6 +125,11 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn get(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<Bytes>, ReadError> {
+        self.read(kind, id)?.map(|bytes| bytes.load()).transpose()
+    }
+
+    /// As [`get`](Self::get), but what is long stays where it is.
+    fn read(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<FileBytes>, ReadError> {
         let name = ObjectName::new(kind, id);
         for writer in self.writers() {
             if let Some(bytes) = writer.get(&name)? {
@@ -168,13 +173,13 @@ impl Store {
         }
     }
 
-    /// The bytes of a file.
+    /// The bytes of a file. Their checksum has been verified.
     ///
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
-    pub fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
-        self.get(Kind::Body, id.as_bytes())
+    pub fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError> {
+        self.read(Kind::Body, id.as_bytes())
     }
 
     /// A manifest, index or config.

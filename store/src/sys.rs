@@ -2,21 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
-use crate::map::{Mapping, Residence};
+use crate::sparse;
 use crate::vfs::{Lock, Vfs, VfsFile};
 
 /// A directory on disk, addressed through its descriptor.
 #[derive(Debug)]
 pub struct Disk {
     root: OwnedFd,
-    residence: Arc<Residence>,
 }
 
 /// Who owns a directory, and its permission bits.
@@ -37,7 +36,7 @@ impl Disk {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { root, residence: Arc::default() })
+        Ok(Self { root })
     }
 
     /// Who owns the root, and with which mode.
@@ -57,8 +56,7 @@ impl Disk {
     }
 
     fn file(&self, path: &str, flags: OFlags) -> io::Result<Box<dyn VfsFile>> {
-        let (file, residence) = (self.openat(path, flags)?, Arc::clone(&self.residence));
-        Ok(Box::new(DiskFile { file, residence }))
+        Ok(Box::new(DiskFile { file: self.openat(path, flags)? }))
     }
 }
 
@@ -208,7 +206,6 @@ pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -
 #[derive(Debug)]
 struct DiskFile {
     file: File,
-    residence: Arc<Residence>,
 }
 
 impl VfsFile for DiskFile {
@@ -245,7 +242,7 @@ impl VfsFile for DiskFile {
         Ok(rustix::fs::fchmod(&self.file, Mode::RUSR | Mode::RGRP | Mode::ROTH)?)
     }
 
-    fn map(&self) -> io::Result<Mapping> {
-        Mapping::of_sealed(&self.file, &self.residence)
+    fn holes(&self) -> io::Result<Vec<Range<u64>>> {
+        sparse::holes(&self.file)
     }
 }

@@ -7,8 +7,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 use std::io;
-
-use crate::map::Mapping;
+use std::ops::Range;
 
 /// A directory tree with explicit durability.
 ///
@@ -65,8 +64,8 @@ pub trait VfsFile: Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Takes write permission away: the file is finished.
     fn seal(&self) -> io::Result<()>;
-    /// The whole content of a sealed file.
-    fn map(&self) -> io::Result<Mapping>;
+    /// Where a sealed file has no blocks, in order. What is there is zero.
+    fn holes(&self) -> io::Result<Vec<Range<u64>>>;
 }
 
 /// A held lock, given back on drop.

@@ -9,7 +9,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use wythe_store::bytes::Bytes;
+use wythe_store::bytes::FileBytes;
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
@@ -140,7 +140,7 @@ fn same_inode_same_metadata(tree: Tree) -> Tree {
 }
 
 fn tar_of(tree: &Tree) -> Vec<u8> {
-    let bodies = BTreeMap::from([(BodyId::of(b"x"), Bytes::from(b"x".to_vec()))]);
+    let bodies = BTreeMap::from([(BodyId::of(b"x"), FileBytes::from(b"x".to_vec()))]);
     let mut tar = Vec::new();
     tar_write(tree, &bodies, None, &mut tar).unwrap();
     tar

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use wythe_store::bytes::Bytes;
+use wythe_store::bytes::FileBytes;
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::BodyId;
 use wythe_store::layer::import::{Keep, read_layer};
@@ -95,7 +95,7 @@ fn root() -> impl Strategy<Value = Tree> {
     deeds.prop_map(|deeds| merge(&Tree::default(), &built(deeds)))
 }
 
-fn bodies() -> BTreeMap<BodyId, Bytes> {
+fn bodies() -> BTreeMap<BodyId, FileBytes> {
     TEXTS
         .iter()
         .map(|text| (BodyId::of(text.as_bytes()), text.as_bytes().to_vec().into()))

@@ -1,6 +1,6 @@
 //! An archive that lies in the store: whether it is one, and what it unpacks to.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use wythe_store::error::{ReadError, WriteError};
@@ -83,9 +83,10 @@ impl AddError {
 pub fn is_archive(lease: &Lease, body: &BodyId) -> Result<bool, AddError> {
     let bytes = lease.store().body(body)?.ok_or(AddError::Gone)?;
     let mut start = Vec::new();
-    let read = decompress(Box::new(Cursor::new(&bytes[..])), Policy::Archive)
+    let beginning = bytes.piece(0..bytes.len().min(Beginning::BYTES as u64))?;
+    let read = decompress(Box::new(bytes.clone().reader()), Policy::Archive)
         .and_then(|plain| plain.take(Beginning::BYTES as u64).read_to_end(&mut start));
-    match (Beginning::of(&start), Compression::of(&bytes), read) {
+    match (Beginning::of(&start), Compression::of(&beginning), read) {
         (Beginning::Archive, ..) => Ok(true),
         (Beginning::Damaged(cause), ..) => Err(AddError::Damaged { cause }),
         (Beginning::Other, Some(compression), Err(error)) => {
@@ -111,7 +112,7 @@ pub fn unpack(
 ) -> Result<Tree, AddError> {
     let bytes = lease.store().body(body)?.ok_or(AddError::Gone)?;
     let budget = Budget::new(lease.store().limits());
-    let plain = decompress_within(Box::new(Cursor::new(&bytes[..])), Policy::Archive, &budget)?;
+    let plain = decompress_within(Box::new(bytes.reader()), Policy::Archive, &budget)?;
     let mut tar = TarReader::new(plain).within(&budget);
     let mut unpacking = Unpacking::begin(destination, spec)?;
     while let Some(entry) = next(&mut tar)? {

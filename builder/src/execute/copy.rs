@@ -113,7 +113,8 @@ impl Execution<'_, '_> {
     fn account_bytes(&self, root: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildCause> {
         let Some(file) = account_file(&root.children, path)? else { return Ok(None) };
         self.solver.roots.bodies(self.below, &BTreeSet::from([file.body]))?;
-        Ok(self.solver.env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
+        let body = self.solver.env.store.body(&file.body)?;
+        Ok(body.map(|bytes| bytes.load()).transpose()?.map(|bytes| bytes.to_vec()))
     }
 
     /// Sees to it that the store holds the bytes of what is copied from a stage or an image.

@@ -97,7 +97,8 @@ fn content(env: Environment<'_>, body: BodyId) -> Result<ContextContent, BuildCa
         let spec = CopySpec { destination: "/".to_owned(), ..CopySpec::default() };
         return Ok(ContextContent::Files(unpack(env.lease, &body, &Arc::default(), &spec)?));
     }
-    let bytes = env.store.body(&body)?.map(|bytes| bytes.to_vec()).unwrap_or_default();
+    let bytes = env.store.body(&body)?.map(|bytes| bytes.load()).transpose()?;
+    let bytes = bytes.map(|bytes| bytes.to_vec()).unwrap_or_default();
     if Compression::of(&bytes).is_some() {
         return Err(AddError::NotAnArchive.into());
     }
@@ -117,7 +118,8 @@ pub fn file(env: Environment<'_>, files: &Tree, path: &str) -> Result<Option<Vec
     };
     let [Item::File(entry)] = selected.items() else { return Ok(None) };
     let Node::File(file) = &entry.node else { return Ok(None) };
-    Ok(env.store.body(&file.body)?.map(|bytes| bytes.to_vec()))
+    let bytes = env.store.body(&file.body)?.map(|bytes| bytes.load()).transpose()?;
+    Ok(bytes.map(|bytes| bytes.to_vec()))
 }
 
 #[cfg(test)]

@@ -118,7 +118,8 @@ impl RemoteFile {
         // What is no digest was refused with the Dockerfile.
         let Ok(expected) = sum.parse::<Digest>() else { return Ok(()) };
         let bytes = env.store.body(&self.body).map_err(|error| fail(error.into()))?;
-        let found = Digest::of(bytes.as_deref().unwrap_or_default());
+        let found = bytes.map(|bytes| bytes.digest()).transpose();
+        let found = found.map_err(|error| fail(error.into()))?.unwrap_or_else(|| Digest::of(b""));
         if found == expected {
             return Ok(());
         }

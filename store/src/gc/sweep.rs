@@ -127,8 +127,8 @@ impl<'store> Sweep<'store> {
     pub(crate) fn condemn(&self, ours: &Lease, sequence: u64) -> Result<(), GcError> {
         for (pack, live) in &self.rewrite {
             for entry in live {
-                let bytes = pack.read(entry)?;
-                ours.writer().put(&entry.name, entry.encoding, &bytes)?;
+                let bytes = pack.body(entry)?;
+                ours.writer().put_file(&entry.name, entry.encoding, &bytes)?;
             }
         }
         let mut basis = sequence;

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use crate::bytes::Bytes;
+    use crate::bytes::FileBytes;
     use crate::id::BodyId;
     use crate::tree::sketch::sketch;
     use std::fs;
@@ -154,7 +154,7 @@ mod tests {
     #[track_caller]
     fn output(words: &str, into: &Path, epoch: Option<i64>) -> Result<(), MaterialiseError> {
         let body =
-            |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
+            |text: &str| (BodyId::of(text.as_bytes()), FileBytes::from(text.as_bytes().to_vec()));
         let bodies = BTreeMap::from([body("1"), body("2")]);
         write(&sketch(words), &bodies, epoch, into)
     }

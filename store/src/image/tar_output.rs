@@ -27,14 +27,14 @@ pub fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Bytes;
+    use crate::bytes::FileBytes;
     use crate::id::BodyId;
     use crate::tree::sketch::sketch;
     use std::collections::BTreeMap;
 
     #[test]
     fn an_epoch_is_the_time_of_everything() {
-        let bodies = BTreeMap::from([(BodyId::of(b"1"), Bytes::from(b"1".to_vec()))]);
+        let bodies = BTreeMap::from([(BodyId::of(b"1"), FileBytes::from(b"1".to_vec()))]);
         let mut out = Vec::new();
         write(&sketch("a=1 d/ l>a"), &bodies, Some(7), &mut out).unwrap();
         let mut archive = tar::Archive::new(&out[..]);

@@ -1,12 +1,11 @@
-//! The sorted state a log starts from: an immutable, mapped file.
+//! The sorted state a log starts from: an immutable file, held in memory.
 
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{At, ReadError};
-use crate::map::Mapping;
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, read_from};
 use crate::wire::{read_u32, read_u64};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheJB1");
@@ -17,26 +16,26 @@ const ALIGNMENT: usize = 8;
 /// Keys and values in order of the keys.
 #[derive(Debug)]
 pub struct Base {
-    map: Mapping,
+    bytes: Vec<u8>,
     offsets: Vec<usize>,
     sequence: u64,
     intact: bool,
 }
 
 impl Base {
-    /// Maps a base and checks all of it. Where that fails, what is intact is still found.
+    /// Reads a base and checks all of it. Where that fails, what is intact is still found.
     ///
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn open(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
-        let map = vfs.open(path).and_then(|file| file.map()).reading(path)?;
-        if let Some((sequence, offsets)) = whole(&map) {
-            return Ok(Self { map, offsets, sequence, intact: true });
+        let bytes = vfs.open(path).and_then(|file| read_from(&*file, 0)).reading(path)?;
+        if let Some((sequence, offsets)) = whole(&bytes) {
+            return Ok(Self { bytes, offsets, sequence, intact: true });
         }
-        let offsets = salvage(&map);
-        let sequence = if map.len() < HEADER_SIZE { 0 } else { read_u64(&map, 8) };
-        Ok(Self { map, offsets, sequence, intact: false })
+        let offsets = salvage(&bytes);
+        let sequence = if bytes.len() < HEADER_SIZE { 0 } else { read_u64(&bytes, 8) };
+        Ok(Self { bytes, offsets, sequence, intact: false })
     }
 
     /// The number of the last group that went into it.
@@ -51,7 +50,7 @@ impl Base {
 
     /// Length of the file.
     pub fn size(&self) -> u64 {
-        self.map.len() as u64
+        self.bytes.len() as u64
     }
 
     /// The value of a key.
@@ -71,8 +70,8 @@ impl Base {
     }
 
     fn entry(&self, offset: usize) -> (&[u8], &[u8]) {
-        let (key, value) = parts(&self.map, offset).unwrap_or((0..0, 0..0));
-        (&self.map[key], &self.map[value])
+        let (key, value) = parts(&self.bytes, offset).unwrap_or((0..0, 0..0));
+        (&self.bytes[key], &self.bytes[value])
     }
 }
 

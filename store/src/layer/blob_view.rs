@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use crate::blob::blob_path;
-use crate::bytes::{Bytes, BytesReader};
+use crate::bytes::{Bytes, FileBytes, FileBytesReader};
 use crate::digest::{DiffId, Digest};
 use crate::error::{At as _, ReadError};
 use crate::id::BodyId;
@@ -46,7 +46,7 @@ pub enum BlobReader {
 pub struct TarStream {
     store: Store,
     pieces: VecDeque<Piece>,
-    current: BytesReader,
+    current: FileBytesReader,
 }
 
 #[derive(Debug)]
@@ -111,10 +111,10 @@ impl TarStream {
         };
         let Ok(()) = canonical::each(tree, None, &mut add);
         pieces.push_back(Piece::Bytes(END.to_vec()));
-        Self { store: store.clone(), pieces, current: BytesReader::new(Vec::new().into()) }
+        Self { store: store.clone(), pieces, current: FileBytes::from(Vec::new()).reader() }
     }
 
-    fn load(&self, piece: Piece) -> io::Result<Bytes> {
+    fn load(&self, piece: Piece) -> io::Result<FileBytes> {
         match piece {
             Piece::Bytes(bytes) => Ok(bytes.into()),
             Piece::Body(id) => {
@@ -133,7 +133,7 @@ impl Read for TarStream {
                 return Ok(count);
             }
             let Some(piece) = self.pieces.pop_front() else { return Ok(0) };
-            self.current = BytesReader::new(self.load(piece)?);
+            self.current = self.load(piece)?.reader();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::error::ReadError;
 use crate::id::BodyId;
 use crate::store::Store;
@@ -14,17 +14,17 @@ pub trait Bodies: Sync {
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
-    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError>;
+    fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError>;
 }
 
 impl Bodies for Store {
-    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
+    fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError> {
         Self::body(self, id)
     }
 }
 
-impl Bodies for BTreeMap<BodyId, Bytes> {
-    fn body(&self, id: &BodyId) -> Result<Option<Bytes>, ReadError> {
+impl Bodies for BTreeMap<BodyId, FileBytes> {
+    fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError> {
         Ok(self.get(id).cloned())
     }
 }

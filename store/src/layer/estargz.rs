@@ -5,13 +5,13 @@
 //! a footer that says where it starts. The table stands behind the end of the tar stream, where no
 //! reader takes it for a file, but it is part of what uncompresses, and so of the `DiffId`.
 
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::digest::{DiffId, Digest};
 use crate::layer::canonical::{END, extra_file, padding};
 use crate::layer::codec::Codec;
 use crate::layer::export::ExportError;
 use crate::layer::export::assembler::Assembler;
-use crate::layer::fragment::{OWN_PART, Part, RUN_MAX};
+use crate::layer::fragment::{OWN_PART, Part, RUN_MAX, starts};
 use crate::layer::loaded::{self, Loaded};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -29,7 +29,7 @@ pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 /// What the format calls the table.
 const TOC_NAME: &str = "stargz.index.json";
 /// A longer body is several members: what a reader fetches for one page of a file.
-const CHUNK: usize = 4 << 20;
+const CHUNK: u64 = 4 << 20;
 
 /// A layer that was made seekable.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,7 +78,7 @@ impl Writer<'_> {
             self.end_run()?;
         }
         self.run.extend_from_slice(&entry.header);
-        let digest = body.as_ref().map(|body| Digest::of(body));
+        let digest = body.as_ref().map(FileBytes::digest).transpose()?;
         self.toc.entry(&entry.header, digest)?;
         let Some((file, body)) = entry.body.as_ref().zip(body.as_ref()) else { return Ok(()) };
         self.end_run()?;
@@ -86,20 +86,21 @@ impl Writer<'_> {
             self.chunks(file, body)?;
         } else {
             let (part, whole) = (self.parts, body.len());
-            self.toc.chunk(&Place { part, bytes: body, start: 0, whole });
-            self.run.extend_from_slice(body);
+            let bytes = &*body.load()?;
+            self.toc.chunk(&Place { part, bytes, start: 0, whole });
+            self.run.extend_from_slice(bytes);
         }
         self.run.resize(self.run.len() + padding(file.size), 0);
         Ok(())
     }
 
     /// A longer body, in members of its own.
-    fn chunks(&mut self, file: &File, body: &Bytes) -> Result<(), ExportError> {
+    fn chunks(&mut self, file: &File, body: &FileBytes) -> Result<(), ExportError> {
         let whole = body.len();
-        for start in (0..whole).step_by(CHUNK) {
+        for start in starts(whole, CHUNK) {
             let range = start..whole.min(start + CHUNK);
-            let (part, bytes) = (self.parts, &body[range.clone()]);
-            self.toc.chunk(&Place { part, bytes, start, whole });
+            let (part, bytes) = (self.parts, body.piece(range.clone())?);
+            self.toc.chunk(&Place { part, bytes: &bytes, start, whole });
             self.push(Part::of_file(file.body, body.clone(), range))?;
         }
         Ok(())
@@ -161,6 +162,8 @@ mod tests {
     use crate::store::{OpenOptions, Store};
     use crate::tree::build::TreeBuilder;
     use crate::tree::entry::{Device, Metadata, Node};
+
+    const CHUNK: usize = 4 << 20;
 
     /// A layer of one entry of each kind, and of files of these lengths.
     fn written(lengths: &[usize]) -> (Seekable, Vec<u8>) {

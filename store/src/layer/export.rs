@@ -2,7 +2,6 @@
 //! a recipe of parts. Parts are compressed apart and kept, so that the next version of a layer
 //! compresses only what changed, and the bytes do not depend on how many threads do it.
 
-use std::convert::Infallible;
 use std::io;
 
 use self::assembler::{Assembler, Counter};
@@ -75,11 +74,11 @@ pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarErr
     loaded::each::<WriteTarError>(tree, bodies, &mut |loaded| {
         counter.add(&loaded.entry.header);
         if let Some(body) = &loaded.body {
-            let Ok(()) = body.each::<Infallible>(&mut |bytes| {
+            body.each::<ReadError>(&mut |bytes| {
                 counter.add(bytes);
                 Ok(())
-            });
-            counter.add(&[0; BLOCK][..padding(body.len() as u64)]);
+            })?;
+            counter.add(&[0; BLOCK][..padding(body.len())]);
         }
         Ok(())
     })?;

@@ -3,18 +3,19 @@
 //! A part depends on few files, so a change to one file leaves the compressed form of most parts
 //! as it was; and parts do not depend on each other, so threads can share them out.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, FileBytes};
+use crate::error::ReadError;
 use crate::id::{BodyId, RunId};
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{CanonicalEntry, END, padding};
 use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
-use crate::sparse::Run;
 use crate::tree::entry::{File, Tree};
 
 /// Bodies this long are parts of their own.
@@ -22,7 +23,7 @@ pub(super) const OWN_PART: u64 = 16 << 10;
 /// Headers and small bodies longer than this are cut before the next entry.
 pub(super) const RUN_MAX: usize = 256 << 10;
 /// Longer bodies are several parts: threads share them, and a part fits in memory.
-const PART_MAX: usize = 8 << 20;
+const PART_MAX: u64 = 8 << 20;
 /// A stream of which only the bytes are known is cut here: smaller would cost size.
 const BLOCK_MAX: u64 = 1 << 20;
 /// The domain of the keys that compressed parts are stored under.
@@ -31,8 +32,8 @@ const KEY_DOMAIN: &str = "wythe 2026 compressed part";
 /// A piece of a layer's tar stream.
 #[derive(Debug)]
 pub(crate) struct Part {
-    bytes: Bytes,
-    range: Range<usize>,
+    bytes: FileBytes,
+    range: Range<u64>,
     origin: Origin,
 }
 
@@ -47,45 +48,51 @@ enum Origin {
 }
 
 /// What parts that are zeros show: one of them is like any other, and compressed once.
-static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; PART_MAX].into());
+static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; 8 << 20].into());
 
 impl Part {
     /// Headers and small bodies.
     pub(super) fn run(bytes: Vec<u8>) -> Self {
-        Self { range: 0..bytes.len(), bytes: bytes.into(), origin: Origin::Run }
+        Self { range: 0..bytes.len() as u64, bytes: bytes.into(), origin: Origin::Run }
     }
 
     /// A range of a file's bytes.
-    pub(super) fn of_file(id: BodyId, bytes: Bytes, range: Range<usize>) -> Self {
-        let length = range.len();
-        if length <= PART_MAX && bytes.runs(range.clone()).eq([Run::Zeros(length as u64)]) {
-            return Self { bytes: ZEROS.clone(), range: 0..length, origin: Origin::Zeros };
+    pub(super) fn of_file(id: BodyId, bytes: FileBytes, range: Range<u64>) -> Self {
+        let length = range.end - range.start;
+        if length <= PART_MAX && bytes.is_hole(&range) {
+            let bytes = ZEROS.clone().into();
+            return Self { bytes, range: 0..length, origin: Origin::Zeros };
         }
         Self { bytes, range, origin: Origin::Body(id) }
     }
 
-    /// The plain bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.range.clone()]
+    /// How many plain bytes there are.
+    pub(crate) fn length(&self) -> u64 {
+        self.range.end - self.range.start
     }
 
-    /// The name of what the codec of this id makes of it.
-    pub(crate) fn name(&self, codec: &str) -> ObjectName {
+    /// The plain bytes.
+    pub(crate) fn bytes(&self) -> Result<Cow<'_, [u8]>, ReadError> {
+        self.bytes.piece(self.range.clone())
+    }
+
+    /// The name of what the codec of this id makes of it, whose plain bytes these are.
+    pub(crate) fn name(&self, plain: &[u8], codec: &str) -> ObjectName {
         let (kind, id) = match self.origin {
-            Origin::Run => (Kind::Run, *RunId::of(self.bytes()).as_bytes()),
+            Origin::Run => (Kind::Run, *RunId::of(plain).as_bytes()),
             Origin::Body(body) => (Kind::Fragment, *body.as_bytes()),
-            Origin::Zeros => (Kind::Fragment, of_zeros(self.range.len())),
+            Origin::Zeros => (Kind::Fragment, of_zeros(self.length())),
         };
         let mut key = blake3::Hasher::new_derive_key(KEY_DOMAIN);
-        key.update(&id).update(&(self.range.start as u64).to_le_bytes()).update(codec.as_bytes());
+        key.update(&id).update(&self.range.start.to_le_bytes()).update(codec.as_bytes());
         ObjectName::new(kind, key.finalize().as_bytes())
     }
 }
 
 /// What stands for so many zeros in a key, in place of the id of a file.
-fn of_zeros(length: usize) -> [u8; 32] {
+fn of_zeros(length: u64) -> [u8; 32] {
     let mut id = [0; 32];
-    id[..8].copy_from_slice(&(length as u64).to_le_bytes());
+    id[..8].copy_from_slice(&length.to_le_bytes());
     id
 }
 
@@ -121,7 +128,7 @@ struct Cutter<'a, E> {
     sink: &'a mut (dyn FnMut(Part) -> Result<(), E> + Send),
 }
 
-impl<E> Cutter<'_, E> {
+impl<E: From<WriteTarError>> Cutter<'_, E> {
     fn entry(&mut self, Loaded { entry, body }: &Loaded) -> Result<(), E> {
         if is_boundary(entry) || RUN_MAX <= self.run.len() {
             self.end_run()?;
@@ -132,14 +139,14 @@ impl<E> Cutter<'_, E> {
             self.end_run()?;
             self.body(file, body)?;
         } else {
-            self.run.extend_from_slice(body);
+            self.run.extend_from_slice(&body.load().map_err(WriteTarError::from)?);
         }
         self.run.resize(self.run.len() + padding(file.size), 0);
         Ok(())
     }
 
-    fn body(&mut self, file: &File, body: &Bytes) -> Result<(), E> {
-        for start in (0..body.len()).step_by(PART_MAX) {
+    fn body(&mut self, file: &File, body: &FileBytes) -> Result<(), E> {
+        for start in starts(body.len(), PART_MAX) {
             let range = start..body.len().min(start + PART_MAX);
             (self.sink)(Part::of_file(file.body, body.clone(), range))?;
         }
@@ -150,6 +157,11 @@ impl<E> Cutter<'_, E> {
         let run = std::mem::take(&mut self.run);
         if run.is_empty() { Ok(()) } else { (self.sink)(Part::run(run)) }
     }
+}
+
+/// Where the pieces of a file begin that are this long.
+pub(super) fn starts(whole: u64, piece: u64) -> impl Iterator<Item = u64> {
+    (0..whole.div_ceil(piece)).map(move |n| n * piece)
 }
 
 /// Where a run ends depends on names alone, so that a change to one file moves no other cut.

@@ -329,7 +329,7 @@ impl<R: Read> Read for Hashing<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Bytes;
+    use crate::bytes::FileBytes;
     use crate::layer::tar_write::tar_write;
     use crate::tree::encode::encode;
     use crate::tree::sketch::sketch;
@@ -337,7 +337,7 @@ mod tests {
 
     fn tar_of(tree: &Tree) -> Vec<u8> {
         let body =
-            |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
+            |text: &str| (BodyId::of(text.as_bytes()), FileBytes::from(text.as_bytes().to_vec()));
         let bodies = BTreeMap::from([body("1"), body("2")]);
         let mut out = Vec::new();
         tar_write(tree, &bodies, None, &mut out).unwrap();

@@ -5,7 +5,7 @@ use std::mem;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{self, CanonicalEntry};
 use crate::layer::tar_write::WriteTarError;
@@ -19,7 +19,7 @@ const WINDOW_ENTRIES: usize = 1024;
 /// An entry, and the bytes of its file.
 pub(super) struct Loaded {
     pub(super) entry: CanonicalEntry,
-    pub(super) body: Option<Bytes>,
+    pub(super) body: Option<FileBytes>,
 }
 
 /// Gives the entries of a layer in canonical order. Works on the current rayon pool.
@@ -73,7 +73,7 @@ impl<E: From<WriteTarError> + Send> Windows<'_, E> {
 
 fn load(entry: CanonicalEntry, bodies: &dyn Bodies) -> Result<Loaded, WriteTarError> {
     let Some(file) = entry.body else { return Ok(Loaded { entry, body: None }) };
-    match bodies.body(&file.body)?.filter(|body| body.len() as u64 == file.size) {
+    match bodies.body(&file.body)?.filter(|body| body.len() == file.size) {
         Some(body) => Ok(Loaded { entry, body: Some(body) }),
         None => Err(WriteTarError::Missing { path: entry.path, body: file.body }),
     }

@@ -53,8 +53,8 @@ fn write_entry(
     if let Some(file) = &entry.body {
         let body = bodies.body(&file.body)?;
         let missing = || WriteTarError::Missing { path: entry.path.clone(), body: file.body };
-        let body = body.filter(|body| body.len() as u64 == file.size).ok_or_else(missing)?;
-        body.each(&mut |bytes| out.write_all(bytes))?;
+        let body = body.filter(|body| body.len() == file.size).ok_or_else(missing)?;
+        body.each::<WriteTarError>(&mut |bytes| Ok(out.write_all(bytes)?))?;
         out.write_all(&[0; BLOCK][..padding(file.size)])?;
     }
     Ok(())

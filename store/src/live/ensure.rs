@@ -387,7 +387,7 @@ mod tests {
     fn a_layer_made_of_a_tree_is_ensured_from_its_bodies() {
         let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
         for body in crate::live::tests::bodies(FILES).values() {
-            trial.lease.put_body(body).unwrap();
+            trial.lease.put_body(&body.load().unwrap()).unwrap();
         }
         let mut record = LayerRecord::new(LayerId::of(b"made"));
         record.tree = Some(trial.lease.put_tree(&pulled.tree).unwrap());

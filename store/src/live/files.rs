@@ -45,7 +45,7 @@ impl<'a> Files<'a> {
             let body = self.bodies.body(&file.body)?;
             let body = body.ok_or(MaterialiseCause::Missing(file.body))?;
             let mut writer = HoleWriter::new(&made);
-            body.runs(0..body.len()).try_for_each(|run| writer.run(run))?;
+            body.each_run::<MaterialiseCause>(&mut |run| Ok(writer.run(run)?))?;
             writer.finish()?;
         }
         if let Some(group) = file.link {

@@ -216,8 +216,8 @@ mod tests {
         let (trial, layer, _) = received();
         ensure(&trial.lease, &[layer], &[body("1"), body("3")].into()).unwrap();
         let store = trial.lease.store();
-        assert_eq!(&*store.body(&body("3")).unwrap().unwrap(), b"3");
-        assert_eq!(&*store.body(&body("1")).unwrap().unwrap(), b"1");
+        assert_eq!(&*store.body(&body("3")).unwrap().unwrap().load().unwrap(), b"3");
+        assert_eq!(&*store.body(&body("1")).unwrap().unwrap().load().unwrap(), b"1");
         assert!(store.body(&body("2")).unwrap().is_none());
     }
 
@@ -230,7 +230,7 @@ mod tests {
         ensure(&trial.lease, &[layer], &[body("2"), body("3"), body("4")].into()).unwrap();
         for text in ["2", "3", "4"] {
             let bytes = trial.lease.store().body(&body(text)).unwrap().unwrap();
-            assert_eq!(&*bytes, text.as_bytes());
+            assert_eq!(&*bytes.load().unwrap(), text.as_bytes());
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         ensure(&trial.lease, &[layer_id(&diff_id)], &wanted.into()).unwrap();
         for (id, text) in wanted.iter().zip(["5", "6"]) {
             let found = trial.lease.store().body(id).unwrap().unwrap();
-            assert_eq!(&*found, text.as_bytes());
+            assert_eq!(&*found.load().unwrap(), text.as_bytes());
         }
     }
 

@@ -93,7 +93,7 @@ mod tests {
     use crate::id::BodyId;
     use std::collections::BTreeMap;
 
-    use crate::bytes::Bytes;
+    use crate::bytes::FileBytes;
     use crate::tree::sketch::sketch;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
@@ -104,7 +104,7 @@ mod tests {
             return;
         }
         let body =
-            |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
+            |text: &str| (BodyId::of(text.as_bytes()), FileBytes::from(text.as_bytes().to_vec()));
         let bodies = BTreeMap::from([body("1"), body("2")]);
         let tree = sketch("a=1@1 b=1@1 d/ d/c=2 i/f=2 l>../../etc -w");
         unpack(&tree, &bodies, directory.path()).unwrap();

@@ -156,7 +156,7 @@ mod tests {
 
     fn placed(trial: &Trial, words: &str) -> Placed {
         for body in bodies(words).values() {
-            trial.lease.put_body(body).unwrap();
+            trial.lease.put_body(&body.load().unwrap()).unwrap();
         }
         made_of(&trial.lease, b"map", &tree(words)).unwrap()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::digest::{DiffId, Digest};
 use crate::id::BodyId;
 use crate::layer::tar_write::tar_write;
@@ -75,7 +75,7 @@ pub(crate) fn record_of(trial: &Trial, pulled: &Pulled) -> LayerRecord {
 }
 
 /// The files' texts of a sketch.
-pub(crate) fn bodies(words: &str) -> BTreeMap<BodyId, Bytes> {
+pub(crate) fn bodies(words: &str) -> BTreeMap<BodyId, FileBytes> {
     let texts = words.split_whitespace().filter_map(|word| word.split_once('='));
     let texts = texts.map(|(_, text)| text.split('@').next().unwrap_or_default());
     texts.map(|text| (BodyId::of(text.as_bytes()), text.as_bytes().to_vec().into())).collect()

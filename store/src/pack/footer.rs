@@ -1,13 +1,12 @@
 //! The end of a pack: a sorted table of its objects, a fanout over it, and a tail that vouches
 //! for both.
 
-use std::ops::Range;
-
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::ReadCause;
+use crate::error::{ReadCause, ReadError};
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::{HEADER_SIZE, PackName};
+use crate::sealed::Sealed;
 use crate::wire::{read_u32, read_u64};
 
 /// Length of a table entry.
@@ -33,13 +32,15 @@ pub struct Entry {
     pub raw_len: u64,
 }
 
-/// Where a pack's table lies, once its tail has been checked.
+/// The table of a pack, in memory, once its tail has been checked.
 #[derive(Clone, Debug)]
 pub struct Footer {
     /// The pack's name, as the table hashes.
     pub name: PackName,
-    /// The bytes of the table.
-    pub table: Range<usize>,
+    /// Where the records end, and the table begins.
+    pub start: u64,
+    /// The entries, then the fanout over them.
+    bytes: Vec<u8>,
     hash: [u8; 32],
 }
 
@@ -91,48 +92,36 @@ pub fn encode(mut entries: Vec<Entry>, end: u64) -> (Vec<u8>, PackName) {
 }
 
 impl Footer {
-    /// Finds and checks the tail of a whole pack; the table itself is only checked by
+    /// Reads and checks the tail of a pack, and reads its table, which is only checked by
     /// [`verify`](Self::verify).
     ///
     /// # Errors
     ///
     /// If the pack is cut off, or its footer is not what was written.
-    pub fn decode(pack: &[u8]) -> Result<Self, ReadCause> {
-        let body = pack.len().checked_sub(TAIL_SIZE).ok_or(ReadCause::Truncated)?;
-        let tail = &pack[body..];
-        if read_u64(tail, 0) != TAIL_MAGIC || read_u64(tail, 56) != xxh3_64(&tail[..56]) {
-            return Err(ReadCause::Truncated);
-        }
-        let malformed = ReadCause::Malformed("tail of a pack");
-        let start = usize::try_from(read_u64(tail, 16)).ok();
-        let count = usize::try_from(read_u64(tail, 8)).ok();
-        let length = count.and_then(|count| count.checked_mul(ENTRY_SIZE));
-        let end = start.zip(length).and_then(|(start, length)| start.checked_add(length));
-        match (start, end) {
-            (Some(start), Some(end))
-                if start >= HEADER_SIZE && end.checked_add(FANOUT_SIZE) == Some(body) =>
-            {
-                let mut hash = [0; 32];
-                hash.copy_from_slice(&tail[24..56]);
-                Ok(Self { name: name_of(&hash), table: start..end, hash })
-            }
-            _ => Err(malformed),
-        }
+    pub(crate) fn read(pack: &Sealed) -> Result<Self, ReadError> {
+        let at = |cause| ReadError::new(pack.path(), cause);
+        let size = pack.size();
+        let body = size.checked_sub(TAIL_SIZE as u64).ok_or_else(|| at(ReadCause::Truncated))?;
+        let mut tail = [0; TAIL_SIZE];
+        pack.read_into(&mut tail, body)?;
+        let start = check(&tail, body).map_err(at)?;
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&tail[24..56]);
+        Ok(Self { name: name_of(&hash), start, bytes: pack.read(start..body)?, hash })
     }
 
     /// Whether table and fanout are the bytes the tail vouches for.
-    pub fn verify(&self, pack: &[u8]) -> bool {
-        let covered = &pack[self.table.start..self.table.end + FANOUT_SIZE];
-        *blake3::hash(covered).as_bytes() == self.hash
+    pub fn verify(&self) -> bool {
+        *blake3::hash(&self.bytes).as_bytes() == self.hash
     }
 
     /// Looks an object up.
-    pub fn find(&self, pack: &[u8], name: &ObjectName) -> Option<Entry> {
-        let fanout = &pack[self.table.end..];
+    pub fn find(&self, name: &ObjectName) -> Option<Entry> {
+        let (table, fanout) = self.parts();
         let first = usize::from(name.id[0]);
         let below = |slot: usize| read_u32(fanout, slot * 4) as usize;
         let low = if first == 0 { 0 } else { below(first - 1) };
-        let (entries, _) = pack[self.table.clone()].as_chunks::<ENTRY_SIZE>();
+        let (entries, _) = table.as_chunks::<ENTRY_SIZE>();
         let bucket = entries.get(low..below(first))?;
         let key = |entry: &[u8; ENTRY_SIZE]| {
             let mut id = [0; 32];
@@ -145,10 +134,27 @@ impl Footer {
     }
 
     /// All entries, in order of their names.
-    pub fn entries<'pack>(&self, pack: &'pack [u8]) -> impl Iterator<Item = Entry> + 'pack {
-        let (entries, _) = pack[self.table.clone()].as_chunks::<ENTRY_SIZE>();
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let (entries, _) = self.parts().0.as_chunks::<ENTRY_SIZE>();
         entries.iter().filter_map(Entry::decode)
     }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(self.bytes.len() - FANOUT_SIZE)
+    }
+}
+
+/// Where the table begins, as a sound tail says that lies at `body`.
+fn check(tail: &[u8; TAIL_SIZE], body: u64) -> Result<u64, ReadCause> {
+    if read_u64(tail, 0) != TAIL_MAGIC || read_u64(tail, 56) != xxh3_64(&tail[..56]) {
+        return Err(ReadCause::Truncated);
+    }
+    let (n_entries, start) = (read_u64(tail, 8), read_u64(tail, 16));
+    let length = n_entries.checked_mul(ENTRY_SIZE as u64);
+    let length = length.and_then(|length| length.checked_add(FANOUT_SIZE as u64));
+    let end = length.and_then(|length| start.checked_add(length));
+    let sound = HEADER_SIZE as u64 <= start && end == Some(body);
+    sound.then_some(start).ok_or(ReadCause::Malformed("tail of a pack"))
 }
 
 fn name_of(hash: &[u8; 32]) -> PackName {
@@ -159,12 +165,20 @@ fn name_of(hash: &[u8; 32]) -> PackName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Sim;
+    use crate::vfs::Vfs as _;
 
     fn entry(first: u8, kind: Kind) -> Entry {
         let mut id = [3; 32];
         id[0] = first;
         let name = ObjectName { id, kind };
         Entry { name, offset: 64 + u64::from(first) * 8, encoding: Encoding::Zstd, raw_len: 9 }
+    }
+
+    fn read(pack: &[u8]) -> Result<Footer, ReadError> {
+        let sim = Sim::default();
+        sim.create("pack").unwrap().append(pack).unwrap();
+        Footer::read(&Sealed::open(&sim, "pack").unwrap())
     }
 
     fn pack(entries: &[Entry]) -> Vec<u8> {
@@ -177,27 +191,27 @@ mod tests {
     fn every_entry_is_found_and_no_other() {
         let entries = [entry(0, Kind::Tree), entry(255, Kind::Body), entry(9, Kind::Run)];
         let pack = pack(&entries);
-        let footer = Footer::decode(&pack).unwrap();
+        let footer = read(&pack).unwrap();
         for entry in entries {
-            assert_eq!(footer.find(&pack, &entry.name), Some(entry));
+            assert_eq!(footer.find(&entry.name), Some(entry));
         }
-        assert_eq!(footer.find(&pack, &entry(0, Kind::Body).name), None);
-        assert_eq!(footer.find(&pack, &entry(10, Kind::Run).name), None);
-        assert!(footer.verify(&pack));
+        assert_eq!(footer.find(&entry(0, Kind::Body).name), None);
+        assert_eq!(footer.find(&entry(10, Kind::Run).name), None);
+        assert!(footer.verify());
     }
 
     #[test]
     fn an_empty_table_finds_nothing() {
         let pack = pack(&[]);
-        let footer = Footer::decode(&pack).unwrap();
-        assert_eq!(footer.find(&pack, &entry(0, Kind::Body).name), None);
+        let footer = read(&pack).unwrap();
+        assert_eq!(footer.find(&entry(0, Kind::Body).name), None);
     }
 
     #[test]
     fn every_shorter_pack_is_refused() {
         let pack = pack(&[entry(1, Kind::Body), entry(2, Kind::Body)]);
         for length in 0..pack.len() {
-            assert!(Footer::decode(&pack[..length]).is_err(), "{length} bytes");
+            assert!(read(&pack[..length]).is_err(), "{length} bytes");
         }
     }
 
@@ -207,7 +221,7 @@ mod tests {
         for bit in 64 * 8..intact.len() * 8 {
             let mut pack = intact.clone();
             pack[bit / 8] ^= 1 << (bit % 8);
-            let sound = Footer::decode(&pack).is_ok_and(|footer| footer.verify(&pack));
+            let sound = read(&pack).is_ok_and(|footer| footer.verify());
             assert!(!sound, "bit {bit}");
         }
     }

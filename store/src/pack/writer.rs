@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::bytes::FileBytes;
 use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::object::{Encoding, ObjectName};
 use crate::pack::footer::{self, Entry};
@@ -42,8 +44,15 @@ struct State {
 #[derive(Debug)]
 struct Record<'bytes> {
     header: RecordHeader,
-    payload: &'bytes [u8],
+    payload: Payload<'bytes>,
     hash: u64,
+}
+
+/// Where the stored bytes of an object come from.
+#[derive(Clone, Copy, Debug)]
+enum Payload<'bytes> {
+    Memory(&'bytes [u8]),
+    Elsewhere(&'bytes FileBytes),
 }
 
 #[derive(Debug)]
@@ -88,7 +97,33 @@ impl PackWriter {
         let (raw_len, stored_len) = (bytes.len() as u64, payload.len() as u64);
         let header = RecordHeader { name: *name, encoding, raw_len, stored_len };
         let hash = record::payload_hash(payload);
-        self.append(&Record { header, payload, hash })
+        self.append(&Record { header, payload: Payload::Memory(payload), hash })
+    }
+
+    /// As [`put`](Self::put), for bytes that may be too long for memory; those are stored as they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes cannot be read, or the store cannot be written.
+    pub(crate) fn put_file(
+        &self,
+        name: &ObjectName,
+        encoding: Encoding,
+        bytes: &FileBytes,
+    ) -> Result<(), WriteError> {
+        if bytes.len() <= BUFFER_SIZE as u64 {
+            return self.put(name, encoding, &bytes.load()?);
+        }
+        let mut hash = Xxh3::new();
+        bytes.each::<ReadError>(&mut |piece| {
+            hash.update(piece);
+            Ok(())
+        })?;
+        let (raw_len, stored_len) = (bytes.len(), bytes.len());
+        let header = RecordHeader { name: *name, encoding: Encoding::Raw, raw_len, stored_len };
+        let payload = Payload::Elsewhere(bytes);
+        self.append(&Record { header, payload, hash: hash.digest() })
     }
 
     fn append(&self, record: &Record<'_>) -> Result<(), WriteError> {
@@ -137,12 +172,12 @@ impl PackWriter {
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
-    pub fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
+    pub fn get(&self, name: &ObjectName) -> Result<Option<FileBytes>, ReadError> {
         let state = self.lock();
         if let Some((pack, entry)) = state.find_finished(name) {
             let pack = Arc::clone(pack);
             drop(state);
-            return pack.read(&entry).map(Some);
+            return pack.body(&entry).map(Some);
         }
         match &state.open {
             Some(open) => open.get(name),
@@ -223,16 +258,23 @@ impl OpenPack {
         let padding = offset - self.end();
         self.buffer.extend(std::iter::repeat_n(0, usize::try_from(padding).unwrap_or(0)));
         self.buffer.extend_from_slice(&header.encode(hash));
-        if self.buffer.len() + payload.len() > BUFFER_SIZE {
-            self.flush()?;
-        }
-        if payload.len() > BUFFER_SIZE {
-            self.write(payload)?;
-        } else {
-            self.buffer.extend_from_slice(payload);
+        match payload {
+            Payload::Memory(payload) => self.add(payload)?,
+            Payload::Elsewhere(payload) => payload.each(&mut |piece| self.add(piece))?,
         }
         let RecordHeader { name, encoding, raw_len, .. } = header;
         self.entries.insert(name, Entry { name, offset, encoding, raw_len });
+        Ok(())
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if self.buffer.len() + bytes.len() > BUFFER_SIZE {
+            self.flush()?;
+        }
+        if bytes.len() > BUFFER_SIZE {
+            return self.write(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -269,12 +311,12 @@ impl OpenPack {
         self.file.seal().writing(&self.path)
     }
 
-    fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, ReadError> {
+    fn get(&self, name: &ObjectName) -> Result<Option<FileBytes>, ReadError> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         self.read(entry).map(Some).map_err(|cause| ReadError::new(&*self.path, cause))
     }
 
-    fn read(&self, entry: &Entry) -> Result<Bytes, ReadCause> {
+    fn read(&self, entry: &Entry) -> Result<FileBytes, ReadCause> {
         let mut head = [0; record::HEADER_SIZE];
         self.read_bytes(&mut head, entry.offset)?;
         let header = RecordHeader::decode(&head)?;

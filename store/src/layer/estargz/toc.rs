@@ -27,9 +27,9 @@ pub(super) struct Place<'a> {
     /// The bytes of the piece.
     pub(super) bytes: &'a [u8],
     /// Where in the file it starts.
-    pub(super) start: usize,
+    pub(super) start: u64,
     /// The length of the whole file.
-    pub(super) whole: usize,
+    pub(super) whole: u64,
 }
 
 /// A row, as readers know it. What is zero or empty is left out.
@@ -124,9 +124,9 @@ const REGULAR: &str = "reg";
 
 fn locate(row: &mut Row, place: &Place<'_>) {
     row.part = Some(place.part);
-    row.chunk_offset = place.start as u64;
-    let is_rest = place.start + place.bytes.len() == place.whole;
-    row.chunk_size = if is_rest { 0 } else { place.bytes.len() as u64 };
+    row.chunk_offset = place.start;
+    let length = place.bytes.len() as u64;
+    row.chunk_size = if place.start + length == place.whole { 0 } else { length };
     row.chunk_digest = Digest::of(place.bytes).to_string();
 }
 

@@ -14,7 +14,7 @@ use crate::oci::descriptor::Descriptor;
 
 /// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
 /// little enough to hold.
-const WINDOW_BYTES: usize = 16 << 20;
+const WINDOW_BYTES: u64 = 16 << 20;
 const WINDOW_PARTS: usize = 1024;
 
 /// Puts a blob together, one window of parts after the other.
@@ -29,7 +29,7 @@ pub(in crate::layer) struct Assembler<'a> {
     /// Where in the blob each part starts.
     starts: Vec<u64>,
     waiting: Vec<Part>,
-    waiting_bytes: usize,
+    waiting_bytes: u64,
 }
 
 impl<'a> Assembler<'a> {
@@ -51,7 +51,7 @@ impl<'a> Assembler<'a> {
     }
 
     pub(in crate::layer) fn push(&mut self, part: Part) -> Result<(), ExportError> {
-        self.waiting_bytes += part.bytes().len();
+        self.waiting_bytes += part.length();
         self.waiting.push(part);
         if WINDOW_BYTES <= self.waiting_bytes || WINDOW_PARTS <= self.waiting.len() {
             self.flush()?;
@@ -68,10 +68,11 @@ impl<'a> Assembler<'a> {
     fn flush(&mut self) -> Result<(), ExportError> {
         let (lease, codec, id) = (self.lease, self.codec, self.id);
         let (tar, waiting) = (&mut self.tar, &self.waiting);
-        let ((), made) = rayon::join(
-            || waiting.iter().for_each(|part| tar.add(part.bytes())),
+        let (added, made) = rayon::join(
+            || waiting.iter().try_for_each(|part| part.bytes().map(|bytes| tar.add(&bytes))),
             || waiting.par_iter().map(|part| Made::of(part, lease, codec, id)).collect::<Vec<_>>(),
         );
+        added?;
         for made in made {
             let made = made?;
             self.crc.combine(&made.crc);
@@ -127,11 +128,12 @@ impl Made {
     /// Takes the part from the store, or makes it and stores it.
     fn of(part: &Part, lease: &Lease, codec: Codec, id: &str) -> Result<Self, ExportError> {
         let mut crc = crc32fast::Hasher::new();
-        crc.update(part.bytes());
-        let name = part.name(id);
+        let plain = part.bytes()?;
+        crc.update(&plain);
+        let name = part.name(&plain, id);
         let bytes = match lease.store().get(name.kind, &name.id)? {
             Some(bytes) => bytes,
-            None => codec.compress(part.bytes())?.into(),
+            None => codec.compress(&plain)?.into(),
         };
         // One that was there may be about to be collected: then it is stored again.
         if codec != Codec::None {

@@ -1,7 +1,7 @@
 //! The reader beside what we and others write.
 
 use super::*;
-use crate::bytes::Bytes;
+use crate::bytes::FileBytes;
 use crate::digest::Digest;
 use crate::id::BodyId;
 use crate::layer::limits::Limits;
@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 fn written() -> Vec<u8> {
     let tree = sketch("a=1@1 b=1@1 d/ d/c=2 l>a -w o! o/x=1");
-    let body = |text: &str| (BodyId::of(text.as_bytes()), Bytes::from(text.as_bytes().to_vec()));
+    let body =
+        |text: &str| (BodyId::of(text.as_bytes()), FileBytes::from(text.as_bytes().to_vec()));
     let bodies = BTreeMap::from([body("1"), body("2")]);
     let mut out = Vec::new();
     tar_write(&tree, &bodies, None, &mut out).unwrap();

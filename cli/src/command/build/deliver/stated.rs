@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wythe_store::digest::Digest;
 use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
 use wythe_store::tree::files::files;
 
@@ -28,7 +27,7 @@ impl Goods<'_> {
                 Failure::new(Class::Damage, format!("the bytes of {path} are missing"))
             })?;
             let name = String::from_utf8_lossy(path.as_bytes());
-            let digest = Digest::of(&bytes).hex();
+            let digest = bytes.digest()?.hex();
             subject.push(json!({"name": name, "digest": {"sha256": digest}}));
         }
         let text = format!("{:#}\n", statement(&subject, predicate));
