@@ -222,7 +222,7 @@ mod tests {
     fn an_unknown_feature_that_is_compatible_changes_nothing() {
         let (directory, body) = of_newer_version("compat: shiny");
         let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
-        assert_eq!(&*store.body(&body).unwrap().unwrap(), b"kept");
+        assert_eq!(&*store.body(&body).unwrap().unwrap().load().unwrap(), b"kept");
         store.lease().unwrap().put_body(b"more").unwrap();
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let options = OpenOptions { access: Access::Read, boot: [9; 16], ..OpenOptions::default() };
         let store = Store::open(directory.path(), &options).unwrap();
         assert_eq!(store.access(), Access::Read);
-        assert_eq!(&*store.body(&body).unwrap().unwrap(), b"kept");
+        assert_eq!(&*store.body(&body).unwrap().unwrap().load().unwrap(), b"kept");
         assert!(store.verify().unwrap().is_empty());
         store.usage().unwrap();
         let lease = store.lease().unwrap();

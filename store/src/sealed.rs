@@ -80,9 +80,9 @@ impl Sealed {
                 vfs.open(&self.path).and_then(|file| read_exact_at(&*file, bytes, offset))
             }
         };
-        read.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.error(ReadCause::Truncated),
-            _ => self.error(error.into()),
+        read.map_err(|error| {
+            let is_short = error.kind() == std::io::ErrorKind::UnexpectedEof;
+            self.error(if is_short { ReadCause::Truncated } else { error.into() })
         })
     }
 

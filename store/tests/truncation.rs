@@ -179,8 +179,8 @@ fn trial(path: &Path, way: &str) {
 
 #[test]
 fn nothing_that_is_cut_off_while_it_is_open_ends_the_process() {
-    if let Some((path, way)) = std::env::var_os(STORE).zip(std::env::var(WAY).ok()) {
-        return trial(&PathBuf::from(path), &way);
+    if let Some((path, way)) = std::env::var_os(STORE).zip(std::env::var_os(WAY)) {
+        return trial(&PathBuf::from(path), way.to_str().unwrap());
     }
     let ways = [
         "get", "held", "export", "unpack", "blob", "verify", "recover", "journal", "caches",
