@@ -18,7 +18,7 @@ check() {
   else
     failed=$((failed + 1))
     echo "FAIL  $claim"
-    sed 's/^/      /' "$work/check.log" | tail -40
+    sed 's/^/      /' "$work/check.log" | tail -${SHOWN:-40}
   fi
 }
 
