@@ -1,14 +1,15 @@
 //! Action records: what a step made, under the key of all that went into it.
 
-use crate::error::{ReadError, malformed};
+use crate::error::ReadError;
 use crate::id::{CacheKey, LayerId};
 use crate::journal::batch::{Batch, Table};
+use crate::journal::unread;
 use crate::last_use::Used;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::wire::{Decoder, Encoder};
 
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// The remembered result of a step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,23 +70,32 @@ impl Store {
             return Ok(None);
         };
         self.note_use(&Used::Action(key));
-        ActionRecord::decode(*key, &bytes).map(Some).ok_or_else(|| malformed("an action record"))
+        unread::one(RECORD, ActionRecord::decode(*key, &bytes), (&bytes, VERSION))
     }
 
-    /// All remembered results, in order of their keys.
+    /// All remembered results, in order of their keys. Records that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn actions(&self) -> Result<Vec<ActionRecord>, ReadError> {
         let rows = self.journal().scan(Table::Actions).into_iter();
-        rows.map(|(key, value)| {
-            let key = <[u8; 32]>::try_from(key).ok().map(CacheKey::from_bytes);
-            let record = key.and_then(|key| ActionRecord::decode(key, &value));
-            record.ok_or_else(|| malformed("an action record"))
-        })
-        .collect()
+        Ok(rows
+            .filter_map(|(key, value)| unread::among_others(RECORD, row(&key, &value)))
+            .collect())
     }
+}
+
+/// What a row of the table is, in words.
+const RECORD: &str = "an action record";
+
+fn row(key: &[u8], value: &[u8]) -> Option<ActionRecord> {
+    ActionRecord::decode(CacheKey::from_bytes(key.try_into().ok()?), value)
+}
+
+/// Whether a row of the table can be read.
+pub(crate) fn reads(key: &[u8], value: &[u8]) -> bool {
+    row(key, value).is_some()
 }
 
 #[cfg(test)]

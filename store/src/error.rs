@@ -26,6 +26,9 @@ pub enum ReadCause {
     /// A header makes no sense.
     #[error("{0} is malformed")]
     Malformed(&'static str),
+    /// A newer version of this program wrote it.
+    #[error("{0} was written by a newer version")]
+    Newer(&'static str),
     /// The bytes are not those that were written.
     #[error("checksum mismatch at byte {offset}")]
     Checksum {

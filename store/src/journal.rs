@@ -11,6 +11,7 @@ pub mod base;
 pub mod batch;
 pub mod group;
 pub mod state;
+pub mod unread;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

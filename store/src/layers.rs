@@ -1,16 +1,17 @@
 //! What the store knows of each layer: a record under its id, found by DiffID and by blob too.
 
 use crate::digest::{DiffId, Digest};
-use crate::error::{ReadError, malformed};
+use crate::error::ReadError;
 use crate::id::{LayerId, TreeId};
 use crate::journal::batch::{Batch, Table};
+use crate::journal::unread;
 use crate::live_record::LiveName;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::Compression;
 use crate::store::Store;
 use crate::wire::{Decoder, Encoder};
 
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// A layer in the forms the store can give it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,7 +121,7 @@ impl Store {
         let Some(bytes) = self.journal().get(Table::Layers, id.as_bytes()) else {
             return Ok(None);
         };
-        LayerRecord::decode(*id, &bytes).map(Some).ok_or_else(|| malformed("a layer record"))
+        unread::one(RECORD, LayerRecord::decode(*id, &bytes), (&bytes, VERSION))
     }
 
     /// The layer with this tar stream.
@@ -149,20 +150,29 @@ impl Store {
         }
     }
 
-    /// All layers, in order of their ids.
+    /// All layers, in order of their ids. Records that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn layers(&self) -> Result<Vec<LayerRecord>, ReadError> {
         let rows = self.journal().scan(Table::Layers).into_iter();
-        rows.map(|(key, value)| {
-            let id = <[u8; 32]>::try_from(key).ok().map(LayerId::from_bytes);
-            let record = id.and_then(|id| LayerRecord::decode(id, &value));
-            record.ok_or_else(|| malformed("a layer record"))
-        })
-        .collect()
+        Ok(rows
+            .filter_map(|(key, value)| unread::among_others(RECORD, row(&key, &value)))
+            .collect())
     }
+}
+
+/// What a row of the table is, in words.
+const RECORD: &str = "a layer record";
+
+fn row(key: &[u8], value: &[u8]) -> Option<LayerRecord> {
+    LayerRecord::decode(LayerId::from_bytes(key.try_into().ok()?), value)
+}
+
+/// Whether a row of the table can be read.
+pub(crate) fn reads(key: &[u8], value: &[u8]) -> bool {
+    row(key, value).is_some()
 }
 
 /// Descriptors are kept in the form the image specification gives them.

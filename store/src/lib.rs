@@ -59,6 +59,7 @@ pub mod sys;
 pub mod timestamp;
 mod trash;
 pub mod tree;
+pub mod unread;
 pub mod usage;
 pub mod vfs;
 mod wire;

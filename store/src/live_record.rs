@@ -1,14 +1,15 @@
 //! What the store knows of the directories under `live/`: whose files they hold, and whether a
 //! power cut could have spoiled them.
 
-use crate::error::{ReadError, malformed};
+use crate::error::ReadError;
 use crate::id::LayerId;
 use crate::journal::BootId;
 use crate::journal::batch::{Batch, Table};
+use crate::journal::unread;
 use crate::store::Store;
 use crate::wire::{Decoder, Encoder};
 
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// In which form a layer is unpacked: how its owners and its devices are kept on this machine.
 ///
@@ -122,22 +123,35 @@ impl Store {
         let Some(bytes) = self.journal().get(Table::Live, name.as_str().as_bytes()) else {
             return Ok(None);
         };
-        LiveRecord::decode(&bytes).map(Some).ok_or_else(|| malformed("a live record"))
+        // Nobody puts another in the place of one that is not understood: a new directory has a
+        // name of its own.
+        Ok(unread::among_others(RECORD, LiveRecord::decode(&bytes)))
     }
 
-    /// All recorded directories, in order of their names.
+    /// All recorded directories, in order of their names. Records that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn lives(&self) -> Result<Vec<(LiveName, LiveRecord)>, ReadError> {
         let rows = self.journal().scan(Table::Live).into_iter();
-        rows.map(|(key, value)| {
-            let name = std::str::from_utf8(&key).ok().and_then(LiveName::new);
-            name.zip(LiveRecord::decode(&value)).ok_or_else(|| malformed("a live record"))
-        })
-        .collect()
+        Ok(rows
+            .filter_map(|(key, value)| unread::among_others(RECORD, row(&key, &value)))
+            .collect())
     }
+}
+
+/// What a row of the table is, in words.
+const RECORD: &str = "a live record";
+
+fn row(key: &[u8], value: &[u8]) -> Option<(LiveName, LiveRecord)> {
+    let name = std::str::from_utf8(key).ok().and_then(LiveName::new)?;
+    Some((name, LiveRecord::decode(value)?))
+}
+
+/// Whether a row of the table can be read.
+pub(crate) fn reads(key: &[u8], value: &[u8]) -> bool {
+    row(key, value).is_some()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub const RANKS: &[&str] = &[
     "layers",
     "action",
     "refs",
+    "unread",
     "lease",
     "blob",
     "closure",

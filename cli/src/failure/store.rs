@@ -31,6 +31,9 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error.cause {
             ReadCause::Io(_) => Self::of(Class::Environment, &error),
+            ReadCause::Newer(_) => Self::of(Class::Environment, &error).remedy(
+                "use the newer version that wrote it, or give --store DIR another directory",
+            ),
             _ => Self::of(Class::Damage, &error).remedy(VERIFY),
         }
     }
@@ -187,6 +190,7 @@ impl From<RecodeError> for Failure {
 impl From<GcError> for Failure {
     fn from(error: GcError) -> Self {
         match error {
+            GcError::Damaged(error) if matches!(error.cause, ReadCause::Newer(_)) => error.into(),
             GcError::Damaged(_) => Self::of(Class::Damage, &error).remedy(VERIFY),
             GcError::Write(error) => error.into(),
             _ => {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::closure::{self, Ids};
 use crate::digest::Digest;
-use crate::error::ReadError;
+use crate::error::{ReadCause, ReadError};
 use crate::gc::Policy;
 use crate::id::LayerId;
+use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
 use crate::object::{Kind, ObjectName};
@@ -66,8 +67,15 @@ pub(crate) enum Alone {
 
 impl Walk<'_> {
     fn roots(&mut self, alone: Alone) -> Result<(), ReadError> {
+        // What a newer version recorded may need anything.
+        if self.store.unread_records().iter().any(|record| record.why == Unread::Newer) {
+            return Err(ReadError::new("journal", ReadCause::Newer("a record")));
+        }
         for (_, descriptor) in self.store.list_refs()? {
             self.digest(&descriptor.digest)?;
+        }
+        for digest in self.store.unread_ref_digests() {
+            self.digest(&digest)?;
         }
         if self.mark.policy == Policy::KeepActions {
             for action in self.store.actions()? {
