@@ -148,6 +148,9 @@ fn create(vfs: &dyn Vfs) -> Result<Features, OpenCause> {
     if let Some(features) = format::read(vfs)? {
         return Ok(features);
     }
+    // A format file is the word that all of these are there, also after a power cut.
+    vfs.sync_dir("blobs")?;
+    vfs.sync_dir(".")?;
     format::write(vfs, &Features::default())?;
     Ok(Features::default())
 }

@@ -33,6 +33,13 @@ pub(crate) fn collect_dead(vfs: &dyn Vfs) {
             Err(error) => tracing::debug!(%error, name, "cannot look at a lease"),
         }
     }
+    // The file of a lease is made before its directory and goes after it, but a power cut may keep
+    // the directory alone.
+    for name in vfs.list("work").unwrap_or_default() {
+        if !vfs.exists(&lease_path(&name)).unwrap_or(true) {
+            discard(vfs, &name);
+        }
+    }
     trash::empty(vfs);
 }
 

@@ -1,10 +1,12 @@
 //! What a power cut may leave behind.
 #![expect(clippy::wildcard_enum_match_arm, reason = "each question is about a few operations")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sim::Sim;
-use crate::sim::disk::{Initial, Inode, Memory, Operation, remove_below, rename_below, write};
+use crate::sim::disk::{
+    Initial, Inode, Memory, Operation, change_directories, remove_below, rename_below, write,
+};
 
 const PAGE: usize = 4096;
 
@@ -30,6 +32,7 @@ struct Replay<'sim> {
     fate: Fate,
     coin: Coin,
     names: BTreeMap<String, Inode>,
+    directories: BTreeSet<String>,
     running: BTreeMap<String, Inode>,
     contents: Vec<Vec<u8>>,
 }
@@ -39,7 +42,7 @@ impl Sim {
     #[must_use]
     pub fn crashed(&self, prefix: usize, fate: Fate) -> Self {
         let memory = self.memory().clone();
-        let Initial { names, mut contents } = memory.initial().clone();
+        let Initial { names, directories, mut contents } = memory.initial().clone();
         contents.resize(memory.n_inodes(), Vec::new());
         let mut replay = Replay {
             operations: &memory.operations()[..prefix],
@@ -47,11 +50,13 @@ impl Sim {
             coin: Coin::new(fate, prefix),
             running: names.clone(),
             names,
+            directories,
             contents,
         };
         replay.run();
-        let initial = Initial { names: replay.names, contents: replay.contents };
-        let left = Memory::starting_from(initial, memory.directories().clone());
+        let Replay { mut names, mut directories, contents, .. } = replay;
+        drop_unreachable(&mut names, &mut directories);
+        let left = Memory::starting_from(Initial { names, directories, contents });
         let sim = Self::default();
         *sim.memory() = left;
         sim
@@ -74,7 +79,10 @@ impl Replay<'_> {
         let parents: Vec<&str> = match operation {
             Operation::Create { path, .. } | Operation::Unlink { path } => vec![parent(path)],
             Operation::Rename { to, .. } => vec![parent(to)],
-            Operation::RemoveTree { path } => vec![path, parent(path)],
+            // No file system syncs what is in a directory and forgets the directory.
+            Operation::MakeDir { path } | Operation::RemoveTree { path } => {
+                vec![path, parent(path)]
+            }
             _ => return false,
         };
         let safe = self.operations[at..].iter().any(|later| match later {
@@ -100,6 +108,7 @@ impl Replay<'_> {
             }
         }
         change_names(&mut self.names, operation);
+        change_directories(&mut self.directories, operation);
     }
 
     fn write(&mut self, at: usize, operation: &Operation) {
@@ -154,6 +163,17 @@ fn change_names(names: &mut BTreeMap<String, Inode>, operation: &Operation) {
         }
         _ => {}
     }
+}
+
+/// What lies below a directory that was lost is lost with it.
+fn drop_unreachable(names: &mut BTreeMap<String, Inode>, directories: &mut BTreeSet<String>) {
+    let there = directories.clone();
+    let reachable = |path: &str| {
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        above.into_iter().all(|directory| there.contains(directory))
+    };
+    names.retain(|path, _| reachable(path));
+    directories.retain(|path| reachable(path));
 }
 
 fn parent(path: &str) -> &str {

@@ -35,13 +35,14 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Initial {
     pub(crate) names: BTreeMap<String, Inode>,
+    pub(crate) directories: BTreeSet<String>,
     pub(crate) contents: Vec<Vec<u8>>,
 }
 
 impl Memory {
     /// A disk that starts with these names and contents.
-    pub(crate) fn starting_from(initial: Initial, directories: BTreeSet<String>) -> Self {
-        let (names, contents) = (initial.names.clone(), initial.contents.clone());
+    pub(crate) fn starting_from(initial: Initial) -> Self {
+        let Initial { names, directories, contents } = initial.clone();
         Self { names, directories, contents, operations: Vec::new(), initial }
     }
 
@@ -69,9 +70,13 @@ impl Memory {
         self.names.keys().cloned().collect()
     }
 
-    pub(crate) fn edit(&mut self, path: &str, edit: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    /// Damages a file. What was on disk from the beginning is damaged there too.
+    pub(crate) fn edit(&mut self, path: &str, edit: impl Fn(&mut Vec<u8>)) -> io::Result<()> {
         let inode = self.inode(path)?;
         edit(&mut self.contents[inode]);
+        if let Some(content) = self.initial.contents.get_mut(inode) {
+            edit(content);
+        }
         Ok(())
     }
 
@@ -110,9 +115,6 @@ impl Memory {
                 self.contents.resize(self.contents.len().max(inode + 1), Vec::new());
                 self.names.insert(path.clone(), *inode);
             }
-            Operation::MakeDir { path } => {
-                self.directories.insert(path.clone());
-            }
             Operation::RemoveTree { path } => remove_below(&mut self.names, path),
             Operation::Rename { from, to } => rename_below(&mut self.names, from, to),
             Operation::Truncate { inode, size } => self.contents[*inode].truncate(*size),
@@ -122,42 +124,44 @@ impl Memory {
             Operation::Write { inode, offset, bytes } => {
                 write(&mut self.contents[*inode], *offset, bytes);
             }
-            Operation::SyncAll | Operation::SyncDir { .. } | Operation::SyncFile { .. } => {}
-        }
-        self.move_directories(&operation);
-        self.operations.push(operation);
-    }
-
-    fn move_directories(&mut self, operation: &Operation) {
-        let moved = |from: &str, to: &str, path: &String| match path.strip_prefix(from) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{to}{rest}"),
-            _ => path.clone(),
-        };
-        match operation {
-            Operation::Rename { from, to } => {
-                self.directories = self.directories.iter().map(|p| moved(from, to, p)).collect();
-            }
-            Operation::RemoveTree { path } => {
-                let below = format!("{path}/");
-                self.directories.retain(|found| found != path && !found.starts_with(&below));
-            }
-            Operation::Create { .. }
-            | Operation::MakeDir { .. }
+            Operation::MakeDir { .. }
             | Operation::SyncAll
             | Operation::SyncDir { .. }
-            | Operation::SyncFile { .. }
-            | Operation::Truncate { .. }
-            | Operation::Unlink { .. }
-            | Operation::Write { .. } => {}
+            | Operation::SyncFile { .. } => {}
         }
+        change_directories(&mut self.directories, &operation);
+        self.operations.push(operation);
     }
 
     pub(crate) fn n_inodes(&self) -> usize {
         self.contents.len()
     }
+}
 
-    pub(crate) fn directories(&self) -> &BTreeSet<String> {
-        &self.directories
+/// What an operation does to the set of directories.
+pub(crate) fn change_directories(directories: &mut BTreeSet<String>, operation: &Operation) {
+    let moved = |from: &str, to: &str, path: &String| match path.strip_prefix(from) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{to}{rest}"),
+        _ => path.clone(),
+    };
+    match operation {
+        Operation::MakeDir { path } => {
+            directories.insert(path.clone());
+        }
+        Operation::Rename { from, to } => {
+            *directories = directories.iter().map(|path| moved(from, to, path)).collect();
+        }
+        Operation::RemoveTree { path } => {
+            let below = format!("{path}/");
+            directories.retain(|found| found != path && !found.starts_with(&below));
+        }
+        Operation::Create { .. }
+        | Operation::SyncAll
+        | Operation::SyncDir { .. }
+        | Operation::SyncFile { .. }
+        | Operation::Truncate { .. }
+        | Operation::Unlink { .. }
+        | Operation::Write { .. } => {}
     }
 }
 
