@@ -4,24 +4,25 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 
+use self::chunker::Chunker;
 use crate::error::{At, WriteError};
+use crate::format::Feature;
 use crate::id::BodyId;
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind, ObjectName};
-use crate::pack::footer::{self, Entry};
-use crate::pack::reader::Pack;
-use crate::pack::record::{self, RecordHeader};
-use crate::pack::writer::file_header;
-use crate::sparse::{self, Run};
-use crate::vfs::VfsFile;
+use crate::sparse;
+
+mod chunker;
+mod stored;
 
 /// Bodies shorter than this are compressed: together they are most of the objects and few of the
 /// bytes. Longer ones lie raw, so that they are read without a copy.
 pub const COMPRESS_BELOW: usize = 16 * 1024;
 
-/// Bodies longer than this are written straight to a pack of their own as they are read, so that
-/// memory does not grow with the file.
-const SPOOL_ABOVE: usize = 8 * 1024 * 1024;
+/// Bodies of this length and more are lists of chunks, so that versions of a long file share what
+/// they have in common, and memory does not grow with the file. Shorter ones are whole: most of
+/// them change as a whole, and chunks compress worse.
+const CHUNKS_FROM: usize = 8 * 1024 * 1024;
 
 const PIECE: usize = 256 * 1024;
 
@@ -35,6 +36,9 @@ impl Lease {
     ///
     /// If the store cannot be written.
     pub fn put_body(&self, bytes: &[u8]) -> Result<BodyId, WriteError> {
+        if CHUNKS_FROM <= bytes.len() {
+            return Ok(self.chunked(&mut |chunker| chunker.add(bytes))?.0);
+        }
         let id = BodyId::of(bytes);
         self.put(Kind::Body, id.as_bytes(), encoding(bytes), bytes)?;
         Ok(id)
@@ -51,18 +55,15 @@ impl Lease {
         reader: &mut dyn Read,
         size_hint: u64,
     ) -> Result<(BodyId, u64), WriteError> {
-        let mut head = Vec::new();
-        if size_hint <= SPOOL_ABOVE as u64 {
-            head.reserve(usize::try_from(size_hint).unwrap_or(0));
-            let limit = SPOOL_ABOVE as u64 + 1;
-            (&mut *reader).take(limit).read_to_end(&mut head).map_err(WriteError::Source)?;
-            if head.len() <= SPOOL_ABOVE {
-                return Ok((self.put_body(&head)?, head.len() as u64));
-            }
+        let expected = usize::try_from(size_hint).unwrap_or(CHUNKS_FROM);
+        let mut head = Vec::with_capacity(expected.min(CHUNKS_FROM));
+        source((&mut *reader).take(CHUNKS_FROM as u64).read_to_end(&mut head))?;
+        if head.len() < CHUNKS_FROM {
+            return Ok((self.put_body(&head)?, head.len() as u64));
         }
-        self.spool(&mut |spool| {
-            spool.add(&head)?;
-            spool.read(reader)
+        self.chunked(&mut |chunker| {
+            chunker.add(&std::mem::take(&mut head))?;
+            add_all(chunker, reader)
         })
     }
 
@@ -73,22 +74,25 @@ impl Lease {
     ///
     /// If the file cannot be read, or the store cannot be written.
     pub fn body_from_file(&self, file: &mut File, size: u64) -> Result<(BodyId, u64), WriteError> {
-        if size <= SPOOL_ABOVE as u64 {
+        if size < CHUNKS_FROM as u64 {
             return self.body_from_reader(file, size);
         }
         let size = self.with_room(file)?;
-        self.spool(&mut |spool| {
+        if size < CHUNKS_FROM as u64 {
+            return self.body_from_reader(file, size);
+        }
+        self.chunked(&mut |chunker| {
             let mut at = 0;
             while at < size {
                 let data = source(sparse::next_data(file, at))?.unwrap_or(size).min(size);
-                spool.skip(data - at)?;
+                chunker.skip(data - at)?;
                 at = source(sparse::next_hole(file, data, size))?.max(data);
                 source(file.seek(SeekFrom::Start(data)))?;
-                spool.read(&mut (&mut *file).take(at - data))?;
+                add_all(chunker, &mut (&mut *file).take(at - data))?;
             }
             // It may have grown, which the caller has to learn.
             source(file.seek(SeekFrom::Start(size)))?;
-            spool.read(file)
+            add_all(chunker, file)
         })
     }
 
@@ -104,26 +108,22 @@ impl Lease {
         Ok(size)
     }
 
-    /// Writes a body to a pack of its own while its id is still unknown.
-    fn spool(
+    /// Stores a body as a list of chunks. `fill` adds its bytes.
+    fn chunked(
         &self,
-        fill: &mut dyn FnMut(&mut Spool<'_>) -> Result<(), WriteError>,
+        fill: &mut dyn FnMut(&mut Chunker<'_>) -> Result<(), WriteError>,
     ) -> Result<(BodyId, u64), WriteError> {
-        let path = self.scratch_path();
-        let vfs = self.store().vfs();
-        let file = vfs.create(&path).writing(&path)?;
-        let start = record::place(64, Encoding::Raw, SPOOL_ABOVE as u64);
-        let mut spool = Spool::begin((&*file, &path), start).writing(&path)?;
-        fill(&mut spool)?;
-        let (id, length) = (BodyId::from_hasher(&spool.hasher), spool.length);
-        let name = ObjectName::new(Kind::Body, id.as_bytes());
-        if self.is_published(&name)? || self.writer().contains(&name) {
-            vfs.unlink(&path).writing(&path)?;
-        } else {
-            spool.finish(name).writing(&path)?;
-            self.writer().adopt(Pack::open(&**vfs, &path)?);
+        let mut chunker = Chunker::new(self);
+        fill(&mut chunker)?;
+        let (id, list) = chunker.finish()?;
+        if self.holds_body(&id)? {
+            return Ok((id, list.length()));
         }
-        Ok((id, length))
+        self.store().require(Feature::ChunkLists)?;
+        // Should there be another list already, some of its chunks are gone.
+        let name = ObjectName::new(Kind::ChunkList, id.as_bytes());
+        self.writer().put(&name, Encoding::Raw, &list.encode())?;
+        Ok((id, list.length()))
     }
 }
 
@@ -131,90 +131,20 @@ fn source<T>(read: io::Result<T>) -> Result<T, WriteError> {
     read.map_err(WriteError::Source)
 }
 
-/// A pack of one raw record that is being written. Zeros are holes of it, where a file system has
-/// such.
-struct Spool<'file> {
-    file: &'file dyn VfsFile,
-    path: &'file str,
-    start: u64,
-    length: u64,
-    /// The zeros at the end of `length`, which are not in the file yet.
-    blank: u64,
-    hasher: blake3::Hasher,
-    check: xxhash_rust::xxh3::Xxh3,
-}
-
-impl<'file> Spool<'file> {
-    fn begin((file, path): (&'file dyn VfsFile, &'file str), start: u64) -> io::Result<Self> {
-        file.append(&file_header())?;
-        let gap = start + record::HEADER_SIZE as u64 - file_header().len() as u64;
-        file.append(&vec![0; usize::try_from(gap).map_err(io::Error::other)?])?;
-        let (hasher, check) = (BodyId::hasher(), xxhash_rust::xxh3::Xxh3::new());
-        Ok(Self { file, path, start, length: 0, blank: 0, hasher, check })
-    }
-
-    /// Adds all that a reader gives.
-    fn read(&mut self, reader: &mut dyn Read) -> Result<(), WriteError> {
-        let mut piece = Vec::with_capacity(PIECE);
-        loop {
-            piece.clear();
-            source((&mut *reader).take(PIECE as u64).read_to_end(&mut piece))?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            self.add(&piece)?;
+/// Adds all that a reader gives.
+fn add_all(chunker: &mut Chunker<'_>, reader: &mut dyn Read) -> Result<(), WriteError> {
+    let mut piece = Vec::with_capacity(PIECE);
+    loop {
+        piece.clear();
+        source((&mut *reader).take(PIECE as u64).read_to_end(&mut piece))?;
+        if piece.is_empty() {
+            return Ok(());
         }
-    }
-
-    fn add(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        for run in sparse::runs(bytes, self.length) {
-            match run {
-                Run::Zeros(count) => self.skip(count)?,
-                Run::Data(bytes) => {
-                    self.fill().and_then(|()| self.file.append(bytes)).writing(self.path)?;
-                    self.hasher.update(bytes);
-                    self.check.update(bytes);
-                    self.length += bytes.len() as u64;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds zeros.
-    fn skip(&mut self, count: u64) -> Result<(), WriteError> {
-        self.length += count;
-        self.blank += count;
-        Run::Zeros(count).each(&mut |zeros| {
-            self.hasher.update(zeros);
-            self.check.update(zeros);
-            Ok(())
-        })
-    }
-
-    /// Brings the file to the end of what was added.
-    fn fill(&mut self) -> io::Result<()> {
-        match std::mem::take(&mut self.blank) {
-            0 => Ok(()),
-            count => self.file.extend(count),
-        }
-    }
-
-    fn finish(mut self, name: ObjectName) -> io::Result<()> {
-        self.fill()?;
-        let (encoding, raw_len, offset) = (Encoding::Raw, self.length, self.start);
-        let header = RecordHeader { name, encoding, raw_len, stored_len: raw_len };
-        self.file.write_at(&header.encode(self.check.digest()), offset)?;
-        let end = offset + record::HEADER_SIZE as u64 + self.length;
-        let aligned = end.next_multiple_of(record::ALIGNMENT);
-        let mut tail = vec![0; usize::try_from(aligned - end).map_err(io::Error::other)?];
-        tail.extend(footer::encode(vec![Entry { name, offset, encoding, raw_len }], aligned).0);
-        self.file.append(&tail)?;
-        self.file.seal()
+        chunker.add(&piece)?;
     }
 }
 
-/// How a body lies in a pack that it shares with others. A good part of zeros is worth the copy
+/// How a body, or a chunk of one, lies in a pack. A good part of zeros is worth the copy
 /// that reading then costs.
 fn encoding(bytes: &[u8]) -> Encoding {
     let is_blank = || sparse::blank(bytes) >= bytes.len() as u64 / BLANK_PART;
@@ -226,6 +156,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::FileExt as _;
 
+    use crate::chunk_list::{ChunkList, Piece};
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::layer::codec::Codec;
@@ -233,11 +164,27 @@ mod tests {
     use crate::layers::LayerRecord;
     use crate::live::materialise::unpack;
     use crate::live::tests::Trial;
+    use crate::oci::descriptor::Descriptor;
     use crate::path::LayerPath;
+    use crate::store::{OpenOptions, Store};
     use crate::tree::build::TreeBuilder;
     use crate::tree::entry::{self, Metadata, Node, Tree};
 
     const MIB: u64 = 1 << 20;
+
+    /// So many MiB of noise.
+    fn noise(n_mib: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut bytes = Vec::with_capacity(n_mib << 20);
+        while bytes.len() < n_mib << 20 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend_from_slice(&state.to_le_bytes());
+        }
+        bytes
+    }
+
     /// Longer than what is read at once, and of no round length.
     const SIZE: u64 = 40 * MIB + 4097;
 
@@ -338,5 +285,144 @@ mod tests {
             (measured.diff_id, blobs)
         });
         assert_eq!(made[0], made[1]);
+    }
+
+    /// The lists of chunks that the packs of a store have for a body.
+    fn lists(trial: &Trial, id: &BodyId) -> Vec<crate::chunk_list::ChunkList> {
+        trial.lease.store().chunk_lists(id).unwrap()
+    }
+
+    #[test]
+    fn versions_of_a_long_file_share_what_they_have_in_common() {
+        let (trial, n_versions, n_mib) = (Trial::new(), 5, 24);
+        let mut bytes = noise(n_mib, 1);
+        let mut ids = Vec::new();
+        for version in 0..n_versions {
+            // One edit in place for each ten MiB, and one that moves all that comes after it.
+            for edit in 0..2 {
+                let at = ((version * 7 + edit * 11) % (n_mib - 1)) << 20;
+                bytes[at..at + (100 << 10)]
+                    .copy_from_slice(&noise(1, (2 + version * 2 + edit) as u64)[..100 << 10]);
+            }
+            bytes.insert(version << 21, 7);
+            ids.push((trial.lease.put_body(&bytes).unwrap(), bytes.clone()));
+        }
+        trial.lease.commit(Batch::new(), Durability::Durable).unwrap();
+        let stored = trial.lease.store().usage().unwrap().packs;
+        assert!(stored * 3 < (n_versions * n_mib) as u64 * MIB, "{stored}");
+        for (id, bytes) in ids {
+            assert!(*trial.another().body(&id).unwrap().unwrap().load().unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn a_body_is_cut_the_same_however_it_comes() {
+        let (trial, mut file) = (Trial::new(), sparse_file());
+        file.write_all_at(&noise(9, 3), 20 * MIB + 1234).unwrap();
+        let bytes = plain(&mut file);
+        let cut = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+            let mut chunker = Chunker::new(&trial.lease);
+            pieces.for_each(|piece| chunker.add(piece).unwrap());
+            chunker.finish().unwrap()
+        };
+        let whole = cut(&mut [&bytes[..]].into_iter());
+        assert_eq!(whole.0, BodyId::of(&bytes));
+        assert_eq!(whole.1.length(), SIZE);
+        for size in [10_001, 4096, 3 << 20, (8 << 20) + 1] {
+            assert!(cut(&mut bytes.chunks(size)) == whole, "{size}");
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert!(pool.install(|| cut(&mut bytes.chunks(1 << 20))) == whole);
+        let (id, _) = trial.lease.body_from_file(&mut file, SIZE).unwrap();
+        assert_eq!(lists(&trial, &id), [whole.1]);
+    }
+
+    #[test]
+    fn a_long_body_reads_the_same_in_every_way() {
+        let (trial, mut file) = (Trial::new(), sparse_file());
+        file.write_all_at(&noise(9, 3), 20 * MIB + 1234).unwrap();
+        let bytes = plain(&mut file);
+        let (id, _) = trial.lease.body_from_file(&mut file, SIZE).unwrap();
+        let body = trial.lease.store().body(&id).unwrap().unwrap();
+        assert_eq!(body.len(), SIZE);
+        assert!(*body.load().unwrap() == bytes);
+        assert_eq!(body.digest().unwrap(), crate::digest::Digest::of(&bytes));
+        let mut read = Vec::new();
+        body.clone().reader().read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+        for range in [0..SIZE, 5..6, 20 * MIB..28 * MIB, 33 * MIB - 1..SIZE, SIZE..SIZE] {
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            assert!(*body.piece(range.clone()).unwrap() == bytes[start..end], "{range:?}");
+            let is_zero = bytes[start..end].iter().all(|byte| *byte == 0);
+            assert!(is_zero || !body.is_hole(&range), "{range:?}");
+        }
+        assert!(body.is_hole(&(0..8 * MIB)));
+    }
+
+    #[test]
+    fn a_long_body_without_one_of_its_chunks_is_none() {
+        let trial = Trial::new();
+        let id = BodyId::of(b"whole");
+        let chunk = trial.lease.put_body(b"chunk").unwrap();
+        let list = |chunks: &[BodyId]| {
+            let piece = |chunk: &BodyId| Piece { length: 5, chunk: Some(*chunk) };
+            ChunkList(chunks.iter().map(piece).collect()).encode()
+        };
+        let put = |bytes: &[u8]| {
+            let name = ObjectName::new(Kind::ChunkList, id.as_bytes());
+            let lease = trial.another().lease().unwrap();
+            lease.put_body(b"chunk").unwrap();
+            lease.writer().put(&name, Encoding::Raw, bytes).unwrap();
+            lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+            trial.lease.store().refresh().unwrap();
+        };
+        put(&list(&[chunk, BodyId::of(b"gone")]));
+        let store = trial.lease.store();
+        assert!(store.body(&id).unwrap().is_none() && !store.has_body(&id).unwrap());
+        assert!(!trial.lease.holds_body(&id).unwrap());
+        assert!(!trial.lease.holdings().unwrap().contain_body(&id));
+        // Somebody cuts it otherwise, and all of those are here.
+        put(&list(&[chunk, chunk]));
+        assert!(store.has_body(&id).unwrap() && trial.lease.holds_body(&id).unwrap());
+        assert!(*store.body(&id).unwrap().unwrap().load().unwrap() == *b"chunkchunk");
+        // The whole has another id, of which nobody but a check of all bytes can know.
+        let damage = store.verify().unwrap();
+        let [crate::fsck::Damage::WrongObject { kind, .. }] = &damage[..] else {
+            panic!("{damage:?}")
+        };
+        assert_eq!(*kind, Kind::ChunkList);
+    }
+
+    #[test]
+    fn collection_follows_lists_of_chunks() {
+        let (trial, bytes) = (Trial::new(), noise(9, 5));
+        let (kept, dropped) = (trial.lease.put_body(&bytes).unwrap(), noise(9, 6));
+        let dropped = trial.lease.put_body(&dropped).unwrap();
+        let mut record = LayerRecord::new(crate::id::LayerId::of(b"layer"));
+        let mut tree = TreeBuilder::new();
+        let size = bytes.len() as u64;
+        let node = Node::File(entry::File { body: kept, size, link: None });
+        tree.insert(&LayerPath::parse(b"f").unwrap(), Metadata::default(), node).unwrap();
+        record.tree = Some(trial.lease.put_tree(&tree.finish()).unwrap());
+        record.diff_id = Some(crate::digest::DiffId(crate::digest::Digest::of(b"tar")));
+        let manifest = format!("{{\"a\":\"{}\"}}", crate::digest::Digest::of(b"tar"));
+        trial.lease.put_document(manifest.as_bytes()).unwrap();
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        let media_type = crate::oci::media_type::MediaType::MANIFEST;
+        batch.set_ref("app", &Descriptor::of(media_type, manifest.as_bytes()));
+        trial.lease.commit(batch, Durability::Durable).unwrap();
+        let Trial { directory, lease } = trial;
+        let store = lease.store().clone();
+        drop(lease);
+        store.prune(crate::gc::Policy::ImagesOnly).unwrap();
+        let path = directory.path().join("store");
+        for store in [&store, &Store::open(&path, &OpenOptions::default()).unwrap()] {
+            assert!(*store.body(&kept).unwrap().unwrap().load().unwrap() == bytes);
+            assert!(store.body(&dropped).unwrap().is_none());
+            assert!(store.usage().unwrap().packs < 10 * MIB);
+            let damage = store.verify().unwrap();
+            assert!(damage.is_empty(), "{damage:?}");
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use crate::chunk_list::ChunkList;
+use crate::chunk_list::chunked::{Chunked, ReadChunk};
 use crate::digest::{Digest, Hasher};
 use crate::error::ReadError;
 use crate::sealed::Sealed;
@@ -50,9 +52,15 @@ pub struct FileBytes(Inner);
 enum Inner {
     Memory(Bytes),
     Stored { file: Arc<Sealed>, range: Range<u64> },
+    Chunked(Chunked),
 }
 
 impl FileBytes {
+    /// The bytes of the bodies that a list names, which `source` has.
+    pub(crate) fn chunked(source: Arc<dyn ReadChunk>, list: &ChunkList) -> Self {
+        Self(Inner::Chunked(Chunked::new(source, list)))
+    }
+
     /// A piece of a file of the store.
     pub(crate) fn stored(file: Arc<Sealed>, range: Range<u64>) -> Self {
         Self(Inner::Stored { file, range })
@@ -63,6 +71,7 @@ impl FileBytes {
         match &self.0 {
             Inner::Memory(bytes) => bytes.len() as u64,
             Inner::Stored { range, .. } => range.end - range.start,
+            Inner::Chunked(chunks) => chunks.len(),
         }
     }
 
@@ -80,6 +89,7 @@ impl FileBytes {
         match &self.0 {
             Inner::Memory(bytes) => Ok(bytes.clone()),
             Inner::Stored { file, range } => Ok(file.read(range.clone())?.into()),
+            Inner::Chunked(chunks) => Ok(chunks.piece(0..chunks.len())?.into()),
         }
     }
 
@@ -95,6 +105,7 @@ impl FileBytes {
                 let range = whole.start + range.start..whole.start + range.end;
                 Ok(Cow::Owned(file.read(range)?))
             }
+            Inner::Chunked(chunks) => Ok(Cow::Owned(chunks.piece(range)?)),
         }
     }
 
@@ -114,7 +125,7 @@ impl FileBytes {
 
     /// A reader from their beginning.
     pub fn reader(self) -> FileBytesReader {
-        FileBytesReader { bytes: self, at: 0 }
+        FileBytesReader { bytes: self, at: 0, last: None }
     }
 
     /// Whether a range is known to be zeros without a look.
@@ -124,6 +135,7 @@ impl FileBytes {
             Inner::Stored { file, range: whole } => {
                 file.is_hole(&(whole.start + range.start..whole.start + range.end))
             }
+            Inner::Chunked(chunks) => chunks.is_hole(range),
         }
     }
 
@@ -135,6 +147,7 @@ impl FileBytes {
         match &self.0 {
             Inner::Memory(bytes) => sink(Run::Data(bytes)),
             Inner::Stored { file, range } => file.each_run(range.clone(), sink),
+            Inner::Chunked(chunks) => chunks.each_run(sink),
         }
     }
 
@@ -164,6 +177,8 @@ impl<T: Into<Bytes>> From<T> for FileBytes {
 pub struct FileBytesReader {
     bytes: FileBytes,
     at: u64,
+    /// The chunk that was looked at last.
+    last: Option<(Range<u64>, Bytes)>,
 }
 
 impl Read for FileBytesReader {
@@ -171,14 +186,24 @@ impl Read for FileBytesReader {
         let left = usize::try_from(self.bytes.len() - self.at).unwrap_or(usize::MAX);
         let count = left.min(out.len());
         let (out, end) = (&mut out[..count], self.at + count as u64);
-        match &self.bytes.0 {
-            Inner::Memory(bytes) => out.copy_from_slice(&bytes[in_memory(&(self.at..end))]),
-            Inner::Stored { .. } if self.bytes.is_hole(&(self.at..end)) => out.fill(0),
+        let count = match &self.bytes.0 {
+            Inner::Memory(bytes) => {
+                out.copy_from_slice(&bytes[in_memory(&(self.at..end))]);
+                count
+            }
+            Inner::Stored { .. } if self.bytes.is_hole(&(self.at..end)) => {
+                out.fill(0);
+                count
+            }
             Inner::Stored { file, range } => {
                 file.read_into(out, range.start + self.at).map_err(io::Error::other)?;
+                count
             }
-        }
-        self.at = end;
+            Inner::Chunked(chunks) => {
+                chunks.read(out, self.at, &mut self.last).map_err(io::Error::other)?
+            }
+        };
+        self.at += count as u64;
         Ok(count)
     }
 }

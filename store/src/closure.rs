@@ -12,7 +12,6 @@ use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::id::TreeId;
 use crate::layers::LayerRecord;
-use crate::object::Kind;
 use crate::pack::reader::Pack;
 use crate::path::LayerPath;
 use crate::store::Store;
@@ -92,7 +91,7 @@ pub(crate) fn is_complete(store: &Store, tree: &TreeId) -> Result<bool, ReadErro
 pub(crate) fn without_bodies(store: &Store, tree: &Tree) -> Result<Vec<LayerPath>, ReadError> {
     let mut missing = Vec::new();
     for (path, _, file) in files(&tree.children) {
-        if !store.contains(Kind::Body, file.body.as_bytes())? {
+        if !store.has_body(&file.body)? {
             missing.push(path);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::bytes::FileBytes;
 use crate::closure::{has_blob, without_bodies};
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError};
@@ -114,11 +115,43 @@ impl Store {
     fn verify_packs(&self, damage: &mut Vec<Damage>) -> Result<(), ReadError> {
         for name in self.vfs().list("packs").reading("packs")? {
             match Pack::open(&**self.vfs(), &format!("packs/{name}")) {
-                Ok(pack) => verify_pack(&pack, &name, damage),
+                Ok(pack) => self.verify_pack(&pack, &name, damage),
                 Err(error) => damage.push(error.into()),
             }
         }
         Ok(())
+    }
+
+    fn verify_pack(&self, pack: &Pack, file: &str, damage: &mut Vec<Damage>) {
+        let path = || pack.path().to_owned();
+        if !pack.table_is_intact() || !pack.name().path().ends_with(file) {
+            damage.push(Damage::Table { path: path() });
+        }
+        match pack.space_is_intact() {
+            Ok(true) => {}
+            Ok(false) => {
+                let cause = ReadCause::Malformed("space around records");
+                damage.push(ReadError::new(path(), cause).into());
+            }
+            Err(error) => damage.push(error.into()),
+        }
+        for entry in pack.entries() {
+            let ObjectName { id, kind } = entry.name;
+            let identify = |bytes: FileBytes| {
+                if kind == Kind::ChunkList {
+                    return Ok(self.identify_list(&bytes.load()?));
+                }
+                kind.identify_stored(&bytes)
+            };
+            match pack.body(&entry).and_then(identify) {
+                Ok(found) if found.is_none_or(|right| right == id) => {}
+                Ok(_) => {
+                    let id = crate::id::hex(&id);
+                    damage.push(Damage::WrongObject { path: path(), kind, id });
+                }
+                Err(error) => damage.push(error.into()),
+            }
+        }
     }
 
     fn verify_blobs(&self, damage: &mut Vec<Damage>) -> Result<(), ReadError> {
@@ -202,32 +235,6 @@ impl Store {
         match &record.live {
             Some(name) if is_usable(self, name, &record.id, None)? => Ok(true),
             Some(_) | None => has_blob(self, record),
-        }
-    }
-}
-
-fn verify_pack(pack: &Pack, file: &str, damage: &mut Vec<Damage>) {
-    let path = || pack.path().to_owned();
-    if !pack.table_is_intact() || !pack.name().path().ends_with(file) {
-        damage.push(Damage::Table { path: path() });
-    }
-    match pack.space_is_intact() {
-        Ok(true) => {}
-        Ok(false) => {
-            let cause = ReadCause::Malformed("space around records");
-            damage.push(ReadError::new(path(), cause).into());
-        }
-        Err(error) => damage.push(error.into()),
-    }
-    for entry in pack.entries() {
-        let ObjectName { id, kind } = entry.name;
-        match pack.body(&entry).and_then(|bytes| kind.identify_stored(&bytes)) {
-            Ok(found) if found.is_none_or(|right| right == id) => {}
-            Ok(_) => {
-                let id = crate::id::hex(&id);
-                damage.push(Damage::WrongObject { path: path(), kind, id });
-            }
-            Err(error) => damage.push(error.into()),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod leases;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
 use crate::index::Loaded;
@@ -49,6 +50,15 @@ impl Holdings {
     pub fn contain(&self, kind: Kind, id: &[u8; 32]) -> bool {
         let name = ObjectName::new(kind, id);
         self.packs.find(&name).is_some() || self.writer.contains(&name)
+    }
+
+    /// An object among them; `None` also where it cannot be read.
+    pub(crate) fn read(&self, kind: Kind, id: &[u8; 32]) -> Option<Bytes> {
+        let name = ObjectName::new(kind, id);
+        match self.packs.find(&name) {
+            Some((pack, entry)) => pack.read(&entry).ok(),
+            None => self.writer.get(&name).ok()??.load().ok(),
+        }
     }
 }
 

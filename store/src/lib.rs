@@ -25,6 +25,7 @@ pub mod blob;
 pub mod body;
 pub mod bytes;
 pub mod cache_mount;
+mod chunk_list;
 mod closure;
 pub mod digest;
 pub mod error;

@@ -20,6 +20,8 @@ pub enum Kind {
     Fragment,
     /// A manifest, index or config as received or written, by its SHA-256.
     Document,
+    /// Which bodies a long body consists of, by the [`BodyId`] of the whole.
+    ChunkList,
 }
 
 /// The name of an object.
@@ -42,8 +44,15 @@ pub enum Encoding {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Body, Self::Tree, Self::Recipe, Self::Run, Self::Fragment, Self::Document];
+    pub const ALL: [Self; 7] = [
+        Self::Body,
+        Self::Tree,
+        Self::Recipe,
+        Self::Run,
+        Self::Fragment,
+        Self::Document,
+        Self::ChunkList,
+    ];
 
     /// The number that stands for the kind in a pack.
     pub(crate) fn code(self) -> u8 {
@@ -54,6 +63,7 @@ impl Kind {
             Self::Run => 4,
             Self::Fragment => 5,
             Self::Document => 6,
+            Self::ChunkList => 7,
         }
     }
 
@@ -69,7 +79,7 @@ impl Kind {
             Self::Body => Some(*BodyId::of(bytes).as_bytes()),
             Self::Tree => Some(*TreeId::of(bytes).as_bytes()),
             Self::Document => Some(*Digest::of(bytes).as_bytes()),
-            Self::Recipe | Self::Run | Self::Fragment => None,
+            Self::Recipe | Self::Run | Self::Fragment | Self::ChunkList => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 /// What a file system allocates at once, nearly everywhere: a shorter run of zeros saves nothing.
-const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 4096;
 
 /// Beyond so many holes of a file, zeros are looked at like other bytes: a list of them is no
 /// longer small.

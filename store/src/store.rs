@@ -10,7 +10,6 @@ use crate::bytes::{Bytes, FileBytes};
 use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
 use crate::format::{self, Feature, Features};
-use crate::id::BodyId;
 use crate::index::Packs;
 use crate::journal::{BootId, Durability, Journal};
 use crate::last_use::Noted;
@@ -129,7 +128,7 @@ impl Store {
     }
 
     /// As [`get`](Self::get), but what is long stays where it is.
-    fn read(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<FileBytes>, ReadError> {
+    pub(crate) fn read(&self, kind: Kind, id: &[u8; 32]) -> Result<Option<FileBytes>, ReadError> {
         let name = ObjectName::new(kind, id);
         for writer in self.writers() {
             if let Some(bytes) = writer.get(&name)? {
@@ -171,15 +170,6 @@ impl Store {
             Some(size) => Ok(Some(size)),
             None => Ok(self.0.packs.find(&name)?.map(|(_, entry)| entry.raw_len)),
         }
-    }
-
-    /// The bytes of a file. Their checksum has been verified.
-    ///
-    /// # Errors
-    ///
-    /// If a file of the store cannot be read, or is damaged.
-    pub fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError> {
-        self.read(Kind::Body, id.as_bytes())
     }
 
     /// A manifest, index or config.

@@ -10,7 +10,6 @@ use wythe_store::error::WriteError;
 use wythe_store::id::{BodyId, ContentId};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::{Batch, Table};
-use wythe_store::object::Kind;
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, File, Metadata, Node};
 
@@ -178,7 +177,7 @@ fn slot(url: &str) -> Vec<u8> {
 fn recall(env: Environment<'_>, url: &str) -> Result<Option<Known>, RemoteProblem> {
     let Some(note) = env.store.journal().get(Table::Notes, &slot(url)) else { return Ok(None) };
     let Ok(known) = serde_json::from_slice::<Known>(&note) else { return Ok(None) };
-    let held = env.lease.holdings()?.contain(Kind::Body, &known.body);
+    let held = env.lease.holdings()?.contain_body(&BodyId::from_bytes(known.body));
     let askable = known.etag.is_some() || known.last_modified.is_some();
     Ok(Some(known).filter(|_| held && askable))
 }

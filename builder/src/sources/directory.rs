@@ -8,7 +8,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use wythe_store::id::ContentId;
 use wythe_store::lease::Holdings;
-use wythe_store::object::Kind;
 use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
@@ -186,7 +185,7 @@ static NO_FILES: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::defa
 /// Whether the store holds the bytes of every file.
 fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
     entries.iter().all(|entry| match &entry.node {
-        Node::File(file) => holdings.contain(Kind::Body, file.body.as_bytes()),
+        Node::File(file) => holdings.contain_body(&file.body),
         Node::Directory(directory) => holds(holdings, directory.children.entries()),
         Node::BlockDevice(_)
         | Node::CharDevice(_)

@@ -6,7 +6,7 @@ use crate::closure::{self, Ids};
 use crate::digest::Digest;
 use crate::error::{ReadCause, ReadError};
 use crate::gc::Policy;
-use crate::id::LayerId;
+use crate::id::{BodyId, LayerId};
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
@@ -131,14 +131,30 @@ impl Walk<'_> {
 
     fn object(&mut self, kind: Kind, id: [u8; 32]) {
         let name = ObjectName { id, kind };
-        if self.mark.objects.insert(name) && matches!(kind, Kind::Tree | Kind::Recipe) {
+        if self.mark.objects.insert(name)
+            && matches!(kind, Kind::Tree | Kind::Recipe | Kind::ChunkList)
+        {
             self.pending.push(name);
         }
     }
 
-    /// Follows trees and recipes to what they name.
+    /// Follows every list of a body, since any of them may be the one that is kept.
+    fn chunks(&mut self, body: &BodyId) -> Result<(), ReadError> {
+        for list in self.store.chunk_lists(body)? {
+            for chunk in list.chunks() {
+                self.object(Kind::Body, *chunk.as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows trees, recipes and lists of chunks to what they name.
     fn objects(&mut self) -> Result<(), ReadError> {
         while let Some(name) = self.pending.pop() {
+            if name.kind == Kind::ChunkList {
+                self.chunks(&BodyId::from_bytes(name.id))?;
+                continue;
+            }
             let Some(bytes) = self.store.get(name.kind, &name.id)? else { continue };
             let children: Vec<[u8; 32]> = self.ids.within(&bytes).collect();
             for id in children {

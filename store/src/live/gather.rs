@@ -16,7 +16,6 @@ use crate::layer::tar_read::{Policy, TarError, TarKind, TarReader};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::ensure::is_usable;
-use crate::object::{Kind, ObjectName};
 use crate::path::LayerPath;
 use crate::tree::entry::File as FileNode;
 use crate::tree::files::files;
@@ -62,7 +61,7 @@ pub fn ensure(
 ) -> Result<(), GatherError> {
     let mut missing = BTreeSet::new();
     for body in wanted {
-        if !is_packed(lease, body)? {
+        if !lease.holds_body(body)? {
             missing.insert(*body);
         }
     }
@@ -73,11 +72,6 @@ pub fn ensure(
         gather(lease, layer, &mut missing)?;
     }
     missing.first().map_or(Ok(()), |body| Err(GatherError::Missing(*body)))
-}
-
-fn is_packed(lease: &Lease, body: &BodyId) -> Result<bool, ReadError> {
-    let name = ObjectName::new(Kind::Body, body.as_bytes());
-    Ok(lease.writer().contains(&name) || lease.is_published(&name)?)
 }
 
 fn gather(

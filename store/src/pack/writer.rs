@@ -152,11 +152,6 @@ impl PackWriter {
         format!("{}/{}.part", self.directory, state.begun)
     }
 
-    /// Takes over a complete pack that was written by other means.
-    pub(crate) fn adopt(&self, pack: Pack) {
-        self.lock().finished.push(Arc::new(pack));
-    }
-
     /// Whether this writer holds the object.
     pub fn contains(&self, name: &ObjectName) -> bool {
         self.lock().find(name).is_some()
