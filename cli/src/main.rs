@@ -40,6 +40,7 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
+    wythe_store::map::survive_lost_pages();
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
     match command.enter().and_then(|barred| run(&command, &Session::new(global, barred))) {

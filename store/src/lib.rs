@@ -42,6 +42,7 @@ pub mod layers;
 pub mod lease;
 pub mod live;
 pub mod live_record;
+pub mod map;
 pub mod object;
 pub mod oci;
 pub mod open;

@@ -1,8 +1,8 @@
 //! Sealed files, read by offset.
 //!
-//! Nothing of a store is mapped into memory: a page that cannot be read, because the medium fails
-//! or somebody has cut the file off, is an error of a read, and would be the death of a process
-//! that has it mapped. What that costs is in `docs/adr/0010-nothing-is-mapped.md`.
+//! A page that cannot be read, because the medium fails or somebody has cut the file off, is an
+//! error of the read that met it, in whatever way the bytes come: see
+//! `docs/adr/0012-short-reads-come-from-mappings.md`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Sealed {
     /// A file that stays open.
     pub(crate) fn open(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
         let at = |cause: std::io::Error| ReadError::new(path, cause);
-        let file = vfs.open(path).map_err(at)?;
+        let file = vfs.open_sealed(path).map_err(at)?;
         let (size, holes) = (file.size().map_err(at)?, file.holes().map_err(at)?);
         Ok(Self { path: path.to_owned(), file: Access::Open(file), size, holes })
     }

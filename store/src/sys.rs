@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
+use crate::map::Mapping;
 use crate::sparse;
 use crate::vfs::{Lock, Vfs, VfsFile};
 
@@ -56,7 +57,7 @@ impl Disk {
     }
 
     fn file(&self, path: &str, flags: OFlags) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(DiskFile { file: self.openat(path, flags)? }))
+        Ok(Box::new(DiskFile { file: self.openat(path, flags)?, map: None }))
     }
 }
 
@@ -87,6 +88,12 @@ impl Vfs for Disk {
 
     fn open(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
         self.file(path, OFlags::RDONLY)
+    }
+
+    fn open_sealed(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
+        let file = self.openat(path, OFlags::RDONLY)?;
+        let map = Mapping::of_sealed(&file);
+        Ok(Box::new(DiskFile { file, map }))
     }
 
     fn open_append(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
@@ -206,6 +213,8 @@ pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -
 #[derive(Debug)]
 struct DiskFile {
     file: File,
+    /// Where it is a sealed file, and mapped.
+    map: Option<Mapping>,
 }
 
 impl VfsFile for DiskFile {
@@ -223,7 +232,10 @@ impl VfsFile for DiskFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(bytes, offset)
+        match &self.map {
+            Some(map) if map.copy_at(bytes, offset) => Ok(bytes.len()),
+            _ => self.file.read_at(bytes, offset),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {

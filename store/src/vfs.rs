@@ -19,6 +19,10 @@ pub trait Vfs: Debug + Send + Sync {
     fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
     /// Opens a file for reading.
     fn open(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
+    /// Opens for reading a file that does not change any more.
+    fn open_sealed(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
+        self.open(path)
+    }
     /// Opens an existing file for reading and appending.
     fn open_append(&self, path: &str) -> io::Result<Box<dyn VfsFile>>;
     /// Renames; fails with `AlreadyExists` where the target exists.

@@ -1,7 +1,8 @@
 //! A file that is cut off while a process has it open costs that process an error: never its life,
 //! and never a wrong byte.
 //!
-//! Each trial runs in a process of its own: were anything mapped, the signal would end that one.
+//! Each trial runs in a process of its own, which maps packs or reads them: were a page that is
+//! lost to end a process, it would be that one.
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::io::Write as _;
@@ -32,6 +33,7 @@ use wythe_store::tree::entry::{self, Metadata, Node, Tree};
 /// Where the process of a trial finds its store, and which way it reads it.
 const STORE: &str = "WYTHE_TRUNCATION_STORE";
 const WAY: &str = "WYTHE_TRUNCATION_WAY";
+const MAPS: &str = "WYTHE_TRUNCATION_MAPS";
 
 /// A short one, one that is read at once, and one that is read in pieces.
 fn files() -> [Vec<u8>; 3] {
@@ -180,6 +182,9 @@ fn trial(path: &Path, way: &str) {
 #[test]
 fn nothing_that_is_cut_off_while_it_is_open_ends_the_process() {
     if let Some((path, way)) = std::env::var_os(STORE).zip(std::env::var_os(WAY)) {
+        if std::env::var_os(MAPS).is_some() {
+            wythe_store::map::survive_lost_pages();
+        }
         return trial(&PathBuf::from(path), way.to_str().unwrap());
     }
     let ways = [
@@ -187,19 +192,25 @@ fn nothing_that_is_cut_off_while_it_is_open_ends_the_process() {
         "prune",
     ];
     for way in ways {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store");
-        // Recovery looks at what nobody has synced.
-        let unsynced = way == "recover";
-        fill(&path, if unsynced { Durability::Relaxed } else { Durability::Durable });
-        let name = "nothing_that_is_cut_off_while_it_is_open_ends_the_process";
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", name, "--nocapture"]).env(STORE, &path).env(WAY, way);
-        let done = child.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert_eq!(done.status.signal(), None, "{way}: {said}");
-        assert!(done.status.success(), "{way}: {said}");
+        for maps in [None, Some((MAPS, "1"))] {
+            run_trial(way, maps);
+        }
     }
+}
+
+fn run_trial(way: &str, maps: Option<(&str, &str)>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    // Recovery looks at what nobody has synced.
+    let unsynced = way == "recover";
+    fill(&path, if unsynced { Durability::Relaxed } else { Durability::Durable });
+    let name = "nothing_that_is_cut_off_while_it_is_open_ends_the_process";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", name, "--nocapture"]).env(STORE, &path).env(WAY, way).envs(maps);
+    let done = child.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.signal(), None, "{way} {maps:?}: {said}");
+    assert!(done.status.success(), "{way} {maps:?}: {said}");
 }
 
 #[test]
