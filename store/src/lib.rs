@@ -48,6 +48,7 @@ pub mod oci;
 pub mod open;
 pub mod pack;
 pub mod path;
+pub mod place;
 mod read_only;
 mod recover;
 pub mod refs;

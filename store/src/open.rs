@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::WriteError;
 use crate::format::{self, Features, FormatError};
 use crate::lease::leases;
+use crate::place::{self, PlaceError};
 use crate::read_only::ReadOnly;
 use crate::recover;
 use crate::store::{Access, Create, OpenOptions, Store};
@@ -39,6 +40,9 @@ pub enum OpenCause {
         /// The owner.
         owner: u32,
     },
+    /// It cannot lie there.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// Others may change it.
     #[error("mode {mode:04o} lets other users write to it")]
     WritableByOthers {
@@ -79,6 +83,7 @@ impl Store {
     /// trusted.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         let at = |cause: OpenCause| OpenError { path: path.to_owned(), cause };
+        place::check_file_system(path).map_err(|error| at(error.into()))?;
         let disk = open_disk(path, options.create).map_err(at)?;
         let absolute = std::path::absolute(path).map_err(|error| at(error.into()))?;
         Self::open_on(Arc::new(disk), absolute, options).map_err(at)
@@ -111,6 +116,7 @@ impl Store {
             // Empty directories do not survive every way of copying a store.
             make_directories(&*vfs)?;
         }
+        place::check_locks(&*vfs)?;
         let store = Self::new(vfs, path, options, features)?;
         recover::after_reboot(&store)?;
         leases::collect_dead(&**store.vfs());
@@ -144,6 +150,7 @@ fn open_disk(path: &Path, create: Create) -> Result<Disk, OpenCause> {
 /// Makes a store. Of several processes that find none at once, one writes the format file.
 fn create(vfs: &dyn Vfs) -> Result<Features, OpenCause> {
     make_directories(vfs)?;
+    place::check_locks(vfs)?;
     let _alone = vfs.lock(format::LOCK)?;
     if let Some(features) = format::read(vfs)? {
         return Ok(features);

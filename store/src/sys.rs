@@ -61,6 +61,25 @@ impl Disk {
     }
 }
 
+/// The number that the file system of something gives itself.
+pub(crate) fn file_system(path: &Path) -> io::Result<u64> {
+    Ok(u64::try_from(rustix::fs::statfs(path)?.f_type).unwrap_or_default())
+}
+
+/// The kind that the file system of something was mounted as; empty where nothing tells.
+pub(crate) fn mounted_as(path: &Path) -> io::Result<String> {
+    let device = rustix::fs::stat(path)?.st_dev;
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(kind_of(&mounts, &device).unwrap_or_default().to_owned())
+}
+
+/// The kind that a device is mounted as.
+fn kind_of<'text>(mounts: &'text str, device: &str) -> Option<&'text str> {
+    let mut of_device = mounts.lines().filter(|line| line.split(' ').nth(2) == Some(device));
+    of_device.next()?.split_once(" - ")?.1.split(' ').next()
+}
+
 /// The user this process runs as.
 pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()

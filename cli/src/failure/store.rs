@@ -65,6 +65,8 @@ impl From<OpenError> for Failure {
             }
             OpenCause::Format(FormatError::Malformed) => Self::of(Class::Damage, &error)
                 .remedy("give --store DIR another directory, and remove this one"),
+            OpenCause::Place(_) => Self::of(Class::Environment, &error)
+                .remedy("give --store DIR, or WYTHE_STORE, a directory on a disk of this machine"),
             OpenCause::ForeignOwner { .. } | OpenCause::WritableByOthers { .. } => {
                 Self::of(Class::Environment, &error).remedy("give --store DIR a directory of yours")
             }
