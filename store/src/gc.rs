@@ -12,6 +12,7 @@ mod sweep;
 use crate::error::{At, ReadError, WriteError};
 use crate::gc::mark::{Alone, Mark};
 use crate::gc::sweep::Sweep;
+use crate::index::Extent;
 use crate::lease::leases;
 use crate::store::Store;
 use crate::trash;
@@ -87,6 +88,7 @@ impl Store {
                 done => done?,
             }
             let freed = sweep.unlink(ours.name())?;
+            ours.cover(Extent::All);
             trash::empty(&**self.vfs());
             return Ok(freed);
         }

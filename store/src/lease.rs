@@ -6,19 +6,21 @@
 
 pub(crate) mod leases;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
-use crate::index::Loaded;
+use crate::index::Extent;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::lease::leases::{create_locked, discard, lease_path, work_path};
 use crate::live_record::{LiveRecord, Sync};
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::PackName;
+use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
 use crate::store::{Access, Store};
@@ -37,11 +39,13 @@ pub struct Lease {
     lock: Option<Lock>,
 }
 
-/// The packs of a moment, and what the lease has put. Those packs are as safe from collection as
-/// what a lease puts: one that is condemned later is not deleted before this lease has ended.
+/// What is here to stay: in packs that no collection had condemned at some moment, and what the
+/// lease has put. Those packs are as safe as what a lease puts: one that is condemned later is not
+/// deleted before this lease has ended.
 #[derive(Debug)]
 pub struct Holdings {
-    packs: Loaded,
+    store: Store,
+    condemned: HashSet<PackName>,
     writer: Arc<PackWriter>,
 }
 
@@ -49,16 +53,24 @@ impl Holdings {
     /// Whether an object is among them.
     pub fn contain(&self, kind: Kind, id: &[u8; 32]) -> bool {
         let name = ObjectName::new(kind, id);
-        self.packs.find(&name).is_some() || self.writer.contains(&name)
+        self.published(&name).is_some() || self.writer.contains(&name)
     }
 
     /// An object among them; `None` also where it cannot be read.
     pub(crate) fn read(&self, kind: Kind, id: &[u8; 32]) -> Option<Bytes> {
         let name = ObjectName::new(kind, id);
-        match self.packs.find(&name) {
+        match self.published(&name) {
             Some((pack, entry)) => pack.read(&entry).ok(),
             None => self.writer.get(&name).ok()??.load().ok(),
         }
+    }
+
+    fn published(&self, name: &ObjectName) -> Option<(Arc<Pack>, Entry)> {
+        let stays = |pack: &Arc<Pack>, entry| {
+            (!self.condemned.contains(&pack.name())).then(|| (Arc::clone(pack), entry))
+        };
+        // Where the packs cannot be listed, whoever reads or writes there is told.
+        self.store.packs().visit(name, stays).ok()?
     }
 }
 
@@ -136,15 +148,12 @@ impl Lease {
 
     /// Whether a pack that will stay holds the object.
     pub(crate) fn is_published(&self, name: &ObjectName) -> Result<bool, ReadError> {
-        let condemned = |pack: &Pack| {
-            self.store.journal().contains(Table::Condemned, pack.name().path().as_bytes())
+        let journal = self.store.journal();
+        let stays = |pack: &Arc<Pack>, _| {
+            let path = pack.name().path();
+            (!journal.contains(Table::Condemned, path.as_bytes())).then_some(())
         };
-        let packs = self.store.packs();
-        match packs.find(name)? {
-            None => Ok(false),
-            Some((pack, _)) if !condemned(&pack) => Ok(true),
-            Some(_) => Ok(packs.holders(name)?.iter().any(|pack| !condemned(pack))),
-        }
+        Ok(self.store.packs().visit(name, stays)?.is_some())
     }
 
     /// What is here to stay at this moment, so that it need not be put: in packs that no collection
@@ -152,13 +161,15 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// If a file of the store cannot be read, or is damaged.
+    /// If the store cannot be listed.
     pub fn holdings(&self) -> Result<Holdings, ReadError> {
-        let journal = self.store.journal();
-        let stays =
-            |pack: &Arc<Pack>| !journal.contains(Table::Condemned, pack.name().path().as_bytes());
-        let packs = self.store.packs().all()?.into_iter().filter(stays).collect();
-        Ok(Holdings { packs: Loaded::new(packs), writer: Arc::clone(&self.writer) })
+        self.store.packs().list()?;
+        let rows = self.store.journal().scan(Table::Condemned).into_iter();
+        let pack = |path: &[u8]| {
+            PackName::of_file(std::str::from_utf8(path).ok()?.strip_prefix("packs/")?)
+        };
+        let condemned = rows.filter_map(|(path, _)| pack(&path)).collect();
+        Ok(Holdings { store: self.store.clone(), condemned, writer: Arc::clone(&self.writer) })
     }
 
     /// Stores a manifest, index or config.
@@ -198,7 +209,17 @@ impl Lease {
         if sequence != before + 1 {
             self.store.packs().reload()?;
         }
+        if !finished.is_empty() {
+            self.cover(Extent::Some);
+        }
         Ok(sequence)
+    }
+
+    /// Has a table written over packs where one is missed: without it everything is found as well.
+    pub(crate) fn cover(&self, extent: Extent) {
+        if let Err(error) = self.store.packs().cover(&self.scratch_path(), extent) {
+            tracing::debug!(%error, "cannot write a table of packs");
+        }
     }
 
     fn publish_relaxed(&self, finished: &[Arc<Pack>], batch: &mut Batch) -> Result<(), WriteError> {

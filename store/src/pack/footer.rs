@@ -133,6 +133,17 @@ impl Footer {
         Entry::decode(&bucket[at])
     }
 
+    /// How many entries there are.
+    pub fn n_entries(&self) -> usize {
+        self.parts().0.len() / ENTRY_SIZE
+    }
+
+    /// The entry at a place of the table.
+    pub fn entry(&self, at: usize) -> Option<Entry> {
+        let (entries, _) = self.parts().0.as_chunks::<ENTRY_SIZE>();
+        entries.get(at).and_then(Entry::decode)
+    }
+
     /// All entries, in order of their names.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         let (entries, _) = self.parts().0.as_chunks::<ENTRY_SIZE>();

@@ -84,6 +84,16 @@ impl Pack {
         self.footer.find(name)
     }
 
+    /// How many entries the table has.
+    pub fn n_entries(&self) -> usize {
+        self.footer.n_entries()
+    }
+
+    /// The entry at a place of the table.
+    pub fn entry(&self, at: usize) -> Option<Entry> {
+        self.footer.entry(at)
+    }
+
     /// All entries of the table.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.footer.entries()

@@ -1,0 +1,299 @@
+//! The packs that lie in the store, each opened when it is first looked into, and the tables that
+//! say which one that must be.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{At, ReadError};
+use crate::index::table::{Place, Spoiled, Table};
+use crate::object::ObjectName;
+use crate::pack::PackName;
+use crate::pack::footer::Entry;
+use crate::pack::reader::Pack;
+use crate::vfs::Vfs;
+
+/// How many packs stay open: the rest of the thousand files that a process may usually have open is
+/// for its other work.
+const FILES_MAX: usize = 512;
+
+/// Of how many packs the tables stay in memory.
+pub(super) const OPEN_MAX: usize = 1024;
+
+/// How many objects those tables may be of, at 48 bytes each.
+const ENTRIES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a listing of the store showed.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    vfs: Arc<dyn Vfs>,
+    spots: Vec<Spot>,
+    /// The largest first.
+    tables: Vec<Listed>,
+    /// The spots of packs that are in no table, the newest first.
+    uncovered: Vec<usize>,
+    /// Files of tables that say nothing: damaged, or of packs that are gone or in a larger table.
+    useless: Vec<String>,
+    /// How many packs are open, and how many objects they hold.
+    n_open: AtomicUsize,
+    n_entries: AtomicUsize,
+    /// Whether a pack was met that is gone.
+    is_stale: AtomicBool,
+}
+
+/// A pack, or the place of one.
+#[derive(Debug)]
+struct Spot {
+    name: PackName,
+    /// Nothing within where it cannot be opened.
+    pack: OnceLock<Option<Arc<Pack>>>,
+    /// Whether it was looked into since packs were last closed.
+    is_used: AtomicBool,
+}
+
+/// A table of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) path: String,
+    pub(super) table: Arc<Table>,
+    /// For each of its packs the spot, unless it is gone.
+    spots: Vec<Option<usize>>,
+}
+
+/// What the names of tables in `cache/` begin with.
+pub(super) const TABLE_PREFIX: &str = "packs-";
+
+impl Shelf {
+    /// What the store has now. What `before` has open stays open.
+    pub(super) fn list(vfs: &Arc<dyn Vfs>, before: Option<Self>) -> Result<Self, ReadError> {
+        let (mut known, tables) = before.map_or_else(Default::default, Self::into_parts);
+        let files = vfs.list("packs").reading("packs")?;
+        let names = files.iter().filter_map(|file| PackName::of_file(file));
+        let spots: Vec<Spot> = names.map(|name| Spot::with(name, known.remove(&name))).collect();
+        let mut shelf = Self {
+            vfs: Arc::clone(vfs),
+            spots,
+            tables: Vec::new(),
+            uncovered: Vec::new(),
+            useless: Vec::new(),
+            n_open: AtomicUsize::new(0),
+            n_entries: AtomicUsize::new(0),
+            is_stale: AtomicBool::new(false),
+        };
+        shelf.count();
+        shelf.list_tables(&tables);
+        Ok(shelf)
+    }
+
+    fn into_parts(self) -> (HashMap<PackName, Arc<Pack>>, Vec<Listed>) {
+        let opened = |spot: Spot| Some((spot.name, spot.pack.into_inner()??));
+        (self.spots.into_iter().filter_map(opened).collect(), self.tables)
+    }
+
+    fn list_tables(&mut self, before: &[Listed]) {
+        let mut found = self.open_tables(before);
+        found.sort_by_key(|(_, table)| std::cmp::Reverse(table.n_entries()));
+        let at = |(at, spot): (usize, &Spot)| (spot.name, at);
+        let mut missing: HashMap<PackName, usize> = self.spots.iter().enumerate().map(at).collect();
+        for (path, table) in found {
+            // A pack that two tables cover is found through the larger one.
+            let spots: Vec<_> = table.packs().iter().map(|name| missing.remove(name)).collect();
+            if spots.iter().any(Option::is_some) {
+                self.tables.push(Listed { path, table, spots });
+            } else {
+                self.useless.push(path);
+            }
+        }
+        self.uncovered = missing.into_values().collect();
+        self.uncovered.sort_unstable();
+    }
+
+    /// Tables are a cache: one that cannot be read is none.
+    fn open_tables(&mut self, before: &[Listed]) -> Vec<(String, Arc<Table>)> {
+        let mut found = Vec::new();
+        for file in self.vfs.list("cache").unwrap_or_default() {
+            if !file.starts_with(TABLE_PREFIX) {
+                continue;
+            }
+            let path = format!("cache/{file}");
+            let known = before.iter().find(|listed| listed.path == path);
+            let known = known.map(|listed| Arc::clone(&listed.table));
+            let open = || Table::open(&*self.vfs, &path);
+            let table = known.or_else(|| open().map(Arc::new));
+            if let Some(table) = table.filter(|table| !table.is_spoiled()) {
+                found.push((path, table));
+            } else {
+                tracing::debug!(path, "a table of packs is damaged or gone");
+                self.useless.push(path);
+            }
+        }
+        found
+    }
+
+    /// Has a pack that was published after the listing.
+    pub(super) fn add(&mut self, name: PackName, pack: Arc<Pack>) {
+        let known = self.spots.iter().position(|spot| spot.name == name);
+        let spot = Spot::with(name, Some(pack));
+        if let Some(at) = known {
+            self.spots[at] = spot;
+        } else {
+            self.uncovered.insert(0, self.spots.len());
+            self.spots.push(spot);
+        }
+        self.count();
+    }
+
+    /// The first answer of `look` for packs that hold the object.
+    pub(super) fn visit<'shelf, T>(
+        &'shelf self,
+        name: &ObjectName,
+        mut look: impl FnMut(&'shelf Arc<Pack>, Entry) -> Option<T>,
+    ) -> Option<T> {
+        for listed in &self.tables {
+            let found = listed.table.find(name, |Place { pack, entry }| {
+                let pack = self.open(listed.spots.get(pack).copied()??)?;
+                let entry = pack.entry(entry).filter(|entry| entry.name == *name)?;
+                look(pack, entry)
+            });
+            let found = found.unwrap_or_else(|Spoiled| {
+                let mut spots = listed.spots.iter().flatten();
+                spots.find_map(|spot| self.search(*spot, name, &mut look))
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        self.uncovered.iter().find_map(|spot| self.search(*spot, name, &mut look))
+    }
+
+    fn search<'shelf, T>(
+        &'shelf self,
+        spot: usize,
+        name: &ObjectName,
+        look: &mut impl FnMut(&'shelf Arc<Pack>, Entry) -> Option<T>,
+    ) -> Option<T> {
+        let pack = self.open(spot)?;
+        look(pack, pack.find(name)?)
+    }
+
+    /// The names of all packs.
+    pub(super) fn names(&self) -> impl Iterator<Item = PackName> + '_ {
+        self.spots.iter().map(|spot| spot.name)
+    }
+
+    /// All packs that can be opened, with the names of their files.
+    pub(super) fn named(&self) -> impl Iterator<Item = (PackName, &Arc<Pack>)> {
+        (0..self.spots.len()).filter_map(|spot| Some((self.spots[spot].name, self.open(spot)?)))
+    }
+
+    /// Those of them that are in no table, the newest first.
+    pub(super) fn uncovered(&self) -> impl Iterator<Item = (PackName, &Arc<Pack>)> {
+        let named = |spot: &usize| Some((self.spots[*spot].name, self.open(*spot)?));
+        self.uncovered.iter().filter_map(named)
+    }
+
+    /// How many packs are in no table.
+    pub(super) fn n_uncovered(&self) -> usize {
+        self.uncovered.len()
+    }
+
+    /// Files of tables that say nothing.
+    pub(super) fn useless(&self) -> &[String] {
+        &self.useless
+    }
+
+    /// The tables, the largest first.
+    pub(super) fn tables(&self) -> &[Listed] {
+        &self.tables
+    }
+
+    /// Whether the store has other packs by now.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
+    /// Whether more packs are open than should be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.n_open.load(Ordering::Relaxed) > OPEN_MAX
+            || self.n_entries.load(Ordering::Relaxed) > ENTRIES_MAX
+    }
+
+    /// Closes packs that were not looked into since this was last done, and of others as many as
+    /// half of what is allowed needs.
+    pub(super) fn thin_out(&mut self) {
+        let (mut n_kept, mut n_entries) = (0, 0);
+        for spot in &mut self.spots {
+            let is_used = std::mem::take(spot.is_used.get_mut());
+            let size = spot.n_entries();
+            if is_used && n_kept < OPEN_MAX / 2 && n_entries + size <= ENTRIES_MAX / 2 {
+                n_kept += usize::from(spot.pack.get().is_some());
+                n_entries += size;
+            } else {
+                spot.pack.take();
+            }
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let n_open = self.spots.iter().filter(|spot| spot.pack.get().is_some()).count();
+        *self.n_open.get_mut() = n_open;
+        *self.n_entries.get_mut() = self.spots.iter().map(Spot::n_entries).sum();
+    }
+
+    fn open(&self, spot: usize) -> Option<&Arc<Pack>> {
+        let spot = self.spots.get(spot)?;
+        let pack = match spot.pack.get() {
+            Some(pack) => pack,
+            None => spot.pack.get_or_init(|| self.open_first(spot)),
+        };
+        if !spot.is_used.load(Ordering::Relaxed) {
+            spot.is_used.store(true, Ordering::Relaxed);
+        }
+        pack.as_ref()
+    }
+
+    #[cold]
+    fn open_first(&self, spot: &Spot) -> Option<Arc<Pack>> {
+        let path = spot.name.path();
+        let opened = if self.n_open.fetch_add(1, Ordering::Relaxed) < FILES_MAX {
+            Pack::open(&*self.vfs, &path)
+        } else {
+            Pack::open_each_time(&self.vfs, &path)
+        };
+        match opened {
+            Ok(pack) => {
+                self.n_entries.fetch_add(pack.n_entries(), Ordering::Relaxed);
+                Some(Arc::new(pack))
+            }
+            // Collected since the listing: what it held has moved, or nobody needs it.
+            Err(error) if error.is_not_found() => {
+                self.is_stale.store(true, Ordering::Relaxed);
+                None
+            }
+            // What only it held is missing, and fsck names the pack.
+            Err(error) => {
+                tracing::warn!(path = error.path, "skipping a damaged pack");
+                None
+            }
+        }
+    }
+}
+
+impl Spot {
+    fn with(name: PackName, pack: Option<Arc<Pack>>) -> Self {
+        let pack = pack.map_or_else(OnceLock::new, |pack| OnceLock::from(Some(pack)));
+        Self { name, pack, is_used: AtomicBool::new(true) }
+    }
+
+    fn n_entries(&self) -> usize {
+        self.pack.get().and_then(Option::as_ref).map_or(0, |pack| pack.n_entries())
+    }
+}
+
+impl Listed {
+    /// Whether all of its packs are there, and are found through it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.spots.iter().all(Option::is_some)
+    }
+}
