@@ -18,6 +18,10 @@ pub(crate) enum Sent {
     Root,
     /// The listener of its filter.
     Listener,
+    /// A copy of its mounts.
+    Copy,
+    /// A file system for its sockets.
+    Room,
 }
 
 /// Both ends; the child has a copy of its own.
@@ -34,6 +38,10 @@ pub(crate) struct Received {
     pub(crate) root: Option<OwnedFd>,
     /// The listener of its filter, if it has one.
     pub(crate) listener: Option<OwnedFd>,
+    /// A copy of its mounts, where it shares some.
+    pub(crate) copy: Option<OwnedFd>,
+    /// A file system for its sockets there.
+    pub(crate) room: Option<OwnedFd>,
 }
 
 impl Channel {
@@ -54,6 +62,8 @@ impl Channel {
         while let Some((kind, descriptor)) = receive(&self.ours)? {
             match kind {
                 kind if kind == Sent::Root as u8 => received.root = descriptor,
+                kind if kind == Sent::Copy as u8 => received.copy = descriptor,
+                kind if kind == Sent::Room as u8 => received.room = descriptor,
                 _ => received.listener = descriptor,
             }
         }

@@ -21,10 +21,9 @@ use rustix::process::{chdir, fchdir, pivot_root};
 
 pub(crate) use target::Made;
 
-use crate::channel::Sent;
 use crate::overlay;
 use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
-use crate::seccomp::{self, Attention};
+use crate::seccomp::{self, Attention, Binds};
 use crate::sys::{self, Depth, PointerList};
 
 /// What the child reads and writes: the memory it shares with its parent.
@@ -58,11 +57,11 @@ pub(crate) struct Report {
 
 impl<'a> Task<'a> {
     /// Everything `plan` needs, allocated.
-    pub(crate) fn new(plan: &'a Plan, attention: Attention) -> Self {
+    pub(crate) fn new(plan: &'a Plan, (attention, binds): (Attention, Binds)) -> Self {
         Self {
             plan,
-            filter: seccomp::program(attention),
-            unheard: seccomp::program(Attention::Nothing),
+            filter: seccomp::program(attention, binds),
+            unheard: seccomp::program(Attention::Nothing, binds),
             attention,
             argv: PointerList::new(&plan.argv),
             envp: PointerList::new(&plan.envp),
@@ -118,8 +117,8 @@ impl<'a> Task<'a> {
                 sys::duplicate(null.as_raw_fd(), 0)?;
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
-            Op::Lend { mount, channel } => {
-                process::send(self.fd(*mount), *channel, Sent::Root)?;
+            Op::Lend { mount, channel, kind } => {
+                process::send(self.fd(*mount), *channel, *kind)?;
             }
             Op::Filter => process::filter(self.filter, self.unheard)?,
             Op::Execute => return Err(self.execute()),
@@ -204,6 +203,9 @@ impl<'a> Task<'a> {
             }
             MountOp::Restrict { mount, attributes, depth } => {
                 sys::restrict_mount(self.fd(*mount), *attributes, *depth)?;
+            }
+            MountOp::Release { mount, attributes } => {
+                sys::release_mount(self.fd(*mount), *attributes)?;
             }
             MountOp::Attach { mount, at } => {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH

@@ -27,7 +27,7 @@ use crate::error::StepError;
 use crate::idmap::{self, IdMap};
 use crate::nest::Nest;
 use crate::step::Identity;
-use crate::sys;
+use crate::{supervisor, sys};
 use error::namespace_refused;
 pub(crate) use mapping::write_maps;
 use mapping::{Mapping, Writers};
@@ -89,6 +89,13 @@ pub fn is_apart() -> bool {
 /// The first of the ids that this process has for itself: nobody else is to own a file of those.
 pub fn reserved() -> Option<u32> {
     is_apart().then_some(range::MACHINE)
+}
+
+/// Whether steps can be kept apart in what they [share](crate::step::Access::Shared): this program
+/// binds their sockets, and a container may keep their system calls from it.
+pub fn supervises() -> bool {
+    static SUPERVISES: OnceLock<bool> = OnceLock::new();
+    *SUPERVISES.get_or_init(supervisor::is_possible)
 }
 
 /// Has a program of the machine run with the ids that the machine has, as it would without this

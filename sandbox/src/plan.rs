@@ -3,6 +3,7 @@
 //! Everything that can fail, allocate or decide happens here, in ordinary Rust; what is left is
 //! one system call per operation, for a child that may do nothing else.
 
+mod apart;
 mod board;
 mod compile;
 mod devices;
@@ -19,6 +20,8 @@ use crate::error::{StepCause, StepError};
 
 pub(crate) use compile::{Inherited, compile};
 pub(crate) use op::{Absent, CHANNEL, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
+
+pub(crate) use apart::{OPEN_TO_THE_STEP, SHOWN_AT};
 
 /// What the child does, in order.
 #[derive(Debug, Default)]

@@ -139,6 +139,11 @@ const INSIDE: &[Question] = &[
             })
         },
     },
+    Question {
+        name: "sockets of steps that share a cache",
+        attempt: |_| attempt::descriptors(),
+        remedy: |_| Some(IN_TURN),
+    },
     Question { name: "a step, up to its command", attempt: attempt::step, remedy: container },
 ];
 
@@ -155,7 +160,8 @@ const OVERLAY: &str = "use a kernel of 6.7 or later, and a store on ext4, xfs, b
 const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
 const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
-const LISTENED: &str = "steps make no devices, and 32-bit programs may open no sockets, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
+const LISTENED: &str = "steps make no devices, 32-bit programs may open no sockets, and steps that share a cache mount wait for each other, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
+const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes";
 const NO_FILTERS: &str = "use a kernel of 5.10 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
 const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";

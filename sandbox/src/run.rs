@@ -21,10 +21,10 @@ use crate::output::{Output, Stream};
 use crate::pipes::Pipes;
 use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seal::seal;
-use crate::seccomp::Attention;
+use crate::seccomp::{Attention, Binds};
 use crate::spawn::{Child, spawn};
 use crate::step::{Changes, Devices, Network, Step};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Apart, Supervisor};
 use crate::sys;
 use crate::watch::Watch;
 
@@ -48,7 +48,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     }
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (plan, channel) = planned((step, nest), &pipes)?;
-    let mut task = Task::new(&plan, attention(step));
+    let mut task = Task::new(&plan, (attention(step), binds(step)));
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
@@ -86,7 +86,7 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (mut plan, _channel) = planned((step, &nest), &pipes)?;
     plan.leave_out_the_command();
-    let mut task = Task::new(&plan, attention(step));
+    let mut task = Task::new(&plan, (attention(step), binds(step)));
     drop(started(&mut task, step.network, &nest)?);
     match task.report.failure {
         Some(failure) => Err(why(&plan, &task.report, failure)),
@@ -123,7 +123,9 @@ fn carry_out(
     let child = started(task, step.network, nest)?;
     let received = channel.received().map_err(|errno| refused("taking descriptors", errno))?;
     let attention = task.attention;
-    let supervisor = received.listener.map(|listener| Supervisor::new(listener, step, attention));
+    let apart = received.copy.zip(received.room).map(|(copy, room)| Apart { copy, room });
+    let supervisor = |listener| Supervisor::new(listener, step, attention, apart);
+    let supervisor = received.listener.map(supervisor);
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
     let watch =
         Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
@@ -146,6 +148,11 @@ fn attention(step: &Step) -> Attention {
     } else {
         Attention::Deeds
     }
+}
+
+/// Whether the filter of a step announces where sockets get their addresses.
+fn binds(step: &Step) -> Binds {
+    if step.shares() { Binds::Announced } else { Binds::Run }
 }
 
 /// What the directory of a layer says is short.

@@ -24,11 +24,25 @@ pub(crate) enum Attention {
     Looks,
 }
 
-/// The filter for this machine, ready for `seccomp(2)`.
-pub(crate) fn program(attention: Attention) -> &'static [libc::sock_filter] {
-    static PROGRAMS: [OnceLock<Vec<libc::sock_filter>>; 3] = [const { OnceLock::new() }; 3];
-    PROGRAMS[attention as usize].get_or_init(|| emit(native_tables(), attention))
+/// What happens where a process gives a socket its address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Binds {
+    /// The kernel does it.
+    Run,
+    /// It is announced: where a socket may lie is for the builder to say.
+    Announced,
 }
+
+/// The filter for this machine, ready for `seccomp(2)`.
+pub(crate) fn program(attention: Attention, binds: Binds) -> &'static [libc::sock_filter] {
+    static PROGRAMS: [OnceLock<Vec<libc::sock_filter>>; 6] = [const { OnceLock::new() }; 6];
+    let number = 2 * attention as usize + binds as usize;
+    PROGRAMS[number].get_or_init(|| emit(native_tables(), attention, binds))
+}
+
+/// A filter that lets everything run, to find out whether there can be one.
+pub(crate) const EVERYTHING: &[libc::sock_filter] =
+    &[libc::sock_filter { code: emit::BPF_RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
 
 /// A system call that the filter has announced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,17 +54,27 @@ pub(crate) enum Announced {
     },
     /// A socket is to be opened, and what kind of one lies in memory.
     Socket,
+    /// A socket is to be given an address.
+    Bind,
+    /// The same, and the arguments lie in memory.
+    DistantBind,
     /// A file is looked at, or given away.
     Look(Look),
 }
 
-/// What a system call is that the filter has announced.
-pub(crate) fn announced(architecture: u32, number: i32) -> Option<Announced> {
+/// What a system call is that the filter has announced; `first` is its first argument.
+pub(crate) fn announced(architecture: u32, number: i32, first: u64) -> Option<Announced> {
     let table = native_tables().iter().find(|table| table.architecture == architecture)?;
-    match table.verdict(u32::try_from(number).ok()?, Attention::Looks) {
+    match table.verdict(u32::try_from(number).ok()?, Attention::Looks, Binds::Announced) {
         Verdict::Check(Check::Look(look)) => Some(Announced::Look(look)),
         Verdict::Check(Check::Device { mode }) => Some(Announced::Device { mode }),
+        Verdict::Check(Check::SocketCall)
+            if first & u64::from(u32::MAX) == BIND_A_SOCKET.into() =>
+        {
+            Some(Announced::DistantBind)
+        }
         Verdict::Check(Check::SocketCall) => Some(Announced::Socket),
+        Verdict::Check(Check::Bind) => Some(Announced::Bind),
         Verdict::Allow | Verdict::Deny | Verdict::Unknown | Verdict::Check(_) => None,
     }
 }
@@ -79,8 +103,11 @@ enum Check {
     /// `socket`: any family but kernel crypto and virtual machine sockets.
     Family,
     /// `socketcall`, whose arguments lie in memory: whoever listens opens the socket, if it is to be
-    /// one.
+    /// one, or gives it its address.
     SocketCall,
+    /// `bind`: whoever listens does it, where the address is of a length that one of the file
+    /// system has.
+    Bind,
     /// `personality`: the five values Docker allows.
     Personality,
     /// `clone`: no new namespaces.
@@ -103,10 +130,10 @@ struct Segment {
 
 impl Table {
     /// The whole number line as segments, the first at 0.
-    fn segments(&self, attention: Attention) -> Vec<Segment> {
+    fn segments(&self, attention: Attention, binds: Binds) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
         for number in 0..=LAST_KNOWN + 1 {
-            let verdict = self.verdict(number, attention);
+            let verdict = self.verdict(number, attention, binds);
             if segments.last().map(|last| last.verdict) != Some(verdict) {
                 segments.push(Segment { first: number, verdict });
             }
@@ -115,12 +142,15 @@ impl Table {
     }
 
     /// What the profile says about one number.
-    fn verdict(&self, number: u32, attention: Attention) -> Verdict {
+    fn verdict(&self, number: u32, attention: Attention, binds: Binds) -> Verdict {
         if number > LAST_KNOWN || number == CLONE3 {
             return Verdict::Unknown;
         }
         if let Some((_, check)) = self.checks.iter().find(|(at, _)| *at == number) {
             return Verdict::Check(*check);
+        }
+        if self.binds.contains(&number) && binds == Binds::Announced {
+            return Verdict::Check(Check::Bind);
         }
         let look = self.looks.iter().find(|(at, _)| *at == number);
         if let Some((_, look)) = look.filter(|_| attention == Attention::Looks) {
@@ -137,6 +167,9 @@ const LAST_KNOWN: u32 = 469;
 
 /// `AF_ALG` and `AF_VSOCK`: kernel crypto and the hypervisor.
 const REFUSED_FAMILIES: [u32; 2] = [38, 40];
+
+/// The first argument of `socketcall` that stands for `bind`.
+const BIND_A_SOCKET: u32 = 2;
 
 /// Its flags lie in memory, where a filter cannot look.
 const CLONE3: u32 = 435;
@@ -164,7 +197,11 @@ mod tests {
         ];
         for number in denied {
             let number = u32::try_from(number).unwrap();
-            assert_eq!(table.verdict(number, Attention::Deeds), Verdict::Deny, "{number}");
+            assert_eq!(
+                table.verdict(number, Attention::Deeds, Binds::Run),
+                Verdict::Deny,
+                "{number}"
+            );
         }
     }
 
@@ -184,15 +221,22 @@ mod tests {
         ];
         for number in needed {
             let number = u32::try_from(number).unwrap();
-            assert_eq!(table.verdict(number, Attention::Deeds), Verdict::Allow, "{number}");
+            assert_eq!(
+                table.verdict(number, Attention::Deeds, Binds::Run),
+                Verdict::Allow,
+                "{number}"
+            );
         }
     }
 
     #[test]
     fn newer_calls_than_the_profile_do_not_exist() {
         for table in native_tables() {
-            assert_eq!(table.verdict(LAST_KNOWN + 1, Attention::Deeds), Verdict::Unknown);
-            assert_eq!(table.verdict(CLONE3, Attention::Deeds), Verdict::Unknown);
+            assert_eq!(
+                table.verdict(LAST_KNOWN + 1, Attention::Deeds, Binds::Run),
+                Verdict::Unknown
+            );
+            assert_eq!(table.verdict(CLONE3, Attention::Deeds, Binds::Run), Verdict::Unknown);
         }
     }
 
@@ -209,7 +253,11 @@ mod tests {
     fn only_what_is_allowed_is_announced() {
         for table in native_tables() {
             for (number, look) in table.looks {
-                assert_eq!(table.verdict(*number, Attention::Deeds), Verdict::Allow, "{look:?}");
+                assert_eq!(
+                    table.verdict(*number, Attention::Deeds, Binds::Run),
+                    Verdict::Allow,
+                    "{look:?}"
+                );
             }
         }
     }

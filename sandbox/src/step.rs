@@ -77,6 +77,16 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Whether other steps may be at what it mounts.
+    pub(crate) fn shares(&self) -> bool {
+        let is_shared = |mount: &Mount| {
+            matches!(mount.source, MountSource::Bind { access: Access::Shared, .. })
+        };
+        self.mounts.iter().any(is_shared)
+    }
+}
+
 /// What the standard streams of a command are.
 #[derive(Clone, Debug, Default)]
 pub enum Streams {
@@ -218,6 +228,11 @@ pub enum Access {
     ReadOnly,
     /// Change it for real.
     ReadWrite,
+    /// Change it for real while other steps do, who reach none of the sockets that this one binds
+    /// in it: those lie elsewhere, and a link leads there. Mounts below are not shown. With
+    /// [`Security::Insecure`], or where [`supervises`](crate::enter::supervises) says no, nobody
+    /// else may have it.
+    Shared,
 }
 
 /// One resource limit.

@@ -3,23 +3,45 @@
 //! What is done for a process is done by a thread in its place, with no more than its rights.
 
 mod answers;
+mod apart;
+mod binds;
 mod caller;
 mod devices;
+mod layout;
 mod looks;
 mod mark;
+mod rights;
 mod sockets;
 mod status;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+pub(crate) use apart::Apart;
 
 use crate::seccomp::{self, Announced, Attention};
 use crate::step::{Devices, Step};
 use crate::sys::{self, Reply, Request};
+
+/// Whether system calls of steps can be received here, and acted upon.
+pub(crate) fn is_possible() -> bool {
+    let received = || sys::install_filter(seccomp::EVERYTHING).map(sys::adopt);
+    reaches_descriptors().is_ok() && rights::aside(received).is_ok()
+}
+
+/// Fails where what processes have open cannot be opened here.
+pub(crate) fn reaches_descriptors() -> Result<(), Errno> {
+    if !caller::has_our_numbers() {
+        return Err(Errno::SRCH);
+    }
+    let process = pidfd_open(getpid(), PidfdFlags::empty())?;
+    pidfd_getfd(&process, process.as_raw_fd(), PidfdGetfdFlags::empty()).map(drop)
+}
 
 /// Whoever answers for one step.
 #[derive(Debug)]
@@ -32,6 +54,8 @@ pub(crate) struct Supervisor<'a> {
     upper: &'a Path,
     /// What the programs of the step are to see of devices.
     devices: Devices,
+    /// Where its sockets are apart from other steps, if it shares anything with them.
+    apart: Option<Apart>,
 }
 
 /// What came of attending.
@@ -47,17 +71,21 @@ pub(crate) enum Attended {
 
 impl<'a> Supervisor<'a> {
     /// Whoever answers for `step`, whose filter has this listener and announces so much.
-    pub(crate) fn new(listener: OwnedFd, step: &'a Step, attention: Attention) -> Self {
-        let devices = if attention == Attention::Looks {
-            // Where the kernel cannot, looks take longer.
+    pub(crate) fn new(
+        listener: OwnedFd,
+        step: &'a Step,
+        attention: Attention,
+        apart: Option<Apart>,
+    ) -> Self {
+        let looks = attention == Attention::Looks;
+        if looks || apart.is_some() {
+            // Where the kernel cannot, calls take longer.
             let woken = sys::wake_at_once(listener.as_fd());
-            tracing::trace!(?woken, "looks at files are announced");
-            Devices::Shown
-        } else {
-            step.devices
-        };
+            tracing::trace!(?woken, "many calls are announced");
+        }
+        let devices = if looks { Devices::Shown } else { step.devices };
         let (attribute, upper) = (&*step.device_attribute, &*step.root.scratch.upper);
-        Self { listener, attribute, upper, devices }
+        Self { listener, attribute, upper, devices, apart }
     }
 
     /// Answers the calls that wait.
@@ -90,20 +118,26 @@ impl<'a> Supervisor<'a> {
             Err(Errno::NOENT | Errno::INTR) => return Ok(Attended::Fully),
             request => request?,
         };
-        let reply = match seccomp::announced(request.architecture, request.number) {
-            Some(Announced::Device { mode }) => {
-                let made = self.device(&request, mode);
-                if made.is_ok() && self.devices == Devices::Awaited {
-                    return Ok(Attended::Awaited);
+        let reply =
+            match seccomp::announced(request.architecture, request.number, request.arguments[0]) {
+                Some(Announced::Device { mode }) => {
+                    let made = self.device(&request, mode);
+                    if made.is_ok() && self.devices == Devices::Awaited {
+                        return Ok(Attended::Awaited);
+                    }
+                    made.map_or_else(Reply::Fail, |()| Reply::Return(0))
                 }
-                made.map_or_else(Reply::Fail, |()| Reply::Return(0))
-            }
-            Some(Announced::Socket) => {
-                sockets::open(self, &request).map_or_else(Reply::Fail, Reply::Return)
-            }
-            Some(Announced::Look(look)) => looks::answer(self, &request, look),
-            None => Reply::Fail(Errno::NOSYS),
-        };
+                Some(Announced::Socket) => {
+                    sockets::open(self, &request).map_or_else(Reply::Fail, Reply::Return)
+                }
+                Some(Announced::Bind) => {
+                    binds::answer(self, &request).map_or_else(Reply::Fail, |()| Reply::Return(0))
+                }
+                Some(Announced::DistantBind) => binds::answer_distant(self, &request)
+                    .map_or_else(Reply::Fail, |()| Reply::Return(0)),
+                Some(Announced::Look(look)) => looks::answer(self, &request, look),
+                None => Reply::Fail(Errno::NOSYS),
+            };
         match sys::answer_request(self.listener.as_fd(), &request, reply) {
             Ok(()) | Err(Errno::NOENT) => Ok(Attended::Fully),
             Err(errno) => Err(errno),

@@ -10,7 +10,9 @@
 )]
 
 mod filter;
+mod mount;
 mod request;
+mod socket;
 
 use std::ffi::{CStr, c_char, c_int, c_long};
 use std::mem::size_of;
@@ -20,12 +22,13 @@ use std::process::Command;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::mount::MountAttrFlags;
 
 pub(crate) use filter::{install_filter, install_unheard_filter};
+pub(crate) use mount::{Depth, release_mount, restrict_mount};
 pub(crate) use request::{
     Reply, Request, answer_request, hand_to_caller, is_waiting, next_request, wake_at_once,
 };
+pub(crate) use socket::{bind, socket};
 
 /// Turns `-1` into the error number of the call just made.
 fn checked(result: c_long) -> Result<c_long, Errno> {
@@ -35,47 +38,6 @@ fn checked(result: c_long) -> Result<c_long, Errno> {
     } else {
         Ok(result)
     }
-}
-
-/// The argument of `mount_setattr`.
-#[repr(C)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    namespace: u64,
-}
-
-/// How far a mount operation reaches.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Depth {
-    /// One mount.
-    One,
-    /// The mount and all below it.
-    All,
-}
-
-/// Adds attributes to a mount.
-pub(crate) fn restrict_mount(
-    mount: BorrowedFd<'_>,
-    set: MountAttrFlags,
-    depth: Depth,
-) -> Result<(), Errno> {
-    let attributes =
-        MountAttributes { set: u64::from(set.bits()), clear: 0, propagation: 0, namespace: 0 };
-    let recursive = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a literal, and the structure and its size agree.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | recursive,
-            &raw const attributes,
-            size_of::<MountAttributes>(),
-        )
-    };
-    checked(result).map(drop)
 }
 
 /// Closes every descriptor from `first` on, for real.
@@ -264,14 +226,6 @@ pub(crate) fn enter_users_before_execution(command: &mut Command, users: RawFd) 
     };
     // SAFETY: one system call, which allocates nothing and takes no lock.
     unsafe { command.pre_exec(enter) };
-}
-
-/// Opens a socket of any kind that the kernel knows.
-pub(crate) fn socket(family: u32, kind: u32, protocol: u32) -> Result<OwnedFd, Errno> {
-    let kind = kind | libc::SOCK_CLOEXEC.cast_unsigned();
-    // SAFETY: takes numbers only.
-    let opened = checked(unsafe { libc::syscall(libc::SYS_socket, family, kind, protocol) })?;
-    RawFd::try_from(opened).map(adopt).map_err(|_| Errno::BADF)
 }
 
 /// Brings the loopback device of the current network namespace up.

@@ -5,6 +5,8 @@
 
 #[path = "steps/allocator.rs"]
 mod allocator;
+#[path = "steps/apart.rs"]
+mod apart;
 #[path = "steps/command.rs"]
 mod command;
 #[path = "steps/devices.rs"]
@@ -74,7 +76,19 @@ const CLAIMS: &[Claim] = claims! {
         an_open_device_is_given_away;
     masked: a_masked_proc_shows_nothing_of_any_process a_probe_tells_that_proc_is_masked
         a_filter_without_a_listener_refuses_what_is_for_one;
-    small: programs_of_32_bits_open_the_sockets_of_others programs_of_32_bits_see_devices;
+    small: programs_of_32_bits_open_the_sockets_of_others programs_of_32_bits_see_devices
+        sockets_of_programs_of_32_bits_are_kept_apart;
+    apart: a_step_reaches_its_own_sockets_wherever_they_are
+        a_socket_is_named_through_an_open_directory
+        no_step_reaches_the_sockets_of_another
+        a_path_that_changes_meanwhile_leads_to_no_shared_directory
+        a_name_that_is_taken_is_not_given_again
+        what_an_earlier_step_left_is_no_socket
+        a_socket_has_the_owner_and_mode_of_its_maker
+        addresses_are_read_as_the_kernel_reads_them
+        other_families_are_bound_with_the_rights_of_their_owner
+        a_thread_with_files_of_its_own_binds_its_own
+        who_has_a_directory_alone_gets_sockets_in_it;
     finality: a_file_that_others_can_write_fails_the_step
         nothing_is_changed_through_what_others_hold a_message_on_its_way_is_a_writer
         no_abstract_socket_of_others_is_reached;
@@ -119,6 +133,10 @@ fn main() -> ExitCode {
     let fixture = Fixture::new();
     if arguments.first().is_some_and(|word| word == "role=latency") {
         lifetime::measure(&fixture);
+        return ExitCode::SUCCESS;
+    }
+    if arguments.first().is_some_and(|word| word == "role=binds") {
+        apart::measure(&fixture);
         return ExitCode::SUCCESS;
     }
     if arguments.first().is_some_and(|word| word == "role=listened") {

@@ -24,7 +24,7 @@ use crate::copy::place::place;
 use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
 use crate::operation::FileSource;
-use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep};
+use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
 const TMPFS_MODE: u32 = 0o1777;
@@ -39,9 +39,17 @@ pub(crate) struct Mounts {
     /// The values that output must not show.
     pub(crate) secrets: Vec<Vec<u8>>,
     /// By the position of the mount. One cache that is mounted twice is held once.
-    caches: BTreeMap<usize, (PathBuf, Origin)>,
+    caches: BTreeMap<usize, Opened>,
     held: Vec<Held>,
     relays: Vec<Relay>,
+}
+
+/// A cache that is open.
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    origin: Origin,
+    company: Company,
 }
 
 impl Mounts {
@@ -65,7 +73,8 @@ impl Mounts {
     }
 
     /// Opens all caches of a step, in the same order whatever the order of the mounts: two steps
-    /// that want two caches alone would wait for each other.
+    /// that want two caches alone would wait for each other. Where steps cannot be kept apart in a
+    /// cache that they share, one has it at a time.
     fn open_caches(&mut self, store: &Store, run: &RunStep) -> Result<(), CacheError> {
         let mut wanted: Vec<(usize, CacheSpec)> = run
             .mounts
@@ -74,14 +83,21 @@ impl Mounts {
             .filter_map(|(position, mount)| Some((position, spec(cache_of(mount)?))))
             .collect();
         wanted.sort_by(|(_, one), (_, other)| one.identity.cmp(&other.identity));
-        for (position, spec) in wanted {
-            let path = store.common_cache(&spec);
-            if spec.company != Company::Apart && self.held.iter().any(|held| held.path == path) {
-                self.caches.insert(position, (path, Origin::Existing));
+        let is_apart = run.security == SecurityMode::Sandbox && enter::supervises();
+        for (position, mut spec) in wanted {
+            if spec.company == Company::Everybody && !is_apart {
+                spec.company = Company::Nobody;
+            }
+            let (path, company) = (store.common_cache(&spec), spec.company);
+            let again = self.caches.values().find(|opened| opened.path == path);
+            if let Some(opened) = again.filter(|_| company != Company::Apart) {
+                let (origin, company) = (Origin::Existing, opened.company);
+                self.caches.insert(position, Opened { path, origin, company });
                 continue;
             }
             let held = store.open_cache(&spec)?;
-            self.caches.insert(position, (held.path.clone(), held.origin));
+            let (path, origin) = (held.path.clone(), held.origin);
+            self.caches.insert(position, Opened { path, origin, company });
             self.held.push(held);
         }
         Ok(())
@@ -165,11 +181,17 @@ impl Mounts {
         position: usize,
         cache: &CacheMount,
     ) -> Result<Option<MountSource>, BuildCause> {
-        let Some((path, origin)) = self.caches.remove(&position) else { return Ok(None) };
+        let Some(Opened { path, origin, company }) = self.caches.remove(&position) else {
+            return Ok(None);
+        };
         if origin == Origin::Created && cache.from != FileSource::Nothing {
             fill(execution, cache, &path)?;
         }
-        let access = access(cache.access);
+        let access = match (cache.access, company) {
+            (mount::Access::ReadOnly, _) => Access::ReadOnly,
+            (mount::Access::ReadWrite, Company::Nobody | Company::Apart) => Access::ReadWrite,
+            (mount::Access::ReadWrite, Company::Everybody) => Access::Shared,
+        };
         Ok(Some(MountSource::Bind { path, subpath: Vec::new(), access }))
     }
 }
@@ -279,11 +301,4 @@ fn owner(kind: &MountKind) -> Option<Owner> {
 
 fn file(bytes: Vec<u8>, owner: Owner) -> MountSource {
     MountSource::Secret { bytes, mode: owner.mode, uid: owner.uid, gid: owner.gid }
-}
-
-fn access(access: mount::Access) -> Access {
-    match access {
-        mount::Access::ReadOnly => Access::ReadOnly,
-        mount::Access::ReadWrite => Access::ReadWrite,
-    }
 }

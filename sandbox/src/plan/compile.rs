@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::os::fd::RawFd;
 
+use crate::channel::Sent;
 use crate::error::{StepCause, StepError};
 use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
-use crate::step::{Network, Security, Step, Streams};
+use crate::step::{Access, MountSource, Network, Security, Step, Streams};
 
 /// The descriptors of the builder that its child needs.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +48,15 @@ impl Plan {
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
         let root = self.finish_root(context, &board);
-        self.push("lending the root", Op::Lend { mount: root, channel });
+        self.push("lending the root", Op::Lend { mount: root, channel, kind: Sent::Root });
         let kernel = self.kernel(root, &board, (step.shm_size, step.security));
+        let room = step.shares().then(|| self.sockets(kernel.dev, &board));
         self.place(root, resolv);
         self.place(root, hosts);
-        for mount in asked {
-            self.place(root, mount);
+        let placed: Vec<Slot> = asked.into_iter().map(|mount| self.place(root, mount)).collect();
+        if let Some(room) = room {
+            let shared = shared(step, &placed);
+            self.keep_apart((root, kernel.proc), (room, &shared), channel);
         }
         if step.security == Security::Sandbox {
             self.masks(&kernel, &board);
@@ -125,6 +129,15 @@ impl Plan {
         self.programs = c_strings(doing, candidates(name, search_path(step)).into_iter())?;
         Ok(())
     }
+}
+
+/// Those of the mounts of a step that others have, too.
+fn shared(step: &Step, placed: &[Slot]) -> Vec<Slot> {
+    let both = step.mounts.iter().zip(placed);
+    let shared = both.filter(|(mount, _)| {
+        matches!(mount.source, MountSource::Bind { access: Access::Shared, .. })
+    });
+    shared.map(|(_, slot)| *slot).collect()
 }
 
 fn c_strings(doing: &str, words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<CString>, StepError> {

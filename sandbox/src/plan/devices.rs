@@ -99,7 +99,7 @@ impl Plan {
         mount
     }
 
-    fn mount_new(
+    pub(super) fn mount_new(
         &mut self,
         label: &str,
         kind: &'static CStr,

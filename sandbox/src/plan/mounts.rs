@@ -101,7 +101,8 @@ impl Plan {
                 let path = path_string(label, path)?;
                 self.push(label, MountOp::Open { path, found: top });
                 let source = self.below(label, top, subpath)?;
-                Ok((source, Depth::All, access.attributes()))
+                let depth = if *access == Access::Shared { Depth::One } else { Depth::All };
+                Ok((source, depth, access.attributes()))
             }
             MountSource::Layers { lowers, scratch, subpath } => {
                 let access = if scratch.is_some() { Access::ReadWrite } else { Access::ReadOnly };
@@ -181,8 +182,8 @@ impl Plan {
         }
     }
 
-    /// Puts a prepared mount in its place.
-    pub(super) fn place(&mut self, root: Slot, mount: Prepared) {
+    /// Puts a prepared mount in its place, and returns it.
+    pub(super) fn place(&mut self, root: Slot, mount: Prepared) -> Slot {
         let Prepared { label, target: path, source, depth, attributes } = mount;
         let (at, copy) = (self.slot(), self.slot());
         let absent = Absent::Make { like: source };
@@ -192,6 +193,7 @@ impl Plan {
             self.push(&label, MountOp::Restrict { mount: copy, attributes, depth });
         }
         self.push(&label, MountOp::Attach { mount: copy, at });
+        copy
     }
 
     /// A generated file at a fixed path, read-only.
@@ -211,7 +213,8 @@ impl Plan {
 impl Access {
     fn attributes(self) -> MountAttrFlags {
         match self {
-            Self::ReadOnly => MountAttrFlags::MOUNT_ATTR_RDONLY,
+            // What is shared may be written to when the builder's copy of the mounts is made.
+            Self::ReadOnly | Self::Shared => MountAttrFlags::MOUNT_ATTR_RDONLY,
             Self::ReadWrite => MountAttrFlags::empty(),
         }
     }

@@ -7,6 +7,7 @@ use rustix::mount::MountAttrFlags;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{Gid, Uid};
 
+use crate::channel::Sent;
 use crate::sys::Depth;
 
 /// Where an operation leaves a descriptor for later ones.
@@ -36,7 +37,7 @@ pub(crate) enum Op {
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
     /// Lends a mount to the builder, through this descriptor.
-    Lend { mount: Slot, channel: RawFd },
+    Lend { mount: Slot, channel: RawFd, kind: Sent },
     /// Installs the system call filter, hands its listener over and closes [`CHANNEL`].
     Filter,
     /// Default signal actions, empty mask, then the program.
@@ -69,6 +70,8 @@ pub(crate) enum MountOp {
     Clone { of: Slot, depth: Depth, mount: Slot },
     /// Adds attributes to a mount.
     Restrict { mount: Slot, attributes: MountAttrFlags, depth: Depth },
+    /// Takes attributes from a mount.
+    Release { mount: Slot, attributes: MountAttrFlags },
     /// Puts a detached mount on what a slot shows.
     Attach { mount: Slot, at: Slot },
 }

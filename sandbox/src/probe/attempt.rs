@@ -15,9 +15,9 @@ use super::{Refusal, in_child, number};
 use crate::enter::into_namespaces;
 use crate::error::StepCause;
 use crate::run::rehearse;
-use crate::seccomp::Attention;
+use crate::seccomp::{Attention, Binds};
 use crate::step::{RootFs, Scratch, Step};
-use crate::{binfmt, overlay, seccomp, sys};
+use crate::{binfmt, overlay, seccomp, supervisor, sys};
 
 /// Enters namespaces as a build does.
 pub(super) fn enter() -> Result<(), Refusal> {
@@ -103,8 +103,14 @@ pub(super) fn emulators() -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Opens what a process has open, as is done for sockets of steps.
+pub(super) fn descriptors() -> Result<(), Refusal> {
+    enter()?;
+    Ok(supervisor::reaches_descriptors()?)
+}
+
 pub(super) fn filter() -> Result<(), Refusal> {
     enter()?;
-    sys::install_filter(seccomp::program(Attention::Deeds))?;
+    sys::install_filter(seccomp::program(Attention::Deeds, Binds::Run))?;
     Ok(())
 }

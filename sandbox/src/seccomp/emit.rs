@@ -8,15 +8,17 @@ use std::ops::Range;
 use libc::sock_filter;
 
 use crate::seccomp::tables::Table;
-use crate::seccomp::{Attention, Check, Link, REFUSED_FAMILIES, Segment, Verdict};
+use crate::seccomp::{
+    Attention, BIND_A_SOCKET, Binds, Check, Link, REFUSED_FAMILIES, Segment, Verdict,
+};
 
 /// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
-pub(super) fn emit(tables: &[Table], attention: Attention) -> Vec<sock_filter> {
+pub(super) fn emit(tables: &[Table], attention: Attention, binds: Binds) -> Vec<sock_filter> {
     let ask = match attention {
         Attention::Nothing => RETURN_DENY,
         Attention::Deeds | Attention::Looks => libc::SECCOMP_RET_USER_NOTIF,
     };
-    let mut emitter = Emitter { reversed: Vec::new(), ask };
+    let mut emitter = Emitter { reversed: Vec::new(), ask, binds };
     let block = |table: &Table| (table.architecture, emitter.table(table, attention));
     let blocks: Vec<(u32, Label)> = tables.iter().rev().map(block).collect();
     let mut head = emitter.ending(RETURN_DENY);
@@ -36,11 +38,12 @@ struct Emitter {
     reversed: Vec<sock_filter>,
     /// What happens to a call that is for who listens.
     ask: u32,
+    binds: Binds,
 }
 
 impl Emitter {
     fn table(&mut self, table: &Table, attention: Attention) -> Label {
-        let segments = table.segments(attention);
+        let segments = table.segments(attention, self.binds);
         let tree = self.search(&segments, 0..segments.len());
         self.goto(tree);
         self.load(OFFSET_NUMBER)
@@ -67,7 +70,18 @@ impl Emitter {
             }
             Verdict::Check(Check::SocketCall) => {
                 let (ask, allow) = (self.ask, libc::SECCOMP_RET_ALLOW);
-                self.one_of(&[OPEN_A_SOCKET], ask, allow)
+                let asked: &[u32] = match self.binds {
+                    Binds::Run => &[OPEN_A_SOCKET],
+                    Binds::Announced => &[OPEN_A_SOCKET, BIND_A_SOCKET],
+                };
+                self.one_of(asked, ask, allow)
+            }
+            Verdict::Check(Check::Bind) => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                let ask = self.ending(self.ask);
+                let short = self.branch(JUMP_AT_LEAST, SHORTEST_PATH_ADDRESS, ask, allow);
+                self.branch(JUMP_AT_LEAST, LONGEST_PATH_ADDRESS + 1, allow, short);
+                self.load(argument(2))
             }
             Verdict::Check(Check::Personality) => {
                 self.one_of(&PERSONALITIES, libc::SECCOMP_RET_ALLOW, RETURN_DENY)
@@ -172,7 +186,7 @@ fn argument(index: usize) -> u32 {
 
 const BPF_LOAD_WORD: u16 = 0x20;
 const BPF_AND: u16 = 0x54;
-const BPF_RETURN: u16 = 0x06;
+pub(super) const BPF_RETURN: u16 = 0x06;
 const BPF_JUMP: u16 = 0x05;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_AT_LEAST: u16 = 0x35;
@@ -196,6 +210,12 @@ const AT_EMPTY_PATH: u32 = libc::AT_EMPTY_PATH.cast_unsigned();
 /// The first argument of `socketcall` that stands for `socket`. No family that is refused has
 /// pairs of sockets.
 const OPEN_A_SOCKET: u32 = 1;
+
+/// A family and one byte of a path: without any, the kernel chooses an address.
+const SHORTEST_PATH_ADDRESS: u32 = 3;
+
+/// `struct sockaddr_un`: with more the kernel refuses a socket of this family.
+const LONGEST_PATH_ADDRESS: u32 = 110;
 
 /// Linux, 32-bit Linux, both without address randomisation bits of their own, and "only ask".
 const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, u32::MAX];
@@ -238,7 +258,7 @@ mod tests {
         }
     }
 
-    fn expected(verdict: Verdict, argument: u32) -> u32 {
+    fn expected(verdict: Verdict, argument: u32, binds: Binds) -> u32 {
         let allowed = match verdict {
             Verdict::Allow => true,
             Verdict::Deny => false,
@@ -246,6 +266,11 @@ mod tests {
             Verdict::Check(Check::Family) => !REFUSED_FAMILIES.contains(&argument),
             Verdict::Check(Check::SocketCall) => match argument {
                 OPEN_A_SOCKET => return libc::SECCOMP_RET_USER_NOTIF,
+                BIND_A_SOCKET if binds == Binds::Announced => return libc::SECCOMP_RET_USER_NOTIF,
+                _ => true,
+            },
+            Verdict::Check(Check::Bind) => match argument {
+                3..=110 => return libc::SECCOMP_RET_USER_NOTIF,
                 _ => true,
             },
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
@@ -269,25 +294,27 @@ mod tests {
     #[test]
     fn the_program_says_what_the_tables_say() {
         for attention in [Attention::Nothing, Attention::Deeds, Attention::Looks] {
-            check(attention);
+            check(attention, Binds::Run);
+            check(attention, Binds::Announced);
         }
     }
 
     #[track_caller]
-    fn check(attention: Attention) {
-        let program = emit(native_tables(), attention);
+    fn check(attention: Attention, binds: Binds) {
+        let program = emit(native_tables(), attention, binds);
         let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0o20_666, 0o60_600, 0x2_0000, 0x1000_0011];
-        let arguments = arguments.into_iter().chain([0x1000, 0x1100, u32::MAX]);
+        let arguments = arguments.into_iter().chain([0x1000, 0x1100, u32::MAX, 3, 110, 111]);
         for table in native_tables() {
             for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
                 for argument in arguments.clone() {
                     let got = interpret(&program, table.architecture, number, argument);
-                    let want = match expected(table.verdict(number, attention), argument) {
-                        libc::SECCOMP_RET_USER_NOTIF if attention == Attention::Nothing => {
-                            RETURN_DENY
-                        }
-                        want => want,
-                    };
+                    let want =
+                        match expected(table.verdict(number, attention, binds), argument, binds) {
+                            libc::SECCOMP_RET_USER_NOTIF if attention == Attention::Nothing => {
+                                RETURN_DENY
+                            }
+                            want => want,
+                        };
                     assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);
                 }
             }
@@ -296,14 +323,17 @@ mod tests {
 
     #[test]
     fn a_foreign_architecture_is_refused_and_not_killed() {
-        assert_eq!(interpret(&emit(native_tables(), Attention::Deeds), 0x1234, 0, 0), RETURN_DENY);
+        assert_eq!(
+            interpret(&emit(native_tables(), Attention::Deeds, Binds::Run), 0x1234, 0, 0),
+            RETURN_DENY
+        );
     }
 
     #[test]
     fn one_table_costs_little_more_than_one_instruction_per_segment() {
         let table = &native_tables()[..1];
-        let segments = table[0].segments(Attention::Deeds).len();
-        let program = emit(table, Attention::Deeds);
+        let segments = table[0].segments(Attention::Deeds, Binds::Run).len();
+        let program = emit(table, Attention::Deeds, Binds::Run);
         assert!(program.len() < segments + 30, "{segments} segments, {}", program.len());
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Table {
     pub(super) allowed: &'static [(u32, u32)],
     /// Numbers that are allowed depending on an argument.
     pub(super) checks: &'static [(u32, Check)],
+    /// The number of `bind`, where it is allowed.
+    pub(super) binds: &'static [u32],
     /// Allowed numbers that are announced to who attends to looks.
     pub(super) looks: &'static [(u32, Look)],
 }
@@ -73,6 +75,7 @@ const X86_64: Table = Table {
         (133, Check::Device { mode: 1 }),
         (259, Check::Device { mode: 2 }),
     ],
+    binds: &[49],
     looks: looks::X86_64,
 };
 
@@ -148,6 +151,7 @@ const I386: Table = Table {
         (14, Check::Device { mode: 1 }),
         (297, Check::Device { mode: 2 }),
     ],
+    binds: &[361],
     looks: looks::I386,
 };
 
@@ -196,5 +200,6 @@ const AARCH64: Table = Table {
         (220, Check::Namespaces),
         (33, Check::Device { mode: 2 }),
     ],
+    binds: &[200],
     looks: looks::AARCH64,
 };

@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
-use rustix::io::Errno;
-use rustix::process::{chroot, fchdir, getpid, umask};
-use rustix::thread::{
-    Gid, LinkNameSpaceType, Uid, move_into_link_name_space, set_thread_res_gid, set_thread_res_uid,
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat, statat,
 };
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, chroot, fchdir, getpid, pidfd_getfd, pidfd_open, umask,
+};
+use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
+use super::rights::{Rights, Surroundings};
 use super::status::Status;
 use crate::sys;
 
@@ -41,14 +44,6 @@ pub(super) struct Place {
     gid: u32,
 }
 
-/// What decides which sockets a process may open.
-#[derive(Debug)]
-pub(super) struct Surroundings {
-    /// Its network, where that is not the builder's.
-    network: Option<OwnedFd>,
-    status: Status,
-}
-
 impl Caller {
     /// Opens what is needed of a process.
     pub(super) fn open(process: u32) -> Result<Self, Errno> {
@@ -73,10 +68,21 @@ impl Caller {
         Ok(bytes)
     }
 
+    /// So many bytes in the memory of the process.
+    pub(super) fn bytes<const N: usize>(
+        &self,
+        address: u64,
+        length: usize,
+    ) -> Result<([u8; N], usize), Errno> {
+        let mut bytes = [0; N];
+        let wanted = bytes.get_mut(..length).ok_or(Errno::INVAL)?;
+        self.memory()?.read_exact_at(wanted, address).map_err(|_| Errno::FAULT)?;
+        Ok((bytes, length))
+    }
+
     /// Three numbers in the memory of the process.
     pub(super) fn words(&self, address: u64) -> Result<[u32; 3], Errno> {
-        let mut bytes = [0; 12];
-        self.memory()?.read_exact_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
+        let (bytes, _) = self.bytes::<12>(address, 12)?;
         let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         Ok([0, 4, 8].map(|at| u32::from_ne_bytes(word(at))))
     }
@@ -95,15 +101,45 @@ impl Caller {
         let own = openat(CWD, c"/proc/thread-self", DIRECTORY, Mode::empty())?;
         let (theirs, ours) = (open(self.process.as_fd())?, open(own.as_fd())?);
         let is_ours = fstat(&theirs)?.st_ino == fstat(&ours)?.st_ino;
-        Ok(Surroundings { network: Some(theirs).filter(|_| !is_ours), status: self.status()? })
+        let network = Some(theirs).filter(|_| !is_ours);
+        Ok(Surroundings { network, rights: self.rights()? })
+    }
+
+    /// What the process may do.
+    pub(super) fn rights(&self) -> Result<Rights, Errno> {
+        self.status().map(Rights)
+    }
+
+    /// A socket, or anything else, that a thread of the process has open, opened here.
+    pub(super) fn opened(&self, thread: u32, number: u32) -> Result<OwnedFd, Errno> {
+        let number = number.cast_signed();
+        let process = |number: u32, flags: PidfdFlags| {
+            let number = i32::try_from(number).ok().and_then(Pid::from_raw);
+            pidfd_open(number.ok_or(Errno::SRCH)?, flags)
+        };
+        let opened = match process(thread, PIDFD_THREAD) {
+            // Before 6.9 there are only descriptors of whole processes.
+            Err(Errno::INVAL) => process(self.status()?.process, PidfdFlags::empty()),
+            opened => opened,
+        };
+        let fetched = pidfd_getfd(&opened?, number, PidfdGetfdFlags::empty())?;
+        // A thread may have files of its own.
+        let meant = statat(&self.process, format!("fd/{number}"), AtFlags::empty())?;
+        let found = fstat(&fetched)?;
+        let is_meant = (meant.st_dev, meant.st_ino) == (found.st_dev, found.st_ino);
+        if is_meant { Ok(fetched) } else { Err(Errno::BADF) }
     }
 
     /// Where the process resolves `path`; `directory` is the descriptor that a relative one is
     /// relative to, unless that is its working directory.
     pub(super) fn place(&self, path: &[u8], directory: Option<i32>) -> Result<Place, Errno> {
-        let start = self.start(directory.filter(|_| path.first() != Some(&b'/')))?;
+        let root = self.directory("root")?;
+        let start = match path.first() {
+            Some(b'/') => root.try_clone().map_err(|_| Errno::MFILE)?,
+            _ => self.start(directory)?,
+        };
         let Status { umask, gid, .. } = self.status()?;
-        Ok(Place { root: self.directory("root")?, start, umask, gid })
+        Ok(Place { root, start, umask, gid })
     }
 
     /// Opens what the process means by a path, without using it.
@@ -177,13 +213,29 @@ impl Caller {
 }
 
 impl Place {
-    /// Has this thread resolve paths and make files as the process would. It ends afterwards.
-    pub(super) fn enter(&self) -> Result<(), Errno> {
+    /// Has this thread resolve paths where the process would. It ends afterwards.
+    pub(super) fn stand(&self) -> Result<(), Errno> {
         sys::unshare(libc::CLONE_FS)?;
         fchdir(&self.root)?;
         chroot(".")?;
         fchdir(&self.start)?;
         umask(Mode::from_raw_mode(self.umask));
+        Ok(())
+    }
+
+    /// Another place, where files are made in the same way.
+    pub(super) fn at(&self, root: OwnedFd, start: OwnedFd) -> Self {
+        Self { root, start, ..*self }
+    }
+
+    /// The same place in a copy of the mounts of its step.
+    pub(super) fn within(&self, copy: &OwnedFd) -> Result<Self, Errno> {
+        Ok(self.at(counterpart(&self.root, copy)?, counterpart(&self.start, copy)?))
+    }
+
+    /// Has this thread resolve paths and make files as the process would. It ends afterwards.
+    pub(super) fn enter(&self) -> Result<(), Errno> {
+        self.stand()?;
         let gid = Gid::from_raw(self.gid);
         set_thread_res_gid(gid, gid, gid)?;
         // Only files of root count as devices, and we need not be that root.
@@ -191,19 +243,14 @@ impl Place {
     }
 }
 
-impl Surroundings {
-    /// Has this thread open sockets as the process would. It ends afterwards.
-    pub(super) fn enter(&self) -> Result<(), Errno> {
-        if let Some(network) = &self.network {
-            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
-        }
-        let Status { uid, gid, capabilities, .. } = self.status;
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        sys::keep_capabilities()?;
-        set_thread_res_gid(gid, gid, gid)?;
-        set_thread_res_uid(uid, uid, uid)?;
-        sys::set_capabilities(capabilities)
-    }
+/// A directory as it is seen in a copy of the mounts that it was opened in.
+fn counterpart(directory: &OwnedFd, copy: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = readlinkat(CWD, format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new())?;
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    let found = openat2(copy, path, DIRECTORY, Mode::empty(), within)?;
+    let (one, other) = (fstat(directory)?, fstat(&found)?);
+    let is_same = (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+    if is_same { Ok(found) } else { Err(Errno::NOENT) }
 }
 
 /// Opens the directory of a path beneath the root of this thread, and takes its last name.
@@ -230,7 +277,7 @@ fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
 
 /// Whether `/proc` is about the processes that this one sees. One of others has somebody else under
 /// a number.
-fn has_our_numbers() -> bool {
+pub(super) fn has_our_numbers() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| {
         let own = readlinkat(CWD, c"/proc/self", Vec::new());
@@ -247,6 +294,9 @@ fn read(process: &OwnedFd, name: &str) -> Result<String, Errno> {
 }
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// `PIDFD_THREAD`
+const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
 
 const CAP_CHOWN: u64 = 1;
 

@@ -3,11 +3,12 @@
 //! Which family they ask for lies in their memory, where no filter can look, and where it may
 //! change between a look and the call. So the numbers are read once, and the socket is opened here.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::rights::aside;
 use super::{Supervisor, low};
 use crate::seccomp;
 use crate::sys::{self, Request};
@@ -24,10 +25,7 @@ pub(super) fn open(supervisor: &Supervisor<'_>, request: &Request) -> Result<i64
         return Err(Errno::PERM);
     }
     // A thread of its own, for it gives up what the process does not have.
-    let opened: Result<OwnedFd, Errno> = std::thread::scope(|scope| {
-        let open = || surroundings.enter().and_then(|()| sys::socket(family, kind, protocol));
-        scope.spawn(open).join().unwrap_or(Err(Errno::PERM))
-    });
+    let opened = aside(|| surroundings.enter().and_then(|()| sys::socket(family, kind, protocol)));
     let flags = kind & libc::SOCK_CLOEXEC.cast_unsigned();
     sys::hand_to_caller(listener, request, opened?.as_fd(), flags)
 }

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::apart;
 use crate::fixture::{Fixture, listing, run};
 use crate::lifetime::{again, printed};
 
@@ -58,7 +59,8 @@ pub(crate) fn a_filter_without_a_listener_refuses_what_is_for_one(fixture: &Fixt
         printed(&mut command)
     };
     let found = role("role=listened");
-    assert!(found.ends_with("no\nmade\nSeccomp_filters:\t2\n"), "{found}");
+    let expected = "supervises false\nEPERM\nok\nno\nmade\nSeccomp_filters:\t2\n";
+    assert!(found.ends_with(expected), "{found}");
     let found = role("role=probes");
     assert_eq!(found.matches("Unavailable").count(), 1, "{found}");
     assert!(found.contains("\"system call filter\", outcome: Unavailable"), "{found}");
@@ -68,6 +70,8 @@ pub(crate) fn a_filter_without_a_listener_refuses_what_is_for_one(fixture: &Fixt
 pub(crate) fn play_unheard(fixture: &Fixture) {
     let script = "mknod /work/null c 1 3 || echo no; mknod /work/pipe p && echo made; \
         grep Seccomp_filters /proc/self/status";
+    println!("supervises {}", wythe_sandbox::enter::supervises());
+    apart::bind_unheard(fixture);
     print!("{}", run(&fixture.step(script)).stdout);
 }
 

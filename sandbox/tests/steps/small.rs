@@ -5,6 +5,7 @@ use std::process::Command;
 
 use wythe_sandbox::step::{Devices, Identity, Network};
 
+use crate::apart::{open_directory, shared};
 use crate::fixture::{Fixture, succeed};
 
 /// Needs no C library for 32 bits, which machines that compile may lack; the kernel's headers for 64
@@ -64,4 +65,12 @@ pub(crate) fn programs_of_32_bits_open_the_sockets_of_others(fixture: &Fixture) 
         step.identity = Identity { uid, gid: uid, groups: vec![] };
         assert_eq!(succeed(&step).stdout, expected, "{network:?} {uid}");
     }
+}
+
+pub(crate) fn sockets_of_programs_of_32_bits_are_kept_apart(fixture: &Fixture) {
+    let Some(lowers) = layers(fixture, include_str!("binds.c")) else { return };
+    let script = "/program; test -L /c/first -a -L /c/second -a -S /c/first -a -S /c/second";
+    let mut step = fixture.step_on(&lowers, script);
+    step.mounts = vec![shared(&open_directory(fixture))];
+    assert_eq!(succeed(&step).stdout, "ytyf\n");
 }
