@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-use wythe_builder::{build::Input, options::Options, workshop::Workshop};
+use wythe_builder::{input::Input, options::Options, workshop::Workshop};
 use wythe_registry::client::Client;
 use wythe_registry::push::{Push, Silent};
 use wythe_registry::settings::Settings;

@@ -21,6 +21,7 @@ use wythe_store::tree::entry::{Directory, File, Node};
 
 use self::database::{Group, User, groups, users};
 use crate::copy::canvas::Canvas;
+use crate::owner::Owner;
 
 /// The longest passwd or group file that is read. Real ones have a few hundred lines; a longer one
 /// would be held in memory only to look for a name.
@@ -28,15 +29,6 @@ pub const MAX_ACCOUNT_FILE: u64 = 1024 * 1024;
 
 /// The largest id: the one above it means "leave as it is" to chown(2) and setuid(2).
 pub(crate) const MAX_ID: u32 = u32::MAX - 1;
-
-/// The numbers a file belongs to.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Owner {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-}
 
 /// Who a build step runs as.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,129 +1,30 @@
 //! A whole build: text, tree, graph, layers, images. One stage after the other, none reaching back.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
-use wythe_store::error::WriteError;
-use wythe_store::image::catalog::ref_name;
-use wythe_store::journal::Durability;
-use wythe_store::journal::batch::Batch;
-use wythe_store::lease::Lease;
-use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
-use wythe_store::oci::reference::Reference;
-use wythe_store::tree::entry::Tree;
 
 use crate::bases::{Asked, ImageBases};
+use crate::built::Built;
 use crate::environment::Environment;
 use crate::epoch;
-use crate::error::{BuildCause, BuildError, Place};
+use crate::error::{BuildCause, BuildError, Place, VertexError};
+use crate::fetch::gather::Remotes;
 use crate::finish::finish;
 use crate::graph::Graph;
+use crate::input::Input;
 use crate::interruptible::Interruptible;
 use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
 use crate::options::Options;
-use crate::origin::{BlobOrigin, Material};
 use crate::progress::Event;
-use crate::remote::gather::Remotes;
-use crate::solve::{Solver, VertexError};
+use crate::solve::Solver;
 use crate::sources::{MainContext, Sources};
-
-/// What is built: a Dockerfile and the directory its paths mean.
-#[derive(Clone, Debug, Default)]
-pub struct Input {
-    /// The Dockerfile's bytes.
-    pub dockerfile: Vec<u8>,
-    /// What messages call it.
-    pub name: String,
-    /// Where it was read from, if it was a file: an ignore file may lie beside it.
-    pub path: Option<PathBuf>,
-    /// The main context; a build without one can copy nothing from it.
-    pub context: Option<PathBuf>,
-    /// The main context where it is no directory; its files are in the store.
-    pub files: Option<Tree>,
-    /// `SOURCE_DATE_EPOCH=context`: when the main context was made, where that is known.
-    pub time: Option<i64>,
-}
-
-impl Input {
-    /// The Dockerfile at `path`, with `context` as its context.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read.
-    pub fn read(path: &Path, context: &Path) -> std::io::Result<Self> {
-        let name = path.file_name().map_or("Dockerfile".into(), |name| name.to_string_lossy());
-        Ok(Self {
-            dockerfile: std::fs::read(path)?,
-            name: name.into_owned(),
-            path: Some(path.to_owned()),
-            context: Some(context.to_owned()),
-            files: None,
-            time: None,
-        })
-    }
-}
-
-/// An image that was built. Its layers and documents are in the store.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// The manifest, whose new layers are listed uncompressed.
-    pub manifest: Descriptor,
-    /// The configuration.
-    pub config: Descriptor,
-    /// What it is for.
-    pub platform: Platform,
-    /// How many of its layers come from the base image.
-    pub base_layers: usize,
-    /// Where those are to be had: the store lacks the ones that no step has needed.
-    pub origins: Vec<BlobOrigin>,
-    /// `SOURCE_DATE_EPOCH`, where it was given.
-    pub epoch: Option<i64>,
-}
-
-/// What a build came to.
-#[derive(Clone, Debug)]
-pub struct Built {
-    /// The targets, in the order in which they were asked for; one where none was named.
-    pub targets: Vec<BuiltTarget>,
-}
-
-/// What a target came to.
-#[derive(Clone, Debug)]
-pub struct BuiltTarget {
-    /// The name of the stage in lower case, or `default` where it has none.
-    pub name: String,
-    /// What a name of it stands for: a manifest, or an index where there are several platforms.
-    pub root: Descriptor,
-    /// The images, in the order in which their platforms were asked for.
-    pub images: Vec<Image>,
-    /// The base images of all stages it needs, each once.
-    pub materials: Vec<Material>,
-}
-
-impl BuiltTarget {
-    /// Keeps it in the store under names, which until now meant something else or nothing.
-    ///
-    /// When this returns it is there for good: no later crash takes it away, unless the store was
-    /// opened without durability. What has no name stays for as long as `lease` lives.
-    ///
-    /// # Errors
-    ///
-    /// Where the store cannot be written.
-    pub fn keep(&self, lease: &Lease, names: &[Reference]) -> Result<(), WriteError> {
-        let mut batch = Batch::new();
-        for name in names {
-            batch.set_ref(&ref_name(name), &self.root);
-        }
-        lease.commit(batch, Durability::Durable).map(drop)
-    }
-}
 
 /// Builds an image of every target for every platform. A step that several need is done once.
 ///

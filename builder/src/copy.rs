@@ -24,7 +24,7 @@ pub(crate) mod tests;
 
 use wythe_store::timestamp::Timestamp;
 
-use crate::account::Owner;
+use crate::owner::Owner;
 
 use self::error::{CopyCause, CopyError};
 use self::mode::ModeChange;

@@ -8,13 +8,13 @@ use wythe_dockerfile::stage::{Stage, Stages, stages};
 
 use crate::environment::Environment;
 use crate::error::BuildCause;
-use crate::lower::args::EPOCH;
+use crate::fetch::time;
 use crate::lower::{LowerError, Surroundings, global_value, lower};
 use crate::operation::Operation;
 use crate::operation::copy::CopySource;
+use crate::options::EPOCH;
 use crate::options::{NamedContext, Options};
 use crate::remote::repository::Repository;
-use crate::remote::time;
 
 /// The options with a number in the place of a name, and without an epoch where what is named has
 /// no time of its own. `context` is the time of the main context.

@@ -26,8 +26,8 @@ use crate::context::error::ContextError;
 use crate::copy::canvas::PathCause;
 use crate::copy::error::{CopyError, Missing};
 use crate::copy::mode::ModeError;
-use crate::execute::view::ViewError;
 use crate::lower::LowerError;
+use crate::view::ViewError;
 use wythe_store::cache_mount::CacheError;
 
 /// A build that did not end in an image.
@@ -170,6 +170,21 @@ pub enum BuildCause {
     /// Something that is not supported yet.
     #[error("{0} is not supported yet")]
     Unsupported(&'static str),
+}
+
+/// A failure at a vertex.
+#[derive(Debug)]
+pub(crate) struct VertexError {
+    /// Which vertex; `None` where no single one is to blame.
+    pub(crate) vertex: Option<usize>,
+    /// Why.
+    pub(crate) cause: BuildCause,
+}
+
+impl From<BuildCause> for VertexError {
+    fn from(cause: BuildCause) -> Self {
+        Self { vertex: None, cause }
+    }
 }
 
 /// A command that did not end well.

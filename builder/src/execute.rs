@@ -8,11 +8,11 @@ mod mask;
 pub(crate) mod mounts;
 mod run;
 mod space;
-pub mod view;
 mod workdir;
 
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::rule::Rule;
+use wythe_sandbox::Cancel;
 use wythe_store::id::LayerId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -21,24 +21,33 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::path::LayerPath;
 use wythe_store::tree::entry::{Directory, Entry, Node, Tree};
 
+use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::Vertex;
 use crate::lint;
 use crate::operation::{Base, FileSource, Operation};
+use crate::options::Options;
 use crate::progress::Event;
-use crate::root::Chain;
-use crate::solve::Solver;
+use crate::root::{Chain, Roots};
+use crate::sources::Sources;
 
-/// One step that runs.
-pub(crate) struct Execution<'e, 'a> {
-    pub(crate) solver: &'e Solver<'a>,
+/// One step that runs, and all that it may use.
+pub(crate) struct Execution<'e> {
+    pub(crate) env: Environment<'e>,
+    /// The switch of whoever builds, which no failure throws.
+    pub(crate) interrupt: &'e Cancel,
+    pub(crate) options: &'e Options,
+    pub(crate) roots: &'e Roots<'e>,
+    pub(crate) sources: &'e Sources,
     pub(crate) index: usize,
     pub(crate) vertex: &'e Vertex,
     /// The layers below it.
     pub(crate) below: &'e Chain,
+    /// The layers of the vertex's other inputs, in their order.
+    pub(crate) inputs: Vec<Chain>,
 }
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     /// Carries the step out and gives its layer.
     pub(crate) fn run(&self) -> Result<LayerId, BuildCause> {
         match &self.vertex.operation {
@@ -60,13 +69,13 @@ impl Execution<'_, '_> {
         help: &str,
     ) -> Result<(), BuildCause> {
         let finding = Diagnostic::warning(rule.name, self.vertex.span, message).help(help);
-        self.solver.env.progress.event(&Event::Warning { diagnostic: &finding });
-        lint::strictly(vec![finding], self.solver.options)
+        self.env.progress.event(&Event::Warning { diagnostic: &finding });
+        lint::strictly(vec![finding], self.options)
     }
 
     /// Makes a changeset a layer.
     pub(crate) fn keep(&self, changes: &Tree) -> Result<LayerId, BuildCause> {
-        let env = self.solver.env;
+        let env = self.env;
         if let Some(path) = mark(&changes.children, &LayerPath::root()) {
             return Err(BuildCause::Mark { path: path.to_string() });
         }
@@ -83,19 +92,16 @@ impl Execution<'_, '_> {
 
     /// The layers of an input, by its position among the vertex's inputs.
     pub(crate) fn input(&self, position: usize) -> Chain {
-        let made = self.vertex.inputs.get(position).and_then(|id| self.solver.made(id.0));
-        made.map(|made| made.chain.clone()).unwrap_or_default()
+        self.inputs.get(position).cloned().unwrap_or_default()
     }
 
     /// The files of a source.
     pub(crate) fn files(&self, source: &FileSource) -> Result<Tree, BuildCause> {
         match source {
-            FileSource::Input(position) => {
-                Ok((*self.solver.roots.tree(&self.input(*position))?).clone())
-            }
+            FileSource::Input(position) => Ok((*self.roots.tree(&self.input(*position))?).clone()),
             FileSource::Nothing => Ok(Tree::default()),
             FileSource::Context | FileSource::Directory(_) => {
-                self.solver.sources.held_tree(self.solver.env, source)
+                self.sources.held_tree(self.env, source)
             }
         }
     }

@@ -15,15 +15,15 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::timestamp::Timestamp;
 
 use crate::assemble::{MadeLayer, configuration, manifest};
-use crate::build::{Built, BuiltTarget, Image};
+use crate::built::{Built, BuiltTarget, Image};
 use crate::environment::Environment;
-use crate::error::BuildCause;
+use crate::error::{BuildCause, VertexError};
 use crate::graph::{ImagePlan, VertexId};
 use crate::operation::{Base, Operation};
 use crate::options::Options;
 use crate::origin::{BlobOrigin, Material};
 use crate::root::Chain;
-use crate::solve::{Solver, VertexError};
+use crate::solve::Solver;
 
 /// Puts configurations and manifests together and commits them.
 ///

@@ -2,8 +2,6 @@
 
 use wythe_dockerfile::pattern::{Exclusion, Level, PatternCause, PatternError, PatternSet};
 
-use crate::copy::error::IgnoredBy;
-
 /// Patterns in order, which go down with a walk from directory to directory.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -24,6 +22,17 @@ pub struct RuleError {
     pub pattern: String,
     /// Why not.
     pub cause: PatternCause,
+}
+
+/// A line of an ignore file that takes a path out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IgnoredBy {
+    /// The ignore file's name within the context.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// What is on it.
+    pub pattern: String,
 }
 
 impl RuleError {

@@ -14,9 +14,9 @@ use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as a
 use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::store::Store;
 
-use crate::build::Input;
 use crate::context::ignore_rules;
 use crate::error::{BuildCause, BuildError, Place};
+use crate::input::Input;
 use crate::lower::facts::{self, Facts};
 use crate::lower::{Bases, Surroundings};
 use crate::options::{Options, Strictness};

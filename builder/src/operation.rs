@@ -12,7 +12,14 @@ use wythe_store::oci::reference::Reference;
 
 use self::copy::CopyStep;
 use self::run::RunStep;
-use crate::key::RULES;
+
+/// Which rules turn the facts and inputs of a step into its result.
+///
+/// To be raised with every change after which a step of the same facts and inputs can have another
+/// result: what a `COPY` selects, what an owner or a mode becomes, what a `RUN` finds in its root.
+/// Results of other rules are then found no more, and each step is done once again; nothing else
+/// tells a store of a later program that what it remembers is wrong. A new fact needs no new rules.
+pub const RULES: u32 = 4;
 
 /// What a step does.
 #[derive(Clone, Debug, Eq, PartialEq)]

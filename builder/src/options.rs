@@ -16,6 +16,9 @@ pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
 /// The size of `/dev/shm` where nothing else is asked for, in bytes.
 pub const DEFAULT_SHM_SIZE: u64 = 64 << 20;
 
+/// The argument with the time of everything new.
+pub const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// The options of one build.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -1,22 +1,10 @@
-//! What a build fetches besides images: files behind `http` and `https`, and git repositories.
-//!
-//! ```text
-//! graph ── gather ──► fetch each once, at the same time ──► Remotes ──► keys and copies
-//! ```
-//!
-//! Everything is fetched before the first key is computed, for keys are over what was fetched and
-//! not over where it came from. What was fetched before is asked after with its validators.
+//! What a build fetches besides images: files behind `http` and `https`, and git repositories. Who
+//! answers is handed in.
 
 pub(crate) mod address;
-mod checkout;
-pub mod context;
 pub(crate) mod error;
-mod fetch;
-pub(crate) mod gather;
 pub mod program;
 pub mod repository;
-pub(crate) mod time;
-mod worktree;
 
 use std::fmt;
 use std::io::Read;
@@ -82,6 +70,3 @@ impl fmt::Debug for HttpResponse {
         out.debug_struct("HttpResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

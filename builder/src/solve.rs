@@ -21,11 +21,11 @@ use crate::bases::ImageBases;
 use crate::copy::error::CopyError;
 use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
-use crate::error::BuildCause;
+use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
 use crate::execute::mounts::clear_caches;
 use crate::explain;
-use crate::graph::{Graph, Vertex};
+use crate::graph::{Graph, Vertex, VertexId};
 use crate::operation::{Base, Lookup, Operation};
 use crate::options::{Caching, Options};
 use crate::progress::{Event, Hit, StepId};
@@ -42,21 +42,6 @@ pub(crate) struct Made {
     pub(crate) chain: Chain,
     /// When its own was made.
     pub(crate) created: Timestamp,
-}
-
-/// A failure at a vertex.
-#[derive(Debug)]
-pub(crate) struct VertexError {
-    /// Which vertex; `None` where no single one is to blame.
-    pub(crate) vertex: Option<usize>,
-    /// Why.
-    pub(crate) cause: BuildCause,
-}
-
-impl From<BuildCause> for VertexError {
-    fn from(cause: BuildCause) -> Self {
-        Self { vertex: None, cause }
-    }
 }
 
 /// The work of one build.
@@ -300,7 +285,7 @@ impl<'a> Solver<'a> {
         self.env.progress.event(&Event::Started { step, name });
         explain::report(self.env, index, vertex);
         let started = Instant::now();
-        let outcome = Execution { solver: self, index, vertex, below }.run();
+        let outcome = self.execution(index, below).run();
         let elapsed = started.elapsed();
         let layer = match outcome {
             Ok(layer) => layer,
@@ -318,6 +303,15 @@ impl<'a> Solver<'a> {
         self.put(index, Some(layer), created);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok(())
+    }
+
+    /// A step, with what it may use.
+    fn execution<'s>(&'s self, index: usize, below: &'s Chain) -> Execution<'s> {
+        let vertex = &self.graph.vertices[index];
+        let chain = |id: &VertexId| self.made(id.0).map(|made| made.chain.clone());
+        let inputs = vertex.inputs.iter().map(|id| chain(id).unwrap_or_default()).collect();
+        let Self { env, interrupt, options, ref roots, ref sources, .. } = *self;
+        Execution { env, interrupt, options, roots, sources, index, vertex, below, inputs }
     }
 
     /// Whether a step ended because it was told to.

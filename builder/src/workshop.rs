@@ -11,9 +11,11 @@ use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
-use crate::build::{Built, Input, build};
+use crate::build::build;
+use crate::built::Built;
 use crate::environment::Environment;
 use crate::error::BuildError;
+use crate::input::Input;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::remote::NoRemote;

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use wythe_builder::account::{self, Accounts, run_identity};
-use wythe_builder::execute::view::View;
+use wythe_builder::view::View;
 use wythe_sandbox::Step;
 use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{Changes, Identity, Network, RootFs, Scratch};

@@ -1,11 +1,12 @@
-//! Which file of the store may use which: in each of these orders, a module uses only those below
-//! it, so that a rule has one place.
+//! Which file of a crate may use which: in each of these orders, a module uses only those below it,
+//! so that a rule has one place.
 
 use crate::source::{Role, Source};
 use crate::violation::Violation;
 
-/// The orders. A folder counts as the file that opens it.
-pub const ORDERS: [&[&str]; 2] = [RANKS, FORMS];
+/// The orders, and whose they are. A folder counts as the file that opens it.
+pub const ORDERS: [(&str, &[&str]); 3] =
+    [("store/src/", RANKS), ("store/src/", FORMS), ("builder/src/", ROOMS)];
 
 /// The modules of `store/src` where the rules of leases and collection live, the lowest first.
 pub const RANKS: &[&str] = &[
@@ -31,13 +32,65 @@ pub const RANKS: &[&str] = &[
 /// What files are on their way from a changeset to an image, the lowest first.
 pub const FORMS: &[&str] = &["oci", "tree", "layer", "live", "image"];
 
+/// All modules of `builder/src`, the lowest first: values, what reads and writes them, what one
+/// step needs, what runs a step, what runs a build.
+pub const ROOMS: &[&str] = &[
+    // What is asked for, and who is told.
+    "inspect",
+    "progress",
+    "options",
+    "input",
+    "origin",
+    "built",
+    "owner",
+    // What files are selected, and where they come from.
+    "ignore",
+    "copy",
+    "context",
+    "account",
+    "add",
+    "view",
+    "remote",
+    "environment",
+    "interruptible",
+    // The graph.
+    "demand",
+    "schedule",
+    "operation",
+    "key",
+    "graph",
+    "history",
+    "merge",
+    "reference",
+    "lower",
+    "explain",
+    "assemble",
+    // What fails from here on fails a build.
+    "bases",
+    "error",
+    "root",
+    "lint",
+    "fetch",
+    "sources",
+    "execute",
+    "solve",
+    "finish",
+    "epoch",
+    "build",
+    "workshop",
+];
+
 /// The uses that go upwards.
 pub fn check(source: &Source) -> Vec<Violation> {
-    let Some(own) = module(&source.path) else { return Vec::new() };
     let code = source.code();
     let mut found = Vec::new();
-    for order in ORDERS.iter().filter(|_| source.role() == Role::Production) {
+    for (home, order) in ORDERS.iter().filter(|_| source.role() == Role::Production) {
         let rank = |module: &str| order.iter().position(|known| *known == module);
+        let Some(own) = module(&source.path, home) else { continue };
+        if *home == BUILDER && own != "lib" && rank(own).is_none() {
+            let complaint = "has no rank among its neighbours".to_owned();
+            found.push(Violation::new(&source.path, complaint));
+        }
         let Some(own) = rank(own) else { continue };
         let upwards = used(&code).filter(|used| rank(used).is_some_and(|rank| rank > own));
         let complain =
@@ -49,9 +102,12 @@ pub fn check(source: &Source) -> Vec<Violation> {
     found
 }
 
-/// The module of the store a file belongs to.
-fn module(path: &str) -> Option<&str> {
-    path.strip_prefix("store/src/")?.split(['/', '.']).next()
+/// Of this crate every module has its place.
+const BUILDER: &str = "builder/src/";
+
+/// The module of a crate that a file belongs to.
+fn module<'path>(path: &'path str, home: &str) -> Option<&'path str> {
+    path.strip_prefix(home)?.split(['/', '.']).next()
 }
 
 /// The modules of its own crate that some code names.
@@ -91,9 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn a_step_knows_nothing_of_who_runs_it() {
+        found("builder/src/execute/run.rs", "use crate::solve::Solver;\n", 1);
+        found("builder/src/solve.rs", "use crate::execute::Execution;\n", 0);
+        found("builder/src/helpers.rs", "use crate::options::Options;\n", 1);
+    }
+
+    #[test]
     fn words_tests_and_other_crates_do_not_count() {
         found("store/src/store.rs", "//! See [`lease`](crate::lease).\n", 0);
         found("store/src/store.rs", "\n#[cfg(test)]\nmod tests {\n    use crate::open::X;\n}\n", 0);
-        found("builder/src/store.rs", "use crate::lease::Lease;\n", 0);
+        found("registry/src/store.rs", "use crate::lease::Lease;\n", 0);
     }
 }

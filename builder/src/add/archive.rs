@@ -166,10 +166,10 @@ mod tests {
     use wythe_store::store::{OpenOptions, Store};
 
     use super::*;
-    use crate::account::Owner;
     use crate::add::unpack::UnpackCause;
     use crate::copy::mode::ModeChange;
     use crate::copy::tests::sketch::{show, tree};
+    use crate::owner::Owner;
 
     /// A tar of these entries: `d/`, `f=F`, `l->t`, `h=>t`; `!755` and `@1:2` as in sketches.
     fn tar(words: &str) -> Vec<u8> {

@@ -212,10 +212,10 @@ fn names(path: &LayerPath) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Owner;
     use crate::copy::Base;
     use crate::copy::mode::ModeChange;
     use crate::copy::tests::sketch::{parse, show, tree};
+    use crate::owner::Owner;
 
     fn parsed(path: &str) -> LayerPath {
         LayerPath::parse(path.as_bytes()).unwrap()

@@ -1,6 +1,7 @@
 //! Why a COPY or ADD cannot be done, in words of the Dockerfile and the image only.
 
 use super::canvas::PathCause;
+use crate::ignore::IgnoredBy;
 
 /// A source that cannot be copied, or a destination that cannot take it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -54,17 +55,6 @@ pub struct Missing {
     pub ignored: Option<IgnoredBy>,
     /// Where it was looked for, as in "the build context", where that is known.
     pub within: Option<String>,
-}
-
-/// A line of an ignore file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct IgnoredBy {
-    /// The ignore file's name within the context.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// What is on it.
-    pub pattern: String,
 }
 
 impl CopyError {

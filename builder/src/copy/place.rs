@@ -13,7 +13,7 @@ use super::links::{alone, apart, renumbered};
 use super::mode::{CREATED_MODE, ModeChange, Of};
 use super::select::{Item, Selection, select, shown};
 use super::{Base, CopySpec, Layout};
-use crate::account::Owner;
+use crate::owner::Owner;
 
 /// The changeset that copies from `source` onto `destination`.
 ///

@@ -21,7 +21,7 @@ enum Treatment {
     Unpack,
 }
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     /// Lays what a step selects of `source` onto `lower`, unpacking what is an archive.
     pub(crate) fn add(
         &self,
@@ -61,7 +61,7 @@ impl Execution<'_, '_> {
         if let (Item::File(entry), Treatment::Unpack) = (item, treatment)
             && let Node::File(file) = &entry.node
         {
-            let unpacked = unpack(self.solver.env.lease, &file.body, &root.children, spec);
+            let unpacked = unpack(self.env.lease, &file.body, &root.children, spec);
             return Ok(unpacked.map_err(|error| error.of(&entry.name))?);
         }
         Ok(place(&Selection::from_items(vec![item.clone()]), &root.children, spec)?)
@@ -93,7 +93,7 @@ impl Execution<'_, '_> {
     fn archive(&self, item: &Item) -> Result<bool, BuildCause> {
         let Item::File(entry) = item else { return Ok(false) };
         let Node::File(file) = &entry.node else { return Ok(false) };
-        let told = is_archive(self.solver.env.lease, &file.body);
+        let told = is_archive(self.env.lease, &file.body);
         Ok(told.map_err(|error| error.of(&entry.name))?)
     }
 }

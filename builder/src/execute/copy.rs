@@ -10,7 +10,7 @@ use wythe_store::tree::entry::{Entry, Node, Tree};
 use wythe_store::tree::files::files;
 
 use super::{Execution, given};
-use crate::account::{Accounts, CopyOwner, Owner, Role, account_file, copy_owner, is_numeric};
+use crate::account::{Accounts, CopyOwner, Role, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
 use crate::copy::place::{overwrites, place};
 use crate::copy::route::leads_to;
@@ -19,17 +19,18 @@ use crate::copy::{Base, CopySpec};
 use crate::error::BuildCause;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopyStep};
+use crate::owner::Owner;
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     pub(crate) fn copy(&self, step: &CopyStep) -> Result<LayerId, BuildCause> {
         let lower = match step.base {
-            Base::Destination => self.solver.roots.tree(self.below)?,
+            Base::Destination => self.roots.tree(self.below)?,
             Base::Nothing => Arc::default(),
         };
         let spec = self.spec(step, &lower)?;
         let source = self.with_given(step, self.files(&step.from)?)?;
         let selection = select(&source, &spec)
-            .map_err(|error| self.solver.sources.explained(&step.from, error))
+            .map_err(|error| self.sources.explained(&step.from, error))
             .map_err(|error| error.within(&step.from_name))?;
         self.fetch_bodies(step, &selection)?;
         if overwrites(&selection, &lower.children, &spec) {
@@ -48,7 +49,7 @@ impl Execution<'_, '_> {
     /// Tells of sockets, of which an image gets no more than the name.
     fn remark_sockets(&self, step: &CopyStep, spec: &CopySpec) -> Result<(), BuildCause> {
         let routes = spec.routes()?;
-        for path in self.solver.sources.sockets(&step.from) {
+        for path in self.sources.sockets(&step.from) {
             if leads_to(&routes, path.as_bytes()) {
                 let message = format!("{path:?} is a socket, and becomes an empty file");
                 self.remark(&COPIED_SOCKET, message, "name it in the ignore file")?;
@@ -74,7 +75,7 @@ impl Execution<'_, '_> {
 
     /// The time of what a step makes out of nothing.
     pub(crate) fn new_time(&self, epoch: Option<i64>) -> Timestamp {
-        epoch.map_or_else(|| self.solver.env.clock.now(), Timestamp::from_seconds)
+        epoch.map_or_else(|| self.env.clock.now(), Timestamp::from_seconds)
     }
 
     fn owner(&self, step: &CopyStep, lower: &Tree) -> Result<Option<Owner>, BuildCause> {
@@ -112,8 +113,8 @@ impl Execution<'_, '_> {
 
     fn account_bytes(&self, root: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildCause> {
         let Some(file) = account_file(&root.children, path)? else { return Ok(None) };
-        self.solver.roots.bodies(self.below, &BTreeSet::from([file.body]))?;
-        let body = self.solver.env.store.body(&file.body)?;
+        self.roots.bodies(self.below, &BTreeSet::from([file.body]))?;
+        let body = self.env.store.body(&file.body)?;
         Ok(body.map(|bytes| bytes.load()).transpose()?.map(|bytes| bytes.to_vec()))
     }
 
@@ -130,6 +131,6 @@ impl Execution<'_, '_> {
                 }
             }
         }
-        self.solver.roots.bodies(&self.input(position), &wanted)
+        self.roots.bodies(&self.input(position), &wanted)
     }
 }

@@ -15,7 +15,7 @@ use crate::remote::address;
 /// it: the name holds a control character, and sources of a Dockerfile are words.
 const GIVEN: &str = "\u{1}given";
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     /// The source with what the step gives itself beside the other files.
     pub(super) fn with_given(&self, step: &CopyStep, source: Tree) -> Result<Tree, BuildCause> {
         let mut given = Vec::new();
@@ -41,18 +41,18 @@ impl Execution<'_, '_> {
             CopySource::Path(_) => return Ok(None),
             CopySource::Heredoc { name, body } => {
                 let written = (name.as_str(), body.as_bytes());
-                heredoc::file(self.solver.env.lease, written, self.new_time(step.epoch))?
+                heredoc::file(self.env.lease, written, self.new_time(step.epoch))?
             }
-            CopySource::Url(url) => match self.solver.sources.remotes.file(url) {
+            CopySource::Url(url) => match self.sources.remotes.file(url) {
                 Some(file) => file.entry(),
                 None => return Ok(None),
             },
             CopySource::Git(repository) => {
-                let Some(revision) = self.solver.sources.remotes.revision(repository) else {
+                let Some(revision) = self.sources.remotes.revision(repository) else {
                     return Ok(None);
                 };
-                let (env, now) = (self.solver.env, self.new_time(step.epoch));
-                return Ok(Some(revision.files(env, self.solver.options, now)?));
+                let (env, now) = (self.env, self.new_time(step.epoch));
+                return Ok(Some(revision.files(env, self.options, now)?));
             }
         };
         Ok(Some(Arc::new(Directory::from_entries(vec![entry]))))

@@ -17,7 +17,6 @@ use wythe_store::tree::entry::{Metadata, Tree};
 
 use super::Execution;
 use super::agent::Relay;
-use super::view::View;
 use crate::copy::CopySpec;
 use crate::copy::error::Missing;
 use crate::copy::place::place;
@@ -25,6 +24,7 @@ use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
 use crate::operation::FileSource;
 use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
+use crate::view::View;
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
 const TMPFS_MODE: u32 = 0o1777;
@@ -54,10 +54,7 @@ struct Opened {
 
 impl Mounts {
     /// Makes the mounts of a step ready.
-    pub(crate) fn prepare(
-        execution: &Execution<'_, '_>,
-        run: &RunStep,
-    ) -> Result<Self, BuildCause> {
+    pub(crate) fn prepare(execution: &Execution<'_>, run: &RunStep) -> Result<Self, BuildCause> {
         for mount in &run.mounts {
             if let Some(Owner { uid, gid, .. }) = owner(&mount.kind) {
                 let identity = Identity { uid, gid, groups: Vec::new() };
@@ -65,7 +62,7 @@ impl Mounts {
             }
         }
         let mut mounts = Self::default();
-        mounts.open_caches(execution.solver.env.store, run)?;
+        mounts.open_caches(execution.env.store, run)?;
         for (position, mount) in run.mounts.iter().enumerate() {
             mounts.add(execution, position, mount)?;
         }
@@ -105,7 +102,7 @@ impl Mounts {
 
     fn add(
         &mut self,
-        execution: &Execution<'_, '_>,
+        execution: &Execution<'_>,
         position: usize,
         mount: &RunMount,
     ) -> Result<(), BuildCause> {
@@ -136,19 +133,18 @@ impl Mounts {
 
     fn agent(
         &mut self,
-        execution: &Execution<'_, '_>,
+        execution: &Execution<'_>,
         id: &str,
         (required, owner): (Requirement, Owner),
     ) -> Result<Option<MountSource>, BuildCause> {
-        let solver = execution.solver;
-        let Some(socket) = solver.options.agents.get(id) else {
+        let Some(socket) = execution.options.agents.get(id) else {
             return match required {
                 Requirement::Required => Err(MountError::Ssh { id: id.to_owned() }.into()),
                 Requirement::Optional => Ok(None),
             };
         };
         let name = format!("agent-{}-{}", execution.index, self.relays.len());
-        let relay = Relay::open(&solver.env.lease.work_dir().join(name), socket, owner);
+        let relay = Relay::open(&execution.env.lease.work_dir().join(name), socket, owner);
         let relay = relay.map_err(|error| MountError::Agent { id: id.to_owned(), error })?;
         let path = relay.path().to_owned();
         self.relays.push(relay);
@@ -158,11 +154,11 @@ impl Mounts {
 
     fn secret(
         &mut self,
-        execution: &Execution<'_, '_>,
+        execution: &Execution<'_>,
         id: &str,
         required: Requirement,
     ) -> Result<Option<Vec<u8>>, BuildCause> {
-        match execution.solver.options.secrets.get(id) {
+        match execution.options.secrets.get(id) {
             Some(secret) => {
                 let bytes = secret.expose().to_vec();
                 self.secrets.push(bytes.clone());
@@ -177,7 +173,7 @@ impl Mounts {
 
     fn cache(
         &mut self,
-        execution: &Execution<'_, '_>,
+        execution: &Execution<'_>,
         position: usize,
         cache: &CacheMount,
     ) -> Result<Option<MountSource>, BuildCause> {
@@ -233,7 +229,7 @@ fn identity(cache: &CacheMount) -> Vec<u8> {
 }
 
 /// Puts the initial content into a new cache.
-fn fill(execution: &Execution<'_, '_>, cache: &CacheMount, into: &Path) -> Result<(), BuildCause> {
+fn fill(execution: &Execution<'_>, cache: &CacheMount, into: &Path) -> Result<(), BuildCause> {
     let files = execution.files(&cache.from)?;
     let spec = CopySpec {
         sources: vec![format!("{}/", cache.path)],
@@ -242,7 +238,7 @@ fn fill(execution: &Execution<'_, '_>, cache: &CacheMount, into: &Path) -> Resul
     };
     let selection = select(&files, &spec)?;
     let tree = place(&selection, &Tree::default().children, &spec)?;
-    wythe_store::live::materialise::unpack(&tree, execution.solver.env.store, into)?;
+    wythe_store::live::materialise::unpack(&tree, execution.env.store, into)?;
     // A directory that is named is what the cache begins as, owner and mode included.
     if let [Item::Contents { metadata: Some(own), .. }] = selection.items() {
         adopt(into, own).map_err(|cause| CacheError { path: into.into(), cause: cause.into() })?;
@@ -257,21 +253,20 @@ fn adopt(path: &Path, own: &Metadata) -> io::Result<()> {
 }
 
 fn bind(
-    execution: &Execution<'_, '_>,
+    execution: &Execution<'_>,
     (from, path): (&FileSource, &str),
     access: mount::Access,
 ) -> Result<MountSource, BuildCause> {
-    let solver = execution.solver;
     let chain = match from {
         FileSource::Input(position) => execution.input(*position),
         FileSource::Nothing | FileSource::Context | FileSource::Directory(_) => {
             let files = execution.files(from)?;
             let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
-            select(&files, &spec).map_err(|error| solver.sources.explained(from, error))?;
+            select(&files, &spec).map_err(|error| execution.sources.explained(from, error))?;
             vec![execution.keep(&files)?]
         }
     };
-    let lowers = solver.roots.directories(&chain)?;
+    let lowers = execution.roots.directories(&chain)?;
     let is_named = Path::new(path).components().any(|part| matches!(part, Component::Normal(_)));
     if is_named && View::new(&lowers).resolve(path)?.file.is_none() {
         let within = Some("the source of the mount".to_owned());
@@ -281,7 +276,7 @@ fn bind(
     let scratch = match access {
         mount::Access::ReadOnly => None,
         mount::Access::ReadWrite => {
-            let area = scratch(solver.env.lease, &lowers, solver.env.idmap)?;
+            let area = scratch(execution.env.lease, &lowers, execution.env.idmap)?;
             Some(Scratch { upper: area.upper, work: area.work })
         }
     };

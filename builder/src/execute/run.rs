@@ -21,14 +21,15 @@ use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
-use super::view::View;
 use super::workdir::recreate;
-use crate::account::{Accounts, Identity, Owner, run_identity};
+use crate::account::{Accounts, Identity, run_identity};
 use crate::error::{BuildCause, StepFailure};
 use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
 use crate::options::{HostEntry, NetworkMode};
+use crate::owner::Owner;
 use crate::progress::{Event, StepId, Stream, Tail};
+use crate::view::View;
 
 /// How many lines of a failed step its error repeats.
 const SHOWN_LINES: usize = 40;
@@ -36,7 +37,7 @@ const SHOWN_LINES: usize = 40;
 /// The mode of a heredoc that is a program of its own.
 const SCRIPT_MODE: u32 = 0o755;
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
         if !enter::is_entered() {
             // Nothing is unpacked for a step that cannot run.
@@ -54,9 +55,9 @@ impl Execution<'_, '_> {
 
     /// Runs the command once; `None` where it made a device that was awaited.
     fn attempt(&self, run: &RunStep, devices: Devices) -> Result<Option<LayerId>, BuildCause> {
-        let env = self.solver.env;
+        let env = self.env;
         env.emulators.enable(&run.platform.architecture)?;
-        let lowers = self.solver.roots.directories(self.below)?;
+        let lowers = self.roots.directories(self.below)?;
         let identity = identity(&lowers, &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
         let area = scratch(env.lease, &lowers, env.idmap)?;
@@ -93,7 +94,7 @@ impl Execution<'_, '_> {
     }
 
     fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {
-        let env = self.solver.env;
+        let env = self.env;
         let mask = Mask::new(mounts.secrets.iter().map(Vec::as_slice));
         let streams = [mask.stream(), mask.stream()].map(Mutex::new);
         let listener = Listener { execution: self, tail: Tail::default(), streams };
@@ -122,11 +123,11 @@ impl Execution<'_, '_> {
     }
 
     /// Lets who wants to look at what the step left.
-    fn inspect(&self, step: &Step, listener: &Listener<'_, '_, '_>) {
-        let env = self.solver.env;
+    fn inspect(&self, step: &Step, listener: &Listener<'_, '_>) {
+        let env = self.env;
         let Some(inspector) = env.inspector else { return };
         // Not with the switch of the steps: that others fail does not take the shell away.
-        let cancel = self.solver.interrupt;
+        let cancel = self.interrupt;
         let failed = FailedStep { step, output: listener, cancel };
         if let Err(error) = inspector.inspect(&failed) {
             let why = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -159,21 +160,21 @@ const BEGINS_AGAIN: &[u8] =
     b"wythe: this step makes a device, and begins again so that its programs see devices\n";
 
 /// Takes what a step says, hides secrets, and passes it on.
-struct Listener<'l, 'e, 'a> {
-    execution: &'l Execution<'e, 'a>,
+struct Listener<'l, 'e> {
+    execution: &'l Execution<'e>,
     tail: Tail,
     /// Standard output and standard error: a value may be split over writes to one of them only.
     streams: [Mutex<Masked<'l>>; 2],
 }
 
-impl<'l> Listener<'l, '_, '_> {
+impl<'l> Listener<'l, '_> {
     fn show(&self, stream: Stream, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.tail.push(bytes);
         let step = StepId(self.execution.index + 1);
-        self.execution.solver.env.progress.event(&Event::Output { step, stream, bytes });
+        self.execution.env.progress.event(&Event::Output { step, stream, bytes });
     }
 
     fn masked(&self, stream: Stream) -> MutexGuard<'_, Masked<'l>> {
@@ -190,7 +191,7 @@ impl<'l> Listener<'l, '_, '_> {
     }
 }
 
-impl Output for Listener<'_, '_, '_> {
+impl Output for Listener<'_, '_> {
     fn write(&self, stream: SandboxStream, bytes: &[u8]) {
         let stream = match stream {
             SandboxStream::Stderr => Stream::Err,

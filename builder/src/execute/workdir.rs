@@ -11,18 +11,19 @@ use wythe_store::live::scratch::Scratch;
 use wythe_store::tree::entry::Metadata;
 
 use super::Execution;
-use super::view::{View, ViewCause, ViewError};
-use crate::account::{Accounts, Owner, workdir_owner};
+use crate::account::{Accounts, workdir_owner};
 use crate::copy::canvas::{Canvas, PathCause, Seen};
 use crate::error::BuildCause;
 use crate::operation::WorkdirStep;
+use crate::owner::Owner;
+use crate::view::{View, ViewCause, ViewError};
 
 /// The mode of a directory that WORKDIR makes.
 const MODE: u32 = 0o755;
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     pub(crate) fn workdir(&self, step: &WorkdirStep) -> Result<LayerId, BuildCause> {
-        let lower = self.solver.roots.tree(self.below)?;
+        let lower = self.roots.tree(self.below)?;
         let [passwd, group] = self.account_files(&step.user, &lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let owner = workdir_owner(&step.user, accounts);

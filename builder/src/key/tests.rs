@@ -6,9 +6,9 @@ use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
 use wythe_store::oci::platform::Platform;
 
 use super::*;
-use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
 use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
+use crate::operation::{FileSource, RULES};
 use crate::options::{HostEntry, NetworkMode};
 
 #[derive(Debug, PartialEq)]

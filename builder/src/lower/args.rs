@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::options::Options;
+use crate::options::{EPOCH, Options};
 
 /// What proxies are called; each is known in lower case too.
 pub const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
@@ -62,9 +62,6 @@ pub fn proxies(build_args: &BTreeMap<String, String>) -> Vec<(String, String)> {
     found.retain(|(_, value)| !value.is_empty());
     found
 }
-
-/// The argument with the time of everything new.
-pub const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// `SOURCE_DATE_EPOCH` in seconds; empty text is no epoch.
 ///

@@ -16,8 +16,9 @@ use super::state::State;
 use crate::copy::{Base, Layout};
 use crate::graph::VertexId;
 use crate::history::{self, CopyFlags};
-use crate::operation::copy::{Archives, CopySource, CopyStep, GitDirectory};
+use crate::operation::copy::{Archives, CopySource, CopyStep};
 use crate::operation::{FileSource, Operation};
+use crate::remote::repository::GitDirectory;
 use crate::remote::repository::Repository;
 
 /// What COPY and ADD have in common.

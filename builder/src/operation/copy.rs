@@ -63,16 +63,6 @@ pub enum Archives {
     Unpack,
 }
 
-/// What happens to `.git`.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub enum GitDirectory {
-    /// It is left out.
-    #[default]
-    Drop,
-    /// It is kept.
-    Keep,
-}
-
 impl CopyStep {
     pub(super) fn facts(&self, lookup: Lookup, facts: &mut Facts) {
         facts.add("from", self.from.fact());

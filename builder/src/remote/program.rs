@@ -52,13 +52,13 @@ pub struct GitProgram {
 
 /// One command.
 #[derive(Debug)]
-pub(super) struct GitCommand<'a> {
-    pub(super) git: &'a GitProgram,
+pub(crate) struct GitCommand<'a> {
+    pub(crate) git: &'a GitProgram,
     /// Where it runs; also its home.
-    pub(super) directory: &'a Path,
+    pub(crate) directory: &'a Path,
     /// Further settings, such as headers that no list of processes may show.
-    pub(super) settings: &'a [(String, String)],
-    pub(super) cancel: &'a Cancel,
+    pub(crate) settings: &'a [(String, String)],
+    pub(crate) cancel: &'a Cancel,
 }
 
 /// A command of git that failed.
@@ -83,7 +83,7 @@ pub enum GitError {
 
 impl GitCommand<'_> {
     /// Runs the command and gives what it writes.
-    pub(super) fn run(&self, arguments: &[&str]) -> Result<String, GitError> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<String, GitError> {
         let mut child = self.command(arguments).spawn()?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (cancelled, out, err) = std::thread::scope(|scope| {

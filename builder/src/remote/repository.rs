@@ -1,9 +1,7 @@
 //! The address of a git repository, with what of it is wanted: `URL#ref:subdir` or `URL?ref=…`.
 
 use super::{RemoteError, address};
-use crate::lower::args::EPOCH;
-use crate::operation::copy::GitDirectory;
-use crate::options::Options;
+use crate::options::{EPOCH, Options};
 
 /// A part of a git repository.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,6 +33,16 @@ pub enum GitReference {
     Branch(String),
     /// `tag=`
     Tag(String),
+}
+
+/// What happens to `.git`.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum GitDirectory {
+    /// It is left out.
+    #[default]
+    Drop,
+    /// It is kept.
+    Keep,
 }
 
 /// What happens to submodules.

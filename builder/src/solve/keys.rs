@@ -9,8 +9,8 @@ use crate::key::{InputKey, cache_key};
 use crate::operation::copy::CopySource;
 use crate::operation::run::MountKind;
 use crate::operation::{Base, FileSource, Lookup, Operation};
+use crate::reference::paths_of;
 use crate::root::Chain;
-use crate::sources::paths_of;
 
 impl Solver<'_> {
     /// The key over how a vertex is defined.

@@ -13,12 +13,13 @@ use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
 use super::directory::SourceDirectory;
-use super::single;
-use crate::build::{Input, build};
+use crate::build::build;
 use crate::context::Context;
 use crate::copy::CopySpec;
 use crate::ignore::Rules;
+use crate::input::Input;
 use crate::options::{CachePolicy, Options};
+use crate::reference::single;
 use crate::workshop::Workshop;
 
 /// How long after the last change a scan begins that finds nothing young.

@@ -16,8 +16,9 @@ pub(crate) mod targets;
 use std::io;
 use std::sync::Arc;
 
-use wythe_builder::build::{Input, build};
+use wythe_builder::build::build;
 use wythe_builder::environment::Environment;
+use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_store::journal::Durability;
 

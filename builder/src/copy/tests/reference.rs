@@ -12,10 +12,10 @@ use wythe_store::tree::entry::Tree;
 use self::copy::Order;
 use self::disk::{Disk, Facts, apply};
 use super::sketch::tree;
-use crate::account::Owner;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::copy as laid;
 use crate::copy::{Base, CopySpec, Layout};
+use crate::owner::Owner;
 
 /// Words of a sketch in which every parent is a directory that comes first.
 fn sketches() -> impl Strategy<Value = String> {

@@ -1,11 +1,11 @@
 //! The rules of COPY as a table: one line of source, destination and flags, one line of result.
 
 use super::sketch::{show, tree};
-use crate::account::Owner;
 use crate::copy::error::CopyCause;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::copy;
 use crate::copy::{Base, CopySpec, Layout};
+use crate::owner::Owner;
 
 const SOURCE: &str = "f=F g=G d/a=A d/.h=H d/s/b=B ld->d lf->f broken->nope abs->/f d/lnk->../f";
 const NESTED: &str = "a/b/c.txt=c a/b/.hid=h a/b/d/e.txt=e a/x.go=x y.go=y";

@@ -11,7 +11,7 @@ mod tree;
 
 use std::io;
 
-use wythe_builder::build::Built;
+use wythe_builder::built::Built;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;

@@ -4,8 +4,8 @@ use std::io;
 
 use wythe_builder::environment::Environment;
 use wythe_builder::error::{BuildCause, BuildError, Place};
+use wythe_builder::fetch::context::{ContextContent, FetchedContext, file};
 use wythe_builder::options::Options;
-use wythe_builder::remote::context::{ContextContent, FetchedContext, file};
 use wythe_store::tree::entry::Tree;
 
 use super::dockerfile::Dockerfile;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use wythe_builder::lower::args::EPOCH;
+use wythe_builder::options::EPOCH;
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
 };

@@ -4,7 +4,7 @@
 //! of Dockerfiles reads this, too.
 
 use serde_json::{Map, Value, json};
-use wythe_builder::build::BuiltTarget;
+use wythe_builder::built::BuiltTarget;
 use wythe_builder::options::Options;
 use wythe_builder::origin::Material;
 use wythe_store::oci::platform::Platform;

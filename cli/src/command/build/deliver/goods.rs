@@ -1,7 +1,7 @@
 //! What a target came to, on its way out.
 
 use serde_json::Value;
-use wythe_builder::build::{BuiltTarget, Image};
+use wythe_builder::built::{BuiltTarget, Image};
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::{StoredImage, ref_name};

@@ -1,7 +1,7 @@
 //! The images of a build as they leave: with the times, the annotations and the compression that
 //! an output asks for, and under one index where there are several.
 
-use wythe_builder::build::Image;
+use wythe_builder::built::Image;
 use wythe_builder::origin::BlobOrigin;
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::Recompress;

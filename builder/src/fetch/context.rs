@@ -7,10 +7,8 @@ use wythe_store::id::BodyId;
 use wythe_store::layer::decompress::Compression;
 use wythe_store::tree::entry::{Node, Tree};
 
-use super::RemoteError;
 use super::checkout::Revision;
-use super::fetch::RemoteFile;
-use super::repository::{GitTime, Repository};
+use super::file::RemoteFile;
 use super::time::newest;
 use crate::add::archive::{AddError, is_archive, unpack};
 use crate::copy::CopySpec;
@@ -19,8 +17,10 @@ use crate::copy::select::{Item, select};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::lower::remote::{SourceKind, source_kind};
-use crate::operation::copy::GitDirectory;
 use crate::options::Options;
+use crate::remote::RemoteError;
+use crate::remote::repository::GitDirectory;
+use crate::remote::repository::{GitTime, Repository};
 
 /// Such a context.
 #[derive(Clone, Debug)]

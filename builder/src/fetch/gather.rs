@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use wythe_store::id::ContentId;
 
 use super::checkout::Revision;
-use super::error::RemoteError;
-use super::fetch::RemoteFile;
-use super::repository::Repository;
+use super::file::RemoteFile;
 use crate::environment::Environment;
+use crate::error::VertexError;
 use crate::graph::Graph;
 use crate::operation::copy::CopySource;
 use crate::operation::{FileSource, Operation};
 use crate::options::{NamedContext, Options};
-use crate::solve::VertexError;
-use crate::sources::references;
+use crate::reference::references;
+use crate::remote::RemoteError;
+use crate::remote::repository::Repository;
 
 /// Transfers at a time: servers limit each connection more than each client.
 const PARALLEL: usize = 4;

@@ -6,14 +6,14 @@ use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Directory, Entry, Metadata, Node, Subdirectory};
 
 use super::checkout::Revision;
-use super::repository::GitTime;
-use super::{RemoteError, RemoteProblem};
 use crate::context::Context;
 use crate::copy::route::Route;
 use crate::environment::Environment;
 use crate::ignore::Rules;
-use crate::operation::copy::GitDirectory;
 use crate::options::Options;
+use crate::remote::repository::GitDirectory;
+use crate::remote::repository::GitTime;
+use crate::remote::{RemoteError, RemoteProblem};
 
 /// Hides what belongs to git, that of submodules too.
 const WITHOUT_GIT: &str = ".git\n**/.git\n";

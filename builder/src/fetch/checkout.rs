@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wythe_store::id::ContentId;
 
-use super::program::{GitCommand, GitError};
-use super::repository::{GitReference, Repository, Submodules};
-use super::{RemoteError, RemoteProblem, address};
 use crate::environment::Environment;
 use crate::options::Options;
+use crate::remote::program::{GitCommand, GitError};
+use crate::remote::repository::{GitReference, Repository, Submodules};
+use crate::remote::{RemoteError, RemoteProblem, address};
 
 /// A state of a repository.
 #[derive(Clone, Debug)]

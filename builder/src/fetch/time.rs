@@ -6,13 +6,13 @@ use wythe_store::tree::entry::{Directory, Tree};
 use wythe_store::tree::files::files;
 
 use super::checkout::Revision;
-use super::fetch::RemoteFile;
-use super::repository::Repository;
+use super::file::RemoteFile;
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::CopySpec;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::options::Options;
+use crate::remote::repository::Repository;
 
 /// The time of what is at an address: that the server gives it, or that of the newest file in it.
 pub(crate) fn of_url(

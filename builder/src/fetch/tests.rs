@@ -9,10 +9,10 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
-use super::fetch::RemoteFile;
-use super::{HttpRequest, HttpResponse, NoRemote, Remote, RemoteError, RemoteProblem};
+use super::file::RemoteFile;
 use crate::environment::Environment;
 use crate::options::{Options, Secret};
+use crate::remote::{HttpRequest, HttpResponse, NoRemote, Remote, RemoteError, RemoteProblem};
 use crate::workshop::Workshop;
 
 const DATE: &str = "Tue, 14 Nov 2017 22:13:20 GMT";

@@ -13,9 +13,9 @@ use wythe_store::journal::batch::{Batch, Table};
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, File, Metadata, Node};
 
-use super::{HttpRequest, RemoteError, RemoteProblem, address};
 use crate::environment::Environment;
 use crate::options::Options;
+use crate::remote::{HttpRequest, RemoteError, RemoteProblem, address};
 
 /// Longer than any file anybody adds to an image, and shorter than the disk that a server without
 /// end would fill.

@@ -1,0 +1,67 @@
+//! What a build comes to, as values.
+
+use wythe_store::error::WriteError;
+use wythe_store::image::catalog::ref_name;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::lease::Lease;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+
+use crate::origin::{BlobOrigin, Material};
+
+/// An image that was built. Its layers and documents are in the store.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The manifest, whose new layers are listed uncompressed.
+    pub manifest: Descriptor,
+    /// The configuration.
+    pub config: Descriptor,
+    /// What it is for.
+    pub platform: Platform,
+    /// How many of its layers come from the base image.
+    pub base_layers: usize,
+    /// Where those are to be had: the store lacks the ones that no step has needed.
+    pub origins: Vec<BlobOrigin>,
+    /// `SOURCE_DATE_EPOCH`, where it was given.
+    pub epoch: Option<i64>,
+}
+
+/// What a build came to.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The targets, in the order in which they were asked for; one where none was named.
+    pub targets: Vec<BuiltTarget>,
+}
+
+/// What a target came to.
+#[derive(Clone, Debug)]
+pub struct BuiltTarget {
+    /// The name of the stage in lower case, or `default` where it has none.
+    pub name: String,
+    /// What a name of it stands for: a manifest, or an index where there are several platforms.
+    pub root: Descriptor,
+    /// The images, in the order in which their platforms were asked for.
+    pub images: Vec<Image>,
+    /// The base images of all stages it needs, each once.
+    pub materials: Vec<Material>,
+}
+
+impl BuiltTarget {
+    /// Keeps it in the store under names, which until now meant something else or nothing.
+    ///
+    /// When this returns it is there for good: no later crash takes it away, unless the store was
+    /// opened without durability. What has no name stays for as long as `lease` lives.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be written.
+    pub fn keep(&self, lease: &Lease, names: &[Reference]) -> Result<(), WriteError> {
+        let mut batch = Batch::new();
+        for name in names {
+            batch.set_ref(&ref_name(name), &self.root);
+        }
+        lease.commit(batch, Durability::Durable).map(drop)
+    }
+}
