@@ -1,50 +1,50 @@
-//! What an object needs: references are found by what they look like.
+//! What an object needs.
 //!
-//! Whatever refers to an object contains its 32 bytes of id verbatim, and a document contains
-//! `sha256:` digests as JSON strings; both are rules of the store's format. So reachability needs
-//! no decoder for trees and recipes, cannot disagree with one, and can only ever find too much: an
-//! id that is there by accident keeps an object alive, which harms nobody.
+//! Trees and recipes of the versions we know say it in their places for ids. For any other bytes
+//! there is a rule of the store's format: whatever refers to an object contains its 32 bytes of id
+//! verbatim, and a document contains `sha256:` digests as JSON strings. That can only ever find too
+//! much: an id that is there by accident keeps an object alive, which harms nobody.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::id::TreeId;
+use crate::layer::recipe;
 use crate::layers::LayerRecord;
-use crate::pack::reader::Pack;
+use crate::object::{Kind, ObjectName};
 use crate::path::LayerPath;
 use crate::store::Store;
 use crate::tree::entry::Tree;
 use crate::tree::files::files;
+use crate::tree::skim;
 
 /// Documents longer than this hold no references of ours; registries need not accept them.
 const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
 
-/// The ids in a store's packs, for finding them in other bytes.
-#[derive(Debug)]
-pub(crate) struct Ids {
-    /// The first half of each id: enough to make accidents rare, and half the memory.
-    prefixes: HashSet<[u8; 16]>,
-}
-
-impl Ids {
-    pub(crate) fn of(packs: &[Arc<Pack>]) -> Self {
-        let entries = packs.iter().flat_map(|pack| pack.entries());
-        let prefix = |id: [u8; 32]| id.first_chunk().copied();
-        Self { prefixes: entries.filter_map(|entry| prefix(entry.name.id)).collect() }
+/// The objects that the bytes of a tree, of a recipe, or of something unknown may need.
+pub(crate) fn references<E>(
+    kind: Kind,
+    bytes: &[u8],
+    each: &mut dyn FnMut(Kind, [u8; 32]) -> Result<(), E>,
+) -> Result<(), E> {
+    if kind == Kind::Recipe
+        && let Some(parts) = recipe::parts(bytes)
+    {
+        return parts.into_iter().try_for_each(|ObjectName { id, kind }| each(kind, id));
     }
-
-    /// The names that occur in some bytes, in the order of their first bytes' places.
-    pub(crate) fn within<'bytes>(
-        &'bytes self,
-        bytes: &'bytes [u8],
-    ) -> impl Iterator<Item = [u8; 32]> + 'bytes {
-        let known = |id: &&[u8; 32]| {
-            id.first_chunk().is_some_and(|prefix| self.prefixes.contains::<[u8; 16]>(prefix))
-        };
-        bytes.array_windows::<32>().filter(known).copied()
+    if kind == Kind::Tree
+        && let Some(bodies) = skim::bodies(bytes)
+    {
+        return bodies.into_iter().try_for_each(|body| {
+            each(Kind::Body, body)?;
+            each(Kind::ChunkList, body)
+        });
     }
+    for id in bytes.array_windows::<32>() {
+        Kind::ALL.into_iter().try_for_each(|kind| each(kind, *id))?;
+    }
+    Ok(())
 }
 
 /// The digests a JSON document mentions; none where it is no JSON.

@@ -7,6 +7,7 @@
 //! condemnation makes the collector start over, so no record can appear unseen.
 
 pub mod mark;
+pub mod marks;
 mod sweep;
 
 use crate::error::{At, ReadError, WriteError};
@@ -81,6 +82,7 @@ impl Store {
                 [] => (policy, Alone::Yes),
                 _ => (Policy::KeepActions, Alone::No),
             };
+            ours.cover(Extent::All);
             let mark = Mark::of(self, policy, alone)?;
             let sweep = Sweep::plan(self, &mark, alone)?;
             match sweep.condemn(&ours, sequence) {

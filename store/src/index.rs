@@ -41,10 +41,11 @@ impl Packs {
     ///
     /// If the store cannot be listed.
     pub fn find(&self, name: &ObjectName) -> Result<Option<(Arc<Pack>, Entry)>, ReadError> {
-        self.visit(name, |pack, entry| Some((Arc::clone(pack), entry)))
+        self.visit(name, |pack, place| Some((Arc::clone(pack), pack.entry(place)?)))
     }
 
-    /// The first answer of `look` for packs that hold the object.
+    /// The first answer of `look` for packs that hold the object, and at which place of their
+    /// tables. A pack may be shown twice.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl Packs {
     pub(crate) fn visit<T>(
         &self,
         name: &ObjectName,
-        mut look: impl FnMut(&Arc<Pack>, Entry) -> Option<T>,
+        mut look: impl FnMut(&Arc<Pack>, usize) -> Option<T>,
     ) -> Result<Option<T>, ReadError> {
         match self.with(|shelf| (shelf.visit(name, &mut look), shelf.is_stale()))? {
             // What a pack held that a collection has taken away lies in another one.

@@ -66,8 +66,9 @@ impl Holdings {
     }
 
     fn published(&self, name: &ObjectName) -> Option<(Arc<Pack>, Entry)> {
-        let stays = |pack: &Arc<Pack>, entry| {
-            (!self.condemned.contains(&pack.name())).then(|| (Arc::clone(pack), entry))
+        let stays = |pack: &Arc<Pack>, place| {
+            let stays = !self.condemned.contains(&pack.name());
+            stays.then(|| Some((Arc::clone(pack), pack.entry(place)?)))?
         };
         // Where the packs cannot be listed, whoever reads or writes there is told.
         self.store.packs().visit(name, stays).ok()?

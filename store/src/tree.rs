@@ -17,6 +17,7 @@ pub mod platforms;
 pub mod resolve;
 #[cfg(test)]
 pub(crate) mod sketch;
+pub(crate) mod skim;
 pub mod stored;
 pub mod times;
 pub mod unnamed;

@@ -1,11 +1,12 @@
 //! Marking: what the roots reach.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::closure::{self, Ids};
+use crate::closure;
 use crate::digest::Digest;
 use crate::error::{ReadCause, ReadError};
 use crate::gc::Policy;
+use crate::gc::marks::Marks;
 use crate::id::{BodyId, LayerId};
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
@@ -17,7 +18,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Mark {
     /// Objects in packs.
-    pub objects: HashSet<ObjectName>,
+    pub objects: Marks,
     /// Digests of documents, blobs and layers.
     pub digests: BTreeSet<Digest>,
     /// Layers whose records stay.
@@ -30,7 +31,6 @@ pub struct Mark {
 
 struct Walk<'store> {
     store: &'store Store,
-    ids: Ids,
     records: BTreeMap<LayerId, LayerRecord>,
     pending: Vec<ObjectName>,
     mark: Mark,
@@ -42,14 +42,13 @@ impl Mark {
     pub(crate) fn of(store: &Store, policy: Policy, alone: Alone) -> Result<Self, ReadError> {
         let records = store.layers()?.into_iter().map(|record| (record.id, record)).collect();
         let mark = Self {
-            objects: HashSet::new(),
+            objects: Marks::default(),
             digests: BTreeSet::new(),
             layers: BTreeSet::new(),
             lives: BTreeSet::new(),
             policy,
         };
-        let ids = Ids::of(&store.packs().all()?);
-        let mut walk = Walk { store, ids, records, pending: Vec::new(), mark };
+        let mut walk = Walk { store, records, pending: Vec::new(), mark };
         walk.roots(alone)?;
         walk.objects()?;
         Ok(walk.mark)
@@ -97,7 +96,7 @@ impl Walk<'_> {
         if !self.mark.digests.insert(*digest) {
             return Ok(());
         }
-        self.object(Kind::Recipe, *digest.as_bytes());
+        self.object(Kind::Recipe, *digest.as_bytes())?;
         let found = [
             self.store.layer_of_diff(&crate::digest::DiffId(*digest))?,
             self.store.layer_of_blob(digest)?,
@@ -106,7 +105,7 @@ impl Walk<'_> {
             self.layer(record.id)?;
         }
         if let Some(document) = self.store.document(digest)? {
-            self.object(Kind::Document, *digest.as_bytes());
+            self.object(Kind::Document, *digest.as_bytes())?;
             for child in closure::digests(&document) {
                 self.digest(&child)?;
             }
@@ -120,7 +119,7 @@ impl Walk<'_> {
         }
         let Some(record) = self.records.get(&id).cloned() else { return Ok(()) };
         if let Some(tree) = record.tree {
-            self.object(Kind::Tree, *tree.as_bytes());
+            self.object(Kind::Tree, *tree.as_bytes())?;
         }
         self.mark.lives.extend(record.live);
         for blob in &record.blobs {
@@ -129,20 +128,21 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn object(&mut self, kind: Kind, id: [u8; 32]) {
+    fn object(&mut self, kind: Kind, id: [u8; 32]) -> Result<(), ReadError> {
         let name = ObjectName { id, kind };
-        if self.mark.objects.insert(name)
+        if self.mark.objects.insert(self.store.packs(), &name)?
             && matches!(kind, Kind::Tree | Kind::Recipe | Kind::ChunkList)
         {
             self.pending.push(name);
         }
+        Ok(())
     }
 
     /// Follows every list of a body, since any of them may be the one that is kept.
     fn chunks(&mut self, body: &BodyId) -> Result<(), ReadError> {
         for list in self.store.chunk_lists(body)? {
             for chunk in list.chunks() {
-                self.object(Kind::Body, *chunk.as_bytes());
+                self.object(Kind::Body, *chunk.as_bytes())?;
             }
         }
         Ok(())
@@ -156,12 +156,7 @@ impl Walk<'_> {
                 continue;
             }
             let Some(bytes) = self.store.get(name.kind, &name.id)? else { continue };
-            let children: Vec<[u8; 32]> = self.ids.within(&bytes).collect();
-            for id in children {
-                for kind in Kind::ALL {
-                    self.object(kind, id);
-                }
-            }
+            closure::references(name.kind, &bytes, &mut |kind, id| self.object(kind, id))?;
         }
         Ok(())
     }

@@ -1,20 +1,20 @@
 //! Sweeping: condemn what was not marked, unlink what is condemned and out of use.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use crate::blob::blob_path;
 use crate::digest::Digest;
-use crate::error::{At, ReadError, WriteError};
+use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::gc::mark::{Alone, Mark};
+use crate::gc::marks::Marks;
 use crate::gc::{Freed, GcError, Policy};
 use crate::id::unhex;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::lease::{Lease, leases};
 use crate::live_record::LiveName;
-use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
@@ -51,15 +51,13 @@ impl<'store> Sweep<'store> {
     fn packs(&mut self, mark: &Mark) -> Result<(), ReadError> {
         let mut packs = self.store.packs().all()?;
         packs.sort_by_cached_key(|pack| (self.is_condemned(&pack.name().path()), pack.name()));
-        let mut seen: HashSet<ObjectName> = HashSet::new();
+        let mut seen = Marks::default();
         for pack in packs {
-            let (mut live, mut all) = (Vec::new(), 0);
-            for entry in pack.entries() {
-                all += entry.raw_len;
-                if mark.objects.contains(&entry.name) && seen.insert(entry.name) {
-                    live.push(entry);
-                }
+            // Of a damaged table nobody knows what it says of objects in use.
+            if !pack.table_is_intact() {
+                continue;
             }
+            let (live, all) = self.live(mark, &pack, &mut seen)?;
             let bytes: u64 = live.iter().map(|entry| entry.raw_len).sum();
             if live.is_empty() {
                 self.dead.insert(pack.name().path());
@@ -69,6 +67,30 @@ impl<'store> Sweep<'store> {
             }
         }
         Ok(())
+    }
+
+    /// What a pack holds that is in use and was not `seen`, and the length of all that it holds.
+    fn live(
+        &self,
+        mark: &Mark,
+        pack: &Pack,
+        seen: &mut Marks,
+    ) -> Result<(Vec<Entry>, u64), ReadError> {
+        let packs = self.store.packs();
+        let (mut live, mut all) = (Vec::new(), 0);
+        for place in 0..pack.n_entries() {
+            let Some(entry) = pack.entry(place) else { continue };
+            all += entry.raw_len;
+            let at = (pack.name(), place);
+            let Some(in_use) = mark.objects.contain_at(packs, &entry.name, at)? else {
+                packs.forget_tables()?;
+                return Err(ReadError::new("cache", ReadCause::Malformed("table of packs")));
+            };
+            if in_use && seen.insert(packs, &entry.name)? {
+                live.push(entry);
+            }
+        }
+        Ok((live, all))
     }
 
     fn is_condemned(&self, path: &str) -> bool {

@@ -71,6 +71,17 @@ impl Packs {
         done
     }
 
+    /// Takes all tables away: for whoever has found that one is wrong.
+    pub(crate) fn forget_tables(&self) -> Result<(), ReadError> {
+        let path = |listed: &Listed| listed.path.clone();
+        for path in self.with(|shelf| shelf.tables().iter().map(path).collect::<Vec<_>>())? {
+            if let Err(error) = unlink(&*self.vfs, &path) {
+                tracing::debug!(%error, path, "cannot take a table of packs away");
+            }
+        }
+        self.reload()
+    }
+
     fn plan(&self, extent: Extent) -> Result<Option<Plan>, ReadError> {
         self.with(|shelf| match extent {
             Extent::Some => Plan::of_some(shelf),

@@ -9,7 +9,6 @@ use crate::error::{At, ReadError};
 use crate::index::table::{Place, Spoiled, Table};
 use crate::object::ObjectName;
 use crate::pack::PackName;
-use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 use crate::vfs::Vfs;
 
@@ -147,13 +146,12 @@ impl Shelf {
     pub(super) fn visit<'shelf, T>(
         &'shelf self,
         name: &ObjectName,
-        mut look: impl FnMut(&'shelf Arc<Pack>, Entry) -> Option<T>,
+        mut look: impl FnMut(&'shelf Arc<Pack>, usize) -> Option<T>,
     ) -> Option<T> {
         for listed in &self.tables {
             let found = listed.table.find(name, |Place { pack, entry }| {
                 let pack = self.open(listed.spots.get(pack).copied()??)?;
-                let entry = pack.entry(entry).filter(|entry| entry.name == *name)?;
-                look(pack, entry)
+                pack.holds_at(entry, name).then(|| look(pack, entry))?
             });
             let found = found.unwrap_or_else(|Spoiled| {
                 let mut spots = listed.spots.iter().flatten();
@@ -170,10 +168,10 @@ impl Shelf {
         &'shelf self,
         spot: usize,
         name: &ObjectName,
-        look: &mut impl FnMut(&'shelf Arc<Pack>, Entry) -> Option<T>,
+        look: &mut impl FnMut(&'shelf Arc<Pack>, usize) -> Option<T>,
     ) -> Option<T> {
         let pack = self.open(spot)?;
-        look(pack, pack.find(name)?)
+        look(pack, pack.place(name)?)
     }
 
     /// The names of all packs.

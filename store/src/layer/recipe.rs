@@ -71,6 +71,16 @@ impl Recipe {
     }
 }
 
+/// The objects that the blob of an encoded recipe is put together of; `None` where the bytes are no
+/// recipe of this version.
+pub(crate) fn parts(recipe: &[u8]) -> Option<Vec<ObjectName>> {
+    let part = |piece| match piece {
+        Piece::Part(name) => Some(name),
+        Piece::Literal(_) => None,
+    };
+    Some(Recipe::decode(recipe)?.pieces.into_iter().filter_map(part).collect())
+}
+
 impl Lease {
     /// Stores how the blob of this digest is made.
     pub(crate) fn put_recipe(&self, blob: &Digest, recipe: &Recipe) -> Result<(), WriteError> {

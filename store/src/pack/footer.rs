@@ -117,6 +117,11 @@ impl Footer {
 
     /// Looks an object up.
     pub fn find(&self, name: &ObjectName) -> Option<Entry> {
+        self.entry(self.place(name)?)
+    }
+
+    /// At which place of the table an object stands.
+    pub fn place(&self, name: &ObjectName) -> Option<usize> {
         let (table, fanout) = self.parts();
         let first = usize::from(name.id[0]);
         let below = |slot: usize| read_u32(fanout, slot * 4) as usize;
@@ -130,7 +135,15 @@ impl Footer {
         };
         let wanted = (name.id, name.kind.code());
         let at = bucket.binary_search_by(|entry| key(entry).cmp(&wanted)).ok()?;
-        Entry::decode(&bucket[at])
+        Some(low + at)
+    }
+
+    /// Whether an object stands at a place of the table.
+    pub fn holds_at(&self, at: usize, name: &ObjectName) -> bool {
+        let (entries, _) = self.parts().0.as_chunks::<ENTRY_SIZE>();
+        let same =
+            |entry: &[u8; ENTRY_SIZE]| entry[..32] == name.id && entry[47] == name.kind.code();
+        entries.get(at).is_some_and(same)
     }
 
     /// How many entries there are.

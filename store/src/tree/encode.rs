@@ -14,7 +14,7 @@ use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
 };
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// Why bytes are no tree.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
