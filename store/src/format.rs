@@ -10,6 +10,9 @@
 //! A store gets a feature when it is first used, so that one that does without stays open to
 //! programs that do not know it.
 
+#[cfg(test)]
+mod page;
+
 use std::collections::BTreeSet;
 use std::io;
 

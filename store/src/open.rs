@@ -58,7 +58,7 @@ pub enum OpenCause {
 }
 
 /// The directories of a store.
-const DIRECTORIES: [&str; 12] = [
+pub(crate) const DIRECTORIES: [&str; 12] = [
     "packs",
     "journal",
     "blobs",
