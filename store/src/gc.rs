@@ -8,6 +8,7 @@
 
 pub mod mark;
 pub mod marks;
+mod merge;
 mod sweep;
 
 use crate::error::{At, ReadError, WriteError};

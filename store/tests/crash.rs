@@ -182,6 +182,28 @@ fn a_cut_during_collection_keeps_every_image() {
 }
 
 #[test]
+fn a_cut_while_packs_are_merged_keeps_every_image() {
+    let sim = Sim::default();
+    let store = open(&sim, 1);
+    for version in 1..=5 {
+        let lease = store.lease().unwrap();
+        lease.put_body(&[version; 9]).unwrap();
+        build(&store, 1);
+        build(&store, version);
+        lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+    }
+    let before = store.packs().names().unwrap().len();
+    let start = sim.n_operations();
+    store.prune(Policy::KeepActions).unwrap();
+    assert!(before > 8 && store.packs().names().unwrap().len() < 4);
+    for cut in start..=sim.n_operations() {
+        for fate in FATES {
+            check(&sim.crashed(cut, fate), 5, 5, &format!("{fate:?} at {cut}"));
+        }
+    }
+}
+
+#[test]
 fn an_unsynced_directory_does_not_outlive_a_reboot_and_a_synced_one_does() {
     let sim = Sim::default();
     let store = open(&sim, 1);

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::gc::mark::{Alone, Mark};
 use crate::gc::marks::Marks;
+use crate::gc::merge;
 use crate::gc::{Freed, GcError, Policy};
 use crate::id::unhex;
 use crate::journal::Durability;
@@ -23,6 +24,9 @@ use crate::trash;
 
 /// A pack is rewritten when less than this part of it is in use, in percent.
 const REWRITE_BELOW: u64 = 50;
+
+/// A pack of one object that is longer than this is of a long body.
+const ALONE_FROM: u64 = 1024 * 1024;
 
 /// What a collection is going to do.
 #[derive(Debug)]
@@ -46,12 +50,13 @@ impl<'store> Sweep<'store> {
         Ok(sweep)
     }
 
-    /// Finds packs without, and with few, objects in use. An object counts where it is met first;
+    /// Finds packs without, and with few, objects in use, and small ones that are many. An object
+    /// counts where it is met first;
     /// packs condemned before come last.
     fn packs(&mut self, mark: &Mark) -> Result<(), ReadError> {
         let mut packs = self.store.packs().all()?;
         packs.sort_by_cached_key(|pack| (self.is_condemned(&pack.name().path()), pack.name()));
-        let mut seen = Marks::default();
+        let (mut seen, mut small) = (Marks::default(), Vec::new());
         for pack in packs {
             // Of a damaged table nobody knows what it says of objects in use.
             if !pack.table_is_intact() {
@@ -64,9 +69,24 @@ impl<'store> Sweep<'store> {
             } else if bytes * 100 < all * REWRITE_BELOW {
                 self.dead.insert(pack.name().path());
                 self.rewrite.push((pack, live));
+            } else {
+                small.push((pack, live));
             }
         }
+        self.merge(small);
         Ok(())
+    }
+
+    /// Has small packs rewritten together.
+    fn merge(&mut self, mut packs: Vec<(Arc<Pack>, Vec<Entry>)>) {
+        // A long body with a pack of its own may have holes there, which a copy would fill.
+        packs.retain(|(pack, _)| pack.n_entries() > 1 || pack.size() <= ALONE_FROM);
+        packs.sort_by_key(|(pack, _)| (pack.size(), pack.name()));
+        let lengths: Vec<u64> = packs.iter().map(|(pack, _)| pack.size()).collect();
+        for (pack, live) in packs.drain(..merge::how_many(&lengths)) {
+            self.dead.insert(pack.name().path());
+            self.rewrite.push((pack, live));
+        }
     }
 
     /// What a pack holds that is in use and was not `seen`, and the length of all that it holds.
@@ -147,10 +167,14 @@ impl<'store> Sweep<'store> {
     /// Copies what is left of packs that go, then says what goes, unless anybody has committed
     /// since `sequence`: [`WriteError::Moved`] then.
     pub(crate) fn condemn(&self, ours: &Lease, sequence: u64) -> Result<(), GcError> {
+        let mut spared = BTreeSet::new();
         for (pack, live) in &self.rewrite {
-            for entry in live {
-                let bytes = pack.body(entry)?;
-                ours.writer().put_file(&entry.name, entry.encoding, &bytes)?;
+            match live.iter().try_for_each(|entry| ours.writer().copy(pack, entry)) {
+                Err(WriteError::Read(error)) => {
+                    tracing::warn!(%error, path = pack.path(), "leaving a damaged pack as it is");
+                    spared.insert(pack.name().path());
+                }
+                done => done?,
             }
         }
         let mut basis = sequence;
@@ -162,7 +186,8 @@ impl<'store> Sweep<'store> {
         }
         let mut batch = self.batch.clone();
         let before = self.condemned();
-        for path in self.dead.iter().filter(|path| !before.contains_key(*path)) {
+        let new = |path: &&String| !before.contains_key(*path) && !spared.contains(*path);
+        for path in self.dead.iter().filter(new) {
             batch.put(Table::Condemned, path.as_bytes(), (basis + 1).to_le_bytes().to_vec());
         }
         for path in before.keys().filter(|path| !self.dead.contains(*path)) {

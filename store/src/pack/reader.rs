@@ -187,6 +187,31 @@ impl Pack {
         }
     }
 
+    /// What lies in the record of an entry, without being decoded; `None` where that is too long for
+    /// memory, and then it is raw.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadCause::Checksum`] where a byte of the record has changed since it was written.
+    pub(crate) fn stored(
+        &self,
+        entry: &Entry,
+    ) -> Result<Option<(RecordHeader, Vec<u8>)>, ReadError> {
+        let Beginning { head, header, payload, start } = self.beginning(entry, AT_ONCE)?;
+        let payload = match payload {
+            Some(payload) => payload,
+            None if header.encoding == Encoding::Raw && IN_MEMORY < header.stored_len => {
+                return Ok(None);
+            }
+            None => self.file.read(start..start + header.stored_len)?,
+        };
+        let same = header.name == entry.name && header.raw_len == entry.raw_len;
+        if !RecordHeader::is_intact(&head, &payload) || !same {
+            return Err(self.error(ReadCause::Checksum { offset: entry.offset }));
+        }
+        Ok(Some((header, payload)))
+    }
+
     /// Reads a record's header, and with it the payload if the two are no longer than `at_once`.
     fn beginning(&self, entry: &Entry, at_once: u64) -> Result<Beginning, ReadError> {
         let truncated = || self.error(ReadCause::Truncated);

@@ -126,6 +126,23 @@ impl PackWriter {
         self.append(&Record { header, payload, hash: hash.digest() })
     }
 
+    /// Stores an object as a pack has it: nothing is decoded or encoded again.
+    ///
+    /// # Errors
+    ///
+    /// If the record cannot be read, or the store cannot be written.
+    pub(crate) fn copy(&self, pack: &Pack, entry: &Entry) -> Result<(), WriteError> {
+        let name = &entry.name;
+        if self.contains(name) {
+            return Ok(());
+        }
+        let Some((header, payload)) = pack.stored(entry)? else {
+            return self.put_file(name, entry.encoding, &pack.body(entry)?);
+        };
+        let hash = record::payload_hash(&payload);
+        self.append(&Record { header, payload: Payload::Memory(&payload), hash })
+    }
+
     fn append(&self, record: &Record<'_>) -> Result<(), WriteError> {
         let mut state = self.lock();
         // Another thread may have put it meanwhile.
