@@ -106,16 +106,26 @@ fail() { echo "$(date +%T) $me: $*" | tee -a "$work/failures/$me" > /dev/null; }
 # counted NAME: one more of it.
 counted() { echo >> "$work/count/$1"; }
 chance() { [ $((RANDOM % $1)) = 0 ]; }
-# attempt COMMAND…: runs it, one time in eight to be killed at some instant of its first half second.
-# Status 137 says killed by us; whatever else is not 0 is for the caller to judge.
+# Some instant of the first half second, rather an early one.
+some_time() { sleep "$(printf '0.%03d' $((RANDOM % (20 << RANDOM % 6) % 500)))"; }
+# attempt COMMAND…: runs it, one time in eight to be killed at some instant, one time in sixteen to be
+# stopped for a second, with what it holds. Status 137 says killed by us; whatever else is not 0 is for
+# the caller to judge.
 attempt() {
   local pid status
   setsid "$wythe" --store "$work/store" --progress plain "$@" > "$work/out/$me.stdout" 2> "$work/out/$me.stderr" &
   pid=$!
   echo "$SECONDS $pid $*" > "$work/now/$me"
   if chance 8; then
-    sleep "$(printf '0.%03d' $((RANDOM % (20 << RANDOM % 6) % 500)))"
+    some_time
     kill -9 "$pid" 2> /dev/null && counted kills
+  elif chance 14; then
+    some_time
+    if kill -STOP "$pid" 2> /dev/null; then
+      counted stops
+      sleep 1
+      kill -CONT "$pid"
+    fi
   fi
   wait "$pid" 2> /dev/null
   status=$?
@@ -223,7 +233,7 @@ everybody() {
   (me=remover; remover) & pids+=($!)
   (me=reader; reader) & pids+=($!)
   wait "${pids[@]}"
-  for one in build push save run tag rmi prune verify kills; do
+  for one in build push save run tag rmi prune verify kills stops; do
     echo "$one: $(cat "$work/count/$one" 2> /dev/null | wc -l)"
   done
   # What failed how often, then the first of it in full.
