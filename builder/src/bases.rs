@@ -10,6 +10,7 @@ use wythe_store::image::resolve::resolve;
 use wythe_store::image::save::save_documents;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::import::layer_id;
+use wythe_store::layer::origin::remember_origin;
 use wythe_store::oci::config::ImageConfig;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{Layout, Selector};
@@ -158,6 +159,11 @@ impl<'a> ImageBases<'a> {
         save_documents(self.env.lease, image).map_err(fail)?;
         let mut batch = Batch::new();
         batch.set_ref(&ref_name(reference), &image.root);
+        for layer in &image.layers {
+            let named = (&layer.descriptor, &layer.diff_id);
+            remember_origin(self.env.store, named, &reference.name(), &mut batch)
+                .map_err(|error| fail(error.into()))?;
+        }
         let relaxed = wythe_store::journal::Durability::Relaxed;
         self.env.lease.commit(batch, relaxed).map(drop).map_err(fail)
     }

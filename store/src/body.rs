@@ -386,8 +386,8 @@ mod tests {
         assert!(store.has_body(&id).unwrap() && trial.lease.holds_body(&id).unwrap());
         assert!(*store.body(&id).unwrap().unwrap().load().unwrap() == *b"chunkchunk");
         // The whole has another id, of which nobody but a check of all bytes can know.
-        let damage = store.verify().unwrap();
-        let [crate::fsck::Damage::WrongObject { kind, .. }] = &damage[..] else {
+        let damage = store.verify(crate::fsck::Depth::Full).unwrap();
+        let [crate::fsck::damage::Damage::WrongObject { kind, .. }] = &damage[..] else {
             panic!("{damage:?}")
         };
         assert_eq!(*kind, Kind::ChunkList);
@@ -421,7 +421,7 @@ mod tests {
             assert!(*store.body(&kept).unwrap().unwrap().load().unwrap() == bytes);
             assert!(store.body(&dropped).unwrap().is_none());
             assert!(store.usage().unwrap().packs < 10 * MIB);
-            let damage = store.verify().unwrap();
+            let damage = store.verify(crate::fsck::Depth::Full).unwrap();
             assert!(damage.is_empty(), "{damage:?}");
         }
     }

@@ -1,205 +1,91 @@
-//! Verification: everything in the store is read and hashed again, and nothing is changed.
+//! Verification: everything in the store is read and hashed again, every name is followed to the
+//! bytes of files, and nothing is changed.
 
-use std::io::Read;
+pub mod damage;
+mod images;
+mod packs;
 
-use crate::bytes::FileBytes;
 use crate::closure::{has_blob, without_bodies};
-use crate::digest::Digest;
-use crate::error::{At, ReadCause, ReadError};
-use crate::id::{LayerId, TreeId, unhex};
+use crate::error::ReadError;
+use crate::fsck::damage::Damage;
+use crate::id::TreeId;
+use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
-use crate::live::compare::Difference;
 use crate::live::ensure::is_usable;
-use crate::object::{Kind, ObjectName};
-use crate::pack::reader::Pack;
-use crate::path::LayerPath;
+use crate::object::Kind;
 use crate::store::Store;
 
-/// Something in the store that is not what it should be.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Damage {
-    /// A file cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] ReadError),
-    /// The table of a pack has changed.
-    #[error("the table of {path} has changed")]
-    Table {
-        /// The pack.
-        path: String,
-    },
-    /// An object is intact, but not what its id names.
-    #[error("{kind:?} {id} in {path} holds other bytes")]
-    WrongObject {
-        /// The pack.
-        path: String,
-        /// What it is.
-        kind: Kind,
-        /// Its id, in hex.
-        id: String,
-    },
-    /// A blob has changed.
-    #[error("blob {digest} has changed")]
-    Blob {
-        /// The digest it should have.
-        digest: Digest,
-    },
-    /// A part of the journal has changed.
-    #[error("{path} has changed at byte {offset}")]
-    Journal {
-        /// The file.
-        path: String,
-        /// Where.
-        offset: u64,
-    },
-    /// A name stands for an image that is not complete.
-    #[error("image {name} needs {digest}, which is missing")]
-    MissingContent {
-        /// The name.
-        name: String,
-        /// What is not there.
-        digest: Digest,
-    },
-    /// Files of a layer have bytes that are neither in a pack nor where the layer came from.
-    #[error("layer {layer} lacks the bytes of {count} files, the first of them {path}")]
-    MissingBodies {
-        /// The layer.
-        layer: LayerId,
-        /// The first of the files.
-        path: LayerPath,
-        /// How many files.
-        count: usize,
-    },
-    /// The directory of a layer is not as the layer is: someone has changed it.
-    #[error("{directory} {} {path}", how.verb())]
-    Directory {
-        /// The directory, relative to the store.
-        directory: String,
-        /// Where in it.
-        path: LayerPath,
-        /// In which way.
-        how: Difference,
-    },
-    /// The directory of a layer cannot be read.
-    #[error("{directory}: {cause}")]
-    UnreadableDirectory {
-        /// The directory, relative to the store.
-        directory: String,
-        /// Why.
-        cause: String,
-    },
-    /// A layer's record names a tree that is not there.
-    #[error("layer {layer} needs a tree that is missing")]
-    MissingTree {
-        /// The layer.
-        layer: LayerId,
-    },
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Depth {
+    /// Checksums of records, and that everything is there. Blobs of registries have no checksum but
+    /// their digest: of those, only the length.
+    Quick,
+    /// Every object is decoded and compared with its id, every blob and layer of an image with its
+    /// digest.
+    #[default]
+    Full,
 }
 
 impl Store {
-    /// Reads and hashes every object, blob and record, and returns what is damaged, in no case
-    /// changing anything.
+    /// Looks at everything, and returns what is damaged, in no case changing anything. Other
+    /// processes may build and collect meanwhile.
     ///
     /// # Errors
     ///
     /// Only if the store's directories cannot be listed; damage is not an error.
-    pub fn verify(&self) -> Result<Vec<Damage>, ReadError> {
-        let mut damage = Vec::new();
-        self.verify_packs(&mut damage)?;
-        self.verify_blobs(&mut damage)?;
-        self.verify_journal(&mut damage)?;
-        self.verify_references(&mut damage);
-        Ok(damage)
-    }
-
-    fn verify_packs(&self, damage: &mut Vec<Damage>) -> Result<(), ReadError> {
-        for name in self.vfs().list("packs").reading("packs")? {
-            match Pack::open(&**self.vfs(), &format!("packs/{name}")) {
-                Ok(pack) => self.verify_pack(&pack, &name, damage),
-                Err(error) => damage.push(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn verify_pack(&self, pack: &Pack, file: &str, damage: &mut Vec<Damage>) {
-        let path = || pack.path().to_owned();
-        if !pack.table_is_intact() || !pack.name().path().ends_with(file) {
-            damage.push(Damage::Table { path: path() });
-        }
-        match pack.space_is_intact() {
-            Ok(true) => {}
-            Ok(false) => {
-                let cause = ReadCause::Malformed("space around records");
-                damage.push(ReadError::new(path(), cause).into());
-            }
-            Err(error) => damage.push(error.into()),
-        }
-        for entry in pack.entries() {
-            let ObjectName { id, kind } = entry.name;
-            let identify = |bytes: FileBytes| {
-                if kind == Kind::ChunkList {
-                    return Ok(self.identify_list(&bytes.load()?));
-                }
-                kind.identify_stored(&bytes)
-            };
-            match pack.body(&entry).and_then(identify) {
-                Ok(found) if found.is_none_or(|right| right == id) => {}
-                Ok(_) => {
-                    let id = crate::id::hex(&id);
-                    damage.push(Damage::WrongObject { path: path(), kind, id });
-                }
-                Err(error) => damage.push(error.into()),
-            }
-        }
-    }
-
-    fn verify_blobs(&self, damage: &mut Vec<Damage>) -> Result<(), ReadError> {
-        for name in self.vfs().list("blobs/sha256").reading("blobs/sha256")? {
-            let Some(digest) = unhex(&name).map(Digest::from_bytes) else { continue };
-            let Some(mut blob) = self.foreign_blob(&digest)? else { continue };
-            let mut piece = vec![0; 256 * 1024];
-            loop {
-                match blob.read(&mut piece) {
-                    Ok(0) => break,
-                    Ok(_) => {}
-                    Err(_) => {
-                        damage.push(Damage::Blob { digest });
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The journal is read again from its files: what is in memory may be from before.
-    fn verify_journal(&self, damage: &mut Vec<Damage>) -> Result<(), ReadError> {
-        for part in self.journal().reread()? {
-            damage.push(Damage::Journal { path: part.path, offset: part.offset });
-        }
-        Ok(())
-    }
-
-    fn verify_references(&self, damage: &mut Vec<Damage>) {
-        let checked = self.missing_content().and_then(|mut missing| {
-            missing.extend(self.missing_of_layers()?);
-            Ok(missing)
-        });
-        match checked {
+    pub fn verify(&self, depth: Depth) -> Result<Vec<Damage>, ReadError> {
+        // Keeps what is there now from being taken away under our hands. A store that may only be
+        // read, or is full, is looked at without.
+        let lease = self.lease().inspect_err(|error| tracing::debug!(%error, "no lease"));
+        self.refresh()?;
+        let mut damage = self.verify_packs(depth)?;
+        damage.extend(self.verify_blobs(depth)?);
+        damage.extend(self.verify_journal()?);
+        damage.extend(self.verify_records());
+        match self.missing_of_layers() {
             Ok(missing) => damage.extend(missing),
             Err(error) => damage.push(error.into()),
         }
+        damage.extend(images::verify(self, depth)?);
+        if !damage.is_empty() {
+            self.refresh()?;
+            damage.retain(|one| self.still_concerns(one));
+        }
+        drop(lease);
+        Ok(damage)
     }
 
-    fn missing_content(&self) -> Result<Vec<Damage>, ReadError> {
-        let mut missing = Vec::new();
-        for (name, descriptor) in self.list_refs()? {
-            if self.document(&descriptor.digest)?.is_none() {
-                missing.push(Damage::MissingContent { name, digest: descriptor.digest });
+    /// Whether what is damaged is still there: it may have been removed since it was met.
+    fn still_concerns(&self, damage: &Damage) -> bool {
+        let exists = |path: &str| self.vfs().exists(path).unwrap_or(true);
+        match damage {
+            Damage::Unreadable(error) => error.path == "journal" || exists(&error.path),
+            Damage::Table { path } | Damage::WrongObject { path, .. } => exists(path),
+            Damage::Image(damage) => {
+                self.find_ref(&damage.name).map_or(true, |root| root.is_some())
             }
+            Damage::MissingBodies { layer, .. } | Damage::MissingTree { layer } => {
+                self.layer(layer).map_or(true, |record| record.is_some())
+            }
+            Damage::Blob { .. }
+            | Damage::Journal { .. }
+            | Damage::Record { .. }
+            | Damage::Directory { .. }
+            | Damage::UnreadableDirectory { .. } => true,
         }
-        Ok(missing)
+    }
+
+    /// The journal is read again from its files: what is in memory may be from before.
+    fn verify_journal(&self) -> Result<Vec<Damage>, ReadError> {
+        let parts = self.journal().reread()?.into_iter();
+        Ok(parts.map(|part| Damage::Journal { path: part.path, offset: part.offset }).collect())
+    }
+
+    fn verify_records(&self) -> Vec<Damage> {
+        let records = self.unread_records().into_iter();
+        let damaged = records.filter(|record| record.why == Unread::Damaged);
+        damaged.map(|record| Damage::Record { what: record.name() }).collect()
     }
 
     fn missing_of_layers(&self) -> Result<Vec<Damage>, ReadError> {
@@ -230,11 +116,12 @@ impl Store {
         }
     }
 
-    /// Whether the files of a layer can be read from the blob it was pulled as, or its directory.
-    fn has_elsewhere(&self, record: &LayerRecord) -> Result<bool, ReadError> {
+    /// Whether the files of a layer can be read from the blob it was pulled as, or its directory, or
+    /// fetched again.
+    pub(crate) fn has_elsewhere(&self, record: &LayerRecord) -> Result<bool, ReadError> {
         match &record.live {
             Some(name) if is_usable(self, name, &record.id, None)? => Ok(true),
-            Some(_) | None => has_blob(self, record),
+            Some(_) | None => Ok(!record.origins.is_empty() || has_blob(self, record)?),
         }
     }
 }
@@ -242,6 +129,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::LayerId;
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::live::tests::{Pulled, Trial};
@@ -256,7 +144,7 @@ mod tests {
         let mut batch = Batch::new();
         batch.put_layer(&record);
         trial.lease.commit(batch, Durability::Relaxed).unwrap();
-        let damage = trial.lease.store().verify().unwrap();
+        let damage = trial.lease.store().verify(Depth::Full).unwrap();
         let [Damage::MissingBodies { layer, path, count: 2 }] = &damage[..] else {
             panic!("{damage:?}")
         };
@@ -270,7 +158,7 @@ mod tests {
         let path =
             crate::live::ensure::receive(&trial.lease, announced, b"map", &mut &pulled.blob[..]);
         std::fs::remove_dir_all(path.unwrap()).unwrap();
-        let damage = trial.lease.store().verify().unwrap();
+        let damage = trial.lease.store().verify(Depth::Full).unwrap();
         assert!(damage.is_empty(), "{damage:?}");
     }
 }

@@ -103,6 +103,9 @@ impl Journal {
     /// If a file of the store cannot be read, or is damaged.
     pub fn reread(&self) -> Result<Vec<Damage>, ReadError> {
         let mut damage = self.damage();
+        // Nobody is in the middle of a group, or of a new generation. A store that is only read has
+        // no locks.
+        let _lock = self.vfs.lock(LOCK).inspect_err(|error| tracing::debug!(%error, "no lock"));
         if let Some(state) = State::open(&*self.vfs)? {
             damage.extend(state.torn_tail()?);
             let news = state.damage().iter().filter(|part| !damage.contains(part));

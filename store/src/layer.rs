@@ -13,6 +13,7 @@ mod fragment;
 pub mod import;
 pub mod limits;
 mod loaded;
+pub mod origin;
 pub mod recipe;
 pub mod tar_read;
 pub mod tar_write;

@@ -248,7 +248,7 @@ mod tests {
         let store = Store::open(directory.path(), &options).unwrap();
         assert_eq!(store.access(), Access::Read);
         assert_eq!(&*store.body(&body).unwrap().unwrap().load().unwrap(), b"kept");
-        assert!(store.verify().unwrap().is_empty());
+        assert!(store.verify(crate::fsck::Depth::Full).unwrap().is_empty());
         store.usage().unwrap();
         let lease = store.lease().unwrap();
         assert_eq!(lease.put_body(b"kept").unwrap(), body);

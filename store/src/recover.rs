@@ -131,7 +131,12 @@ fn drop_records(
             record.live = None;
         }
         if !has_content(store, &record)? {
-            batch.remove_layer(&record);
+            if record.origins.is_empty() {
+                batch.remove_layer(&record);
+            } else {
+                // It is fetched again by whoever needs it.
+                batch.put_layer(&LayerRecord { tree: None, live: None, ..record });
+            }
             continue;
         }
         kept.insert(record.id);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wythe_store::action::ActionRecord;
 use wythe_store::digest::Digest;
+use wythe_store::fsck::Depth;
 use wythe_store::gc::Policy;
 use wythe_store::id::{BodyId, CacheKey, LayerId};
 use wythe_store::journal::Durability;
@@ -81,10 +82,10 @@ fn build(store: &Store, version: u8) {
 #[track_caller]
 fn check(sim: &Sim, acknowledged: u8, begun: u8, what: &str) {
     let store = open(sim, 3);
-    let damage = store.verify().unwrap();
-    let torn = |damage: &&wythe_store::fsck::Damage| {
+    let damage = store.verify(Depth::Full).unwrap();
+    let torn = |damage: &&wythe_store::fsck::damage::Damage| {
         // A torn tail stays until the next writer cuts it off.
-        !matches!(damage, wythe_store::fsck::Damage::Journal { .. })
+        !matches!(damage, wythe_store::fsck::damage::Damage::Journal { .. })
     };
     assert_eq!(damage.iter().filter(torn).count(), 0, "{what}: {damage:?}");
     for action in store.actions().unwrap() {
@@ -106,7 +107,7 @@ fn check(sim: &Sim, acknowledged: u8, begun: u8, what: &str) {
         assert!(body.is_some(), "{what}: acknowledged version {version} is gone");
     }
     build(&store, 9);
-    let damage = open(sim, 3).verify().unwrap();
+    let damage = open(sim, 3).verify(Depth::Full).unwrap();
     assert!(damage.is_empty(), "{what}: after another build: {damage:?}");
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wythe_store::digest::Digest;
+use wythe_store::fsck::Depth;
 use wythe_store::id::BodyId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -42,7 +43,7 @@ fn filled() -> Sim {
 
 #[test]
 fn an_undamaged_store_verifies() {
-    let damage = open(&filled()).verify().unwrap();
+    let damage = open(&filled()).verify(Depth::Full).unwrap();
     assert!(damage.is_empty(), "{damage:?}");
 }
 
@@ -56,7 +57,7 @@ fn a_flipped_bit_in_any_byte_of_any_class_is_found() {
         for byte in 0..usize::try_from(size).unwrap() {
             let bit = byte * 8 + byte % 8;
             sim.flip(&path, bit).unwrap();
-            let damage = open(&sim).verify().unwrap();
+            let damage = open(&sim).verify(Depth::Full).unwrap();
             assert!(!damage.is_empty(), "{path} byte {byte}");
             sim.flip(&path, bit).unwrap();
         }
@@ -72,7 +73,7 @@ fn a_pack_cut_anywhere_is_an_error_to_verify_and_no_object_to_get() {
         sim.cut(&pack, length).unwrap();
         let store = open(&sim);
         assert!(store.body(&BodyId::of(b"a small body")).unwrap().is_none(), "{length} bytes");
-        assert!(!store.verify().unwrap().is_empty(), "{length} bytes");
+        assert!(!store.verify(Depth::Full).unwrap().is_empty(), "{length} bytes");
     }
 }
 
@@ -90,7 +91,7 @@ fn a_truncated_pack_on_disk_is_no_signal() {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let store = Store::open(directory.path(), &OpenOptions::default()).unwrap();
         assert!(store.body(&id).unwrap().is_none(), "{length} bytes");
-        assert_eq!(store.verify().unwrap().len(), 1, "{length} bytes");
+        assert_eq!(store.verify(Depth::Full).unwrap().len(), 1, "{length} bytes");
     }
 }
 
@@ -102,7 +103,7 @@ fn damage_in_the_middle_of_the_journal_costs_one_group() {
     let store = open(&sim);
     assert_eq!(store.find_ref("app").unwrap(), None);
     assert!(store.find_ref("other").unwrap().is_some());
-    assert_eq!(store.verify().unwrap().len(), 1);
+    assert_eq!(store.verify(Depth::Full).unwrap().len(), 1);
 }
 
 #[test]
@@ -119,5 +120,5 @@ fn a_torn_tail_is_cut_off_by_the_next_of_two_writers() {
     let names: Vec<String> =
         open(&sim).list_refs().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["app", "other", "x", "y", "z"]);
-    assert!(open(&sim).verify().unwrap().is_empty());
+    assert!(open(&sim).verify(Depth::Full).unwrap().is_empty());
 }

@@ -227,7 +227,7 @@ pub(crate) struct LogoutArgs {
     pub(crate) registry: String,
 }
 
-fn format(text: &str) -> Result<AnswerFormat, &'static str> {
+pub(super) fn format(text: &str) -> Result<AnswerFormat, &'static str> {
     match text {
         "json" => Ok(AnswerFormat::Json),
         "text" => Ok(AnswerFormat::Text),

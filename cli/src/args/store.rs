@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::call::AnswerFormat;
+use super::image::format;
 use super::switch::Switch;
 
 /// Show what takes up space in the store
@@ -19,12 +21,18 @@ pub(crate) struct PruneArgs {
     pub(crate) force: Switch,
 }
 
-/// Read everything in the store and compare it with its digests; repairs nothing
+/// Read everything in the store, and name each image that is not to be had whole
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Where there is no damage, compare the directories that steps run on with their layers, too
+    /// Look at checksums and at what is missing only, and not at the digests of blobs and layers
     #[arg(long)]
-    pub(crate) live: bool,
+    pub(crate) quick: Switch,
+    /// Compare the directories that steps run on with their layers, too
+    #[arg(long)]
+    pub(crate) live: Switch,
+    /// Print sentences or one JSON array
+    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
+    pub(crate) format: AnswerFormat,
 }
 
 /// Say what this machine lets a build do, and what would have to change for more

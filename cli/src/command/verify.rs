@@ -1,8 +1,14 @@
 //! `wythe verify`.
 
+use serde_json::{Value, json};
+use wythe_store::fsck::Depth;
+use wythe_store::fsck::damage::{Damage, ImagePart};
 use wythe_store::image::stacks::stacks;
+use wythe_store::journal::unread::Unread;
 use wythe_store::live::compare::compare;
+use wythe_store::store::Store;
 
+use crate::args::call::AnswerFormat;
 use crate::args::store::VerifyArgs;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
@@ -11,22 +17,80 @@ use crate::world;
 /// Compares everything in the store with its digests, and lists what is damaged.
 pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store_to_read()?;
-    let mut damage = store.verify()?;
-    let mut remedy = "pull or build the images concerned again";
-    if damage.is_empty() && args.live {
-        remedy = "remove these directories of the store: they are made again from their layers";
-        let (lease, stacks) = (store.lease()?, stacks(&store)?);
-        let compared = || compare(&lease, world::id_map().as_bytes(), &stacks);
-        damage.extend(world::threads()?.install(compared)?);
+    let damage = world::threads()?.install(|| found(args, &store))?;
+    let newer = store.unread_records().into_iter().filter(|it| it.why == Unread::Newer).count();
+    if 0 < newer {
+        session.remark(&format!("{newer} records of a newer version were passed over"));
     }
-    for found in &damage {
-        session.print(&Failure::of(Class::Damage, found).sentence())?;
-    }
+    tell(args.format, &damage, session)?;
     match damage.len() {
-        0 => session.print("no damage"),
+        0 => Ok(()),
         count => {
             let failure = Failure::new(Class::Damage, format!("{count} things are damaged"));
-            Err(failure.remedy(remedy))
+            Err(failure.remedy(remedy(&damage)))
         }
+    }
+}
+
+fn found(args: &VerifyArgs, store: &Store) -> Result<Vec<Damage>, Failure> {
+    let depth = if args.quick.is_on() { Depth::Quick } else { Depth::Full };
+    let mut damage = store.verify(depth)?;
+    if args.live.is_on() {
+        let lease = store.lease()?;
+        let compared =
+            stacks(store).and_then(|stacks| compare(&lease, world::id_map().as_bytes(), &stacks));
+        match compared {
+            Ok(differences) => damage.extend(differences),
+            // What keeps directories from being compared has been told of.
+            Err(error) => damage.push(error.into()),
+        }
+    }
+    Ok(damage)
+}
+
+fn tell(format: AnswerFormat, damage: &[Damage], session: &Session) -> Result<(), Failure> {
+    let sentence = |one: &Damage| Failure::of(Class::Damage, one).sentence();
+    match format {
+        AnswerFormat::Json => {
+            let all: Vec<Value> = damage.iter().map(|one| object(one, &sentence(one))).collect();
+            session.print(&json!(all).to_string())
+        }
+        AnswerFormat::Text if damage.is_empty() => session.print("no damage"),
+        AnswerFormat::Text => damage.iter().try_for_each(|one| session.print(&sentence(one))),
+    }
+}
+
+fn object(damage: &Damage, message: &str) -> Value {
+    let Damage::Image(image) = damage else {
+        return json!({"image": null, "message": message});
+    };
+    let part = match &image.part {
+        ImagePart::Index(_) => "index",
+        ImagePart::Manifest(_) => "manifest",
+        ImagePart::Configuration(_) => "configuration",
+        ImagePart::Layer { .. } => "layer",
+    };
+    let layer = match &image.part {
+        ImagePart::Layer { number, .. } => Some(number),
+        ImagePart::Index(_) | ImagePart::Manifest(_) | ImagePart::Configuration(_) => None,
+    };
+    json!({
+        "image": image.name,
+        "platform": image.platform.as_ref().map(ToString::to_string),
+        "part": part,
+        "layer": layer,
+        "digest": image.part.digest().to_string(),
+        "problem": image.problem.to_string(),
+        "message": message,
+    })
+}
+
+fn remedy(damage: &[Damage]) -> &'static str {
+    let is_directory =
+        |one: &Damage| matches!(one, Damage::Directory { .. } | Damage::UnreadableDirectory { .. });
+    if damage.iter().all(is_directory) {
+        "remove these directories of the store: they are made again from their layers"
+    } else {
+        "pull or build the images concerned again"
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::ReadError;
-use crate::fsck::Damage;
+use crate::fsck::damage::Damage;
 use crate::id::LayerId;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;

@@ -92,10 +92,13 @@ pub(crate) fn blob_descriptor(version: Version) -> Descriptor {
     Descriptor::of(MediaType::LAYER_GZIP, &blob(version))
 }
 
+/// What is said to be the length of a layer's tar stream. Nobody makes one, for its digest is made up.
+const TAR_SIZE: u64 = 1024;
+
 /// The record of a layer that was built here.
 pub(crate) fn built(version: Version) -> LayerRecord {
     let diff_id = Some(diff_id(version));
-    LayerRecord { diff_id, ..LayerRecord::new(layer_id(version)) }
+    LayerRecord { diff_id, tar_size: Some(TAR_SIZE), ..LayerRecord::new(layer_id(version)) }
 }
 
 /// The record of a layer that was pulled.
@@ -117,7 +120,7 @@ pub(crate) fn manifest(version: Version, record: &LayerRecord) -> String {
     let config = Descriptor::of(MediaType::CONFIG, config(version).as_bytes());
     let layer = match record.blobs.first() {
         Some(blob) => blob.descriptor.clone(),
-        None => Descriptor::new(MediaType::LAYER, diff_id(version).0, 1024),
+        None => Descriptor::new(MediaType::LAYER, diff_id(version).0, TAR_SIZE),
     };
     let json = |descriptor: &Descriptor| serde_json::to_string(descriptor).unwrap();
     format!(

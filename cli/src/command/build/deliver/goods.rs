@@ -7,6 +7,7 @@ use wythe_store::digest::Digest;
 use wythe_store::image::catalog::{StoredImage, ref_name};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::layer::origin::remember_origin;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
@@ -66,6 +67,9 @@ impl Goods<'_> {
         for prefix in dangling {
             batch.set_ref(&ref_name(&prefix.clone().with_digest(root.digest)), &root);
         }
+        if push != Push::No {
+            self.remember_origins(&mut batch)?;
+        }
         self.lease.commit(batch, Durability::Durable)?;
         let (root, told) = match push {
             Push::No => (root, kept),
@@ -76,6 +80,21 @@ impl Goods<'_> {
             self.name_by_digest(names, &root)?;
         }
         Ok(told)
+    }
+
+    /// Records where layers of the bases are that a push leaves at their registry.
+    fn remember_origins(&self, batch: &mut Batch) -> Result<(), Failure> {
+        for image in &self.images {
+            let layers = &image.manifest.value().layers;
+            for named in layers.iter().zip(&image.config.value().rootfs.diff_ids) {
+                let mut origins = self.origins.iter();
+                let origin = origins.find(|one| one.descriptor.digest == named.0.digest);
+                if let Some(repository) = origin.and_then(BlobOrigin::repository) {
+                    remember_origin(self.lease.store(), named, &repository, batch)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Names the image in the store by what cannot be moved to another.
