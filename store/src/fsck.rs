@@ -4,6 +4,7 @@
 pub mod damage;
 mod images;
 mod packs;
+pub mod repair;
 
 use crate::closure::{has_blob, without_bodies};
 use crate::error::ReadError;
@@ -88,7 +89,7 @@ impl Store {
         damaged.map(|record| Damage::Record { what: record.name() }).collect()
     }
 
-    fn missing_of_layers(&self) -> Result<Vec<Damage>, ReadError> {
+    pub(crate) fn missing_of_layers(&self) -> Result<Vec<Damage>, ReadError> {
         let mut missing = Vec::new();
         for record in self.layers()? {
             if let Some(tree) = &record.tree {

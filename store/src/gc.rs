@@ -59,7 +59,7 @@ pub enum GcError {
     Write(#[from] WriteError),
 }
 
-const LOCK: &str = "lock/gc";
+pub(crate) const LOCK: &str = "lock/gc";
 
 /// How often to start over because of commits of others.
 const MAX_ROUNDS: u32 = 8;

@@ -115,6 +115,20 @@ impl Journal {
         Ok(damage)
     }
 
+    /// Writes all that is known to a new generation, in place of files with damage.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be written.
+    pub(crate) fn rebuild(&self) -> Result<(), WriteError> {
+        let _lock = self.vfs.lock(LOCK).writing(LOCK)?;
+        let mut state = self.write();
+        state.catch_up(&*self.vfs)?;
+        state.compact(&*self.vfs)?;
+        state.forget_damage();
+        Ok(())
+    }
+
     /// Bytes of log and base.
     pub fn size(&self) -> u64 {
         self.read().size()

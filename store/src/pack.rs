@@ -12,6 +12,7 @@ pub mod footer;
 mod frame;
 pub mod reader;
 pub mod record;
+mod scan;
 pub mod writer;
 
 use crate::id::hex;

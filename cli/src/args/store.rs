@@ -30,7 +30,11 @@ pub(crate) struct VerifyArgs {
     /// Compare the directories that steps run on with their layers, too
     #[arg(long)]
     pub(crate) live: Switch,
-    /// Print sentences or one JSON array
+    /// Make what is damaged again, or fetch it from where it came, and drop what is lost for good:
+    /// results of steps, and names of images
+    #[arg(long)]
+    pub(crate) repair: Switch,
+    /// Print sentences or JSON
     #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
     pub(crate) format: AnswerFormat,
 }

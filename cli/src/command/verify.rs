@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wythe_store::fsck::Depth;
 use wythe_store::fsck::damage::{Damage, ImagePart};
+use wythe_store::fsck::repair::Repaired;
 use wythe_store::image::stacks::stacks;
 use wythe_store::journal::unread::Unread;
 use wythe_store::live::compare::compare;
@@ -16,6 +17,9 @@ use crate::world;
 
 /// Compares everything in the store with its digests, and lists what is damaged.
 pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
+    if args.repair.is_on() {
+        return repair(args, session);
+    }
     let store = session.store_to_read()?;
     let damage = world::threads()?.install(|| found(args, &store))?;
     let newer = store.unread_records().into_iter().filter(|it| it.why == Unread::Newer).count();
@@ -30,6 +34,41 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
             Err(failure.remedy(remedy(&damage)))
         }
     }
+}
+
+/// Puts right what can be, and tells what was done and what is lost.
+fn repair(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
+    let (store, client) = (session.store()?, session.registry()?);
+    let repair = world::threads()?.install(|| store.repair(Some(&client)))?;
+    let lost = |one: &&Repaired| matches!(one, Repaired::DroppedName { .. });
+    let n_lost = repair.done.iter().filter(lost).count();
+    match args.format {
+        AnswerFormat::Json => {
+            let done: Vec<String> = repair.done.iter().map(ToString::to_string).collect();
+            let left: Vec<Value> =
+                repair.left.iter().map(|one| object(one, &sentence(one))).collect();
+            session.print(&json!({"done": done, "left": left}).to_string())?;
+        }
+        AnswerFormat::Text => {
+            repair.done.iter().try_for_each(|one| session.print(&one.to_string()))?;
+            tell(args.format, &repair.left, session)?;
+        }
+    }
+    match (repair.left.len(), n_lost) {
+        (0, 0) => Ok(()),
+        (0, count) => {
+            let failure = Failure::new(Class::Damage, format!("{count} names of images are lost"));
+            Err(failure.remedy("pull or build them again"))
+        }
+        (count, _) => {
+            let failure = Failure::new(Class::Damage, format!("{count} things are still damaged"));
+            Err(failure.remedy("try again when the registries concerned can be reached"))
+        }
+    }
+}
+
+fn sentence(damage: &Damage) -> String {
+    Failure::of(Class::Damage, damage).sentence()
 }
 
 fn found(args: &VerifyArgs, store: &Store) -> Result<Vec<Damage>, Failure> {
@@ -49,7 +88,6 @@ fn found(args: &VerifyArgs, store: &Store) -> Result<Vec<Damage>, Failure> {
 }
 
 fn tell(format: AnswerFormat, damage: &[Damage], session: &Session) -> Result<(), Failure> {
-    let sentence = |one: &Damage| Failure::of(Class::Damage, one).sentence();
     match format {
         AnswerFormat::Json => {
             let all: Vec<Value> = damage.iter().map(|one| object(one, &sentence(one))).collect();
@@ -91,6 +129,6 @@ fn remedy(damage: &[Damage]) -> &'static str {
     if damage.iter().all(is_directory) {
         "remove these directories of the store: they are made again from their layers"
     } else {
-        "pull or build the images concerned again"
+        "`wythe verify --repair` makes again what can be made, and names what is lost"
     }
 }

@@ -27,16 +27,29 @@ const PIECE: usize = 256 * 1024;
 
 /// What is not to be had of the images that have names.
 pub(super) fn verify(store: &Store, depth: Depth) -> Result<Vec<Damage>, ReadError> {
-    let mut walk = Walk { store, depth, blobs: BTreeMap::new(), found: Vec::new() };
+    let mut walk = Walk::new(store, depth);
     for (name, root) in store.list_refs()? {
         walk.document(&name, &root, 0);
     }
     Ok(walk.found.into_iter().map(Damage::Image).collect())
 }
 
+/// As [`verify`] in full, with the descriptors of what is not to be had.
+pub(super) fn lost(
+    store: &Store,
+) -> Result<(Vec<ImageDamage>, BTreeMap<Digest, Descriptor>), ReadError> {
+    let mut walk = Walk::new(store, Depth::Full);
+    for (name, root) in store.list_refs()? {
+        walk.document(&name, &root, 0);
+    }
+    Ok((walk.found, walk.lost))
+}
+
 struct Walk<'a> {
     store: &'a Store,
     depth: Depth,
+    /// What points at each part that was told of.
+    lost: BTreeMap<Digest, Descriptor>,
     /// What was found of each layer: images share them.
     blobs: BTreeMap<Digest, Option<ImageProblem>>,
     found: Vec<ImageDamage>,
@@ -54,7 +67,12 @@ enum Found<T> {
     Damaged(ImageProblem),
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(store: &'a Store, depth: Depth) -> Self {
+        let (blobs, found, lost) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { store, depth, lost, blobs, found }
+    }
+
     /// Follows an index or a manifest. Says whether it is here.
     fn document(&mut self, name: &str, at: &Descriptor, depth: usize) -> bool {
         if at.media_type.is_index() && depth < MAX_DEPTH {
@@ -72,8 +90,8 @@ impl Walk<'_> {
             Found::Here(index) => index,
             Found::Other => return true,
             Found::Absent if 0 < depth => return false,
-            Found::Absent => return self.tell(name, None, part, ImageProblem::Missing),
-            Found::Damaged(problem) => return self.tell(name, None, part, problem),
+            Found::Absent => return self.tell((name, None), (part, at), ImageProblem::Missing),
+            Found::Damaged(problem) => return self.tell((name, None), (part, at), problem),
         };
         // Those of other platforms may never have been fetched. One at least was.
         let images: Vec<Descriptor> = index.images().cloned().collect();
@@ -85,7 +103,8 @@ impl Walk<'_> {
             && let Some(first) = images.first()
         {
             let part = ImagePart::Manifest(first.digest);
-            return self.tell(name, first.platform.clone(), part, ImageProblem::Missing);
+            let whose = (name, first.platform.clone());
+            return self.tell(whose, (part, first), ImageProblem::Missing);
         }
         true
     }
@@ -96,8 +115,8 @@ impl Walk<'_> {
             Found::Here(manifest) => manifest,
             Found::Other => return true,
             Found::Absent if 0 < depth => return false,
-            Found::Absent => return self.tell(name, platform, part, ImageProblem::Missing),
-            Found::Damaged(problem) => return self.tell(name, platform, part, problem),
+            Found::Absent => return self.tell((name, platform), (part, at), ImageProblem::Missing),
+            Found::Damaged(problem) => return self.tell((name, platform), (part, at), problem),
         };
         let (config, part) = (&manifest.config, ImagePart::Configuration(manifest.config.digest));
         let (platform, diff_ids) = match self.read::<ImageConfig>(config) {
@@ -105,14 +124,16 @@ impl Walk<'_> {
             Found::Other => (platform, Vec::new()),
             // Of an artifact it may be any blob.
             Found::Absent if self.blob(config, None).is_none() => (platform, Vec::new()),
-            Found::Absent => return self.tell(name, platform, part, ImageProblem::Missing),
-            Found::Damaged(problem) => return self.tell(name, platform, part, problem),
+            Found::Absent => {
+                return self.tell((name, platform), (part, config), ImageProblem::Missing);
+            }
+            Found::Damaged(problem) => return self.tell((name, platform), (part, config), problem),
         };
         let of = manifest.layers.len();
         for (at, layer) in manifest.layers.iter().enumerate() {
             if let Some(problem) = self.blob(layer, diff_ids.get(at)) {
                 let part = ImagePart::Layer { number: at + 1, of, digest: layer.digest };
-                self.tell(name, platform.clone(), part, problem);
+                self.tell((name, platform.clone()), (part, layer), problem);
             }
         }
         true
@@ -121,11 +142,11 @@ impl Walk<'_> {
     /// Notes what is wrong. What was told of counts as here.
     fn tell(
         &mut self,
-        name: &str,
-        platform: Option<Platform>,
-        part: ImagePart,
+        (name, platform): (&str, Option<Platform>),
+        (part, descriptor): (ImagePart, &Descriptor),
         problem: ImageProblem,
     ) -> bool {
+        self.lost.insert(descriptor.digest, descriptor.clone());
         self.found.push(ImageDamage { name: name.to_owned(), platform, part, problem });
         true
     }

@@ -137,6 +137,11 @@ impl State {
         &self.damage
     }
 
+    /// Forgets what was found broken: it is not in the files any more.
+    pub fn forget_damage(&mut self) {
+        self.damage.clear();
+    }
+
     /// Bytes after the last group, which are a torn tail, or a group whose checksum does not hold.
     ///
     /// # Errors

@@ -110,6 +110,14 @@ impl Footer {
         Ok(Self { name: name_of(&hash), start, bytes: pack.read(start..body)?, hash })
     }
 
+    /// The table that a pack with these records should have, which end at `start`.
+    pub(crate) fn of(entries: Vec<Entry>, start: u64) -> Self {
+        let (mut bytes, name) = encode(entries, start);
+        bytes.truncate(bytes.len() - TAIL_SIZE);
+        let hash = *blake3::hash(&bytes).as_bytes();
+        Self { name, start, bytes, hash }
+    }
+
     /// Whether table and fanout are the bytes the tail vouches for.
     pub fn verify(&self) -> bool {
         *blake3::hash(&self.bytes).as_bytes() == self.hash

@@ -10,6 +10,7 @@ use crate::object::{Encoding, ObjectName};
 use crate::pack::PackName;
 use crate::pack::footer::{Entry, Footer};
 use crate::pack::record::{HEADER_SIZE, RecordHeader, payload_hash};
+use crate::pack::scan;
 use crate::pack::writer::file_header;
 use crate::sealed::Sealed;
 use crate::sparse::Run;
@@ -57,6 +58,17 @@ impl Pack {
     /// If a file of the store cannot be read, or is damaged.
     pub fn open_each_time(vfs: &Arc<dyn Vfs>, path: &str) -> Result<Self, ReadError> {
         Self::of(Sealed::at(vfs, path)?)
+    }
+
+    /// A pack whose table is lost: what of its records is intact, found by reading all of it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file.
+    pub(crate) fn without_table(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
+        let file = Sealed::open(vfs, path)?;
+        let footer = Footer::of(scan::records(&file), file.size());
+        Ok(Self { file: Arc::new(file), footer })
     }
 
     fn of(file: Sealed) -> Result<Self, ReadError> {

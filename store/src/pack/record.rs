@@ -21,7 +21,7 @@ pub const PAGE_ALIGNED_FROM: u64 = 64 * 1024;
 /// that claims more is damaged, and must not make us allocate.
 pub const MAX_DECODED: u64 = 256 * 1024 * 1024;
 
-const MAGIC: u32 = u32::from_le_bytes(*b"WREC");
+pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"WREC");
 
 /// What the header of a record says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
