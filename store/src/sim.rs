@@ -7,6 +7,7 @@
 
 pub mod crash;
 mod disk;
+pub mod faulty;
 pub mod schedule;
 
 use std::collections::BTreeSet;

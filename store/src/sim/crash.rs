@@ -116,12 +116,18 @@ impl Replay<'_> {
             Operation::Write { inode, .. } | Operation::Truncate { inode, .. } => *inode,
             _ => return,
         };
-        let safe = self.operations[at..].iter().any(|later| match later {
-            Operation::SyncAll => true,
-            Operation::SyncFile { inode: synced } => *synced == inode,
-            _ => false,
+        let answer = self.operations[at..].iter().find_map(|later| match later {
+            Operation::SyncAll => Some(true),
+            Operation::SyncFile { inode: synced } => (*synced == inode).then_some(true),
+            Operation::FailSync { inode: failed } => {
+                failed.is_none_or(|failed| failed == inode).then_some(false)
+            }
+            _ => None,
         });
-        let kept = safe || matches!(self.fate, Fate::Kept | Fate::BytesOnly);
+        if answer == Some(false) {
+            return;
+        }
+        let kept = answer.is_some() || matches!(self.fate, Fate::Kept | Fate::BytesOnly);
         match operation {
             Operation::Write { offset, bytes, .. } if kept => {
                 write(&mut self.contents[inode], *offset, bytes);

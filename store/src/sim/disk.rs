@@ -10,6 +10,8 @@ pub(crate) type Inode = usize;
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Create { path: String, inode: Inode },
+    // A sync of a file, or of all, failed: what it was about never gets there.
+    FailSync { inode: Option<Inode> },
     MakeDir { path: String },
     RemoveTree { path: String },
     Rename { from: String, to: String },
@@ -124,13 +126,19 @@ impl Memory {
             Operation::Write { inode, offset, bytes } => {
                 write(&mut self.contents[*inode], *offset, bytes);
             }
-            Operation::MakeDir { .. }
+            Operation::FailSync { .. }
+            | Operation::MakeDir { .. }
             | Operation::SyncAll
             | Operation::SyncDir { .. }
             | Operation::SyncFile { .. } => {}
         }
         change_directories(&mut self.directories, &operation);
         self.operations.push(operation);
+    }
+
+    /// A sync of a file, or of all, fails.
+    pub(crate) fn lose_unsynced(&mut self, inode: Option<Inode>) {
+        self.run(Operation::FailSync { inode });
     }
 
     pub(crate) fn n_inodes(&self) -> usize {
@@ -156,6 +164,7 @@ pub(crate) fn change_directories(directories: &mut BTreeSet<String>, operation: 
             directories.retain(|found| found != path && !found.starts_with(&below));
         }
         Operation::Create { .. }
+        | Operation::FailSync { .. }
         | Operation::SyncAll
         | Operation::SyncDir { .. }
         | Operation::SyncFile { .. }
