@@ -96,6 +96,9 @@ impl Failure {
                 failure.remedy = Some(SPACE.to_owned());
             } else if registry::is_of_network(error) {
                 failure.class = Class::Network;
+            } else if failure.class == Class::Environment && is_broken(error) {
+                failure.class = Class::Damage;
+                failure.remedy = Some(BROKEN.to_owned());
             }
             next = error.source();
         }
@@ -238,6 +241,12 @@ const SHOWN: usize = 10;
 
 const SPACE: &str = "`wythe du` shows what takes up space, `wythe prune` frees some";
 
+const BROKEN: &str =
+    "the kernel's log says what is wrong with the disk; `wythe verify` lists what is damaged";
+
+/// How the error of the system for a device that does not work ends.
+const DEVICE: &str = "(os error 5)";
+
 /// How errors of the system for a full disk and a full quota end. One that a transparent error passes
 /// through has lost its type, and these words are all there is.
 const FULL: [&str; 2] = ["(os error 28)", "(os error 122)"];
@@ -251,6 +260,12 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
             Some(&rustix::io::Errno::NOSPC | &rustix::io::Errno::DQUOT)
         )
         || FULL.iter().any(|end| error.to_string().ends_with(end))
+}
+
+/// Whether an error is that of a disk that cannot read or write.
+fn is_broken(error: &(dyn Error + 'static)) -> bool {
+    let number = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    number == Some(rustix::io::Errno::IO.raw_os_error()) || error.to_string().ends_with(DEVICE)
 }
 
 #[cfg(test)]
@@ -308,6 +323,16 @@ mod tests {
         let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let failure = Failure::of(Class::Environment, &Passed(full));
         assert_eq!(failure.class, Class::Space);
+    }
+
+    #[test]
+    fn a_disk_that_breaks_is_damage() {
+        let broken = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        let errors: [&(dyn Error + 'static); 2] = [&Outer(broken()), &Passed(broken())];
+        for error in errors {
+            let failure = Failure::of(Class::Environment, error);
+            assert_eq!((failure.class, failure.remedy.is_some()), (Class::Damage, true));
+        }
     }
 
     #[test]
