@@ -55,13 +55,24 @@ pub(super) fn try_lock_existing(path: &Path) -> io::Result<Option<File>> {
 
 /// `None` where the folder is removed at this moment.
 fn make_file(folder: &Path, number: usize) -> io::Result<Option<(PathBuf, File)>> {
-    make_private_dir(folder)?;
+    match make_private_dir(folder) {
+        // It was there when it was to be made, and gone when it was looked at.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_other(folder) => {
+            return Ok(None);
+        }
+        made => made?,
+    }
     let path = folder.join(format!("{number}.lock"));
     match File::options().create(true).truncate(false).write(true).open(&path) {
         Ok(file) => Ok(Some((path, file))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether something that is no directory has the name.
+fn is_other(folder: &Path) -> bool {
+    fs::symlink_metadata(folder).is_ok_and(|there| !there.is_dir())
 }
 
 fn has_its_name(file: &File, path: &Path) -> io::Result<bool> {
