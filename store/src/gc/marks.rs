@@ -1,17 +1,26 @@
 //! Objects of packs that share a property, such as being in use: one bit for each.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::error::ReadError;
 use crate::index::Packs;
 use crate::object::ObjectName;
 use crate::pack::PackName;
-use crate::pack::reader::Pack;
 
 /// A set of objects that packs hold. What no pack holds is never in it.
 #[derive(Debug, Default)]
 pub struct Marks(HashMap<PackName, Vec<u64>>);
+
+/// How an object that a pack holds stands to a set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It is not in it.
+    Outside,
+    /// It is in it, and in no other pack.
+    Sole,
+    /// It is in it, and in other packs too.
+    Shared,
+}
 
 impl Marks {
     /// Adds an object, wherever it is held; says whether it is held, and was not in the set.
@@ -21,12 +30,13 @@ impl Marks {
     /// If the store cannot be listed.
     pub fn insert(&mut self, packs: &Packs, name: &ObjectName) -> Result<bool, ReadError> {
         // Collected first: a pack may be shown twice.
-        let mut places = Vec::new();
+        let (mut places, mut was_there) = (Vec::new(), false);
         packs.visit::<()>(name, |pack, place| {
+            was_there |= self.has(pack.name(), place);
             places.push((pack.name(), pack.n_entries().div_ceil(64), place));
             None
         })?;
-        if places.is_empty() || self.contain(packs, name)? {
+        if places.is_empty() || was_there {
             return Ok(false);
         }
         for (pack, n_words, place) in places {
@@ -37,39 +47,77 @@ impl Marks {
         Ok(true)
     }
 
-    /// Whether the object at a place of a pack is in the set; `None` where the tables over packs do
+    /// How the object at a place of a pack stands to the set; `None` where the tables over packs do
     /// not know of it, so that it is in doubt what else they miss.
     ///
     /// # Errors
     ///
     /// If the store cannot be listed.
-    pub fn contain_at(
+    pub fn standing(
         &self,
         packs: &Packs,
         name: &ObjectName,
         (pack, place): (PackName, usize),
-    ) -> Result<Option<bool>, ReadError> {
-        let (mut is_known, mut is_there) = (false, false);
+    ) -> Result<Option<Standing>, ReadError> {
+        let (mut is_known, mut is_shared, mut is_there) = (false, false, false);
         packs.visit::<()>(name, |shown, at| {
             is_known |= (shown.name(), at) == (pack, place);
+            is_shared |= shown.name() != pack;
             is_there |= self.has(shown.name(), at);
             None
         })?;
-        Ok(is_known.then_some(is_there))
-    }
-
-    /// Whether an object is in the set.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be listed.
-    pub fn contain(&self, packs: &Packs, name: &ObjectName) -> Result<bool, ReadError> {
-        let there = |pack: &Arc<Pack>, place| self.has(pack.name(), place).then_some(());
-        Ok(packs.visit(name, there)?.is_some())
+        let standing = match (is_there, is_shared) {
+            (false, _) => Standing::Outside,
+            (true, false) => Standing::Sole,
+            (true, true) => Standing::Shared,
+        };
+        Ok(is_known.then_some(standing))
     }
 
     fn has(&self, pack: PackName, place: usize) -> bool {
         let word = self.0.get(&pack).and_then(|words| words.get(place / 64));
         word.is_some_and(|word| word & (1 << (place % 64)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::object::{Encoding, Kind};
+    use crate::pack::writer::PackWriter;
+    use crate::sim::Sim;
+    use crate::vfs::Vfs;
+
+    #[test]
+    fn an_object_of_two_packs_is_marked_once_and_shared() {
+        let vfs: Arc<dyn Vfs> = Arc::new(Sim::default());
+        for directory in ["packs", "cache", "work"] {
+            vfs.make_dir(directory).unwrap();
+        }
+        let name = |number: u8| ObjectName::new(Kind::Run, &[number; 32]);
+        let [first, _] = [[1, 2], [2, 3]].map(|numbers| {
+            let writer = PackWriter::new(Arc::clone(&vfs), "work".to_owned());
+            for number in numbers {
+                writer.put(&name(number), Encoding::Raw, b"run").unwrap();
+            }
+            let pack = Arc::clone(&writer.finish().unwrap()[0]);
+            vfs.replace(pack.path(), &pack.name().path()).unwrap();
+            pack
+        });
+        let (packs, mut marks) = (Packs::new(vfs), Marks::default());
+        let standing = |marks: &Marks, number| {
+            let at = (first.name(), first.place(&name(number)).unwrap_or(0));
+            marks.standing(&packs, &name(number), at).unwrap()
+        };
+        assert_eq!(standing(&marks, 2), Some(Standing::Outside));
+        assert_eq!(
+            [2, 2, 1, 9].map(|n| marks.insert(&packs, &name(n)).unwrap()),
+            [true, false, true, false]
+        );
+        assert_eq!(standing(&marks, 2), Some(Standing::Shared));
+        assert_eq!(standing(&marks, 1), Some(Standing::Sole));
+        assert_eq!(standing(&marks, 3), None);
     }
 }

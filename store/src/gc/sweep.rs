@@ -8,7 +8,7 @@ use crate::blob::blob_path;
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::gc::mark::{Alone, Mark};
-use crate::gc::marks::Marks;
+use crate::gc::marks::{Marks, Standing};
 use crate::gc::merge;
 use crate::gc::{Freed, GcError, Policy};
 use crate::id::unhex;
@@ -102,13 +102,16 @@ impl<'store> Sweep<'store> {
             let Some(entry) = pack.entry(place) else { continue };
             all += entry.raw_len;
             let at = (pack.name(), place);
-            let Some(in_use) = mark.objects.contain_at(packs, &entry.name, at)? else {
+            let Some(standing) = mark.objects.standing(packs, &entry.name, at)? else {
                 packs.forget_tables()?;
                 return Err(ReadError::new("cache", ReadCause::Malformed("table of packs")));
             };
-            if in_use && seen.insert(packs, &entry.name)? {
-                live.push(entry);
-            }
+            let counts = match standing {
+                Standing::Outside => false,
+                Standing::Sole => true,
+                Standing::Shared => seen.insert(packs, &entry.name)?,
+            };
+            live.extend(counts.then_some(entry));
         }
         Ok((live, all))
     }
