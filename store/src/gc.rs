@@ -6,18 +6,28 @@
 //! after it was condemned, at once where there is no other lease. A commit between mark and
 //! condemnation makes the collector start over, so no record can appear unseen.
 
+pub mod budget;
+pub(crate) mod evict;
 pub mod mark;
 pub mod marks;
 mod merge;
+pub mod settle;
 mod sweep;
 
+use std::fmt;
+
+use crate::cache_mount::shelf::Removal;
 use crate::error::{At, ReadError, WriteError};
+use crate::gc::budget::Budget;
+use crate::gc::evict::Evicted;
 use crate::gc::mark::{Alone, Mark};
-use crate::gc::sweep::Sweep;
+use crate::gc::sweep::{Sweep, Thrift};
 use crate::index::Extent;
 use crate::lease::leases;
 use crate::store::Store;
+use crate::timestamp::Timestamp;
 use crate::trash;
+use crate::vfs::Lock;
 
 /// What to keep beyond images and what live processes use.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,8 +35,32 @@ pub enum Policy {
     /// Results of steps stay, so that builds stay cached.
     #[default]
     KeepActions,
-    /// Only images stay. While other processes hold leases this acts as `KeepActions`.
+    /// Only images stay. While other processes hold leases this acts as `KeepActions`, but for
+    /// cache mounts that nobody uses.
     ImagesOnly,
+    /// What fits into a budget stays. While other processes hold leases, results of steps do.
+    Within(Budget),
+}
+
+/// The time that a collection has, which libraries do not read.
+#[derive(Clone, Copy)]
+pub struct Pace<'a> {
+    /// When it is.
+    pub now: Timestamp,
+    /// Whether to go on. To stop is no failure: what is not done is left to the next collection.
+    pub patience: &'a dyn Fn() -> bool,
+}
+
+impl fmt::Debug for Pace<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Pace").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Pace<'_> {
+    fn check(&self) -> Result<(), GcError> {
+        if (self.patience)() { Ok(()) } else { Err(GcError::OutOfTime) }
+    }
 }
 
 /// What a collection removed.
@@ -40,6 +74,8 @@ pub struct Freed {
     pub n_layers: u64,
     /// Files and directories.
     pub n_files: u64,
+    /// Cache mounts.
+    pub n_mounts: u64,
     /// Files and directories that go as soon as older processes are done.
     pub n_waiting: u64,
 }
@@ -54,6 +90,9 @@ pub enum GcError {
     /// Other processes kept committing.
     #[error("other processes commit faster than garbage can be marked")]
     Busy,
+    /// It was told to stop.
+    #[error("there was no time to find garbage")]
+    OutOfTime,
     /// A change could not be made.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -73,29 +112,70 @@ impl Store {
     ///
     /// [`GcError::Damaged`] if a record or document cannot be read: nothing is removed then.
     pub fn prune(&self, policy: Policy) -> Result<Freed, GcError> {
-        let _lock = self.vfs().lock(LOCK).writing(LOCK)?;
+        self.collect(policy, &Pace { now: Timestamp::default(), patience: &|| true })
+    }
+
+    /// As [`prune`](Self::prune), for policies that go by the time, and with an end to patience.
+    ///
+    /// # Errors
+    ///
+    /// As [`prune`](Self::prune), and [`GcError::OutOfTime`] where it was told to stop before it had
+    /// begun to remove anything.
+    pub fn collect(&self, policy: Policy, pace: &Pace<'_>) -> Result<Freed, GcError> {
+        let lock = self.vfs().lock(LOCK).writing(LOCK)?;
+        self.collect_alone(&lock, policy, pace)
+    }
+
+    /// The caller holds the lock of collectors.
+    fn collect_alone(
+        &self,
+        _lock: &Lock,
+        policy: Policy,
+        pace: &Pace<'_>,
+    ) -> Result<Freed, GcError> {
         let ours = self.lease()?;
         for _ in 0..MAX_ROUNDS {
             self.refresh()?;
             let sequence = self.journal().sequence();
             let others = leases::live_since(&**self.vfs(), ours.name())?;
-            let (policy, alone) = match others.as_slice() {
-                [] => (policy, Alone::Yes),
-                _ => (Policy::KeepActions, Alone::No),
-            };
+            let alone = if others.is_empty() { Alone::Yes } else { Alone::No };
             ours.cover(Extent::All);
-            let mark = Mark::of(self, policy, alone)?;
-            let sweep = Sweep::plan(self, &mark, alone)?;
+            let evicted = self.choose(policy, (alone, pace))?;
+            let mark = Mark::of(self, &evicted, (alone, pace))?;
+            let thrift = if evicted.is_empty() { Thrift::Usual } else { Thrift::Strict };
+            let sweep = Sweep::plan(self, (&mark, &evicted), (alone, thrift))?;
             match sweep.condemn(&ours, sequence) {
                 Err(GcError::Write(WriteError::Moved)) => continue,
                 done => done?,
             }
-            let freed = sweep.unlink(ours.name())?;
+            let mut freed = sweep.unlink(ours.name())?;
+            for mount in &evicted.mounts {
+                freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
+            }
             ours.cover(Extent::All);
-            trash::empty(&**self.vfs());
+            trash::empty(&**self.vfs(), pace.patience);
             return Ok(freed);
         }
         Err(GcError::Busy)
+    }
+
+    /// What goes although something leads to it.
+    fn choose(
+        &self,
+        policy: Policy,
+        (alone, pace): (Alone, &Pace<'_>),
+    ) -> Result<Evicted, GcError> {
+        match policy {
+            Policy::KeepActions => Ok(Evicted::default()),
+            Policy::ImagesOnly => {
+                let mut all = Evicted::all(self)?;
+                if alone == Alone::No {
+                    all.actions.clear();
+                }
+                Ok(all)
+            }
+            Policy::Within(budget) => Evicted::to_fit(self, &budget, (alone, pace)),
+        }
     }
 }
 

@@ -325,7 +325,7 @@ impl Drop for Lease {
         let vfs = self.store.vfs();
         discard(&**vfs, &self.name);
         self.lock = None;
-        trash::empty(&**vfs);
+        trash::empty_in_passing(&**vfs);
     }
 }
 

@@ -161,6 +161,10 @@ impl Vfs for Disk {
         remove_at(&self.root, path)
     }
 
+    fn remove_tree_while(&self, path: &str, go_on: &dyn Fn() -> bool) -> io::Result<()> {
+        remove_while(&self.root, path, go_on)
+    }
+
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
         names(&self.openat(path, OFlags::RDONLY | OFlags::DIRECTORY)?)
     }
@@ -206,6 +210,18 @@ fn names(directory: &File) -> io::Result<Vec<String>> {
 
 /// Removes a name, and all below it where it is a directory.
 pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
+    remove_while(parent, name, &|| true)
+}
+
+/// As [`remove_at`], until it is told to stop; then it fails with `TimedOut`.
+fn remove_while(
+    parent: &OwnedFd,
+    name: impl rustix::path::Arg + Copy,
+    go_on: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    if !go_on() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Ok(directory) => directory,
@@ -223,7 +239,7 @@ pub(crate) fn remove_at(parent: &OwnedFd, name: impl rustix::path::Arg + Copy) -
     for entry in rustix::fs::Dir::read_from(&directory)? {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            remove_at(&directory, entry.file_name())?;
+            remove_while(&directory, entry.file_name(), go_on)?;
         }
     }
     Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)

@@ -1,12 +1,10 @@
 //! How much space the store takes, and what for.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+pub(crate) mod measure;
 
-use crate::error::{At, ReadError};
+use crate::error::ReadError;
 use crate::store::Store;
+use crate::usage::measure::{Measured, Tally, tree};
 
 /// Bytes on disk, by class.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,7 +49,11 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn usage(&self) -> Result<Usage, ReadError> {
-        let of = |name: &str| disk_size(&self.path().join(name)).reading(name);
+        let of = |name: &str| match tree(&self.path().join(name), &mut Tally::default(), &|| true) {
+            Ok(Measured::Bytes(bytes)) => Ok(bytes),
+            Ok(Measured::Unknown) => Ok(0),
+            Err(error) => Err(ReadError::new(name, error)),
+        };
         Ok(Usage {
             packs: of("packs")? + of("quarantine")?,
             blobs: of("blobs")?,
@@ -62,34 +64,4 @@ impl Store {
             cache_mounts: of("caches")?,
         })
     }
-}
-
-/// Bytes allocated to a directory and all below it. Directories of image files may be closed to
-/// us; those count for themselves alone.
-fn disk_size(path: &Path) -> io::Result<u64> {
-    let mut total = 0;
-    let mut pending = vec![path.to_owned()];
-    while let Some(directory) = pending.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Err(error) if directory != path => {
-                tracing::debug!(%error, ?directory, "cannot look into a directory");
-                continue;
-            }
-            // A store of a time when there was no such directory.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            match entry.metadata() {
-                Ok(metadata) => total += metadata.blocks() * 512,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            }
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    Ok(total)
 }

@@ -39,6 +39,11 @@ pub trait Vfs: Debug + Send + Sync {
     fn make_dir(&self, path: &str) -> io::Result<()>;
     /// Removes a directory and all below it.
     fn remove_tree(&self, path: &str) -> io::Result<()>;
+    /// As [`Self::remove_tree`]. Where removing takes time, asks before each name whether to go on; told
+    /// to stop, it fails with `TimedOut`, and what is gone is gone.
+    fn remove_tree_while(&self, path: &str, go_on: &dyn Fn() -> bool) -> io::Result<()> {
+        if go_on() { self.remove_tree(path) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
     /// The names in a directory, sorted.
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     /// Whether a name exists.

@@ -1,21 +1,25 @@
 //! Marking: what the roots reach.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::closure;
 use crate::digest::Digest;
 use crate::error::{ReadCause, ReadError};
-use crate::gc::Policy;
+use crate::gc::evict::Evicted;
 use crate::gc::marks::Marks;
+use crate::gc::{GcError, Pace};
 use crate::id::{BodyId, LayerId};
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
 use crate::object::{Kind, ObjectName};
+use crate::pack::PackName;
+use crate::pack::reader::Pack;
 use crate::store::Store;
 
 /// Everything that is in use.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mark {
     /// Objects in packs.
     pub objects: Marks,
@@ -25,32 +29,49 @@ pub struct Mark {
     pub layers: BTreeSet<LayerId>,
     /// Directories of unpacked layers.
     pub lives: BTreeSet<LiveName>,
-    /// What to do with results of steps.
-    pub policy: Policy,
 }
 
-struct Walk<'store> {
-    store: &'store Store,
+/// Marking in progress.
+pub(crate) struct Walk<'a> {
+    store: &'a Store,
+    pace: &'a Pace<'a>,
+    evicted: Evicted,
     records: BTreeMap<LayerId, LayerRecord>,
     pending: Vec<ObjectName>,
-    mark: Mark,
+    pub(super) mark: Mark,
+    scales: Option<Scales>,
+    /// What was marked so far takes, once it is [weighed](Self::weigh).
+    pub(super) weight: Weight,
 }
 
+/// Bytes of objects in packs, about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    /// Files, trees and documents.
+    pub(super) made: u64,
+    /// Compressed forms, which can be made out of these.
+    pub(super) forms: u64,
+}
+
+/// What a byte of each pack's objects takes on disk.
+#[derive(Debug)]
+struct Scales(BTreeMap<PackName, (u64, u64)>);
+
 impl Mark {
-    /// Marks from all refs, from the results of steps where `policy` keeps them, and from every
-    /// layer unless `alone`: a live process may be about to use one.
-    pub(crate) fn of(store: &Store, policy: Policy, alone: Alone) -> Result<Self, ReadError> {
-        let records = store.layers()?.into_iter().map(|record| (record.id, record)).collect();
-        let mark = Self {
-            objects: Marks::default(),
-            digests: BTreeSet::new(),
-            layers: BTreeSet::new(),
-            lives: BTreeSet::new(),
-            policy,
-        };
-        let mut walk = Walk { store, records, pending: Vec::new(), mark };
-        walk.roots(alone)?;
-        walk.objects()?;
+    /// Marks from all refs, from the results of steps that are not `evicted`, and from every layer
+    /// unless `alone`: a live process may be about to use one.
+    pub(crate) fn of(
+        store: &Store,
+        evicted: &Evicted,
+        (alone, pace): (Alone, &Pace<'_>),
+    ) -> Result<Self, GcError> {
+        let mut walk = Walk { evicted: evicted.clone(), ..Walk::new(store, pace)? };
+        walk.refs()?;
+        walk.actions()?;
+        if alone == Alone::No {
+            walk.all_layers()?;
+        }
+        walk.follow()?;
         Ok(walk.mark)
     }
 }
@@ -64,8 +85,34 @@ pub(crate) enum Alone {
     No,
 }
 
-impl Walk<'_> {
-    fn roots(&mut self, alone: Alone) -> Result<(), ReadError> {
+impl<'a> Walk<'a> {
+    /// Nothing is marked yet.
+    pub(super) fn new(store: &'a Store, pace: &'a Pace<'a>) -> Result<Self, ReadError> {
+        Ok(Self {
+            store,
+            pace,
+            evicted: Evicted::default(),
+            records: store.layers()?.into_iter().map(|record| (record.id, record)).collect(),
+            pending: Vec::new(),
+            mark: Mark::default(),
+            scales: None,
+            weight: Weight::default(),
+        })
+    }
+
+    /// Keeps account of what is marked from here on.
+    pub(super) fn weigh(&mut self) -> Result<(), ReadError> {
+        let packs = self.store.packs().all()?;
+        let scale = |pack: &Arc<Pack>| {
+            let raw = pack.entries().map(|entry| entry.raw_len).sum();
+            (pack.name(), (pack.size(), raw))
+        };
+        self.scales = Some(Scales(packs.iter().map(scale).collect()));
+        Ok(())
+    }
+
+    /// Marks what names of images stand for.
+    pub(super) fn refs(&mut self) -> Result<(), ReadError> {
         // What a newer version recorded may need anything.
         if self.store.unread_records().iter().any(|record| record.why == Unread::Newer) {
             return Err(ReadError::new("journal", ReadCause::Newer("a record")));
@@ -73,23 +120,21 @@ impl Walk<'_> {
         for (_, descriptor) in self.store.list_refs()? {
             self.digest(&descriptor.digest)?;
         }
-        for digest in self.store.unread_ref_digests() {
-            self.digest(&digest)?;
-        }
-        if self.mark.policy == Policy::KeepActions {
-            for action in self.store.actions()? {
-                if let Some(layer) = action.layer {
-                    self.layer(layer)?;
-                }
-            }
-        }
-        if alone == Alone::No {
-            let all: Vec<LayerId> = self.records.keys().copied().collect();
-            for layer in all {
-                self.layer(layer)?;
-            }
-        }
-        Ok(())
+        let digests = self.store.unread_ref_digests();
+        digests.iter().try_for_each(|digest| self.digest(digest))
+    }
+
+    fn actions(&mut self) -> Result<(), ReadError> {
+        let mut actions = self.store.actions()?;
+        actions.retain(|action| !self.evicted.actions.contains(&action.key));
+        let layers = actions.into_iter().filter_map(|action| action.layer);
+        layers.into_iter().try_for_each(|layer| self.layer(layer))
+    }
+
+    /// Marks every layer there is.
+    pub(super) fn all_layers(&mut self) -> Result<(), ReadError> {
+        let all: Vec<LayerId> = self.records.keys().copied().collect();
+        all.into_iter().try_for_each(|layer| self.layer(layer))
     }
 
     fn digest(&mut self, digest: &Digest) -> Result<(), ReadError> {
@@ -113,7 +158,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn layer(&mut self, id: LayerId) -> Result<(), ReadError> {
+    /// Marks a layer.
+    pub(super) fn layer(&mut self, id: LayerId) -> Result<(), ReadError> {
         if !self.mark.layers.insert(id) {
             return Ok(());
         }
@@ -122,7 +168,9 @@ impl Walk<'_> {
             self.object(Kind::Tree, *tree.as_bytes())?;
         }
         self.mark.lives.extend(record.live);
-        for blob in &record.blobs {
+        // Forms that were made here have a codec.
+        let stays = !self.evicted.forms.contains(&id);
+        for blob in record.blobs.iter().filter(|blob| stays || blob.codec.is_empty()) {
             self.digest(&blob.descriptor.digest)?;
         }
         Ok(())
@@ -130,9 +178,13 @@ impl Walk<'_> {
 
     fn object(&mut self, kind: Kind, id: [u8; 32]) -> Result<(), ReadError> {
         let name = ObjectName { id, kind };
-        if self.mark.objects.insert(self.store.packs(), &name)?
-            && matches!(kind, Kind::Tree | Kind::Recipe | Kind::ChunkList)
-        {
+        if !self.mark.objects.insert(self.store.packs(), &name)? {
+            return Ok(());
+        }
+        if let Some(scales) = &self.scales {
+            self.weight.add(kind, scales.weigh(self.store, &name)?);
+        }
+        if matches!(kind, Kind::Tree | Kind::Recipe | Kind::ChunkList) {
             self.pending.push(name);
         }
         Ok(())
@@ -149,8 +201,9 @@ impl Walk<'_> {
     }
 
     /// Follows trees, recipes and lists of chunks to what they name.
-    fn objects(&mut self) -> Result<(), ReadError> {
+    pub(super) fn follow(&mut self) -> Result<(), GcError> {
         while let Some(name) = self.pending.pop() {
+            self.pace.check()?;
             if name.kind == Kind::ChunkList {
                 self.chunks(&BodyId::from_bytes(name.id))?;
                 continue;
@@ -159,5 +212,24 @@ impl Walk<'_> {
             closure::references(name.kind, &bytes, &mut |kind, id| self.object(kind, id))?;
         }
         Ok(())
+    }
+}
+
+impl Weight {
+    fn add(&mut self, kind: Kind, bytes: u64) {
+        match kind {
+            Kind::Recipe | Kind::Run | Kind::Fragment => self.forms += bytes,
+            Kind::Body | Kind::ChunkList | Kind::Tree | Kind::Document => self.made += bytes,
+        }
+    }
+}
+
+impl Scales {
+    /// An object's part of its pack, by its length.
+    fn weigh(&self, store: &Store, name: &ObjectName) -> Result<u64, ReadError> {
+        let Some((pack, entry)) = store.packs().find(name)? else { return Ok(0) };
+        let (size, raw) = self.0.get(&pack.name()).copied().unwrap_or_default();
+        let part = u128::from(entry.raw_len) * u128::from(size) / u128::from(raw.max(1));
+        Ok(u64::try_from(part).unwrap_or(size))
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::blob::blob_path;
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError, WriteError};
+use crate::gc::evict::Evicted;
 use crate::gc::mark::{Alone, Mark};
 use crate::gc::marks::{Marks, Standing};
 use crate::gc::merge;
-use crate::gc::{Freed, GcError, Policy};
+use crate::gc::{Freed, GcError};
 use crate::id::unhex;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
@@ -22,8 +23,24 @@ use crate::pack::reader::Pack;
 use crate::store::Store;
 use crate::trash;
 
-/// A pack is rewritten when less than this part of it is in use, in percent.
-const REWRITE_BELOW: u64 = 50;
+/// How much is copied for the sake of space.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Thrift {
+    /// As much as is freed, at most.
+    Usual,
+    /// Several times that: every byte counts.
+    Strict,
+}
+
+impl Thrift {
+    /// A pack is rewritten when less than this part of it is in use, in percent.
+    fn rewrites_below(self) -> u64 {
+        match self {
+            Self::Usual => 50,
+            Self::Strict => 80,
+        }
+    }
+}
 
 /// A pack of one object that is longer than this is of a long body.
 const ALONE_FROM: u64 = 1024 * 1024;
@@ -39,21 +56,25 @@ pub(crate) struct Sweep<'store> {
 }
 
 impl<'store> Sweep<'store> {
-    pub(crate) fn plan(store: &'store Store, mark: &Mark, alone: Alone) -> Result<Self, ReadError> {
+    pub(crate) fn plan(
+        store: &'store Store,
+        (mark, evicted): (&Mark, &Evicted),
+        (alone, thrift): (Alone, Thrift),
+    ) -> Result<Self, ReadError> {
         let (dead, rewrite) = (BTreeSet::new(), Vec::new());
         let (batch, freed) = (Batch::new(), Freed::default());
         let mut sweep = Self { store, dead, rewrite, batch, freed };
-        sweep.packs(mark)?;
-        sweep.blobs(mark)?;
-        sweep.records(mark)?;
-        sweep.lives(mark, alone)?;
+        sweep.packs(mark, thrift)?;
+        sweep.blobs(mark, evicted)?;
+        sweep.records(mark, evicted)?;
+        sweep.lives(mark, evicted, alone)?;
         Ok(sweep)
     }
 
     /// Finds packs without, and with few, objects in use, and small ones that are many. An object
     /// counts where it is met first;
     /// packs condemned before come last.
-    fn packs(&mut self, mark: &Mark) -> Result<(), ReadError> {
+    fn packs(&mut self, mark: &Mark, thrift: Thrift) -> Result<(), ReadError> {
         let mut packs = self.store.packs().all()?;
         packs.sort_by_cached_key(|pack| (self.is_condemned(&pack.name().path()), pack.name()));
         let (mut seen, mut small) = (Marks::default(), Vec::new());
@@ -66,7 +87,7 @@ impl<'store> Sweep<'store> {
             let bytes: u64 = live.iter().map(|entry| entry.raw_len).sum();
             if live.is_empty() {
                 self.dead.insert(pack.name().path());
-            } else if bytes * 100 < all * REWRITE_BELOW {
+            } else if bytes * 100 < all * thrift.rewrites_below() {
                 self.dead.insert(pack.name().path());
                 self.rewrite.push((pack, live));
             } else {
@@ -120,36 +141,35 @@ impl<'store> Sweep<'store> {
         self.store.journal().contains(Table::Condemned, path.as_bytes())
     }
 
-    fn blobs(&mut self, mark: &Mark) -> Result<(), ReadError> {
+    fn blobs(&mut self, mark: &Mark, evicted: &Evicted) -> Result<(), ReadError> {
         for name in self.store.vfs().list("blobs/sha256").reading("blobs/sha256")? {
             let Some(digest) = unhex(&name).map(Digest::from_bytes) else { continue };
-            if !mark.digests.contains(&digest) {
+            if !mark.digests.contains(&digest) || evicted.blobs.contains(&digest) {
                 self.dead.insert(blob_path(&digest));
             }
         }
         Ok(())
     }
 
-    fn records(&mut self, mark: &Mark) -> Result<(), ReadError> {
+    fn records(&mut self, mark: &Mark, evicted: &Evicted) -> Result<(), ReadError> {
         for record in self.store.layers()? {
             if !mark.layers.contains(&record.id) {
                 self.batch.remove_layer(&record);
                 self.freed.n_layers += 1;
             }
         }
-        if mark.policy == Policy::ImagesOnly {
-            for action in self.store.actions()? {
-                self.batch.remove_action(&action.key);
-                self.freed.n_actions += 1;
-            }
+        for key in &evicted.actions {
+            self.batch.remove_action(key);
+            self.freed.n_actions += 1;
         }
         Ok(())
     }
 
-    fn lives(&mut self, mark: &Mark, alone: Alone) -> Result<(), ReadError> {
+    fn lives(&mut self, mark: &Mark, evicted: &Evicted, alone: Alone) -> Result<(), ReadError> {
         let mut recorded = BTreeSet::new();
         for (name, record) in self.store.lives()? {
-            if mark.lives.contains(&name) || mark.layers.contains(&record.layer) {
+            let is_used = mark.lives.contains(&name) || mark.layers.contains(&record.layer);
+            if is_used && !evicted.lives.contains(&name) {
                 recorded.insert(name);
             } else {
                 self.batch.remove_live(&name);
