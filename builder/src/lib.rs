@@ -58,6 +58,7 @@ pub mod schedule;
 mod solve;
 mod sources;
 pub mod view;
+pub mod working_directory;
 pub mod workshop;
 
 pub use wythe_sandbox::init;

@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use wythe_builder::account::{self, Accounts, run_identity};
+use wythe_builder::owner::Owner;
 use wythe_builder::view::View;
+use wythe_builder::working_directory::recreate;
 use wythe_sandbox::Step;
 use wythe_sandbox::enter::admit;
 use wythe_sandbox::step::{Changes, Identity, Network, RootFs, Scratch};
@@ -43,11 +45,16 @@ impl Container<'_> {
         let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
         admit(&identity, &format!("running as {}:{}", user.uid, user.gid))?;
         let made = scratch(self.lease, &lowers, world::id_map().as_bytes())?;
-        let scratch = Scratch { upper: made.upper, work: made.work };
-        let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
         let run = &self.image.config.value().config;
         let directory = self.args.workdir.as_deref().unwrap_or(&run.working_dir);
-        step.cwd = if directory.is_empty() { b"/".to_vec() } else { directory.into() };
+        let directory = if directory.is_empty() { "/" } else { directory };
+        // As with docker, a directory that is missing is root's, whoever runs there.
+        let root = Owner { uid: 0, gid: 0 };
+        recreate((&lowers, &made), directory, root, world::id_map().as_bytes())
+            .map_err(|error| Failure::of(Class::Usage, &error))?;
+        let scratch = Scratch { upper: made.upper, work: made.work };
+        let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
+        step.cwd = directory.into();
         step.env = self.environment(&String::from_utf8_lossy(&user.home));
         step.identity = identity;
         step.network = match self.args.network {

@@ -125,5 +125,14 @@ pub(crate) fn write_archive(
 ) -> Result<(), Failure> {
     let entries: Vec<Descriptor> = shipments.iter().flat_map(Shipment::entries).collect();
     archive::write(out, &StoredContent(lease.store()), &entries, shape)
-        .map_err(|error| Failure::of(Class::Environment, &error))
+        .map_err(|error| unwritten(&error))
+}
+
+/// Why an archive could not be written.
+fn unwritten(error: &io::Error) -> Failure {
+    // Not what a file system says of itself, but what an archive cannot hold.
+    if error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none() {
+        return Failure::of(Class::Usage, error).remedy("an archive in the format oci can hold it");
+    }
+    Failure::of(Class::Environment, error)
 }

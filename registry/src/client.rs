@@ -192,6 +192,8 @@ impl Inner {
             return self.send(audience, call, None);
         }
         match self.answered(audience, call) {
+            // A registry that does not say what it wants was shown nothing.
+            Err(error) if error.is_unchallenged() => Err(error),
             Err(error) if error.is_of(&repository.base) => {
                 let credential = self.auth.credential(&self.settings, audience)?;
                 Err(error.denied(|| audience.asker(credential.as_ref())))
@@ -207,7 +209,8 @@ impl Inner {
             other => return other,
         };
         let RegistryProblem::Status { challenge: Some(challenge), .. } = &refused.problem else {
-            return Err(refused);
+            let is_shown = header.is_some() || !refused.is_of(audience.base);
+            return Err(if is_shown { refused } else { refused.unchallenged() });
         };
         let answer = self.auth.answer(&self.transport, &self.settings, audience, challenge)?;
         match answer {

@@ -54,6 +54,14 @@ pub enum RegistryProblem {
         /// The beginning of the body, where there is one.
         body: String,
     },
+    /// The registry wants to know who asks, and does not say how.
+    #[error("the registry wants credentials and names no way to show them; the answer was status {}{}", named(*status), after_colon(body))]
+    Unchallenged {
+        /// The status code: 401.
+        status: u16,
+        /// The beginning of the body, where there is one.
+        body: String,
+    },
     /// A proxy that the user named is none.
     #[error("cannot use the proxy {proxy}: {detail}")]
     Proxy {
@@ -185,8 +193,9 @@ impl RegistryError {
 
     /// The status code, if the registry answered.
     pub fn status(&self) -> Option<u16> {
-        let (RegistryProblem::Denied { status, .. } | RegistryProblem::Status { status, .. }) =
-            self.problem
+        let (RegistryProblem::Denied { status, .. }
+        | RegistryProblem::Status { status, .. }
+        | RegistryProblem::Unchallenged { status, .. }) = self.problem
         else {
             return None;
         };
@@ -202,6 +211,22 @@ impl RegistryError {
             self.problem = RegistryProblem::Denied { asker: asker(), status, body };
         }
         self
+    }
+
+    /// The same error, if it is a refusal that says nothing of what is wanted.
+    pub(crate) fn unchallenged(mut self) -> Self {
+        if let RegistryProblem::Status { status: status @ 401, body, challenge: None, .. } =
+            &mut self.problem
+        {
+            let (status, body) = (*status, std::mem::take(body));
+            self.problem = RegistryProblem::Unchallenged { status, body };
+        }
+        self
+    }
+
+    /// Whether it is such a refusal.
+    pub(crate) fn is_unchallenged(&self) -> bool {
+        matches!(self.problem, RegistryProblem::Unchallenged { .. })
     }
 
     /// Whether the answer came from this origin.
@@ -247,6 +272,7 @@ impl RegistryError {
             RegistryProblem::Status { status: 404, .. } => SourceErrorClass::NotFound,
             RegistryProblem::Status { status: 401 | 403, .. }
             | RegistryProblem::Denied { .. }
+            | RegistryProblem::Unchallenged { .. }
             | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
             RegistryProblem::Answer { .. }
             | RegistryProblem::Certificate(_)

@@ -75,6 +75,8 @@ pub enum Door {
     Bearer,
     /// As with `Bearer`; whoever shows something else gets a token that says it is nobody's.
     Guests,
+    /// Nobody, and it does not say what it wants.
+    Silent,
 }
 
 /// A request as it came in.
@@ -258,6 +260,7 @@ impl State {
         match self.quirks.auth {
             Door::Open => None,
             Door::Basic if given == "Basic dXNlcjpwYXNz" => None,
+            Door::Silent => Some(Answer::status(401)),
             Door::Basic => Some(Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\"")),
             Door::Bearer | Door::Guests => {
                 let token = given.strip_prefix("Bearer ").unwrap_or_default();

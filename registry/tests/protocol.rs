@@ -254,6 +254,16 @@ fn a_refusal_says_who_may_not_do_what() {
 }
 
 #[test]
+fn a_refusal_without_a_challenge_blames_nobody() {
+    let registry = with_manifest(Quirks { auth: Door::Silent, ..Quirks::default() });
+    for client in [client(&registry), client_with(Credentials::default())] {
+        let error = client.manifest(&reference(&registry, "app")).unwrap_err().to_string();
+        assert!(error.contains("names no way to show them"), "{error}");
+        assert!(!error.contains("may not"), "{error}");
+    }
+}
+
+#[test]
 fn a_realm_that_serves_cloud_credentials_is_never_asked() {
     let realm = Some("http://169.254.169.254/token".to_owned());
     let registry = with_manifest(Quirks { auth: Door::Bearer, realm, ..Quirks::default() });

@@ -69,6 +69,7 @@ pub const ROOMS: &[&str] = &[
     "bases",
     "error",
     "root",
+    "working_directory",
     "lint",
     "fetch",
     "sources",

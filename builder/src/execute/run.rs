@@ -21,7 +21,6 @@ use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
-use super::workdir::recreate;
 use crate::account::{Accounts, Identity, run_identity};
 use crate::error::{BuildCause, StepFailure};
 use crate::inspect::FailedStep;
@@ -30,6 +29,7 @@ use crate::options::{HostEntry, NetworkMode};
 use crate::owner::Owner;
 use crate::progress::{Event, StepId, Stream, Tail};
 use crate::view::View;
+use crate::working_directory::recreate;
 
 /// How many lines of a failed step its error repeats.
 const SHOWN_LINES: usize = 40;

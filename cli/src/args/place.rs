@@ -37,7 +37,20 @@ impl FromStr for Place {
     }
 }
 
+/// What stands for standard output in place of the file of an archive.
+pub(crate) const STANDARD_OUTPUT: &str = "-";
+
 impl Place {
+    /// Whether an archive goes to standard output.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        match self {
+            Self::DockerArchive { path, .. } | Self::OciArchive { path, .. } => {
+                path.as_os_str() == STANDARD_OUTPUT
+            }
+            Self::Layout { .. } | Self::Registry(_) | Self::Store(_) => false,
+        }
+    }
+
     /// The name of the image, where it is at a place by one.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
@@ -78,6 +91,8 @@ mod tests {
         check("oci:out:1", Place::Layout { path: "out".into(), tag });
         check("oci-archive:a.tar", Place::OciArchive { path: "a.tar".into(), tag: None });
         let name = Some("a:1".to_owned());
+        assert!(Place::from_str("oci-archive:-:1").unwrap().is_standard_output());
+        assert!(!Place::from_str("oci:-").unwrap().is_standard_output());
         check("docker-archive:a.tar:a:1", Place::DockerArchive { path: "a.tar".into(), name });
     }
 }

@@ -1,5 +1,8 @@
 //! `wythe copy`.
 
+use std::io;
+use std::path::Path;
+
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -8,16 +11,21 @@ use wythe_store::oci::reference::Reference;
 
 use crate::acquire::acquire;
 use crate::args::image::CopyArgs;
-use crate::args::place::Place;
+use crate::args::place::{Place, STANDARD_OUTPUT};
 use crate::command::save::spoken;
 use crate::encode::Layers;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::several;
-use crate::ship::{Shipment, refuse_other};
+use crate::ship::{Shipment, refuse_other, refuse_terminal};
 
-/// Copies an image from one place to another, and prints its digest.
+/// Copies an image from one place to another, and prints its digest, unless the image goes where that
+/// would be printed.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
+    if args.destination.is_standard_output() {
+        // Before anything is fetched for it.
+        refuse_terminal(&io::stdout())?;
+    }
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = acquire(&args.source, platform.as_ref(), (&lease, session))?;
@@ -25,6 +33,9 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     // What docker loads without a name it lists without one.
     shipment.names.extend(args.source.name().and_then(|name| spoken(name.parse().ok()?)));
     deliver(&mut shipment, &args.destination, session)?;
+    if args.destination.is_standard_output() {
+        return Ok(());
+    }
     session.print(&shipment.root.digest.to_string())
 }
 
@@ -34,7 +45,7 @@ fn deliver(shipment: &mut Shipment<'_>, to: &Place, session: &Session) -> Result
             if let Some(name) = name {
                 shipment.names = spoken(name.parse()?).into_iter().collect();
             }
-            shipment.write_file(Some(path), Flavour::Docker)
+            shipment.write_file(file(path), Flavour::Docker)
         }
         Place::Layout { path, tag } => {
             shipment.names = named(tag.as_deref())?;
@@ -42,7 +53,7 @@ fn deliver(shipment: &mut Shipment<'_>, to: &Place, session: &Session) -> Result
         }
         Place::OciArchive { path, tag } => {
             shipment.names = named(tag.as_deref())?;
-            shipment.write_file(Some(path), Flavour::Oci)
+            shipment.write_file(file(path), Flavour::Oci)
         }
         Place::Registry(name) => shipment.push(&session.registry()?, &name.parse()?),
         Place::Store(name) => {
@@ -54,6 +65,11 @@ fn deliver(shipment: &mut Shipment<'_>, to: &Place, session: &Session) -> Result
             Ok(())
         }
     }
+}
+
+/// The file of an archive; `None` for standard output.
+fn file(path: &Path) -> Option<&Path> {
+    (path.as_os_str() != STANDARD_OUTPUT).then_some(path)
 }
 
 /// A tag alone, as a layout has it.

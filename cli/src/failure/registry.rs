@@ -52,6 +52,7 @@ pub(super) fn is_of_network(error: &(dyn Error + 'static)) -> bool {
                 | RegistryProblem::PlainHttp
                 | RegistryProblem::Status { .. }
                 | RegistryProblem::Transport { .. }
+                | RegistryProblem::Unchallenged { .. }
         )
     )
 }
@@ -88,6 +89,9 @@ fn remedy(error: &RegistryError) -> Option<String> {
              --insecure-registry {} believes anybody",
             host(error)
         )),
+        RegistryProblem::Unchallenged { .. } => {
+            Some("the registry, or a proxy in front of it, has to send WWW-Authenticate".to_owned())
+        }
         RegistryProblem::Certificate(_) => Some(format!(
             "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or believe anybody with \
              --insecure-registry {}",

@@ -52,14 +52,18 @@ pub fn write(
     (flavour, platform): (Flavour, Option<&Platform>),
 ) -> io::Result<()> {
     let closure = Closure::of(content, entries)?;
+    // Before anything is written.
+    let listed = match flavour {
+        Flavour::Docker => Some(Listed { closure: &closure, platform }.manifest(entries)?),
+        Flavour::Oci => None,
+    };
     let mut archive = tar::Builder::new(out);
     append_directory(&mut archive, "blobs/")?;
     append_directory(&mut archive, "blobs/sha256/")?;
     append_blobs(&mut archive, content, &closure)?;
     append_bytes(&mut archive, "index.json", &Index::new(entries.to_vec()).to_bytes())?;
-    if flavour == Flavour::Docker {
-        let listed = Listed { closure: &closure, platform };
-        append_bytes(&mut archive, "manifest.json", &listed.manifest(entries)?)?;
+    if let Some(listed) = listed {
+        append_bytes(&mut archive, "manifest.json", &listed)?;
     }
     append_bytes(&mut archive, "oci-layout", MARKER)?;
     archive.into_inner()?.flush()
@@ -289,7 +293,9 @@ mod tests {
         content.insert(bytes);
         let mut out = Vec::new();
         write(&mut out, &content, &entries, (Flavour::Oci, None)).unwrap();
+        let mut out = Vec::new();
         assert!(write(&mut out, &content, &entries, (Flavour::Docker, None)).is_err());
+        assert!(out.is_empty());
     }
 
     #[test]

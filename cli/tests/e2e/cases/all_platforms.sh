@@ -75,6 +75,15 @@ tar -xOf named.tar manifest.json | grep -q '"RepoTags":\["other:latest"\]'
 "$WYTHE" --store eight copy other docker-archive:named.tar:app:2 > /dev/null
 tar -xOf named.tar manifest.json | grep -q '"RepoTags":\["app:2"\]'
 
+# An archive goes to standard output, which then has nothing else.
+"$WYTHE" --store eight copy other docker-archive:- | cmp - named.tar 2> /dev/null && exit 1
+"$WYTHE" --store eight copy other docker-archive:-:app:2 | cmp - named.tar
+[ ! -e - ]
+status=0
+script -qec "'$WYTHE' --store eight copy other oci-archive:-" /dev/null > screen < /dev/null || status=$?
+[ "$status" = 2 ]
+grep -q 'not for a terminal' screen
+
 # Of an archive that lists more than it has, as docker writes them, what it has is loaded.
 mkdir unpacked
 tar -xf saved.tar -C unpacked

@@ -20,3 +20,6 @@ status=0
 "$WYTHE" run -t runs true < /dev/null 2> err || status=$?
 [ "$status" = 2 ]
 grep -q 'needs a terminal' err
+
+# A working directory that is missing is made, and is root's, as with docker.
+[ "$("$WYTHE" run -w /made/in/depth runs sh -c 'pwd; stat -c %u:%a . ..')" = "$(printf '/made/in/depth\n0:755\n0:755')" ]

@@ -42,3 +42,20 @@ status=0
 "$WYTHE" --store artifacts run artifact:1 true 2> err || status=$?
 [ "$status" = 2 ]
 grep -q 'artifact:1 is not an image, but holds application/vnd.oci.empty' err
+
+# What is no image is in no archive for docker, and nothing is written of it.
+mkdir -p thing/blobs/sha256
+blob() { digest=$(sha256sum "$1" | cut -d ' ' -f 1); size=$(wc -c < "$1"); cp "$1" "thing/blobs/sha256/$digest"; }
+printf '{}' > empty
+blob empty
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/x","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:%s","size":2},"layers":[]}' "$digest" > manifest
+blob manifest
+printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s}]}' "$digest" "$size" > thing/index.json
+printf '{"imageLayoutVersion":"1.0.0"}' > thing/oci-layout
+"$WYTHE" copy oci:thing thing > /dev/null
+status=0
+"$WYTHE" save thing > archive 2> err || status=$?
+[ "$status" = 2 ]
+[ ! -s archive ]
+grep -q 'format oci' err
+"$WYTHE" save --format oci thing | tar -t | grep -q index.json

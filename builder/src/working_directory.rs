@@ -1,0 +1,60 @@
+//! The working directory of a step that no layer has: it comes back, as an earlier step may have
+//! removed it.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use wythe_store::live::scratch::Scratch;
+
+use crate::error::BuildCause;
+use crate::owner::Owner;
+use crate::view::{View, ViewCause, ViewError};
+
+/// The mode of a directory that is made for a step to work in.
+pub(crate) const MODE: u32 = 0o755;
+
+/// Makes the working directory of a step where no layer has it, so that the step can start there. It
+/// and what is missing on the way belong to `owner`.
+///
+/// # Errors
+///
+/// A file is on the way, or the file system refuses.
+pub fn recreate(
+    (lowers, area): (&[PathBuf], &Scratch),
+    cwd: &str,
+    owner: Owner,
+    idmap: &[u8],
+) -> Result<(), BuildCause> {
+    let view = View::new(lowers);
+    let found = view.resolve(cwd)?;
+    if found.file.is_some() {
+        return Ok(());
+    }
+    let mut at = PathBuf::new();
+    let mut covering = Vec::new();
+    for part in found.path.components() {
+        at.push(part);
+        let made = area.upper.join(&at);
+        let fail = |error| ViewError { path: cwd.to_owned(), cause: ViewCause::Io(error) };
+        if let Some(lower) = view.shown(&at)? {
+            fs::create_dir(&made).map_err(fail)?;
+            covering.push((at.clone(), lower));
+        } else {
+            make(&made, owner).map_err(fail)?;
+        }
+    }
+    // From below, since what is made in a directory changes its time.
+    for (path, lower) in covering.iter().rev() {
+        area.cover(path, lower, idmap)?;
+    }
+    Ok(())
+}
+
+fn make(path: &Path, owner: Owner) -> io::Result<()> {
+    fs::create_dir(path)?;
+    // Owner before mode: chown clears set-id bits. The mode after the fact: no umask takes any of it.
+    chown(path, Some(owner.uid), Some(owner.gid))?;
+    fs::set_permissions(path, Permissions::from_mode(MODE))
+}
