@@ -16,7 +16,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
+use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
 
 use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
@@ -117,6 +117,9 @@ impl<'a> ImageBases<'a> {
 
     fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
         let (name, layout) = open_layout(self.options, context)?;
+        if let Err(SourceProblem::NotFound { detail }) = layout.selected() {
+            return Err(absent(&name, format!("the layout has no image {detail}")));
+        }
         let layout = Arc::new(layout);
         self.fetch(&*layout, &name, platform, Some(&layout))
     }
@@ -212,19 +215,21 @@ pub(crate) fn open_layout(
         None => Selector::Default,
         // No tag has a colon: what is no digest that we can check must not pass for a name.
         Some(text) if text.contains(':') => {
-            let digest = text.parse().map_err(|error| {
-                let detail = format!("{text:?}: {error}");
-                SourceError::new(&name, SourceProblem::NotFound { detail })
-            })?;
+            let digest =
+                text.parse().map_err(|error| absent(&name, format!("{text:?}: {error}")))?;
             Selector::Digest(digest)
         }
         Some(text) => Selector::Name(text.to_owned()),
     };
-    let layout = Layout::open(path, selector).map_err(|error| {
-        let detail = format!("{error}: {}", error.problem);
-        SourceError::new(&name, SourceProblem::NotFound { detail })
-    })?;
+    let layout = Layout::open(path, selector)
+        .map_err(|error| absent(&name, format!("{error}: {}", error.problem)))?;
     Ok((name, layout))
+}
+
+/// The error of a layout that has not what was asked of it.
+fn absent(name: &Reference, detail: String) -> SourceError {
+    let (class, error) = (SourceErrorClass::Absent, detail.into());
+    SourceError::new(name, SourceProblem::Other { class, error })
 }
 
 /// The configuration names every layer by content, so its digest tells images apart, however their

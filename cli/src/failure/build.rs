@@ -45,18 +45,21 @@ impl From<BuildError> for Failure {
         let source = SourceFile { name, text };
         let failure = failure.exhibit(output);
         let failure = match findings.as_slice() {
-            [finding] if is_an_answer(&error.cause) => failure.pointing(&source, finding),
+            [finding] if is_told_below(&error.cause) => failure.pointing(&source, finding),
             findings => failure.findings(&source, findings),
         };
         failure.advised(remedy)
     }
 }
 
-/// Whether the message is what somebody else answered.
-fn is_an_answer(cause: &BuildCause) -> bool {
+/// Whether the message is long, and the whole of what is told at the end: what somebody else
+/// answered, or a command that failed.
+fn is_told_below(cause: &BuildCause) -> bool {
     matches!(
         cause,
-        BuildCause::Lower(LowerError { cause: LowerCause::Base(..), .. }) | BuildCause::Remote(_)
+        BuildCause::Lower(LowerError { cause: LowerCause::Base(..), .. })
+            | BuildCause::Remote(_)
+            | BuildCause::Step(_)
     )
 }
 

@@ -135,7 +135,7 @@ impl Failure {
                 (Class::Network, Some("check the name of the registry and the network"))
             }
             SourceErrorClass::Refused => (Class::Damage, None),
-            SourceErrorClass::Unsupported => (Class::Usage, None),
+            SourceErrorClass::Absent | SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
         Self::of(class, error).advised(remedy_within(source)).advised(remedy)

@@ -139,6 +139,8 @@ pub enum SourceProblem {
 pub enum SourceErrorClass {
     /// There is no such thing.
     NotFound,
+    /// A place of this machine has no such thing, though the caller has named both.
+    Absent,
     /// Credentials are missing or too weak.
     Unauthorized,
     /// The network, or the other side, failed.

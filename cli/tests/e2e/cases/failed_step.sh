@@ -7,6 +7,7 @@ cat err
 [ "$status" = 1 ]
 grep -q 'before it broke' err
 grep -q 'Dockerfile:2' err
+[ "$(grep -c 'did not complete successfully' err)" = 1 ]
 grep -q '^reproduce: wythe build .* context --on-error=sh$' err
 
 # A command where it failed sees what the step left, has its mounts, and shows no secret.

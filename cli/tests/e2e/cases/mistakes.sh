@@ -69,3 +69,14 @@ if command -v iconv > /dev/null; then
   if "$WYTHE" build context 2> err; then exit 1; fi
   grep -q '^error: the Dockerfile is UTF-16, not UTF-8' err
 fi
+
+# What a layout of this machine does not have, no credentials bring.
+printf 'FROM other\n' > context/Dockerfile
+for image in "@sha256:$(printf '0%.0s' $(seq 64))" :nope; do
+  status=0
+  "$WYTHE" build --build-context "other=oci-layout://$BASE$image" context 2> err || status=$?
+  cat err
+  [ "$status" = 2 ]
+  grep -q 'the layout has no image' err
+  if grep -q login err; then exit 1; fi
+done

@@ -333,9 +333,10 @@ fn forget(record: &LayerRecord, batch: &mut Batch) {
 /// about what is private says the same of what it does not have.
 fn answer(error: &SourceError) -> Answer {
     match error.class() {
-        SourceErrorClass::NotFound | SourceErrorClass::Refused | SourceErrorClass::Unsupported => {
-            Answer::No
-        }
+        SourceErrorClass::NotFound
+        | SourceErrorClass::Absent
+        | SourceErrorClass::Refused
+        | SourceErrorClass::Unsupported => Answer::No,
         SourceErrorClass::Unauthorized | SourceErrorClass::Network | SourceErrorClass::Local => {
             Answer::Unknown
         }
