@@ -60,7 +60,8 @@ impl Batch {
 }
 
 impl Store {
-    /// The remembered result of a step.
+    /// The remembered result of a step, as long as its layer is recorded too. A lease that has found
+    /// it keeps that.
     ///
     /// # Errors
     ///
@@ -70,7 +71,11 @@ impl Store {
             return Ok(None);
         };
         self.note_use(&Used::Action(key));
-        unread::one(RECORD, ActionRecord::decode(*key, &bytes), (&bytes, VERSION))
+        let action = unread::one(RECORD, ActionRecord::decode(*key, &bytes), (&bytes, VERSION))?;
+        match action.as_ref().and_then(|action| action.layer) {
+            Some(layer) if self.layer(&layer)?.is_none() => Ok(None),
+            _ => Ok(action),
+        }
     }
 
     /// All remembered results, in order of their keys. Records that cannot be read are left out.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{At, ReadError, WriteError};
-use crate::journal::batch::Table;
 use crate::last_use::Used;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -107,13 +106,17 @@ impl BlobIngest<'_> {
     }
 
     fn publish(&mut self, digest: &Digest) -> Result<(), WriteError> {
-        let (vfs, target) = (self.lease.store().vfs(), blob_path(digest));
-        self.file.seal().and_then(|()| self.file.sync()).writing(&self.path)?;
+        let (vfs, target) = (self.lease.store().vfs(), digest.blob_path());
+        let journal = self.lease.store().journal();
+        self.file.seal().writing(&self.path)?;
+        journal.synced(&self.path, self.file.sync())?;
+        self.lease.pardon(&target)?;
+        self.lease.store().is_doomed(&target);
         // Over one that may be there: it has the same bytes, or is damaged and now healed.
         vfs.replace(&self.path, &target).writing(&target)?;
         self.published = true;
         self.lease.store().note_use(&Used::Blob(digest));
-        vfs.sync_dir("blobs/sha256").writing(&target)
+        journal.synced(&target, vfs.sync_dir("blobs/sha256"))
     }
 }
 
@@ -152,8 +155,8 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn foreign_blob(&self, digest: &Digest) -> Result<Option<ForeignBlob>, ReadError> {
-        let path = blob_path(digest);
-        if self.journal().contains(Table::Condemned, path.as_bytes()) {
+        let path = digest.blob_path();
+        if self.is_doomed(&path) {
             return Ok(None);
         }
         let file = match self.vfs().open(&path) {
@@ -177,12 +180,12 @@ impl Store {
             return Ok(None);
         }
         let path = self.foreign_blob_path(digest);
-        File::open(&path).map(Some).reading(&blob_path(digest))
+        File::open(&path).map(Some).reading(&digest.blob_path())
     }
 
     /// Where a blob lies, or would.
     pub fn foreign_blob_path(&self, digest: &Digest) -> PathBuf {
-        self.path().join(blob_path(digest))
+        self.path().join(digest.blob_path())
     }
 }
 
@@ -204,8 +207,4 @@ impl Read for ForeignBlob {
         }
         Ok(count)
     }
-}
-
-pub(crate) fn blob_path(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }

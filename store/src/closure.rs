@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::error::ReadError;
-use crate::id::TreeId;
+use crate::id::{BodyId, TreeId};
 use crate::layer::recipe;
 use crate::layers::LayerRecord;
+use crate::live_record::LiveName;
 use crate::object::{Kind, ObjectName};
+use crate::pack::PackName;
 use crate::path::LayerPath;
 use crate::store::Store;
 use crate::tree::entry::Tree;
@@ -77,6 +79,42 @@ pub(crate) fn has_blob(store: &Store, record: &LayerRecord) -> Result<bool, Read
         }
     }
     Ok(false)
+}
+
+/// The files that hold anything a layer leads to: packs with any of its objects, its blobs and its
+/// directory.
+pub(crate) fn files_behind(
+    store: &Store,
+    record: &LayerRecord,
+) -> Result<BTreeSet<String>, ReadError> {
+    let tree = record.tree.map(|tree| ObjectName::new(Kind::Tree, tree.as_bytes()));
+    let digests = record.blobs.iter().map(|blob| blob.descriptor.digest);
+    let recipes = digests.clone().map(|digest| ObjectName::new(Kind::Recipe, digest.as_bytes()));
+    let mut pending: Vec<ObjectName> = tree.into_iter().chain(recipes).collect();
+    let (mut seen, mut packs) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(name) = pending.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        packs.extend(store.packs().holders(&name)?.iter().map(|pack| pack.name()));
+        if name.kind == Kind::ChunkList {
+            for list in store.chunk_lists(&BodyId::from_bytes(name.id))? {
+                let chunks = list.chunks().map(|id| ObjectName::new(Kind::Body, id.as_bytes()));
+                pending.extend(chunks);
+            }
+        } else if matches!(name.kind, Kind::Tree | Kind::Recipe)
+            && let Some(bytes) = store.get(name.kind, &name.id)?
+        {
+            references::<ReadError>(name.kind, &bytes, &mut |kind, id| {
+                pending.push(ObjectName { id, kind });
+                Ok(())
+            })?;
+        }
+    }
+    let mut files: BTreeSet<String> = packs.iter().map(PackName::path).collect();
+    files.extend(digests.map(|digest| digest.blob_path()));
+    files.extend(record.live.as_ref().map(LiveName::path));
+    Ok(files)
 }
 
 /// Whether a tree and the bodies of all its files are in packs.

@@ -47,6 +47,11 @@ impl Digest {
     pub fn hex(&self) -> String {
         crate::id::hex(&self.0)
     }
+
+    /// Where a blob of this digest lies in a store, or would.
+    pub(crate) fn blob_path(&self) -> String {
+        format!("blobs/sha256/{}", self.hex())
+    }
 }
 
 /// Computes a [`Digest`] piece by piece.

@@ -3,8 +3,10 @@
 //!
 //! Condemning and unlinking are apart because other processes write meanwhile. What is condemned
 //! is no longer used to avoid storing something again; it is unlinked once every live lease began
-//! after it was condemned, at once where there is no other lease. A commit between mark and
-//! condemnation makes the collector start over, so no record can appear unseen.
+//! after it was condemned, at once where there is no other lease. What is condemned in a state of
+//! the journal, a mark of that state has not reached. A commit that comes after it puts back what
+//! its lease relies on (`lease/commit.rs`). `docs/adr/0012-collection-waits-for-nobody.md` says why this
+//! is enough.
 
 pub mod budget;
 pub(crate) mod evict;
@@ -14,6 +16,7 @@ mod merge;
 pub mod settle;
 mod sweep;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::cache_mount::shelf::Removal;
@@ -23,7 +26,8 @@ use crate::gc::evict::Evicted;
 use crate::gc::mark::{Alone, Mark};
 use crate::gc::sweep::{Sweep, Thrift};
 use crate::index::Extent;
-use crate::lease::leases;
+use crate::lease::{Lease, leases};
+use crate::pack::PackName;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::trash;
@@ -35,8 +39,7 @@ pub enum Policy {
     /// Results of steps stay, so that builds stay cached.
     #[default]
     KeepActions,
-    /// Only images stay. While other processes hold leases this acts as `KeepActions`, but for
-    /// cache mounts that nobody uses.
+    /// Only images stay, and cache mounts that somebody uses.
     ImagesOnly,
     /// What fits into a budget stays. While other processes hold leases, results of steps do.
     Within(Budget),
@@ -87,9 +90,6 @@ pub enum GcError {
     /// Something that other things may need cannot be read, so nothing can be called garbage.
     #[error("cannot tell what is in use")]
     Damaged(#[from] ReadError),
-    /// Other processes kept committing.
-    #[error("other processes commit faster than garbage can be marked")]
-    Busy,
     /// It was told to stop.
     #[error("there was no time to find garbage")]
     OutOfTime,
@@ -100,8 +100,8 @@ pub enum GcError {
 
 pub(crate) const LOCK: &str = "lock/gc";
 
-/// How often to start over because of commits of others.
-const MAX_ROUNDS: u32 = 8;
+/// How often to mark without making others wait.
+const FREE_ROUNDS: u32 = 3;
 
 impl Store {
     /// Removes what no image, no remembered step (see [`Policy`]) and no live lease can reach.
@@ -133,30 +133,54 @@ impl Store {
         policy: Policy,
         pace: &Pace<'_>,
     ) -> Result<Freed, GcError> {
-        let ours = self.lease()?;
-        for _ in 0..MAX_ROUNDS {
+        let ours = self.lease_of_collector()?;
+        self.refresh()?;
+        ours.cover(Extent::All);
+        let others = leases::live_since(&**self.vfs(), ours.name())?;
+        let alone = if others.is_empty() { Alone::Yes } else { Alone::No };
+        let evicted = self.choose(policy, (alone, pace))?;
+        let mut freed = self.condemn(&evicted, &ours, pace)?.unlink(ours.name())?;
+        for mount in &evicted.mounts {
+            freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
+        }
+        ours.cover(Extent::All);
+        trash::empty(&**self.vfs(), pace.patience);
+        Ok(freed)
+    }
+
+    /// Marks, and condemns the rest in a state that the mark has seen.
+    fn condemn(
+        &self,
+        evicted: &Evicted,
+        ours: &Lease,
+        pace: &Pace<'_>,
+    ) -> Result<Sweep<'_>, GcError> {
+        let thrift = if evicted.is_empty() { Thrift::Usual } else { Thrift::Strict };
+        let plan = |copies: &BTreeSet<PackName>| -> Result<Sweep<'_>, GcError> {
+            let mark = Mark::of(self, evicted, pace)?;
+            Ok(Sweep::plan(self, (&mark, evicted), (copies, thrift))?)
+        };
+        let copies = plan(&BTreeSet::new())?.rewrite(ours)?;
+        for _ in 0..FREE_ROUNDS {
             self.refresh()?;
             let sequence = self.journal().sequence();
-            let others = leases::live_since(&**self.vfs(), ours.name())?;
-            let alone = if others.is_empty() { Alone::Yes } else { Alone::No };
-            ours.cover(Extent::All);
-            let evicted = self.choose(policy, (alone, pace))?;
-            let mark = Mark::of(self, &evicted, (alone, pace))?;
-            let thrift = if evicted.is_empty() { Thrift::Usual } else { Thrift::Strict };
-            let sweep = Sweep::plan(self, (&mark, &evicted), (alone, thrift))?;
-            match sweep.condemn(&ours, sequence) {
-                Err(GcError::Write(WriteError::Moved)) => continue,
-                done => done?,
+            let sweep = plan(&copies)?;
+            let condemned = self.journal().hold(|hold| {
+                let moved = hold.journal().sequence() != sequence;
+                if moved { Err(WriteError::Moved) } else { sweep.condemn(hold) }
+            });
+            match condemned {
+                Err(WriteError::Moved) => {}
+                done => return Ok(done.map(|()| sweep)?),
             }
-            let mut freed = sweep.unlink(ours.name())?;
-            for mount in &evicted.mounts {
-                freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
-            }
-            ours.cover(Extent::All);
-            trash::empty(&**self.vfs(), pace.patience);
-            return Ok(freed);
         }
-        Err(GcError::Busy)
+        // Others commit faster than that, so they have to wait for once.
+        self.journal().hold(|hold| {
+            self.list_packs()?;
+            let planned = plan(&copies);
+            planned.as_ref().map_or(Ok(()), |sweep| sweep.condemn(hold))?;
+            Ok(planned)
+        })?
     }
 
     /// What goes although something leads to it.
@@ -167,13 +191,7 @@ impl Store {
     ) -> Result<Evicted, GcError> {
         match policy {
             Policy::KeepActions => Ok(Evicted::default()),
-            Policy::ImagesOnly => {
-                let mut all = Evicted::all(self)?;
-                if alone == Alone::No {
-                    all.actions.clear();
-                }
-                Ok(all)
-            }
+            Policy::ImagesOnly => Ok(Evicted::all(self)?),
             Policy::Within(budget) => Evicted::to_fit(self, &budget, (alone, pace)),
         }
     }

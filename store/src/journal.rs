@@ -13,7 +13,8 @@ pub mod group;
 pub mod state;
 pub mod unread;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::io;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{At, ReadError, WriteError};
 use crate::journal::batch::{Batch, Table};
@@ -45,6 +46,15 @@ pub struct Journal {
     vfs: Arc<dyn Vfs>,
     boot: BootId,
     state: RwLock<State>,
+    /// The file of this process whose sync failed first.
+    poison: OnceLock<String>,
+}
+
+/// The journal while its lock is held.
+#[derive(Debug)]
+pub struct Hold<'journal> {
+    journal: &'journal Journal,
+    appended: Option<Durability>,
 }
 
 impl Journal {
@@ -63,12 +73,17 @@ impl Journal {
                 None => State::create(&*vfs)?,
             }
         };
-        Ok(Self { vfs, boot, state: RwLock::new(state) })
+        Ok(Self { vfs, boot, state: RwLock::new(state), poison: OnceLock::new() })
     }
 
     /// The value of a key.
     pub fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
         self.read().get(&table.key(key)).map(<[u8]>::to_vec)
+    }
+
+    /// The value of a key that has its table in front.
+    pub(crate) fn get_full(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.read().get(key).map(<[u8]>::to_vec)
     }
 
     /// Whether a key has a value.
@@ -158,7 +173,7 @@ impl Journal {
     ///
     /// If the journal cannot be written; nothing of the batch is visible then.
     pub fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, WriteError> {
-        self.commit_where(batch, durability, |_| true)
+        self.hold(|hold| hold.append(batch, durability))
     }
 
     /// As [`commit`](Self::commit), but only if the last group is still number `sequence`;
@@ -173,34 +188,79 @@ impl Journal {
         batch: &Batch,
         durability: Durability,
     ) -> Result<u64, WriteError> {
-        self.commit_where(batch, durability, |found| found == sequence)
+        self.hold(|hold| {
+            if hold.journal().sequence() != sequence {
+                return Err(WriteError::Moved);
+            }
+            hold.append(batch, durability)
+        })
     }
 
-    fn commit_where(
+    /// Does something while nobody else writes the journal, of any process: what the journal shows
+    /// is true until it ends, and what it appends follows that directly. Everybody who commits waits
+    /// meanwhile, so it must be short.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be locked, read, or synced as a group of it asked for, and
+    /// whatever `act` returns. [`WriteError::Poisoned`] once a sync of this process has failed.
+    pub fn hold<T>(
         &self,
-        batch: &Batch,
-        durability: Durability,
-        permits: impl FnOnce(u64) -> bool,
-    ) -> Result<u64, WriteError> {
+        act: impl FnOnce(&mut Hold<'_>) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
+        self.check_poison()?;
         let lock = self.vfs.lock(LOCK).writing(LOCK)?;
+        self.write().catch_up(&*self.vfs)?;
+        let mut hold = Hold { journal: self, appended: None };
+        let done = act(&mut hold);
+        let appended = hold.appended;
         let mut state = self.write();
-        state.catch_up(&*self.vfs)?;
-        if !permits(state.sequence()) {
-            return Err(WriteError::Moved);
-        }
-        state.append(batch, durability, &self.boot)?;
-        let sequence = state.sequence();
         let (log, path) = (state.log(), state.log_path());
-        if state.log_size() > COMPACT_FROM.max(state.base_size() / 4) {
+        let is_long = state.log_size() > COMPACT_FROM.max(state.base_size() / 4);
+        if appended.is_some() && is_long {
             state.compact(&*self.vfs)?;
         }
         drop(state);
         drop(lock);
-        if durability == Durability::Durable {
+        let done = done?;
+        if appended == Some(Durability::Durable) {
             // Outside the lock: other processes append meanwhile, and one sync serves them all.
-            log.sync().writing(&path)?;
+            self.synced(&path, log.sync())?;
         }
-        Ok(sequence)
+        Ok(done)
+    }
+
+    /// Makes sure that all that was read of the journal is on disk.
+    ///
+    /// # Errors
+    ///
+    /// If the sync fails.
+    pub fn sync(&self) -> Result<(), WriteError> {
+        let (log, path) = {
+            let state = self.read();
+            (state.log(), state.log_path())
+        };
+        self.synced(&path, log.sync())
+    }
+
+    /// Passes on what a sync answered. After one that failed the kernel may take the bytes for
+    /// written, so that the next would succeed without them: no later commit of this process counts.
+    ///
+    /// # Errors
+    ///
+    /// If the sync failed.
+    pub fn synced(&self, path: &str, answer: io::Result<()>) -> Result<(), WriteError> {
+        if answer.is_err() {
+            let _first = self.poison.set(path.to_owned());
+        }
+        answer.writing(path)
+    }
+
+    fn check_poison(&self) -> Result<(), WriteError> {
+        match self.poison.get() {
+            Some(path) => Err(WriteError::Poisoned { path: path.clone() }),
+            None => Ok(()),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -209,5 +269,32 @@ impl Journal {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hold<'_> {
+    /// What is true now.
+    pub fn journal(&self) -> &Journal {
+        self.journal
+    }
+
+    /// Appends a group of changes, and returns its number. It is synced when the hold is over.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be written; nothing of the batch is visible then.
+    pub fn append(&mut self, batch: &Batch, durability: Durability) -> Result<u64, WriteError> {
+        let mut state = self.journal.write();
+        if durability == Durability::Durable {
+            // A durable group that is on disk proves that all before it is. Without this a crash
+            // could keep it and tear what it builds on.
+            let path = state.log_path();
+            self.journal.synced(&path, state.sync())?;
+        }
+        state.append(batch, durability, &self.journal.boot)?;
+        if self.appended != Some(Durability::Durable) {
+            self.appended = Some(durability);
+        }
+        Ok(state.sequence())
     }
 }

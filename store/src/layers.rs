@@ -3,6 +3,7 @@
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::id::{LayerId, TreeId};
+use crate::journal::Journal;
 use crate::journal::batch::{Batch, Table};
 use crate::journal::unread;
 use crate::live_record::LiveName;
@@ -50,7 +51,7 @@ impl LayerRecord {
         Self { id, tree: None, diff_id: None, tar_size: None, blobs, live: None, origins }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
         out.option(self.tree.as_ref().map(|id| id.as_bytes().as_slice()))
             .option(self.diff_id.as_ref().map(|id| id.0.as_bytes().as_slice()))
@@ -66,6 +67,32 @@ impl LayerRecord {
             out.bytes(origin.as_bytes());
         }
         out.finish()
+    }
+
+    /// The record of a row of [`Table::Layers`]; `None` where it makes no sense.
+    pub(crate) fn of_row(key: &[u8], value: &[u8]) -> Result<Option<Self>, ReadError> {
+        unread::one(RECORD, row(key, value), (value, VERSION))
+    }
+
+    /// What this record and another of the same layer know together; of what both know, this one
+    /// is right. `has_live` says which directories there are.
+    #[must_use]
+    pub(crate) fn merged(mut self, other: Self, has_live: impl Fn(&LiveName) -> bool) -> Self {
+        self.tree = self.tree.or(other.tree);
+        self.diff_id = self.diff_id.or(other.diff_id);
+        self.tar_size = self.tar_size.or(other.tar_size);
+        self.live = self.live.filter(&has_live).or(other.live.filter(&has_live));
+        for blob in other.blobs {
+            if !self.blobs.iter().any(|own| own.descriptor.digest == blob.descriptor.digest) {
+                self.blobs.push(blob);
+            }
+        }
+        for origin in other.origins {
+            if !self.origins.contains(&origin) {
+                self.origins.push(origin);
+            }
+        }
+        self
     }
 
     fn decode(id: LayerId, bytes: &[u8]) -> Option<Self> {
@@ -98,14 +125,17 @@ impl Batch {
         self
     }
 
-    /// Forgets a layer and the ways to find it.
-    pub fn remove_layer(&mut self, record: &LayerRecord) -> &mut Self {
-        self.delete(Table::Layers, record.id.as_bytes());
-        if let Some(diff_id) = record.diff_id {
-            self.delete(Table::LayersByDiff, diff_id.0.as_bytes());
-        }
-        for blob in &record.blobs {
-            self.delete(Table::LayersByBlob, blob.descriptor.digest.as_bytes());
+    /// Forgets a layer, and the ways to find it that are its own: another may have the same tar
+    /// stream.
+    pub fn remove_layer(&mut self, journal: &Journal, record: &LayerRecord) -> &mut Self {
+        let id = record.id.as_bytes();
+        self.delete(Table::Layers, id);
+        let diff_id = record.diff_id.iter().map(|diff_id| (Table::LayersByDiff, diff_id.0));
+        let blobs = record.blobs.iter().map(|blob| (Table::LayersByBlob, blob.descriptor.digest));
+        for (table, digest) in diff_id.chain(blobs) {
+            if journal.get(table, digest.as_bytes()).as_deref() == Some(id) {
+                self.delete(table, digest.as_bytes());
+            }
         }
         self
     }
@@ -118,7 +148,7 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn layer(&self, id: &LayerId) -> Result<Option<LayerRecord>, ReadError> {
-        let Some(bytes) = self.journal().get(Table::Layers, id.as_bytes()) else {
+        let Some(bytes) = self.row(Table::Layers, id.as_bytes()) else {
             return Ok(None);
         };
         unread::one(RECORD, LayerRecord::decode(*id, &bytes), (&bytes, VERSION))
@@ -143,7 +173,7 @@ impl Store {
     }
 
     fn layer_by(&self, table: Table, digest: &Digest) -> Result<Option<LayerRecord>, ReadError> {
-        let found = self.journal().get(table, digest.as_bytes());
+        let found = self.row(table, digest.as_bytes());
         match found.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
             Some(id) => self.layer(&LayerId::from_bytes(id)),
             None => Ok(None),

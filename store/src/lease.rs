@@ -4,28 +4,30 @@
 //! whatever way, the kernel frees the lock, and the next process to open the store takes away
 //! what the lease had under `work/`.
 
+mod commit;
 pub(crate) mod leases;
+mod publish;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use crate::bytes::Bytes;
+use crate::closure;
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
 use crate::index::Extent;
-use crate::journal::Durability;
-use crate::journal::batch::{Batch, Table};
 use crate::lease::leases::{create_locked, discard, lease_path, work_path};
-use crate::live_record::{LiveRecord, Sync};
 use crate::object::{Encoding, Kind, ObjectName};
 use crate::pack::PackName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
+use crate::stake::Stake;
 use crate::store::{Access, Store};
 use crate::trash;
-use crate::vfs::{Lock, Vfs};
+use crate::vfs::Lock;
 
 /// A live lease. Threads share it by reference; dropping it removes what was not committed.
 #[derive(Debug)]
@@ -33,6 +35,10 @@ pub struct Lease {
     store: Store,
     name: String,
     writer: Arc<PackWriter>,
+    /// What this process has found since the lease began.
+    stake: Arc<Stake>,
+    /// How many of the blobs found have their names on disk for certain.
+    synced_blobs: AtomicUsize,
     /// Held while packs are published and the journal is written, and taken before the writer's
     /// and the journal's own locks.
     committing: Mutex<()>,
@@ -71,7 +77,8 @@ impl Holdings {
             stays.then(|| Some((Arc::clone(pack), pack.entry(place)?)))?
         };
         // Where the packs cannot be listed, whoever reads or writes there is told.
-        self.store.packs().visit(name, stays).ok()?
+        let found = self.store.packs().visit(name, stays).ok()?;
+        found.inspect(|(pack, _)| self.store.rely(pack))
     }
 }
 
@@ -83,31 +90,46 @@ impl Store {
     /// If the store cannot be written.
     pub fn lease(&self) -> Result<Lease, WriteError> {
         let lease = Lease::take(self.clone())?;
-        self.add_writer(lease.writer());
+        self.add_stake(&lease.stake);
         Ok(lease)
+    }
+
+    /// Takes a lease for collection: what it looks at is not thereby in use.
+    pub(crate) fn lease_of_collector(&self) -> Result<Lease, WriteError> {
+        Lease::take(self.clone())
     }
 }
 
 impl Lease {
+    /// The lease begins under the journal's lock: who condemns something later finds it there, with
+    /// the last group it can have seen.
     fn take(store: Store) -> Result<Self, WriteError> {
-        let vfs = Arc::clone(store.vfs());
         if store.access() == Access::Read {
             // Nothing protects what it reads, and whatever it would write is refused.
-            let writer = Arc::new(PackWriter::new(vfs, work_path("")));
-            let name = String::new();
-            return Ok(Self { store, name, writer, committing: Mutex::default(), lock: None });
+            let since = store.journal().sequence();
+            return Ok(Self::new(store, String::new(), None, since));
         }
-        let (name, lock) = create_locked(&*vfs)?;
+        let vfs = &**store.vfs();
+        let (name, lock, since) = store.journal().hold(|hold| {
+            store.check_format()?;
+            let (name, lock) = create_locked(vfs)?;
+            let (path, since) = (lease_path(&name), hold.journal().sequence());
+            let file = vfs.open_append(&path).writing(&path)?;
+            file.append(&since.to_le_bytes()).writing(&path)?;
+            Ok((name, lock, since))
+        })?;
         let work = work_path(&name);
         vfs.make_dir(&work).writing(&work)?;
-        // From here on this process sees what garbage collection has condemned so far, and says so.
-        store.refresh()?;
-        store.check_format()?;
-        let path = lease_path(&name);
-        let seen = store.journal().sequence().to_le_bytes();
-        vfs.open_append(&path).and_then(|file| file.append(&seen)).writing(&path)?;
-        let writer = Arc::new(PackWriter::new(vfs, work));
-        Ok(Self { store, name, writer, committing: Mutex::default(), lock: Some(lock) })
+        store.list_packs()?;
+        Ok(Self::new(store, name, Some(lock), since))
+    }
+
+    fn new(store: Store, name: String, lock: Option<Lock>, since: u64) -> Self {
+        let writer = Arc::new(PackWriter::new(Arc::clone(store.vfs()), work_path(&name)));
+        store.add_writer(&writer);
+        let (stake, committing) = (Arc::new(Stake::new(since)), Mutex::default());
+        let synced_blobs = AtomicUsize::new(0);
+        Self { store, name, writer, stake, synced_blobs, committing, lock }
     }
 
     /// The store.
@@ -149,12 +171,25 @@ impl Lease {
 
     /// Whether a pack that will stay holds the object.
     pub(crate) fn is_published(&self, name: &ObjectName) -> Result<bool, ReadError> {
-        let journal = self.store.journal();
-        let stays = |pack: &Arc<Pack>, _| {
-            let path = pack.name().path();
-            (!journal.contains(Table::Condemned, path.as_bytes())).then_some(())
+        self.store.is_in_pack_that_stays(name)
+    }
+
+    /// Whether a recipe and all that it names are here to stay.
+    pub(crate) fn holds_recipe(&self, blob: &Digest) -> Result<bool, ReadError> {
+        let holds = |name: &ObjectName| -> Result<bool, ReadError> {
+            Ok(self.writer.contains(name) || self.is_published(name)?)
         };
-        Ok(self.store.packs().visit(name, stays)?.is_some())
+        let recipe = ObjectName::new(Kind::Recipe, blob.as_bytes());
+        if !holds(&recipe)? {
+            return Ok(false);
+        }
+        let Some(bytes) = self.store.get(recipe.kind, &recipe.id)? else { return Ok(false) };
+        let mut all = true;
+        closure::references::<ReadError>(recipe.kind, &bytes, &mut |kind, id| {
+            all = all && holds(&ObjectName { id, kind })?;
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// What is here to stay at this moment, so that it need not be put: in packs that no collection
@@ -164,13 +199,15 @@ impl Lease {
     ///
     /// If the store cannot be listed.
     pub fn holdings(&self) -> Result<Holdings, ReadError> {
-        self.store.packs().list()?;
-        let rows = self.store.journal().scan(Table::Condemned).into_iter();
-        let pack = |path: &[u8]| {
-            PackName::of_file(std::str::from_utf8(path).ok()?.strip_prefix("packs/")?)
-        };
-        let condemned = rows.filter_map(|(path, _)| pack(&path)).collect();
-        Ok(Holdings { store: self.store.clone(), condemned, writer: Arc::clone(&self.writer) })
+        loop {
+            self.store.packs().list()?;
+            let condemned = self.store.condemned_packs();
+            if self.store.is_listed() {
+                let (store, writer) = (self.store.clone(), Arc::clone(&self.writer));
+                return Ok(Holdings { store, condemned, writer });
+            }
+            self.store.list_packs()?;
+        }
     }
 
     /// Stores a manifest, index or config.
@@ -184,127 +221,11 @@ impl Lease {
         Ok(digest)
     }
 
-    /// Publishes everything that was put, then makes the changes of `batch`, all or none.
-    ///
-    /// With [`Durability::Durable`] everything this store has published so far, by whomever, is on
-    /// disk when this returns. On an error the changes were not acknowledged, and what was put
-    /// stays readable to this process.
-    ///
-    /// # Errors
-    ///
-    /// If objects or the journal cannot be written; nothing of the batch is visible then.
-    pub fn commit(&self, mut batch: Batch, durability: Durability) -> Result<u64, WriteError> {
-        let _one_at_a_time = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        let durability = match self.store.durability() {
-            Durability::Durable => durability,
-            Durability::Relaxed => Durability::Relaxed,
-        };
-        let finished = self.writer.finish()?;
-        match durability {
-            Durability::Relaxed => self.publish_relaxed(&finished, &mut batch)?,
-            Durability::Durable => self.publish_durable(&finished, &mut batch)?,
-        }
-        let before = self.store.journal().sequence();
-        let sequence = self.store.journal().commit(&batch, durability)?;
-        self.writer.forget(&finished);
-        if sequence != before + 1 {
-            self.store.packs().reload()?;
-        }
-        if !finished.is_empty() {
-            self.cover(Extent::Some);
-        }
-        Ok(sequence)
-    }
-
     /// Has a table written over packs where one is missed: without it everything is found as well.
     pub(crate) fn cover(&self, extent: Extent) {
         if let Err(error) = self.store.packs().cover(&self.scratch_path(), extent) {
             tracing::debug!(%error, "cannot write a table of packs");
         }
-    }
-
-    fn publish_relaxed(&self, finished: &[Arc<Pack>], batch: &mut Batch) -> Result<(), WriteError> {
-        for pack in finished {
-            let name = self.publish(pack)?;
-            batch.put(Table::Packs, name.as_bytes(), self.store.journal().boot().to_vec());
-        }
-        Ok(())
-    }
-
-    fn publish_durable(&self, finished: &[Arc<Pack>], batch: &mut Batch) -> Result<(), WriteError> {
-        let vfs = self.store.vfs();
-        let unsynced = self.unsynced_lives()?;
-        for pack in finished {
-            if unsynced.is_empty() {
-                sync_file(&**vfs, pack.path())?;
-            }
-            let name = self.publish(pack)?;
-            batch.put(Table::Packs, name.as_bytes(), Vec::new());
-        }
-        if unsynced.is_empty() {
-            self.sync_packs(batch)?;
-            if !finished.is_empty() {
-                vfs.sync_dir("packs").writing("packs")?;
-            }
-        } else {
-            // Directories full of files: one sync of the file system costs less than theirs.
-            vfs.sync_all().writing("live")?;
-            for (name, record) in unsynced {
-                batch.put_live_key(&name, &LiveRecord { sync: Sync::Synced, ..record });
-            }
-            for name in self.unsynced_packs() {
-                batch.put(Table::Packs, &name, Vec::new());
-            }
-        }
-        Ok(())
-    }
-
-    fn unsynced_lives(&self) -> Result<Vec<(Vec<u8>, LiveRecord)>, ReadError> {
-        let lives = self.store.lives()?.into_iter();
-        let unsynced = lives.filter(|(_, record)| record.sync == Sync::Unsynced);
-        Ok(unsynced.map(|(name, record)| (name.as_str().as_bytes().to_vec(), record)).collect())
-    }
-
-    /// Syncs the packs that earlier commits published without doing so.
-    fn sync_packs(&self, batch: &mut Batch) -> Result<(), WriteError> {
-        let vfs = self.store.vfs();
-        let unsynced = self.unsynced_packs();
-        for key in &unsynced {
-            if let Ok(name) = <[u8; 16]>::try_from(key.as_slice()) {
-                let path = PackName::from_bytes(name).path();
-                if vfs.exists(&path).writing(&path)? {
-                    sync_file(&**vfs, &path)?;
-                }
-            }
-            batch.put(Table::Packs, key, Vec::new());
-        }
-        if !unsynced.is_empty() {
-            vfs.sync_dir("packs").writing("packs")?;
-        }
-        Ok(())
-    }
-
-    fn unsynced_packs(&self) -> Vec<Vec<u8>> {
-        let packs = self.store.journal().scan(Table::Packs).into_iter();
-        packs.filter(|(_, boot)| !boot.is_empty()).map(|(name, _)| name).collect()
-    }
-
-    /// Gives a finished pack its public name.
-    fn publish(&self, pack: &Arc<Pack>) -> Result<PackName, WriteError> {
-        let (vfs, name) = (self.store.vfs(), pack.name());
-        let path = name.path();
-        match vfs.publish(pack.path(), &path) {
-            Ok(()) => {}
-            // Somebody else published the very same objects, or an earlier attempt of ours failed
-            // after this point.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) if vfs.exists(&path).writing(&path)? => {
-                tracing::debug!(%error, path, "the pack was published before");
-            }
-            Err(error) => return Err(error).writing(&path),
-        }
-        self.store.packs().add(name, Arc::clone(pack));
-        Ok(name)
     }
 
     pub(crate) fn writer(&self) -> &Arc<PackWriter> {
@@ -329,16 +250,14 @@ impl Drop for Lease {
     }
 }
 
-fn sync_file(vfs: &dyn Vfs, path: &str) -> Result<(), WriteError> {
-    vfs.open(path).and_then(|file| file.sync()).writing(path)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::id::BodyId;
+    use crate::journal::Durability;
+    use crate::journal::batch::{Batch, Table};
     use crate::store::OpenOptions;
 
     fn open(path: &Path) -> Store {

@@ -56,6 +56,7 @@ pub mod scan_record;
 mod sealed;
 pub mod sim;
 mod sparse;
+mod stake;
 pub mod stat_cache;
 pub mod store;
 pub mod sys;

@@ -120,7 +120,7 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn live(&self, name: &LiveName) -> Result<Option<LiveRecord>, ReadError> {
-        let Some(bytes) = self.journal().get(Table::Live, name.as_str().as_bytes()) else {
+        let Some(bytes) = self.row(Table::Live, name.as_str().as_bytes()) else {
             return Ok(None);
         };
         // Nobody puts another in the place of one that is not understood: a new directory has a

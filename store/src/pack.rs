@@ -33,6 +33,11 @@ impl PackName {
         Self(bytes)
     }
 
+    /// The name of a key of the journal.
+    pub(crate) fn of_key(key: &[u8]) -> Option<Self> {
+        key.try_into().ok().map(Self)
+    }
+
     /// The bytes, which are the key of the pack in the journal.
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0

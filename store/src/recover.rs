@@ -1,8 +1,12 @@
 //! After a reboot: what was published without a sync is checked before anybody uses it.
 //!
 //! The journal says which packs are synced. Once the machine has been restarted, any other may be
-//! short, torn or missing: one that is whole is synced and kept, any other goes to `quarantine/`, and records that need what it held are dropped. Directories of
-//! unpacked layers that nobody synced are dropped without looking.
+//! short, torn or missing: one that is whole is synced and kept, any other goes to `quarantine/`,
+//! and records that need what it held are dropped. Directories of unpacked layers that nobody synced
+//! are dropped without looking.
+//!
+//! One process does it, and whoever comes meanwhile waits. Dying in the middle does no harm: nothing
+//! is moved but what the rows have in doubt, and they change all at once, in the end.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +16,7 @@ use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
 use crate::layers::LayerRecord;
+use crate::lease::leases;
 use crate::live_record::{LiveName, Sync};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
@@ -19,22 +24,45 @@ use crate::store::Store;
 use crate::trash;
 use crate::vfs::Vfs;
 
+/// Held by whoever looks at what another boot left.
+const LOCK: &str = "lock/recover";
+
 /// Drops or confirms everything that another boot left in doubt, once per boot.
 pub(crate) fn after_reboot(store: &Store) -> Result<(), WriteError> {
-    let boot = store.journal().boot().as_slice();
-    if store.journal().get(Table::Boot, &[]).as_deref() == Some(boot) {
+    if is_done(store) {
         return Ok(());
     }
+    let _alone = store.vfs().lock(LOCK).writing(LOCK)?;
+    loop {
+        store.refresh()?;
+        // Who has a lease has lived since before: the machine was not restarted, whatever boot that
+        // process is told of.
+        if is_done(store) || !leases::live_since(&**store.vfs(), "")?.is_empty() {
+            return Ok(());
+        }
+        let sequence = store.journal().sequence();
+        match recover(store, sequence) {
+            Err(WriteError::Moved) => {}
+            done => return done,
+        }
+    }
+}
+
+fn is_done(store: &Store) -> bool {
+    let boot = store.journal().boot().as_slice();
+    store.journal().get(Table::Boot, &[]).as_deref() == Some(boot)
+}
+
+/// Decides on the state of the group number `sequence`.
+fn recover(store: &Store, sequence: u64) -> Result<(), WriteError> {
     let mut batch = Batch::new();
     let lives = drop_lives(store, &mut batch)?;
     let lost = check_packs(store, &mut batch)?;
-    if lost == Lost::Some || !lives.is_empty() {
-        drop_records(store, &lives, &mut batch)?;
-    }
+    drop_records(store, &lives, lost, &mut batch)?;
     // Without anything in doubt, doing it again after another crash is no harm.
     let durability = if batch.is_empty() { Durability::Relaxed } else { Durability::Durable };
-    batch.put(Table::Boot, &[], boot.to_vec());
-    store.journal().commit(&batch, durability)?;
+    batch.put(Table::Boot, &[], store.journal().boot().to_vec());
+    store.journal().commit_at(sequence, &batch, durability)?;
     Ok(())
 }
 
@@ -70,8 +98,11 @@ fn check_packs(store: &Store, batch: &mut Batch) -> Result<Lost, WriteError> {
     for name in &doubtful {
         let path = name.path();
         if is_sound(vfs, &path) {
-            vfs.open(&path).and_then(|file| file.sync()).writing(&path)?;
-            batch.put(Table::Packs, name.as_bytes(), Vec::new());
+            store.journal().synced(&path, vfs.open(&path).and_then(|file| file.sync()))?;
+            // Of what is condemned nothing is said: another of its name may come.
+            if !store.is_condemned(&path) {
+                batch.put(Table::Packs, name.as_bytes(), Vec::new());
+            }
         } else {
             quarantine(vfs, &path);
             batch.delete(Table::Packs, name.as_bytes());
@@ -79,7 +110,7 @@ fn check_packs(store: &Store, batch: &mut Batch) -> Result<Lost, WriteError> {
         }
     }
     if !doubtful.is_empty() {
-        vfs.sync_dir("packs").writing("packs")?;
+        store.journal().synced("packs", vfs.sync_dir("packs"))?;
         store.packs().reload()?;
     }
     Ok(lost)
@@ -122,17 +153,25 @@ fn quarantine(vfs: &dyn Vfs, path: &str) {
 fn drop_records(
     store: &Store,
     lives: &BTreeSet<LiveName>,
+    lost: Lost,
     batch: &mut Batch,
 ) -> Result<(), WriteError> {
     let mut kept: BTreeSet<LayerId> = BTreeSet::new();
     for mut record in store.layers()? {
-        let gone = record.live.as_ref().is_some_and(|live| lives.contains(live));
-        if gone {
-            record.live = None;
+        let before = record.clone();
+        record.live = record.live.filter(|live| !lives.contains(live));
+        if lost == Lost::None && record.live == before.live && !is_pulled(&record) {
+            kept.insert(record.id);
+            continue;
+        }
+        if let Some(tree) = record.tree
+            && store.tree(&tree)?.is_none()
+        {
+            record.tree = None;
         }
         if !has_content(store, &record)? {
             if record.origins.is_empty() {
-                batch.remove_layer(&record);
+                batch.remove_layer(store.journal(), &record);
             } else {
                 // It is fetched again by whoever needs it.
                 batch.put_layer(&LayerRecord { tree: None, live: None, ..record });
@@ -140,7 +179,7 @@ fn drop_records(
             continue;
         }
         kept.insert(record.id);
-        if gone {
+        if record != before {
             batch.put_layer(&record);
         }
     }
@@ -156,6 +195,12 @@ fn drop_records(
         }
     }
     Ok(())
+}
+
+/// Whether the layer may need a blob that came from elsewhere. Its name is synced before a durable
+/// commit counts on it, not before a relaxed one.
+fn is_pulled(record: &LayerRecord) -> bool {
+    record.blobs.iter().any(|blob| blob.codec.is_empty())
 }
 
 /// Whether the layer's files can still be had from something.

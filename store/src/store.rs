@@ -3,7 +3,9 @@
 //! The rules are above: [`open`](crate::open) puts right what crashes left, and a
 //! [`lease`](crate::lease) is the right to write.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::bytes::{Bytes, FileBytes};
@@ -11,11 +13,15 @@ use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
 use crate::format::{self, Feature, Features};
 use crate::index::Packs;
+use crate::journal::batch::Table;
 use crate::journal::{BootId, Durability, Journal};
 use crate::last_use::Noted;
 use crate::layer::limits::Limits;
 use crate::object::{Kind, ObjectName};
+use crate::pack::PackName;
+use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
+use crate::stake::Stake;
 use crate::vfs::Vfs;
 
 /// How to open a store.
@@ -75,6 +81,12 @@ struct Inner {
     writers: Mutex<Vec<Weak<PackWriter>>>,
     /// Locked for moments, and never while another lock is held.
     noted: Noted,
+    /// What leases of this process have found. Locked for moments.
+    stakes: Mutex<Vec<Weak<Stake>>>,
+    /// Packs that this process relies on. Locked for moments.
+    relied: Mutex<BTreeSet<PackName>>,
+    /// The last group of the journal that was read when the packs were listed.
+    listed: AtomicU64,
 }
 
 impl Store {
@@ -97,6 +109,9 @@ impl Store {
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
             writers: Mutex::default(),
             noted: Noted::default(),
+            stakes: Mutex::default(),
+            relied: Mutex::default(),
+            listed: AtomicU64::new(0),
             vfs,
         })))
     }
@@ -112,10 +127,97 @@ impl Store {
     ///
     /// If a file of the store cannot be read, or is damaged.
     pub fn refresh(&self) -> Result<(), ReadError> {
-        if self.0.journal.refresh()? {
+        self.0.journal.refresh()?;
+        self.list_packs()
+    }
+
+    /// Lists the packs, unless they have been since the last group of the journal was read.
+    pub(crate) fn list_packs(&self) -> Result<(), ReadError> {
+        let sequence = self.0.journal.sequence();
+        if self.0.listed.load(Ordering::Acquire) < sequence {
             self.0.packs.reload()?;
+            self.0.listed.fetch_max(sequence, Ordering::AcqRel);
         }
         Ok(())
+    }
+
+    /// Whether the packs were listed after the last group of the journal was read. A pack that was
+    /// deleted is no longer condemned, and no longer listed.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.0.listed.load(Ordering::Acquire) >= self.0.journal.sequence()
+    }
+
+    /// Whether a pack that stays, as far as is known, holds an object. It is relied on from now on.
+    pub(crate) fn is_in_pack_that_stays(&self, name: &ObjectName) -> Result<bool, ReadError> {
+        let stays = |pack: &Arc<Pack>, _| {
+            (!self.is_condemned(&pack.name().path())).then(|| self.rely(pack))
+        };
+        loop {
+            let found = self.0.packs.visit(name, stays)?.is_some();
+            if self.is_listed() {
+                return Ok(found);
+            }
+            self.list_packs()?;
+        }
+    }
+
+    /// Remembers that something is not stored again because a pack has it.
+    pub(crate) fn rely(&self, pack: &Pack) {
+        if pack.rely() {
+            let mut relied = self.0.relied.lock().unwrap_or_else(PoisonError::into_inner);
+            relied.insert(pack.name());
+        }
+    }
+
+    /// The packs for which something was not stored again, and our own.
+    pub(crate) fn relied_on(&self) -> BTreeSet<PackName> {
+        self.0.relied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The packs that are condemned, as far as is known.
+    pub(crate) fn condemned_packs(&self) -> HashSet<PackName> {
+        let rows = self.0.journal.scan(Table::Condemned).into_iter();
+        let pack = |path: &[u8]| {
+            PackName::of_file(std::str::from_utf8(path).ok()?.strip_prefix("packs/")?)
+        };
+        rows.filter_map(|(path, _)| pack(&path)).collect()
+    }
+
+    /// Whether collection has condemned a file.
+    pub(crate) fn is_condemned(&self, path: &str) -> bool {
+        self.0.journal.contains(Table::Condemned, path.as_bytes())
+    }
+
+    /// Whether a file is of no use, because collection has condemned it and no lease of ours keeps
+    /// it. One that is of use is remembered by our leases.
+    pub(crate) fn is_doomed(&self, path: &str) -> bool {
+        let stakes = self.stakes();
+        if let Some(since) = self.0.journal.get(Table::Condemned, path.as_bytes()) {
+            let since = since.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            if stakes.is_empty() || stakes.iter().any(|stake| stake.since() >= since) {
+                return true;
+            }
+        }
+        for stake in stakes {
+            stake.add_path(path);
+        }
+        false
+    }
+
+    /// The value of a row that collection may take away. What a lease of ours has found stays for
+    /// this process.
+    pub(crate) fn row(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        let stakes = self.stakes();
+        let full = table.key(key);
+        match self.0.journal.get(table, key) {
+            Some(value) => {
+                for stake in stakes {
+                    stake.add_row(full.clone(), value.clone());
+                }
+                Some(value)
+            }
+            None => stakes.iter().find_map(|stake| stake.row(&full)),
+        }
     }
 
     /// Reads an object; `None` where the store does not hold it. Its checksum has been verified.
@@ -247,6 +349,18 @@ impl Store {
         let mut writers = self.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
         writers.retain(|writer| writer.strong_count() > 0);
         writers.push(Arc::downgrade(writer));
+    }
+
+    /// Makes this process remember what it finds, for as long as somebody has the stake.
+    pub(crate) fn add_stake(&self, stake: &Arc<Stake>) {
+        let mut stakes = self.0.stakes.lock().unwrap_or_else(PoisonError::into_inner);
+        stakes.retain(|stake| stake.strong_count() > 0);
+        stakes.push(Arc::downgrade(stake));
+    }
+
+    fn stakes(&self) -> Vec<Arc<Stake>> {
+        let stakes = self.0.stakes.lock().unwrap_or_else(PoisonError::into_inner);
+        stakes.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn writers(&self) -> Vec<Arc<PackWriter>> {

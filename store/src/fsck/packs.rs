@@ -4,7 +4,6 @@ use std::io::Read as _;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::blob::blob_path;
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError};
 use crate::fsck::Depth;
@@ -55,7 +54,7 @@ impl Store {
                 Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                     return Some(Damage::Blob { digest });
                 }
-                Err(error) => return Some(ReadError::new(blob_path(&digest), error).into()),
+                Err(error) => return Some(ReadError::new(digest.blob_path(), error).into()),
             }
         }
     }

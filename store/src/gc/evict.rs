@@ -11,7 +11,6 @@ mod inventory;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::blob::blob_path;
 use crate::cache_mount::shelf::CacheMount;
 use crate::closure;
 use crate::digest::Digest;
@@ -138,7 +137,7 @@ impl Evicted {
     fn can_be_unpacked(&self, store: &Store, layer: &LayerId) -> Result<bool, ReadError> {
         let Some(record) = store.layer(layer)? else { return Ok(false) };
         for blob in &record.blobs {
-            let (digest, path) = (&blob.descriptor.digest, blob_path(&blob.descriptor.digest));
+            let (digest, path) = (&blob.descriptor.digest, blob.descriptor.digest.blob_path());
             let here = store.vfs().exists(&path).map_err(|error| ReadError::new(path, error))?;
             if here && !self.blobs.contains(digest) {
                 return Ok(true);

@@ -58,19 +58,12 @@ pub(super) struct Weight {
 struct Scales(BTreeMap<PackName, (u64, u64)>);
 
 impl Mark {
-    /// Marks from all refs, from the results of steps that are not `evicted`, and from every layer
-    /// unless `alone`: a live process may be about to use one.
-    pub(crate) fn of(
-        store: &Store,
-        evicted: &Evicted,
-        (alone, pace): (Alone, &Pace<'_>),
-    ) -> Result<Self, GcError> {
+    /// Marks from all refs, and from the results of steps that are not `evicted`. What live leases
+    /// have found need not be marked: their commits see what has become of it.
+    pub(crate) fn of(store: &Store, evicted: &Evicted, pace: &Pace<'_>) -> Result<Self, GcError> {
         let mut walk = Walk { evicted: evicted.clone(), ..Walk::new(store, pace)? };
         walk.refs()?;
         walk.actions()?;
-        if alone == Alone::No {
-            walk.all_layers()?;
-        }
         walk.follow()?;
         Ok(walk.mark)
     }

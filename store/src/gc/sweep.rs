@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use crate::blob::blob_path;
 use crate::digest::Digest;
 use crate::error::{At, ReadCause, ReadError, WriteError};
 use crate::gc::evict::Evicted;
-use crate::gc::mark::{Alone, Mark};
+use crate::gc::mark::Mark;
 use crate::gc::marks::{Marks, Standing};
 use crate::gc::merge;
 use crate::gc::{Freed, GcError};
 use crate::id::unhex;
-use crate::journal::Durability;
-use crate::journal::batch::{Batch, Table};
+use crate::journal::batch::{Batch, COLLECTED, Table};
+use crate::journal::{Durability, Hold, Journal};
 use crate::lease::{Lease, leases};
 use crate::live_record::LiveName;
 use crate::pack::PackName;
@@ -45,6 +44,9 @@ impl Thrift {
 /// A pack of one object that is longer than this is of a long body.
 const ALONE_FROM: u64 = 1024 * 1024;
 
+/// How many files are moved out of sight while everybody else waits: some milliseconds.
+const AT_ONCE: usize = 64;
+
 /// What a collection is going to do.
 #[derive(Debug)]
 pub(crate) struct Sweep<'store> {
@@ -56,27 +58,34 @@ pub(crate) struct Sweep<'store> {
 }
 
 impl<'store> Sweep<'store> {
+    /// Finds what is not marked. Packs of `copies` hold what is left of others.
     pub(crate) fn plan(
         store: &'store Store,
         (mark, evicted): (&Mark, &Evicted),
-        (alone, thrift): (Alone, Thrift),
+        (copies, thrift): (&BTreeSet<PackName>, Thrift),
     ) -> Result<Self, ReadError> {
         let (dead, rewrite) = (BTreeSet::new(), Vec::new());
         let (batch, freed) = (Batch::new(), Freed::default());
         let mut sweep = Self { store, dead, rewrite, batch, freed };
-        sweep.packs(mark, thrift)?;
+        sweep.packs(mark, (copies, thrift))?;
         sweep.blobs(mark, evicted)?;
         sweep.records(mark, evicted)?;
-        sweep.lives(mark, evicted, alone)?;
+        sweep.lives(mark, evicted)?;
         Ok(sweep)
     }
 
     /// Finds packs without, and with few, objects in use, and small ones that are many. An object
-    /// counts where it is met first;
-    /// packs condemned before come last.
-    fn packs(&mut self, mark: &Mark, thrift: Thrift) -> Result<(), ReadError> {
+    /// counts where it is met first: in copies before all others, and last in what is condemned.
+    fn packs(
+        &mut self,
+        mark: &Mark,
+        (copies, thrift): (&BTreeSet<PackName>, Thrift),
+    ) -> Result<(), ReadError> {
         let mut packs = self.store.packs().all()?;
-        packs.sort_by_cached_key(|pack| (self.is_condemned(&pack.name().path()), pack.name()));
+        packs.sort_by_cached_key(|pack| {
+            let name = pack.name();
+            (!copies.contains(&name), self.is_condemned(&name.path()), name)
+        });
         let (mut seen, mut small) = (Marks::default(), Vec::new());
         for pack in packs {
             // Of a damaged table nobody knows what it says of objects in use.
@@ -88,7 +97,6 @@ impl<'store> Sweep<'store> {
             if live.is_empty() {
                 self.dead.insert(pack.name().path());
             } else if bytes * 100 < all * thrift.rewrites_below() {
-                self.dead.insert(pack.name().path());
                 self.rewrite.push((pack, live));
             } else {
                 small.push((pack, live));
@@ -104,10 +112,7 @@ impl<'store> Sweep<'store> {
         packs.retain(|(pack, _)| pack.n_entries() > 1 || pack.size() <= ALONE_FROM);
         packs.sort_by_key(|(pack, _)| (pack.size(), pack.name()));
         let lengths: Vec<u64> = packs.iter().map(|(pack, _)| pack.size()).collect();
-        for (pack, live) in packs.drain(..merge::how_many(&lengths)) {
-            self.dead.insert(pack.name().path());
-            self.rewrite.push((pack, live));
-        }
+        self.rewrite.extend(packs.drain(..merge::how_many(&lengths)));
     }
 
     /// What a pack holds that is in use and was not `seen`, and the length of all that it holds.
@@ -137,6 +142,25 @@ impl<'store> Sweep<'store> {
         Ok((live, all))
     }
 
+    /// Copies what is left of packs with few objects in use, and says where to. Those packs go once
+    /// nothing has been found in them since.
+    pub(crate) fn rewrite(&self, ours: &Lease) -> Result<BTreeSet<PackName>, GcError> {
+        if self.rewrite.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        for (pack, live) in &self.rewrite {
+            match live.iter().try_for_each(|entry| ours.writer().copy(pack, entry)) {
+                Err(WriteError::Read(error)) => {
+                    tracing::warn!(%error, path = pack.path(), "leaving a damaged pack as it is");
+                }
+                done => done?,
+            }
+        }
+        let copies = ours.writer().finish()?.iter().map(|pack| pack.name()).collect();
+        ours.commit(Batch::new(), Durability::Durable)?;
+        Ok(copies)
+    }
+
     fn is_condemned(&self, path: &str) -> bool {
         self.store.journal().contains(Table::Condemned, path.as_bytes())
     }
@@ -145,7 +169,7 @@ impl<'store> Sweep<'store> {
         for name in self.store.vfs().list("blobs/sha256").reading("blobs/sha256")? {
             let Some(digest) = unhex(&name).map(Digest::from_bytes) else { continue };
             if !mark.digests.contains(&digest) || evicted.blobs.contains(&digest) {
-                self.dead.insert(blob_path(&digest));
+                self.dead.insert(digest.blob_path());
             }
         }
         Ok(())
@@ -154,7 +178,7 @@ impl<'store> Sweep<'store> {
     fn records(&mut self, mark: &Mark, evicted: &Evicted) -> Result<(), ReadError> {
         for record in self.store.layers()? {
             if !mark.layers.contains(&record.id) {
-                self.batch.remove_layer(&record);
+                self.batch.remove_layer(self.store.journal(), &record);
                 self.freed.n_layers += 1;
             }
         }
@@ -165,7 +189,7 @@ impl<'store> Sweep<'store> {
         Ok(())
     }
 
-    fn lives(&mut self, mark: &Mark, evicted: &Evicted, alone: Alone) -> Result<(), ReadError> {
+    fn lives(&mut self, mark: &Mark, evicted: &Evicted) -> Result<(), ReadError> {
         let mut recorded = BTreeSet::new();
         for (name, record) in self.store.lives()? {
             let is_used = mark.lives.contains(&name) || mark.layers.contains(&record.layer);
@@ -176,93 +200,79 @@ impl<'store> Sweep<'store> {
                 self.dead.insert(name.path());
             }
         }
-        // A process may have renamed a directory here and not recorded it yet.
-        if alone == Alone::Yes {
-            for name in self.store.vfs().list("live").reading("live")? {
-                if let Some(name) = LiveName::new(&name).filter(|name| !recorded.contains(name)) {
-                    self.dead.insert(name.path());
-                }
+        // One that a process has put here and not recorded yet is its own until the process ends.
+        for name in self.store.vfs().list("live").reading("live")? {
+            if let Some(name) = LiveName::new(&name).filter(|name| !recorded.contains(name)) {
+                self.dead.insert(name.path());
             }
         }
         Ok(())
     }
 
-    /// Copies what is left of packs that go, then says what goes, unless anybody has committed
-    /// since `sequence`: [`WriteError::Moved`] then.
-    pub(crate) fn condemn(&self, ours: &Lease, sequence: u64) -> Result<(), GcError> {
-        let mut spared = BTreeSet::new();
-        for (pack, live) in &self.rewrite {
-            match live.iter().try_for_each(|entry| ours.writer().copy(pack, entry)) {
-                Err(WriteError::Read(error)) => {
-                    tracing::warn!(%error, path = pack.path(), "leaving a damaged pack as it is");
-                    spared.insert(pack.name().path());
-                }
-                done => done?,
+    /// Says what goes, in the state in which the plan was made.
+    pub(crate) fn condemn(&self, hold: &mut Hold<'_>) -> Result<(), WriteError> {
+        let (mut batch, since) = (self.batch.clone(), hold.journal().sequence() + 1);
+        let since = since.to_le_bytes().to_vec();
+        let before = condemned(hold.journal());
+        for path in self.dead.iter().filter(|path| !before.contains_key(*path)) {
+            batch.put(Table::Condemned, path.as_bytes(), since.clone());
+            // One of the same name may come again, and must not pass for synced.
+            if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
+                batch.delete(Table::Packs, name.as_bytes());
             }
-        }
-        let mut basis = sequence;
-        if !self.rewrite.is_empty() {
-            basis = ours.commit(Batch::new(), Durability::Durable)?;
-            if basis != sequence + 1 {
-                return Err(WriteError::Moved.into());
-            }
-        }
-        let mut batch = self.batch.clone();
-        let before = self.condemned();
-        let new = |path: &&String| !before.contains_key(*path) && !spared.contains(*path);
-        for path in self.dead.iter().filter(new) {
-            batch.put(Table::Condemned, path.as_bytes(), (basis + 1).to_le_bytes().to_vec());
         }
         for path in before.keys().filter(|path| !self.dead.contains(*path)) {
             batch.delete(Table::Condemned, path.as_bytes());
         }
         if !batch.is_empty() {
-            self.store.journal().commit_at(basis, &batch, Durability::Durable)?;
+            batch.put(Table::Boot, COLLECTED, since);
+            hold.append(&batch, Durability::Durable)?;
         }
         Ok(())
     }
 
-    fn condemned(&self) -> BTreeMap<String, u64> {
-        let rows = self.store.journal().scan(Table::Condemned).into_iter();
-        rows.filter_map(|(path, since)| {
-            let since = since.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))?;
-            Some((String::from_utf8(path).ok()?, since))
-        })
-        .collect()
+    /// Takes away what no live lease can be using.
+    pub(crate) fn unlink(mut self, ours: &str) -> Result<Freed, GcError> {
+        let store = self.store;
+        if !condemned(store.journal()).is_empty() {
+            // Whoever condemned it may have been killed before that was on disk; and a journal that
+            // knows nothing of it must not come back when it is gone.
+            store.journal().sync()?;
+        }
+        while store.journal().hold(|hold| self.unlink_some(hold, ours))? == More::Yes {}
+        store.list_packs()?;
+        Ok(self.freed)
     }
 
-    /// Unlinks what no live lease can be using.
-    pub(crate) fn unlink(mut self, ours: &str) -> Result<Freed, GcError> {
+    /// Everybody else waits meanwhile, so it is not all at once. Files are moved out of sight; they
+    /// are deleted later.
+    fn unlink_some(&mut self, hold: &mut Hold<'_>, ours: &str) -> Result<More, WriteError> {
         let others = leases::live_since(&**self.store.vfs(), ours)?;
+        let oldest = others.into_iter().min().unwrap_or(u64::MAX);
+        let condemned = condemned(hold.journal());
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            condemned.into_iter().partition(|(_, since)| *since <= oldest);
+        self.freed.n_waiting = waiting.len() as u64;
         let mut batch = Batch::new();
-        for (path, since) in self.condemned() {
-            if others.iter().any(|seen| *seen < since) {
-                self.freed.n_waiting += 1;
-                continue;
-            }
-            self.remove(&path)?;
+        for (path, _) in ready.iter().take(AT_ONCE) {
+            self.remove(path)?;
             batch.delete(Table::Condemned, path.as_bytes());
             if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
                 batch.delete(Table::Packs, name.as_bytes());
             }
         }
         if !batch.is_empty() {
-            self.store.journal().commit(&batch, Durability::Durable)?;
-            self.store.packs().reload()?;
+            hold.append(&batch, Durability::Relaxed)?;
         }
-        Ok(self.freed)
+        Ok(if ready.len() > AT_ONCE { More::Yes } else { More::No })
     }
 
     fn remove(&mut self, path: &str) -> Result<(), WriteError> {
-        let vfs = self.store.vfs();
-        let removed = if path.starts_with("live/") {
-            trash::throw_away(&**vfs, path)
-        } else {
-            let size = vfs.open(path).and_then(|file| file.size()).unwrap_or(0);
-            self.freed.bytes += size;
-            vfs.unlink(path)
-        };
-        match removed {
+        let vfs = &**self.store.vfs();
+        if !path.starts_with("live/") {
+            self.freed.bytes += vfs.open(path).and_then(|file| file.size()).unwrap_or(0);
+        }
+        match trash::throw_away(vfs, path) {
             Ok(()) => self.freed.n_files += 1,
             // An earlier collection was cut short after this.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -270,4 +280,21 @@ impl<'store> Sweep<'store> {
         }
         Ok(())
     }
+}
+
+/// What was condemned, and by which group.
+fn condemned(journal: &Journal) -> BTreeMap<String, u64> {
+    let rows = journal.scan(Table::Condemned).into_iter();
+    rows.filter_map(|(path, since)| {
+        let since = since.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))?;
+        Some((String::from_utf8(path).ok()?, since))
+    })
+    .collect()
+}
+
+/// Whether there is anything left to take away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum More {
+    Yes,
+    No,
 }

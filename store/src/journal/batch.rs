@@ -21,9 +21,13 @@ pub enum Table {
     Condemned,
     /// Keys and values of other layers of the program, by prefix.
     Notes,
-    /// One row: the boot in which what earlier ones left was last checked.
+    /// Under an empty key the boot in which what earlier ones left was last checked; under
+    /// [`COLLECTED`] the number of the last group by which collection took anything away.
     Boot,
 }
+
+/// The key in [`Table::Boot`] of the last group by which collection took anything away.
+pub const COLLECTED: &[u8] = b"collected";
 
 /// One change.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,6 +107,12 @@ impl Batch {
     /// Takes a key away; one that has no value stays without.
     pub fn delete(&mut self, table: Table, key: &[u8]) -> &mut Self {
         self.changes.push(Change::Delete { key: table.key(key) });
+        self
+    }
+
+    /// Makes a change.
+    pub(crate) fn push(&mut self, change: Change) -> &mut Self {
+        self.changes.push(change);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The journal in memory: one generation's base and what its log has changed since.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use crate::error::{At, ReadError, WriteError};
@@ -230,6 +231,19 @@ impl State {
         };
     }
 
+    /// Makes sure that what was read of the log is on disk.
+    ///
+    /// # Errors
+    ///
+    /// If the sync fails.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.synced < self.consumed {
+            self.log.sync()?;
+            self.synced = self.consumed;
+        }
+        Ok(())
+    }
+
     /// Appends a group after cutting off what a crash has torn. The caller holds the journal's
     /// lock and has caught up.
     ///
@@ -246,12 +260,6 @@ impl State {
         let bytes = group::encode(batch, self.sequence + 1, durability, boot)?;
         if self.log.size().writing(&path)? != self.consumed {
             self.log.truncate(self.consumed).writing(&path)?;
-        }
-        if durability == Durability::Durable && self.synced < self.consumed {
-            // A durable group that is on disk proves that all before it is. Without this a crash
-            // could keep it and tear what it builds on.
-            self.log.sync().writing(&path)?;
-            self.synced = self.consumed;
         }
         if let Err(error) = self.log.append(&bytes) {
             // Where even this fails, the torn group is cut off by the next writer.

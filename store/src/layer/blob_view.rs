@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use crate::blob::blob_path;
 use crate::bytes::{Bytes, FileBytes, FileBytesReader};
 use crate::digest::{DiffId, Digest};
 use crate::error::{At as _, ReadError};
@@ -89,7 +88,7 @@ fn open_tar(store: &Store, layer: &LayerRecord) -> Result<Option<Blob>, ReadErro
         let digest = &blob.descriptor.digest;
         if let Some(blob) = store.foreign_blob(digest)? {
             let plain = decompress(Box::new(blob), Policy::Layer);
-            let plain = plain.reading(&blob_path(digest))?;
+            let plain = plain.reading(&digest.blob_path())?;
             return Ok(Some(Blob { size, reader: BlobReader::Unpacked(plain) }));
         }
     }

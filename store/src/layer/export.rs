@@ -17,7 +17,6 @@ use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::WriteTarError;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
-use crate::object::{Kind, ObjectName};
 use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
 
@@ -120,11 +119,10 @@ pub fn export(
     Ok(descriptor)
 }
 
-/// What this codec made of the layer before, if its recipe is here to stay.
+/// What this codec made of the layer before, if its recipe and all that this names are here to stay.
 fn known(lease: &Lease, record: &LayerRecord, id: &str) -> Result<Option<Descriptor>, ReadError> {
     for blob in record.blobs.iter().filter(|blob| blob.codec == id) {
-        let recipe = ObjectName::new(Kind::Recipe, blob.descriptor.digest.as_bytes());
-        if lease.is_published(&recipe)? || lease.writer().contains(&recipe) {
+        if lease.holds_recipe(&blob.descriptor.digest)? {
             return Ok(Some(blob.descriptor.clone()));
         }
     }
@@ -160,6 +158,7 @@ mod tests {
     use crate::journal::batch::Batch;
     use crate::layer::blob_view;
     use crate::layer::tar_write::tar_write;
+    use crate::object::Kind;
     use crate::path::LayerPath;
     use crate::store::{OpenOptions, Store};
     use crate::tree::build::TreeBuilder;

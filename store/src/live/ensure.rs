@@ -8,7 +8,7 @@ use crate::digest::DiffId;
 use crate::error::{At as _, ReadError, WriteError};
 use crate::id::LayerId;
 use crate::journal::Durability;
-use crate::journal::batch::{Batch, Table};
+use crate::journal::batch::Batch;
 use crate::last_use::Used;
 use crate::layer::files_error::MaterialiseError;
 use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
@@ -84,8 +84,7 @@ pub(crate) fn is_usable(
         return Ok(false);
     }
     let path = name.path();
-    let condemned = store.journal().contains(Table::Condemned, path.as_bytes());
-    Ok(!condemned && store.vfs().exists(&path).reading(&path)?)
+    Ok(!store.is_doomed(&path) && store.vfs().exists(&path).reading(&path)?)
 }
 
 /// The directory of a layer, in the form an overlay mount with `userxattr` takes as a lower

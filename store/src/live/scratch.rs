@@ -123,6 +123,10 @@ pub(super) fn claim(
         let random = sys::random().writing("live")?;
         let name = LiveName::from_random([random[0], random[1], random[2], random[3]]);
         let target = lease.store().path().join(name.path());
+        if lease.store().is_doomed(&name.path()) {
+            // Of a directory that went: one of the same name would be taken for it.
+            continue;
+        }
         match fs::create_dir(&target) {
             Ok(()) => {
                 rename(&target).writing(&name.path())?;

@@ -1,6 +1,7 @@
 //! A finished pack.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -28,6 +29,7 @@ const AT_ONCE: u64 = 64 * 1024;
 pub struct Pack {
     file: Arc<Sealed>,
     footer: Footer,
+    relied_on: AtomicBool,
 }
 
 /// The header of a record, and of its payload what came with it.
@@ -68,12 +70,12 @@ impl Pack {
     pub(crate) fn without_table(vfs: &dyn Vfs, path: &str) -> Result<Self, ReadError> {
         let file = Sealed::open(vfs, path)?;
         let footer = Footer::of(scan::records(&file), file.size());
-        Ok(Self { file: Arc::new(file), footer })
+        Ok(Self { file: Arc::new(file), footer, relied_on: AtomicBool::new(false) })
     }
 
     fn of(file: Sealed) -> Result<Self, ReadError> {
         let footer = Footer::read(&file)?;
-        Ok(Self { file: Arc::new(file), footer })
+        Ok(Self { file: Arc::new(file), footer, relied_on: AtomicBool::new(false) })
     }
 
     /// The name the pack's table gives it.
@@ -89,6 +91,11 @@ impl Pack {
     /// Length of the file when it was opened.
     pub fn size(&self) -> u64 {
         self.file.size()
+    }
+
+    /// Marks the pack as one that somebody relies on; says whether that is new.
+    pub(crate) fn rely(&self) -> bool {
+        !self.relied_on.load(Ordering::Relaxed) && !self.relied_on.swap(true, Ordering::Relaxed)
     }
 
     /// Looks an object up in the table.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use wythe_store::action::ActionRecord;
-use wythe_store::gc::{GcError, Policy};
+use wythe_store::gc::Policy;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
@@ -192,10 +192,7 @@ fn play(
             }
             tag(&lease, &witness, version, &built(version))
         }
-        Part::Collect(policy) => match store.prune(policy) {
-            Ok(_) | Err(GcError::Busy) => Ok(()),
-            Err(error) => Err(told(&error)),
-        },
+        Part::Collect(policy) => store.prune(policy).map(drop).map_err(|error| told(&error)),
         Part::Open => Ok(()),
         Part::Pull(version) => {
             let lease = store.lease().map_err(|error| told(&error))?;

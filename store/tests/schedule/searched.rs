@@ -126,7 +126,7 @@ fn holds(play: &str) {
         first: Weight::Shared,
         later: Weight::Heavy,
         kills: Kills::Heavy,
-        most: 400,
+        most: 200,
     };
     let mut breaches = Vec::new();
     let tally = search(&Play::of(play), bounds, 1, &mut |breach| breaches.push(breach));
@@ -135,8 +135,45 @@ fn holds(play: &str) {
 }
 
 #[test]
+fn builders_and_collectors_do_each_other_no_harm() {
+    for play in ["build-prune-all", "build-prune", "cached-prune-all", "cached-prune"] {
+        holds(play);
+    }
+}
+
+#[test]
+fn pullers_and_collectors_do_each_other_no_harm() {
+    for play in ["image-prune-all", "pull-prune-all", "pull-prune"] {
+        holds(play);
+    }
+}
+
+#[test]
+fn two_of_a_kind_do_each_other_no_harm() {
+    for play in ["build-build", "pull-pull", "prune-prune"] {
+        holds(play);
+    }
+}
+
+#[test]
 fn a_name_goes_while_another_is_given_to_the_same_image() {
-    holds("remove-build");
+    for play in ["remove-prune-all", "remove-build", "remove-prune-build"] {
+        holds(play);
+    }
+}
+
+#[test]
+fn three_do_each_other_no_harm() {
+    for play in ["build-cached-prune-all", "build-pull-prune"] {
+        holds(play);
+    }
+}
+
+#[test]
+fn after_a_power_cut_any_number_may_come() {
+    for play in ["recover-build", "recover-cached", "recover-prune", "recover-cached-pull"] {
+        holds(play);
+    }
 }
 
 #[test]

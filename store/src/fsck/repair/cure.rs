@@ -10,8 +10,8 @@ use crate::fsck::damage::{Damage, ImageDamage, ImagePart};
 use crate::fsck::images;
 use crate::fsck::repair::{Repaired, attempt};
 use crate::image::save::{SaveError, fetch_blob};
-use crate::journal::Durability;
 use crate::journal::batch::Batch;
+use crate::journal::{Durability, Journal};
 use crate::layer::codec::Codec;
 use crate::layer::export::export;
 use crate::layer::import::import;
@@ -276,7 +276,7 @@ impl<'a> Cure<'a> {
             }
             lost.insert(layer);
             self.done.push(Repaired::ForgottenLayer(layer));
-            forget(&record, &mut batch);
+            forget(self.lease.store().journal(), &record, &mut batch);
         }
         for action in store.actions()? {
             if action.layer.is_some_and(|layer| lost.contains(&layer)) {
@@ -321,10 +321,9 @@ impl<'a> Cure<'a> {
 }
 
 /// What is known of where a layer comes from stays: it may be fetched from there.
-fn forget(record: &LayerRecord, batch: &mut Batch) {
-    if record.origins.is_empty() {
-        batch.remove_layer(record);
-    } else {
+fn forget(journal: &Journal, record: &LayerRecord, batch: &mut Batch) {
+    batch.remove_layer(journal, record);
+    if !record.origins.is_empty() {
         batch.put_layer(&LayerRecord { tree: None, live: None, ..record.clone() });
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::blob::blob_path;
 use crate::digest::Digest;
 use crate::error::{At, WriteError};
 use crate::fsck::Depth;
@@ -137,7 +136,7 @@ pub(super) fn blobs(lease: &Lease, done: &mut Vec<Repaired>) -> Result<(), Write
     let mut any = false;
     for damage in store.verify_blobs(Depth::Full)? {
         let Some(digest) = blob_of(&damage) else { continue };
-        set_aside(&**store.vfs(), &blob_path(&digest))?;
+        set_aside(&**store.vfs(), &digest.blob_path())?;
         done.push(Repaired::Blob(digest));
         any = true;
     }

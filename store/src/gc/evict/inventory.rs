@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::ActionRecord;
-use crate::blob::blob_path;
 use crate::error::ReadError;
 use crate::gc::evict::{Candidate, What};
 use crate::gc::mark::{Alone, Walk};
@@ -126,7 +125,7 @@ impl Counting<'_> {
     fn blobs(&mut self, record: &LayerRecord, origins: &[String]) -> Result<(), ReadError> {
         for blob in &record.blobs {
             let digest = blob.descriptor.digest;
-            let bytes = self.measure.file(&blob_path(&digest))?;
+            let bytes = self.measure.file(&digest.blob_path())?;
             self.inventory.kept += bytes;
             if !origins.is_empty() {
                 self.add(What::Blob(digest), self.last(&Used::Blob(&digest)), bytes);
