@@ -5,7 +5,7 @@
 //! is no longer used to avoid storing something again; it is unlinked once every live lease began
 //! after it was condemned, at once where there is no other lease. What is condemned in a state of
 //! the journal, a mark of that state has not reached. A commit that comes after it puts back what
-//! its lease relies on (`lease/commit.rs`). `docs/adr/0012-collection-waits-for-nobody.md` says why this
+//! its lease relies on (`lease/commit.rs`). `docs/adr/0013-collection-waits-for-nobody.md` says why this
 //! is enough.
 
 pub mod budget;

@@ -256,7 +256,12 @@ impl Journal {
         answer.writing(path)
     }
 
-    fn check_poison(&self) -> Result<(), WriteError> {
+    /// Refuses where a sync of this process has failed.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Poisoned`] then.
+    pub(crate) fn check_poison(&self) -> Result<(), WriteError> {
         match self.poison.get() {
             Some(path) => Err(WriteError::Poisoned { path: path.clone() }),
             None => Ok(()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wythe_store::action::ActionRecord;
 use wythe_store::digest::{DiffId, Digest};
+use wythe_store::error::WriteError;
 use wythe_store::fsck::Depth;
 use wythe_store::gc::Policy;
 use wythe_store::id::{BodyId, CacheKey, LayerId};
@@ -20,6 +21,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::{Compression, MediaType};
 use wythe_store::sim::Sim;
 use wythe_store::sim::crash::Fate;
+use wythe_store::sim::faulty::{Failing, Fault, Faulty, Lasting};
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
@@ -350,4 +352,36 @@ fn a_pack_whose_publisher_died_unheard_is_synced_before_an_image_counts_on_it() 
         let left = sim.crashed(sim.n_operations(), fate);
         assert!(open_at(&left, 2).body(&body).unwrap().is_some(), "{fate:?}");
     }
+}
+
+#[test]
+fn after_a_sync_that_failed_no_commit_of_the_process_counts() {
+    let mut n_syncs = 0;
+    for first in 0.. {
+        let sim = Sim::default();
+        let lease = open(&sim).lease().unwrap();
+        lease.put_body(&BYTES).unwrap();
+        lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+        drop(lease);
+        let failing = Failing { first, fault: Fault::Broken, lasting: Lasting::Once };
+        let disk = Faulty::new(&sim, failing);
+        let options = OpenOptions { boot: [1; 16], ..OpenOptions::default() };
+        let path = PathBuf::from("/simulated");
+        let Ok(store) = Store::open_on(Arc::new(disk.clone()), path, &options) else { continue };
+        let Ok(lease) = store.lease() else { continue };
+        let commit = || lease.commit(Batch::new(), Durability::Durable);
+        let failed = lease.put_document(b"{}").and_then(|_| commit());
+        if disk.met().is_empty() {
+            break;
+        }
+        if failed.is_ok() || !disk.met()[0].starts_with("sync") {
+            continue;
+        }
+        n_syncs += 1;
+        let again = commit().expect_err("the disk works again, but what it lost it has lost");
+        assert!(matches!(again, WriteError::Poisoned { .. }), "{:?}: {again}", disk.met());
+        drop(lease);
+        tag(&open(&sim).lease().unwrap());
+    }
+    assert!(n_syncs >= 4, "{n_syncs}");
 }

@@ -54,6 +54,7 @@ impl Lease {
             Durability::Durable => durability,
             Durability::Relaxed => Durability::Relaxed,
         };
+        self.store.journal().check_poison()?;
         self.rely_on_images(&batch)?;
         let finished = self.writer.finish()?;
         self.publish_all(&finished, &mut batch, durability)?;

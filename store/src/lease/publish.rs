@@ -36,7 +36,10 @@ impl Lease {
         let only_copies = self.unsynced_only_copies()?;
         for pack in finished {
             if only_copies.is_empty() {
-                self.sync_file(pack.path())?;
+                // A commit that failed may have published it.
+                let is_private = vfs.exists(pack.path()).writing(pack.path())?;
+                let public = pack.name().path();
+                self.sync_file(if is_private { pack.path() } else { &public })?;
             }
             let name = self.publish(pack)?;
             batch.put(Table::Packs, name.as_bytes(), Vec::new());
