@@ -11,6 +11,7 @@ pub mod export;
 pub mod files_error;
 mod fragment;
 pub mod import;
+mod incompressible;
 pub mod limits;
 mod loaded;
 pub mod origin;

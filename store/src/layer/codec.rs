@@ -1,13 +1,19 @@
 //! How layers are compressed, and a name for exactly that.
+//!
+//! Bodies that cannot be shortened are stored in the same stream: as stored blocks of deflate, and
+//! as raw blocks of zstd. Every decoder reads those, and faster than anything else.
 
 use std::io::{self, Write as _};
 
 use flate2::{Compress, Compression as Level, FlushCompress, GzBuilder};
 
+use crate::layer::incompressible::is_incompressible;
 use crate::oci::media_type::{Compression, MediaType};
 
-/// What changes when we cut or frame streams in another way.
-const VERSION: u32 = 1;
+mod stored;
+
+/// What changes when we cut or frame streams in another way, or store other bodies uncompressed.
+const VERSION: u32 = 2;
 /// The length of the sample whose compressed form tells one library version from another.
 const SAMPLE: usize = 64 << 10;
 /// What deflate has levels up to.
@@ -20,6 +26,10 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const SYSTEM_UNKNOWN: u8 = 0xff;
 /// An empty final block of deflate.
 const DEFLATE_END: [u8; 2] = [3, 0];
+/// The level at which deflate tries a sample.
+const GZIP_LEVEL_SAMPLE: u32 = 1;
+/// The level at which zstd tries a sample.
+const ZSTD_LEVEL_SAMPLE: i32 = 1;
 /// How much an output buffer grows when it is full.
 const GROWTH: usize = 64 << 10;
 
@@ -89,6 +99,36 @@ impl Codec {
         })
     }
 
+    /// Compresses a piece of a file on its own, unless a sample of it shows that there is nothing
+    /// to be gained.
+    pub(crate) fn compress_body(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let stored = match self {
+            Self::None => false,
+            Self::Gzip { .. } | Self::Members { .. } => {
+                is_incompressible(bytes, |sample| deflate(sample, GZIP_LEVEL_SAMPLE))?
+            }
+            Self::Zstd { .. } => {
+                is_incompressible(bytes, |sample| zstd::bulk::compress(sample, ZSTD_LEVEL_SAMPLE))?
+            }
+        };
+        if stored { Ok(self.store(bytes)) } else { self.compress(bytes) }
+    }
+
+    /// The bytes as they are, framed as a part that [`compress`](Self::compress) makes.
+    fn store(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::None => bytes.to_vec(),
+            Self::Gzip { .. } => stored::deflate(bytes),
+            Self::Members { .. } => {
+                let mut crc = crc32fast::Hasher::new();
+                crc.update(bytes);
+                let tail = gzip_tail(crc.finalize(), bytes.len() as u64);
+                [&GZIP_HEADER[..], &stored::deflate(bytes), &tail].concat()
+            }
+            Self::Zstd { .. } => stored::zstd(bytes),
+        }
+    }
+
     /// Compresses a part of a stream on its own.
     pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
@@ -111,12 +151,15 @@ impl Codec {
     pub(crate) fn tail(self, crc: u32, size: u64) -> Vec<u8> {
         match self {
             Self::None | Self::Members { .. } | Self::Zstd { .. } => Vec::new(),
-            Self::Gzip { .. } => {
-                let modulo = u32::try_from(size & u64::from(u32::MAX)).expect("masked to 32 bits");
-                [&DEFLATE_END[..], &crc.to_le_bytes(), &modulo.to_le_bytes()].concat()
-            }
+            Self::Gzip { .. } => gzip_tail(crc, size),
         }
     }
+}
+
+/// The end of a gzip member whose deflate blocks so far were none the last.
+fn gzip_tail(crc: u32, size: u64) -> Vec<u8> {
+    let modulo = u32::try_from(size & u64::from(u32::MAX)).expect("masked to 32 bits");
+    [&DEFLATE_END[..], &crc.to_le_bytes(), &modulo.to_le_bytes()].concat()
 }
 
 /// A whole gzip member.
@@ -173,21 +216,47 @@ mod tests {
 
     #[test]
     fn empty_and_incompressible_parts_come_back() {
-        for bytes in [vec![], sample(), vec![0; 1 << 20]] {
-            let frame = Codec::ZSTD.compress(&bytes).unwrap();
+        for bytes in [vec![], sample(), vec![0; 1 << 20], noise(300_000)] {
+            let frame = Codec::ZSTD.compress_body(&bytes).unwrap();
             assert!(zstd::decode_all(&frame[..]).unwrap() == bytes);
             let mut crc = crc32fast::Hasher::new();
             crc.update(&bytes);
             let parts = [
                 Codec::GZIP.head(),
-                &Codec::GZIP.compress(&bytes).unwrap(),
+                &Codec::GZIP.compress_body(&bytes).unwrap(),
                 &Codec::GZIP.tail(crc.finalize(), bytes.len() as u64),
             ];
-            let mut plain = Vec::new();
-            let gzip = parts.concat();
-            let mut member = flate2::bufread::GzDecoder::new(&gzip[..]);
-            io::Read::read_to_end(&mut member, &mut plain).unwrap();
-            assert!(plain == bytes);
+            assert!(member_of(&parts.concat()) == bytes);
+            let member = Codec::Members { level: 6 }.compress_body(&bytes).unwrap();
+            assert!(member_of(&member) == bytes);
         }
+    }
+
+    #[test]
+    fn bodies_that_cannot_be_shortened_are_stored_at_every_level() {
+        let noise = noise(300_000);
+        let stored = Codec::GZIP.store(&noise);
+        for level in 1..=9 {
+            assert!(Codec::Gzip { level }.compress_body(&noise).unwrap() == stored);
+        }
+        let stored = Codec::ZSTD.store(&noise);
+        for level in [1, 3, 19] {
+            assert!(Codec::Zstd { level }.compress_body(&noise).unwrap() == stored);
+        }
+        assert!(stored.len() < noise.len() + noise.len() / 1000);
+    }
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    /// What is in the only member of a gzip stream.
+    fn member_of(gzip: &[u8]) -> Vec<u8> {
+        let (mut plain, mut member) = (Vec::new(), flate2::bufread::GzDecoder::new(gzip));
+        io::Read::read_to_end(&mut member, &mut plain).unwrap();
+        assert!(member.into_inner().is_empty());
+        plain
     }
 }

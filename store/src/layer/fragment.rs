@@ -4,7 +4,7 @@
 //! as it was; and parts do not depend on each other, so threads can share them out.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -13,6 +13,7 @@ use crate::error::ReadError;
 use crate::id::{BodyId, RunId};
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{CanonicalEntry, END, padding};
+use crate::layer::codec::Codec;
 use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
@@ -74,6 +75,14 @@ impl Part {
     /// The plain bytes.
     pub(crate) fn bytes(&self) -> Result<Cow<'_, [u8]>, ReadError> {
         self.bytes.piece(self.range.clone())
+    }
+
+    /// What the codec makes of it, whose plain bytes these are.
+    pub(crate) fn compressed(&self, plain: &[u8], codec: Codec) -> io::Result<Vec<u8>> {
+        match self.origin {
+            Origin::Body(_) => codec.compress_body(plain),
+            Origin::Run | Origin::Zeros => codec.compress(plain),
+        }
     }
 
     /// The name of what the codec of this id makes of it, whose plain bytes these are.

@@ -133,7 +133,7 @@ impl Made {
         let name = part.name(&plain, id);
         let bytes = match lease.store().get(name.kind, &name.id)? {
             Some(bytes) => bytes,
-            None => codec.compress(&plain)?.into(),
+            None => part.compressed(&plain, codec)?.into(),
         };
         // One that was there may be about to be collected: then it is stored again.
         if codec != Codec::None {
