@@ -37,6 +37,8 @@ const MAX_SIZE: u64 = 4096;
 pub enum Feature {
     /// Long bodies are lists of chunks. Who does not know them misses bodies, and collects chunks.
     ChunkLists,
+    /// Compressed parts end with what they uncompress to. Who does not know that makes no blob of them.
+    CheckedParts,
 }
 
 /// What a program may do with a store that has a feature it does not know.
@@ -86,19 +88,20 @@ pub enum FormatError {
 
 impl Feature {
     /// All that are known here.
-    pub const ALL: [Self; 1] = [Self::ChunkLists];
+    pub const ALL: [Self; 2] = [Self::ChunkLists, Self::CheckedParts];
 
     /// What the store calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::ChunkLists => "chunk-lists",
+            Self::CheckedParts => "checked-parts",
         }
     }
 
     /// What a program may do that does not know it.
     pub fn class(self) -> Class {
         match self {
-            Self::ChunkLists => Class::Incompatible,
+            Self::ChunkLists | Self::CheckedParts => Class::Incompatible,
         }
     }
 }

@@ -61,8 +61,6 @@ ids! {
     TreeId = "wythe 2026 tree";
     /// What a selection of a tree contains, modification times left out.
     ContentId = "wythe 2026 content";
-    /// The tar bytes of one run of a layer, before compression.
-    RunId = "wythe 2026 run";
     /// A recipe that makes a blob out of fragments.
     RecipeId = "wythe 2026 recipe";
     /// A layer: made from a tree, pulled under a DiffID, or adopted from a step.

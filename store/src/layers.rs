@@ -51,6 +51,11 @@ impl LayerRecord {
         Self { id, tree: None, diff_id: None, tar_size: None, blobs, live: None, origins }
     }
 
+    /// Whether no blob of it came from elsewhere, so that its tree is all there was of it.
+    pub(crate) fn is_made_here(&self) -> bool {
+        self.blobs.iter().all(|blob| !blob.codec.is_empty())
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
         out.option(self.tree.as_ref().map(|id| id.as_bytes().as_slice()))

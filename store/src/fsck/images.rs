@@ -217,7 +217,7 @@ impl<'a> Walk<'a> {
             BlobReader::Recipe(_) => {
                 let pieces = self.store.recipe(&at.digest)?.map(|recipe| recipe.pieces);
                 for piece in pieces.unwrap_or_default() {
-                    if let Piece::Part(part) = piece
+                    if let Piece::Whole(part) | Piece::Checked(part) = piece
                         && !self.store.contains(part.kind, &part.id)?
                     {
                         return Ok(Some(ImageProblem::Part(part)));

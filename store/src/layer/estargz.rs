@@ -7,7 +7,7 @@
 
 use crate::bytes::FileBytes;
 use crate::digest::{DiffId, Digest};
-use crate::layer::canonical::{END, extra_file, padding};
+use crate::layer::canonical::{CanonicalEntry, END, extra_file, padding};
 use crate::layer::codec::Codec;
 use crate::layer::export::ExportError;
 use crate::layer::export::assembler::Assembler;
@@ -53,7 +53,7 @@ pub fn export(lease: &Lease, tree: &Tree, level: u32) -> Result<Seekable, Export
     let codec = Codec::Members { level };
     let id = codec.id()?;
     let mut writer = Writer {
-        assembler: Assembler::new(lease, codec, &id),
+        assembler: Assembler::new(lease, (codec, &id), None),
         toc: Toc::default(),
         run: Vec::new(),
         parts: 0,
@@ -83,7 +83,7 @@ impl Writer<'_> {
         let Some((file, body)) = entry.body.as_ref().zip(body.as_ref()) else { return Ok(()) };
         self.end_run()?;
         if OWN_PART <= file.size {
-            self.chunks(file, body)?;
+            self.chunks((entry, file), body)?;
         } else {
             let (part, whole) = (self.parts, body.len());
             let bytes = &*body.load()?;
@@ -95,13 +95,17 @@ impl Writer<'_> {
     }
 
     /// A longer body, in members of its own.
-    fn chunks(&mut self, file: &File, body: &FileBytes) -> Result<(), ExportError> {
+    fn chunks(
+        &mut self,
+        of: (&CanonicalEntry, &File),
+        body: &FileBytes,
+    ) -> Result<(), ExportError> {
         let whole = body.len();
         for start in starts(whole, CHUNK) {
             let range = start..whole.min(start + CHUNK);
             let (part, bytes) = (self.parts, body.piece(range.clone())?);
             self.toc.chunk(&Place { part, bytes: &bytes, start, whole });
-            self.push(Part::of_file(file.body, body.clone(), range))?;
+            self.push(Part::of_file(of, body.clone(), range))?;
         }
         Ok(())
     }

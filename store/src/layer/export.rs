@@ -21,6 +21,7 @@ use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
 
 pub(super) mod assembler;
+mod made;
 
 /// What a layer's tar stream is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +46,14 @@ pub enum ExportError {
         expected: DiffId,
         /// What the files make.
         found: DiffId,
+    },
+    /// The tar stream has another length than the one the layer is known by.
+    #[error("the layer's files make a tar stream of {found} bytes, not {expected}")]
+    Size {
+        /// What was recorded.
+        expected: u64,
+        /// What the files make.
+        found: u64,
     },
     /// A file has a name that the blob needs for itself.
     #[error("the layer has a file named {0}, which an eStargz layer needs for itself")]
@@ -106,7 +115,7 @@ pub fn export(
     if let Some(known) = known(lease, record, &id)? {
         return Ok(known);
     }
-    let mut assembler = Assembler::new(lease, codec, &id);
+    let mut assembler = Assembler::new(lease, (codec, &id), measured_in_tree(record));
     feed(lease, record, &mut assembler)?;
     let (measured, descriptor) = assembler.finish(record.diff_id)?;
     record.diff_id = Some(measured.diff_id);
@@ -117,6 +126,13 @@ pub fn export(
         record.blobs.push(LayerBlob { compression, codec: id, descriptor });
     }
     Ok(descriptor)
+}
+
+/// What the layer's tar stream is, if that was computed from its tree. Of a layer from elsewhere it
+/// was not: its files may make another stream than the one inside its blob.
+fn measured_in_tree(record: &LayerRecord) -> Option<Measured> {
+    let (diff_id, size) = record.diff_id.zip(record.tar_size)?;
+    record.is_made_here().then_some(Measured { diff_id, size })
 }
 
 /// What this codec made of the layer before, if its recipe and all that this names are here to stay.
@@ -144,7 +160,7 @@ fn feed(
         }
     }
     let tree = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten();
-    cut_tree(&tree.ok_or(ExportError::Gone)?, store, &mut |part| assembler.push(part))
+    cut_tree(&tree.ok_or(ExportError::Gone)?, &mut |part| assembler.push(part))
 }
 
 #[cfg(test)]
@@ -158,7 +174,7 @@ mod tests {
     use crate::journal::batch::Batch;
     use crate::layer::blob_view;
     use crate::layer::tar_write::tar_write;
-    use crate::object::Kind;
+    use crate::object::{Encoding, Kind, ObjectName};
     use crate::path::LayerPath;
     use crate::store::{OpenOptions, Store};
     use crate::tree::build::TreeBuilder;
@@ -264,6 +280,36 @@ mod tests {
         commit(&lease, &second);
         assert!(before > 30, "{before}");
         assert_eq!(parts(&lease) - before, 1);
+    }
+
+    #[test]
+    fn parts_that_are_known_are_copied_without_the_files_they_are_made_of() {
+        let (_folder, lease) = store();
+        let (mut record, tar) = layer(&lease, 0);
+        let descriptor = export(&lease, &mut record, Codec::GZIP).unwrap();
+        commit(&lease, &record);
+        let tree = lease.store().tree(&record.tree.unwrap()).unwrap().unwrap();
+
+        let (_other_folder, other) = store();
+        for pack in lease.store().packs().all().unwrap() {
+            for ObjectName { kind, id } in pack.entries().map(|entry| entry.name) {
+                if matches!(kind, Kind::Run | Kind::Fragment) {
+                    let bytes = lease.store().get(kind, &id).unwrap().unwrap();
+                    other.put(kind, &id, Encoding::Raw, &bytes).unwrap();
+                }
+            }
+        }
+        let mut bare = LayerRecord::new(LayerId::of(b"bare"));
+        bare.tree = Some(other.put_tree(&tree).unwrap());
+        bare.diff_id = record.diff_id;
+        let unread = export(&other, &mut bare.clone(), Codec::GZIP);
+        assert!(matches!(unread, Err(ExportError::Tar(_))), "a stream is measured: {unread:?}");
+        bare.tar_size = Some(tar.len() as u64 + 1);
+        let other_length = export(&other, &mut bare.clone(), Codec::GZIP);
+        assert!(matches!(other_length, Err(ExportError::Size { .. })), "{other_length:?}");
+        bare.tar_size = record.tar_size;
+        assert_eq!(export(&other, &mut bare, Codec::GZIP).unwrap(), descriptor);
+        read(&other, &descriptor);
     }
 
     #[test]

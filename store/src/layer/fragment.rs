@@ -4,20 +4,23 @@
 //! as it was; and parts do not depend on each other, so threads can share them out.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
-use crate::bytes::{Bytes, FileBytes};
+use self::wanted::WantedFile;
+use crate::bytes::FileBytes;
 use crate::error::ReadError;
-use crate::id::{BodyId, RunId};
 use crate::layer::bodies::Bodies;
-use crate::layer::canonical::{CanonicalEntry, END, padding};
-use crate::layer::codec::Codec;
-use crate::layer::loaded::{self, Loaded};
+use crate::layer::canonical::{self, CanonicalEntry, END, padding};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
 use crate::tree::entry::{File, Tree};
+
+pub(super) use self::plain::{Nature, Plain, zeros_name};
+
+mod plain;
+mod wanted;
 
 /// Bodies this long are parts of their own.
 pub(super) const OWN_PART: u64 = 16 << 10;
@@ -28,92 +31,138 @@ const PART_MAX: u64 = 8 << 20;
 /// A stream of which only the bytes are known is cut here: smaller would cost size.
 const BLOCK_MAX: u64 = 1 << 20;
 /// The domain of the keys that compressed parts are stored under.
-const KEY_DOMAIN: &str = "wythe 2026 compressed part";
+const KEY_DOMAIN: &str = "wythe 2026 compressed part with its checksum";
 
-/// A piece of a layer's tar stream.
+/// A piece of a layer's tar stream. It is named by what it is made of, so that one whose
+/// compressed form is known need not be read.
 #[derive(Debug)]
-pub(crate) struct Part {
-    bytes: FileBytes,
-    range: Range<u64>,
-    origin: Origin,
-}
+pub(crate) struct Part(Content);
 
 #[derive(Debug)]
-enum Origin {
+enum Content {
     /// Headers and small bodies.
-    Run,
-    /// Part of one file.
-    Body(BodyId),
-    /// Part of any file, where it has a hole.
-    Zeros,
+    Run(Run),
+    /// A range of one file.
+    Range { file: Arc<WantedFile>, range: Range<u64> },
 }
 
-/// What parts that are zeros show: one of them is like any other, and compressed once.
-static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; 8 << 20].into());
+/// Headers and padding, and the bodies between them.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    frame: Vec<u8>,
+    /// Where in the frame each body belongs.
+    bodies: Vec<(usize, WantedFile)>,
+    length: u64,
+}
 
 impl Part {
-    /// Headers and small bodies.
-    pub(super) fn run(bytes: Vec<u8>) -> Self {
-        Self { range: 0..bytes.len() as u64, bytes: bytes.into(), origin: Origin::Run }
+    /// Bytes of which nothing more is known.
+    pub(super) fn run(frame: Vec<u8>) -> Self {
+        let length = frame.len() as u64;
+        Self(Content::Run(Run { frame, bodies: Vec::new(), length }))
     }
 
-    /// A range of a file's bytes.
-    pub(super) fn of_file(id: BodyId, bytes: FileBytes, range: Range<u64>) -> Self {
-        let length = range.end - range.start;
-        if length <= PART_MAX && bytes.is_hole(&range) {
-            let bytes = ZEROS.clone().into();
-            return Self { bytes, range: 0..length, origin: Origin::Zeros };
-        }
-        Self { bytes, range, origin: Origin::Body(id) }
+    /// A range of the bytes of a file that an entry has.
+    pub(super) fn of_file(
+        (entry, file): (&CanonicalEntry, &File),
+        bytes: FileBytes,
+        range: Range<u64>,
+    ) -> Self {
+        let file = Arc::new(WantedFile::loaded(&entry.path, file, bytes));
+        Self(Content::Range { file, range })
     }
 
     /// How many plain bytes there are.
     pub(crate) fn length(&self) -> u64 {
-        self.range.end - self.range.start
-    }
-
-    /// The plain bytes.
-    pub(crate) fn bytes(&self) -> Result<Cow<'_, [u8]>, ReadError> {
-        self.bytes.piece(self.range.clone())
-    }
-
-    /// What the codec makes of it, whose plain bytes these are.
-    pub(crate) fn compressed(&self, plain: &[u8], codec: Codec) -> io::Result<Vec<u8>> {
-        match self.origin {
-            Origin::Body(_) => codec.compress_body(plain),
-            Origin::Run | Origin::Zeros => codec.compress(plain),
+        match &self.0 {
+            Content::Run(run) => run.length,
+            Content::Range { range, .. } => range.end - range.start,
         }
     }
 
-    /// The name of what the codec of this id makes of it, whose plain bytes these are.
-    pub(crate) fn name(&self, plain: &[u8], codec: &str) -> ObjectName {
-        let (kind, id) = match self.origin {
-            Origin::Run => (Kind::Run, *RunId::of(plain).as_bytes()),
-            Origin::Body(body) => (Kind::Fragment, *body.as_bytes()),
-            Origin::Zeros => (Kind::Fragment, of_zeros(self.length())),
-        };
+    /// The plain bytes.
+    pub(super) fn read(&self, bodies: &dyn Bodies) -> Result<Plain<'_>, WriteTarError> {
+        match &self.0 {
+            Content::Run(run) => Ok(Plain { bytes: run.read(bodies)?, nature: Nature::Run }),
+            Content::Range { file, range } => {
+                let bytes = file.open(bodies)?;
+                if self.length() <= PART_MAX && bytes.is_hole(range) {
+                    return Ok(Plain::zeros(self.length()));
+                }
+                Ok(Plain { bytes: bytes.piece(range.clone())?, nature: Nature::Body })
+            }
+        }
+    }
+
+    /// The name of what the codec of this id makes of it.
+    pub(super) fn name(&self, codec: &str) -> ObjectName {
         let mut key = blake3::Hasher::new_derive_key(KEY_DOMAIN);
-        key.update(&id).update(&self.range.start.to_le_bytes()).update(codec.as_bytes());
+        let kind = match &self.0 {
+            Content::Run(run) => {
+                run.hash(&mut key);
+                Kind::Run
+            }
+            Content::Range { file, range } => {
+                key.update(file.id().as_bytes()).update(&range.start.to_le_bytes());
+                Kind::Fragment
+            }
+        };
+        key.update(codec.as_bytes());
         ObjectName::new(kind, key.finalize().as_bytes())
     }
 }
 
-/// What stands for so many zeros in a key, in place of the id of a file.
-fn of_zeros(length: u64) -> [u8; 32] {
-    let mut id = [0; 32];
-    id[..8].copy_from_slice(&length.to_le_bytes());
-    id
+impl Run {
+    fn add(&mut self, bytes: &[u8]) {
+        self.frame.extend_from_slice(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    fn pad(&mut self, count: usize) {
+        self.frame.resize(self.frame.len() + count, 0);
+        self.length += count as u64;
+    }
+
+    fn body(&mut self, file: WantedFile) {
+        self.length += file.size();
+        self.bodies.push((self.frame.len(), file));
+    }
+
+    fn read(&self, bodies: &dyn Bodies) -> Result<Cow<'_, [u8]>, WriteTarError> {
+        if self.bodies.is_empty() {
+            return Ok(Cow::Borrowed(&self.frame));
+        }
+        let (mut out, mut from) = (Vec::new(), 0);
+        for (at, file) in &self.bodies {
+            out.extend_from_slice(&self.frame[from..*at]);
+            let bytes = file.load(bodies)?;
+            bytes.each::<ReadError>(&mut |piece| {
+                out.extend_from_slice(piece);
+                Ok(())
+            })?;
+            from = *at;
+        }
+        out.extend_from_slice(&self.frame[from..]);
+        Ok(Cow::Owned(out))
+    }
+
+    /// What there is and where decides what the bytes are: the ids of bodies stand for theirs.
+    fn hash(&self, key: &mut blake3::Hasher) {
+        key.update(&(self.frame.len() as u64).to_le_bytes()).update(&self.frame);
+        for (at, file) in &self.bodies {
+            key.update(&(*at as u64).to_le_bytes()).update(file.id().as_bytes());
+        }
+    }
 }
 
-/// Cuts the canonical tar stream of a tree.
-pub(crate) fn cut_tree<E: From<WriteTarError> + Send>(
+/// Cuts the canonical tar stream of a tree. No body is read.
+pub(crate) fn cut_tree<E>(
     tree: &Tree,
-    bodies: &dyn Bodies,
-    sink: &mut (dyn FnMut(Part) -> Result<(), E> + Send),
+    sink: &mut dyn FnMut(Part) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut cutter = Cutter { run: Vec::new(), sink };
-    loaded::each(tree, bodies, &mut |loaded| cutter.entry(&loaded))?;
-    cutter.run.extend_from_slice(&END);
+    let mut cutter = Cutter { run: Run::default(), sink };
+    canonical::each(tree, None, &mut |entry| cutter.entry(&entry))?;
+    cutter.run.add(&END);
     cutter.end_run()
 }
 
@@ -133,38 +182,40 @@ pub(crate) fn cut_stream<E: From<std::io::Error>>(
 }
 
 struct Cutter<'a, E> {
-    run: Vec<u8>,
-    sink: &'a mut (dyn FnMut(Part) -> Result<(), E> + Send),
+    run: Run,
+    sink: &'a mut dyn FnMut(Part) -> Result<(), E>,
 }
 
-impl<E: From<WriteTarError>> Cutter<'_, E> {
-    fn entry(&mut self, Loaded { entry, body }: &Loaded) -> Result<(), E> {
-        if is_boundary(entry) || RUN_MAX <= self.run.len() {
+impl<E> Cutter<'_, E> {
+    fn entry(&mut self, entry: &CanonicalEntry) -> Result<(), E> {
+        if is_boundary(entry) || RUN_MAX as u64 <= self.run.length {
             self.end_run()?;
         }
-        self.run.extend_from_slice(&entry.header);
-        let Some((file, body)) = entry.body.as_ref().zip(body.as_ref()) else { return Ok(()) };
+        self.run.add(&entry.header);
+        let Some(file) = &entry.body else { return Ok(()) };
+        let wanted = WantedFile::new(&entry.path, file);
         if OWN_PART <= file.size {
             self.end_run()?;
-            self.body(file, body)?;
+            self.body(wanted)?;
         } else {
-            self.run.extend_from_slice(&body.load().map_err(WriteTarError::from)?);
+            self.run.body(wanted);
         }
-        self.run.resize(self.run.len() + padding(file.size), 0);
+        self.run.pad(padding(file.size));
         Ok(())
     }
 
-    fn body(&mut self, file: &File, body: &FileBytes) -> Result<(), E> {
-        for start in starts(body.len(), PART_MAX) {
-            let range = start..body.len().min(start + PART_MAX);
-            (self.sink)(Part::of_file(file.body, body.clone(), range))?;
+    fn body(&mut self, file: WantedFile) -> Result<(), E> {
+        let (size, file) = (file.size(), Arc::new(file));
+        for start in starts(size, PART_MAX) {
+            let range = start..size.min(start + PART_MAX);
+            (self.sink)(Part(Content::Range { file: Arc::clone(&file), range }))?;
         }
         Ok(())
     }
 
     fn end_run(&mut self) -> Result<(), E> {
         let run = std::mem::take(&mut self.run);
-        if run.is_empty() { Ok(()) } else { (self.sink)(Part::run(run)) }
+        if run.length == 0 { Ok(()) } else { (self.sink)(Part(Content::Run(run))) }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::wire::{Decoder, Encoder};
 
 const VERSION: u8 = 1;
 const LITERAL: u8 = 0;
+/// Added to the kind of an object that ends with a [`Checksum`].
+const CHECKED: u8 = 0x80;
 
 /// How a compressed layer is put together.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +40,43 @@ pub(crate) enum Piece {
     /// These bytes.
     Literal(Vec<u8>),
     /// A whole object.
-    Part(ObjectName),
+    Whole(ObjectName),
+    /// An object without the [`Checksum`] that it ends with.
+    Checked(ObjectName),
+}
+
+/// What a compressed part uncompresses to. It lies behind the part, so that whoever puts a blob
+/// together need not uncompress what is only copied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Checksum {
+    /// The CRC-32 of the plain bytes.
+    pub(crate) crc: u32,
+    /// How many they are.
+    pub(crate) size: u64,
+}
+
+impl Checksum {
+    /// How many bytes it takes.
+    pub(crate) const SIZE: usize = 12;
+
+    /// That of these bytes.
+    pub(crate) fn of(plain: &[u8]) -> Self {
+        Self { crc: crc32fast::hash(plain), size: plain.len() as u64 }
+    }
+
+    /// Adds it to the compressed part.
+    pub(crate) fn append(self, part: &mut Vec<u8>) {
+        part.extend_from_slice(&self.crc.to_le_bytes());
+        part.extend_from_slice(&self.size.to_le_bytes());
+    }
+
+    /// The one that an object ends with.
+    pub(crate) fn read(object: &[u8]) -> Option<Self> {
+        let (_, tail) = object.split_last_chunk::<{ Self::SIZE }>()?;
+        let (crc, size) = tail.split_first_chunk::<4>()?;
+        let size = u64::from_le_bytes(size.try_into().ok()?);
+        Some(Self { crc: u32::from_le_bytes(*crc), size })
+    }
 }
 
 impl Recipe {
@@ -52,7 +90,8 @@ impl Recipe {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(bytes) => out.byte(LITERAL).bytes(bytes),
-                Piece::Part(name) => out.byte(name.kind.code()).raw(&name.id),
+                Piece::Whole(name) => out.byte(name.kind.code()).raw(&name.id),
+                Piece::Checked(name) => out.byte(name.kind.code() | CHECKED).raw(&name.id),
             };
         }
         out.finish()
@@ -65,17 +104,22 @@ impl Recipe {
         let size = from.number()?;
         let pieces = from.list(|from| match from.byte()? {
             LITERAL => Some(Piece::Literal(from.bytes()?.to_vec())),
-            code => Some(Piece::Part(ObjectName::new(Kind::from_code(code)?, &from.array()?))),
+            code if code & CHECKED == 0 => Some(Piece::Whole(object(code, from)?)),
+            code => Some(Piece::Checked(object(code & !CHECKED, from)?)),
         })?;
         from.end(Self { diff_id, media_type, codec, size, pieces })
     }
+}
+
+fn object(code: u8, from: &mut Decoder<'_>) -> Option<ObjectName> {
+    Some(ObjectName::new(Kind::from_code(code)?, &from.array()?))
 }
 
 /// The objects that the blob of an encoded recipe is put together of; `None` where the bytes are no
 /// recipe of this version.
 pub(crate) fn parts(recipe: &[u8]) -> Option<Vec<ObjectName>> {
     let part = |piece| match piece {
-        Piece::Part(name) => Some(name),
+        Piece::Whole(name) | Piece::Checked(name) => Some(name),
         Piece::Literal(_) => None,
     };
     Some(Recipe::decode(recipe)?.pieces.into_iter().filter_map(part).collect())
@@ -101,24 +145,29 @@ impl Store {
 pub struct RecipeStream {
     store: Store,
     pieces: std::vec::IntoIter<Piece>,
-    current: io::Cursor<Bytes>,
+    current: io::Take<io::Cursor<Bytes>>,
 }
 
 impl RecipeStream {
     pub(crate) fn new(store: &Store, recipe: Recipe) -> Self {
-        let current = io::Cursor::new(Vec::new().into());
+        let current = io::Cursor::new(Bytes::default()).take(0);
         Self { store: store.clone(), pieces: recipe.pieces.into_iter(), current }
     }
 
-    fn load(&self, piece: Piece) -> io::Result<Bytes> {
-        match piece {
-            Piece::Literal(bytes) => Ok(bytes.into()),
-            Piece::Part(name) => {
-                let found = self.store.get(name.kind, &name.id).map_err(io::Error::other)?;
-                let lost = "a part of the blob is not in the store";
-                found.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, lost))
-            }
-        }
+    fn load(&self, piece: Piece) -> io::Result<io::Take<io::Cursor<Bytes>>> {
+        let (bytes, left_out) = match piece {
+            Piece::Literal(bytes) => (bytes.into(), 0),
+            Piece::Whole(name) => (self.object(&name)?, 0),
+            Piece::Checked(name) => (self.object(&name)?, Checksum::SIZE),
+        };
+        let length = bytes.len().saturating_sub(left_out);
+        Ok(io::Cursor::new(bytes).take(length as u64))
+    }
+
+    fn object(&self, name: &ObjectName) -> io::Result<Bytes> {
+        let found = self.store.get(name.kind, &name.id).map_err(io::Error::other)?;
+        let lost = "a part of the blob is not in the store";
+        found.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, lost))
     }
 }
 
@@ -130,7 +179,7 @@ impl Read for RecipeStream {
                 return Ok(count);
             }
             let Some(piece) = self.pieces.next() else { return Ok(0) };
-            self.current = io::Cursor::new(self.load(piece)?);
+            self.current = self.load(piece)?;
         }
     }
 }
@@ -142,7 +191,8 @@ mod tests {
     #[test]
     fn a_recipe_reads_back_and_holds_ids_verbatim() {
         let id = *Digest::of(b"part").as_bytes();
-        let pieces = vec![Piece::Literal(vec![1, 2]), Piece::Part(ObjectName::new(Kind::Run, &id))];
+        let name = ObjectName::new(Kind::Run, &id);
+        let pieces = vec![Piece::Literal(vec![1, 2]), Piece::Whole(name), Piece::Checked(name)];
         let diff_id = DiffId(Digest::of(b"tar"));
         let (media_type, codec) = (MediaType::LAYER_ZSTD, "zstd".to_owned());
         let recipe = Recipe { diff_id, media_type, codec, size: 7, pieces };
@@ -152,5 +202,14 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(Recipe::decode(&bytes[..end]), None, "{end}");
         }
+    }
+
+    #[test]
+    fn a_checksum_is_what_an_object_ends_with() {
+        let mut object = b"compressed".to_vec();
+        Checksum::of(b"plain").append(&mut object);
+        assert_eq!(object.len(), 10 + Checksum::SIZE);
+        assert_eq!(Checksum::read(&object), Some(Checksum::of(b"plain")));
+        assert_eq!(Checksum::read(b"short"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Making an adopted layer independent of its directory.
 
+use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::layer::export::measure;
 use crate::layer::tar_write::WriteTarError;
@@ -15,6 +16,14 @@ pub enum SealError {
     /// Neither tree nor directory is there.
     #[error("the layer's files are gone")]
     Gone,
+    /// Its directory no longer has the files that were measured.
+    #[error("the layer's files make {found}, not {expected}")]
+    Changed {
+        /// What was recorded.
+        expected: DiffId,
+        /// What the files make.
+        found: DiffId,
+    },
     /// Its directory could not be read.
     #[error(transparent)]
     Upper(#[from] UpperError),
@@ -47,8 +56,17 @@ pub fn ensure_tree(
     let live = lease.store().live(name)?.ok_or(SealError::Gone)?;
     let upper = lease.store().path().join(name.path());
     let tree = upper_tree(lease, (&upper, &live.idmap), lower)?;
+    is_the_same(lease, record, &tree)?;
     record.tree = Some(lease.put_tree(&tree)?);
     Ok(tree)
+}
+
+/// Refuses a tree that is not the one a layer made here was measured in. Of a layer from elsewhere
+/// the tree need not make the tar stream that it is known by.
+fn is_the_same(lease: &Lease, record: &LayerRecord, tree: &Tree) -> Result<(), SealError> {
+    let Some(expected) = record.diff_id.filter(|_| record.is_made_here()) else { return Ok(()) };
+    let found = measure(tree, lease.store())?.diff_id;
+    if found == expected { Ok(()) } else { Err(SealError::Changed { expected, found }) }
 }
 
 /// Computes what a manifest needs of a layer: its tree, its DiffID and the length of its tar

@@ -2,14 +2,14 @@
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
+use super::made::{Made, Making};
 use super::{ExportError, Measured};
-use crate::bytes::Bytes;
 use crate::digest::{DiffId, Hasher};
+use crate::format::Feature;
 use crate::layer::codec::Codec;
 use crate::layer::fragment::Part;
 use crate::layer::recipe::{Piece, Recipe};
 use crate::lease::Lease;
-use crate::object::{Encoding, ObjectName};
 use crate::oci::descriptor::Descriptor;
 
 /// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
@@ -17,12 +17,11 @@ use crate::oci::descriptor::Descriptor;
 const WINDOW_BYTES: u64 = 16 << 20;
 const WINDOW_PARTS: usize = 1024;
 
-/// Puts a blob together, one window of parts after the other.
+/// Puts a blob together, one window of parts after the other: while one is compressed, the one
+/// before it is hashed.
 pub(in crate::layer) struct Assembler<'a> {
-    lease: &'a Lease,
-    codec: Codec,
-    id: &'a str,
-    tar: Counter,
+    making: Making<'a>,
+    tar: TarStream,
     crc: crc32fast::Hasher,
     blob: Counter,
     pieces: Vec<Piece>,
@@ -30,21 +29,38 @@ pub(in crate::layer) struct Assembler<'a> {
     starts: Vec<u64>,
     waiting: Vec<Part>,
     waiting_bytes: u64,
+    made: Vec<Made>,
+}
+
+/// The tar stream that is compressed.
+enum TarStream {
+    /// What it is was computed from the same files. So much of it has come.
+    Known(Measured, u64),
+    /// It is read as a whole, to learn what it is.
+    Counted(Counter),
 }
 
 impl<'a> Assembler<'a> {
-    pub(in crate::layer) fn new(lease: &'a Lease, codec: Codec, id: &'a str) -> Self {
+    /// An assembler for a stream that is `known` if it was measured in the tree that makes it.
+    pub(in crate::layer) fn new(
+        lease: &'a Lease,
+        (codec, id): (Codec, &'a str),
+        known: Option<Measured>,
+    ) -> Self {
+        let tar = known.map_or_else(
+            || TarStream::Counted(Counter::default()),
+            |measured| TarStream::Known(measured, 0),
+        );
         let mut assembler = Self {
-            lease,
-            codec,
-            id,
-            tar: Counter::default(),
+            making: Making::new(lease, (codec, id), known),
+            tar,
             crc: crc32fast::Hasher::new(),
             blob: Counter::default(),
             pieces: Vec::new(),
             starts: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
+            made: Vec::new(),
         };
         assembler.literal(codec.head().to_vec());
         assembler
@@ -54,35 +70,45 @@ impl<'a> Assembler<'a> {
         self.waiting_bytes += part.length();
         self.waiting.push(part);
         if WINDOW_BYTES <= self.waiting_bytes || WINDOW_PARTS <= self.waiting.len() {
-            self.flush()?;
+            self.advance()?;
         }
         Ok(())
     }
 
     /// Where in the blob each part starts that was pushed so far.
     pub(in crate::layer) fn starts(&mut self) -> Result<&[u64], ExportError> {
-        self.flush()?;
+        self.drain()?;
         Ok(&self.starts)
     }
 
-    fn flush(&mut self) -> Result<(), ExportError> {
-        let (lease, codec, id) = (self.lease, self.codec, self.id);
-        let (tar, waiting) = (&mut self.tar, &self.waiting);
-        let (added, made) = rayon::join(
-            || waiting.iter().try_for_each(|part| part.bytes().map(|bytes| tar.add(&bytes))),
-            || waiting.par_iter().map(|part| Made::of(part, lease, codec, id)).collect::<Vec<_>>(),
-        );
-        added?;
-        for made in made {
-            let made = made?;
-            self.crc.combine(&made.crc);
-            self.starts.push(self.blob.size);
-            self.blob.add(&made.bytes);
-            self.pieces.push(Piece::Part(made.name));
-        }
-        self.waiting.clear();
+    /// Adds the window that is made, and makes the next one meanwhile.
+    fn advance(&mut self) -> Result<(), ExportError> {
+        let (made, waiting) = (std::mem::take(&mut self.made), std::mem::take(&mut self.waiting));
         self.waiting_bytes = 0;
+        let making = self.making.clone();
+        let ((), next) = rayon::join(
+            || made.iter().for_each(|made| self.add(made)),
+            || waiting.par_iter().map(|part| making.make(part)).collect::<Result<_, _>>(),
+        );
+        self.made = next?;
         Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), ExportError> {
+        self.advance()?;
+        self.advance()
+    }
+
+    fn add(&mut self, made: &Made) {
+        let checksum = made.checksum;
+        match (&mut self.tar, &made.plain) {
+            (TarStream::Known(_, size), _) => *size += checksum.size,
+            (TarStream::Counted(tar), plain) => tar.add(plain.as_deref().unwrap_or_default()),
+        }
+        self.crc.combine(&crc32fast::Hasher::new_with_initial_len(checksum.crc, checksum.size));
+        self.starts.push(self.blob.size);
+        self.blob.add(made.compressed());
+        self.pieces.push(Piece::Checked(made.name));
     }
 
     pub(in crate::layer) fn literal(&mut self, bytes: Vec<u8>) {
@@ -97,49 +123,37 @@ impl<'a> Assembler<'a> {
         mut self,
         expected: Option<DiffId>,
     ) -> Result<(Measured, Descriptor), ExportError> {
-        self.flush()?;
-        let tail = self.codec.tail(self.crc.clone().finalize(), self.tar.size);
-        self.literal(tail);
-        let measured = self.tar.measured();
-        if let Some(expected) = expected
-            && expected != measured.diff_id
-        {
-            return Err(ExportError::DiffId { expected, found: measured.diff_id });
-        }
+        self.drain()?;
+        let measured = self.tar.measured(expected)?;
+        let Making { lease, codec, id, .. } = self.making;
+        self.literal(codec.tail(self.crc.clone().finalize(), measured.size));
         let (size, digest) = (self.blob.size, self.blob.hasher.finish());
-        let (diff_id, media_type) = (measured.diff_id, self.codec.media_type());
-        if self.codec != Codec::None {
-            let (codec, pieces) = (self.id.to_owned(), self.pieces);
+        let (diff_id, media_type) = (measured.diff_id, codec.media_type());
+        if codec != Codec::None {
+            let (codec, pieces) = (id.to_owned(), self.pieces);
             let recipe = Recipe { diff_id, media_type: media_type.clone(), codec, size, pieces };
-            self.lease.put_recipe(&digest, &recipe)?;
+            lease.store().require(Feature::CheckedParts)?;
+            lease.put_recipe(&digest, &recipe)?;
         }
         Ok((measured, Descriptor::new(media_type, digest, size)))
     }
 }
 
-/// A part as the codec makes it.
-struct Made {
-    name: ObjectName,
-    bytes: Bytes,
-    crc: crc32fast::Hasher,
-}
-
-impl Made {
-    /// Takes the part from the store, or makes it and stores it.
-    fn of(part: &Part, lease: &Lease, codec: Codec, id: &str) -> Result<Self, ExportError> {
-        let mut crc = crc32fast::Hasher::new();
-        let plain = part.bytes()?;
-        crc.update(&plain);
-        let name = part.name(&plain, id);
-        let bytes = match lease.store().get(name.kind, &name.id)? {
-            Some(bytes) => bytes,
-            None => part.compressed(&plain, codec)?.into(),
+impl TarStream {
+    fn measured(&self, expected: Option<DiffId>) -> Result<Measured, ExportError> {
+        let measured = match self {
+            Self::Counted(counter) => counter.measured(),
+            Self::Known(known, found) if known.size == *found => *known,
+            Self::Known(known, found) => {
+                return Err(ExportError::Size { expected: known.size, found: *found });
+            }
         };
-        // One that was there may be about to be collected: then it is stored again.
-        if codec != Codec::None {
-            lease.put(name.kind, &name.id, Encoding::Raw, &bytes)?;
+        match expected {
+            Some(expected) if expected != measured.diff_id => {
+                Err(ExportError::DiffId { expected, found: measured.diff_id })
+            }
+            _ => Ok(measured),
         }
-        Ok(Self { name, bytes, crc })
     }
 }
 
