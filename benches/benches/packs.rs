@@ -116,11 +116,18 @@ fn lookup(criterion: &mut Criterion) {
         for (state, extent) in [("built", Extent::Some), ("collected", Extent::All)] {
             let packs = packs_of(directory.path());
             packs.cover("work/table", extent).unwrap();
+            let mut searcher = packs.searcher().unwrap();
             for (what, names) in [("hit", &hits), ("miss", &misses)] {
                 let mut next = names.iter().cycle();
-                let mut ask = || packs.find(black_box(next.next().unwrap())).unwrap().is_some();
+                let mut ask = || searcher.holds(black_box(next.next().unwrap())).unwrap();
                 (0..count).for_each(|_| assert_eq!(ask(), what == "hit"));
                 let id = BenchmarkId::new(format!("{what} as {state}"), count);
+                group.bench_function(id, |bench| bench.iter(&mut ask));
+                let mut ask = || searcher.find(black_box(next.next().unwrap())).unwrap().is_some();
+                let id = BenchmarkId::new(format!("{what} with its entry as {state}"), count);
+                group.bench_function(id, |bench| bench.iter(&mut ask));
+                let mut ask = || packs.find(black_box(next.next().unwrap())).unwrap().is_some();
+                let id = BenchmarkId::new(format!("{what} alone as {state}"), count);
                 group.bench_function(id, |bench| bench.iter(&mut ask));
             }
         }

@@ -1,14 +1,16 @@
 //! All published packs as one set: where is this object?
 //!
 //! Tables in `cache/` say which pack to look into, each for many packs at once; packs that are in
-//! none, which are few, are searched one after another. A table is never believed: the pack it
-//! names must hold the object, a page whose sum is wrong says nothing, and packs that are gone are
-//! passed over. Without any table the answers are the same, and come later.
+//! none, which are few, are searched one after another. A table is believed as far as its sums hold
+//! and the packs it names are there: the name of a pack is the hash of its own table, so that what
+//! was true of it stays true. Without any table the answers are the same, and come later.
 
 mod cover;
+mod searcher;
 mod shelf;
 mod table;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::bytes::FileBytes;
@@ -21,27 +23,39 @@ use crate::pack::reader::Pack;
 use crate::vfs::Vfs;
 
 pub use cover::Extent;
+pub use searcher::Searcher;
 
 /// The packs of a store, listed and opened when first needed.
 #[derive(Debug)]
 pub struct Packs {
     vfs: Arc<dyn Vfs>,
-    shelf: RwLock<Option<Shelf>>,
+    shelf: RwLock<Option<Arc<Shelf>>>,
+    /// How many shelves there were; only changed by who has the lock.
+    version: AtomicU64,
 }
 
 impl Packs {
     /// The packs of a store; nothing is read yet.
     pub fn new(vfs: Arc<dyn Vfs>) -> Self {
-        Self { vfs, shelf: RwLock::new(None) }
+        Self { vfs, shelf: RwLock::new(None), version: AtomicU64::new(0) }
     }
 
-    /// Whether a published pack holds the object.
+    /// The packs as they are now, for many look-ups.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be listed.
+    pub fn searcher(&self) -> Result<Searcher<'_>, ReadError> {
+        Searcher::of(self)
+    }
+
+    /// A published pack that holds the object.
     ///
     /// # Errors
     ///
     /// If the store cannot be listed.
     pub fn find(&self, name: &ObjectName) -> Result<Option<(Arc<Pack>, Entry)>, ReadError> {
-        self.visit(name, |pack, place| Some((Arc::clone(pack), pack.entry(place)?)))
+        self.visit(name, |pack, place| found(name, pack, place))
     }
 
     /// The first answer of `look` for packs that hold the object, and at which place of their
@@ -137,7 +151,9 @@ impl Packs {
     pub fn reload(&self) -> Result<(), ReadError> {
         let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = shelf.take() {
-            *shelf = Some(Shelf::list(&self.vfs, Some(before))?);
+            // Also where they cannot be listed: nobody goes on with what was there.
+            self.version.fetch_add(1, Ordering::Release);
+            *shelf = Some(Arc::new(Shelf::list(&self.vfs, Some(&before))?));
         }
         Ok(())
     }
@@ -145,27 +161,35 @@ impl Packs {
     /// Adds a pack this process has published.
     pub fn add(&self, name: PackName, pack: Arc<Pack>) {
         let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shelf) = &mut *shelf {
-            shelf.add(name, pack);
+        if let Some(before) = shelf.take() {
+            self.replace(&mut shelf, before.with(name, pack));
         }
     }
 
-    fn with<T>(&self, read: impl FnOnce(&Shelf) -> T) -> Result<T, ReadError> {
+    fn replace(&self, place: &mut Option<Arc<Shelf>>, shelf: Shelf) {
+        *place = Some(Arc::new(shelf));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Arc<Shelf>) -> T) -> Result<T, ReadError> {
         if let Some(shelf) = &*self.shelf.read().unwrap_or_else(PoisonError::into_inner)
             && !shelf.is_crowded()
         {
             return Ok(read(shelf));
         }
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        let shelf = match &mut *shelf {
-            Some(shelf) => shelf,
-            none => none.insert(Shelf::list(&self.vfs, None)?),
-        };
-        if shelf.is_crowded() {
-            shelf.thin_out();
+        let mut place = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        match place.take() {
+            None => self.replace(&mut place, Shelf::list(&self.vfs, None)?),
+            Some(shelf) if shelf.is_crowded() => self.replace(&mut place, shelf.thinned_out()),
+            shelf => *place = shelf,
         }
-        Ok(read(shelf))
+        Ok(read(place.as_ref().expect("it was put there just now")))
     }
+}
+
+fn found(name: &ObjectName, pack: &Arc<Pack>, place: usize) -> Option<(Arc<Pack>, Entry)> {
+    let entry = pack.entry(place).filter(|entry| entry.name == *name)?;
+    Some((Arc::clone(pack), entry))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::error::{At, ReadError, WriteError};
 use crate::id::hex;
 use crate::index::Packs;
 use crate::index::shelf::{Listed, Shelf, TABLE_PREFIX};
-use crate::index::table::TableBuilder;
+use crate::index::table::{TableBuilder, TableBytes};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::vfs::{Lock, Vfs};
@@ -19,17 +19,14 @@ use crate::vfs::{Lock, Vfs};
 /// after every commit would.
 const UNCOVERED_MAX: usize = 8;
 
-/// A commit writes tables of at most so many objects, in about 3 ms, or of [`PART`] of what the
-/// store holds.
+/// A commit writes tables of at most so many objects, or of as many as all others have: what is
+/// written seldom may cost more.
 const ENTRIES_PER_COMMIT: usize = 128 * 1024;
 
-/// What a table that a commit writes may be of all objects. The reciprocal bounds how many tables
-/// of that size there are.
-const PART: usize = 4;
-
 /// A table is taken into a new one that is at least this part of it, so that of small tables each
-/// has several times the size of the one before.
-const GROWTH: usize = 4;
+/// has several times the size of the one before, and three are enough for any store. Each object is
+/// written about eight times by a thousand commits.
+const GROWTH: usize = 8;
 
 const LOCK: &str = "lock/index";
 
@@ -93,11 +90,11 @@ impl Packs {
         let (vfs, mut ours) = (&*self.vfs, None);
         let present: HashSet<PackName> = self.names()?.into_iter().collect();
         // Where one of the old ones is damaged, the next attempt finds its packs in none.
-        if let Some((head, slots)) = plan.build(&present) {
-            let path =
-                format!("cache/{TABLE_PREFIX}{}", hex(&blake3::hash(&head).as_bytes()[..16]));
+        if let Some(table) = plan.build(&present) {
+            let name = hex(&blake3::hash(&table.head).as_bytes()[..16]);
+            let path = format!("cache/{TABLE_PREFIX}{name}");
             let file = vfs.create(scratch).writing(scratch)?;
-            file.append(&head).and_then(|()| file.append(&slots)).writing(scratch)?;
+            table.parts().iter().try_for_each(|part| file.append(part)).writing(scratch)?;
             file.seal().and_then(|()| vfs.replace(scratch, &path)).writing(scratch)?;
             ours = Some(path);
         }
@@ -118,7 +115,7 @@ impl Plan {
             return None;
         }
         let covered: usize = shelf.tables().iter().map(|listed| listed.table.n_entries()).sum();
-        let limit = ENTRIES_PER_COMMIT.max(covered / PART);
+        let limit = ENTRIES_PER_COMMIT.max(covered);
         let mut plan = Self { superseded: shelf.useless().to_vec(), ..Self::default() };
         for (name, pack) in shelf.uncovered() {
             plan.add(name, pack);
@@ -166,7 +163,7 @@ impl Plan {
     }
 
     /// The table; `None` where there is nothing to say, or one that goes into it is damaged.
-    fn build(&self, present: &HashSet<PackName>) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn build(&self, present: &HashSet<PackName>) -> Option<TableBytes> {
         if self.packs.is_empty() && self.tables.is_empty() {
             return None;
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{At, ReadError};
-use crate::index::table::{Place, Spoiled, Table};
+use crate::index::table::{Place, Spoiled, Table, TableBuilder};
 use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
@@ -22,7 +22,17 @@ pub(super) const OPEN_MAX: usize = 1024;
 /// How many objects those tables may be of, at 48 bytes each.
 const ENTRIES_MAX: usize = 4 * 1024 * 1024;
 
-/// What a listing of the store showed.
+/// How often packs that are in no table are searched before that may be made up in memory.
+const SEARCHES_MIN: usize = 1024;
+
+/// Of how many objects such a table may be, at 61 bytes each.
+const NEAR_MAX: usize = 1024 * 1024;
+
+/// To search packs once takes about as long as it takes to put so many objects into a table.
+const ENTRIES_PER_SEARCH: usize = 2;
+
+/// What a listing of the store showed. It is changed by putting another in its place, but for what
+/// is opened as it is needed.
 #[derive(Debug)]
 pub(super) struct Shelf {
     vfs: Arc<dyn Vfs>,
@@ -31,6 +41,10 @@ pub(super) struct Shelf {
     tables: Vec<Listed>,
     /// The spots of packs that are in no table, the newest first.
     uncovered: Vec<usize>,
+    /// A table over those, which no file has; nothing within where there was none to make.
+    near: OnceLock<Option<Listed>>,
+    /// How often they were searched without it.
+    n_searches: AtomicUsize,
     /// Files of tables that say nothing: damaged, or of packs that are gone or in a larger table.
     useless: Vec<String>,
     /// How many packs are open, and how many objects they hold.
@@ -64,29 +78,47 @@ pub(super) const TABLE_PREFIX: &str = "packs-";
 
 impl Shelf {
     /// What the store has now. What `before` has open stays open.
-    pub(super) fn list(vfs: &Arc<dyn Vfs>, before: Option<Self>) -> Result<Self, ReadError> {
-        let (mut known, tables) = before.map_or_else(Default::default, Self::into_parts);
+    pub(super) fn list(vfs: &Arc<dyn Vfs>, before: Option<&Self>) -> Result<Self, ReadError> {
+        let mut known = before.map_or_else(HashMap::new, Self::opened);
         let files = vfs.list("packs").reading("packs")?;
         let names = files.iter().filter_map(|file| PackName::of_file(file));
         let spots: Vec<Spot> = names.map(|name| Spot::with(name, known.remove(&name))).collect();
-        let mut shelf = Self {
-            vfs: Arc::clone(vfs),
-            spots,
-            tables: Vec::new(),
-            uncovered: Vec::new(),
-            useless: Vec::new(),
-            n_open: AtomicUsize::new(0),
-            n_entries: AtomicUsize::new(0),
-            is_stale: AtomicBool::new(false),
-        };
-        shelf.count();
-        shelf.list_tables(&tables);
+        let mut shelf = Self::of(Arc::clone(vfs), spots);
+        shelf.list_tables(before.map_or(&[], |before| &before.tables));
         Ok(shelf)
     }
 
-    fn into_parts(self) -> (HashMap<PackName, Arc<Pack>>, Vec<Listed>) {
-        let opened = |spot: Spot| Some((spot.name, spot.pack.into_inner()??));
-        (self.spots.into_iter().filter_map(opened).collect(), self.tables)
+    fn of(vfs: Arc<dyn Vfs>, spots: Vec<Spot>) -> Self {
+        let n_open = spots.iter().filter(|spot| spot.pack.get().is_some()).count();
+        let n_entries = spots.iter().map(Spot::n_entries).sum();
+        Self {
+            vfs,
+            spots,
+            tables: Vec::new(),
+            uncovered: Vec::new(),
+            near: OnceLock::new(),
+            n_searches: AtomicUsize::new(0),
+            useless: Vec::new(),
+            n_open: AtomicUsize::new(n_open),
+            n_entries: AtomicUsize::new(n_entries),
+            is_stale: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with other spots.
+    fn with_spots(&self, spots: Vec<Spot>) -> Self {
+        Self {
+            tables: self.tables.clone(),
+            uncovered: self.uncovered.clone(),
+            useless: self.useless.clone(),
+            is_stale: AtomicBool::new(self.is_stale()),
+            ..Self::of(Arc::clone(&self.vfs), spots)
+        }
+    }
+
+    fn opened(&self) -> HashMap<PackName, Arc<Pack>> {
+        let opened = |spot: &Spot| Some((spot.name, Arc::clone(spot.pack.get()?.as_ref()?)));
+        self.spots.iter().filter_map(opened).collect()
     }
 
     fn list_tables(&mut self, before: &[Listed]) {
@@ -129,17 +161,18 @@ impl Shelf {
         found
     }
 
-    /// Has a pack that was published after the listing.
-    pub(super) fn add(&mut self, name: PackName, pack: Arc<Pack>) {
-        let known = self.spots.iter().position(|spot| spot.name == name);
+    /// The same and a pack that was published after the listing.
+    pub(super) fn with(&self, name: PackName, pack: Arc<Pack>) -> Self {
+        let mut spots = self.spots.clone();
         let spot = Spot::with(name, Some(pack));
-        if let Some(at) = known {
-            self.spots[at] = spot;
-        } else {
-            self.uncovered.insert(0, self.spots.len());
-            self.spots.push(spot);
+        if let Some(known) = spots.iter_mut().find(|known| known.name == name) {
+            *known = spot;
+            return self.with_spots(spots);
         }
-        self.count();
+        spots.push(spot);
+        let mut shelf = self.with_spots(spots);
+        shelf.uncovered.insert(0, self.spots.len());
+        shelf
     }
 
     /// The first answer of `look` for packs that hold the object.
@@ -149,19 +182,66 @@ impl Shelf {
         mut look: impl FnMut(&'shelf Arc<Pack>, usize) -> Option<T>,
     ) -> Option<T> {
         for listed in &self.tables {
-            let found = listed.table.find(name, |Place { pack, entry }| {
-                let pack = self.open(listed.spots.get(pack).copied()??)?;
-                pack.holds_at(entry, name).then(|| look(pack, entry))?
-            });
-            let found = found.unwrap_or_else(|Spoiled| {
-                let mut spots = listed.spots.iter().flatten();
-                spots.find_map(|spot| self.search(*spot, name, &mut look))
-            });
+            let found = self.visit_listed(listed, name, &mut look);
             if found.is_some() {
                 return found;
             }
         }
-        self.uncovered.iter().find_map(|spot| self.search(*spot, name, &mut look))
+        if self.uncovered.is_empty() {
+            return None;
+        }
+        match self.near() {
+            Some(near) => self.visit_listed(near, name, &mut look),
+            None => self.uncovered.iter().find_map(|spot| self.search(*spot, name, &mut look)),
+        }
+    }
+
+    fn visit_listed<'shelf, T>(
+        &'shelf self,
+        listed: &'shelf Listed,
+        name: &ObjectName,
+        look: &mut impl FnMut(&'shelf Arc<Pack>, usize) -> Option<T>,
+    ) -> Option<T> {
+        let found = listed.table.find(name, |Place { pack, entry }| {
+            let pack = self.open(listed.spots.get(pack).copied()??)?;
+            (entry < pack.n_entries()).then(|| look(pack, entry))?
+        });
+        found.unwrap_or_else(|Spoiled| {
+            let mut spots = listed.spots.iter().flatten();
+            spots.find_map(|spot| self.search(*spot, name, look))
+        })
+    }
+
+    /// The table over packs that are in none, once it is worth making.
+    fn near(&self) -> Option<&Listed> {
+        if let Some(near) = self.near.get() {
+            return near.as_ref();
+        }
+        // Searches at the same time may count as one.
+        let n_searches = self.n_searches.load(Ordering::Relaxed) + 1;
+        self.n_searches.store(n_searches, Ordering::Relaxed);
+        if !n_searches.is_multiple_of(SEARCHES_MIN) {
+            return None;
+        }
+        let n_entries = self.uncovered.iter().map(|spot| self.spots[*spot].n_entries()).sum();
+        if NEAR_MAX < n_entries || n_searches * ENTRIES_PER_SEARCH < n_entries {
+            return None;
+        }
+        self.near.get_or_init(|| self.make_near(n_entries)).as_ref()
+    }
+
+    #[cold]
+    fn make_near(&self, n_entries: usize) -> Option<Listed> {
+        let mut builder = TableBuilder::new(n_entries, 0);
+        let mut spots = Vec::with_capacity(self.uncovered.len());
+        for spot in &self.uncovered {
+            let Some(pack) = self.open(*spot) else { continue };
+            let known = |at| Some((at, pack.entry(at)?.name));
+            builder.add(pack.name(), (0..pack.n_entries()).filter_map(known));
+            spots.push(Some(*spot));
+        }
+        let table = Arc::new(builder.into_table()?);
+        Some(Listed { path: String::new(), table, spots })
     }
 
     fn search<'shelf, T>(
@@ -216,27 +296,24 @@ impl Shelf {
             || self.n_entries.load(Ordering::Relaxed) > ENTRIES_MAX
     }
 
-    /// Closes packs that were not looked into since this was last done, and of others as many as
-    /// half of what is allowed needs.
-    pub(super) fn thin_out(&mut self) {
+    /// The same without packs that were not looked into since this was last done, and of others
+    /// with as many as half of what is allowed needs.
+    pub(super) fn thinned_out(&self) -> Self {
         let (mut n_kept, mut n_entries) = (0, 0);
-        for spot in &mut self.spots {
-            let is_used = std::mem::take(spot.is_used.get_mut());
+        let spots = self.spots.iter().map(|spot| {
             let size = spot.n_entries();
-            if is_used && n_kept < OPEN_MAX / 2 && n_entries + size <= ENTRIES_MAX / 2 {
+            let is_used = spot.is_used.load(Ordering::Relaxed);
+            let is_kept = is_used && n_kept < OPEN_MAX / 2 && n_entries + size <= ENTRIES_MAX / 2;
+            let mut thinned = Spot::with(spot.name, None);
+            if is_kept {
                 n_kept += usize::from(spot.pack.get().is_some());
                 n_entries += size;
-            } else {
-                spot.pack.take();
+                thinned.pack = spot.pack.clone();
             }
-        }
-        self.count();
-    }
-
-    fn count(&mut self) {
-        let n_open = self.spots.iter().filter(|spot| spot.pack.get().is_some()).count();
-        *self.n_open.get_mut() = n_open;
-        *self.n_entries.get_mut() = self.spots.iter().map(Spot::n_entries).sum();
+            thinned.is_used = AtomicBool::new(false);
+            thinned
+        });
+        self.with_spots(spots.collect())
     }
 
     fn open(&self, spot: usize) -> Option<&Arc<Pack>> {
@@ -275,6 +352,13 @@ impl Shelf {
                 None
             }
         }
+    }
+}
+
+impl Clone for Spot {
+    fn clone(&self) -> Self {
+        let is_used = AtomicBool::new(self.is_used.load(Ordering::Relaxed));
+        Self { name: self.name, pack: self.pack.clone(), is_used }
     }
 }
 

@@ -2,13 +2,18 @@
 //! that are looked at.
 //!
 //! ```text
-//! header (64) | names of packs (16 each) | sums of pages (8 each) | zeros | pages of slots (4096 each)
+//! header (64) | names of packs (16 each) | sums of pages (8 each) | zeros | prints (1 each) | slots (40 each)
 //! ```
 //!
-//! A slot says in which pack, and at which place of that pack's own table, an object may stand; the
-//! pack has the last word. Every answer rests on bytes whose sums hold: those of the header when the
-//! file is opened, those of a page when it is read. The bytes are specified in
-//! `docs/store-format.md`.
+//! A slot says in which pack, and at which place of that pack's own table, an object stands. Of each
+//! slot there is a print, a byte that differs for most objects: eight of them lie in one word, and
+//! all of them in so little memory that a processor keeps them at hand, so that what is not there is
+//! seldom looked for any further, and what is there is found with one look into the slots.
+//!
+//! Every answer rests on bytes whose sums hold: those of the header when the file is opened, those
+//! of a page when it is read. The bytes are specified in `docs/store-format.md`.
+
+mod build;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,26 +26,40 @@ use crate::sealed::Sealed;
 use crate::vfs::Vfs;
 use crate::wire::{read_u32, read_u64};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"wythePX1");
+pub(super) use build::{TableBuilder, TableBytes};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"wythePX2");
 const HEADER_SIZE: usize = 64;
 const NAME_SIZE: usize = 16;
 const SUM_SIZE: usize = 8;
-const SLOT_SIZE: usize = 16;
-/// What one sum covers: as much as is read from the disk anyway.
-const PAGE_SIZE: usize = 4096;
-const SLOTS_PER_PAGE: usize = PAGE_SIZE / SLOT_SIZE;
+/// Where what is read in pages begins: at a multiple of this.
+const ALIGNMENT: usize = 4096;
 
-/// Slots for each object: half of them stay empty, so that a search ends after one or two.
-const SLOTS_PER_ENTRY: usize = 2;
+/// An id, a kind with the number of a pack, and a place in it.
+const SLOT_SIZE: usize = 40;
+
+/// The slots that one word of prints is of.
+const GROUP_SIZE: usize = 8;
+
+/// What one sum covers of the slots: 10 KiB, which cost little more to read than a block would.
+const SLOTS_PER_PAGE: usize = 256;
+const PAGE_SIZE: usize = SLOTS_PER_PAGE * SLOT_SIZE;
+
+/// What one sum covers of the prints, or less on the last page.
+const PRINTS_PER_PAGE: usize = 4096;
+const GROUPS_PER_PAGE: usize = PRINTS_PER_PAGE / GROUP_SIZE;
 
 /// An odd number whose bits are about even: the golden ratio's.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The number of a pack shares four bytes with the kind of an object.
+const PACK_BITS: u32 = 24;
 
 /// A page of a table is not what was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Spoiled;
 
-/// Where an object may stand.
+/// Where an object stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Place {
     /// Which of the table's packs.
@@ -49,39 +68,85 @@ pub(super) struct Place {
     pub(super) entry: usize,
 }
 
+type Slot = [u8; SLOT_SIZE];
 type Page = [u8; PAGE_SIZE];
+
+/// A part of a file: empty before it was looked at, and nothing within where it is not what was
+/// written.
+type Lazy<T> = OnceLock<Option<Box<T>>>;
 
 /// A table that can be searched.
 #[derive(Debug)]
 pub(super) struct Table {
-    file: Sealed,
+    source: Source,
     packs: Vec<PackName>,
     n_entries: usize,
     seed: u64,
-    n_slots: usize,
-    /// Where the first page lies.
-    start: u64,
-    sums: Vec<u64>,
-    /// Those that were looked at; nothing within where one is not what was written.
-    pages: Vec<OnceLock<Option<Box<Page>>>>,
+    n_groups: usize,
+    /// One word for each group.
+    prints: Vec<Lazy<[u64]>>,
+    pages: Vec<Lazy<Page>>,
     spoiled: AtomicBool,
 }
 
+/// What has not been looked at comes from here.
+#[derive(Debug)]
+enum Source {
+    File {
+        file: Sealed,
+        layout: Layout,
+        sums: Vec<u64>,
+    },
+    /// All is there.
+    Memory,
+}
+
 /// Where the parts of a table lie.
+#[derive(Clone, Copy, Debug)]
 struct Layout {
     sums: usize,
+    n_sums: usize,
+    prints: usize,
     slots: usize,
     end: usize,
+}
+
+/// What is looked for: in which group first, and with which print.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    group: usize,
+    print: u8,
 }
 
 impl Layout {
     fn of(n_packs: usize, n_slots: usize) -> Option<Self> {
         let sums = n_packs.checked_mul(NAME_SIZE)?.checked_add(HEADER_SIZE)?;
-        let n_pages = n_slots / SLOTS_PER_PAGE;
-        let slots = sums.checked_add(n_pages.checked_mul(SUM_SIZE)?)?;
-        let slots = slots.checked_next_multiple_of(PAGE_SIZE)?;
-        let end = slots.checked_add(n_pages.checked_mul(PAGE_SIZE)?)?;
-        Some(Self { sums, slots, end })
+        let n_sums = n_slots.div_ceil(PRINTS_PER_PAGE) + n_slots / SLOTS_PER_PAGE;
+        let prints = sums.checked_add(n_sums.checked_mul(SUM_SIZE)?)?;
+        let prints = prints.checked_next_multiple_of(ALIGNMENT)?;
+        let slots = prints.checked_add(n_slots)?;
+        let end = slots.checked_add(n_slots.checked_mul(SLOT_SIZE)?)?;
+        Some(Self { sums, n_sums, prints, slots, end })
+    }
+}
+
+impl Probe {
+    /// The seed keeps whoever makes objects from choosing the group.
+    fn of(id: &[u8; 32], kind: u8, seed: u64, n_groups: usize) -> Self {
+        let tag = read_u64(id, 0) ^ u64::from(kind).wrapping_mul(SPREAD);
+        let product = u128::from(tag ^ seed) * u128::from(SPREAD);
+        let folded = (product ^ (product >> 64)) & u128::from(u64::MAX);
+        let group = usize::try_from((folded * n_groups as u128) >> 64).unwrap_or(0);
+        let [print, ..] = folded.to_le_bytes();
+        Self { group, print: print.max(1) }
+    }
+
+    /// The highest bit of each byte that is the print.
+    fn matches(self, prints: u64) -> u64 {
+        const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+        let differences = prints ^ u64::from_ne_bytes([self.print; GROUP_SIZE]);
+        // No sum of two bytes carries into the next one.
+        !(((differences & LOW) + LOW) | differences | LOW)
     }
 }
 
@@ -101,19 +166,25 @@ impl Table {
         if file.size() != layout.end as u64 || n_slots == 0 || n_slots % SLOTS_PER_PAGE != 0 {
             return None;
         }
-        let start = layout.slots as u64;
-        let head = file.read(HEADER_SIZE as u64..start).ok()?;
+        let head = file.read(HEADER_SIZE as u64..layout.prints as u64).ok()?;
         if check != xxh3_64(&head) {
             return None;
         }
         let (names, sums) = head.split_at(layout.sums - HEADER_SIZE);
         let packs = names.as_chunks().0.iter().map(|name| PackName::from_bytes(*name)).collect();
-        let n_pages = n_slots / SLOTS_PER_PAGE;
-        let sums = sums.as_chunks().0.iter().take(n_pages);
+        let sums = sums.as_chunks().0.iter().take(layout.n_sums);
         let sums = sums.map(|sum| u64::from_le_bytes(*sum)).collect();
-        let pages = std::iter::repeat_with(OnceLock::new).take(n_pages).collect();
-        let spoiled = AtomicBool::new(false);
-        Some(Self { file, packs, n_entries, seed, n_slots, start, sums, pages, spoiled })
+        let n_prints = n_slots.div_ceil(PRINTS_PER_PAGE);
+        Some(Self {
+            source: Source::File { file, layout, sums },
+            packs,
+            n_entries,
+            seed,
+            n_groups: n_slots / GROUP_SIZE,
+            prints: std::iter::repeat_with(Lazy::new).take(n_prints).collect(),
+            pages: std::iter::repeat_with(Lazy::new).take(n_slots / SLOTS_PER_PAGE).collect(),
+            spoiled: AtomicBool::new(false),
+        })
     }
 
     /// The packs whose objects are in it.
@@ -136,167 +207,109 @@ impl Table {
         self.spoiled.load(Ordering::Relaxed)
     }
 
-    /// The first answer of `look` for places where the object may stand.
+    /// The first answer of `look` for places where the object stands.
     pub(super) fn find<T>(
         &self,
         name: &ObjectName,
         mut look: impl FnMut(Place) -> Option<T>,
     ) -> Result<Option<T>, Spoiled> {
-        let tag = tag(name);
-        let mut at = home(tag, self.seed, self.n_slots);
-        for _ in 0..self.n_slots {
-            let Some((found, place)) = self.slot(at)? else { return Ok(None) };
-            if found == tag
-                && let Some(answer) = look(place)
-            {
-                return Ok(Some(answer));
+        let kind = name.kind.code();
+        let probe = Probe::of(&name.id, kind, self.seed, self.n_groups);
+        let mut group = probe.group;
+        for _ in 0..self.n_groups {
+            let prints = self.prints(group)?;
+            let mut matches = probe.matches(prints);
+            while matches != 0 {
+                let slot = self.slot(group, matches.trailing_zeros() as usize / GROUP_SIZE)?;
+                if slot[..32] == name.id
+                    && slot[35] == kind
+                    && let Some(answer) = look(place(slot))
+                {
+                    return Ok(Some(answer));
+                }
+                matches &= matches - 1;
             }
-            at = if at + 1 == self.n_slots { 0 } else { at + 1 };
+            if !is_full(prints) {
+                return Ok(None);
+            }
+            group = if group + 1 == self.n_groups { 0 } else { group + 1 };
         }
         Ok(None)
     }
 
     /// Everything in it, in the order of slots.
-    fn each(&self, mut add: impl FnMut(u64, Place)) -> Result<(), Spoiled> {
-        for at in 0..self.n_slots {
-            if let Some((tag, place)) = self.slot(at)? {
-                add(tag, place);
+    fn each(&self, mut add: impl FnMut(&Slot)) -> Result<(), Spoiled> {
+        for group in 0..self.n_groups {
+            let prints = self.prints(group)?.to_le_bytes();
+            for (at, _) in prints.iter().enumerate().filter(|(_, print)| **print != 0) {
+                add(self.slot(group, at)?);
             }
         }
         Ok(())
     }
 
-    fn slot(&self, at: usize) -> Result<Option<(u64, Place)>, Spoiled> {
-        let page = &self.pages[at / SLOTS_PER_PAGE];
-        let page = match page.get() {
+    fn prints(&self, group: usize) -> Result<u64, Spoiled> {
+        let number = group / GROUPS_PER_PAGE;
+        let page = match self.prints[number].get() {
             Some(page) => page,
-            None => page.get_or_init(|| self.read(at / SLOTS_PER_PAGE)),
+            None => self.prints[number].get_or_init(|| self.read_prints(number)),
+        };
+        page.as_ref().map(|words| words[group % GROUPS_PER_PAGE]).ok_or(Spoiled)
+    }
+
+    fn slot(&self, group: usize, at: usize) -> Result<&Slot, Spoiled> {
+        let at = group * GROUP_SIZE + at;
+        let number = at / SLOTS_PER_PAGE;
+        let page = match self.pages[number].get() {
+            Some(page) => page,
+            None => self.pages[number].get_or_init(|| self.read_slots(number)),
         };
         let (slots, _) = page.as_ref().ok_or(Spoiled)?.as_chunks::<SLOT_SIZE>();
-        let slot = &slots[at % SLOTS_PER_PAGE];
-        Ok((read_u32(slot, 8) as usize)
-            .checked_sub(1)
-            .map(|pack| (read_u64(slot, 0), Place { pack, entry: read_u32(slot, 12) as usize })))
+        Ok(&slots[at % SLOTS_PER_PAGE])
     }
 
     #[cold]
-    fn read(&self, number: usize) -> Option<Box<Page>> {
+    fn read_prints(&self, number: usize) -> Option<Box<[u64]>> {
+        let start = number * GROUPS_PER_PAGE;
+        let n_groups = GROUPS_PER_PAGE.min(self.n_groups - start);
+        let mut bytes = vec![0; n_groups * GROUP_SIZE];
+        self.read(number, &mut bytes, |layout| layout.prints + start * GROUP_SIZE)?;
+        Some(words(&bytes))
+    }
+
+    #[cold]
+    fn read_slots(&self, number: usize) -> Option<Box<Page>> {
         let mut page = Box::new([0; PAGE_SIZE]);
-        let read = self.file.read_into(&mut *page, self.start + (number * PAGE_SIZE) as u64);
-        if read.is_ok() && xxh3_64(&*page) == self.sums[number] {
-            return Some(page);
+        let start = |layout: Layout| layout.slots + number * PAGE_SIZE;
+        self.read(self.prints.len() + number, &mut *page, start)?;
+        Some(page)
+    }
+
+    /// Reads what a sum covers.
+    fn read(&self, sum: usize, bytes: &mut [u8], at: impl Fn(Layout) -> usize) -> Option<()> {
+        let Source::File { file, layout, sums } = &self.source else { return None };
+        let read = file.read_into(bytes, at(*layout) as u64);
+        if read.is_ok() && sums.get(sum) == Some(&xxh3_64(bytes)) {
+            return Some(());
         }
         self.spoiled.store(true, Ordering::Relaxed);
         None
     }
 }
 
-/// A table in the making.
-#[derive(Debug)]
-pub(super) struct TableBuilder {
-    packs: Vec<PackName>,
-    n_entries: usize,
-    seed: u64,
-    n_slots: usize,
-    slots: Vec<u8>,
-    /// Whether anything could not be put down, so that the table must not speak for its packs.
-    lacks: bool,
+/// Prints as words of which the lowest byte is the first print.
+fn words(prints: &[u8]) -> Box<[u64]> {
+    prints.as_chunks().0.iter().map(|group| u64::from_le_bytes(*group)).collect()
 }
 
-impl TableBuilder {
-    /// Room for so many objects. With the seed of another table, what comes from that one comes in
-    /// the order in which it is put down, which is several times as fast.
-    pub(super) fn new(n_entries: usize, seed: u64) -> Self {
-        let n_slots = (n_entries * SLOTS_PER_ENTRY).max(1).next_multiple_of(SLOTS_PER_PAGE);
-        let slots = vec![0; n_slots * SLOT_SIZE];
-        Self { packs: Vec::new(), n_entries: 0, seed, n_slots, slots, lacks: false }
-    }
-
-    /// Adds a pack: the places of its own table, and what stands there.
-    pub(super) fn add(
-        &mut self,
-        pack: PackName,
-        objects: impl Iterator<Item = (usize, ObjectName)>,
-    ) {
-        let number = self.packs.len();
-        self.packs.push(pack);
-        for (entry, name) in objects {
-            self.insert(tag(&name), Place { pack: number, entry });
-        }
-    }
-
-    /// Adds what another table has of the packs that `keep` names.
-    pub(super) fn absorb(
-        &mut self,
-        table: &Table,
-        keep: impl Fn(&PackName) -> bool,
-    ) -> Result<(), Spoiled> {
-        let mut numbers = Vec::with_capacity(table.packs.len());
-        for pack in &table.packs {
-            let number = keep(pack).then_some(self.packs.len());
-            self.packs.extend(number.map(|_| *pack));
-            numbers.push(number);
-        }
-        table.each(|tag, Place { pack, entry }| {
-            if let Some(Some(pack)) = numbers.get(pack).copied() {
-                self.insert(tag, Place { pack, entry });
-            }
-        })
-    }
-
-    fn insert(&mut self, tag: u64, Place { pack, entry }: Place) {
-        let numbers = u32::try_from(pack + 1).ok().zip(u32::try_from(entry).ok());
-        let Some((pack, entry)) = numbers.filter(|_| self.n_entries + 1 < self.n_slots) else {
-            self.lacks = true;
-            return;
-        };
-        let (slots, _) = self.slots.as_chunks_mut::<SLOT_SIZE>();
-        let mut at = home(tag, self.seed, self.n_slots);
-        while slots[at][8..12] != [0; 4] {
-            at = if at + 1 == self.n_slots { 0 } else { at + 1 };
-        }
-        slots[at][0..8].copy_from_slice(&tag.to_le_bytes());
-        slots[at][8..12].copy_from_slice(&pack.to_le_bytes());
-        slots[at][12..16].copy_from_slice(&entry.to_le_bytes());
-        self.n_entries += 1;
-    }
-
-    /// The bytes of the file up to its pages, and the pages; `None` where there was not enough room.
-    pub(super) fn finish(self) -> Option<(Vec<u8>, Vec<u8>)> {
-        if self.lacks {
-            return None;
-        }
-        let mut head = vec![0; HEADER_SIZE];
-        for pack in &self.packs {
-            head.extend_from_slice(pack.as_bytes());
-        }
-        for page in self.slots.chunks(PAGE_SIZE) {
-            head.extend_from_slice(&xxh3_64(page).to_le_bytes());
-        }
-        head.resize(head.len().next_multiple_of(PAGE_SIZE), 0);
-        head[0..8].copy_from_slice(&MAGIC.to_le_bytes());
-        head[8..16].copy_from_slice(&(self.packs.len() as u64).to_le_bytes());
-        head[16..24].copy_from_slice(&(self.n_entries as u64).to_le_bytes());
-        head[24..32].copy_from_slice(&(self.n_slots as u64).to_le_bytes());
-        head[32..40].copy_from_slice(&self.seed.to_le_bytes());
-        let check = xxh3_64(&head[HEADER_SIZE..]);
-        head[40..48].copy_from_slice(&check.to_le_bytes());
-        let check = xxh3_64(&head[..56]);
-        head[56..64].copy_from_slice(&check.to_le_bytes());
-        Some((head, self.slots))
-    }
+/// Whether no slot of a group is empty: they are taken in their order.
+fn is_full(prints: u64) -> bool {
+    prints >> (u64::BITS - u8::BITS) != 0
 }
 
-/// What a slot remembers of a name.
-fn tag(name: &ObjectName) -> u64 {
-    read_u64(&name.id, 0) ^ u64::from(name.kind.code()).wrapping_mul(SPREAD)
-}
-
-/// The slot at which a search begins. The seed keeps whoever makes objects from choosing it.
-fn home(tag: u64, seed: u64, n_slots: usize) -> usize {
-    let product = u128::from(tag ^ seed) * u128::from(SPREAD);
-    let folded = (product ^ (product >> 64)) & u128::from(u64::MAX);
-    usize::try_from((folded * n_slots as u128) >> 64).unwrap_or(0)
+fn place(slot: &Slot) -> Place {
+    let pack = read_u32(slot, 32) & ((1 << PACK_BITS) - 1);
+    Place { pack: pack as usize, entry: read_u32(slot, 36) as usize }
 }
 
 #[cfg(test)]
@@ -323,9 +336,7 @@ mod tests {
         let mut builder = TableBuilder::new(2 * count as usize, 7);
         builder.add(pack(1), names(0..count));
         builder.add(pack(2), names(count..2 * count));
-        let (mut head, slots) = builder.finish().unwrap();
-        head.extend(slots);
-        head
+        builder.finish().unwrap().parts().concat()
     }
 
     fn decode(bytes: &[u8]) -> Option<Table> {
@@ -360,9 +371,7 @@ mod tests {
         let mut builder = TableBuilder::new(300, table.seed());
         builder.add(pack(3), names(200..300));
         builder.absorb(&table, |found| *found == pack(2)).unwrap();
-        let (mut head, slots) = builder.finish().unwrap();
-        head.extend(slots);
-        let table = decode(&head).unwrap();
+        let table = decode(&builder.finish().unwrap().parts().concat()).unwrap();
         assert_eq!(table.packs(), [pack(3), pack(2)]);
         let found = |number: u32| places(&table, &name(number)).unwrap();
         assert!((0..100).all(|number| found(number).is_empty()));
@@ -378,9 +387,8 @@ mod tests {
         for number in 0..10 {
             builder.add(pack(number), names(5..6));
         }
-        let (mut head, slots) = builder.finish().unwrap();
-        head.extend(slots);
-        let found = places(&decode(&head).unwrap(), &name(5)).unwrap();
+        let bytes = builder.finish().unwrap().parts().concat();
+        let found = places(&decode(&bytes).unwrap(), &name(5)).unwrap();
         assert_eq!(found.len(), 10);
     }
 

@@ -134,8 +134,8 @@ fn a_commit_leaves_few_packs_without_a_table_and_few_tables() {
         publish(&vfs, pack * 3..pack * 3 + 4);
         packs.reload().unwrap();
         packs.cover(SCRATCH, Extent::Some).unwrap();
-        let n_uncovered = packs.with(Shelf::n_uncovered).unwrap();
-        assert!(n_uncovered <= 8 && tables(&*vfs).len() <= 6, "{pack}");
+        let n_uncovered = packs.with(|shelf| shelf.n_uncovered()).unwrap();
+        assert!(n_uncovered <= 8 && tables(&*vfs).len() <= 3, "{pack}");
     }
     check(&vfs, &packs, 700..910);
 }
@@ -163,6 +163,48 @@ fn what_moved_to_another_pack_is_found_there() {
         vfs.unlink(&format!("packs/{file}")).unwrap();
     }
     assert!((0..120).all(|number| open.find(&body(number)).unwrap().is_some()));
+}
+
+#[test]
+fn what_is_published_or_taken_away_is_known_to_a_search_that_began_before() {
+    let (vfs, _) = covered();
+    let packs = Packs::new(Arc::clone(&vfs));
+    let mut searcher = packs.searcher().unwrap();
+    assert!(searcher.holds(&body(5)).unwrap() && !searcher.holds(&body(300)).unwrap());
+    let all = vfs.list("packs").unwrap();
+    let new = publish(&vfs, 300..310);
+    packs.add(new, Arc::new(Pack::open(&*vfs, &new.path()).unwrap()));
+    assert!((300..310).all(|number| searcher.holds(&body(number)).unwrap()));
+    for file in all {
+        vfs.unlink(&format!("packs/{file}")).unwrap();
+    }
+    packs.reload().unwrap();
+    assert!((0..210).all(|number| !searcher.holds(&body(number)).unwrap()));
+    let (pack, entry) = searcher.find(&body(301)).unwrap().unwrap();
+    assert_eq!(*pack.read(&entry).unwrap(), 301_u32.to_le_bytes());
+}
+
+#[test]
+fn after_many_searches_packs_in_no_table_answer_as_before() {
+    let vfs: Arc<dyn Vfs> = Arc::new(simulated());
+    for pack in 0..6 {
+        publish(&vfs, pack * 50..pack * 50 + 60);
+    }
+    let packs = Packs::new(Arc::clone(&vfs));
+    for round in 0..3 {
+        for number in 0..2000 {
+            assert_eq!(packs.find(&body(number)).unwrap().is_some(), number < 310 + round * 10);
+        }
+        check(&vfs, &packs, 0..350);
+        let first = 310 + round * 10;
+        let new = publish(&vfs, first - 5..first + 10);
+        packs.add(new, Arc::new(Pack::open(&*vfs, &new.path()).unwrap()));
+    }
+    let all = vfs.list("packs").unwrap();
+    vfs.unlink(&format!("packs/{}", all[0])).unwrap();
+    packs.reload().unwrap();
+    assert!((1000..4000).all(|number| packs.find(&body(number)).unwrap().is_none()));
+    check(&vfs, &packs, 0..350);
 }
 
 #[test]
@@ -206,7 +248,7 @@ fn a_damaged_page_is_replaced_by_whoever_meets_it() {
     check(&vfs, &packs, 0..210);
     packs.cover(SCRATCH, Extent::Some).unwrap();
     assert!(!tables(&sim).contains(table));
-    assert_eq!(packs.with(Shelf::n_uncovered).unwrap(), 0);
+    assert_eq!(packs.with(|shelf| shelf.n_uncovered()).unwrap(), 0);
     check(&vfs, &packs, 0..210);
 }
 

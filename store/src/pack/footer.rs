@@ -146,14 +146,6 @@ impl Footer {
         Some(low + at)
     }
 
-    /// Whether an object stands at a place of the table.
-    pub fn holds_at(&self, at: usize, name: &ObjectName) -> bool {
-        let (entries, _) = self.parts().0.as_chunks::<ENTRY_SIZE>();
-        let same =
-            |entry: &[u8; ENTRY_SIZE]| entry[..32] == name.id && entry[47] == name.kind.code();
-        entries.get(at).is_some_and(same)
-    }
-
     /// How many entries there are.
     pub fn n_entries(&self) -> usize {
         self.parts().0.len() / ENTRY_SIZE

@@ -108,11 +108,6 @@ impl Pack {
         self.footer.place(name)
     }
 
-    /// Whether an object stands at a place of the table.
-    pub fn holds_at(&self, at: usize, name: &ObjectName) -> bool {
-        self.footer.holds_at(at, name)
-    }
-
     /// How many entries the table has.
     pub fn n_entries(&self) -> usize {
         self.footer.n_entries()
