@@ -10,6 +10,7 @@ use crate::gc::evict::Evicted;
 use crate::gc::marks::Marks;
 use crate::gc::{GcError, Pace};
 use crate::id::{BodyId, LayerId};
+use crate::index::Searcher;
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
@@ -34,6 +35,7 @@ pub struct Mark {
 /// Marking in progress.
 pub(crate) struct Walk<'a> {
     store: &'a Store,
+    packs: Searcher<'a>,
     pace: &'a Pace<'a>,
     evicted: Evicted,
     records: BTreeMap<LayerId, LayerRecord>,
@@ -83,6 +85,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(store: &'a Store, pace: &'a Pace<'a>) -> Result<Self, ReadError> {
         Ok(Self {
             store,
+            packs: store.packs().searcher()?,
             pace,
             evicted: Evicted::default(),
             records: store.layers()?.into_iter().map(|record| (record.id, record)).collect(),
@@ -171,7 +174,7 @@ impl<'a> Walk<'a> {
 
     fn object(&mut self, kind: Kind, id: [u8; 32]) -> Result<(), ReadError> {
         let name = ObjectName { id, kind };
-        if !self.mark.objects.insert(self.store.packs(), &name)? {
+        if !self.mark.objects.insert(&mut self.packs, &name)? {
             return Ok(());
         }
         if let Some(scales) = &self.scales {

@@ -1,15 +1,35 @@
 //! Objects of packs that share a property, such as being in use: one bit for each.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::error::ReadError;
-use crate::index::Packs;
+use crate::index::Searcher;
 use crate::object::ObjectName;
 use crate::pack::PackName;
 
 /// A set of objects that packs hold. What no pack holds is never in it.
 #[derive(Debug, Default)]
-pub struct Marks(HashMap<PackName, Vec<u64>>);
+pub struct Marks {
+    packs: HashMap<PackName, Vec<u64>, BuildHasherDefault<NameHasher>>,
+    /// Where an object stands, while it is put in.
+    places: Vec<(PackName, usize, usize)>,
+}
+
+/// The names of packs are hashes themselves.
+#[derive(Debug, Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let last = bytes.last_chunk().copied().map_or(0, u64::from_le_bytes);
+        self.0 = self.0.rotate_left(1) ^ last;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// How an object that a pack holds stands to a set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,23 +48,27 @@ impl Marks {
     /// # Errors
     ///
     /// If the store cannot be listed.
-    pub fn insert(&mut self, packs: &Packs, name: &ObjectName) -> Result<bool, ReadError> {
+    pub fn insert(
+        &mut self,
+        packs: &mut Searcher<'_>,
+        name: &ObjectName,
+    ) -> Result<bool, ReadError> {
         // Collected first: a pack may be shown twice.
-        let (mut places, mut was_there) = (Vec::new(), false);
+        let mut places = std::mem::take(&mut self.places);
+        let mut was_there = false;
         packs.visit::<()>(name, |pack, place| {
             was_there |= self.has(pack.name(), place);
             places.push((pack.name(), pack.n_entries().div_ceil(64), place));
             None
         })?;
-        if places.is_empty() || was_there {
-            return Ok(false);
-        }
-        for (pack, n_words, place) in places {
-            let words = self.0.entry(pack).or_default();
+        let is_new = !was_there && !places.is_empty();
+        for (pack, n_words, place) in places.drain(..).filter(|_| is_new) {
+            let words = self.packs.entry(pack).or_default();
             words.resize(words.len().max(n_words), 0);
             words[place / 64] |= 1 << (place % 64);
         }
-        Ok(true)
+        self.places = places;
+        Ok(is_new)
     }
 
     /// How the object at a place of a pack stands to the set; `None` where the tables over packs do
@@ -55,7 +79,7 @@ impl Marks {
     /// If the store cannot be listed.
     pub fn standing(
         &self,
-        packs: &Packs,
+        packs: &mut Searcher<'_>,
         name: &ObjectName,
         (pack, place): (PackName, usize),
     ) -> Result<Option<Standing>, ReadError> {
@@ -75,7 +99,7 @@ impl Marks {
     }
 
     fn has(&self, pack: PackName, place: usize) -> bool {
-        let word = self.0.get(&pack).and_then(|words| words.get(place / 64));
+        let word = self.packs.get(&pack).and_then(|words| words.get(place / 64));
         word.is_some_and(|word| word & (1 << (place % 64)) != 0)
     }
 }
@@ -85,6 +109,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::index::Packs;
     use crate::object::{Encoding, Kind};
     use crate::pack::writer::PackWriter;
     use crate::sim::Sim;
@@ -107,13 +132,14 @@ mod tests {
             pack
         });
         let (packs, mut marks) = (Packs::new(vfs), Marks::default());
+        let mut searcher = packs.searcher().unwrap();
         let standing = |marks: &Marks, number| {
             let at = (first.name(), first.place(&name(number)).unwrap_or(0));
-            marks.standing(&packs, &name(number), at).unwrap()
+            marks.standing(&mut packs.searcher().unwrap(), &name(number), at).unwrap()
         };
         assert_eq!(standing(&marks, 2), Some(Standing::Outside));
         assert_eq!(
-            [2, 2, 1, 9].map(|n| marks.insert(&packs, &name(n)).unwrap()),
+            [2, 2, 1, 9].map(|n| marks.insert(&mut searcher, &name(n)).unwrap()),
             [true, false, true, false]
         );
         assert_eq!(standing(&marks, 2), Some(Standing::Shared));

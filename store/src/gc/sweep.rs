@@ -122,20 +122,20 @@ impl<'store> Sweep<'store> {
         pack: &Pack,
         seen: &mut Marks,
     ) -> Result<(Vec<Entry>, u64), ReadError> {
-        let packs = self.store.packs();
+        let mut packs = self.store.packs().searcher()?;
         let (mut live, mut all) = (Vec::new(), 0);
         for place in 0..pack.n_entries() {
             let Some(entry) = pack.entry(place) else { continue };
             all += entry.raw_len;
             let at = (pack.name(), place);
-            let Some(standing) = mark.objects.standing(packs, &entry.name, at)? else {
-                packs.forget_tables()?;
+            let Some(standing) = mark.objects.standing(&mut packs, &entry.name, at)? else {
+                self.store.packs().forget_tables()?;
                 return Err(ReadError::new("cache", ReadCause::Malformed("table of packs")));
             };
             let counts = match standing {
                 Standing::Outside => false,
                 Standing::Sole => true,
-                Standing::Shared => seen.insert(packs, &entry.name)?,
+                Standing::Shared => seen.insert(&mut packs, &entry.name)?,
             };
             live.extend(counts.then_some(entry));
         }
