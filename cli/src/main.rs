@@ -34,7 +34,7 @@ use crate::session::Session;
 fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     let outcome = command.run(session);
     if command.uses_images() {
-        session.keep_uses();
+        session.tidy();
     }
     outcome
 }

@@ -1,8 +1,10 @@
 //! What commands share: flags, environment, output, store, cancellation.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wythe_builder::environment::Clock as _;
@@ -10,19 +12,26 @@ use wythe_builder::error::{BuildCause, BuildError};
 use wythe_registry::client::Client;
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::{Cancel, InitError};
+use wythe_store::gc::budget::Budget;
+use wythe_store::gc::settle::Pressure;
+use wythe_store::gc::{GcError, Pace};
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::{Access, OpenOptions, Store};
 
+use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
 use crate::registry_client;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
-use crate::settings::Settings;
+use crate::settings::{Settings, file};
 use crate::signals;
 use crate::world::SystemClock;
+
+/// What collecting may take of the time of a command, as long as the store keeps within its budget.
+const IN_PASSING: Duration = Duration::from_millis(50);
 
 /// What a command works with.
 #[derive(Debug)]
@@ -65,6 +74,8 @@ impl Session {
 
     /// As [`Self::store`], with the strongest promise that its commits make.
     pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
+        // Before there is anything to do over again.
+        self.bounds()?;
         let options = OpenOptions { durability, ..self.store_options()? };
         let store = Store::open(&self.store_path()?, &options)?;
         Ok(self.opened.get_or_init(|| store).clone())
@@ -79,10 +90,48 @@ impl Session {
         Ok(OpenOptions { boot: boot(), limits, ..OpenOptions::default() })
     }
 
-    /// Tells later collections what the command used of the store.
-    pub(crate) fn keep_uses(&self) {
-        if let Some(store) = self.opened.get() {
-            store.keep_uses(SystemClock.now());
+    /// What the environment, and else the configuration file, says of the store's budget.
+    pub(crate) fn bounds(&self) -> Result<Bounds, Failure> {
+        let told = self.settings.bounds();
+        let told = told.map_err(|why| Failure::new(Class::Usage, format!("cannot use {why}")))?;
+        let Some(path) = self.settings.configuration_file() else { return Ok(told) };
+        let at = |why: &dyn Display| {
+            Failure::new(Class::Usage, format!("cannot use {}: {why}", path.display()))
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(told.or(file::parse(&text).map_err(|why| at(&why))?.store)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(told),
+            Err(error) => Err(at(&error)),
+        }
+    }
+
+    /// Tells later collections what the command used of the store, and where the store exceeds its
+    /// budget or is about to, collects. The command has done what it was to do, whatever comes of this.
+    pub(crate) fn tidy(&self) {
+        let Some(store) = self.opened.get() else { return };
+        let now = SystemClock.now();
+        store.keep_uses(now);
+        if let Err(failure) = self.settle(store) {
+            self.remark(&format!("the store was not collected: {}", failure.sentence()));
+        }
+        store.keep_uses(now);
+    }
+
+    fn settle(&self, store: &Store) -> Result<(), Failure> {
+        let started = Instant::now();
+        let in_haste = || started.elapsed() < IN_PASSING;
+        let space = store.space().map_err(|error| Failure::of(Class::Environment, &error))?;
+        let budget = self.bounds()?.budget(space, Budget::of(space));
+        let haste = Pace { now: SystemClock.now(), patience: &in_haste };
+        let settled = match store.pressure(&budget, &haste).map_err(GcError::from)? {
+            Pressure::None => return Ok(()),
+            Pressure::Near => store.settle(&budget, &haste),
+            // The next build would find less room still.
+            Pressure::Over => store.settle(&budget, &Pace { patience: &|| true, ..haste }),
+        };
+        match settled {
+            Ok(_) | Err(GcError::OutOfTime) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 

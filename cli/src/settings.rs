@@ -1,8 +1,12 @@
 //! What the environment says, read once and here only.
 
+pub(crate) mod file;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+
+use crate::args::budget::Bounds;
 
 /// The environment of the process, as far as this program looks at it.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +53,29 @@ impl Settings {
         self.path("WYTHE_STORE").or_else(|| data().or_else(home).map(beneath))
     }
 
+    /// The file with this program's settings.
+    pub(crate) fn configuration_file(&self) -> Option<PathBuf> {
+        let home = || Some(self.path("HOME")?.join(".config"));
+        let folder = self.path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        Some(folder.or_else(home)?.join("wythe/config.toml"))
+    }
+
+    /// What the environment says of the store's budget.
+    ///
+    /// # Errors
+    ///
+    /// With the variable that makes no sense.
+    pub(crate) fn bounds(&self) -> Result<Bounds, String> {
+        let mut bounds = Bounds::default();
+        for name in Bounds::NAMES {
+            let variable = format!("WYTHE_{}", name.replace('-', "_").to_uppercase());
+            if let Some(text) = self.text(&variable).filter(|text| !text.is_empty()) {
+                bounds.set(name, &text).map_err(|why| format!("{variable}: {why}"))?;
+            }
+        }
+        Ok(bounds)
+    }
+
     /// Where docker keeps its configuration, credentials among it.
     pub(crate) fn docker_config(&self) -> Option<PathBuf> {
         let home = || Some(self.path("HOME")?.join(".docker"));
@@ -81,6 +108,25 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_of_the_environment_are_refused_by_the_name_of_the_variable() {
+        let bounds = Settings::of(&[("WYTHE_MAX_USED_SPACE", "1g"), ("WYTHE_KEEP_DURATION", "")]);
+        let mut expected = Bounds::default();
+        expected.set("max-used-space", "1g").unwrap();
+        assert_eq!(bounds.bounds(), Ok(expected));
+        let told = Settings::of(&[("WYTHE_MIN_FREE_SPACE", "much")]).bounds().unwrap_err();
+        assert!(told.contains("WYTHE_MIN_FREE_SPACE") && told.contains("much"), "{told}");
+    }
+
+    #[test]
+    fn the_configuration_is_where_the_desktop_keeps_such() {
+        let file = |pairs: &[(&str, &str)]| Settings::of(pairs).configuration_file();
+        let of = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(file(&[("HOME", "/h")]), of("/h/.config/wythe/config.toml"));
+        assert_eq!(file(&[("XDG_CONFIG_HOME", "/c")]), of("/c/wythe/config.toml"));
+        assert_eq!(file(&[]), None);
+    }
 
     #[track_caller]
     fn store(pairs: &[(&str, &str)], expected: Option<&str>) {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::budget::{Amount, Bounds, PruneFilter};
 use super::call::AnswerFormat;
 use super::image::format;
 use super::switch::Switch;
@@ -16,9 +17,33 @@ pub(crate) struct PruneArgs {
     /// Remove cached results, too, not only what nothing refers to
     #[arg(short, long)]
     pub(crate) all: Switch,
+    /// Remove what was used longest ago until the store takes no more than this
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_used_space: Option<Amount>,
+    /// Leave so much whatever the other bounds say
+    #[arg(long, value_name = "SIZE", visible_alias = "keep-storage")]
+    pub(crate) reserved_space: Option<Amount>,
+    /// Remove what was used longest ago until so much of the disk is free
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) min_free_space: Option<Amount>,
+    /// Leave what was used within a time: until=24h
+    #[arg(long, value_name = "until=AGE")]
+    pub(crate) filter: Option<PruneFilter>,
     /// Accepted for scripts made for docker: no question is asked anyway
     #[arg(short, long)]
     pub(crate) force: Switch,
+}
+
+impl PruneArgs {
+    /// The bounds that were asked for.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            max_used: self.max_used_space,
+            reserved: self.reserved_space,
+            min_free: self.min_free_space,
+            keep_for: self.filter.map(|PruneFilter(age)| age),
+        }
+    }
 }
 
 /// Read everything in the store, and name each image that is not to be had whole
