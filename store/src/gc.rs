@@ -23,10 +23,10 @@ use crate::cache_mount::shelf::Removal;
 use crate::error::{At, ReadError, WriteError};
 use crate::gc::budget::Budget;
 use crate::gc::evict::Evicted;
-use crate::gc::mark::{Alone, Mark};
+use crate::gc::mark::Mark;
 use crate::gc::sweep::{Sweep, Thrift};
 use crate::index::Extent;
-use crate::lease::{Lease, leases};
+use crate::lease::Lease;
 use crate::pack::PackName;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
@@ -41,7 +41,7 @@ pub enum Policy {
     KeepActions,
     /// Only images stay, and cache mounts that somebody uses.
     ImagesOnly,
-    /// What fits into a budget stays. While other processes hold leases, results of steps do.
+    /// What fits into a budget stays.
     Within(Budget),
 }
 
@@ -136,9 +136,7 @@ impl Store {
         let ours = self.lease_of_collector()?;
         self.refresh()?;
         ours.cover(Extent::All);
-        let others = leases::live_since(&**self.vfs(), ours.name())?;
-        let alone = if others.is_empty() { Alone::Yes } else { Alone::No };
-        let evicted = self.choose(policy, (alone, pace))?;
+        let evicted = self.choose(policy, pace)?;
         let mut freed = self.condemn(&evicted, &ours, pace)?.unlink(ours.name())?;
         for mount in &evicted.mounts {
             freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
@@ -184,15 +182,11 @@ impl Store {
     }
 
     /// What goes although something leads to it.
-    fn choose(
-        &self,
-        policy: Policy,
-        (alone, pace): (Alone, &Pace<'_>),
-    ) -> Result<Evicted, GcError> {
+    fn choose(&self, policy: Policy, pace: &Pace<'_>) -> Result<Evicted, GcError> {
         match policy {
             Policy::KeepActions => Ok(Evicted::default()),
             Policy::ImagesOnly => Ok(Evicted::all(self)?),
-            Policy::Within(budget) => Evicted::to_fit(self, &budget, (alone, pace)),
+            Policy::Within(budget) => Evicted::to_fit(self, &budget, pace),
         }
     }
 }

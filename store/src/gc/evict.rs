@@ -17,7 +17,6 @@ use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::gc::budget::{Budget, age};
 use crate::gc::evict::inventory::Inventory;
-use crate::gc::mark::Alone;
 use crate::gc::{GcError, Pace};
 use crate::id::{CacheKey, LayerId};
 use crate::live_record::LiveName;
@@ -90,13 +89,9 @@ impl Evicted {
     }
 
     /// What has to go for the store to keep within a budget.
-    pub(super) fn to_fit(
-        store: &Store,
-        budget: &Budget,
-        (alone, pace): (Alone, &Pace<'_>),
-    ) -> Result<Self, GcError> {
+    pub(super) fn to_fit(store: &Store, budget: &Budget, pace: &Pace<'_>) -> Result<Self, GcError> {
         let mut chosen = Self::default();
-        let Inventory { kept, mut candidates } = Inventory::take(store, alone, pace)?;
+        let Inventory { kept, mut candidates } = Inventory::take(store, pace)?;
         let allowance = match store.space() {
             Ok(space) => budget.allowance(kept, space),
             Err(error) => return Err(ReadError::new("", error).into()),

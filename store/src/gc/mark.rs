@@ -71,15 +71,6 @@ impl Mark {
     }
 }
 
-/// Whether any other lease is live.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Alone {
-    /// None is.
-    Yes,
-    /// One is, at least.
-    No,
-}
-
 impl<'a> Walk<'a> {
     /// Nothing is marked yet.
     pub(super) fn new(store: &'a Store, pace: &'a Pace<'a>) -> Result<Self, ReadError> {
@@ -125,12 +116,6 @@ impl<'a> Walk<'a> {
         actions.retain(|action| !self.evicted.actions.contains(&action.key));
         let layers = actions.into_iter().filter_map(|action| action.layer);
         layers.into_iter().try_for_each(|layer| self.layer(layer))
-    }
-
-    /// Marks every layer there is.
-    pub(super) fn all_layers(&mut self) -> Result<(), ReadError> {
-        let all: Vec<LayerId> = self.records.keys().copied().collect();
-        all.into_iter().try_for_each(|layer| self.layer(layer))
     }
 
     fn digest(&mut self, digest: &Digest) -> Result<(), ReadError> {

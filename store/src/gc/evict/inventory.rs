@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::ActionRecord;
 use crate::error::ReadError;
 use crate::gc::evict::{Candidate, What};
-use crate::gc::mark::{Alone, Walk};
+use crate::gc::mark::Walk;
 use crate::gc::{GcError, Pace};
 use crate::id::LayerId;
 use crate::last_use::{Used, Uses};
@@ -35,13 +35,10 @@ struct Counting<'a> {
 }
 
 impl Inventory {
-    pub(super) fn take(store: &Store, alone: Alone, pace: &Pace<'_>) -> Result<Self, GcError> {
+    pub(super) fn take(store: &Store, pace: &Pace<'_>) -> Result<Self, GcError> {
         let mut walk = Walk::new(store, pace)?;
         walk.weigh()?;
         walk.refs()?;
-        if alone == Alone::No {
-            walk.all_layers()?;
-        }
         walk.follow()?;
         let pinned = walk.mark.layers.clone();
         let mut counting = Counting {
