@@ -217,8 +217,12 @@ impl Journal {
         let mut state = self.write();
         let (log, path) = (state.log(), state.log_path());
         let is_long = state.log_size() > COMPACT_FROM.max(state.base_size() / 4);
-        if appended.is_some() && is_long {
-            state.compact(&*self.vfs)?;
+        if appended.is_some()
+            && is_long
+            && let Err(error) = state.compact(&*self.vfs)
+        {
+            // What was appended counts, folded or not; whoever appends next tries again.
+            tracing::debug!(%error, "cannot fold the journal");
         }
         drop(state);
         drop(lock);
@@ -236,10 +240,13 @@ impl Journal {
     ///
     /// If the sync fails.
     pub fn sync(&self) -> Result<(), WriteError> {
-        let (log, path) = {
+        let (log, path, is_named) = {
             let state = self.read();
-            (state.log(), state.log_path())
+            (state.log(), state.log_path(), state.is_named())
         };
+        if !is_named {
+            self.synced("journal", self.vfs.sync_dir("journal"))?;
+        }
         self.synced(&path, log.sync())
     }
 
@@ -294,7 +301,7 @@ impl Hold<'_> {
             // A durable group that is on disk proves that all before it is. Without this a crash
             // could keep it and tear what it builds on.
             let path = state.log_path();
-            self.journal.synced(&path, state.sync())?;
+            self.journal.synced(&path, state.sync(&*self.journal.vfs))?;
         }
         state.append(batch, durability, &self.journal.boot)?;
         if self.appended != Some(Durability::Durable) {

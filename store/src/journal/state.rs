@@ -33,6 +33,8 @@ pub struct State {
     consumed: u64,
     /// Up to where this process has made sure that the log is on disk.
     synced: u64,
+    /// Whether the names of this generation are on disk for certain.
+    named: bool,
     sequence: u64,
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     damage: Vec<Damage>,
@@ -68,8 +70,9 @@ impl State {
         };
         let sequence = base.as_ref().map_or(0, Base::sequence);
         let (consumed, changes, damage) = (LOG_HEADER_SIZE as u64, BTreeMap::new(), Vec::new());
-        let synced = 0;
-        let mut state = Self { generation, base, log, consumed, synced, sequence, changes, damage };
+        let (synced, named) = (0, false);
+        let mut state =
+            Self { generation, base, log, consumed, synced, named, sequence, changes, damage };
         if state.base.as_ref().is_some_and(|base| !base.is_intact()) {
             state.damage.push(Damage { path: base_path(generation), offset: 0 });
         }
@@ -179,6 +182,11 @@ impl State {
         log_path(self.generation)
     }
 
+    /// Whether this process has made sure that the names of this generation are on disk.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
     /// Whether others have appended, or moved on to a new generation.
     ///
     /// # Errors
@@ -236,7 +244,12 @@ impl State {
     /// # Errors
     ///
     /// If the sync fails.
-    pub fn sync(&mut self) -> io::Result<()> {
+    pub fn sync(&mut self, vfs: &dyn Vfs) -> io::Result<()> {
+        if !self.named {
+            // Whoever made this generation may have died before its names were on disk.
+            vfs.sync_dir("journal")?;
+            self.named = true;
+        }
         if self.synced < self.consumed {
             self.log.sync()?;
             self.synced = self.consumed;
@@ -294,7 +307,7 @@ impl State {
         publish(vfs, &log_header(next), &log_path(next))?;
         vfs.sync_dir("journal").writing("journal")?;
         let damage = std::mem::take(&mut self.damage);
-        *self = Self::open_generation(vfs, next)?;
+        *self = Self { named: true, ..Self::open_generation(vfs, next)? };
         self.damage.extend(damage);
         remove_older(vfs, next)
     }

@@ -81,3 +81,8 @@ fn a_layer_whose_blob_a_power_cut_took_goes_with_it() {
         "first/syncdir:blobs#1! second/sync:journal#2! @second/syncdir:blobs#1=Mixed3",
     );
 }
+
+#[test]
+fn a_generation_of_the_journal_is_named_on_disk_before_a_durable_commit_to_it() {
+    holds("fold-build", "folder/syncdir:journal#2! @builder/leave:stage#1=Lost");
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wythe_store::action::ActionRecord;
 use wythe_store::gc::Policy;
 use wythe_store::journal::Durability;
-use wythe_store::journal::batch::Batch;
+use wythe_store::journal::batch::{Batch, Table};
 use wythe_store::layers::LayerRecord;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
@@ -33,6 +33,9 @@ pub(crate) const STRAY_BLOB: Version = 4;
 /// What nobody has seen before.
 pub(crate) const NEW: Version = 5;
 
+/// Longer than a log may be before it is folded into a new base.
+const LONG_NOTE: usize = 1_100_000;
+
 /// A part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
@@ -42,6 +45,8 @@ pub(crate) enum Part {
     Cached(Version),
     /// Collects.
     Collect(Policy),
+    /// Commits so much that the journal is folded.
+    Fold,
     /// Only opens the store.
     Open,
     /// Pulls an image.
@@ -120,7 +125,7 @@ impl Play {
 
 /// Who meets whom.
 pub(crate) fn all() -> Vec<Play> {
-    use Part::{Build, Cached, Collect, Open, Pull, Remove};
+    use Part::{Build, Cached, Collect, Fold, Open, Pull, Remove};
     let images = ("collector", Collect(Policy::ImagesOnly));
     let steps = ("collector", Collect(Policy::KeepActions));
     vec![
@@ -132,6 +137,7 @@ pub(crate) fn all() -> Vec<Play> {
         Play::new("pull-prune-all", &[images, ("puller", Pull(STRAY_BLOB))]),
         Play::new("pull-prune", &[steps, ("puller", Pull(STRAY_BLOB))]),
         Play::new("build-build", &[("first", Build(NEW)), ("second", Build(NEW))]),
+        Play::new("fold-build", &[("folder", Fold), ("builder", Build(NEW))]),
         Play::new("pull-pull", &[("first", Pull(NEW)), ("second", Pull(NEW))]),
         Play::new("prune-prune", &[images, ("other", Collect(Policy::KeepActions))]),
         Play::new("remove-prune-all", &[("remover", Remove("old")), images]),
@@ -193,6 +199,12 @@ fn play(
             tag(&lease, &witness, version, &built(version))
         }
         Part::Collect(policy) => store.prune(policy).map(drop).map_err(|error| told(&error)),
+        Part::Fold => {
+            let mut batch = Batch::new();
+            batch.put(Table::Notes, b"long", vec![0; LONG_NOTE]);
+            let lease = store.lease().map_err(|error| told(&error))?;
+            lease.commit(batch, Durability::Relaxed).map(drop).map_err(|error| told(&error))
+        }
         Part::Open => Ok(()),
         Part::Pull(version) => {
             let lease = store.lease().map_err(|error| told(&error))?;

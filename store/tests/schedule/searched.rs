@@ -150,7 +150,7 @@ fn pullers_and_collectors_do_each_other_no_harm() {
 
 #[test]
 fn two_of_a_kind_do_each_other_no_harm() {
-    for play in ["build-build", "pull-pull", "prune-prune"] {
+    for play in ["build-build", "pull-pull", "prune-prune", "fold-build"] {
         holds(play);
     }
 }
