@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 mod checks;
+mod held;
 mod kept;
 mod plays;
 mod searched;
