@@ -82,6 +82,14 @@ pub enum WriteError {
     Tree(#[from] LimitError),
 }
 
+impl WriteError {
+    /// Whether the file system had no room for it.
+    pub(crate) fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+}
+
 impl ReadError {
     pub(crate) fn new(path: impl Into<String>, cause: impl Into<ReadCause>) -> Self {
         Self { path: path.into(), cause: cause.into() }

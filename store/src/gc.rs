@@ -28,6 +28,7 @@ use crate::gc::sweep::{Sweep, Thrift};
 use crate::index::Extent;
 use crate::lease::Lease;
 use crate::pack::PackName;
+use crate::reserve;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::trash;
@@ -133,6 +134,25 @@ impl Store {
         policy: Policy,
         pace: &Pace<'_>,
     ) -> Result<Freed, GcError> {
+        let vfs = &**self.vfs();
+        let freed = match self.collect_once(policy, pace) {
+            // A disk without a free byte: what is kept for this is given up.
+            Err(error) if self.lacks_room(&error) && reserve::spend(vfs) => {
+                self.collect_once(policy, pace)
+            }
+            done => done,
+        };
+        reserve::keep(vfs);
+        freed
+    }
+
+    /// Whether there was no room for a change, and more can be tried: not where a sync said so.
+    fn lacks_room(&self, error: &GcError) -> bool {
+        let is_full = matches!(error, GcError::Write(error) if error.is_full());
+        is_full && self.journal().check_poison().is_ok()
+    }
+
+    fn collect_once(&self, policy: Policy, pace: &Pace<'_>) -> Result<Freed, GcError> {
         let ours = self.lease_of_collector()?;
         self.refresh()?;
         ours.cover(Extent::All);
@@ -158,7 +178,11 @@ impl Store {
             let mark = Mark::of(self, evicted, pace)?;
             Ok(Sweep::plan(self, (&mark, evicted), (copies, thrift))?)
         };
-        let copies = plan(&BTreeSet::new())?.rewrite(ours)?;
+        let copies = match plan(&BTreeSet::new())?.rewrite(ours) {
+            // Packs that are in use in part wait until those that go whole have made room.
+            Err(error) if self.lacks_room(&error) => BTreeSet::new(),
+            copies => copies?,
+        };
         for _ in 0..FREE_ROUNDS {
             self.refresh()?;
             let sequence = self.journal().sequence();

@@ -52,6 +52,7 @@ pub mod place;
 mod read_only;
 mod recover;
 pub mod refs;
+mod reserve;
 pub mod scan_record;
 mod sealed;
 pub mod sim;

@@ -9,6 +9,7 @@ use crate::lease::leases;
 use crate::place::{self, PlaceError};
 use crate::read_only::ReadOnly;
 use crate::recover;
+use crate::reserve;
 use crate::store::{Access, Create, OpenOptions, Store};
 use crate::sys::{self, Disk, Ownership};
 use crate::vfs::Vfs;
@@ -159,6 +160,7 @@ fn create(vfs: &dyn Vfs) -> Result<Features, OpenCause> {
     vfs.sync_dir("blobs")?;
     vfs.sync_dir(".")?;
     format::write(vfs, &Features::default())?;
+    reserve::keep(vfs);
     Ok(Features::default())
 }
 

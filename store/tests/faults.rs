@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use wythe_store::action::ActionRecord;
 use wythe_store::digest::{DiffId, Digest};
-use wythe_store::fsck::Damage;
+use wythe_store::fsck::Depth;
+use wythe_store::fsck::damage::Damage;
 use wythe_store::gc::Policy;
 use wythe_store::id::{BodyId, CacheKey, LayerId};
 use wythe_store::journal::Durability;
@@ -33,6 +34,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// A long one is folded into the journal's base at once.
 const LONG_NOTE: usize = 1_100_000;
+
+/// More operations than a session has.
+const MOST: usize = 10_000;
 
 /// What a power cut leaves of a session that has failed, beside the least.
 const FATES: [Fate; 3] = [Fate::NamesOnly, Fate::Mixed(1), Fate::BytesOnly];
@@ -122,7 +126,7 @@ impl Session {
         let DiffId(digest) = record.diff_id.expect("both kinds of layers know it");
         let layer = match record.blobs.first() {
             Some(blob) => blob.descriptor.clone(),
-            None => Descriptor::new(MediaType::LAYER, digest, 1024),
+            None => Descriptor::new(MediaType::LAYER, digest, record.tar_size.unwrap_or(0)),
         };
         let config = format!(
             r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{digest}"]}}}}"#
@@ -163,7 +167,7 @@ impl Session {
             };
             assert!(is_there, "{what}: bytes of {name}");
         }
-        let damage = store.verify().unwrap();
+        let damage = store.verify(Depth::Full).unwrap();
         let torn = |damage: &&Damage| matches!(damage, Damage::Journal { .. });
         let found = damage.iter().find(|damage| !torn(damage));
         assert!(found.is_none(), "{what}: {found:?}");
@@ -176,9 +180,10 @@ fn step(lease: &Lease, seed: u8) -> Outcome<(LayerRecord, Content)> {
     lease.put_body(&noise(200, seed))?;
     let tree = tree(body, bytes.len() as u64);
     let id = LayerId::of(&[seed]);
-    let diff_id = Some(measure(&tree, lease.store())?.diff_id);
+    let measured = measure(&tree, lease.store())?;
+    let (diff_id, tar_size) = (Some(measured.diff_id), Some(measured.size));
     let tree = Some(lease.put_tree(&tree)?);
-    let record = LayerRecord { tree, diff_id, ..LayerRecord::new(id) };
+    let record = LayerRecord { tree, diff_id, tar_size, ..LayerRecord::new(id) };
     let (layer, created) = (Some(id), Timestamp::default());
     let mut batch = Batch::new();
     let key = CacheKey::of(&[seed]);
@@ -254,14 +259,14 @@ fn run(first: usize, fault: Fault, lasting: Lasting) -> bool {
     session.check(&store, &what);
     session.run(&store, 10).unwrap();
     session.check(&store, &format!("{what}, then another session"));
-    let damage = store.verify().unwrap();
+    let damage = store.verify(Depth::Full).unwrap();
     assert!(damage.is_empty(), "{what}: {damage:?}");
     !met.is_empty()
 }
 
 #[track_caller]
 fn every_operation(fault: Fault, lasting: Lasting) {
-    let n_operations = (0..).find(|first| !run(*first, fault, lasting)).unwrap();
+    let n_operations = (0..MOST).find(|first| !run(*first, fault, lasting)).unwrap();
     assert!(n_operations > 60, "only {n_operations}");
 }
 
@@ -283,4 +288,28 @@ fn a_disk_that_fails_once_is_told_of_and_never_trusted_again() {
 #[test]
 fn a_disk_that_fails_for_good_is_told_of() {
     every_operation(Fault::Broken, Lasting::FromThenOn);
+}
+
+#[test]
+fn a_collection_works_on_a_disk_that_is_full_until_something_is_deleted() {
+    let sim = Sim::default();
+    let mut session = Session::default();
+    let store = open(Arc::new(sim.clone()), 1).unwrap();
+    session.run(&store, 1).unwrap();
+    session.tag_new(&store, "kept", 7).unwrap();
+    let mut batch = Batch::new();
+    for image in session.images.drain(..).filter(|image| image.name != "kept") {
+        batch.remove_ref(image.name);
+    }
+    store.lease().unwrap().commit(batch, Durability::Durable).unwrap();
+    session.tag_new(&store, "kept", 7).unwrap();
+    drop(store);
+    let failing = Failing { first: 0, fault: Fault::Full, lasting: Lasting::UntilRoom };
+    let disk = Faulty::new(&sim, failing);
+    let store = open(Arc::new(disk.clone()), 1).unwrap();
+    let freed = store.prune(Policy::ImagesOnly).unwrap();
+    assert!(freed.bytes > 20_000 && !disk.met().is_empty(), "{freed:?}");
+    session.check(&open(Arc::new(sim.clone()), 1).unwrap(), "after the collection");
+    let kept = sim.files().into_iter().filter(|path| path.starts_with("reserve/")).count();
+    assert_eq!(kept, 4, "it is kept again");
 }

@@ -17,6 +17,7 @@ pub const RANKS: &[&str] = &[
     "stake",
     "store",
     "trash",
+    "reserve",
     "live_record",
     "layers",
     "action",

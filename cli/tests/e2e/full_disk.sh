@@ -56,10 +56,12 @@ check 'the image before is whole' whole
 as_user rm -f "$disk/kept.tar"
 fill
 check 'a build on a disk without a free byte says so' codes 5 store build -q -t other --no-cache "$work/large"
+check 'a disk without a free byte can be pruned' codes 0 store prune
 as_user rm -f "$disk/filler"
 check 'the store verifies' store verify
 fill_inodes
 check 'a build on a disk without a free inode says so' codes 5 store build -q -t other --no-cache "$work/large"
+check 'a disk without a free inode can be pruned' codes 0 store prune
 as_user sh -c 'rm -f "$1"/inode.*' sh "$disk"
 check 'the image before is whole still' whole
 as_user rm -f "$disk/kept.tar"
