@@ -186,7 +186,7 @@ fn a_cut_during_collection_keeps_every_image() {
 fn a_cut_while_packs_are_merged_keeps_every_image() {
     let sim = Sim::default();
     let store = open(&sim, 1);
-    for version in 1..=5 {
+    for version in 1..=9 {
         let lease = store.lease().unwrap();
         lease.put_body(&[version; 9]).unwrap();
         build(&store, 1);
@@ -199,7 +199,7 @@ fn a_cut_while_packs_are_merged_keeps_every_image() {
     assert!(before > 8 && store.packs().names().unwrap().len() < 4);
     for cut in start..=sim.n_operations() {
         for fate in FATES {
-            check(&sim.crashed(cut, fate), 5, 5, &format!("{fate:?} at {cut}"));
+            check(&sim.crashed(cut, fate), 9, 9, &format!("{fate:?} at {cut}"));
         }
     }
 }
