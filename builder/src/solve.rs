@@ -15,6 +15,7 @@ use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::live::found::is_at_hand;
 use wythe_store::timestamp::Timestamp;
 
 use crate::bases::ImageBases;
@@ -217,9 +218,8 @@ impl<'a> Solver<'a> {
     fn remembered(&self, key: &CacheKey) -> Result<Option<Known>, BuildCause> {
         let Some(action) = self.env.store.action(key)? else { return Ok(None) };
         let Some(layer) = action.layer else { return Ok(None) };
-        let kept = self.env.store.layer(&layer)?;
-        let usable = kept.is_some_and(|record| record.tree.is_some() || record.live.is_some());
-        Ok(usable.then_some((Some(layer), action.created)))
+        let at_hand = is_at_hand(self.env.store, &layer, self.env.idmap)?;
+        Ok(at_hand.then_some((Some(layer), action.created)))
     }
 
     /// Takes over what is known, parents first.

@@ -12,7 +12,7 @@ use crate::fsck::damage::Damage;
 use crate::id::TreeId;
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
-use crate::live::ensure::is_usable;
+use crate::live::found::is_usable;
 use crate::object::Kind;
 use crate::store::Store;
 

@@ -1,15 +1,21 @@
 //! What the store knows of the directories under `live/`: whose files they hold, and whether a
 //! power cut could have spoiled them.
 
+pub mod stamp;
+
 use crate::error::ReadError;
 use crate::id::LayerId;
 use crate::journal::BootId;
 use crate::journal::batch::{Batch, Table};
 use crate::journal::unread;
+use crate::live_record::stamp::Stamp;
 use crate::store::Store;
 use crate::wire::{Decoder, Encoder};
 
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
+
+/// The version without [stamps](Stamp). Such a directory is the right one if there is any.
+const WITHOUT_STAMP: u8 = 1;
 
 /// In which form a layer is unpacked: how its owners and its devices are kept on this machine.
 ///
@@ -36,6 +42,8 @@ pub struct LiveRecord {
     pub boot: BootId,
     /// Whether its files are on disk for certain.
     pub sync: Sync,
+    /// How it was left, where that is known.
+    pub stamp: Option<Stamp>,
 }
 
 /// Whether files have been synced since they were written.
@@ -78,12 +86,18 @@ impl LiveRecord {
         let sync = u8::from(self.sync == Sync::Synced);
         let form = if self.form == 1 { &[][..] } else { &[self.form] };
         let idmap = [form, &self.idmap].concat();
-        let mut out = Encoder::new(VERSION);
-        out.raw(self.layer.as_bytes()).bytes(&idmap).raw(&self.boot).byte(sync).finish()
+        let mut out = Encoder::new(self.stamp.map_or(WITHOUT_STAMP, |_| VERSION));
+        out.raw(self.layer.as_bytes()).bytes(&idmap).raw(&self.boot).byte(sync);
+        if let Some(stamp) = &self.stamp {
+            stamp.write(&mut out);
+        }
+        out.finish()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Decoder::new(bytes, VERSION)?;
+        let without = Decoder::new(bytes, WITHOUT_STAMP);
+        let is_stamped = without.is_none();
+        let mut from = without.or_else(|| Decoder::new(bytes, VERSION))?;
         let layer = LayerId::from_bytes(from.array()?);
         // A mapping is text: what stands before one is no letter.
         let (form, idmap) = match from.bytes()? {
@@ -93,7 +107,8 @@ impl LiveRecord {
         let idmap = idmap.to_vec();
         let boot = from.array()?;
         let sync = if from.byte()? == 1 { Sync::Synced } else { Sync::Unsynced };
-        from.end(Self { layer, idmap, form, boot, sync })
+        let stamp = if is_stamped { Some(Stamp::read(&mut from)?) } else { None };
+        from.end(Self { layer, idmap, form, boot, sync, stamp })
     }
 }
 
@@ -168,7 +183,23 @@ mod tests {
 
     fn record(form: u8, sync: Sync) -> LiveRecord {
         let idmap = b"u0:1000:1;g0:1000:1".to_vec();
-        LiveRecord { layer: LayerId::of(b"x"), idmap, form, boot: [7; 16], sync }
+        LiveRecord { layer: LayerId::of(b"x"), idmap, form, boot: [7; 16], sync, stamp: None }
+    }
+
+    fn stamp() -> Stamp {
+        let sim = crate::sim::Sim::default();
+        let name = LiveName::new("ab").unwrap();
+        for path in ["live", &name.path()] {
+            crate::vfs::Vfs::make_dir(&sim, path).unwrap();
+        }
+        Stamp::of(&sim, &name).unwrap()
+    }
+
+    #[test]
+    fn a_record_without_a_stamp_is_one_of_the_version_before() {
+        let record = record(FORM, Sync::Synced);
+        assert_eq!(record.encode()[0], WITHOUT_STAMP);
+        assert_eq!(LiveRecord { stamp: Some(stamp()), ..record }.encode()[0], VERSION);
     }
 
     #[test]
@@ -176,7 +207,11 @@ mod tests {
         for sync in [Sync::Synced, Sync::Unsynced] {
             for form in 1..=FORM {
                 let record = record(form, sync);
-                assert_eq!(LiveRecord::decode(&record.encode()), Some(record));
+                assert_eq!(LiveRecord::decode(&record.encode()), Some(record.clone()));
+                let record = LiveRecord { stamp: Some(stamp()), ..record };
+                let encoded = record.encode();
+                assert_eq!(LiveRecord::decode(&encoded), Some(record));
+                assert_eq!(LiveRecord::decode(&encoded[..encoded.len() - 1]), None);
             }
         }
     }
@@ -185,7 +220,7 @@ mod tests {
     fn programs_without_forms_find_another_mapping() {
         let [old, new] = [1, FORM].map(|form| record(form, Sync::Synced).encode());
         let mapping = |bytes: &[u8]| {
-            let mut from = Decoder::new(bytes, VERSION).unwrap();
+            let mut from = Decoder::new(bytes, WITHOUT_STAMP).unwrap();
             from.array::<32>().unwrap();
             from.bytes().unwrap().to_vec()
         };

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::vfs::{Lock, Vfs, VfsFile};
+use crate::vfs::{Lock, Noted, Vfs, VfsFile};
 
 /// Files as they are, and never otherwise.
 #[derive(Debug)]
@@ -71,6 +71,10 @@ impl Vfs for ReadOnly {
 
     fn exists(&self, path: &str) -> io::Result<bool> {
         self.vfs.exists(path)
+    }
+
+    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
+        self.vfs.noted(path)
     }
 
     fn lock(&self, _: &str) -> io::Result<Lock> {

@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 
 use crate::map::Mapping;
 use crate::sparse;
-use crate::vfs::{Lock, Vfs, VfsFile};
+use crate::timestamp::Timestamp;
+use crate::vfs::{Lock, Noted, Vfs, VfsFile};
 
 /// A directory on disk, addressed through its descriptor.
 #[derive(Debug)]
@@ -99,6 +100,20 @@ pub fn random() -> io::Result<[u8; 16]> {
     Ok(bytes)
 }
 
+/// What is noted of a directory; `None` of anything else.
+fn noted(stat: &Stat) -> Option<Noted> {
+    let moment = |seconds, nanos| {
+        let nanos = u32::try_from(nanos).unwrap_or_default();
+        Timestamp { seconds, nanos }
+    };
+    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    is_directory.then(|| Noted {
+        changed: moment(stat.st_ctime, stat.st_ctime_nsec),
+        modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+        inode: stat.st_ino,
+    })
+}
+
 impl Vfs for Disk {
     fn create(&self, path: &str) -> io::Result<Box<dyn VfsFile>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
@@ -173,6 +188,14 @@ impl Vfs for Disk {
         match rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
+        match rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(noted(&stat)),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

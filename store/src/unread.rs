@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_a_newer_version_recorded_is_neither_replaced_nor_collected() {
         let directory = tempfile::tempdir().unwrap();
-        let store = store_with(directory.path(), b"\x02whatever");
+        let store = store_with(directory.path(), b"\x09whatever");
         for store in [&store, &open(directory.path(), 2)] {
             let unread = store.unread_records();
             let newer = unread.iter().filter(|record| record.why == Unread::Newer);

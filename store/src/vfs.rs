@@ -9,6 +9,8 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
 
+use crate::timestamp::Timestamp;
+
 /// A directory tree with explicit durability.
 ///
 /// Nothing is on disk before a sync says so: [`VfsFile::sync`] for the bytes of a file,
@@ -48,6 +50,10 @@ pub trait Vfs: Debug + Send + Sync {
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     /// Whether a name exists.
     fn exists(&self, path: &str) -> io::Result<bool>;
+    /// What the file system notes of a directory; `None` where no directory has the name.
+    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
+        Ok(self.exists(path)?.then(Noted::default))
+    }
     /// Waits for the exclusive lock on a file, which is created where it is missing.
     fn lock(&self, path: &str) -> io::Result<Lock>;
     /// Takes the exclusive lock on an existing file; `None` where somebody holds it.
@@ -75,6 +81,17 @@ pub trait VfsFile: Debug + Send + Sync {
     fn seal(&self) -> io::Result<()>;
     /// Where a sealed file has no blocks, in order. What is there is zero.
     fn holes(&self) -> io::Result<Vec<Range<u64>>>;
+}
+
+/// What a file system notes of a directory by itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Noted {
+    /// When anything of it was last changed, which nobody can set.
+    pub changed: Timestamp,
+    /// When a name was last added or taken away, or what was set since; copies keep it.
+    pub modified: Timestamp,
+    /// Its number.
+    pub inode: u64,
 }
 
 /// A held lock, given back on drop.

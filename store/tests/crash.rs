@@ -211,7 +211,7 @@ fn an_unsynced_directory_does_not_outlive_a_reboot_and_a_synced_one_does() {
     let name = LiveName::new("ab").unwrap();
     sim.make_dir(&name.path()).unwrap();
     let (layer, idmap, boot) = (layer_id(1), Vec::new(), [1; 16]);
-    let record = LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced };
+    let record = LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced, stamp: None };
     let mut batch = Batch::new();
     batch.put_live(&name, &record);
     batch.put_layer(&LayerRecord { live: Some(name.clone()), ..LayerRecord::new(layer) });

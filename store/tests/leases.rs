@@ -230,7 +230,8 @@ fn a_directory_that_was_found_is_recorded_again() {
     let name = LiveName::new("ab").unwrap();
     sim.make_dir("live").unwrap();
     let (layer, idmap, boot) = (layer(), Vec::new(), [1; 16]);
-    let record = LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced };
+    let (sync, stamp) = (Sync::Unsynced, None);
+    let record = LiveRecord { layer, idmap, form: FORM, boot, sync, stamp };
     let mut batch = Batch::new();
     batch.put_live(&name, &record);
     batch.put_layer(&LayerRecord {
@@ -307,7 +308,8 @@ fn a_stale_record_does_not_bring_back_a_directory_that_was_replaced() {
     let lease = open(&sim).lease().unwrap();
     let with = |live: &LiveName| {
         let (idmap, boot) = (Vec::new(), [1; 16]);
-        let record = LiveRecord { layer: layer(), idmap, form: FORM, boot, sync: Sync::Synced };
+        let (sync, stamp) = (Sync::Synced, None);
+        let record = LiveRecord { layer: layer(), idmap, form: FORM, boot, sync, stamp };
         let mut batch = Batch::new();
         batch.put_live(live, &record);
         batch.put_layer(&LayerRecord { live: Some(live.clone()), ..LayerRecord::new(layer()) });

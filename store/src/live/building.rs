@@ -38,7 +38,7 @@ impl<'a> Building<'a> {
         batch: &mut Batch,
     ) -> Result<PathBuf, WriteError> {
         let name = self.claim()?;
-        record(self.lease, batch, &name, layer, idmap);
+        record(self.lease, batch, &name, layer, idmap)?;
         Ok(self.lease.store().path().join(name.path()))
     }
 
@@ -50,7 +50,8 @@ impl<'a> Building<'a> {
         batch: &mut Batch,
     ) -> Result<PathBuf, WriteError> {
         let name = self.claim()?;
-        batch.put_layer(layer).put_live(&name, &live_record(self.lease, layer.id, idmap));
+        let made = live_record(self.lease, &name, layer.id, idmap)?;
+        batch.put_layer(layer).put_live(&name, &made);
         Ok(self.lease.store().path().join(name.path()))
     }
 

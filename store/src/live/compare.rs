@@ -13,7 +13,7 @@ use crate::id::LayerId;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;
 use crate::live::attributes::entered;
-use crate::live::ensure::is_usable;
+use crate::live::found::is_there;
 use crate::live::reading::Reading;
 use crate::live::upper::{UpperError, read};
 use crate::live_record::LiveName;
@@ -59,7 +59,7 @@ pub fn compare(lease: &Lease, idmap: &[u8], stacks: &Stacks) -> Result<Vec<Damag
     let store = lease.store();
     let mut damage = Vec::new();
     for (name, live) in store.lives()? {
-        if !is_usable(store, &name, &live.layer, Some(idmap))? {
+        if !is_there(store, &name, &live.layer, Some(idmap))? {
             continue;
         }
         let Some(tree) = tree_of(store, &live.layer)? else { continue };

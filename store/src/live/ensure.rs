@@ -15,9 +15,9 @@ use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::building::Building;
+use crate::live::found::{find, forget_changed, is_there, is_usable};
 use crate::live::materialise::unpack;
 use crate::live::unpack::Unpacker;
-use crate::live_record::{FORM, LiveName, Sync};
 use crate::oci::descriptor::Descriptor;
 use crate::store::Store;
 use crate::vfs::Lock;
@@ -29,6 +29,14 @@ pub enum EnsureError {
     /// There is neither a directory, nor a tree, nor a blob.
     #[error("layer {0} is not in the store")]
     Gone(LayerId),
+    /// Somebody has changed its directory, and it is nothing else.
+    #[error("{directory} of the store has been changed, and layer {layer} is nowhere else")]
+    Changed {
+        /// The layer.
+        layer: LayerId,
+        /// Its directory, relative to the store.
+        directory: String,
+    },
     /// Its blob is refused.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -44,47 +52,6 @@ pub enum EnsureError {
     /// The store could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-}
-
-/// The directory of a layer if there is one: its owners written through `idmap`, and its files not
-/// in doubt after a power cut.
-///
-/// # Errors
-///
-/// If a file of the store cannot be read, or is damaged.
-pub fn find(store: &Store, layer: &LayerId, idmap: &[u8]) -> Result<Option<PathBuf>, ReadError> {
-    let Some(record) = store.layer(layer)? else { return Ok(None) };
-    if let Some(name) = &record.live
-        && is_usable(store, name, layer, Some(idmap))?
-    {
-        store.note_use(&Used::Live(name));
-        return Ok(Some(store.path().join(name.path())));
-    }
-    for (name, live) in store.lives()? {
-        if live.layer == *layer && is_usable(store, &name, layer, Some(idmap))? {
-            store.note_use(&Used::Live(&name));
-            return Ok(Some(store.path().join(name.path())));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a directory holds what its record says. Which ids its owners have, and in which form it
-/// is, matters only to those who name a mapping.
-pub(crate) fn is_usable(
-    store: &Store,
-    name: &LiveName,
-    layer: &LayerId,
-    idmap: Option<&[u8]>,
-) -> Result<bool, ReadError> {
-    let Some(live) = store.live(name)? else { return Ok(false) };
-    let safe = live.sync == Sync::Synced || live.boot == *store.journal().boot();
-    let mapped = idmap.is_none_or(|idmap| live.idmap == idmap && live.form == FORM);
-    if live.layer != *layer || !safe || !mapped {
-        return Ok(false);
-    }
-    let path = name.path();
-    Ok(!store.is_doomed(&path) && store.vfs().exists(&path).reading(&path)?)
 }
 
 /// The directory of a layer, in the form an overlay mount with `userxattr` takes as a lower
@@ -161,10 +128,19 @@ fn find_or_make(
     if let Some(path) = find(store, layer, idmap)? {
         return Ok(path);
     }
-    let mut record = known()?;
+    let (mut record, mut batch) = (known()?, Batch::new());
+    forget_changed(store, layer, idmap, &mut batch)?;
     let building = Building::new(lease)?;
-    make(&building, &mut record)?;
-    commit(building, record, idmap)
+    let made = make(&building, &mut record);
+    if let (Err(EnsureError::Gone(_)), Some(name)) = (&made, &record.live)
+        && is_there(store, name, layer, Some(idmap))?
+    {
+        return Err(EnsureError::Changed { layer: *layer, directory: name.path() });
+    }
+    made?;
+    let path = building.keep(record, idmap, &mut batch)?;
+    lease.commit(batch, Durability::Relaxed)?;
+    Ok(path)
 }
 
 /// A directory of a layer beside those in `taken`, for a mount that needs the layer more than once.
@@ -244,17 +220,6 @@ fn fill(
     Ok(())
 }
 
-fn commit(
-    building: Building<'_>,
-    record: LayerRecord,
-    idmap: &[u8],
-) -> Result<PathBuf, EnsureError> {
-    let (lease, mut batch) = (building.lease, Batch::new());
-    let path = building.keep(record, idmap, &mut batch)?;
-    lease.commit(batch, Durability::Relaxed)?;
-    Ok(path)
-}
-
 /// Keeps what is read.
 struct Kept<'a> {
     reader: &'a mut (dyn Read + Send),
@@ -325,6 +290,53 @@ mod tests {
         let anew = ensure(&trial.lease, &record.layer, b"map").unwrap();
         assert_ne!(anew, path);
         assert_eq!(ensure(&trial.lease, &record.layer, b"map").unwrap(), anew);
+    }
+
+    /// What becomes of a directory that is treated so, when its layer is asked for again.
+    fn after(treat: impl FnOnce(&std::path::Path)) -> (Trial, PathBuf, PathBuf) {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let path = receive_it(&trial.lease, &pulled).unwrap();
+        // Some file systems count time in ticks.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        treat(&path);
+        let anew = receive_it(&trial.lease, &pulled).unwrap();
+        check_files(&anew);
+        (trial, path, anew)
+    }
+
+    #[test]
+    fn a_directory_that_somebody_began_to_empty_or_put_there_is_made_anew() {
+        let emptied = |path: &std::path::Path| fs::remove_dir_all(path.join("d")).unwrap();
+        let removed = |path: &std::path::Path| fs::remove_dir_all(path).unwrap();
+        let replaced = |path: &std::path::Path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::create_dir(path).unwrap();
+        };
+        let treatments: [&dyn Fn(&std::path::Path); 3] = [&emptied, &removed, &replaced];
+        for treat in treatments {
+            let (trial, before, anew) = after(treat);
+            assert_ne!(before, anew);
+            let store = trial.lease.store();
+            let names: Vec<_> = store.lives().unwrap().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), 1, "the one there was is forgotten");
+            assert_eq!(store.path().join(names[0].path()), anew);
+        }
+        let (_trial, before, again) = after(|path| {
+            fs::read_dir(path).unwrap().count();
+        });
+        assert_eq!(before, again, "looking at it is no change");
+    }
+
+    #[test]
+    fn a_directory_recorded_without_a_stamp_is_used_as_it_is() {
+        let (trial, pulled) = (Trial::new(), Pulled::new(FILES));
+        let path = receive_it(&trial.lease, &pulled).unwrap();
+        let (name, record) = trial.lease.store().lives().unwrap().remove(0);
+        let mut batch = Batch::new();
+        batch.put_live(&name, &LiveRecord { stamp: None, ..record });
+        trial.lease.commit(batch, Durability::Relaxed).unwrap();
+        fs::remove_dir_all(path.join("d")).unwrap();
+        assert_eq!(receive_it(&trial.lease, &pulled).unwrap(), path);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::layer::decompress::decompress;
 use crate::layer::tar_read::{Policy, TarError, TarKind, TarReader};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
-use crate::live::ensure::is_usable;
+use crate::live::found::is_there;
 use crate::path::LayerPath;
 use crate::tree::entry::File as FileNode;
 use crate::tree::files::files;
@@ -91,7 +91,7 @@ fn gather(
         return Ok(());
     }
     if let Some(name) = &record.live
-        && is_usable(store, name, layer, None)?
+        && is_there(store, name, layer, None)?
     {
         from_directory(lease, &store.path().join(name.path()), &places, missing)?;
         places.retain(|_, file| missing.contains(&file.body));

@@ -15,6 +15,7 @@ use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::attributes;
 use crate::live::place::{DIRECTORY, finish};
+use crate::live_record::stamp::Stamp;
 use crate::live_record::{FORM, LiveName, LiveRecord, Sync};
 use crate::sys;
 use crate::tree::entry::Metadata;
@@ -91,26 +92,34 @@ pub fn adopt(
     let name = claim(lease, |target| fs::rename(&scratch.upper, target))?;
     let random = sys::random().writing("live")?;
     let layer = LayerId::of(&[name.as_str().as_bytes(), &random].concat());
-    record(lease, batch, &name, LayerRecord::new(layer), idmap);
+    record(lease, batch, &name, LayerRecord::new(layer), idmap)?;
     Ok(layer)
 }
 
-/// Records that `layer` lies in `name`.
+/// Records that `layer` lies in `name`, which from now on nobody changes.
 pub(super) fn record(
     lease: &Lease,
     batch: &mut Batch,
     name: &LiveName,
     layer: LayerRecord,
     idmap: &[u8],
-) {
-    batch.put_live(name, &live_record(lease, layer.id, idmap));
+) -> Result<(), WriteError> {
+    batch.put_live(name, &live_record(lease, name, layer.id, idmap)?);
     batch.put_layer(&LayerRecord { live: Some(name.clone()), ..layer });
+    Ok(())
 }
 
 /// What is recorded of a directory that has just been made for `layer`.
-pub(super) fn live_record(lease: &Lease, layer: LayerId, idmap: &[u8]) -> LiveRecord {
-    let boot = *lease.store().journal().boot();
-    LiveRecord { layer, idmap: idmap.to_vec(), form: FORM, boot, sync: Sync::Unsynced }
+pub(super) fn live_record(
+    lease: &Lease,
+    name: &LiveName,
+    layer: LayerId,
+    idmap: &[u8],
+) -> Result<LiveRecord, WriteError> {
+    let store = lease.store();
+    let stamp = Some(Stamp::of(&**store.vfs(), name).writing(&name.path())?);
+    let (boot, idmap) = (*store.journal().boot(), idmap.to_vec());
+    Ok(LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced, stamp })
 }
 
 /// Moves a directory to a name under `live/` that nobody has. An empty directory holds the name

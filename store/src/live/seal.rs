@@ -6,6 +6,7 @@ use crate::layer::export::measure;
 use crate::layer::tar_write::WriteTarError;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
+use crate::live::found::is_as_left;
 use crate::live::upper::{UpperError, upper_tree};
 use crate::tree::entry::Tree;
 
@@ -24,6 +25,9 @@ pub enum SealError {
         /// What the files make.
         found: DiffId,
     },
+    /// Somebody has changed its directory since it was made, and it is nothing else.
+    #[error("{0} of the store has been changed, and its layer is nowhere else")]
+    Replaced(String),
     /// Its directory could not be read.
     #[error(transparent)]
     Upper(#[from] UpperError),
@@ -54,6 +58,9 @@ pub fn ensure_tree(
     }
     let name = record.live.as_ref().ok_or(SealError::Gone)?;
     let live = lease.store().live(name)?.ok_or(SealError::Gone)?;
+    if !is_as_left(lease.store(), name, &live)? {
+        return Err(SealError::Replaced(name.path()));
+    }
     let upper = lease.store().path().join(name.path());
     let tree = upper_tree(lease, (&upper, &live.idmap), lower)?;
     is_the_same(lease, record, &tree)?;
@@ -93,7 +100,8 @@ mod tests {
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::layer::tar_write::tar_write;
-    use crate::live::ensure::ensure;
+    use crate::live::ensure::{EnsureError, ensure};
+    use crate::live::found::is_at_hand;
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
     use crate::live::tests::{Trial, bodies, ours};
@@ -176,6 +184,22 @@ mod tests {
         assert_eq!(sync(), Sync::Unsynced);
         commit(&trial, &record, Durability::Durable);
         assert_eq!(sync(), Sync::Synced);
+    }
+
+    #[test]
+    fn a_directory_that_was_changed_is_no_layer_any_more() {
+        let trial = Trial::new();
+        let mut record = adopted(&trial, "a=1 b=2");
+        let store = trial.lease.store();
+        assert!(is_at_hand(store, &record.id, b"map").unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let directory = record.live.as_ref().unwrap().path();
+        std::fs::remove_file(store.path().join(&directory).join("a")).unwrap();
+        let refused = seal(&trial.lease, &mut record, &Tree::default());
+        assert!(matches!(refused, Err(SealError::Replaced(path)) if path == directory));
+        let refused = ensure(&trial.lease, &record.id, b"map");
+        assert!(matches!(refused, Err(EnsureError::Changed { .. })));
+        assert!(!is_at_hand(store, &record.id, b"map").unwrap(), "its step runs again");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::layer::export::export;
 use crate::layer::import::import;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
-use crate::live::ensure::is_usable;
+use crate::live::found::is_usable;
 use crate::live::gather;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{MAX_DOCUMENT, verify};

@@ -102,7 +102,8 @@ impl Trial {
         fs::create_dir(&path).unwrap();
         fs::write(path.join("file"), noise(name)).unwrap();
         let (idmap, boot) = (b"map".to_vec(), [0; 16]);
-        let made = LiveRecord { layer: record.id, idmap, form: FORM, boot, sync: Sync::Synced };
+        let (layer, stamp) = (record.id, None);
+        let made = LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Synced, stamp };
         let mut batch = Batch::new();
         batch.put_live(&live, &made);
         self.store.lease().unwrap().commit(batch, Durability::Relaxed).unwrap();
