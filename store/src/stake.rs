@@ -68,6 +68,16 @@ impl Stake {
         }
     }
 
+    /// Forgets the rows that a batch of another lease of this process takes away.
+    pub(crate) fn let_go(&self, batch: &Batch) {
+        let mut found = self.found();
+        for change in batch.changes() {
+            if let Change::Delete { key } = change {
+                found.rows.remove(key);
+            }
+        }
+    }
+
     /// The value a row had.
     pub(crate) fn row(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.found().rows.get(key).cloned()

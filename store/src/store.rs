@@ -358,7 +358,8 @@ impl Store {
         stakes.push(Arc::downgrade(stake));
     }
 
-    fn stakes(&self) -> Vec<Arc<Stake>> {
+    /// What the leases of this process rely on.
+    pub(crate) fn stakes(&self) -> Vec<Arc<Stake>> {
         let stakes = self.0.stakes.lock().unwrap_or_else(PoisonError::into_inner);
         stakes.iter().filter_map(Weak::upgrade).collect()
     }

@@ -39,7 +39,13 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
 /// Puts right what can be, and tells what was done and what is lost.
 fn repair(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
     let (store, client) = (session.store()?, session.registry()?);
-    let repair = world::threads()?.install(|| store.repair(Some(&client)))?;
+    let mut repair = world::threads()?.install(|| store.repair(Some(&client)))?;
+    if args.live.is_on() {
+        let idmap = world::id_map();
+        let more = world::threads()?.install(|| store.repair_directories(idmap.as_bytes()))?;
+        repair.done.extend(more.done);
+        repair.left.extend(more.left);
+    }
     let lost = |one: &&Repaired| matches!(one, Repaired::DroppedName { .. });
     let n_lost = repair.done.iter().filter(lost).count();
     match args.format {
@@ -127,7 +133,7 @@ fn remedy(damage: &[Damage]) -> &'static str {
     let is_directory =
         |one: &Damage| matches!(one, Damage::Directory { .. } | Damage::UnreadableDirectory { .. });
     if damage.iter().all(is_directory) {
-        "remove these directories of the store: they are made again from their layers"
+        "`wythe verify --repair --live` makes them again from their layers"
     } else {
         "`wythe verify --repair` makes again what can be made, and names what is lost"
     }

@@ -4,6 +4,7 @@
 //! before what is damaged goes out of the way, and a name goes last of all.
 
 mod cure;
+mod directories;
 mod rows;
 mod salvage;
 
@@ -56,6 +57,11 @@ pub enum Repaired {
     },
     /// A layer was made anew from what else the store has of it.
     Layer(LayerId),
+    /// A directory that differed from its layer is used no more, and another is there.
+    Directory {
+        /// Where it lies until it is collected.
+        path: String,
+    },
     /// A layer that cannot be had any more was forgotten, and the results of steps with it.
     ForgottenLayer(LayerId),
     /// A name was dropped: the image cannot be had any more.
@@ -123,6 +129,7 @@ impl fmt::Display for Repaired {
             Self::Ways { n_rows } => write!(out, "recorded {n_rows} ways to find layers anew"),
             Self::Fetched { digest, from } => write!(out, "fetched {digest} from {from}"),
             Self::Layer(layer) => write!(out, "made layer {layer} anew"),
+            Self::Directory { path } => write!(out, "unpacked anew what {path} should be"),
             Self::ForgottenLayer(layer) => write!(out, "forgot layer {layer}, which is lost"),
             Self::DroppedName { name, damage } => {
                 write!(out, "dropped the name {name}, whose image is lost: {damage}")

@@ -121,6 +121,9 @@ impl Wish<'_> {
         }
         self.doubt(journal, &mut batch);
         let sequence = hold.append(&batch, self.durability)?;
+        for stake in self.lease.store.stakes() {
+            stake.let_go(&batch);
+        }
         self.lease.stake.follow(&batch);
         Ok(Granted::Group(sequence))
     }

@@ -13,7 +13,7 @@ use crate::id::LayerId;
 use crate::layer::canonical::travels;
 use crate::lease::Lease;
 use crate::live::attributes::entered;
-use crate::live::found::is_there;
+use crate::live::found::{is_as_left, is_there};
 use crate::live::reading::Reading;
 use crate::live::upper::{UpperError, read};
 use crate::live_record::LiveName;
@@ -62,7 +62,14 @@ pub fn compare(lease: &Lease, idmap: &[u8], stacks: &Stacks) -> Result<Vec<Damag
         if !is_there(store, &name, &live.layer, Some(idmap))? {
             continue;
         }
-        let Some(tree) = tree_of(store, &live.layer)? else { continue };
+        let Some(tree) = tree_of(store, &live.layer)? else {
+            // What a step made and nothing was made of yet is compared with nothing.
+            if !is_as_left(store, &name, &live)? {
+                let (directory, path) = (name.path(), LayerPath::root());
+                damage.push(Damage::Directory { directory, path, how: Difference::Changed });
+            }
+            continue;
+        };
         let compared = Compared { store, name: &name, idmap, tree: &tree };
         damage.extend(compared.whatever_is_below(stacks.get(&live.layer))?);
     }

@@ -22,3 +22,12 @@ cat found
 [ "$status" = 6 ]
 [ "$(wc -l < found)" = 1 ]
 grep -q '^live/.* has been changed at /u$' found
+grep -q -- '--repair --live' err
+
+"$WYTHE" verify --repair --live > told
+cat told
+grep -q '^unpacked anew what live/.* should be$' told
+"$WYTHE" verify --live
+"$WYTHE" run live cat /u | grep -qx unique-content
+"$WYTHE" prune
+"$WYTHE" verify --live

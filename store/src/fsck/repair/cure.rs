@@ -321,7 +321,7 @@ impl<'a> Cure<'a> {
 }
 
 /// What is known of where a layer comes from stays: it may be fetched from there.
-fn forget(journal: &Journal, record: &LayerRecord, batch: &mut Batch) {
+pub(super) fn forget(journal: &Journal, record: &LayerRecord, batch: &mut Batch) {
     batch.remove_layer(journal, record);
     if !record.origins.is_empty() {
         batch.put_layer(&LayerRecord { tree: None, live: None, ..record.clone() });
