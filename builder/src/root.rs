@@ -134,17 +134,20 @@ impl<'a> Roots<'a> {
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
         let env = self.env;
-        if let (None, Some(base)) = (env.store.layer(layer)?, self.foreign(layer)) {
-            let BlobOrigin { reference, descriptor, .. } = &base.origin;
-            let announced = (descriptor, &base.diff_id);
-            if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {
-                return Ok(ensure_announced(env.lease, announced, env.idmap)?);
-            }
-            let source = base.origin.source(env.images);
-            let mut blob = source.blob(reference, descriptor).map_err(SaveError::Source)?;
-            return Ok(receive(env.lease, announced, env.idmap, &mut *blob)?);
+        let Some(base) = self.foreign(layer) else {
+            return Ok(ensure(env.lease, layer, env.idmap)?);
+        };
+        let BlobOrigin { reference, descriptor, .. } = &base.origin;
+        let announced = (descriptor, &base.diff_id);
+        if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {
+            return Ok(ensure_announced(env.lease, announced, env.idmap)?);
         }
-        Ok(ensure(env.lease, layer, env.idmap)?)
+        if env.store.layer(layer)?.is_some_and(|record| is_held(&record)) {
+            return Ok(ensure(env.lease, layer, env.idmap)?);
+        }
+        let source = base.origin.source(env.images);
+        let mut blob = source.blob(reference, descriptor).map_err(SaveError::Source)?;
+        Ok(receive(env.lease, announced, env.idmap, &mut *blob)?)
     }
 
     /// Works on a layer's record while nobody else does, and commits what became of it.
@@ -160,8 +163,8 @@ impl<'a> Roots<'a> {
         let gate = lock(&self.busy).entry(*layer).or_default().clone();
         let _alone = lock(&gate);
         let mut record = match self.env.store.layer(layer)? {
-            Some(record) => record,
-            None => self.fetch(layer)?,
+            Some(record) if is_held(&record) || self.foreign(layer).is_none() => record,
+            _ => self.fetch(layer)?,
         };
         let before = record.clone();
         let result = work(&mut record)?;
@@ -190,6 +193,11 @@ impl<'a> Roots<'a> {
         env.lease.commit(batch, Durability::Relaxed)?;
         Ok(record)
     }
+}
+
+/// Whether more is known of a layer than where it is to be had.
+fn is_held(record: &LayerRecord) -> bool {
+    record.tree.is_some() || record.live.is_some()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -20,3 +20,8 @@ status=0
 "$WYTHE" build -o "type=registry,name=$repository:1,push-by-digest=true" \
   --build-context base=oci-layout://"$BASE" context || status=$?
 [ "$status" = 2 ]
+
+# A step runs on an image of which a store knows only where its layers are.
+printf 'FROM %s\nRUN cat /made > /again\nCMD ["cat", "/again"]\n' "$image" > context/over.Dockerfile
+"$WYTHE" --store third build -t over:1 -f context/over.Dockerfile context
+[ "$("$WYTHE" --store third run over:1)" = made ]
