@@ -1,23 +1,38 @@
 //! An image with the layers it leaves with.
 
+use std::fmt;
+
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::encode::{Recompress, encode};
+use wythe_store::image::encode::{Recompress, encode_each};
 use wythe_store::image::seekable::seekable;
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::RawDocument;
+use wythe_store::oci::manifest::Manifest;
 
 use crate::args::image_attributes::Compression;
 use crate::failure::Failure;
 
+/// Who is told of layers.
+pub(crate) type Ready<'a> = &'a (dyn Fn(&Descriptor) + Sync);
+
 /// How layers leave.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Layers {
+#[derive(Clone, Copy)]
+pub(crate) struct Layers<'a> {
     pub(crate) codec: Codec,
     /// What becomes of those that came from elsewhere.
     pub(crate) recompress: Recompress,
     /// Where single files are to be had of them.
     table: Table,
+    /// Is told of each that can leave.
+    ready: Ready<'a>,
+}
+
+impl fmt::Debug for Layers<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Layers").field("codec", &self.codec).finish_non_exhaustive()
+    }
 }
 
 /// Whether layers have a table of contents.
@@ -28,7 +43,7 @@ enum Table {
     None,
 }
 
-impl Layers {
+impl Layers<'static> {
     /// What was asked for, where layers that came from elsewhere leave as they came.
     pub(crate) fn new(compression: Option<Compression>, level: Option<u32>) -> Self {
         let table = match compression {
@@ -37,7 +52,24 @@ impl Layers {
                 Table::None
             }
         };
-        Self { codec: codec(compression, level), recompress: Recompress::Never, table }
+        let codec = codec(compression, level);
+        Self { codec, recompress: Recompress::Never, table, ready: &|_| {} }
+    }
+}
+
+impl<'a> Layers<'a> {
+    /// The same, telling somebody of each that can leave.
+    pub(crate) fn telling(self, ready: Ready<'a>) -> Self {
+        Self { ready, ..self }
+    }
+
+    /// The manifest of an image whose layers are compressed.
+    pub(crate) fn encode(
+        self,
+        lease: &Lease,
+        image: &StoredImage,
+    ) -> Result<RawDocument<Manifest>, Failure> {
+        Ok(encode_each(lease, image, (self.codec, self.recompress), self.ready)?)
     }
 
     /// The same with something else for layers that came from elsewhere.
@@ -74,8 +106,8 @@ fn codec(compression: Option<Compression>, level: Option<u32>) -> Codec {
 pub(crate) fn manifest(
     lease: &Lease,
     image: &StoredImage,
-    layers: Layers,
+    layers: Layers<'_>,
 ) -> Result<Descriptor, Failure> {
     let image = layers.cut(lease, image)?;
-    Ok(encode(lease, &image, layers.codec, layers.recompress)?.descriptor())
+    Ok(layers.encode(lease, &image)?.descriptor())
 }

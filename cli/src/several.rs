@@ -24,7 +24,7 @@ const SUBJECT: &str = "vnd.docker.reference.digest";
 pub(crate) fn root(
     lease: &Lease,
     root: &Descriptor,
-    layers: Layers,
+    layers: Layers<'_>,
 ) -> Result<Descriptor, Failure> {
     if root.media_type.is_index() {
         return index(lease, root, layers);
@@ -38,7 +38,7 @@ pub(crate) fn root(
     encode::manifest(lease, &image, layers)
 }
 
-fn index(lease: &Lease, root: &Descriptor, layers: Layers) -> Result<Descriptor, Failure> {
+fn index(lease: &Lease, root: &Descriptor, layers: Layers<'_>) -> Result<Descriptor, Failure> {
     let mut index = read::<Index>(lease, root)?.into_parts().1;
     let mut moved: Vec<(Descriptor, Descriptor)> = Vec::new();
     for entry in &mut index.manifests {
@@ -81,7 +81,7 @@ pub(crate) fn images(lease: &Lease, root: &Descriptor) -> Result<Vec<Descriptor>
 pub(crate) fn shipment<'a>(
     lease: &'a Lease,
     root: &Descriptor,
-    layers: Layers,
+    layers: Layers<'_>,
 ) -> Result<Shipment<'a>, Failure> {
     let image = read_any_image(lease.store(), root, &this_machine()).ok();
     let created = image.and_then(|image| image.config.value().created.clone());

@@ -1,16 +1,18 @@
 //! An image of the store to where it is wanted: a registry, a layout, an archive.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use wythe_builder::origin::BlobOrigin;
 use wythe_registry::client::Client;
-use wythe_registry::push::{Push, Silent};
+use wythe_registry::push::{Outbox, Push, Silent};
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::{self, Flavour};
+use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write as layout;
 use wythe_store::oci::platform::Platform;
@@ -37,10 +39,14 @@ pub(crate) struct Shipment<'a> {
 impl Shipment<'_> {
     /// Sends it to the registry of a name.
     pub(crate) fn push(&self, client: &Client, to: &Reference) -> Result<(), Failure> {
-        refuse_other(to, self.root.digest)?;
         let content = Obtainable::new(self.lease, client, self.origins);
-        let push = Push { origins: &content.repositories(), progress: &Silent };
-        Ok(client.push(&content, &self.root, to, push)?)
+        self.push_from(&outbox(client, &content, &content.repositories()), to)
+    }
+
+    /// The same where some of it has been sent already.
+    pub(crate) fn push_from(&self, outbox: &Outbox<'_>, to: &Reference) -> Result<(), Failure> {
+        refuse_other(to, self.root.digest)?;
+        Ok(outbox.push(&self.root, to)?)
     }
 
     /// Adds it to a layout directory, which is made where there is none.
@@ -94,6 +100,20 @@ pub(crate) fn refuse_terminal(out: &impl IsTerminal) -> Result<(), Failure> {
     }
     let text = "an archive is not for a terminal, which standard output is";
     Err(Failure::usage(text).remedy("write to a file, or to a program with > or |"))
+}
+
+/// What leaves for the registries of a client, of which they may have some in other repositories.
+pub(crate) fn outbox<'a>(
+    client: &'a Client,
+    content: &'a dyn Content,
+    origins: &'a BTreeMap<Digest, Vec<String>>,
+) -> Outbox<'a> {
+    client.outbox(content, Push { origins, progress: &Silent })
+}
+
+/// The names that refuse nothing: to those of a digest may only go what has it.
+pub(crate) fn free(names: &[Reference]) -> Vec<Reference> {
+    names.iter().filter(|name| name.digest().is_none()).cloned().collect()
 }
 
 /// Refuses a destination whose digest is that of something else.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use url::Url;
 use wythe_store::digest::Digest;
 use wythe_store::oci::closure::Closure;
 use wythe_store::oci::content::Content;
@@ -82,33 +84,97 @@ impl Client {
         to: &Reference,
         how: Push<'_>,
     ) -> Result<(), PushError> {
-        let closure = Closure::of(content, std::slice::from_ref(root))?.without_foreign();
+        self.outbox(content, how).push(root, to)
+    }
+
+    /// Several pushes of the same content.
+    pub fn outbox<'a>(&'a self, content: &'a dyn Content, how: Push<'a>) -> Outbox<'a> {
+        Outbox { inner: &self.inner, content, how, delivered: Mutex::default() }
+    }
+}
+
+/// Pushes that know what the ones before them have seen to: a blob is asked for and sent once for
+/// each repository.
+pub struct Outbox<'a> {
+    inner: &'a Inner,
+    content: &'a dyn Content,
+    how: Push<'a>,
+    /// Repositories, as `host/name`, by the blobs that were sent there or found there.
+    delivered: Mutex<BTreeMap<Digest, Vec<String>>>,
+}
+
+impl fmt::Debug for Outbox<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Outbox").field("how", &self.how).finish_non_exhaustive()
+    }
+}
+
+impl Outbox<'_> {
+    /// As [`Client::push`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push(&self, root: &Descriptor, to: &Reference) -> Result<(), PushError> {
+        let closure = Closure::of(self.content, std::slice::from_ref(root))?.without_foreign();
         let repository = self.inner.repository(to, Rights::Push).map_err(request(root))?;
-        let pusher = Pusher { inner: &self.inner, repository, content, how };
-        pusher.blobs(&closure)?;
-        match pusher.manifests(&closure, root, to) {
+        self.blobs(&closure, &repository)?;
+        match self.manifests(&closure, root, (to, &repository)) {
             // What was there a moment ago was collected in between, or never was.
             Err(PushError::Request { error, .. })
                 if error.has_code("BLOB_UNKNOWN") || error.has_code("MANIFEST_UNKNOWN") =>
             {
-                pusher.blobs(&closure)?;
-                pusher.manifests(&closure, root, to)
+                self.lock().clear();
+                self.blobs(&closure, &repository)?;
+                self.manifests(&closure, root, (to, &repository))
             }
             other => other,
         }
     }
-}
 
-struct Pusher<'a> {
-    inner: &'a Inner,
-    repository: Repository,
-    content: &'a dyn Content,
-    how: Push<'a>,
-}
+    /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
+    /// ready. What cannot be sent is left to [`push`](Self::push), which says why.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub fn ahead<T, E>(
+        &self,
+        to: &[Reference],
+        make: impl FnOnce(&(dyn Fn(&Descriptor) + Sync)) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let repository = |to| self.inner.repository(to, Rights::Push).ok();
+        let repositories: Vec<Repository> = to.iter().filter_map(repository).collect();
+        let (sender, queue) = channel::<Descriptor>();
+        let (queue, given_up) = (Mutex::new(queue), AtomicBool::new(false));
+        let work = || {
+            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            while let Ok(blob) = next() {
+                let send = |repository| self.blob(&blob, repository);
+                let skip = given_up.load(Ordering::Relaxed);
+                if !skip && repositories.iter().try_for_each(send).is_err() {
+                    given_up.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..PARALLEL {
+                scope.spawn(work);
+            }
+            let made = make(&|blob| {
+                // Foreign layers stay where they are published.
+                if !blob.media_type.is_foreign() || blob.urls.is_empty() {
+                    let _ = sender.send(blob.clone());
+                }
+            });
+            given_up.fetch_or(made.is_err(), Ordering::Relaxed);
+            drop(sender);
+            made
+        })
+    }
 
-impl Pusher<'_> {
     /// The closure lists each blob once, so none is sent twice.
-    fn blobs(&self, closure: &Closure) -> Result<(), PushError> {
+    fn blobs(&self, closure: &Closure, repository: &Repository) -> Result<(), PushError> {
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +183,7 @@ impl Pusher<'_> {
                 if failed().is_some() {
                     return;
                 }
-                if let Err(error) = self.blob(blob) {
+                if let Err(error) = self.blob(blob, repository) {
                     failed().get_or_insert(request(blob)(error));
                 }
             }
@@ -130,26 +196,38 @@ impl Pusher<'_> {
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    fn blob(&self, blob: &Descriptor) -> Result<(), RegistryError> {
-        let origins = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
-        let (inner, repository, content) = (self.inner, &self.repository, self.content);
-        let sent = Upload { inner, repository, content, blob }.run(origins)?;
+    fn blob(&self, blob: &Descriptor, repository: &Repository) -> Result<(), RegistryError> {
+        let place = format!("{}/{}", repository.host, repository.name);
+        let delivered = self.lock().get(&blob.digest).cloned().unwrap_or_default();
+        if delivered.contains(&place) {
+            return Ok(());
+        }
+        let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
+        let origins = [known, &delivered].concat();
+        let (inner, content) = (self.inner, self.content);
+        let sent = Upload { inner, repository, content, blob }.run(&origins)?;
+        self.lock().entry(blob.digest).or_default().push(place);
         self.how.progress.done(blob, sent);
         Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<String>>> {
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn manifests(
         &self,
         closure: &Closure,
         root: &Descriptor,
-        to: &Reference,
+        (to, repository): (&Reference, &Repository),
     ) -> Result<(), PushError> {
         for (descriptor, bytes) in &closure.manifests {
             let digest = descriptor.digest.to_string();
             let by_tag =
                 descriptor.digest == root.digest && (to.tag().is_some() || to.digest().is_none());
             let name = if by_tag { to.tag_or_latest() } else { &digest };
-            self.manifest(descriptor, bytes, name).map_err(request(descriptor))?;
+            let url = repository.url(&format!("manifests/{name}"));
+            self.manifest(repository, url, (descriptor, bytes)).map_err(request(descriptor))?;
             self.how.progress.done(descriptor, Sent::Uploaded);
         }
         Ok(())
@@ -157,19 +235,17 @@ impl Pusher<'_> {
 
     fn manifest(
         &self,
-        descriptor: &Descriptor,
-        bytes: &[u8],
-        name: &str,
+        repository: &Repository,
+        url: Url,
+        (descriptor, bytes): (&Descriptor, &[u8]),
     ) -> Result<(), RegistryError> {
-        let url = self.repository.url(&format!("manifests/{name}"));
         let mut call = Call::new(Method::PUT, url, Body::Bytes(bytes));
         let fail = |call: &Call<'_>, what| {
             RegistryError::new("PUT", &call.url, RegistryProblem::Answer { what })
         };
         let kind = HeaderValue::from_str(descriptor.media_type.as_str());
         call.headers.insert(CONTENT_TYPE, kind.map_err(|_| fail(&call, "media type"))?);
-        let response =
-            retry(&*self.inner.settings.timing, || self.inner.call(&self.repository, &call))?;
+        let response = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call))?;
         match header(&response, "docker-content-digest").map(str::parse::<Digest>) {
             Some(Ok(found)) if found != descriptor.digest => {
                 let expected = descriptor.digest;

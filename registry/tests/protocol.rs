@@ -68,6 +68,64 @@ fn check_push(quirks: Quirks) -> FakeRegistry {
     registry
 }
 
+#[test]
+fn a_blob_that_is_ready_arrives_before_the_image_is_made() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (content, root) = image();
+    let to = reference(&registry, "new/app:1");
+    let origins = BTreeMap::new();
+    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
+        ready(&Descriptor::of(MediaType::LAYER, LAYER));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !registry.blobs("new/app").contains(&Digest::of(LAYER)) {
+            let now = std::time::Instant::now();
+            assert!(now < deadline, "the layer is not sent while the image is made");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok::<_, ()>(root)
+    });
+    let root = made.unwrap();
+    outbox.push(&root, &to).unwrap();
+    outbox.push(&root, &reference(&registry, "new/app:2")).unwrap();
+    check_pushed(&registry);
+    assert!(registry.manifest("new/app", "2").is_some());
+    assert_eq!(count(&registry, "HEAD", &Digest::of(LAYER).to_string()), 1);
+    assert_eq!(count(&registry, "HEAD", &Digest::of(b"{}").to_string()), 1);
+}
+
+#[test]
+fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (content, root) = image();
+    let origins = BTreeMap::new();
+    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    outbox.push(&root, &reference(&registry, "new/app:1")).unwrap();
+    outbox.push(&root, &reference(&registry, "other/app:1")).unwrap();
+    check_pushed(&registry);
+    assert!(registry.blobs("other/app").contains(&Digest::of(LAYER)));
+    assert_eq!(count(&registry, "POST", "mount="), 2);
+    assert_eq!(count(&registry, "PUT", "/blobs/"), 2);
+}
+
+#[test]
+fn what_cannot_be_sent_ahead_is_told_by_the_push() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (_, root) = image();
+    let (content, origins) = (MemoryContent::default(), BTreeMap::new());
+    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    let to = reference(&registry, "new/app:1");
+    let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
+        ready(&Descriptor::of(MediaType::LAYER, LAYER));
+        Err::<(), _>("stopped")
+    });
+    assert_eq!(made, Err("stopped"));
+    assert!(outbox.push(&root, &to).is_err());
+}
+
 #[track_caller]
 fn check_pushed(registry: &FakeRegistry) {
     let blobs = registry.blobs("new/app");

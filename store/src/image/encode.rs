@@ -1,5 +1,8 @@
 //! Images built here get compressed layers when they leave.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use crate::digest::DiffId;
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
@@ -26,6 +29,10 @@ pub enum Recompress {
     Differing,
 }
 
+/// Layers that are compressed at a time: while one waits for its hash, another keeps the cores
+/// busy, and each holds a window of its parts.
+const AT_A_TIME: usize = 2;
+
 /// The manifest of an image whose layers are compressed, in the store like the blobs it lists.
 /// What was compressed once is found again.
 ///
@@ -38,12 +45,76 @@ pub fn encode(
     codec: Codec,
     recompress: Recompress,
 ) -> Result<RawDocument<Manifest>, RecodeError> {
-    let manifest = recode(image, |layer, diff_id| match stays(lease, layer, codec, recompress)? {
-        Stays::Yes => Ok(layer.clone()),
-        Stays::No => encode_layer(lease, layer, diff_id, codec),
-    })?;
+    encode_each(lease, image, (codec, recompress), &|_| {})
+}
+
+/// As [`encode`]. Tells `ready` of each layer as soon as its blob is there, from several threads.
+/// Parts are compressed on rayon's global pool.
+///
+/// # Errors
+///
+/// If a layer is neither a blob nor a tree of this store, or the store fails.
+pub fn encode_each(
+    lease: &Lease,
+    image: &StoredImage,
+    how: (Codec, Recompress),
+    ready: &(dyn Fn(&Descriptor) + Sync),
+) -> Result<RawDocument<Manifest>, RecodeError> {
+    let mut layers = side_by_side(image, &|layer, diff_id| {
+        let encoded = one(lease, layer, diff_id, how)?;
+        ready(&encoded);
+        Ok(encoded)
+    });
+    layers.reverse();
+    let taken = |_: &Descriptor, _| layers.pop().unwrap_or(Err(RecodeCause::Missing));
+    let manifest = recode(image, taken)?;
     lease.put_document(manifest.bytes())?;
     Ok(manifest)
+}
+
+type Encoded = Result<Descriptor, RecodeCause>;
+
+/// Encodes the layers of an image, some at a time; none is begun once one has failed.
+fn side_by_side(
+    image: &StoredImage,
+    encode: &(dyn Fn(&Descriptor, DiffId) -> Encoded + Sync),
+) -> Vec<Encoded> {
+    let layers = &image.manifest.value().layers;
+    let pairs: Vec<_> = layers.iter().zip(&image.config.value().rootfs.diff_ids).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((layer, diff_id)) = pairs.get(at) else { return };
+            let encoded = encode(layer, **diff_id);
+            if encoded.is_err() {
+                next.store(pairs.len(), Ordering::Relaxed);
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, encoded));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..AT_A_TIME.min(pairs.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    // Layers are begun in order: behind one that is missing here there is one that failed.
+    done.into_iter().map(|(_, encoded)| encoded).collect()
+}
+
+fn one(
+    lease: &Lease,
+    layer: &Descriptor,
+    diff_id: DiffId,
+    (codec, recompress): (Codec, Recompress),
+) -> Encoded {
+    match stays(lease, layer, codec, recompress)? {
+        Stays::Yes => Ok(layer.clone()),
+        Stays::No => encode_layer(lease, layer, diff_id, codec),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -156,6 +227,54 @@ mod tests {
             plain
         });
         check(Codec::ZSTD, |bytes| zstd::decode_all(bytes).unwrap());
+    }
+
+    #[test]
+    fn layers_are_told_of_once_each_and_keep_their_order() {
+        let (_folder, lease, image) = built();
+        let mut many = image.manifest.value().clone();
+        let mut config = image.config.value().clone();
+        many.layers = vec![many.layers[0].clone(); 9];
+        config.rootfs.diff_ids = vec![config.rootfs.diff_ids[0]; 9];
+        many.layers[4].media_type = crate::oci::media_type::MediaType::new("application/x-model");
+        let manifest = RawDocument::new(many);
+        let image =
+            StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
+        let told = Mutex::new(Vec::new());
+        let ready = |layer: &Descriptor| told.lock().unwrap().push(layer.digest);
+        let how = (Codec::GZIP, Recompress::Never);
+        let encoded = encode_each(&lease, &image, how, &ready).unwrap();
+        let mut layers: Vec<Digest> =
+            encoded.value().layers.iter().map(|layer| layer.digest).collect();
+        assert_eq!(layers[4], image.manifest.value().layers[4].digest);
+        assert!(layers.iter().filter(|layer| **layer == layers[0]).count() == 8);
+        let mut told = told.into_inner().unwrap();
+        layers.sort();
+        told.sort();
+        assert_eq!(told, layers);
+    }
+
+    #[test]
+    fn a_layer_that_is_nowhere_is_named_whichever_thread_met_it() {
+        let (_folder, lease, image) = built();
+        let mut manifest = image.manifest.value().clone();
+        let mut config = image.config.value().clone();
+        let lost = DiffId(Digest::of(b"lost"));
+        let layer = Descriptor { digest: lost.0, ..manifest.layers[0].clone() };
+        for at in 0..8 {
+            let (layer, diff_id) = if at == 2 {
+                (layer.clone(), lost)
+            } else {
+                (manifest.layers[0].clone(), config.rootfs.diff_ids[0])
+            };
+            manifest.layers.push(layer);
+            config.rootfs.diff_ids.push(diff_id);
+        }
+        let manifest = RawDocument::new(manifest);
+        let image =
+            StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
+        let error = encode(&lease, &image, Codec::GZIP, Recompress::Never).unwrap_err();
+        assert!(matches!(error, RecodeError::Layer { layer, .. } if layer == lost), "{error}");
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Delivery<'_> {
         let (mut shipments, mut told) = (Vec::new(), Vec::new());
         for one in goods {
             one.complete()?;
-            let (mut shipment, news) = one.shipment(image)?;
+            let (mut shipment, news) = one.shipment(image, &|_| {})?;
             shipment.title = (goods.len() > 1).then(|| one.built.name.clone());
             shipments.push(shipment);
             told.push(news);

@@ -1,7 +1,6 @@
 //! Images under Docker's media types, for readers older than those of OCI.
 
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::encode::encode;
 use wythe_store::layer::estargz::TOC_DIGEST;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
@@ -17,9 +16,9 @@ use crate::failure::Failure;
 pub(super) fn manifest(
     lease: &Lease,
     image: &StoredImage,
-    layers: Layers,
+    layers: Layers<'_>,
 ) -> Result<Descriptor, Failure> {
-    let encoded = encode(lease, image, layers.codec, layers.recompress)?;
+    let encoded = layers.encode(lease, image)?;
     let Some(renamed) = renamed(encoded.value()) else { return Ok(encoded.descriptor()) };
     let renamed = RawDocument::new(renamed);
     lease.put_document(renamed.bytes())?;

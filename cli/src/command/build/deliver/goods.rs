@@ -19,6 +19,7 @@ use crate::args::output::Push;
 use crate::failure::Failure;
 use crate::obtainable::Obtainable;
 use crate::session::Session;
+use crate::ship::{free, outbox};
 use crate::stored_image;
 
 /// A target that was built.
@@ -73,7 +74,11 @@ impl Goods<'_> {
         self.lease.commit(batch, Durability::Durable)?;
         let (root, told) = match push {
             Push::No => (root, kept),
-            Push::ByDigest => self.push(image, names.clone(), &by_digest)?,
+            Push::ByDigest => {
+                names.iter().try_for_each(refuse_tag)?;
+                let by_digest = |name: Reference, digest| Ok(name.with_digest(digest));
+                self.push(image, names.clone(), &by_digest)?
+            }
             Push::ByName => self.push(image, names.clone(), &|name, _| Ok(name))?,
         };
         if image.digest_names == DigestNames::Beside {
@@ -115,14 +120,18 @@ impl Goods<'_> {
         names: Vec<Reference>,
         called: &dyn Fn(Reference, Digest) -> Result<Reference, Failure>,
     ) -> Result<(Descriptor, Told), Failure> {
-        let (shipment, shipped) = self.shipment(image)?;
-        let names = names.into_iter().map(|name| called(name, shipment.root.digest));
-        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
         let client = match image.transport {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(&names)?,
         };
-        names.iter().try_for_each(|name| shipment.push(&client, name))?;
+        let content = Obtainable::new(self.lease, &client, &self.origins);
+        let origins = content.repositories();
+        let outbox = outbox(&client, &content, &origins);
+        let (shipment, shipped) =
+            outbox.ahead(&free(&names), |ready| self.shipment(image, ready))?;
+        let names = names.into_iter().map(|name| called(name, shipment.root.digest));
+        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
+        names.iter().try_for_each(|name| shipment.push_from(&outbox, name))?;
         Ok((shipment.root, shipped))
     }
 
@@ -148,10 +157,10 @@ impl Goods<'_> {
     }
 }
 
-/// A repository and what is in it by digest; a tag would be a name after all.
-fn by_digest(name: Reference, digest: Digest) -> Result<Reference, Failure> {
+/// Refuses a name of what is pushed by digest: a tag would be a name after all.
+fn refuse_tag(name: &Reference) -> Result<(), Failure> {
     match name.tag() {
         Some(_) => Err(Failure::usage(format!("{name} has a tag and cannot be pushed by digest"))),
-        None => Ok(name.with_digest(digest)),
+        None => Ok(()),
     }
 }

@@ -17,18 +17,20 @@ use super::goods::Goods;
 use super::tell::{Stage, Told};
 use crate::args::annotation::{Annotations, Place};
 use crate::args::image_attributes::{ImageAttributes, MediaTypes, Times};
-use crate::encode::{self, Layers};
+use crate::encode::{self, Layers, Ready};
 use crate::failure::Failure;
 use crate::ship::Shipment;
 
 impl Goods<'_> {
-    /// What leaves for an output.
+    /// What leaves for an output. Whoever is `ready` for a layer is told of it as soon as it can leave.
     pub(super) fn shipment(
         &self,
         asked: &ImageAttributes,
+        ready: Ready<'_>,
     ) -> Result<(Shipment<'_>, Told), Failure> {
         let compression = asked.compression.or(self.args.compression);
         let layers = Layers::new(compression, asked.level).with_others(asked.recompress);
+        let layers = layers.telling(ready);
         if asked.recompress == Recompress::Differing || self.origins.iter().any(is_plain) {
             self.complete()?;
         }
