@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_store::blob::ChangedBlob;
 
 use crate::args::global::ProgressForm;
 use crate::render::json;
@@ -99,6 +100,9 @@ impl Failure {
             } else if failure.class == Class::Environment && is_broken(error) {
                 failure.class = Class::Damage;
                 failure.remedy = Some(BROKEN.to_owned());
+            } else if failure.class == Class::Environment && is_changed(error) {
+                failure.class = Class::Damage;
+                failure.remedy = Some(store::VERIFY.to_owned());
             }
             next = error.source();
         }
@@ -268,12 +272,27 @@ fn is_broken(error: &(dyn Error + 'static)) -> bool {
     number == Some(rustix::io::Errno::IO.raw_os_error()) || error.to_string().ends_with(DEVICE)
 }
 
+/// Whether it comes of a blob of the store that has changed.
+fn is_changed(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    matches!(inner, Some(inner) if inner.is::<ChangedBlob>())
+}
+
 #[cfg(test)]
 mod tests {
     use wythe_dockerfile::span::Span;
     use wythe_registry::error::{RegistryError, RegistryProblem};
 
     use super::*;
+
+    #[test]
+    fn a_blob_that_has_changed_is_damage_wherever_it_is_read() {
+        let changed = ChangedBlob(wythe_store::digest::Digest::of(b"x"));
+        let error = Outer(io::Error::new(io::ErrorKind::InvalidData, changed));
+        let failure = Failure::of(Class::Environment, &error);
+        assert_eq!(failure.class, Class::Damage);
+        assert_eq!(failure.remedy.as_deref(), Some(store::VERIFY));
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write the layer")]

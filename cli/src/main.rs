@@ -36,7 +36,7 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     if command.uses_images() {
         session.tidy();
     }
-    outcome
+    outcome.map_err(|failure| session.traced(failure))
 }
 
 fn main() -> ExitCode {

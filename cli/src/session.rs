@@ -42,12 +42,20 @@ pub(crate) struct Session {
     barred: Option<InitError>,
     /// The store, once a command has opened it.
     opened: OnceLock<Store>,
+    /// The store, once a command has opened it to read it.
+    read: OnceLock<Store>,
 }
 
 impl Session {
     /// A session of this process.
     pub(crate) fn new(global: GlobalArgs, barred: Option<InitError>) -> Self {
-        Self { global, settings: Settings::of_process(), barred, opened: OnceLock::new() }
+        Self {
+            global,
+            settings: Settings::of_process(),
+            barred,
+            opened: OnceLock::new(),
+            read: OnceLock::new(),
+        }
     }
 
     /// A build that failed, which for want of namespaces has a cause of its own.
@@ -69,7 +77,8 @@ impl Session {
     /// for more of them.
     pub(crate) fn store_to_read(&self) -> Result<Store, Failure> {
         let options = OpenOptions { access: Access::Read, ..self.store_options()? };
-        Ok(Store::open(&self.store_path()?, &options)?)
+        let store = Store::open(&self.store_path()?, &options)?;
+        Ok(self.read.get_or_init(|| store).clone())
     }
 
     /// As [`Self::store`], with the strongest promise that its commits make.
@@ -88,6 +97,14 @@ impl Session {
             Failure::new(Class::Usage, format!("cannot use WYTHE_LIMITS: {error}"))
         })?;
         Ok(OpenOptions { boot: boot(), limits, ..OpenOptions::default() })
+    }
+
+    /// A failure with the files of the store that could not be read while the command was at work:
+    /// what is missing may be in there.
+    pub(crate) fn traced(&self, failure: Failure) -> Failure {
+        let stores = [self.opened.get(), self.read.get()].into_iter().flatten();
+        let unreadable = stores.flat_map(|store| store.packs().unreadable());
+        unreadable.fold(failure, |failure, error| failure.for_want_of(&error))
     }
 
     /// What the environment, and else the configuration file, says of the store's budget.

@@ -189,6 +189,11 @@ impl Store {
     }
 }
 
+/// A blob does not have the digest it is named by, or ends too early: told of where it ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the stored bytes of {0} have changed")]
+pub struct ChangedBlob(pub Digest);
+
 impl ForeignBlob {
     /// Length in bytes.
     pub fn size(&self) -> u64 {
@@ -202,8 +207,7 @@ impl Read for ForeignBlob {
         self.hasher.update(&bytes[..count]);
         self.offset += count as u64;
         if count == 0 && !bytes.is_empty() && self.hasher.clone().finish() != self.digest {
-            let message = format!("the stored bytes of {} have changed", self.digest);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, ChangedBlob(self.digest)));
         }
         Ok(count)
     }

@@ -6,6 +6,7 @@
 //! was true of it stays true. Without any table the answers are the same, and come later.
 
 mod cover;
+mod refused;
 mod searcher;
 mod shelf;
 mod table;
@@ -15,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::bytes::FileBytes;
 use crate::error::ReadError;
+use crate::index::refused::Refused;
 use crate::index::shelf::Shelf;
 use crate::object::ObjectName;
 use crate::pack::PackName;
@@ -32,12 +34,13 @@ pub struct Packs {
     shelf: RwLock<Option<Arc<Shelf>>>,
     /// How many shelves there were; only changed by who has the lock.
     version: AtomicU64,
+    refused: Arc<Refused>,
 }
 
 impl Packs {
     /// The packs of a store; nothing is read yet.
     pub fn new(vfs: Arc<dyn Vfs>) -> Self {
-        Self { vfs, shelf: RwLock::new(None), version: AtomicU64::new(0) }
+        Self { vfs, shelf: RwLock::new(None), version: AtomicU64::new(0), refused: Arc::default() }
     }
 
     /// The packs as they are now, for many look-ups.
@@ -153,9 +156,15 @@ impl Packs {
         if let Some(before) = shelf.take() {
             // Also where they cannot be listed: nobody goes on with what was there.
             self.version.fetch_add(1, Ordering::Release);
-            *shelf = Some(Arc::new(Shelf::list(&self.vfs, Some(&before))?));
+            *shelf = Some(Arc::new(Shelf::list(&self.vfs, &self.refused, Some(&before))?));
         }
         Ok(())
+    }
+
+    /// Why packs could not be opened that this process has come across: what only they hold was as if
+    /// it were not there.
+    pub fn unreadable(&self) -> Vec<Arc<ReadError>> {
+        self.refused.all()
     }
 
     /// Adds a pack this process has published.
@@ -179,7 +188,7 @@ impl Packs {
         }
         let mut place = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         match place.take() {
-            None => self.replace(&mut place, Shelf::list(&self.vfs, None)?),
+            None => self.replace(&mut place, Shelf::list(&self.vfs, &self.refused, None)?),
             Some(shelf) if shelf.is_crowded() => self.replace(&mut place, shelf.thinned_out()),
             shelf => *place = shelf,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::vfs::{Lock, Noted, Vfs, VfsFile};
+use crate::vfs::{DirectoryNotes, Lock, Vfs, VfsFile};
 
 /// Files as they are, and never otherwise.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Vfs for ReadOnly {
         self.vfs.exists(path)
     }
 
-    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
+    fn noted(&self, path: &str) -> io::Result<Option<DirectoryNotes>> {
         self.vfs.noted(path)
     }
 

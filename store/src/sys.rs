@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use crate::map::Mapping;
 use crate::sparse;
 use crate::timestamp::Timestamp;
-use crate::vfs::{Lock, Noted, Vfs, VfsFile};
+use crate::vfs::{DirectoryNotes, Lock, Vfs, VfsFile};
 
 /// A directory on disk, addressed through its descriptor.
 #[derive(Debug)]
@@ -101,13 +101,13 @@ pub fn random() -> io::Result<[u8; 16]> {
 }
 
 /// What is noted of a directory; `None` of anything else.
-fn noted(stat: &Stat) -> Option<Noted> {
+fn noted(stat: &Stat) -> Option<DirectoryNotes> {
     let moment = |seconds, nanos| {
         let nanos = u32::try_from(nanos).unwrap_or_default();
         Timestamp { seconds, nanos }
     };
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    is_directory.then(|| Noted {
+    is_directory.then(|| DirectoryNotes {
         changed: moment(stat.st_ctime, stat.st_ctime_nsec),
         modified: moment(stat.st_mtime, stat.st_mtime_nsec),
         inode: stat.st_ino,
@@ -192,7 +192,7 @@ impl Vfs for Disk {
         }
     }
 
-    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
+    fn noted(&self, path: &str) -> io::Result<Option<DirectoryNotes>> {
         match rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(noted(&stat)),
             Err(rustix::io::Errno::NOENT) => Ok(None),

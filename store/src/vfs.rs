@@ -51,8 +51,8 @@ pub trait Vfs: Debug + Send + Sync {
     /// Whether a name exists.
     fn exists(&self, path: &str) -> io::Result<bool>;
     /// What the file system notes of a directory; `None` where no directory has the name.
-    fn noted(&self, path: &str) -> io::Result<Option<Noted>> {
-        Ok(self.exists(path)?.then(Noted::default))
+    fn noted(&self, path: &str) -> io::Result<Option<DirectoryNotes>> {
+        Ok(self.exists(path)?.then(DirectoryNotes::default))
     }
     /// Waits for the exclusive lock on a file, which is created where it is missing.
     fn lock(&self, path: &str) -> io::Result<Lock>;
@@ -85,7 +85,7 @@ pub trait VfsFile: Debug + Send + Sync {
 
 /// What a file system notes of a directory by itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Noted {
+pub struct DirectoryNotes {
     /// When anything of it was last changed, which nobody can set.
     pub changed: Timestamp,
     /// When a name was last added or taken away, or what was set since; copies keep it.

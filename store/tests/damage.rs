@@ -96,6 +96,28 @@ fn a_truncated_pack_on_disk_is_no_signal() {
 }
 
 #[test]
+fn what_is_made_again_takes_the_place_of_a_pack_that_cannot_be_read() {
+    let sim = Sim::default();
+    let put = |store: &Store| {
+        let lease = store.lease().unwrap();
+        lease.put_body(b"a small body").unwrap();
+        lease.commit(Batch::new(), Durability::Durable).unwrap();
+    };
+    put(&open(&sim));
+    let pack = sim.files().into_iter().find(|path| path.starts_with("packs/")).unwrap();
+    sim.cut(&pack, 80).unwrap();
+    let store = open(&sim);
+    assert!(store.packs().unreadable().is_empty(), "nothing was looked for");
+    assert!(store.body(&BodyId::of(b"a small body")).unwrap().is_none());
+    let unreadable = store.packs().unreadable();
+    assert_eq!(unreadable.iter().map(|error| &*error.path).collect::<Vec<_>>(), [&*pack]);
+    put(&store);
+    let store = open(&sim);
+    assert!(store.body(&BodyId::of(b"a small body")).unwrap().is_some());
+    assert!(store.verify(Depth::Full).unwrap().is_empty());
+}
+
+#[test]
 fn damage_in_the_middle_of_the_journal_costs_one_group() {
     let sim = filled();
     let log = "journal/0000000000000000.log";

@@ -61,6 +61,20 @@ fn stat() -> FileStat {
 const CONTEXT: [u8; 32] = [5; 32];
 const SCAN: RecordName = RecordName { directory: [1; 16], purpose: [2; 32] };
 
+/// So many packs of one body each that there is a table over them.
+const SMALL: u8 = 12;
+
+fn small(n: u8) -> [u8; 100] {
+    [n; 100]
+}
+
+/// The tables over packs.
+fn tables(path: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(path.join("cache")).unwrap().map(|file| file.unwrap());
+    let table = |file: &std::fs::DirEntry| file.file_name().to_str().unwrap().starts_with("packs-");
+    files.filter(table).map(|file| file.path()).collect()
+}
+
 fn open(path: &Path, boot: u8) -> Store {
     let options = OpenOptions { boot: [boot; 16], ..OpenOptions::default() };
     Store::open(path, &options).unwrap()
@@ -88,6 +102,10 @@ fn fill(path: &Path, durability: Durability) {
     let mut stats = StatCacheBuilder::new(Timestamp::from_seconds(100));
     stats.add(b"f", &stat(), BodyId::of(b"f"));
     stats.save(&lease, &CONTEXT).unwrap();
+    for n in 0..SMALL {
+        lease.put_body(&small(n)).unwrap();
+        lease.commit(Batch::new(), durability).unwrap();
+    }
     let mut scan = ScanRecordBuilder::default();
     scan.add(b".", &stat());
     scan.save(&lease, &SCAN, Timestamp::from_seconds(100), &[1; 5000]).unwrap();
@@ -99,14 +117,17 @@ const ALL: &[&str] = &["packs", "journal", "blobs/sha256", "cache"];
 fn cut(path: &Path, directories: &[&str]) {
     for directory in directories {
         for entry in std::fs::read_dir(path.join(directory)).unwrap() {
-            let path = entry.unwrap().path();
-            let mut permissions = std::fs::metadata(&path).unwrap().permissions();
-            std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-            std::fs::set_permissions(&path, permissions).unwrap();
-            // No page of what was there stays: a mapped one would be gone.
-            std::fs::File::options().write(true).open(&path).unwrap().set_len(1).unwrap();
+            cut_file(&entry.unwrap().path(), 1);
         }
     }
+}
+
+/// No page beyond `length` stays of what was there: a mapped one would be gone.
+fn cut_file(path: &Path, length: u64) {
+    let mut permissions = std::fs::metadata(path).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    std::fs::set_permissions(path, permissions).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
 fn read_all(mut reader: impl std::io::Read) -> Result<Vec<u8>, std::io::Error> {
@@ -114,8 +135,26 @@ fn read_all(mut reader: impl std::io::Read) -> Result<Vec<u8>, std::io::Error> {
     reader.read_to_end(&mut bytes).map(|_| bytes)
 }
 
+/// Tables are cut off that were opened, and of which no page was read, or one.
+fn trial_of_tables(path: &Path, length: u64) {
+    let store = open(path, 1);
+    let has = |n: u8| store.body(&BodyId::of(&small(n))).unwrap().is_some();
+    assert!(has(0));
+    let tables = tables(path);
+    assert!(!tables.is_empty());
+    for table in &tables {
+        cut_file(table, length);
+    }
+    assert!((0..SMALL).all(has), "a table is a cache");
+    assert!(!has(SMALL));
+    assert!(store.verify(Depth::Full).unwrap().is_empty());
+}
+
 /// Reads in one way a store that is cut off under the reader's hands.
 fn trial(path: &Path, way: &str) {
+    if let Some(length) = way.strip_prefix("tables ") {
+        return trial_of_tables(path, length.parse().unwrap());
+    }
     if way == "recover" {
         cut(path, &["packs"]);
         let store = open(path, 2);
@@ -189,8 +228,18 @@ fn nothing_that_is_cut_off_while_it_is_open_ends_the_process() {
         return trial(&PathBuf::from(path), way.to_str().unwrap());
     }
     let ways = [
-        "get", "held", "export", "unpack", "blob", "verify", "recover", "journal", "caches",
+        "get",
+        "held",
+        "export",
+        "unpack",
+        "blob",
+        "verify",
+        "recover",
+        "journal",
+        "caches",
         "prune",
+        "tables 1",
+        "tables 4096",
     ];
     for way in ways {
         for maps in [None, Some((MAPS, "1"))] {

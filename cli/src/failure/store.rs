@@ -25,7 +25,7 @@ use wythe_store::open::{OpenCause, OpenError};
 use super::registry::remedy_within;
 use super::{Class, Failure};
 
-const VERIFY: &str = "`wythe verify` lists what is damaged";
+pub(super) const VERIFY: &str = "`wythe verify` lists what is damaged";
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
@@ -35,6 +35,19 @@ impl From<ReadError> for Failure {
                 "use the newer version that wrote it, or give --store DIR another directory",
             ),
             _ => Self::of(Class::Damage, &error).remedy(VERIFY),
+        }
+    }
+}
+
+impl Failure {
+    /// The same failure, which may come of a file of the store that cannot be read.
+    pub(crate) fn for_want_of(self, error: &ReadError) -> Self {
+        match self.class {
+            Class::Damage | Class::Environment | Class::Internal => {
+                let failure = self.because(error);
+                Self { class: Class::Damage, ..failure }.remedy(VERIFY)
+            }
+            Class::Cancelled | Class::Network | Class::Space | Class::Step | Class::Usage => self,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{At, ReadError};
+use crate::index::refused::Refused;
 use crate::index::table::{Place, Spoiled, Table, TableBuilder};
 use crate::object::ObjectName;
 use crate::pack::PackName;
@@ -52,6 +53,7 @@ pub(super) struct Shelf {
     n_entries: AtomicUsize,
     /// Whether a pack was met that is gone.
     is_stale: AtomicBool,
+    refused: Arc<Refused>,
 }
 
 /// A pack, or the place of one.
@@ -78,21 +80,25 @@ pub(super) const TABLE_PREFIX: &str = "packs-";
 
 impl Shelf {
     /// What the store has now. What `before` has open stays open.
-    pub(super) fn list(vfs: &Arc<dyn Vfs>, before: Option<&Self>) -> Result<Self, ReadError> {
+    pub(super) fn list(
+        vfs: &Arc<dyn Vfs>,
+        refused: &Arc<Refused>,
+        before: Option<&Self>,
+    ) -> Result<Self, ReadError> {
         let mut known = before.map_or_else(HashMap::new, Self::opened);
         let files = vfs.list("packs").reading("packs")?;
         let names = files.iter().filter_map(|file| PackName::of_file(file));
         let spots: Vec<Spot> = names.map(|name| Spot::with(name, known.remove(&name))).collect();
-        let mut shelf = Self::of(Arc::clone(vfs), spots);
+        let mut shelf = Self::of(vfs, refused, spots);
         shelf.list_tables(before.map_or(&[], |before| &before.tables));
         Ok(shelf)
     }
 
-    fn of(vfs: Arc<dyn Vfs>, spots: Vec<Spot>) -> Self {
+    fn of(vfs: &Arc<dyn Vfs>, refused: &Arc<Refused>, spots: Vec<Spot>) -> Self {
         let n_open = spots.iter().filter(|spot| spot.pack.get().is_some()).count();
         let n_entries = spots.iter().map(Spot::n_entries).sum();
         Self {
-            vfs,
+            vfs: Arc::clone(vfs),
             spots,
             tables: Vec::new(),
             uncovered: Vec::new(),
@@ -102,6 +108,7 @@ impl Shelf {
             n_open: AtomicUsize::new(n_open),
             n_entries: AtomicUsize::new(n_entries),
             is_stale: AtomicBool::new(false),
+            refused: Arc::clone(refused),
         }
     }
 
@@ -112,7 +119,7 @@ impl Shelf {
             uncovered: self.uncovered.clone(),
             useless: self.useless.clone(),
             is_stale: AtomicBool::new(self.is_stale()),
-            ..Self::of(Arc::clone(&self.vfs), spots)
+            ..Self::of(&self.vfs, &self.refused, spots)
         }
     }
 
@@ -349,6 +356,7 @@ impl Shelf {
             // What only it held is missing, and fsck names the pack.
             Err(error) => {
                 tracing::warn!(path = error.path, "skipping a damaged pack");
+                self.refused.add(spot.name, error);
                 None
             }
         }

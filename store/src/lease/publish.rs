@@ -12,6 +12,7 @@ use crate::lease::Lease;
 use crate::live_record::{LiveRecord, Sync};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
+use crate::vfs::Vfs;
 
 impl Lease {
     /// Publishes packs, and says so in `batch`.
@@ -124,8 +125,12 @@ impl Lease {
         match vfs.publish(pack.path(), &path) {
             Ok(()) => {}
             // Somebody else published the very same objects, or an earlier attempt of ours failed
-            // after this point.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            // after this point. Of a damaged one nothing was found, so that this one was made.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if !is_sound(&**vfs, &path) {
+                    vfs.replace(pack.path(), &path).writing(&path)?;
+                }
+            }
             Err(error) if vfs.exists(&path).writing(&path)? => {
                 tracing::debug!(%error, path, "the pack was published before");
             }
@@ -155,4 +160,9 @@ impl Lease {
         let answer = self.store.vfs().open(path).and_then(|file| file.sync());
         self.store.journal().synced(path, answer)
     }
+}
+
+/// Whether the objects of a pack can be found in it.
+fn is_sound(vfs: &dyn Vfs, path: &str) -> bool {
+    Pack::open(vfs, path).is_ok_and(|pack| pack.table_is_intact())
 }

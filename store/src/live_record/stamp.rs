@@ -9,7 +9,7 @@ use std::io;
 
 use crate::live_record::LiveName;
 use crate::timestamp::Timestamp;
-use crate::vfs::{Noted, Vfs};
+use crate::vfs::{DirectoryNotes, Vfs};
 use crate::wire::{Decoder, Encoder};
 
 /// The directory of all these directories.
@@ -31,13 +31,13 @@ impl Stamp {
     ///
     /// If there is no such directory, or it cannot be looked at.
     pub fn of(vfs: &dyn Vfs, name: &LiveName) -> io::Result<Self> {
-        let Noted { changed, modified, .. } = seen(vfs, &name.path())?;
+        let DirectoryNotes { changed, modified, .. } = seen(vfs, &name.path())?;
         Ok(Self { changed, modified, home: seen(vfs, HOME)?.inode })
     }
 
     /// Whether a directory is as it was left. In a copy of a store everything has changed, and only
     /// the time that copies keep tells.
-    pub(crate) fn is_of(&self, vfs: &dyn Vfs, found: &Noted) -> io::Result<bool> {
+    pub(crate) fn is_of(&self, vfs: &dyn Vfs, found: &DirectoryNotes) -> io::Result<bool> {
         Ok(found.changed == self.changed
             || found.modified == self.modified && seen(vfs, HOME)?.inode != self.home)
     }
@@ -61,7 +61,7 @@ fn moment(from: &mut Decoder<'_>) -> Option<Timestamp> {
     Some(Timestamp { seconds, nanos: u32::try_from(nanos).ok()? })
 }
 
-fn seen(vfs: &dyn Vfs, path: &str) -> io::Result<Noted> {
+fn seen(vfs: &dyn Vfs, path: &str) -> io::Result<DirectoryNotes> {
     vfs.noted(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
