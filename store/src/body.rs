@@ -154,6 +154,7 @@ fn encoding(bytes: &[u8]) -> Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::Class;
     use std::os::unix::fs::FileExt as _;
 
     use crate::chunk_list::{ChunkList, Piece};
@@ -232,7 +233,7 @@ mod tests {
         assert!(plain(&mut out) == bytes);
         // Where the file system has holes at all.
         if holds_holes(&file) {
-            assert!(store.usage().unwrap().packs < MIB);
+            assert!(store.usage().unwrap().of(Class::Bodies).bytes < MIB);
             assert!(holds_holes(&out));
         }
     }
@@ -256,7 +257,7 @@ mod tests {
         let id = trial.lease.put_body(&bytes).unwrap();
         trial.lease.commit(Batch::new(), Durability::Durable).unwrap();
         assert!(*trial.another().body(&id).unwrap().unwrap().load().unwrap() == bytes);
-        assert!(trial.lease.store().usage().unwrap().packs < MIB);
+        assert!(trial.lease.store().usage().unwrap().of(Class::Bodies).bytes < MIB);
     }
 
     #[test]
@@ -308,7 +309,7 @@ mod tests {
             ids.push((trial.lease.put_body(&bytes).unwrap(), bytes.clone()));
         }
         trial.lease.commit(Batch::new(), Durability::Durable).unwrap();
-        let stored = trial.lease.store().usage().unwrap().packs;
+        let stored = trial.lease.store().usage().unwrap().of(Class::Bodies).bytes;
         assert!(stored * 3 < (n_versions * n_mib) as u64 * MIB, "{stored}");
         for (id, bytes) in ids {
             assert!(*trial.another().body(&id).unwrap().unwrap().load().unwrap() == bytes);
@@ -420,7 +421,7 @@ mod tests {
         for store in [&store, &Store::open(&path, &OpenOptions::default()).unwrap()] {
             assert!(*store.body(&kept).unwrap().unwrap().load().unwrap() == bytes);
             assert!(store.body(&dropped).unwrap().is_none());
-            assert!(store.usage().unwrap().packs < 10 * MIB);
+            assert!(store.usage().unwrap().of(Class::Bodies).bytes < 10 * MIB);
             let damage = store.verify(crate::fsck::Depth::Full).unwrap();
             assert!(damage.is_empty(), "{damage:?}");
         }

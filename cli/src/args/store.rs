@@ -9,7 +9,14 @@ use super::switch::Switch;
 
 /// Show what takes up space in the store
 #[derive(Debug, Args)]
-pub(crate) struct DuArgs {}
+pub(crate) struct DuArgs {
+    /// Say what these images take, and what of it nothing else needs
+    #[arg(value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Print a table or one JSON array
+    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
+    pub(crate) format: AnswerFormat,
+}
 
 /// Remove what no image and no recent build needs
 #[derive(Debug, Args)]

@@ -1,27 +1,85 @@
 //! `wythe du`.
 
+use serde_json::{Value, json};
+use wythe_store::image::catalog::ref_name;
+use wythe_store::oci::reference::Reference;
+use wythe_store::store::Store;
+use wythe_store::usage::image::ImageUsage;
+use wythe_store::usage::{Class, Portion};
+
+use crate::args::call::AnswerFormat;
 use crate::args::store::DuArgs;
 use crate::failure::Failure;
 use crate::render::quantity::Bytes;
 use crate::render::table::Table;
 use crate::session::Session;
+use crate::stored_image;
 
-/// Shows what takes up space in the store.
-pub(crate) fn run(_args: &DuArgs, session: &Session) -> Result<(), Failure> {
-    let usage = session.store_to_read()?.usage()?;
-    let mut table = Table::new(["WHAT", "SIZE"]);
-    let rows = [
-        ("files of layers, documents", usage.packs),
-        ("blobs of registries", usage.blobs),
-        ("unpacked layers", usage.live),
-        ("cache mounts", usage.cache_mounts),
-        ("what is known of contexts", usage.cache),
-        ("journal", usage.journal),
-        ("work in progress", usage.temporary),
-        ("total", usage.total()),
-    ];
-    for (what, bytes) in rows {
-        table.push([what.to_owned(), Bytes(bytes).to_string()]);
+/// Shows what takes up space in the store, or what images take.
+pub(crate) fn run(args: &DuArgs, session: &Session) -> Result<(), Failure> {
+    let store = session.store_to_read()?;
+    if args.images.is_empty() {
+        whole(&store, args, session)
+    } else {
+        images(&store, args, session)
+    }
+}
+
+fn whole(store: &Store, args: &DuArgs, session: &Session) -> Result<(), Failure> {
+    let usage = store.usage()?;
+    let rows = Class::ALL.map(|class| (name(class), usage.of(class)));
+    let all = rows.into_iter().chain([("total", usage.total())]);
+    if args.format == AnswerFormat::Json {
+        let rows: Vec<Value> = all.map(|(what, portion)| object(what, portion)).collect();
+        return session.print(&json!(rows).to_string());
+    }
+    let mut table = Table::new(["WHAT", "SIZE", "RECLAIMABLE"]);
+    for (what, Portion { bytes, reclaimable }) in all {
+        table.push([what.to_owned(), Bytes(bytes).to_string(), Bytes(reclaimable).to_string()]);
     }
     table.lines().iter().try_for_each(|line| session.print(line))
+}
+
+fn object(what: &str, Portion { bytes, reclaimable }: Portion) -> Value {
+    json!({"what": what, "size": bytes, "reclaimable": reclaimable})
+}
+
+fn images(store: &Store, args: &DuArgs, session: &Session) -> Result<(), Failure> {
+    let mut found: Vec<(String, ImageUsage)> = Vec::new();
+    for image in &args.images {
+        let reference: Reference = image.parse()?;
+        let name = ref_name(&reference);
+        let usage = store.usage_of(&name)?.ok_or_else(|| stored_image::absent(&reference))?;
+        found.push((name, usage));
+    }
+    if args.format == AnswerFormat::Json {
+        let object = |(name, usage): &(String, ImageUsage)| {
+            let ImageUsage { logical, unique, shared } = usage;
+            json!({"name": name, "logical": logical, "unique": unique, "shared": shared})
+        };
+        let rows: Vec<Value> = found.iter().map(object).collect();
+        return session.print(&json!(rows).to_string());
+    }
+    let mut table = Table::new(["NAME", "LOGICAL", "UNIQUE", "SHARED"]);
+    for (name, ImageUsage { logical, unique, shared }) in found {
+        let [logical, unique, shared] = [logical, unique, shared].map(|n| Bytes(n).to_string());
+        table.push([name, logical, unique, shared]);
+    }
+    table.lines().iter().try_for_each(|line| session.print(line))
+}
+
+fn name(class: Class) -> &'static str {
+    match class {
+        Class::Bodies => "files of layers",
+        Class::Trees => "trees of layers",
+        Class::Fragments => "compressed forms of layers",
+        Class::Documents => "manifests and configurations",
+        Class::Blobs => "blobs of registries",
+        Class::Live => "unpacked layers",
+        Class::CacheMounts => "cache mounts",
+        Class::Records => "journal",
+        Class::Caches => "what is known of contexts and uses",
+        Class::Temporary => "work in progress",
+        Class::Frame => "the store itself",
+    }
 }

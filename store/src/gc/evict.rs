@@ -129,7 +129,11 @@ impl Evicted {
     }
 
     /// Whether the files of a layer are elsewhere than in its directory, and stay there.
-    fn can_be_unpacked(&self, store: &Store, layer: &LayerId) -> Result<bool, ReadError> {
+    pub(crate) fn can_be_unpacked(
+        &self,
+        store: &Store,
+        layer: &LayerId,
+    ) -> Result<bool, ReadError> {
         let Some(record) = store.layer(layer)? else { return Ok(false) };
         for blob in &record.blobs {
             let (digest, path) = (&blob.descriptor.digest, blob.descriptor.digest.blob_path());

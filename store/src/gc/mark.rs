@@ -40,20 +40,15 @@ pub(crate) struct Walk<'a> {
     evicted: Evicted,
     records: BTreeMap<LayerId, LayerRecord>,
     pending: Vec<ObjectName>,
-    pub(super) mark: Mark,
+    pub(crate) mark: Mark,
     scales: Option<Scales>,
     /// What was marked so far takes, once it is [weighed](Self::weigh).
-    pub(super) weight: Weight,
+    pub(crate) weight: Weight,
 }
 
 /// Bytes of objects in packs, about.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Weight {
-    /// Files, trees and documents.
-    pub(super) made: u64,
-    /// Compressed forms, which can be made out of these.
-    pub(super) forms: u64,
-}
+pub(crate) struct Weight([u64; Kind::ALL.len()]);
 
 /// What a byte of each pack's objects takes on disk.
 #[derive(Debug)]
@@ -73,7 +68,7 @@ impl Mark {
 
 impl<'a> Walk<'a> {
     /// Nothing is marked yet.
-    pub(super) fn new(store: &'a Store, pace: &'a Pace<'a>) -> Result<Self, ReadError> {
+    pub(crate) fn new(store: &'a Store, pace: &'a Pace<'a>) -> Result<Self, ReadError> {
         Ok(Self {
             store,
             packs: store.packs().searcher()?,
@@ -88,7 +83,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Keeps account of what is marked from here on.
-    pub(super) fn weigh(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn weigh(&mut self) -> Result<(), ReadError> {
         let packs = self.store.packs().all()?;
         let scale = |pack: &Arc<Pack>| {
             let raw = pack.entries().map(|entry| entry.raw_len).sum();
@@ -99,7 +94,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks what names of images stand for.
-    pub(super) fn refs(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn refs(&mut self) -> Result<(), ReadError> {
         // What a newer version recorded may need anything.
         if self.store.unread_records().iter().any(|record| record.why == Unread::Newer) {
             return Err(ReadError::new("journal", ReadCause::Newer("a record")));
@@ -111,14 +106,16 @@ impl<'a> Walk<'a> {
         digests.iter().try_for_each(|digest| self.digest(digest))
     }
 
-    fn actions(&mut self) -> Result<(), ReadError> {
+    /// Marks what results of steps made, but for those that are evicted.
+    pub(crate) fn actions(&mut self) -> Result<(), ReadError> {
         let mut actions = self.store.actions()?;
         actions.retain(|action| !self.evicted.actions.contains(&action.key));
         let layers = actions.into_iter().filter_map(|action| action.layer);
         layers.into_iter().try_for_each(|layer| self.layer(layer))
     }
 
-    fn digest(&mut self, digest: &Digest) -> Result<(), ReadError> {
+    /// Marks what a digest stands for.
+    pub(crate) fn digest(&mut self, digest: &Digest) -> Result<(), ReadError> {
         if !self.mark.digests.insert(*digest) {
             return Ok(());
         }
@@ -140,7 +137,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks a layer.
-    pub(super) fn layer(&mut self, id: LayerId) -> Result<(), ReadError> {
+    pub(crate) fn layer(&mut self, id: LayerId) -> Result<(), ReadError> {
         if !self.mark.layers.insert(id) {
             return Ok(());
         }
@@ -182,7 +179,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows trees, recipes and lists of chunks to what they name.
-    pub(super) fn follow(&mut self) -> Result<(), GcError> {
+    pub(crate) fn follow(&mut self) -> Result<(), GcError> {
         while let Some(name) = self.pending.pop() {
             self.pace.check()?;
             if name.kind == Kind::ChunkList {
@@ -198,10 +195,25 @@ impl<'a> Walk<'a> {
 
 impl Weight {
     fn add(&mut self, kind: Kind, bytes: u64) {
-        match kind {
-            Kind::Recipe | Kind::Run | Kind::Fragment => self.forms += bytes,
-            Kind::Body | Kind::ChunkList | Kind::Tree | Kind::Document => self.made += bytes,
+        if let Some(at) = Kind::ALL.into_iter().position(|each| each == kind) {
+            self.0[at] += bytes;
         }
+    }
+
+    /// What a kind takes.
+    pub(crate) fn of(&self, kind: Kind) -> u64 {
+        let kinds = Kind::ALL.into_iter().zip(self.0);
+        kinds.filter(|(each, _)| *each == kind).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Files, trees and documents.
+    pub(crate) fn made(&self) -> u64 {
+        self.0.iter().sum::<u64>() - self.forms()
+    }
+
+    /// Compressed forms, which can be made out of these.
+    pub(crate) fn forms(&self) -> u64 {
+        [Kind::Recipe, Kind::Run, Kind::Fragment].into_iter().map(|kind| self.of(kind)).sum()
     }
 }
 

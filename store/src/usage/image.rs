@@ -61,7 +61,7 @@ impl Store {
         for layer in &walk.mark.layers {
             let tree = self.layer(layer)?.and_then(|record| record.tree);
             let Some(tree) = tree.map(|id| self.tree(&id)).transpose()?.flatten() else { continue };
-            logical += files(&tree.children).into_iter().map(|(_, _, file)| file.size).sum::<u64>();
+            logical += files(&tree.children).map(|(_, _, file)| file.size).sum::<u64>();
         }
         Ok(logical)
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cache_mount::shelf::CacheMount;
+use crate::digest::Digest;
 use crate::error::{At, ReadError};
 use crate::last_use::{Used, Uses};
 use crate::live_record::LiveName;
@@ -52,6 +53,11 @@ impl<'a> Measure<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(ReadError::new(path, error)),
         }
+    }
+
+    /// The blobs that are here of these digests.
+    pub(crate) fn blobs(&self, digests: &BTreeSet<Digest>) -> Result<u64, ReadError> {
+        digests.iter().map(|digest| self.file(&digest.blob_path())).sum()
     }
 
     /// An unpacked directory, which never changes, so that it is measured once.

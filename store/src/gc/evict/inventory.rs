@@ -51,7 +51,7 @@ impl Inventory {
         counting.actions(&mut walk, &pinned)?;
         counting.layers(&walk.mark.layers, &pinned)?;
         counting.mounts()?;
-        let objects = walk.weight.made + walk.weight.forms;
+        let objects = walk.weight.made() + walk.weight.forms();
         counting.inventory.kept += objects + counting.measure.fixed()?;
         Ok(counting.inventory)
     }
@@ -75,10 +75,10 @@ impl Counting<'_> {
                 }
                 walk.layer(layer)?;
                 walk.follow()?;
-                self.add(What::Forms(layer), last, walk.weight.forms - before.forms);
+                self.add(What::Forms(layer), last, walk.weight.forms() - before.forms());
                 self.charged.entry(layer).or_insert(self.inventory.candidates.len());
             }
-            let bytes = walk.weight.made - before.made;
+            let bytes = walk.weight.made() - before.made();
             self.inventory.candidates.push(Candidate {
                 what: What::Action(action.key),
                 last,

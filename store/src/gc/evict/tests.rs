@@ -166,7 +166,7 @@ impl Trial {
     }
 
     fn used(&self) -> u64 {
-        self.store.usage().unwrap().total()
+        self.store.usage().unwrap().total().bytes
     }
 }
 
