@@ -1,5 +1,7 @@
 //! What the store knows of each layer: a record under its id, found by DiffID and by blob too.
 
+use std::collections::BTreeSet;
+
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::id::{LayerId, TreeId};
@@ -54,6 +56,12 @@ impl LayerRecord {
     /// Whether no blob of it came from elsewhere, so that its tree is all there was of it.
     pub(crate) fn is_made_here(&self) -> bool {
         self.blobs.iter().all(|blob| !blob.codec.is_empty())
+    }
+
+    /// The keys of the rows by which it is found, beside its id.
+    fn found_by(&self) -> impl Iterator<Item = (Table, Digest)> {
+        let diff_id = self.diff_id.iter().map(|diff_id| (Table::LayersByDiff, diff_id.0));
+        diff_id.chain(self.blobs.iter().map(|blob| (Table::LayersByBlob, blob.descriptor.digest)))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -121,25 +129,34 @@ impl Batch {
     pub fn put_layer(&mut self, record: &LayerRecord) -> &mut Self {
         let id = record.id.as_bytes();
         self.put(Table::Layers, id, record.encode());
-        if let Some(diff_id) = record.diff_id {
-            self.put(Table::LayersByDiff, diff_id.0.as_bytes(), id.to_vec());
-        }
-        for blob in &record.blobs {
-            self.put(Table::LayersByBlob, blob.descriptor.digest.as_bytes(), id.to_vec());
+        for (table, digest) in record.found_by() {
+            self.put(table, digest.as_bytes(), id.to_vec());
         }
         self
     }
 
-    /// Forgets a layer, and the ways to find it that are its own: another may have the same tar
-    /// stream.
-    pub fn remove_layer(&mut self, journal: &Journal, record: &LayerRecord) -> &mut Self {
-        let id = record.id.as_bytes();
-        self.delete(Table::Layers, id);
-        let diff_id = record.diff_id.iter().map(|diff_id| (Table::LayersByDiff, diff_id.0));
-        let blobs = record.blobs.iter().map(|blob| (Table::LayersByBlob, blob.descriptor.digest));
-        for (table, digest) in diff_id.chain(blobs) {
-            if journal.get(table, digest.as_bytes()).as_deref() == Some(id) {
-                self.delete(table, digest.as_bytes());
+    /// Forgets layers, and finds those that stay by the tar streams and blobs that they have in
+    /// common with them: two runs of a step at once may make the same.
+    pub(crate) fn remove_layers(
+        &mut self,
+        journal: &Journal,
+        gone: &[LayerRecord],
+        kept: &[LayerRecord],
+    ) -> &mut Self {
+        let mut unfound = BTreeSet::new();
+        for record in gone {
+            let id = record.id.as_bytes();
+            self.delete(Table::Layers, id);
+            for (table, digest) in record.found_by() {
+                if journal.get(table, digest.as_bytes()).as_deref() == Some(id) {
+                    self.delete(table, digest.as_bytes());
+                    unfound.insert((table, digest));
+                }
+            }
+        }
+        for record in kept {
+            for (table, digest) in record.found_by().filter(|by| unfound.remove(by)) {
+                self.put(table, digest.as_bytes(), record.id.as_bytes().to_vec());
             }
         }
         self

@@ -156,33 +156,7 @@ fn drop_records(
     lost: Lost,
     batch: &mut Batch,
 ) -> Result<(), WriteError> {
-    let mut kept: BTreeSet<LayerId> = BTreeSet::new();
-    for mut record in store.layers()? {
-        let before = record.clone();
-        record.live = record.live.filter(|live| !lives.contains(live));
-        if lost == Lost::None && record.live == before.live && !is_pulled(&record) {
-            kept.insert(record.id);
-            continue;
-        }
-        if let Some(tree) = record.tree
-            && store.tree(&tree)?.is_none()
-        {
-            record.tree = None;
-        }
-        if !has_content(store, &record)? {
-            if record.origins.is_empty() {
-                batch.remove_layer(store.journal(), &record);
-            } else {
-                // It is fetched again by whoever needs it.
-                batch.put_layer(&LayerRecord { tree: None, live: None, ..record });
-            }
-            continue;
-        }
-        kept.insert(record.id);
-        if record != before {
-            batch.put_layer(&record);
-        }
-    }
+    let kept = drop_layers(store, lives, lost, batch)?;
     for action in store.actions()? {
         if action.layer.is_some_and(|layer| !kept.contains(&layer)) {
             batch.remove_action(&action.key);
@@ -195,6 +169,45 @@ fn drop_records(
         }
     }
     Ok(())
+}
+
+/// Drops records of layers whose files are nowhere, and says which have theirs.
+fn drop_layers(
+    store: &Store,
+    lives: &BTreeSet<LiveName>,
+    lost: Lost,
+    batch: &mut Batch,
+) -> Result<BTreeSet<LayerId>, WriteError> {
+    let (mut whole, mut kept, mut gone) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for mut record in store.layers()? {
+        let before = record.clone();
+        record.live = record.live.filter(|live| !lives.contains(live));
+        if lost == Lost::None && record.live == before.live && !is_pulled(&record) {
+            whole.insert(record.id);
+            kept.push(record);
+            continue;
+        }
+        if let Some(tree) = record.tree
+            && store.tree(&tree)?.is_none()
+        {
+            record.tree = None;
+        }
+        if has_content(store, &record)? {
+            whole.insert(record.id);
+        } else if record.origins.is_empty() {
+            gone.push(record);
+            continue;
+        } else {
+            // It is fetched again by whoever needs it.
+            (record.tree, record.live) = (None, None);
+        }
+        if record != before {
+            batch.put_layer(&record);
+        }
+        kept.push(record);
+    }
+    batch.remove_layers(store.journal(), &gone, &kept);
+    Ok(whole)
 }
 
 /// Whether the layer may need a blob that came from elsewhere. Its name is synced before a durable

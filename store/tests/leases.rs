@@ -79,6 +79,19 @@ fn step(sim: &Sim) -> BodyId {
     body
 }
 
+/// A second run of the step, at the same moment: another layer with the same tar stream, which the
+/// result of the step does not name, and which was recorded last.
+fn twin(sim: &Sim) -> LayerId {
+    let lease = open(sim).lease().unwrap();
+    let id = LayerId::of(b"twin");
+    let record = LayerRecord { id, ..lease.store().layer(&layer()).unwrap().unwrap() };
+    let mut batch = Batch::new();
+    batch.put_layer(&record);
+    lease.commit(batch, Durability::Relaxed).unwrap();
+    assert_eq!(lease.store().layer_of_diff(&diff_id()).unwrap().unwrap().id, id);
+    id
+}
+
 /// Tags an image of the layer.
 fn tag(lease: &Lease) {
     let manifest = format!(r#"{{"layers":[{{"digest":"{}"}}]}}"#, diff_id().0);
@@ -118,6 +131,17 @@ fn a_cached_build_keeps_what_it_found_although_everything_is_pruned_meanwhile() 
     tag(&lease);
     drop(lease);
     check_image(&sim, body);
+}
+
+#[test]
+fn a_layer_is_found_by_its_tar_stream_after_another_with_the_same_has_gone() {
+    let sim = Sim::default();
+    step(&sim);
+    let twin = twin(&sim);
+    open(&sim).prune(Policy::KeepActions).unwrap();
+    let store = open(&sim);
+    assert!(store.layer(&twin).unwrap().is_none(), "nobody needs the twin");
+    assert_eq!(store.layer_of_diff(&diff_id()).unwrap().unwrap().id, layer());
 }
 
 #[test]

@@ -176,12 +176,11 @@ impl<'store> Sweep<'store> {
     }
 
     fn records(&mut self, mark: &Mark, evicted: &Evicted) -> Result<(), ReadError> {
-        for record in self.store.layers()? {
-            if !mark.layers.contains(&record.id) {
-                self.batch.remove_layer(self.store.journal(), &record);
-                self.freed.n_layers += 1;
-            }
-        }
+        let layers = self.store.layers()?.into_iter();
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            layers.partition(|record| mark.layers.contains(&record.id));
+        self.batch.remove_layers(self.store.journal(), &gone, &kept);
+        self.freed.n_layers += gone.len() as u64;
         for key in &evicted.actions {
             self.batch.remove_action(key);
             self.freed.n_actions += 1;

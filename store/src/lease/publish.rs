@@ -45,14 +45,12 @@ impl Lease {
             let name = self.publish(pack)?;
             batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
-        let unsynced = self.unsynced_packs(finished)?;
+        let mut unsynced = self.unsynced_packs(finished)?;
         if !only_copies.is_empty() {
             // Directories full of files: one sync of the file system costs less than theirs.
             journal.synced("live", vfs.sync_all())?;
         } else if !finished.is_empty() || !unsynced.is_empty() {
-            for pack in &unsynced {
-                self.sync_file(&pack.path())?;
-            }
+            unsynced = self.sync_packs(unsynced)?;
             journal.synced("packs", vfs.sync_dir("packs"))?;
         }
         self.sync_blobs()?;
@@ -154,6 +152,22 @@ impl Lease {
             }
             Ok(())
         })
+    }
+
+    /// Syncs packs that others have published. One that a collection has taken away meanwhile is left
+    /// out: what a lease rests on stays.
+    fn sync_packs(&self, packs: Vec<PackName>) -> Result<Vec<PackName>, WriteError> {
+        let (vfs, journal) = (self.store.vfs(), self.store.journal());
+        let mut synced = Vec::new();
+        for name in packs {
+            let path = name.path();
+            match vfs.open(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                file => journal.synced(&path, file.and_then(|file| file.sync()))?,
+            }
+            synced.push(name);
+        }
+        Ok(synced)
     }
 
     pub(super) fn sync_file(&self, path: &str) -> Result<(), WriteError> {

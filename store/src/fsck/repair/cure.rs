@@ -10,8 +10,8 @@ use crate::fsck::damage::{Damage, ImageDamage, ImagePart};
 use crate::fsck::images;
 use crate::fsck::repair::{Repaired, attempt};
 use crate::image::save::{SaveError, fetch_blob};
+use crate::journal::Durability;
 use crate::journal::batch::Batch;
-use crate::journal::{Durability, Journal};
 use crate::layer::codec::Codec;
 use crate::layer::export::export;
 use crate::layer::import::import;
@@ -265,6 +265,7 @@ impl<'a> Cure<'a> {
     /// Forgets layers that cannot be had any more, and the results of steps that made them.
     pub(super) fn layers(&mut self) -> Result<(), WriteError> {
         let (store, mut batch, mut lost) = (self.store(), Batch::new(), BTreeSet::new());
+        let mut gone = Vec::new();
         for damage in store.missing_of_layers()? {
             let (Damage::MissingBodies { layer, .. } | Damage::MissingTree { layer }) = damage
             else {
@@ -276,8 +277,9 @@ impl<'a> Cure<'a> {
             }
             lost.insert(layer);
             self.done.push(Repaired::ForgottenLayer(layer));
-            forget(self.lease.store().journal(), &record, &mut batch);
+            gone.push(record);
         }
+        forget(store, &gone, &mut batch)?;
         for action in store.actions()? {
             if action.layer.is_some_and(|layer| lost.contains(&layer)) {
                 batch.remove_action(&action.key);
@@ -320,12 +322,19 @@ impl<'a> Cure<'a> {
     }
 }
 
-/// What is known of where a layer comes from stays: it may be fetched from there.
-pub(super) fn forget(journal: &Journal, record: &LayerRecord, batch: &mut Batch) {
-    batch.remove_layer(journal, record);
-    if !record.origins.is_empty() {
+/// Forgets layers. What is known of where one comes from stays: it may be fetched from there.
+pub(super) fn forget(
+    store: &Store,
+    lost: &[LayerRecord],
+    batch: &mut Batch,
+) -> Result<(), ReadError> {
+    let is_kept = |record: &LayerRecord| lost.iter().all(|one| one.id != record.id);
+    let kept: Vec<_> = store.layers()?.into_iter().filter(is_kept).collect();
+    batch.remove_layers(store.journal(), lost, &kept);
+    for record in lost.iter().filter(|record| !record.origins.is_empty()) {
         batch.put_layer(&LayerRecord { tree: None, live: None, ..record.clone() });
     }
+    Ok(())
 }
 
 /// What a failure says about whether the other side has something. A registry that says nothing

@@ -70,7 +70,7 @@ fn replace(
     };
     batch.remove_live(name);
     if let Some(record) = record.as_ref().filter(|_| !is_elsewhere) {
-        forget(store.journal(), record, &mut batch);
+        forget(store, std::slice::from_ref(record), &mut batch)?;
         for action in store.actions()? {
             if action.layer == Some(record.id) {
                 batch.remove_action(&action.key);
