@@ -50,7 +50,8 @@ fn clamp(lease: &Lease, diff_id: &DiffId, epoch: i64) -> Result<Option<Descripto
     record.tree = Some(clamped);
     record.diff_id = Some(measured.diff_id);
     record.tar_size = Some(measured.size);
-    if store.layer_of_diff(&measured.diff_id)?.is_none() {
+    // Of one that a registry is known to have, nothing but that may be known.
+    if store.layer_of_diff(&measured.diff_id)?.is_none_or(|known| known.tree.is_none()) {
         let mut batch = Batch::new();
         batch.put_layer(&record);
         // It can be made again from the layer it was made of.
@@ -67,6 +68,7 @@ mod tests {
     use crate::id::LayerId;
     use crate::image::encode::{Recompress, encode};
     use crate::layer::codec::Codec;
+    use crate::layer::origin::remember_origin;
     use crate::oci::config::ImageConfig;
     use crate::oci::document::RawDocument;
     use crate::oci::manifest::Manifest;
@@ -110,6 +112,28 @@ mod tests {
         let marks: Vec<Option<&String>> =
             encoded.value().layers.iter().map(|layer| layer.annotations.get(REWRITTEN)).collect();
         assert_eq!(marks, [None, Some(&"0".to_owned())]);
+    }
+
+    #[test]
+    fn a_layer_that_a_registry_has_too_is_compressed_from_its_files() {
+        let [unknown, known] = [false, true].map(|is_known| {
+            let (_folder, lease, image) = built();
+            if is_known {
+                let (_other, other, image) = built();
+                let clamped = clamp_times(&other, &image, 0, 0).unwrap();
+                let layers = encode(&other, &clamped, Codec::ZSTD, Recompress::Never).unwrap();
+                let mut batch = Batch::new();
+                let pairs =
+                    layers.value().layers.iter().zip(&clamped.config.value().rootfs.diff_ids);
+                for pair in pairs {
+                    remember_origin(lease.store(), pair, "r.example/a", &mut batch).unwrap();
+                }
+                lease.commit(batch, Durability::Relaxed).unwrap();
+            }
+            let clamped = clamp_times(&lease, &image, 0, 0).unwrap();
+            encode(&lease, &clamped, Codec::GZIP, Recompress::Never).unwrap().value().layers.clone()
+        });
+        assert_eq!(known, unknown);
     }
 
     #[test]

@@ -115,9 +115,7 @@ pub fn export(
     if let Some(known) = known(lease, record, &id)? {
         return Ok(known);
     }
-    let mut assembler = Assembler::new(lease, (codec, &id), measured_in_tree(record));
-    feed(lease, record, &mut assembler)?;
-    let (measured, descriptor) = assembler.finish(record.diff_id)?;
+    let (measured, descriptor) = compress(lease, record, (codec, &id))?;
     record.diff_id = Some(measured.diff_id);
     record.tar_size = Some(measured.size);
     if codec != Codec::None {
@@ -145,22 +143,34 @@ fn known(lease: &Lease, record: &LayerRecord, id: &str) -> Result<Option<Descrip
     Ok(None)
 }
 
-/// Cuts the layer's tar stream: the one inside a blob from elsewhere, which only that blob has
-/// exactly, or the one its tree makes.
-fn feed(
+/// Compresses the tar stream of the layer's files, if that is the layer's: the same files make the same
+/// blob, whatever else the store has. Otherwise the one inside a blob from elsewhere, which only that
+/// blob has exactly.
+fn compress(
     lease: &Lease,
     record: &LayerRecord,
-    assembler: &mut Assembler<'_>,
-) -> Result<(), ExportError> {
+    (codec, id): (Codec, &str),
+) -> Result<(Measured, Descriptor), ExportError> {
     let store = lease.store();
+    let assembler = |known| Assembler::new(lease, (codec, id), known);
+    let mut failed = ExportError::Gone;
+    if let Some(tree) = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten() {
+        let mut files = assembler(measured_in_tree(record));
+        let cut = cut_tree(&tree, &mut |part| files.push(part));
+        match cut.and_then(|()| files.finish(record.diff_id)) {
+            Err(error @ (ExportError::Tar(_) | ExportError::DiffId { .. })) => failed = error,
+            done => return done,
+        }
+    }
     for blob in record.blobs.iter().filter(|blob| blob.codec.is_empty()) {
         if let Some(blob) = store.foreign_blob(&blob.descriptor.digest)? {
             let mut plain = decompress(Box::new(blob), Policy::Layer)?;
-            return cut_stream(&mut plain, &mut |part| assembler.push(part));
+            let mut stream = assembler(None);
+            cut_stream(&mut plain, &mut |part| stream.push(part))?;
+            return stream.finish(record.diff_id);
         }
     }
-    let tree = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten();
-    cut_tree(&tree.ok_or(ExportError::Gone)?, &mut |part| assembler.push(part))
+    Err(failed)
 }
 
 #[cfg(test)]
