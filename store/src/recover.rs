@@ -191,6 +191,11 @@ fn drop_layers(
             && store.tree(&tree)?.is_none()
         {
             record.tree = None;
+            if record.is_made_here() {
+                // Whoever needs it takes its files from the directory, and finds out again.
+                (record.diff_id, record.tar_size) = (None, None);
+                record.blobs.clear();
+            }
         }
         if has_content(store, &record)? {
             whole.insert(record.id);

@@ -179,11 +179,10 @@ impl Wish<'_> {
 
     /// Collection has forgotten whether packs that it condemned are synced.
     fn sync_packs(&mut self, files: &BTreeSet<String>) -> Result<(), WriteError> {
-        for path in files {
-            if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
-                self.lease.sync_file(path)?;
-                self.batch.put(Table::Packs, name.as_bytes(), Vec::new());
-            }
+        let names = files.iter().filter_map(|path| path.strip_prefix("packs/"));
+        let names = names.filter_map(PackName::of_file).collect();
+        for name in self.lease.sync_packs(names)? {
+            self.batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
         let answer = self.lease.store.vfs().sync_dir("packs");
         self.lease.store.journal().synced("packs", answer)

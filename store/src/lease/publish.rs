@@ -154,9 +154,9 @@ impl Lease {
         })
     }
 
-    /// Syncs packs that others have published. One that a collection has taken away meanwhile is left
-    /// out: what a lease rests on stays.
-    fn sync_packs(&self, packs: Vec<PackName>) -> Result<Vec<PackName>, WriteError> {
+    /// Syncs packs that others have published, and says which. One that a collection has taken away
+    /// meanwhile is left out: what a lease rests on stays.
+    pub(super) fn sync_packs(&self, packs: Vec<PackName>) -> Result<Vec<PackName>, WriteError> {
         let (vfs, journal) = (self.store.vfs(), self.store.journal());
         let mut synced = Vec::new();
         for name in packs {
@@ -170,7 +170,7 @@ impl Lease {
         Ok(synced)
     }
 
-    pub(super) fn sync_file(&self, path: &str) -> Result<(), WriteError> {
+    fn sync_file(&self, path: &str) -> Result<(), WriteError> {
         let answer = self.store.vfs().open(path).and_then(|file| file.sync());
         self.store.journal().synced(path, answer)
     }
