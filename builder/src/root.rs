@@ -14,7 +14,7 @@ use wythe_store::layer::import::import;
 use wythe_store::layers::LayerRecord;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced, receive};
-use wythe_store::live::gather;
+use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::live::stack::{Placed, Stack};
 use wythe_store::oci::content::Content;
@@ -96,6 +96,13 @@ impl<'a> Roots<'a> {
         chain: &[LayerId],
         wanted: &BTreeSet<BodyId>,
     ) -> Result<(), BuildCause> {
+        match gather::ensure(self.env.lease, chain, wanted) {
+            Err(GatherError::Missing(_)) => {}
+            gathered => return Ok(gathered?),
+        }
+        for base in chain.iter().filter_map(|layer| self.foreign(layer)) {
+            base.origin.fetch(self.env.lease, self.env.images)?;
+        }
         Ok(gather::ensure(self.env.lease, chain, wanted)?)
     }
 
@@ -143,7 +150,11 @@ impl<'a> Roots<'a> {
             return Ok(ensure_announced(env.lease, announced, env.idmap)?);
         }
         if env.store.layer(layer)?.is_some_and(|record| is_held(&record)) {
-            return Ok(ensure(env.lease, layer, env.idmap)?);
+            match ensure(env.lease, layer, env.idmap) {
+                // Its tree is here, and the bytes of its files went with its blob.
+                Err(error) if error.is_lack() => {}
+                made => return Ok(made?),
+            }
         }
         let source = base.origin.source(env.images);
         let mut blob = source.blob(reference, descriptor).map_err(SaveError::Source)?;

@@ -10,7 +10,7 @@ use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
 use crate::last_use::Used;
-use crate::layer::files_error::MaterialiseError;
+use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
@@ -52,6 +52,21 @@ pub enum EnsureError {
     /// The store could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+impl EnsureError {
+    /// Whether the store lacks what the layer is made of, so that fetching it helps.
+    pub fn is_lack(&self) -> bool {
+        match self {
+            Self::Gone(_) => true,
+            Self::Unpack(error) => matches!(error.cause, MaterialiseCause::Missing(_)),
+            Self::Blob(_)
+            | Self::Changed { .. }
+            | Self::Import(_)
+            | Self::Read(_)
+            | Self::Write(_) => false,
+        }
+    }
 }
 
 /// The directory of a layer, in the form an overlay mount with `userxattr` takes as a lower
