@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """operations_page.py PAGE: runs the blocks of commands of a page, each line by a shell of its own, in order.
 
-A block opens with ```sh. A comment behind a command may say what it must do, else it must succeed:
+A block of ```toml is the configuration file from there on. One of commands opens with ```sh. A comment behind a command may say what it must do, else it must succeed:
   status=N    its exit code
   says="…"    what it prints, in part
 """
@@ -17,15 +17,26 @@ SECONDS = 120
 
 
 def commands(page):
-    """The number and the text of each line of a block."""
-    inside = None
+    """The number and the text of each command, while the page is read: what it configures is in force."""
+    inside, file = None, []
     for number, line in enumerate(page.splitlines(), 1):
         if line.startswith("```"):
-            inside = None if inside is not None else line[3:]
-            if inside not in (None, "sh"):
-                sys.exit(f"line {number}: what is {inside!r}? A block is sh")
+            if inside == "toml":
+                configure("\n".join(file) + "\n")
+            inside, file = None if inside is not None else line[3:], []
+            if inside not in (None, "sh", "toml"):
+                sys.exit(f"line {number}: what is {inside!r}? A block is sh or toml")
+        elif inside == "toml":
+            file.append(line)
         elif inside and line.strip():
             yield number, line
+
+
+def configure(text):
+    folder = os.path.join(os.environ["XDG_CONFIG_HOME"], "wythe")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "config.toml"), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def problem(line):
@@ -42,11 +53,14 @@ def problem(line):
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as page:
-        found = list(commands(page.read()))
-    wrong = [(number, line, said) for number, line in found if (said := problem(line))]
-    for number, line, said in wrong:
-        print(f"line {number}: {line}\n{said}")
-    print(f"{len(found)} commands, {len(wrong)} wrong")
+        text = page.read()
+    found = wrong = 0
+    for number, line in commands(text):
+        found += 1
+        if said := problem(line):
+            wrong += 1
+            print(f"line {number}: {line}\n{said}")
+    print(f"{found} commands, {wrong} wrong")
     sys.exit(1 if wrong or not found else 0)
 
 

@@ -2,6 +2,7 @@
 page=$CASES/../operations.md
 [ -e "$page" ] || page=$CASES/../../../../docs/operations.md
 export WYTHE_STORE="$PWD/store"
+export XDG_CONFIG_HOME="$PWD/config"
 mkdir bin context
 ln -s "$WYTHE" bin/wythe
 export WYTHE="$PWD/bin/wythe"
