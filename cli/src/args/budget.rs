@@ -66,13 +66,16 @@ impl Bounds {
     /// The budget for a store on a disk, where `default` bounds what these do not.
     pub(crate) fn budget(self, space: Space, default: Budget) -> Budget {
         let bytes = |amount: Amount| amount.of(space);
+        let most = self.max_used.map(bytes);
+        // What stays by default is not more than somebody says may be taken.
+        let reserved = default.reserved.min(most.unwrap_or(u64::MAX));
         Budget {
-            max_used: match self.max_used.map(bytes) {
+            max_used: match most {
                 None => default.max_used,
                 Some(0) => None,
                 most => most,
             },
-            reserved: self.reserved.map_or(default.reserved, bytes),
+            reserved: self.reserved.map_or(reserved, bytes),
             min_free: self.min_free.map_or(default.min_free, bytes),
             keep_for: self.keep_for.map_or(default.keep_for, |age| age.0),
         }
@@ -184,8 +187,10 @@ mod tests {
         assert_eq!(bounds.set("max-used-space", "0"), Ok(true));
         assert_eq!(bounds.set("keep-duration", "1m"), Ok(true));
         assert_eq!(bounds.set("max-used", "0"), Ok(false));
-        let expected = Budget { max_used: None, keep_for: 60, ..usual };
+        let expected = Budget { max_used: None, reserved: 0, keep_for: 60, ..usual };
         assert_eq!(bounds.budget(space, usual), expected);
+        assert_eq!(bounds.set("max-used-space", "7B"), Ok(true));
+        assert_eq!(bounds.budget(space, usual).reserved, 7, "not more than may be taken");
         for name in Bounds::NAMES {
             assert!(bounds.set(name, "nonsense").is_err());
         }

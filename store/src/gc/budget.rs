@@ -31,10 +31,13 @@ pub struct Space {
 
 impl Budget {
     /// What a store may take of a file system unless somebody says otherwise: a fifth of it and not
-    /// more than [`DEFAULT_MOST`]; a tenth is left free.
+    /// more than [`DEFAULT_MOST`]; a tenth is left free, but for a tenth and [`DEFAULT_RESERVED`] that
+    /// stay however full the disk is of other things: a store that loses after each build what it has
+    /// just made is of no use to the next one.
     pub fn of(space: Space) -> Self {
         let max_used = Some((space.size / 5).min(DEFAULT_MOST));
-        Self { max_used, min_free: space.size / 10, ..Self::default() }
+        let reserved = (space.size / 10).min(DEFAULT_RESERVED);
+        Self { max_used, reserved, min_free: space.size / 10, ..Self::default() }
     }
 
     /// How many of the `used` bytes may stay; `None` where nothing is bounded, and the age of things
@@ -57,6 +60,9 @@ impl Budget {
 
 /// Larger stores than this have to be asked for: a developer's machine is for other things, too.
 pub const DEFAULT_MOST: u64 = 50_000_000_000;
+
+/// Nobody's disk becomes usable by what a store smaller than this gives back: BuildKit's number.
+pub const DEFAULT_RESERVED: u64 = 10_000_000_000;
 
 /// Seconds since `last`, at least one. What seems to be used in the future was used now.
 pub(crate) fn age(last: Timestamp, now: Timestamp) -> u64 {
@@ -103,10 +109,17 @@ mod tests {
 
     #[test]
     fn without_a_word_a_fifth_of_a_disk_is_taken_and_a_tenth_left() {
-        let expected = Budget { max_used: Some(200), min_free: 100, ..Budget::default() };
+        let expected =
+            Budget { max_used: Some(200), reserved: 100, min_free: 100, ..Budget::default() };
         assert_eq!(Budget::of(SPACE), expected);
-        let large = Space { size: 10 * DEFAULT_MOST, free: 0 };
-        assert_eq!(Budget::of(large).max_used, Some(DEFAULT_MOST));
+        let large = Budget::of(Space { size: 10 * DEFAULT_MOST, free: 0 });
+        assert_eq!((large.max_used, large.reserved), (Some(DEFAULT_MOST), DEFAULT_RESERVED));
+    }
+
+    #[test]
+    fn a_disk_that_others_have_filled_takes_nothing_from_a_small_store() {
+        let full = Space { size: 1000, free: 0 };
+        assert_eq!(Budget::of(full).allowance(80, full), Some(100));
     }
 
     #[test]
