@@ -28,7 +28,8 @@ use crate::sources::{MainContext, Sources};
 
 /// Builds an image of every target for every platform. A step that several need is done once.
 ///
-/// The images are in the store, under no name; [`BuiltTarget::keep`] gives them one.
+/// The images are in the store, under no name; [`BuiltTarget::keep`](crate::built::BuiltTarget::keep)
+/// gives them one.
 ///
 /// # Errors
 ///
