@@ -27,8 +27,9 @@ const MAX_COPY: usize = 64 * 1024;
 /// the kernel's cache; this bounds what counts as this process's memory.
 const RESIDENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a read costs beyond its length: the kernel maps the neighbours of a page with it.
-const NEIGHBOURS: usize = 16 * 1024;
+/// What a read costs beyond its length: the kernel maps the neighbours of a page with it, so many
+/// bytes around where nobody has told it otherwise.
+const NEIGHBOURS: usize = 64 * 1024;
 
 /// Where one mapping lies. The handler reads it at any moment, so it is never locked.
 #[derive(Debug)]
