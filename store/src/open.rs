@@ -106,22 +106,32 @@ impl Store {
             None if options.create == Create::Never => return Err(OpenCause::NotAStore),
             None => create(&*vfs)?,
         };
-        if let Some(refusal) = features.read_only() {
+        if let Some(refusal) = read_only(&*vfs, &features)? {
             if options.access == Access::Write {
-                return Err(refusal.into());
+                return Err(refusal);
             }
             let vfs = Arc::new(ReadOnly::new(vfs, refusal.to_string()));
-            return Ok(Self::new(vfs, path, options, features)?);
+            return Ok(Self::new(vfs, path, options, (features, Access::Read))?);
         }
-        if !vfs.exists("leases")? {
-            // Empty directories do not survive every way of copying a store.
-            make_directories(&*vfs)?;
-        }
-        place::check_locks(&*vfs)?;
-        let store = Self::new(vfs, path, options, features)?;
+        let store = Self::new(vfs, path, options, (features, Access::Write))?;
         recover::after_reboot(&store)?;
         leases::collect_dead(&**store.vfs());
         Ok(store)
+    }
+}
+
+/// Why a store may only be read, if it may.
+fn read_only(vfs: &dyn Vfs, features: &Features) -> Result<Option<OpenCause>, OpenCause> {
+    if let Some(refusal) = features.read_only() {
+        return Ok(Some(refusal.into()));
+    }
+    if !vfs.exists("leases")? {
+        // Empty directories do not survive every way of copying a store.
+        make_directories(vfs)?;
+    }
+    match place::check_locks(vfs) {
+        Err(refusal @ PlaceError::ReadOnly) => Ok(Some(refusal.into())),
+        tried => Ok(tried.map(|()| None)?),
     }
 }
 

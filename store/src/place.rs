@@ -30,6 +30,20 @@ pub enum PlaceError {
     /// Nobody can take a lock.
     #[error("its file system has no locks")]
     NoLocks(#[source] io::Error),
+    /// It can be read, and not more.
+    #[error("its file system is read-only")]
+    ReadOnly,
+}
+
+impl PlaceError {
+    /// Why no lock was to be had.
+    fn of_lock(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            Self::ReadOnly
+        } else {
+            Self::NoLocks(error)
+        }
+    }
 }
 
 /// File systems of several machines by the number they give themselves. That they are cannot be
@@ -120,8 +134,8 @@ pub(crate) fn check_locks(vfs: &dyn Vfs) -> Result<(), PlaceError> {
         held => held,
     };
     // Somebody else who is trying has found them to hold.
-    let Some(_held) = held.map_err(PlaceError::NoLocks)? else { return Ok(()) };
-    match vfs.try_lock(TRIAL).map_err(PlaceError::NoLocks)? {
+    let Some(_held) = held.map_err(PlaceError::of_lock)? else { return Ok(()) };
+    match vfs.try_lock(TRIAL).map_err(PlaceError::of_lock)? {
         None => Ok(()),
         Some(_) => Err(PlaceError::LocksDoNotHold),
     }
@@ -132,7 +146,7 @@ mod tests {
     use super::*;
     use crate::open::OpenCause;
     use crate::sim::Sim;
-    use crate::store::{OpenOptions, Store};
+    use crate::store::{Access, OpenOptions, Store};
     use crate::vfs::{Lock, VfsFile};
     use std::sync::Arc;
 
@@ -242,6 +256,21 @@ mod tests {
         drop(open_on(sim.clone()).unwrap());
         let refused = open_on(Loose(sim, None)).unwrap_err();
         assert!(matches!(refused, OpenCause::Place(PlaceError::LocksDoNotHold)));
+    }
+
+    #[test]
+    fn what_is_on_a_read_only_file_system_can_be_read() {
+        let sim = Sim::default();
+        drop(open_on(sim.clone()).unwrap());
+        let open = |access| {
+            let vfs = Loose(sim.clone(), Some(io::ErrorKind::ReadOnlyFilesystem));
+            let options = OpenOptions { access, ..OpenOptions::default() };
+            Store::open_on(Arc::new(vfs), "/simulated".into(), &options)
+        };
+        let refused = open(Access::Write).unwrap_err();
+        assert!(matches!(refused, OpenCause::Place(PlaceError::ReadOnly)));
+        let store = open(Access::Read).unwrap();
+        assert_eq!((store.access(), store.list_refs().unwrap().len()), (Access::Read, 0));
     }
 
     #[test]

@@ -91,14 +91,13 @@ struct Inner {
 
 impl Store {
     /// The value of a store whose files are there and of our format, with these features. Where
-    /// these say so, `vfs` lets nothing be written.
+    /// `access` is for reading, `vfs` lets nothing be written.
     pub(crate) fn new(
         vfs: Arc<dyn Vfs>,
         path: PathBuf,
         options: &OpenOptions,
-        features: Features,
+        (features, access): (Features, Access),
     ) -> Result<Self, WriteError> {
-        let access = if features.read_only().is_some() { Access::Read } else { Access::Write };
         Ok(Self(Arc::new(Inner {
             path,
             durability: options.durability,
