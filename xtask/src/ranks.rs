@@ -4,9 +4,12 @@
 use crate::source::{Role, Source};
 use crate::violation::Violation;
 
+/// Of this crate every module has its place.
+const BUILDER: &str = "builder/src/";
+
 /// The orders, and whose they are. A folder counts as the file that opens it.
 pub const ORDERS: [(&str, &[&str]); 3] =
-    [("store/src/", RANKS), ("store/src/", FORMS), ("builder/src/", ROOMS)];
+    [("store/src/", RANKS), ("store/src/", FORMS), (BUILDER, ROOMS)];
 
 /// The modules of `store/src` where the rules of leases and collection live, the lowest first.
 pub const RANKS: &[&str] = &[
@@ -104,9 +107,6 @@ pub fn check(source: &Source) -> Vec<Violation> {
     found.dedup();
     found
 }
-
-/// Of this crate every module has its place.
-const BUILDER: &str = "builder/src/";
 
 /// The module of a crate that a file belongs to.
 fn module<'path>(path: &'path str, home: &str) -> Option<&'path str> {

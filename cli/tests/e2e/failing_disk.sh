@@ -6,23 +6,12 @@ wythe=$1 user=$2 base=$4
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "$3/failing-disk.XXXXXX")
 store=$work/store
-passed=0 failed=0
+. "$here/check.sh"
 # What is looked at stays, however full the disk is.
 export WYTHE_MIN_FREE_SPACE=0
 trap 'rm -rf "$work"; echo "$passed passed, $failed failed"; [ "$failed" = 0 ]' EXIT
 
 as_user() { runuser -u "$user" -- env HOME="$work" TMPDIR="$work" WYTHE_STORE="$store" "$@"; }
-
-# check CLAIM COMMAND…
-check() {
-  local claim=$1
-  shift
-  if "$@" > "$work/check.log" 2>&1; then
-    passed=$((passed + 1)) && echo "ok    $claim"
-  else
-    failed=$((failed + 1)) && echo "FAIL  $claim" && sed 's/^/      /' "$work/check.log" | tail -20
-  fi
-}
 
 # A store with an image of a layer that was pulled, one of a step, and two files, each in a pack of its own.
 fill() {

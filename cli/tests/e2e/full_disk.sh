@@ -4,18 +4,8 @@ set -u
 wythe=$1 user=$2
 work=$(mktemp -d "$3/full-disk.XXXXXX")
 disk=$work/disk
-passed=0 failed=0
+. "$(dirname "$0")/check.sh"
 trap 'umount "$disk" 2> /dev/null; rm -rf "$work"; echo "$passed passed, $failed failed"; [ "$failed" = 0 ]' EXIT
-
-check() {
-  local claim=$1
-  shift
-  if "$@" > "$work/check.log" 2>&1; then
-    passed=$((passed + 1)) && echo "ok    $claim"
-  else
-    failed=$((failed + 1)) && echo "FAIL  $claim" && sed 's/^/      /' "$work/check.log" | tail -20
-  fi
-}
 
 as_user() { runuser -u "$user" -- env HOME="$work" TMPDIR="$work" "$@"; }
 store() { as_user "$wythe" --store "$disk/store" "$@"; }

@@ -4,23 +4,8 @@ set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 wythe=${WYTHE:-$here/../../../target/release/wythe}
 work=$(mktemp -d "${TMPDIR:-/tmp}/wythe-e2e.XXXXXX")
-passed=0
-failed=0
 children=()
-
-# Names a claim and runs the command that shows it.
-check() {
-  local claim=$1
-  shift
-  if "$@" > "$work/check.log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok    $claim"
-  else
-    failed=$((failed + 1))
-    echo "FAIL  $claim"
-    sed 's/^/      /' "$work/check.log" | tail -${SHOWN:-40}
-  fi
-}
+. "$here/check.sh"
 
 # Starts docker-registry on a free loopback port and sets $registry.
 start_registry() {
