@@ -156,8 +156,8 @@ impl Store {
         let ours = self.lease_of_collector()?;
         self.refresh()?;
         ours.cover(Extent::All);
-        let evicted = self.choose(policy, pace)?;
-        let mut freed = self.condemn(&evicted, &ours, pace)?.unlink(ours.name())?;
+        let (evicted, thrift) = self.choose(policy, pace)?;
+        let mut freed = self.condemn(&evicted, thrift, &ours, pace)?.unlink(ours.name())?;
         for mount in &evicted.mounts {
             freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
         }
@@ -170,10 +170,10 @@ impl Store {
     fn condemn(
         &self,
         evicted: &Evicted,
+        thrift: Thrift,
         ours: &Lease,
         pace: &Pace<'_>,
     ) -> Result<Sweep<'_>, GcError> {
-        let thrift = if evicted.is_empty() { Thrift::Usual } else { Thrift::Strict };
         let plan = |copies: &BTreeSet<PackName>| -> Result<Sweep<'_>, GcError> {
             let mark = Mark::of(self, evicted, pace)?;
             Ok(Sweep::plan(self, (&mark, evicted), (copies, thrift))?)
@@ -205,11 +205,11 @@ impl Store {
         })?
     }
 
-    /// What goes although something leads to it.
-    fn choose(&self, policy: Policy, pace: &Pace<'_>) -> Result<Evicted, GcError> {
+    /// What goes although something leads to it, and what may be copied for the sake of space.
+    fn choose(&self, policy: Policy, pace: &Pace<'_>) -> Result<(Evicted, Thrift), GcError> {
         match policy {
-            Policy::KeepActions => Ok(Evicted::default()),
-            Policy::ImagesOnly => Ok(Evicted::all(self)?),
+            Policy::KeepActions => Ok((Evicted::default(), Thrift::Usual)),
+            Policy::ImagesOnly => Ok((Evicted::all(self)?, Thrift::Strict { spare: 0 })),
             Policy::Within(budget) => Evicted::to_fit(self, &budget, pace),
         }
     }

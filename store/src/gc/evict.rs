@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::gc::budget::{Budget, age};
 use crate::gc::evict::inventory::Inventory;
+use crate::gc::sweep::Thrift;
 use crate::gc::{GcError, Pace};
 use crate::id::{CacheKey, LayerId};
 use crate::live_record::LiveName;
@@ -76,7 +77,7 @@ impl What {
 
 impl Evicted {
     /// Whether nothing goes.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         let n_named = self.actions.len() + self.forms.len() + self.lives.len() + self.blobs.len();
         n_named + self.mounts.len() == 0
     }
@@ -88,8 +89,12 @@ impl Evicted {
         Ok(Self { actions, mounts, ..Self::default() })
     }
 
-    /// What has to go for the store to keep within a budget.
-    pub(super) fn to_fit(store: &Store, budget: &Budget, pace: &Pace<'_>) -> Result<Self, GcError> {
+    /// What has to go for the store to keep within a budget, and how much room is left then.
+    pub(super) fn to_fit(
+        store: &Store,
+        budget: &Budget,
+        pace: &Pace<'_>,
+    ) -> Result<(Self, Thrift), GcError> {
         let mut chosen = Self::default();
         let Inventory { kept, mut candidates } = Inventory::take(store, pace)?;
         let allowance = match store.space() {
@@ -97,7 +102,7 @@ impl Evicted {
             Err(error) => return Err(ReadError::new("", error).into()),
         };
         if allowance.is_none() && budget.keep_for == 0 {
-            return Ok(chosen);
+            return Ok((chosen, Thrift::Usual));
         }
         candidates.sort_by_key(|found| {
             let weight = found.what.weight();
@@ -112,7 +117,12 @@ impl Evicted {
                 left = left.saturating_sub(candidate.bytes);
             }
         }
-        Ok(chosen)
+        let thrift = match allowance {
+            Some(allowance) => Thrift::Strict { spare: allowance.saturating_sub(left) },
+            None if chosen.is_empty() => Thrift::Usual,
+            None => Thrift::Strict { spare: 0 },
+        };
+        Ok((chosen, thrift))
     }
 
     /// Adds something, unless it is the only copy of what it holds.

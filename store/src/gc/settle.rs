@@ -51,6 +51,8 @@ impl Store {
     /// As [`collect`](Self::collect).
     pub fn settle(&self, budget: &Budget, pace: &Pace<'_>) -> Result<Freed, GcError> {
         let max_used = budget.max_used.map(|most| most - most / HEADROOM);
+        // What may stay in any case is no reason to go back to the bound alone.
+        let reserved = budget.reserved.min(max_used.unwrap_or(u64::MAX));
         let lock = match self.vfs().try_lock(LOCK) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Ok(Freed::default()),
@@ -59,7 +61,7 @@ impl Store {
             }
             Err(error) => return Err(error).writing(LOCK)?,
         };
-        self.collect_alone(&lock, Policy::Within(Budget { max_used, ..*budget }), pace)
+        self.collect_alone(&lock, Policy::Within(Budget { max_used, reserved, ..*budget }), pace)
     }
 
     fn about(&self, pace: &Pace<'_>) -> Result<u64, ReadError> {

@@ -27,19 +27,18 @@ use crate::trash;
 pub(crate) enum Thrift {
     /// As much as is freed, at most.
     Usual,
-    /// Several times that: every byte counts.
-    Strict,
+    /// Several times that, until no more than so many bytes are left that nobody uses.
+    Strict {
+        /// What there is room for.
+        spare: u64,
+    },
 }
 
-impl Thrift {
-    /// A pack is rewritten when less than this part of it is in use, in percent.
-    fn rewrites_below(self) -> u64 {
-        match self {
-            Self::Usual => 50,
-            Self::Strict => 80,
-        }
-    }
-}
+/// A pack is rewritten in any case when less than this part of it is in use, in percent.
+const REWRITES_BELOW: u64 = 50;
+
+/// And below this part where every byte counts: nine bytes are copied for one that is freed.
+const REWRITES_STRICTLY_BELOW: u64 = 90;
 
 /// A pack of one object that is longer than this is of a long body.
 const ALONE_FROM: u64 = 1024 * 1024;
@@ -86,33 +85,52 @@ impl<'store> Sweep<'store> {
             let name = pack.name();
             (!copies.contains(&name), self.is_condemned(&name.path()), name)
         });
-        let (mut seen, mut small) = (Marks::default(), Vec::new());
+        let (mut seen, mut partly) = (Marks::default(), Vec::new());
         for pack in packs {
             // Of a damaged table nobody knows what it says of objects in use.
             if !pack.table_is_intact() {
                 continue;
             }
             let (live, all) = self.live(mark, &pack, &mut seen)?;
-            let bytes: u64 = live.iter().map(|entry| entry.raw_len).sum();
             if live.is_empty() {
                 self.dead.insert(pack.name().path());
-            } else if bytes * 100 < all * thrift.rewrites_below() {
-                self.rewrite.push((pack, live));
             } else {
-                small.push((pack, live));
+                partly.push(Partly::new(pack, live, all));
             }
         }
+        let small = self.rewrite_worst(partly, thrift);
         self.merge(small);
         Ok(())
     }
 
+    /// Has packs rewritten of which too little is in use, and gives the others.
+    fn rewrite_worst(&mut self, mut packs: Vec<Partly>, thrift: Thrift) -> Vec<Partly> {
+        packs.sort_by_key(|pack| pack.used);
+        let mut garbage: u64 = packs.iter().map(Partly::garbage).sum();
+        let mut others = Vec::new();
+        for pack in packs {
+            let is_needed = match thrift {
+                Thrift::Usual => false,
+                Thrift::Strict { spare } => garbage > spare && pack.used < REWRITES_STRICTLY_BELOW,
+            };
+            if is_needed || pack.used < REWRITES_BELOW {
+                garbage -= pack.garbage();
+                self.rewrite.push((pack.pack, pack.live));
+            } else {
+                others.push(pack);
+            }
+        }
+        others
+    }
+
     /// Has small packs rewritten together.
-    fn merge(&mut self, mut packs: Vec<(Arc<Pack>, Vec<Entry>)>) {
+    fn merge(&mut self, mut packs: Vec<Partly>) {
         // A long body with a pack of its own may have holes there, which a copy would fill.
-        packs.retain(|(pack, _)| pack.n_entries() > 1 || pack.size() <= ALONE_FROM);
-        packs.sort_by_key(|(pack, _)| (pack.size(), pack.name()));
-        let lengths: Vec<u64> = packs.iter().map(|(pack, _)| pack.size()).collect();
-        self.rewrite.extend(packs.drain(..merge::how_many(&lengths)));
+        packs.retain(|Partly { pack, .. }| pack.n_entries() > 1 || pack.size() <= ALONE_FROM);
+        packs.sort_by_key(|Partly { pack, .. }| (pack.size(), pack.name()));
+        let lengths: Vec<u64> = packs.iter().map(|Partly { pack, .. }| pack.size()).collect();
+        let merged = packs.drain(..merge::how_many(&lengths));
+        self.rewrite.extend(merged.map(|Partly { pack, live, .. }| (pack, live)));
     }
 
     /// What a pack holds that is in use and was not `seen`, and the length of all that it holds.
@@ -289,6 +307,30 @@ fn condemned(journal: &Journal) -> BTreeMap<String, u64> {
         Some((String::from_utf8(path).ok()?, since))
     })
     .collect()
+}
+
+/// A pack that holds something that is in use.
+#[derive(Debug)]
+struct Partly {
+    pack: Arc<Pack>,
+    live: Vec<Entry>,
+    /// How much of it is in use, in percent.
+    used: u64,
+}
+
+impl Partly {
+    /// `all` is the length of everything that it holds, in use or not.
+    fn new(pack: Arc<Pack>, live: Vec<Entry>, all: u64) -> Self {
+        let bytes: u64 = live.iter().map(|entry| entry.raw_len).sum();
+        // Of objects without a byte all counts that is in use.
+        let used = bytes.saturating_mul(100).checked_div(all).unwrap_or(100);
+        Self { pack, live, used }
+    }
+
+    /// What would be freed if it were rewritten, about.
+    fn garbage(&self) -> u64 {
+        self.pack.size() / 100 * (100 - self.used.min(100))
+    }
 }
 
 /// Whether there is anything left to take away.

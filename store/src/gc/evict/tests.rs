@@ -280,3 +280,39 @@ fn a_collection_without_time_removes_nothing() {
     assert!(matches!(told, Err(GcError::OutOfTime)));
     assert!(trial.has("a"));
 }
+
+/// A pack in which one body in eight is nobody's any more.
+fn packed_with_garbage() -> Trial {
+    let trial = Trial::new();
+    let names: Vec<String> = (0..8).map(|n| n.to_string()).collect();
+    let lease = trial.store.lease().unwrap();
+    for name in &names {
+        lease.put_body(&noise(name)).unwrap();
+    }
+    lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+    for name in &names[1..] {
+        trial.action(name, before_now(10));
+    }
+    drop(lease);
+    trial
+}
+
+#[test]
+fn garbage_between_what_is_used_goes_when_there_is_too_little_room() {
+    let trial = packed_with_garbage();
+    trial.at_most(8 * SIZE + SIZE / 2);
+    assert!(trial.used() > 8 * SIZE, "it would cost more to copy than is gained");
+    assert_eq!(trial.at_most(7 * SIZE + SIZE / 2).n_actions, 0);
+    assert!(trial.used() < 7 * SIZE + SIZE / 2);
+}
+
+#[test]
+fn a_collection_in_passing_makes_room_for_more_than_one_build() {
+    let trial = packed_with_garbage();
+    let most = trial.used() - 1;
+    // What may stay by default is as much as may be used where somebody has bounded that.
+    let budget = Budget { max_used: Some(most), reserved: most, ..Budget::default() };
+    let pace = Pace { now: NOW, patience: &|| true };
+    trial.store.settle(&budget, &pace).unwrap();
+    assert!(trial.used() < most - SIZE * 3 / 4, "{} of {most}", trial.used());
+}
