@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::{ContentId, LayerId};
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{open_image, ref_name};
 use wythe_store::image::resolve::resolve;
 use wythe_store::image::save::save_documents;
@@ -22,7 +23,6 @@ use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
 use crate::operation::Base;
 use crate::options::{NamedContext, Options, PullPolicy};
-use crate::origin::BlobOrigin;
 
 /// A base image with everything but its layers' bytes.
 #[derive(Debug)]

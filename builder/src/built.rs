@@ -1,6 +1,7 @@
 //! What a build comes to, as values.
 
 use wythe_store::error::WriteError;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -9,7 +10,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
-use crate::origin::{BlobOrigin, Material};
+use crate::origin::Material;
 
 /// An image that was built. Its layers and documents are in the store.
 #[derive(Clone, Debug)]

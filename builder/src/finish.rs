@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -21,7 +22,7 @@ use crate::error::{BuildCause, VertexError};
 use crate::graph::{ImagePlan, VertexId};
 use crate::operation::{Base, Operation};
 use crate::options::Options;
-use crate::origin::{BlobOrigin, Material};
+use crate::origin::Material;
 use crate::root::Chain;
 use crate::solve::Solver;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::id::{BodyId, LayerId};
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
@@ -25,7 +26,6 @@ use wythe_store::tree::unnamed::has_unnamed;
 use crate::bases::BaseLayer;
 use crate::environment::Environment;
 use crate::error::BuildCause;
-use crate::origin::BlobOrigin;
 
 /// Layers from the bottom up.
 pub(crate) type Chain = Vec<LayerId>;

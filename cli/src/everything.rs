@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use wythe_builder::origin::BlobOrigin;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{OpenImageProblem, read_image};
 use wythe_store::image::save::SaveError;
 use wythe_store::image::whole::{Lacking, Parts, Whole};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 
-use wythe_builder::origin::BlobOrigin;
 use wythe_store::digest::Digest;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredContent, StoredImage};
 use wythe_store::image::save::SaveError;
 use wythe_store::lease::Lease;

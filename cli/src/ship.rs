@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use wythe_builder::origin::BlobOrigin;
 use wythe_registry::client::Client;
 use wythe_registry::push::{Outbox, Push, Silent};
 use wythe_store::digest::Digest;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::{self, Flavour};

@@ -7,6 +7,7 @@
 //!       └─ StoredContent ──► exporters and pushes
 //! ```
 
+pub mod blob_origin;
 pub mod catalog;
 pub mod docker_archive;
 pub mod encode;

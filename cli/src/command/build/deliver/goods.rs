@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use wythe_builder::built::{BuiltTarget, Image};
-use wythe_builder::origin::BlobOrigin;
 use wythe_store::digest::Digest;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{StoredImage, ref_name};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;

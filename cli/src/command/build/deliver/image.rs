@@ -2,7 +2,7 @@
 //! an output asks for, and under one index where there are several.
 
 use wythe_builder::built::Image;
-use wythe_builder::origin::BlobOrigin;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::Recompress;
 use wythe_store::image::rewrite::clamp_times;
