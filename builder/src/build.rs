@@ -7,6 +7,7 @@ use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::oci::platform::Platform;
+use wythe_store::oci::transfer::Watched;
 
 use crate::bases::{Asked, ImageBases};
 use crate::built::Built;
@@ -22,7 +23,7 @@ use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
 use crate::options::Options;
-use crate::progress::Event;
+use crate::progress::{AsEvents, Event};
 use crate::solve::Solver;
 use crate::sources::{MainContext, Sources};
 
@@ -80,7 +81,9 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     // What one step's failure stops is this build, not whoever builds.
     let (interrupt, steps) = (env.cancel, env.cancel.below());
     let steps = steps.map_err(|error| fail(BuildCause::Descriptors(error)))?;
-    let images = Interruptible { images: env.images, cancel: &steps };
+    let transfers = AsEvents(env.progress);
+    let images = Watched { images: env.images, transfers: &transfers };
+    let images = Interruptible { images: &images, cancel: &steps };
     let env = Environment { images: &images, cancel: &steps, ..env };
     let solver = Solver::new(env, options, &graph, (&bases, sources), interrupt).map_err(at)?;
     solver.solve().map_err(at)?;

@@ -22,7 +22,7 @@ impl ImageSource for Interruptible<'_> {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         Ok(self.ending(self.images.blob(reference, descriptor)?))
     }
 
@@ -30,7 +30,7 @@ impl ImageSource for Interruptible<'_> {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         Ok(self.ending(self.images.elsewhere(reference, descriptor)?))
     }
 
@@ -40,17 +40,17 @@ impl ImageSource for Interruptible<'_> {
 }
 
 impl Interruptible<'_> {
-    fn ending(&self, blob: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+    fn ending<'b>(&'b self, blob: Box<dyn Read + Send + 'b>) -> Box<dyn Read + Send + 'b> {
         Box::new(Ending { blob, cancel: self.cancel.clone() })
     }
 }
 
-struct Ending {
-    blob: Box<dyn Read + Send>,
+struct Ending<'a> {
+    blob: Box<dyn Read + Send + 'a>,
     cancel: Cancel,
 }
 
-impl Read for Ending {
+impl Read for Ending<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.cancel.is_cancelled() {
             return Err(io::Error::other("cancelled"));

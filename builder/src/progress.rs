@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_store::oci::transfer::{Transfer, Transfers};
 
 /// A vertex of the build graph in events: its position in the graph, from 1.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -89,6 +90,11 @@ pub enum Event<'a> {
         /// How long it took.
         elapsed: Duration,
     },
+    /// A blob of an image came further on its way from a registry, or to one.
+    Transferred {
+        /// Which blob, and how far.
+        transfer: Transfer<'a>,
+    },
     /// Something in the Dockerfile deserves attention.
     Warning {
         /// The finding, with its place.
@@ -105,6 +111,21 @@ pub trait Progress: Sync {
     /// time, so that who shows none should say so.
     fn is_curious(&self) -> bool {
         true
+    }
+}
+
+/// Tells of transfers as events.
+pub struct AsEvents<'a>(pub &'a dyn Progress);
+
+impl std::fmt::Debug for AsEvents<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("AsEvents").finish_non_exhaustive()
+    }
+}
+
+impl Transfers for AsEvents<'_> {
+    fn transferred(&self, transfer: &Transfer<'_>) {
+        self.0.event(&Event::Transferred { transfer: *transfer });
     }
 }
 

@@ -181,7 +181,7 @@ impl ImageSource for Namesakes<'_> {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         self.first(reference, |name| self.client.blob(name, descriptor))
     }
 
@@ -189,7 +189,7 @@ impl ImageSource for Namesakes<'_> {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         self.client.elsewhere(reference, descriptor)
     }
 }

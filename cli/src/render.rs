@@ -10,6 +10,7 @@ pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod table;
 pub(crate) mod terse;
+pub(crate) mod transfer;
 pub(crate) mod tty;
 pub(crate) mod view;
 

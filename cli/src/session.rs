@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wythe_builder::environment::Clock as _;
 use wythe_builder::error::{BuildCause, BuildError};
+use wythe_builder::progress::Progress;
 use wythe_registry::client::Client;
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::{Cancel, InitError};
@@ -23,12 +24,12 @@ use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
-use crate::registry_client;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
+use crate::render::source::SourceFile;
 use crate::settings::{Settings, file};
-use crate::signals;
 use crate::world::SystemClock;
+use crate::{registry_client, render, signals};
 
 /// What collecting may take of the time of a command, as long as the store keeps within its budget.
 const IN_PASSING: Duration = Duration::from_millis(50);
@@ -176,6 +177,13 @@ impl Session {
         let mut global = self.global.clone();
         global.insecure_registry.extend(names.iter().map(|name| name.host().to_owned()));
         registry_client::client(&global, &self.settings)
+    }
+
+    /// Who is shown how far a command is that builds nothing.
+    pub(crate) fn progress(&self) -> Box<dyn Progress> {
+        let (form, screen) = (self.global.progress, Arc::default());
+        let medium = render::medium(&io::stderr(), self.settings.text("TERM").as_deref());
+        render::progress(form, SourceFile::default(), &screen, medium)
     }
 
     /// Where the store is.

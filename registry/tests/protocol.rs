@@ -144,7 +144,8 @@ fn pull(quirks: Quirks) -> (FakeRegistry, std::io::Result<Vec<u8>>) {
     let registry = FakeRegistry::start(quirks).unwrap();
     registry.put_blob("app", LAYER);
     let layer = Descriptor::of(MediaType::LAYER, LAYER);
-    let blob = client(&registry).blob(&reference(&registry, "app"), &layer);
+    let client = client(&registry);
+    let blob = client.blob(&reference(&registry, "app"), &layer);
     let mut bytes = Vec::new();
     let read = blob
         .map_err(std::io::Error::other)

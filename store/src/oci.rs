@@ -17,3 +17,4 @@ pub mod media_type;
 pub mod platform;
 pub mod reference;
 pub mod source;
+pub mod transfer;

@@ -1,10 +1,12 @@
 //! `wythe pull`.
 
+use wythe_builder::progress::AsEvents;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::image::whole::Whole;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::Watched;
 
 use crate::args::image::PullArgs;
 use crate::everything;
@@ -17,15 +19,16 @@ use crate::stored_image::this_machine;
 /// goes on doing so, though only the one for this machine is fetched.
 pub(crate) fn run(args: &PullArgs, session: &Session) -> Result<(), Failure> {
     let reference: Reference = args.image.parse()?;
-    let client = session.registry()?;
+    let (client, progress) = (session.registry()?, session.progress());
+    let source = Watched { images: &client, transfers: &AsEvents(&*progress) };
     let lease = session.store()?.lease()?;
     let root = if args.all_platforms.is_on() {
-        let whole = Whole { lease: &lease, source: &client, reference: &reference };
+        let whole = Whole { lease: &lease, source: &source, reference: &reference };
         everything::of_source(whole, None, Class::Network)?
     } else {
         let asked = args.which.platform()?;
         let platform = &asked.clone().unwrap_or_else(this_machine);
-        let wanted = Wanted { source: &client, reference: &reference, platform };
+        let wanted = Wanted { source: &source, reference: &reference, platform };
         let image = wanted.fetch(&lease)?;
         match (asked, reference.digest()) {
             // One platform was asked for, and only that one is called so.
@@ -37,5 +40,6 @@ pub(crate) fn run(args: &PullArgs, session: &Session) -> Result<(), Failure> {
     let mut batch = Batch::default();
     batch.set_ref(&ref_name(&reference), &root);
     lease.commit(batch, Durability::Durable)?;
+    drop(progress);
     session.print(&root.digest.to_string())
 }

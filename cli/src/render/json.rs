@@ -12,6 +12,7 @@ use super::lines::Lines;
 use super::sanitize;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
+use super::transfer;
 
 /// The version of the objects. Raised when a field changes its meaning or goes; readers have to
 /// ignore events and fields they do not know.
@@ -135,6 +136,9 @@ impl<W: Write + Send> Progress for Json<W> {
                 let elapsed = elapsed.as_secs_f64();
                 self.write(state, "failed", json!({"step": step.0, "elapsed": elapsed}));
             }
+            Event::Transferred { transfer } => {
+                self.write(state, "transferred", transfer::fields(&transfer));
+            }
             Event::Warning { diagnostic } => {
                 let line = self.source.line(diagnostic);
                 let fields = json!({
@@ -174,6 +178,7 @@ mod tests {
         let page = include_str!("../../../docs/events.md");
         let senders = concat!(
             include_str!("json.rs"),
+            include_str!("transfer.rs"),
             include_str!("../failure.rs"),
             include_str!("../session.rs")
         );

@@ -13,6 +13,7 @@ use super::quantity::Elapsed;
 use super::sanitize::{self, Medium};
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
+use super::transfer::Quarters;
 
 /// The log.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ struct State<W> {
     /// Which step the last line was about; another one is set apart by an empty line.
     last: Option<StepId>,
     running: BTreeMap<StepId, Running>,
+    moving: Quarters,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +43,8 @@ struct Running {
 impl<W: Write + Send> Plain<W> {
     /// A log on `out`.
     pub(crate) fn new(out: W, stopwatch: Stopwatch, medium: Medium, source: SourceFile) -> Self {
-        let state = State { out, last: None, running: BTreeMap::new() };
+        let (running, moving) = Default::default();
+        let state = State { out, last: None, running, moving };
         Self { stopwatch, medium, source, state: Mutex::new(state) }
     }
 
@@ -121,6 +124,11 @@ impl<W: Write + Send> Progress for Plain<W> {
             }
             Event::Failed { step, elapsed } => {
                 self.end(state, step, &format!("ERROR after {}", Elapsed(elapsed)));
+            }
+            Event::Transferred { transfer } => {
+                if let Some(line) = state.moving.line(&transfer) {
+                    let _ = writeln!(state.out, "{line}");
+                }
             }
             Event::Warning { diagnostic } => {
                 let _ = writeln!(state.out, "WARN {}", self.source.summary(diagnostic));

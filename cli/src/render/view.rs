@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar;
 use wythe_builder::progress::{Event, StepId, Stream};
+use wythe_store::digest::Digest;
+use wythe_store::oci::transfer::{Direction, Transfer, TransferState};
 
 use super::lines::Lines;
-use super::quantity::Elapsed;
+use super::quantity::{Bytes, Elapsed};
 use super::sanitize::{self, Medium};
 use super::source::SourceFile;
+use super::transfer::called;
 
 /// The steps that run, and what was said about those that ended.
 #[derive(Debug, Default)]
@@ -19,6 +22,8 @@ pub(crate) struct View {
     ended: usize,
     settled: Vec<Settled>,
     running: BTreeMap<StepId, Running>,
+    /// What is on its way: a line for each, and how far it is.
+    moving: BTreeMap<(Direction, Digest), Settled>,
 }
 
 /// A line that stays on the screen: a step and what became of it.
@@ -79,6 +84,7 @@ impl View {
             Event::Failed { step, elapsed } => {
                 self.end(step, format!("failed {}", Elapsed(elapsed)));
             }
+            Event::Transferred { transfer } => self.transfer(&transfer),
             Event::Warning { diagnostic } => {
                 let text = format!("WARN {}", self.source.summary(diagnostic));
                 self.settled.push(Settled { text, end: String::new() });
@@ -101,6 +107,8 @@ impl View {
         for running in self.running.values() {
             running.draw(now, window.columns, &mut lines);
         }
+        let moving = self.moving.values();
+        lines.extend(moving.map(|line| row(&line.text, &line.end, window.columns)));
         // One row is the cursor's; what would scroll away cannot be drawn again.
         lines.truncate(window.rows.saturating_sub(2));
         if !self.running.is_empty() {
@@ -114,6 +122,25 @@ impl View {
             self.settle(&running.name, verdict);
             let reason = running.reason.map(|text| Settled { text, end: String::new() });
             self.settled.extend(reason);
+        }
+    }
+
+    /// Notes how far a blob is; what was there already is not worth a line.
+    fn transfer(&mut self, transfer: &Transfer<'_>) {
+        let id = (transfer.direction, transfer.digest);
+        let (text, size) = (called(transfer), Bytes(transfer.size));
+        match transfer.state {
+            TransferState::Moving => {
+                let end = format!("{} / {size}", Bytes(transfer.bytes));
+                self.moving.insert(id, Settled { text, end });
+            }
+            TransferState::Done => {
+                self.moving.remove(&id);
+                self.settled.push(Settled { text, end: size.to_string() });
+            }
+            TransferState::Mounted | TransferState::Present => {
+                self.moving.remove(&id);
+            }
         }
     }
 
@@ -228,6 +255,34 @@ mod tests {
         let settled = view.settled(WINDOW);
         assert!(settled[1].starts_with("=> [2/3] RUN make"), "{settled:?}");
         assert_eq!(settled[2], "   because a changed");
+    }
+
+    #[test]
+    fn a_blob_on_its_way_has_a_line_until_it_is_there() {
+        let mut view = View::default();
+        let reference = "example.org/base:1".parse().unwrap();
+        let at = |state, bytes| Event::Transferred {
+            transfer: Transfer {
+                direction: Direction::Pull,
+                reference: &reference,
+                digest: Digest::of(b""),
+                state,
+                bytes,
+                size: 2_000_000,
+            },
+        };
+        let window = Window { columns: 70, rows: 10 };
+        view.take(&at(TransferState::Moving, 0), Duration::ZERO);
+        view.take(&at(TransferState::Moving, 500_000), Duration::ZERO);
+        let lines = view.live(Duration::ZERO, window);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let begin = "=> pull example.org/base:1 sha256:e3b0c44298fc ";
+        assert!(lines[0].starts_with(begin), "{lines:?}");
+        assert!(lines[0].ends_with(" 500kB / 2.00MB"), "{lines:?}");
+        view.take(&at(TransferState::Done, 2_000_000), Duration::ZERO);
+        assert!(view.live(Duration::ZERO, window).is_empty());
+        let settled = view.settled(window);
+        assert!(settled[0].starts_with(begin) && settled[0].ends_with(" 2.00MB"), "{settled:?}");
     }
 
     #[test]

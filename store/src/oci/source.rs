@@ -29,7 +29,7 @@ pub trait ImageSource: Sync {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError>;
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError>;
 
     /// A reader of a blob from one of the places outside that its descriptor names.
     ///
@@ -40,7 +40,7 @@ pub trait ImageSource: Sync {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         let detail = descriptor.digest.to_string();
         Err(SourceError::new(reference, SourceProblem::NotFound { detail }))
     }
