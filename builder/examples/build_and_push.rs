@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-use wythe_builder::{input::Input, options::Options, workshop::Workshop};
+use wythe_builder::{builder::Builder, input::Input, options::Options};
 use wythe_registry::client::Client;
 use wythe_registry::push::{Push, Silent};
 use wythe_registry::settings::Settings;
@@ -24,14 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (context, name): (_, Reference) = (Path::new(context), name.parse()?);
     let registry = Client::new(Settings::default());
     let store = Store::open(Path::new(store), &OpenOptions::default())?;
-    let workshop = Workshop::open(&store, Timestamp::from_seconds(0))?;
+    let builder = Builder::open(&store, Timestamp::from_seconds(0))?;
     let input = Input::read(&context.join("Dockerfile"), context)?;
     let platform = Platform::linux(host_architecture());
-    for image in workshop.build(&input, &Options::new(platform.clone()), &registry)?.targets {
+    for image in builder.build(&input, &Options::new(platform.clone()), &registry)?.targets {
         let mut layers = image.images.iter().flat_map(|image| &image.origins);
-        layers.try_for_each(|layer| layer.fetch(workshop.lease(), &registry))?;
+        layers.try_for_each(|layer| layer.fetch(builder.lease(), &registry))?;
         let stored = read_image(&store, image.root, &platform)?;
-        let root = encode(workshop.lease(), &stored, Codec::GZIP, Recompress::Never)?.descriptor();
+        let root = encode(builder.lease(), &stored, Codec::GZIP, Recompress::Never)?.descriptor();
         let push = Push { origins: &BTreeMap::new(), progress: &Silent };
         registry.push(&StoredContent(&store), &root, &name, push)?;
         println!("{name} {}", root.digest);

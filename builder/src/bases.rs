@@ -21,7 +21,7 @@ use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, Sourc
 
 use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
-use crate::operation::Base;
+use crate::operation::BaseSource;
 use crate::options::{NamedContext, Options, PullPolicy};
 
 /// A base image with everything but its layers' bytes.
@@ -62,15 +62,15 @@ impl<'a> ImageBases<'a> {
     }
 
     /// The image behind a base; an empty one for a directory.
-    pub(crate) fn resolve(&self, base: &Base) -> Result<Arc<ResolvedBase>, SourceError> {
+    pub(crate) fn resolve(&self, base: &BaseSource) -> Result<Arc<ResolvedBase>, SourceError> {
         let key = format!("{base:?}");
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(known.clone());
         }
         let found = Arc::new(match base {
-            Base::Image { reference, platform } => self.image(reference, platform)?,
-            Base::Layout { context, platform } => self.layout(context, platform)?,
-            Base::Directory { .. } => empty(),
+            BaseSource::Image { reference, platform } => self.image(reference, platform)?,
+            BaseSource::Layout { context, platform } => self.layout(context, platform)?,
+            BaseSource::Directory { .. } => empty(),
         });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(known.entry(key).or_insert(found).clone())
@@ -181,7 +181,7 @@ impl<'a> ImageBases<'a> {
 }
 
 impl Bases for ImageBases<'_> {
-    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError> {
         self.resolve(base).map(|found| BaseFacts { config: found.config.clone() })
     }
 }
@@ -191,7 +191,7 @@ impl Bases for ImageBases<'_> {
 pub(crate) struct Asked<'a>(pub(crate) &'a ImageBases<'a>);
 
 impl Bases for Asked<'_> {
-    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError> {
         let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&format!("{base:?}")) {
             return Ok(BaseFacts { config: found.config.clone() });

@@ -13,7 +13,7 @@ use crate::bases::{Asked, ImageBases};
 use crate::built::Built;
 use crate::environment::Environment;
 use crate::epoch;
-use crate::error::{BuildCause, BuildError, Place, VertexError};
+use crate::error::{BuildCause, BuildError, SourceLocation, VertexError};
 use crate::fetch::gather::Remotes;
 use crate::finish::finish;
 use crate::graph::Graph;
@@ -37,7 +37,7 @@ use crate::sources::{MainContext, Sources};
 /// [`BuildError`] with the place in the Dockerfile.
 pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<Built, BuildError> {
     let source: Arc<str> = decode(&input.dockerfile).into();
-    let place = Place { file: input.name.clone(), source: source.clone(), span: None };
+    let place = SourceLocation { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place: place.clone(), step: None, cause };
     let parsed = parse(&source);
     if parsed.first_error().is_some() {
@@ -51,12 +51,12 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     let around = Surroundings { options, bases: &bases, target, platform };
     let settled = epoch::settle(env, around, &parsed.dockerfile, input.time).map_err(|cause| {
         let span = if let BuildCause::Lower(error) = &cause { error.span } else { None };
-        BuildError { place: Place { span, ..place.clone() }, step: None, cause }
+        BuildError { place: SourceLocation { span, ..place.clone() }, step: None, cause }
     })?;
     let (options, around) = (&*settled, Surroundings { options: &settled, ..around });
     let images = targets.iter().flat_map(|target| platforms.iter().map(|one| (*target, one)));
     let lowered = lower_all(&parsed.dockerfile, around, images).map_err(|error| {
-        let place = Place { span: error.span, ..place.clone() };
+        let place = SourceLocation { span: error.span, ..place.clone() };
         BuildError { place, step: None, cause: error.into() }
     });
     // Afterwards, so that what base images say is known; and also where lowering failed, since a
@@ -146,8 +146,8 @@ fn announce(parsed: &Parsed, env: Environment<'_>) {
     }
 }
 
-fn located(error: VertexError, graph: &Graph, place: &Place) -> BuildError {
+fn located(error: VertexError, graph: &Graph, place: &SourceLocation) -> BuildError {
     let vertex = error.vertex.map(|index| &graph.vertices[index]);
-    let place = Place { span: vertex.map(|vertex| vertex.span), ..place.clone() };
+    let place = SourceLocation { span: vertex.map(|vertex| vertex.span), ..place.clone() };
     BuildError { place, step: vertex.map(|vertex| vertex.name.clone()), cause: error.cause }
 }

@@ -46,7 +46,7 @@ pub struct CopySpec {
     /// `--exclude` patterns, in the order written.
     pub exclude: Vec<String>,
     /// Whether what the destination holds is looked at.
-    pub base: Base,
+    pub base: CopyTarget,
     /// Modification time of directories that come from nowhere.
     pub created: Timestamp,
 }
@@ -84,7 +84,7 @@ pub enum Layout {
 
 /// What a copy is laid upon.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Base {
+pub enum CopyTarget {
     /// The destination: its links are followed and its directories kept.
     #[default]
     Destination,

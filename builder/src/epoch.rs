@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
     use crate::bases::ImageBases;
+    use crate::builder::Builder;
     use crate::remote::{HttpRequest, HttpResponse, Remote, RemoteError};
-    use crate::workshop::Workshop;
 
     /// Serves an archive of a directory, a file and a link, of the times 9, 7 and 8; at `/dated` with
     /// a time of its own.
@@ -151,9 +151,9 @@ mod tests {
     fn settled(text: &str, given: Option<&str>) -> Result<Option<String>, String> {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
-        let workshop = Workshop::open(&store, Timestamp::default()).unwrap();
+        let builder = Builder::open(&store, Timestamp::default()).unwrap();
         let images = Client::new(Settings::default());
-        let env = Environment { remote: &Server, ..workshop.environment(&images, &()) };
+        let env = Environment { remote: &Server, ..builder.environment(&images, &()) };
         let platform = Platform::linux("amd64");
         let mut options = Options::new(platform.clone());
         options.build_args.extend(given.map(|value| (EPOCH.to_owned(), value.to_owned())));

@@ -20,13 +20,13 @@ use wythe_store::live::ensure::EnsureError;
 use wythe_store::live::gather::GatherError;
 use wythe_store::live::seal::SealError;
 
-use crate::account::AccountError;
 use crate::assemble::AssembleError;
 use crate::context::error::ContextError;
 use crate::copy::canvas::PathCause;
 use crate::copy::error::{CopyError, Missing};
 use crate::copy::mode::ModeError;
 use crate::lower::LowerError;
+use crate::user::AccountError;
 use crate::view::ViewError;
 use wythe_store::cache_mount::CacheError;
 
@@ -35,7 +35,7 @@ use wythe_store::cache_mount::CacheError;
 #[error("{cause}")]
 pub struct BuildError {
     /// The Dockerfile, and the place in it where that is known.
-    pub place: Place,
+    pub place: SourceLocation,
     /// The step that failed, as progress shows it.
     pub step: Option<String>,
     /// Why.
@@ -45,7 +45,7 @@ pub struct BuildError {
 
 /// A place in a Dockerfile.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct SourceLocation {
     /// The Dockerfile's name as it was given.
     pub file: String,
     /// Its text.

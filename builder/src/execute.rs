@@ -25,7 +25,7 @@ use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::Vertex;
 use crate::lint;
-use crate::operation::{Base, FileSource, Operation};
+use crate::operation::{BaseSource, FileSource, Operation};
 use crate::options::Options;
 use crate::progress::Event;
 use crate::root::{Chain, Roots};
@@ -51,7 +51,7 @@ impl Execution<'_> {
     /// Carries the step out and gives its layer.
     pub(crate) fn run(&self) -> Result<LayerId, BuildCause> {
         match &self.vertex.operation {
-            Operation::Base(Base::Directory { context }) => {
+            Operation::Base(BaseSource::Directory { context }) => {
                 self.keep(&self.files(&FileSource::Directory(context.clone()))?)
             }
             Operation::Base(_) => Err(BuildCause::Unsupported("this kind of base")),

@@ -20,7 +20,7 @@ use crate::built::{Built, BuiltTarget, Image};
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::graph::{ImagePlan, VertexId};
-use crate::operation::{Base, Operation};
+use crate::operation::{BaseSource, Operation};
 use crate::options::Options;
 use crate::origin::Material;
 use crate::root::Chain;
@@ -63,7 +63,7 @@ fn materials(solver: &Solver<'_>, plans: &[ImagePlan]) -> Result<Vec<Material>, 
     let mut materials = Vec::new();
     for id in solver.graph.below(plans.iter().filter_map(|plan| plan.top)) {
         let operation = &solver.graph.vertex(id).operation;
-        let Operation::Base(base @ Base::Image { reference, platform }) = operation else {
+        let Operation::Base(base @ BaseSource::Image { reference, platform }) = operation else {
             continue;
         };
         let digest = solver.bases.resolve(base).map_err(SaveError::Source)?.root;

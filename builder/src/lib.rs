@@ -1,11 +1,11 @@
 //! Builds container images from Dockerfiles.
 //!
 //! ```text
-//! init ──► Workshop::open ──► build ──► images in the store ──► keep, under their names
+//! init ──► Builder::open ──► build ──► images in the store ──► keep, under their names
 //!                               └─ events to a Progress, while it lasts
 //! ```
 //!
-//! A program calls [`init`] first in `main`, opens a store and a [`Workshop`](workshop::Workshop) in
+//! A program calls [`init`] first in `main`, opens a store and a [`Builder`](builder::Builder) in
 //! it, and builds as often as it likes. Who wants to decide more
 //! fills in an [`Environment`](environment::Environment) and calls [`build`](build::build).
 //!
@@ -20,11 +20,11 @@
 //! No socket, no terminal, no environment, no clock: they come in through the environment of a
 //! build. `examples/build_and_push.rs` is a whole program.
 
-pub mod account;
 pub mod add;
 pub mod assemble;
 mod bases;
 pub mod build;
+pub mod builder;
 pub mod built;
 pub mod context;
 pub mod copy;
@@ -57,8 +57,8 @@ mod root;
 pub mod schedule;
 mod solve;
 mod sources;
+pub mod user;
 pub mod view;
 pub mod working_directory;
-pub mod workshop;
 
 pub use wythe_sandbox::init;

@@ -15,7 +15,7 @@ use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::store::Store;
 
 use crate::context::ignore_rules;
-use crate::error::{BuildCause, BuildError, Place};
+use crate::error::{BuildCause, BuildError, SourceLocation};
 use crate::input::Input;
 use crate::lower::facts::{self, Facts};
 use crate::lower::{Bases, Surroundings};
@@ -52,7 +52,7 @@ pub fn inspect(
 ) -> Result<Report, BuildError> {
     let source: Arc<str> = decode(&input.dockerfile).into();
     let parsed = parse(&source);
-    let place = Place { file: input.name.clone(), source: source.clone(), span: None };
+    let place = SourceLocation { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place, step: None, cause };
     if parsed.first_error().is_some() {
         return Err(fail(syntax(parsed)));

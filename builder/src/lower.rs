@@ -30,7 +30,7 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::source::SourceError;
 
 use crate::graph::Graph;
-use crate::operation::Base;
+use crate::operation::BaseSource;
 use crate::options::Options;
 
 pub use self::error::{LowerCause, LowerError};
@@ -51,7 +51,7 @@ pub trait Bases {
     /// # Errors
     ///
     /// Where the image does not exist or cannot be reached.
-    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError>;
+    fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError>;
 }
 
 /// What lowering needs besides the tree.

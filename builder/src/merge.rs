@@ -82,13 +82,13 @@ mod tests {
 
     use super::*;
     use crate::lower::{BaseFacts, Bases, Surroundings, lower};
-    use crate::operation::Base;
+    use crate::operation::BaseSource;
     use crate::options::Options;
 
     struct Plain;
 
     impl Bases for Plain {
-        fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+        fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
             Ok(BaseFacts::default())
         }
     }

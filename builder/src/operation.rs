@@ -25,7 +25,7 @@ pub const RULES: u32 = 4;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Operation {
     /// Where a stage starts.
-    Base(Base),
+    Base(BaseSource),
     /// `COPY` and `ADD`.
     Copy(Box<CopyStep>),
     /// `RUN`
@@ -36,7 +36,7 @@ pub enum Operation {
 
 /// Where a stage starts.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Base {
+pub enum BaseSource {
     /// An image; the manifest's digest joins the key once it is known.
     Image {
         /// Which.
@@ -130,7 +130,7 @@ impl Operation {
     }
 }
 
-impl Base {
+impl BaseSource {
     fn facts(&self, facts: &mut Facts) {
         match self {
             Self::Image { reference, platform } => {

@@ -5,7 +5,7 @@ use crate::copy::error::CopyError;
 use crate::graph::Vertex;
 use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
-use crate::operation::{Base, FileSource, Operation};
+use crate::operation::{BaseSource, FileSource, Operation};
 
 /// Which parts of which sources a vertex refers to.
 ///
@@ -14,7 +14,7 @@ use crate::operation::{Base, FileSource, Operation};
 pub(crate) fn references(vertex: &Vertex) -> Result<Vec<(FileSource, CopySpec)>, CopyError> {
     let mut found = Vec::new();
     match &vertex.operation {
-        Operation::Base(Base::Directory { context }) => {
+        Operation::Base(BaseSource::Directory { context }) => {
             found.push((FileSource::Directory(context.clone()), single("/")));
         }
         Operation::Copy(step) if step.sources.iter().any(is_path) => {

@@ -27,7 +27,7 @@ use crate::execute::Execution;
 use crate::execute::mounts::clear_caches;
 use crate::explain;
 use crate::graph::{Graph, Vertex, VertexId};
-use crate::operation::{Base, Lookup, Operation};
+use crate::operation::{BaseSource, Lookup, Operation};
 use crate::options::{Caching, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
@@ -206,7 +206,10 @@ impl<'a> Solver<'a> {
     /// The remembered result of a vertex. Bases are always known: their layers wait elsewhere.
     fn find(&self, index: usize) -> Result<Option<Known>, BuildCause> {
         let vertex = &self.graph.vertices[index];
-        if matches!(vertex.operation, Operation::Base(Base::Image { .. } | Base::Layout { .. })) {
+        if matches!(
+            vertex.operation,
+            Operation::Base(BaseSource::Image { .. } | BaseSource::Layout { .. })
+        ) {
             return Ok(Some((None, Timestamp::default())));
         }
         if self.stale[index] {
@@ -248,7 +251,7 @@ impl<'a> Solver<'a> {
         let _ = self.made[index].set(Made { chain, created });
     }
 
-    fn base_chain(&self, base: &Base) -> Chain {
+    fn base_chain(&self, base: &BaseSource) -> Chain {
         self.bases.resolve(base).map(|found| self.roots.announce(&found.layers)).unwrap_or_default()
     }
 

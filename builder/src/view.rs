@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::account::MAX_ACCOUNT_FILE;
+use crate::user::MAX_ACCOUNT_FILE;
 
 /// As many links as Linux follows.
 const MAX_LINKS: usize = 40;

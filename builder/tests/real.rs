@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wythe_builder::graph::Graph;
 use wythe_builder::lower::{BaseFacts, Bases, Surroundings, lower};
-use wythe_builder::operation::{Base, Operation};
+use wythe_builder::operation::{BaseSource, Operation};
 use wythe_builder::options::Options;
 use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::parse::parse;
@@ -18,7 +18,7 @@ use wythe_store::oci::source::SourceError;
 struct Plain;
 
 impl Bases for Plain {
-    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
         Ok(BaseFacts::default())
     }
 }
@@ -78,7 +78,7 @@ fn a_mount_without_a_target_covers_the_working_directory() {
 fn what_runs_on_the_build_platform_starts_from_an_image_for_it() {
     let graph = graph(&named("go-distroless"), None, "arm64");
     let bases = graph.vertices.iter().filter_map(|vertex| match &vertex.operation {
-        Operation::Base(Base::Image { reference, platform }) => {
+        Operation::Base(BaseSource::Image { reference, platform }) => {
             Some((reference.to_string(), platform.architecture.clone()))
         }
         Operation::Base(_) | Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => None,

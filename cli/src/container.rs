@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use wythe_builder::account::{self, Accounts, run_identity};
 use wythe_builder::owner::Owner;
+use wythe_builder::user::{self, Accounts, run_identity};
 use wythe_builder::view::View;
 use wythe_builder::working_directory::recreate;
 use wythe_sandbox::Step;
@@ -134,7 +134,7 @@ impl Container<'_> {
     }
 
     /// Who runs it, looked up in the files of the image.
-    fn user(self, lowers: &[PathBuf]) -> Result<account::Identity, Failure> {
+    fn user(self, lowers: &[PathBuf]) -> Result<user::Identity, Failure> {
         let user = self.args.user.as_deref().unwrap_or(&self.image.config.value().config.user);
         let file = |path| {
             let bytes = View::new(lowers).small_file(path);

@@ -37,7 +37,7 @@ pub(crate) fn words() -> Vec<String> {
 /// Threads for hashing, walking and compressing: as many as there are processors.
 pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
     // As many as rayon thinks best.
-    wythe_builder::workshop::pool(0).map_err(|error| Failure::of(Class::Environment, &error))
+    wythe_builder::builder::pool(0).map_err(|error| Failure::of(Class::Environment, &error))
 }
 
 /// Which user namespace this process is in.

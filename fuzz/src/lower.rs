@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 use wythe_builder::lower::{BaseFacts, Bases, Surroundings, lower};
-use wythe_builder::operation::Base;
+use wythe_builder::operation::BaseSource;
 use wythe_builder::options::Options;
 use wythe_dockerfile::parse::parse;
 use wythe_dockerfile::stage::stages;
@@ -23,7 +23,7 @@ pub struct Case {
 struct Plain;
 
 impl Bases for Plain {
-    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
         let mut facts = BaseFacts::default();
         facts.config.config.env = vec!["PATH=/bin".to_owned(), "A=base".to_owned()];
         facts.config.config.working_dir = "/w".to_owned();

@@ -10,7 +10,7 @@ mod tables;
 use std::sync::OnceLock;
 
 use emit::emit;
-pub(crate) use looks::{Link, Look, Purpose};
+pub(crate) use looks::{Link, PathCall, Purpose};
 use tables::{Table, native_tables};
 
 /// How much a filter announces.
@@ -59,14 +59,14 @@ pub(crate) enum Announced {
     /// The same, and the arguments lie in memory.
     DistantBind,
     /// A file is looked at, or given away.
-    Look(Look),
+    PathCall(PathCall),
 }
 
 /// What a system call is that the filter has announced; `first` is its first argument.
 pub(crate) fn announced(architecture: u32, number: i32, first: u64) -> Option<Announced> {
     let table = native_tables().iter().find(|table| table.architecture == architecture)?;
     match table.verdict(u32::try_from(number).ok()?, Attention::Looks, Binds::Announced) {
-        Verdict::Check(Check::Look(look)) => Some(Announced::Look(look)),
+        Verdict::Check(Check::PathCall(look)) => Some(Announced::PathCall(look)),
         Verdict::Check(Check::Device { mode }) => Some(Announced::Device { mode }),
         Verdict::Check(Check::SocketCall)
             if first & u64::from(u32::MAX) == BIND_A_SOCKET.into() =>
@@ -118,7 +118,7 @@ enum Check {
         mode: usize,
     },
     /// Whoever listens may see more in the file than the kernel.
-    Look(Look),
+    PathCall(PathCall),
 }
 
 /// A verdict for all numbers from `first` up to the next segment.
@@ -154,7 +154,7 @@ impl Table {
         }
         let look = self.looks.iter().find(|(at, _)| *at == number);
         if let Some((_, look)) = look.filter(|_| attention == Attention::Looks) {
-            return Verdict::Check(Check::Look(*look));
+            return Verdict::Check(Check::PathCall(*look));
         }
         let allowed = |(first, last): &(u32, u32)| (*first..=*last).contains(&number);
         if self.allowed.iter().any(allowed) { Verdict::Allow } else { Verdict::Deny }

@@ -135,7 +135,7 @@ impl<'a> Supervisor<'a> {
                 }
                 Some(Announced::DistantBind) => binds::answer_distant(self, &request)
                     .map_or_else(Reply::Fail, |()| Reply::Return(0)),
-                Some(Announced::Look(look)) => looks::answer(self, &request, look),
+                Some(Announced::PathCall(look)) => looks::answer(self, &request, look),
                 None => Reply::Fail(Errno::NOSYS),
             };
         match sys::answer_request(self.listener.as_fd(), &request, reply) {

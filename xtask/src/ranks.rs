@@ -52,7 +52,7 @@ pub const ROOMS: &[&str] = &[
     "ignore",
     "copy",
     "context",
-    "account",
+    "user",
     "add",
     "view",
     "remote",
@@ -83,7 +83,7 @@ pub const ROOMS: &[&str] = &[
     "finish",
     "epoch",
     "build",
-    "workshop",
+    "builder",
 ];
 
 /// The uses that go upwards.

@@ -80,8 +80,8 @@ impl<'a> Unpacking<'a> {
     /// A destination that is, or leads through, something else than directories.
     pub fn begin(destination: &Arc<Directory>, spec: &'a CopySpec) -> Result<Self, UnpackError> {
         let canvas = Canvas::over(match spec.base {
-            crate::copy::Base::Destination => destination.clone(),
-            crate::copy::Base::Nothing => Arc::default(),
+            crate::copy::CopyTarget::Destination => destination.clone(),
+            crate::copy::CopyTarget::Nothing => Arc::default(),
         });
         let fail =
             |cause: PathCause| UnpackError { path: spec.destination.clone(), cause: cause.into() };
@@ -212,7 +212,7 @@ fn names(path: &LayerPath) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::copy::Base;
+    use crate::copy::CopyTarget;
     use crate::copy::mode::ModeChange;
     use crate::copy::tests::sketch::{parse, show, tree};
     use crate::owner::Owner;
@@ -317,7 +317,7 @@ mod tests {
     fn an_owner_overrides_everything_and_a_mode_nothing() {
         let owner = Some(Owner { uid: 3, gid: 4 });
         let mode = Some(ModeChange::parse("600").unwrap());
-        let spec = CopySpec { owner, mode, base: Base::Nothing, ..to("/o") };
+        let spec = CopySpec { owner, mode, base: CopyTarget::Nothing, ..to("/o") };
         let expected = "o/@3:4 o/in/!711@3:4 o/in/x=x!4640@3:4 o/lnk->in@3:4";
         assert_eq!(unpack(T, "o=F", &spec).unwrap(), expected);
     }

@@ -241,7 +241,7 @@ fn directories_are_walked_as_deep_as_a_layer_may_be() {
     fs::create_dir_all(&folder).unwrap();
     let context = Context::open(root.path(), Rules::default()).unwrap();
     let scan = || context.scan(&[Route::flat("").unwrap()], &Counting::default()).map(drop);
-    let pool = crate::workshop::pool(2).unwrap();
+    let pool = crate::builder::pool(2).unwrap();
     pool.install(scan).unwrap();
     fs::create_dir(folder.join("d")).unwrap();
     assert!(matches!(pool.install(scan).unwrap_err().cause, ContextCause::TooDeep));

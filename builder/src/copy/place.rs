@@ -12,7 +12,7 @@ use super::filter::with_children;
 use super::links::{alone, apart, renumbered};
 use super::mode::{CREATED_MODE, ModeChange, Of};
 use super::select::{Item, Selection, select, shown};
-use super::{Base, CopySpec, Layout};
+use super::{CopySpec, CopyTarget, Layout};
 use crate::owner::Owner;
 
 /// The changeset that copies from `source` onto `destination`.
@@ -40,8 +40,8 @@ pub fn place(
     spec: &CopySpec,
 ) -> Result<Tree, CopyError> {
     let lower = match spec.base {
-        Base::Destination => destination.clone(),
-        Base::Nothing => Arc::default(),
+        CopyTarget::Destination => destination.clone(),
+        CopyTarget::Nothing => Arc::default(),
     };
     let mut placing = Placing { canvas: Canvas::over(lower), spec, made: BTreeSet::new() };
     let mut groups = 0;
@@ -71,7 +71,8 @@ pub(crate) fn overwrites(
     if is_directory || !matches!(selection.items(), [Item::File(_), Item::File(_), ..]) {
         return false;
     }
-    let lower = if spec.base == Base::Destination { destination.clone() } else { Arc::default() };
+    let lower =
+        if spec.base == CopyTarget::Destination { destination.clone() } else { Arc::default() };
     let canvas = Canvas::over(lower);
     let place = canvas.resolve(spec.destination.as_bytes());
     place.is_ok_and(|place| !matches!(canvas.seen(&place), Some(Seen::Directory)))

@@ -13,11 +13,11 @@ use wythe_dockerfile::pattern::PatternCause;
 use wythe_dockerfile::span::Span;
 use wythe_sandbox::Outcome;
 
-use super::{BuildCause, BuildError, MountError, Place};
-use crate::account::AccountCause;
+use super::{BuildCause, BuildError, MountError, SourceLocation};
 use crate::context::error::ContextCause;
 use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::remote::RemoteProblem;
+use crate::user::AccountCause;
 
 impl BuildError {
     /// The findings in the Dockerfile, for those that show them under its lines.
@@ -48,7 +48,7 @@ impl BuildError {
 }
 
 /// The instruction at a place; a trigger is at that of the `FROM` that fires it.
-fn instruction(place: &Place, span: Span) -> Option<Instruction> {
+fn instruction(place: &SourceLocation, span: Span) -> Option<Instruction> {
     let instructions = parse(&place.source).dockerfile.instructions;
     instructions.into_iter().find(|instruction| instruction.span == span)
 }
@@ -235,7 +235,8 @@ mod tests {
     #[track_caller]
     fn check(source: &str, cause: impl Into<BuildCause>, words: &str, help: &str) {
         let last = parse(source).dockerfile.instructions.pop().unwrap();
-        let place = Place { file: String::new(), source: source.into(), span: Some(last.span) };
+        let place =
+            SourceLocation { file: String::new(), source: source.into(), span: Some(last.span) };
         let error = BuildError { place, step: None, cause: cause.into() };
         let finding = error.findings().pop().unwrap();
         assert_eq!(&source[finding.span.range()], words);

@@ -10,7 +10,7 @@ use super::Execution;
 use crate::add::archive::{is_archive, unpack};
 use crate::copy::place::place;
 use crate::copy::select::{Item, Selection, select};
-use crate::copy::{Base, CopySpec};
+use crate::copy::{CopySpec, CopyTarget};
 use crate::error::BuildCause;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
 
@@ -40,10 +40,10 @@ impl Execution<'_> {
         }
         // Each sees what those before it have made, also where none sees what is below.
         let below = match spec.base {
-            Base::Destination => (**lower).clone(),
-            Base::Nothing => Tree::default(),
+            CopyTarget::Destination => (**lower).clone(),
+            CopyTarget::Nothing => Tree::default(),
         };
-        let spec = CopySpec { base: Base::Destination, ..spec.clone() };
+        let spec = CopySpec { base: CopyTarget::Destination, ..spec.clone() };
         let mut root = below.clone();
         for (item, treatment) in &items {
             root = merge(&root, &self.one(item, *treatment, &root, &spec)?);

@@ -10,22 +10,22 @@ use wythe_store::tree::entry::{Entry, Node, Tree};
 use wythe_store::tree::files::files;
 
 use super::{Execution, given};
-use crate::account::{Accounts, CopyOwner, Role, account_file, copy_owner, is_numeric};
 use crate::copy::mode::ModeChange;
 use crate::copy::place::{overwrites, place};
 use crate::copy::route::leads_to;
 use crate::copy::select::{Item, Selection, select};
-use crate::copy::{Base, CopySpec};
+use crate::copy::{CopySpec, CopyTarget};
 use crate::error::BuildCause;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopyStep};
 use crate::owner::Owner;
+use crate::user::{Accounts, CopyOwner, Role, account_file, copy_owner, is_numeric};
 
 impl Execution<'_> {
     pub(crate) fn copy(&self, step: &CopyStep) -> Result<LayerId, BuildCause> {
         let lower = match step.base {
-            Base::Destination => self.roots.tree(self.below)?,
-            Base::Nothing => Arc::default(),
+            CopyTarget::Destination => self.roots.tree(self.below)?,
+            CopyTarget::Nothing => Arc::default(),
         };
         let spec = self.spec(step, &lower)?;
         let source = self.with_given(step, self.files(&step.from)?)?;

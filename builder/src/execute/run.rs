@@ -21,13 +21,13 @@ use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
-use crate::account::{Accounts, Identity, run_identity};
 use crate::error::{BuildCause, StepFailure};
 use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
 use crate::options::{HostEntry, NetworkMode};
 use crate::owner::Owner;
 use crate::progress::{Event, StepId, Stream, Tail};
+use crate::user::{Accounts, Identity, run_identity};
 use crate::view::View;
 use crate::working_directory::recreate;
 

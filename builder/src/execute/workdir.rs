@@ -4,10 +4,10 @@ use wythe_store::id::LayerId;
 use wythe_store::tree::entry::Metadata;
 
 use super::Execution;
-use crate::account::{Accounts, workdir_owner};
 use crate::copy::canvas::{Canvas, PathCause, Seen};
 use crate::error::BuildCause;
 use crate::operation::WorkdirStep;
+use crate::user::{Accounts, workdir_owner};
 use crate::working_directory::MODE;
 
 impl Execution<'_> {

@@ -33,7 +33,7 @@ impl Revision {
         let found = if let Some(commit) = repository.commit() {
             (commit.to_owned(), None)
         } else {
-            let place = Place::new(env, "ask").map_err(fail)?;
+            let place = WorkDirectory::new(env, "ask").map_err(fail)?;
             let git = Git { env, options, repository, place: &place.0 };
             let listed = git.list().map_err(fail)?;
             chosen(&listed, repository.reference.as_ref()).map_err(fail)?
@@ -71,7 +71,7 @@ impl Revision {
         options: &Options,
     ) -> Result<CheckedOut, RemoteError> {
         let fail = |problem| RemoteError::new(&self.repository.url, problem);
-        let place = Place::new(env, "files").map_err(fail)?;
+        let place = WorkDirectory::new(env, "files").map_err(fail)?;
         let git = Git { env, options, repository: &self.repository, place: &place.0 };
         git.fetch(&self.commit).map_err(fail)?;
         git.run(&["checkout", "--quiet", "--force", "--detach", &self.commit]).map_err(fail)?;
@@ -91,14 +91,14 @@ pub(super) struct CheckedOut {
     pub(super) directory: PathBuf,
     /// The time of the commit.
     pub(super) time: i64,
-    _place: Place,
+    _place: WorkDirectory,
 }
 
 /// A directory of its own under the lease's, removed at the end.
 #[derive(Debug)]
-struct Place(PathBuf);
+struct WorkDirectory(PathBuf);
 
-impl Place {
+impl WorkDirectory {
     fn new(env: Environment<'_>, what: &str) -> Result<Self, RemoteProblem> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for WorkDirectory {
     fn drop(&mut self) {
         // The work directory goes with the lease in any case.
         let _ = fs::remove_dir_all(&self.0);

@@ -10,10 +10,10 @@ use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
 use super::file::RemoteFile;
+use crate::builder::Builder;
 use crate::environment::Environment;
 use crate::options::{Options, Secret};
 use crate::remote::{HttpRequest, HttpResponse, NoRemote, Remote, RemoteError, RemoteProblem};
-use crate::workshop::Workshop;
 
 const DATE: &str = "Tue, 14 Nov 2017 22:13:20 GMT";
 
@@ -47,7 +47,7 @@ impl Remote for Server {
 }
 
 struct Room {
-    workshop: Workshop,
+    builder: Builder,
     images: Client,
     options: Options,
     _store: tempfile::TempDir,
@@ -57,13 +57,13 @@ impl Room {
     fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
         let store = Store::open(at.path(), &OpenOptions::default()).unwrap();
-        let workshop = Workshop::open(&store, Timestamp::from_seconds(7)).unwrap();
+        let builder = Builder::open(&store, Timestamp::from_seconds(7)).unwrap();
         let options = Options::new(Platform::linux("amd64"));
-        Self { workshop, images: Client::new(Settings::default()), options, _store: at }
+        Self { builder, images: Client::new(Settings::default()), options, _store: at }
     }
 
     fn environment<'a>(&'a self, remote: &'a dyn Remote) -> Environment<'a> {
-        Environment { remote, ..self.workshop.environment(&self.images, &()) }
+        Environment { remote, ..self.builder.environment(&self.images, &()) }
     }
 
     fn fetch(&self, remote: &dyn Remote, url: &str) -> Result<RemoteFile, RemoteError> {

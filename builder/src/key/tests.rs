@@ -118,7 +118,7 @@ fn copy(source: &str) -> Operation {
         chown: None,
         chmod: None,
         layout: crate::copy::Layout::Flat,
-        base: crate::copy::Base::Destination,
+        base: crate::copy::CopyTarget::Destination,
         excludes: Vec::new(),
         archives: Archives::Keep,
         checksum: None,
@@ -135,7 +135,7 @@ fn by_content_the_directory_of_a_source_does_not_count_and_its_name_does() {
 
 #[test]
 fn keys_and_explanations_say_by_which_rules() {
-    let base = Operation::Base(crate::operation::Base::Directory { context: "c".to_owned() });
+    let base = Operation::Base(crate::operation::BaseSource::Directory { context: "c".to_owned() });
     for operation in [base, copy("x"), Operation::Run(Box::new(run()))] {
         for lookup in [Lookup::Definition, Lookup::Content] {
             let first = operation.facts(lookup).into_iter().next();

@@ -10,7 +10,7 @@ use wythe_store::store::Store;
 
 use crate::bases::open_layout;
 use crate::lower::{BaseFacts, Bases};
-use crate::operation::Base;
+use crate::operation::BaseSource;
 use crate::options::Options;
 
 /// The images of this machine.
@@ -20,11 +20,11 @@ pub(super) struct Offline<'a> {
 }
 
 impl Bases for Offline<'_> {
-    fn facts(&self, base: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError> {
         match base {
-            Base::Directory { .. } => Ok(BaseFacts::default()),
-            Base::Image { reference, platform } => self.stored(reference, platform),
-            Base::Layout { context, platform } => {
+            BaseSource::Directory { .. } => Ok(BaseFacts::default()),
+            BaseSource::Image { reference, platform } => self.stored(reference, platform),
+            BaseSource::Layout { context, platform } => {
                 let (name, layout) = open_layout(self.options, context)?;
                 let image = resolve(&layout, &name, platform)?;
                 Ok(BaseFacts { config: image.config.value().clone() })

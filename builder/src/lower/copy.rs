@@ -13,7 +13,7 @@ use super::remote::{SourceKind, source_kind};
 use super::source::Files;
 use super::stage::{Lowering, Site};
 use super::state::State;
-use crate::copy::{Base, Layout};
+use crate::copy::{CopyTarget, Layout};
 use crate::graph::VertexId;
 use crate::history::{self, CopyFlags};
 use crate::operation::copy::{Archives, CopySource, CopyStep};
@@ -129,7 +129,7 @@ impl Lowering<'_> {
             chown,
             chmod,
             layout: what.layout,
-            base: if linked { Base::Nothing } else { Base::Destination },
+            base: if linked { CopyTarget::Nothing } else { CopyTarget::Destination },
             excludes: what.excludes.iter().map(|word| word.value.clone()).collect(),
             archives: what.archives,
             checksum,

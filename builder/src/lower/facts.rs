@@ -11,7 +11,7 @@ use super::global::{Globals, predefined};
 use super::source::Origin;
 use super::stage::Lowering;
 use super::{Surroundings, expand, stage};
-use crate::operation::Base;
+use crate::operation::BaseSource;
 
 /// Arguments nobody has to declare, and images that stages start from.
 #[derive(Clone, Debug, Default)]
@@ -68,8 +68,8 @@ impl Lowering<'_> {
         let name = expand::word(image, self.escape, &self.globals).ok()?;
         let base = match self.origin(&name, &platform, (stage.index, image.span)).ok()? {
             Origin::Directory(_) | Origin::Scratch => return Some(BaseFacts::default()),
-            Origin::Image(reference) => Base::Image { reference, platform: platform.clone() },
-            Origin::Layout(context) => Base::Layout { context, platform: platform.clone() },
+            Origin::Image(reference) => BaseSource::Image { reference, platform: platform.clone() },
+            Origin::Layout(context) => BaseSource::Layout { context, platform: platform.clone() },
             Origin::Stage(_) => return None,
         };
         let config = self.around.bases.facts(&base).ok()?.config;

@@ -13,7 +13,7 @@ use super::expand;
 use super::source::Origin;
 use super::stage::Lowering;
 use super::state::State;
-use crate::operation::Base;
+use crate::operation::BaseSource;
 
 impl Lowering<'_> {
     /// The state a stage starts with.
@@ -57,12 +57,12 @@ impl Lowering<'_> {
             Origin::Directory(context) => {
                 let mut state = State::scratch(platform);
                 let shown = format!("FROM {context}");
-                let vertex = self.base_vertex(Base::Directory { context }, stage, span);
+                let vertex = self.base_vertex(BaseSource::Directory { context }, stage, span);
                 state.layer(shown, vertex);
                 return Ok(state);
             }
-            Origin::Layout(context) => Base::Layout { context, platform: platform.clone() },
-            Origin::Image(reference) => Base::Image { reference, platform: platform.clone() },
+            Origin::Layout(context) => BaseSource::Layout { context, platform: platform.clone() },
+            Origin::Image(reference) => BaseSource::Image { reference, platform: platform.clone() },
         };
         let facts = self.around.bases.facts(&base).map_err(|error| {
             LowerError::base(span, error).suggest(self.near_stage(span, stage).as_deref())

@@ -16,7 +16,7 @@ use super::global::Globals;
 use super::state::State;
 use super::{Lowered, Surroundings};
 use crate::graph::{Graph, ImagePlan, Vertex, VertexId};
-use crate::operation::{Base, Operation};
+use crate::operation::{BaseSource, Operation};
 use crate::options::Caching;
 
 /// The stage that is built.
@@ -158,14 +158,16 @@ impl<'a> Lowering<'a> {
     }
 
     /// The vertex of a base, one for every use of it.
-    pub(crate) fn base_vertex(&mut self, base: Base, stage: usize, span: Span) -> VertexId {
+    pub(crate) fn base_vertex(&mut self, base: BaseSource, stage: usize, span: Span) -> VertexId {
         let operation = Operation::Base(base);
         if let Some(at) = self.vertices.iter().position(|vertex| vertex.operation == operation) {
             return VertexId(at);
         }
         let name = match &operation {
-            Operation::Base(Base::Image { reference, .. }) => format!("FROM {reference}"),
-            Operation::Base(Base::Layout { context, .. } | Base::Directory { context }) => {
+            Operation::Base(BaseSource::Image { reference, .. }) => format!("FROM {reference}"),
+            Operation::Base(
+                BaseSource::Layout { context, .. } | BaseSource::Directory { context },
+            ) => {
                 format!("FROM {context}")
             }
             Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => String::new(),

@@ -14,7 +14,7 @@ use crate::options::NamedContext;
 struct Mips;
 
 impl Bases for Mips {
-    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
         let (os, architecture) = ("linux".to_owned(), "mips".to_owned());
         Ok(BaseFacts { config: ImageConfig { os, architecture, ..ImageConfig::default() } })
     }
@@ -24,7 +24,7 @@ impl Bases for Mips {
 struct Of(&'static str, &'static str);
 
 impl Bases for Of {
-    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
         let (os, architecture) = ("linux".to_owned(), self.0.to_owned());
         let variant = Some(self.1.to_owned());
         Ok(BaseFacts {
@@ -106,10 +106,10 @@ fn labels(text: &str, options: &Options, expected: &[(&str, &str)]) {
 /// The names of the bases of a graph.
 fn bases(text: &str, options: &Options) -> Vec<String> {
     let base = |operation: Operation| match operation {
-        Operation::Base(Base::Directory { context } | Base::Layout { context, .. }) => {
+        Operation::Base(BaseSource::Directory { context } | BaseSource::Layout { context, .. }) => {
             Some(context)
         }
-        Operation::Base(Base::Image { reference, .. }) => Some(reference.to_string()),
+        Operation::Base(BaseSource::Image { reference, .. }) => Some(reference.to_string()),
         Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => None,
     };
     let vertices = lowered(text, options).unwrap().vertices;

@@ -1,7 +1,7 @@
 //! `COPY` and `ADD` as a step.
 
 use super::{Facts, FileSource, Lookup};
-use crate::copy::{Base, Layout};
+use crate::copy::{CopyTarget, Layout};
 use crate::remote::repository::Repository;
 
 /// What a `COPY` or `ADD` does.
@@ -22,7 +22,7 @@ pub struct CopyStep {
     /// Whether directories on the way to a source are recreated.
     pub layout: Layout,
     /// Whether what the destination holds is looked at.
-    pub base: Base,
+    pub base: CopyTarget,
     /// `--exclude`, in order.
     pub excludes: Vec<String>,
     /// What happens to archives.

@@ -8,7 +8,7 @@ use crate::graph::Vertex;
 use crate::key::{InputKey, cache_key};
 use crate::operation::copy::CopySource;
 use crate::operation::run::MountKind;
-use crate::operation::{Base, FileSource, Lookup, Operation};
+use crate::operation::{BaseSource, FileSource, Lookup, Operation};
 use crate::reference::paths_of;
 use crate::root::Chain;
 
@@ -18,7 +18,7 @@ impl Solver<'_> {
         let mut inputs = Vec::new();
         match &vertex.operation {
             Operation::Base(base) => inputs.push(InputKey::Content(self.base_content(base)?)),
-            Operation::Copy(step) if step.base == crate::copy::Base::Nothing => {}
+            Operation::Copy(step) if step.base == crate::copy::CopyTarget::Nothing => {}
             Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => {
                 inputs.push(match vertex.parent {
                     Some(parent) => InputKey::Definition(self.whole[parent.0]),
@@ -39,7 +39,9 @@ impl Solver<'_> {
     ) -> Result<CacheKey, BuildCause> {
         let below = match &vertex.operation {
             Operation::Base(base) => self.base_content(base)?,
-            Operation::Copy(step) if step.base == crate::copy::Base::Nothing => chain_content(&[]),
+            Operation::Copy(step) if step.base == crate::copy::CopyTarget::Nothing => {
+                chain_content(&[])
+            }
             Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => chain_content(below),
         };
         let mut inputs = vec![InputKey::Content(below)];
@@ -60,13 +62,13 @@ impl Solver<'_> {
         Ok(cache_key(&vertex.operation, Lookup::Content, &inputs))
     }
 
-    fn base_content(&self, base: &Base) -> Result<ContentId, BuildCause> {
+    fn base_content(&self, base: &BaseSource) -> Result<ContentId, BuildCause> {
         match base {
-            Base::Directory { context } => {
+            BaseSource::Directory { context } => {
                 let source = FileSource::Directory(context.clone());
                 self.sources.mounted(self.env, &source, "/")
             }
-            Base::Image { .. } | Base::Layout { .. } => {
+            BaseSource::Image { .. } | BaseSource::Layout { .. } => {
                 let found = self.bases.resolve(base);
                 let found = found.map_err(wythe_store::image::save::SaveError::Source)?;
                 Ok(found.identity)

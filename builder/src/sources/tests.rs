@@ -14,27 +14,27 @@ use wythe_store::timestamp::Timestamp;
 
 use super::directory::SourceDirectory;
 use crate::build::build;
+use crate::builder::Builder;
 use crate::context::Context;
 use crate::copy::CopySpec;
 use crate::ignore::Rules;
 use crate::input::Input;
 use crate::options::{CachePolicy, Options};
 use crate::reference::single;
-use crate::workshop::Workshop;
 
 /// How long after the last change a scan begins that finds nothing young.
 const LATER: i64 = 100;
 
 /// A store and threads to look at directories with.
 struct Room {
-    workshop: Workshop,
+    builder: Builder,
     images: Client,
     _store: tempfile::TempDir,
 }
 
 /// What a look at a directory came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Look {
+enum Outcome {
     Unchanged,
     Scanned,
 }
@@ -43,16 +43,16 @@ impl Room {
     fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
         let store = Store::open(at.path(), &OpenOptions::default()).unwrap();
-        let workshop = Workshop::open(&store, Timestamp::default()).unwrap();
-        Self { workshop, images: Client::new(Settings::default()), _store: at }
+        let builder = Builder::open(&store, Timestamp::default()).unwrap();
+        Self { builder, images: Client::new(Settings::default()), _store: at }
     }
 
     /// Looks at a directory so long after its root changed, and leaves a record.
-    fn look(&mut self, directory: &Path, spec: &CopySpec, later: i64) -> (Look, ContentId) {
+    fn look(&mut self, directory: &Path, spec: &CopySpec, later: i64) -> (Outcome, ContentId) {
         self.set_clock(directory, later);
-        let env = self.workshop.environment(&self.images, &());
+        let env = self.builder.environment(&self.images, &());
         let mut looked = SourceDirectory::open(env, directory, None, vec![spec.clone()]).unwrap();
-        let look = if looked.is_scanned() { Look::Scanned } else { Look::Unchanged };
+        let look = if looked.is_scanned() { Outcome::Scanned } else { Outcome::Unchanged };
         let content = looked.content(env, spec).unwrap();
         looked.remember(env).unwrap();
         (look, content)
@@ -61,7 +61,7 @@ impl Room {
     /// A clock that runs by the file system's own stamps needs no sleep.
     fn set_clock(&mut self, directory: &Path, later: i64) {
         let ctime = fs::metadata(directory).unwrap().ctime();
-        self.workshop.now = Timestamp::from_seconds(ctime + later);
+        self.builder.now = Timestamp::from_seconds(ctime + later);
     }
 
     fn build(&mut self, directory: &Path, dockerfile: &str, cache: CachePolicy) -> String {
@@ -72,7 +72,7 @@ impl Room {
             ..Input::default()
         };
         let options = Options { cache, ..Options::new(Platform::linux("amd64")) };
-        let env = self.workshop.environment(&self.images, &());
+        let env = self.builder.environment(&self.images, &());
         build(&input, &options, env).unwrap().targets[0].root.digest.to_string()
     }
 }
@@ -94,7 +94,7 @@ fn context() -> (tempfile::TempDir, PathBuf) {
 /// Whether directories tell of changes here, so that there are records at all.
 fn has_records(room: &Room, directory: &Path) -> bool {
     let context = Context::open(directory, Rules::default()).unwrap();
-    context.scan(&[], room.workshop.lease()).unwrap().record.is_some()
+    context.scan(&[], room.builder.lease()).unwrap().record.is_some()
 }
 
 /// Writes other bytes of the same length and sets the time of the change back.
@@ -109,7 +109,7 @@ fn rewrite_secretly(path: &Path, text: &str) {
 /// Changes a directory that was recorded, and looks again: at once that, and as somebody who has
 /// never seen it.
 #[track_caller]
-fn check(what: &str, change: &dyn Fn(&Path), expected: (Look, Content)) {
+fn check(what: &str, change: &dyn Fn(&Path), expected: (Outcome, Content)) {
     let (_folder, root) = context();
     let mut room = Room::new();
     let (_, before) = room.look(&root, &single("/"), LATER);
@@ -119,7 +119,7 @@ fn check(what: &str, change: &dyn Fn(&Path), expected: (Look, Content)) {
     let (_, fresh) = Room::new().look(&root, &single("/"), LATER);
     assert_eq!(after, fresh, "{what}: a look without a record finds something else");
     let content = if before == after { Content::Same } else { Content::Other };
-    let expected_look = if has_records(&room, &root) { expected.0 } else { Look::Scanned };
+    let expected_look = if has_records(&room, &root) { expected.0 } else { Outcome::Scanned };
     assert_eq!((look, content), (expected_look, expected.1), "{what}");
 }
 
@@ -145,7 +145,7 @@ enum Content {
 
 #[test]
 fn what_is_as_it_was_is_not_scanned() {
-    let unchanged = (Look::Unchanged, Content::Same);
+    let unchanged = (Outcome::Unchanged, Content::Same);
     check("nothing", &|_| (), unchanged);
     check("read", &|root| drop(fs::read(root.join("a")).unwrap()), unchanged);
     check("ignored", &|root| fs::write(root.join("d/x.log"), "more").unwrap(), unchanged);
@@ -153,7 +153,7 @@ fn what_is_as_it_was_is_not_scanned() {
 
 #[test]
 fn what_was_touched_is_scanned_and_still_the_same() {
-    let same = (Look::Scanned, Content::Same);
+    let same = (Outcome::Scanned, Content::Same);
     check("written again", &|root| fs::write(root.join("a"), "one").unwrap(), same);
     check("ignored and new", &|root| fs::write(root.join("d/y.log"), "y").unwrap(), same);
     check(
@@ -183,7 +183,7 @@ fn what_was_touched_is_scanned_and_still_the_same() {
 
 #[test]
 fn what_changed_is_seen() {
-    let other = (Look::Scanned, Content::Other);
+    let other = (Outcome::Scanned, Content::Other);
     check("longer", &|root| fs::write(root.join("d/e/g"), "longer").unwrap(), other);
     check("as long", &|root| rewrite_secretly(&root.join("a"), "eno"), other);
     check("removed", &|root| fs::remove_file(root.join("d/c")).unwrap(), other);
@@ -247,7 +247,7 @@ fn attributes_of_a_directory_are_seen() {
     let change = |root: &Path| {
         setxattr(root.join("d/e"), "user.k", b"v", XattrFlags::empty()).unwrap();
     };
-    check("attributes", &change, (Look::Scanned, Content::Other));
+    check("attributes", &change, (Outcome::Scanned, Content::Other));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_file_that_changes_right_after_the_scan_is_seen() {
     let (_, before) = room.look(&root, &single("/"), 0);
     rewrite_secretly(&root.join("a"), "eno");
     let (look, after) = room.look(&root, &single("/"), 0);
-    assert_eq!(look, Look::Scanned);
+    assert_eq!(look, Outcome::Scanned);
     assert_ne!(before, after);
 }
 
@@ -267,13 +267,13 @@ fn other_selections_and_other_ignore_files_have_records_of_their_own() {
     let mut room = Room::new();
     let all = room.look(&root, &single("/"), LATER).1;
     let part = room.look(&root, &single("d"), LATER);
-    assert_eq!(part.0, Look::Scanned);
+    assert_eq!(part.0, Outcome::Scanned);
     assert_ne!(part.1, all);
     let excluding = CopySpec { exclude: vec!["d".to_owned()], ..single("/") };
-    assert_eq!(room.look(&root, &excluding, LATER).0, Look::Scanned);
+    assert_eq!(room.look(&root, &excluding, LATER).0, Outcome::Scanned);
     if has_records(&room, &root) {
-        assert_eq!(room.look(&root, &single("d"), LATER), (Look::Unchanged, part.1));
-        assert_eq!(room.look(&root, &single("/"), LATER), (Look::Unchanged, all));
+        assert_eq!(room.look(&root, &single("d"), LATER), (Outcome::Unchanged, part.1));
+        assert_eq!(room.look(&root, &single("/"), LATER), (Outcome::Unchanged, all));
     }
 }
 
@@ -300,7 +300,7 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
     let (mut room, (_folder, root)) = (Room::new(), context());
     let spec = single("d");
     room.look(&root, &spec, LATER);
-    let env = room.workshop.environment(&room.images, &());
+    let env = room.builder.environment(&room.images, &());
     let open = || SourceDirectory::open(env, &root, None, vec![spec.clone()]).unwrap();
     assert!(open().held_tree(env).is_ok());
     let looked = open();
@@ -314,7 +314,7 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
 #[test]
 fn what_a_scan_has_stored_the_first_copy_does_not_read_again() {
     let (room, (_folder, root)) = (Room::new(), context());
-    let env = room.workshop.environment(&room.images, &());
+    let env = room.builder.environment(&room.images, &());
     let looked = SourceDirectory::open(env, &root, None, vec![single("d")]).unwrap();
     assert!(looked.is_scanned());
     fs::remove_dir_all(root.join("d")).unwrap();

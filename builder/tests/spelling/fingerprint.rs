@@ -3,7 +3,7 @@
 use wythe_builder::graph::{Graph, VertexId};
 use wythe_builder::key::{InputKey, cache_key};
 use wythe_builder::lower::{BaseFacts, Bases, Lowered, Surroundings, lower};
-use wythe_builder::operation::{Base, Lookup};
+use wythe_builder::operation::{BaseSource, Lookup};
 use wythe_builder::options::Options;
 use wythe_dockerfile::parse::parse;
 use wythe_store::id::CacheKey;
@@ -14,7 +14,7 @@ use wythe_store::oci::source::SourceError;
 struct Plain;
 
 impl Bases for Plain {
-    fn facts(&self, _: &Base) -> Result<BaseFacts, SourceError> {
+    fn facts(&self, _: &BaseSource) -> Result<BaseFacts, SourceError> {
         let mut facts = BaseFacts::default();
         facts.config.config.env = vec!["PATH=/bin".to_owned(), "BASE=of the image".to_owned()];
         Ok(facts)

@@ -13,12 +13,12 @@ pub(super) struct Scope {
     /// Declared by `ARG`, with a value or without.
     declared: BTreeSet<String>,
     /// Whether everything that the base image sets is known.
-    pub(super) base: Base,
+    pub(super) base: BaseEnv,
 }
 
 /// Whether the environment of the base image is known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Base {
+pub(super) enum BaseEnv {
     /// It is.
     #[default]
     Known,
@@ -29,7 +29,7 @@ pub(super) enum Base {
 impl Scope {
     /// The scope of a stage over an image with these variables, as `NAME=value`.
     pub(super) fn over(environment: Option<&[String]>) -> Self {
-        let base = if environment.is_some() { Base::Known } else { Base::Unknown };
+        let base = if environment.is_some() { BaseEnv::Known } else { BaseEnv::Unknown };
         let mut scope = Self { base, ..Self::default() };
         // Every image has a search path, one from scratch included.
         scope.set("PATH", String::new());
@@ -59,7 +59,7 @@ impl Scope {
 
     /// Whether a name that has no value is a mistake.
     pub(super) fn is_undefined(&self, name: &str) -> bool {
-        self.base == Base::Known && !self.declared.contains(name) && !CONTROLS.contains(&name)
+        self.base == BaseEnv::Known && !self.declared.contains(name) && !CONTROLS.contains(&name)
     }
 }
 

@@ -92,7 +92,7 @@ impl Emitter {
                 self.branch(JUMP_ANY_BIT, NEW_NAMESPACES, deny, allow);
                 self.load(argument(0))
             }
-            Verdict::Check(Check::Look(look)) => self.look(look.link),
+            Verdict::Check(Check::PathCall(look)) => self.look(look.link),
             Verdict::Check(Check::Device { mode }) => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
                 let ask = self.ending(self.ask);
@@ -275,7 +275,7 @@ mod tests {
             },
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
             Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
-            Verdict::Check(Check::Look(look)) => match look.link {
+            Verdict::Check(Check::PathCall(look)) => match look.link {
                 Link::Said(_) => {
                     argument & AT_EMPTY_PATH != 0 || return libc::SECCOMP_RET_USER_NOTIF
                 }

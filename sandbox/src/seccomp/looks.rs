@@ -5,7 +5,7 @@
 
 /// A call about a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Look {
+pub(crate) struct PathCall {
     /// What it is for.
     pub(crate) purpose: Purpose,
     /// Which argument is the path: 0, or 1 after the directory it is relative to. It may be a
@@ -43,7 +43,7 @@ pub(crate) enum Link {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) const X86_64: &[(u32, Look)] = &[
+pub(super) const X86_64: &[(u32, PathCall)] = &[
     (4, look(Purpose::Stat, 0, Link::Followed)),
     (6, look(Purpose::Stat, 0, Link::Meant)),
     (92, look(Purpose::Own, 0, Link::Followed)),
@@ -55,7 +55,7 @@ pub(super) const X86_64: &[(u32, Look)] = &[
 ];
 
 #[cfg(target_arch = "x86_64")]
-pub(super) const I386: &[(u32, Look)] = &[
+pub(super) const I386: &[(u32, PathCall)] = &[
     (195, look(Purpose::SmallStat, 0, Link::Followed)),
     (196, look(Purpose::SmallStat, 0, Link::Meant)),
     (198, look(Purpose::Own, 0, Link::Meant)),
@@ -67,13 +67,13 @@ pub(super) const I386: &[(u32, Look)] = &[
 ];
 
 #[cfg(target_arch = "aarch64")]
-pub(super) const AARCH64: &[(u32, Look)] = &[
+pub(super) const AARCH64: &[(u32, PathCall)] = &[
     (54, look(Purpose::Own, 1, Link::Said(4))),
     (55, look(Purpose::Own, 0, Link::Nowhere)),
     (79, look(Purpose::Stat, 1, Link::Said(3))),
     (291, look(Purpose::Statx, 1, Link::Said(2))),
 ];
 
-const fn look(purpose: Purpose, path: usize, link: Link) -> Look {
-    Look { purpose, path, link }
+const fn look(purpose: Purpose, path: usize, link: Link) -> PathCall {
+    PathCall { purpose, path, link }
 }

@@ -3,7 +3,7 @@
 //! The facts are those of moby's `seccomp/default.json` (Apache-2.0) for a kernel of 5.14 or
 //! later and Docker's default capabilities, with names resolved through the kernel's tables.
 
-use crate::seccomp::{Check, Look, looks};
+use crate::seccomp::{Check, PathCall, looks};
 
 /// The profile for one architecture.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Table {
     /// The number of `bind`, where it is allowed.
     pub(super) binds: &'static [u32],
     /// Allowed numbers that are announced to who attends to looks.
-    pub(super) looks: &'static [(u32, Look)],
+    pub(super) looks: &'static [(u32, PathCall)],
 }
 
 /// The tables for programs this machine can execute, the native one first.

@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::caller::{self, Place};
+use super::caller::{self, PathContext};
 use super::layout::Layout;
 use super::rights::{Rights, aside};
 use crate::plan::{OPEN_TO_THE_STEP, SHOWN_AT};
@@ -35,7 +35,7 @@ impl Apart {
         &self,
         (socket, address): (BorrowedFd<'_>, &[u8]),
         path: &[u8],
-        (place, rights): (&Place, &Rights),
+        (place, rights): (&PathContext, &Rights),
     ) -> Result<(), Errno> {
         let bound = aside(|| {
             place.within(&self.copy)?.stand()?;
@@ -61,7 +61,11 @@ impl Apart {
     }
 
     /// Removes a link to a socket that is not there.
-    fn remove_stale(&self, path: &[u8], (place, rights): (&Place, &Rights)) -> Result<(), Errno> {
+    fn remove_stale(
+        &self,
+        path: &[u8],
+        (place, rights): (&PathContext, &Rights),
+    ) -> Result<(), Errno> {
         let link = aside(|| {
             place.stand()?;
             rights.enter()?;
@@ -82,7 +86,7 @@ impl Apart {
         &self,
         (socket, address): (BorrowedFd<'_>, &[u8]),
         (path, name): (&[u8], &str),
-        (place, rights): (&Place, &Rights),
+        (place, rights): (&PathContext, &Rights),
     ) -> Result<(), Errno> {
         // Whose name is not known cannot be reached past the directory of its link.
         chmodat(&self.room, shown(), Mode::from_raw_mode(0o711), AtFlags::empty())?;

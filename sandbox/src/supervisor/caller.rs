@@ -37,7 +37,7 @@ pub(super) enum End {
 
 /// Where a process resolves a path, and what files it makes there are like.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct PathContext {
     root: OwnedFd,
     start: OwnedFd,
     umask: u32,
@@ -132,14 +132,14 @@ impl Caller {
 
     /// Where the process resolves `path`; `directory` is the descriptor that a relative one is
     /// relative to, unless that is its working directory.
-    pub(super) fn place(&self, path: &[u8], directory: Option<i32>) -> Result<Place, Errno> {
+    pub(super) fn place(&self, path: &[u8], directory: Option<i32>) -> Result<PathContext, Errno> {
         let root = self.directory("root")?;
         let start = match path.first() {
             Some(b'/') => root.try_clone().map_err(|_| Errno::MFILE)?,
             _ => self.start(directory)?,
         };
         let Status { umask, gid, .. } = self.status()?;
-        Ok(Place { root, start, umask, gid })
+        Ok(PathContext { root, start, umask, gid })
     }
 
     /// Opens what the process means by a path, without using it.
@@ -212,7 +212,7 @@ impl Caller {
     }
 }
 
-impl Place {
+impl PathContext {
     /// Has this thread resolve paths where the process would. It ends afterwards.
     pub(super) fn stand(&self) -> Result<(), Errno> {
         sys::unshare(libc::CLONE_FS)?;

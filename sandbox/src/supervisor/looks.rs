@@ -11,18 +11,18 @@ use rustix::io::Errno;
 use super::caller::{Caller, End};
 use super::mark::Seen;
 use super::{Supervisor, answers, low};
-use crate::seccomp::{Link, Look, Purpose};
+use crate::seccomp::{Link, PathCall, Purpose};
 use crate::sys::{self, Reply, Request};
 
 /// Answers a look, if there is more to see than the kernel knows.
-pub(super) fn answer(supervisor: &Supervisor<'_>, request: &Request, look: Look) -> Reply {
+pub(super) fn answer(supervisor: &Supervisor<'_>, request: &Request, look: PathCall) -> Reply {
     attempt(supervisor, request, look).ok().flatten().unwrap_or(Reply::Run)
 }
 
 fn attempt(
     supervisor: &Supervisor<'_>,
     request: &Request,
-    look: Look,
+    look: PathCall,
 ) -> Result<Option<Reply>, Errno> {
     let caller = Caller::open(request.process)?;
     let file = file(&caller, request, look)?;
@@ -51,7 +51,7 @@ fn attempt(
 }
 
 /// Opens the file that a call is about, without using it.
-fn file(caller: &Caller, request: &Request, look: Look) -> Result<OwnedFd, Errno> {
+fn file(caller: &Caller, request: &Request, look: PathCall) -> Result<OwnedFd, Errno> {
     let number = |at: usize| low(request.arguments[at]);
     let end = match look.link {
         Link::Nowhere => return caller.descriptor(number(look.path)),

@@ -20,12 +20,12 @@ pub(crate) trait ReadChunk: Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Chunked {
     source: Arc<dyn ReadChunk>,
-    pieces: Arc<[Place]>,
+    pieces: Arc<[Segment]>,
 }
 
 /// Where a piece lies in the body, and what it is: a body, or zeros.
 #[derive(Debug)]
-struct Place {
+struct Segment {
     start: u64,
     end: u64,
     chunk: Option<BodyId>,
@@ -37,7 +37,7 @@ impl Chunked {
         let place = list.0.iter().map(|piece| {
             let start = end;
             end += piece.length;
-            Place { start, end, chunk: piece.chunk }
+            Segment { start, end, chunk: piece.chunk }
         });
         let pieces = place.collect();
         Self { source, pieces }
@@ -107,12 +107,12 @@ impl Chunked {
     }
 
     /// The pieces from the one at `at` on.
-    fn from(&self, at: u64) -> &[Place] {
+    fn from(&self, at: u64) -> &[Segment] {
         &self.pieces[self.pieces.partition_point(|place| place.end <= at)..]
     }
 
     /// The bytes of a piece; `None` if they are zeros.
-    fn load(&self, place: &Place) -> Result<Option<Bytes>, ReadError> {
+    fn load(&self, place: &Segment) -> Result<Option<Bytes>, ReadError> {
         let Some(chunk) = &place.chunk else { return Ok(None) };
         let bytes = self.source.read_chunk(chunk)?;
         if bytes.len() as u64 != place.end - place.start {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{At, ReadError};
 use crate::index::refused::Refused;
-use crate::index::table::{Place, Spoiled, Table, TableBuilder};
+use crate::index::table::{Location, Spoiled, Table, TableBuilder};
 use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
@@ -209,7 +209,7 @@ impl Shelf {
         name: &ObjectName,
         look: &mut impl FnMut(&'shelf Arc<Pack>, usize) -> Option<T>,
     ) -> Option<T> {
-        let found = listed.table.find(name, |Place { pack, entry }| {
+        let found = listed.table.find(name, |Location { pack, entry }| {
             let pack = self.open(listed.spots.get(pack).copied()??)?;
             (entry < pack.n_entries()).then(|| look(pack, entry))?
         });

@@ -61,7 +61,7 @@ pub(super) struct Spoiled;
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// Which of the table's packs.
     pub(super) pack: usize,
     /// Which entry of the pack's own table.
@@ -211,7 +211,7 @@ impl Table {
     pub(super) fn find<T>(
         &self,
         name: &ObjectName,
-        mut look: impl FnMut(Place) -> Option<T>,
+        mut look: impl FnMut(Location) -> Option<T>,
     ) -> Result<Option<T>, Spoiled> {
         let kind = name.kind.code();
         let probe = Probe::of(&name.id, kind, self.seed, self.n_groups);
@@ -307,9 +307,9 @@ fn is_full(prints: u64) -> bool {
     prints >> (u64::BITS - u8::BITS) != 0
 }
 
-fn place(slot: &Slot) -> Place {
+fn place(slot: &Slot) -> Location {
     let pack = read_u32(slot, 32) & ((1 << PACK_BITS) - 1);
-    Place { pack: pack as usize, entry: read_u32(slot, 36) as usize }
+    Location { pack: pack as usize, entry: read_u32(slot, 36) as usize }
 }
 
 #[cfg(test)]
@@ -345,7 +345,7 @@ mod tests {
         Table::open(&sim, "table")
     }
 
-    fn places(table: &Table, name: &ObjectName) -> Result<Vec<Place>, Spoiled> {
+    fn places(table: &Table, name: &ObjectName) -> Result<Vec<Location>, Spoiled> {
         let mut found = Vec::new();
         table.find::<()>(name, |place| {
             found.push(place);
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!((table.n_entries(), table.packs()), (6000, &[pack(1), pack(2)][..]));
         for number in 0..6000 {
             let (pack, entry) = (number as usize / 3000, number as usize % 3000);
-            assert_eq!(places(&table, &name(number)), Ok(vec![Place { pack, entry }]));
+            assert_eq!(places(&table, &name(number)), Ok(vec![Location { pack, entry }]));
         }
         assert!((6000..20_000).all(|number| places(&table, &name(number)) == Ok(vec![])));
     }
@@ -376,9 +376,9 @@ mod tests {
         let found = |number: u32| places(&table, &name(number)).unwrap();
         assert!((0..100).all(|number| found(number).is_empty()));
         for number in 100..200 {
-            assert_eq!(found(number), [Place { pack: 1, entry: number as usize - 100 }]);
+            assert_eq!(found(number), [Location { pack: 1, entry: number as usize - 100 }]);
         }
-        assert_eq!(found(250), [Place { pack: 0, entry: 50 }]);
+        assert_eq!(found(250), [Location { pack: 0, entry: 50 }]);
     }
 
     #[test]
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn no_flipped_bit_changes_an_answer() {
         let intact = bytes(100);
-        let right: Vec<Vec<Place>> =
+        let right: Vec<Vec<Location>> =
             (0..300).map(|n| places(&decode(&intact).unwrap(), &name(n)).unwrap()).collect();
         for bit in 0..intact.len() * 8 {
             let mut bytes = intact.clone();

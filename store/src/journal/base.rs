@@ -15,14 +15,14 @@ const ALIGNMENT: usize = 8;
 
 /// Keys and values in order of the keys.
 #[derive(Debug)]
-pub struct Base {
+pub struct JournalBase {
     bytes: Vec<u8>,
     offsets: Vec<usize>,
     sequence: u64,
     intact: bool,
 }
 
-impl Base {
+impl JournalBase {
     /// Reads a base and checks all of it. Where that fails, what is intact is still found.
     ///
     /// # Errors
@@ -168,10 +168,10 @@ mod tests {
 
     const ENTRIES: [(&[u8], &[u8]); 3] = [(b"\x01a", b"1"), (b"\x01b", b"22"), (b"\x02a", b"333")];
 
-    fn open(bytes: &[u8]) -> Base {
+    fn open(bytes: &[u8]) -> JournalBase {
         let sim = Sim::default();
         sim.create("base").unwrap().append(bytes).unwrap();
-        Base::open(&sim, "base").unwrap()
+        JournalBase::open(&sim, "base").unwrap()
     }
 
     #[test]

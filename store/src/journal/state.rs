@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::error::{At, ReadError, WriteError};
-use crate::journal::base::{self, Base};
+use crate::journal::base::{self, JournalBase};
 use crate::journal::batch::{Batch, Change, Table};
 use crate::journal::group;
 use crate::journal::{BootId, Durability};
@@ -28,7 +28,7 @@ pub struct Damage {
 #[derive(Debug)]
 pub struct State {
     generation: u64,
-    base: Option<Base>,
+    base: Option<JournalBase>,
     log: Arc<dyn VfsFile>,
     consumed: u64,
     /// Up to where this process has made sure that the log is on disk.
@@ -66,9 +66,9 @@ impl State {
         let log: Arc<dyn VfsFile> = vfs.open_append(&path).reading(&path)?.into();
         let base = match generation {
             0 => None,
-            _ => Some(Base::open(vfs, &base_path(generation))?),
+            _ => Some(JournalBase::open(vfs, &base_path(generation))?),
         };
-        let sequence = base.as_ref().map_or(0, Base::sequence);
+        let sequence = base.as_ref().map_or(0, JournalBase::sequence);
         let (consumed, changes, damage) = (LOG_HEADER_SIZE as u64, BTreeMap::new(), Vec::new());
         let (synced, named) = (0, false);
         let mut state =
@@ -164,7 +164,7 @@ impl State {
 
     /// Length of the base.
     pub fn base_size(&self) -> u64 {
-        self.base.as_ref().map_or(0, Base::size)
+        self.base.as_ref().map_or(0, JournalBase::size)
     }
 
     /// Bytes of this generation.

@@ -17,7 +17,7 @@ use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::{File, Tree};
 
-use self::toc::{Place, Toc};
+use self::toc::{Toc, TocChunk};
 
 mod toc;
 
@@ -87,7 +87,7 @@ impl Writer<'_> {
         } else {
             let (part, whole) = (self.parts, body.len());
             let bytes = &*body.load()?;
-            self.toc.chunk(&Place { part, bytes, start: 0, whole });
+            self.toc.chunk(&TocChunk { part, bytes, start: 0, whole });
             self.run.extend_from_slice(bytes);
         }
         self.run.resize(self.run.len() + padding(file.size), 0);
@@ -104,7 +104,7 @@ impl Writer<'_> {
         for start in starts(whole, CHUNK) {
             let range = start..whole.min(start + CHUNK);
             let (part, bytes) = (self.parts, body.piece(range.clone())?);
-            self.toc.chunk(&Place { part, bytes: &bytes, start, whole });
+            self.toc.chunk(&TocChunk { part, bytes: &bytes, start, whole });
             self.push(Part::of_file(of, body.clone(), range))?;
         }
         Ok(())

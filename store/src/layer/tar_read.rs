@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use crate::layer::canonical::{BLOCK, padding};
 use crate::layer::limits::{Budget, Exceeded};
 pub use crate::layer::tar_read::beginning::Beginning;
-pub use crate::layer::tar_read::error::{Place, TarCause, TarError};
+pub use crate::layer::tar_read::error::{TarCause, TarError, TarLocation};
 use crate::layer::tar_read::header::{Header, Raw};
 use crate::layer::tar_read::number::field;
 use crate::layer::tar_read::pax::{Pax, Sparse};
@@ -79,13 +79,13 @@ pub struct TarReader<R> {
     unpacked: u64,
     /// How many bytes have been read.
     at: u64,
-    place: Place,
+    place: TarLocation,
 }
 
 impl<R: Read> TarReader<R> {
     /// A reader of a plain tar stream.
     pub fn new(input: R) -> Self {
-        let place = Place::Header { at: 0, after: Vec::new() };
+        let place = TarLocation::Header { at: 0, after: Vec::new() };
         let (padding, entries, unpacked, at) = (0, 0, 0, 0);
         let (body, budget) = (Pieces::default(), Budget::default());
         Self { input, body, padding, budget, entries, unpacked, at, place }
@@ -114,12 +114,12 @@ impl<R: Read> TarReader<R> {
     fn advance(&mut self) -> Result<Option<TarEntry>, TarCause> {
         self.skip_body()?;
         let after = match &mut self.place {
-            Place::Entry(name) => std::mem::take(name),
-            Place::Header { after, .. } => std::mem::take(after),
+            TarLocation::Entry(name) => std::mem::take(name),
+            TarLocation::Header { after, .. } => std::mem::take(after),
         };
-        self.place = Place::Header { at: self.at, after };
+        self.place = TarLocation::Header { at: self.at, after };
         let Some(mut raw) = self.raw()? else { return Ok(None) };
-        self.place = Place::Entry(raw.path.clone());
+        self.place = TarLocation::Entry(raw.path.clone());
         let (stored, sparse) = (raw.stored, std::mem::replace(&mut raw.sparse, Sparse::Not));
         let entry = raw.interpret(&sparse)?;
         if let TarKind::File(size) = entry.kind {

@@ -28,7 +28,7 @@ use crate::sim::crash::Fate;
 
 /// A moment: an actor is about to do something that others could notice.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Place {
+pub struct SwitchPoint {
     /// Who.
     pub actor: String,
     /// What, as `operation:area`.
@@ -41,9 +41,9 @@ pub struct Place {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Deviation {
     /// The actor is killed: it does this not, and nothing after it; its locks are free.
-    Kill(Place),
+    Kill(SwitchPoint),
     /// Another actor goes first.
-    Switch(Place, String),
+    Switch(SwitchPoint, String),
 }
 
 /// An order of things. The empty one runs the actors one after the other.
@@ -52,7 +52,7 @@ pub struct Schedule {
     /// In the order in which they are met.
     pub deviations: Vec<Deviation>,
     /// Where the power fails, and what becomes of what was not synced.
-    pub cut: Option<(Place, Fate)>,
+    pub cut: Option<(SwitchPoint, Fate)>,
 }
 
 /// The text is no schedule.
@@ -65,7 +65,7 @@ pub struct ParseScheduleError {
 
 impl Deviation {
     /// Where it is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &SwitchPoint {
         match self {
             Self::Kill(place) | Self::Switch(place, _) => place,
         }
@@ -83,12 +83,12 @@ impl Schedule {
 
     /// This schedule with a power cut.
     #[must_use]
-    pub fn cut_at(&self, place: Place, fate: Fate) -> Self {
+    pub fn cut_at(&self, place: SwitchPoint, fate: Fate) -> Self {
         Self { deviations: self.deviations.clone(), cut: Some((place, fate)) }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SwitchPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}#{}", self.actor, self.operation, self.nth)
     }
@@ -111,7 +111,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for SwitchPoint {
     type Err = ParseScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ParseScheduleError> {

@@ -14,7 +14,7 @@ use self::disk::{Disk, Facts, apply};
 use super::sketch::tree;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::copy as laid;
-use crate::copy::{Base, CopySpec, Layout};
+use crate::copy::{CopySpec, CopyTarget, Layout};
 use crate::owner::Owner;
 
 /// Words of a sketch in which every parent is a directory that comes first.
@@ -101,7 +101,7 @@ proptest! {
 
     #[test]
     fn a_linked_copy_is_a_copy_onto_nothing(source in sketches(), onto in sketches(), order in orders()) {
-        let linked = CopySpec { base: Base::Nothing, ..spec(&order) };
+        let linked = CopySpec { base: CopyTarget::Nothing, ..spec(&order) };
         let lay = |spec: &CopySpec, onto: &str| laid(&tree(&source), &tree(onto).children, spec).ok();
         prop_assert_eq!(lay(&linked, &onto), lay(&spec(&order), ""), "{} onto {}", source, onto);
     }

@@ -4,7 +4,7 @@ use super::sketch::{show, tree};
 use crate::copy::error::CopyCause;
 use crate::copy::mode::ModeChange;
 use crate::copy::place::copy;
-use crate::copy::{Base, CopySpec, Layout};
+use crate::copy::{CopySpec, CopyTarget, Layout};
 use crate::owner::Owner;
 
 const SOURCE: &str = "f=F g=G d/a=A d/.h=H d/s/b=B ld->d lf->f broken->nope abs->/f d/lnk->../f";
@@ -55,7 +55,7 @@ impl Case {
     }
 
     fn link(mut self) -> Self {
-        self.spec.base = Base::Nothing;
+        self.spec.base = CopyTarget::Nothing;
         self
     }
 

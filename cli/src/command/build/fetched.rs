@@ -3,7 +3,7 @@
 use std::io;
 
 use wythe_builder::environment::Environment;
-use wythe_builder::error::{BuildCause, BuildError, Place};
+use wythe_builder::error::{BuildCause, BuildError, SourceLocation};
 use wythe_builder::fetch::context::{ContextContent, FetchedContext, file};
 use wythe_builder::options::Options;
 use wythe_store::tree::entry::Tree;
@@ -80,5 +80,5 @@ fn fetch(
 }
 
 fn failure(cause: BuildCause) -> Failure {
-    BuildError { place: Place::default(), step: None, cause }.into()
+    BuildError { place: SourceLocation::default(), step: None, cause }.into()
 }

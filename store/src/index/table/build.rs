@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::index::table::{
-    ALIGNMENT, GROUP_SIZE, HEADER_SIZE, MAGIC, PACK_BITS, PAGE_SIZE, PRINTS_PER_PAGE, Place, Probe,
-    SLOT_SIZE, SLOTS_PER_PAGE, Slot, Source, Spoiled, Table, place, words,
+    ALIGNMENT, GROUP_SIZE, HEADER_SIZE, Location, MAGIC, PACK_BITS, PAGE_SIZE, PRINTS_PER_PAGE,
+    Probe, SLOT_SIZE, SLOTS_PER_PAGE, Slot, Source, Spoiled, Table, place, words,
 };
 use crate::object::ObjectName;
 use crate::pack::PackName;
@@ -62,7 +62,7 @@ impl TableBuilder {
         let number = self.packs.len();
         self.packs.push(pack);
         for (entry, name) in objects {
-            self.insert(&name.id, name.kind.code(), Place { pack: number, entry });
+            self.insert(&name.id, name.kind.code(), Location { pack: number, entry });
         }
     }
 
@@ -79,16 +79,16 @@ impl TableBuilder {
             numbers.push(number);
         }
         table.each(|slot| {
-            let (Place { pack, entry }, Some(id)) = (place(slot), slot.first_chunk()) else {
+            let (Location { pack, entry }, Some(id)) = (place(slot), slot.first_chunk()) else {
                 return;
             };
             if let Some(Some(pack)) = numbers.get(pack).copied() {
-                self.insert(id, slot[35], Place { pack, entry });
+                self.insert(id, slot[35], Location { pack, entry });
             }
         })
     }
 
-    fn insert(&mut self, id: &[u8; 32], kind: u8, place: Place) {
+    fn insert(&mut self, id: &[u8; 32], kind: u8, place: Location) {
         let Some(slot) = self.room(id, kind, place) else {
             self.lacks = true;
             return;
@@ -109,7 +109,7 @@ impl TableBuilder {
     }
 
     /// The slot for an object; `None` where no more go in, or the numbers do not.
-    fn room(&self, id: &[u8; 32], kind: u8, Place { pack, entry }: Place) -> Option<Slot> {
+    fn room(&self, id: &[u8; 32], kind: u8, Location { pack, entry }: Location) -> Option<Slot> {
         let pack = u32::try_from(pack).ok().filter(|pack| pack >> PACK_BITS == 0)?;
         let entry = u32::try_from(entry).ok().filter(|_| self.n_entries + 1 < self.prints.len())?;
         let mut slot = [0; SLOT_SIZE];

@@ -21,7 +21,7 @@ pub(super) struct Toc {
 }
 
 /// Where a piece of a file is.
-pub(super) struct Place<'a> {
+pub(super) struct TocChunk<'a> {
     /// The number of the part it starts.
     pub(super) part: usize,
     /// The bytes of the piece.
@@ -94,7 +94,7 @@ impl Toc {
     }
 
     /// Says where a piece of the entry is that was added last.
-    pub(super) fn chunk(&mut self, place: &Place<'_>) {
+    pub(super) fn chunk(&mut self, place: &TocChunk<'_>) {
         let Some(last) = self.rows.last_mut() else { return };
         if place.start == 0 {
             return locate(last, place);
@@ -122,7 +122,7 @@ struct Table<'a> {
 
 const REGULAR: &str = "reg";
 
-fn locate(row: &mut Row, place: &Place<'_>) {
+fn locate(row: &mut Row, place: &TocChunk<'_>) {
     row.part = Some(place.part);
     row.chunk_offset = place.start;
     let length = place.bytes.len() as u64;

@@ -12,7 +12,7 @@ use crate::tree::limits::LimitCause;
 #[error("cannot read {place}")]
 pub struct TarError {
     /// Where.
-    pub place: Place,
+    pub place: TarLocation,
     /// Why.
     #[source]
     pub cause: TarCause,
@@ -20,7 +20,7 @@ pub struct TarError {
 
 /// A place in a tar stream; names are as spelled there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Place {
+pub enum TarLocation {
     /// In the entry of this name.
     Entry(Vec<u8>),
     /// In the header at this byte, whose entry has no name yet.
@@ -32,7 +32,7 @@ pub enum Place {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TarLocation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry(name) => write!(out, "tar entry {}", name.escape_ascii()),

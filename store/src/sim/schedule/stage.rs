@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::sim::Sim;
 use crate::sim::schedule::staged::Staged;
-use crate::sim::schedule::{Deviation, Place, Schedule};
+use crate::sim::schedule::{Deviation, Schedule, SwitchPoint};
 use crate::vfs::Vfs;
 
 /// A run of more moments than this does not end: the longest honest ones have some hundreds.
@@ -36,7 +36,7 @@ pub struct Actor {
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// Who is about to do what.
-    pub place: Place,
+    pub place: SwitchPoint,
     /// How much had been done to the disk.
     pub n_operations: usize,
     /// Who else could have gone first, by number.
@@ -304,11 +304,17 @@ impl Stage {
 
 impl Scene {
     /// Records a moment.
-    fn moment(&mut self, stage: &Stage, actor: usize, operation: &str, weight: Weight) -> Place {
+    fn moment(
+        &mut self,
+        stage: &Stage,
+        actor: usize,
+        operation: &str,
+        weight: Weight,
+    ) -> SwitchPoint {
         let count = self.counts.entry((actor, operation.to_owned())).or_default();
         *count += 1;
         let (nth, operation) = (*count, operation.to_owned());
-        let place = Place { actor: stage.names[actor].to_owned(), operation, nth };
+        let place = SwitchPoint { actor: stage.names[actor].to_owned(), operation, nth };
         let everybody = 0..self.standing.len();
         let others = everybody.filter(|other| *other != actor && self.can_run(*other)).collect();
         let n_operations = stage.sim.n_operations();

@@ -22,7 +22,7 @@ use crate::remote::NoRemote;
 
 /// A lease on a store, threads, and a switch to stop: what all builds of a program share.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct Builder {
     store: Store,
     lease: Lease,
     pool: ThreadPool,
@@ -50,10 +50,10 @@ pub fn pool(threads: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build()
 }
 
-/// A workshop that cannot be set up.
+/// A builder that cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WorkshopError {
+pub enum BuilderError {
     /// The process has no descriptors or threads left.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -65,13 +65,13 @@ pub enum WorkshopError {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-impl Workshop {
-    /// Sets up a workshop in `store`. Call [`init`](crate::init) before, first thing in `main`.
+impl Builder {
+    /// Sets up a builder in `store`. Call [`init`](crate::init) before, first thing in `main`.
     ///
     /// # Errors
     ///
     /// Where the process runs out of descriptors or threads, or the store cannot be written.
-    pub fn open(store: &Store, now: Timestamp) -> Result<Self, WorkshopError> {
+    pub fn open(store: &Store, now: Timestamp) -> Result<Self, BuilderError> {
         let threads = std::thread::available_parallelism()?.get();
         enter::reserved().into_iter().for_each(reserve);
         let ids = enter::entry().map(|entry| entry.ids.description());
@@ -92,7 +92,7 @@ impl Workshop {
         &self.cancel
     }
 
-    /// The lease under which this workshop writes.
+    /// The lease under which this builder writes.
     pub fn lease(&self) -> &Lease {
         &self.lease
     }
