@@ -101,16 +101,13 @@ impl<'a> ImageBases<'a> {
             return None;
         }
         let pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
-        let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| BaseLayer {
-            id: self.layer_of(diff_id),
-            diff_id: *diff_id,
-            origin: BlobOrigin {
-                descriptor: descriptor.clone(),
-                reference: reference.clone(),
-                layout: None,
-            },
+        let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| {
+            let (id, diff_id) = (self.layer_of(diff_id), *diff_id);
+            let (descriptor, reference) = (descriptor.clone(), reference.clone());
+            let origin = BlobOrigin::of_store(self.env.store, descriptor, reference).ok()?;
+            Some(BaseLayer { id, diff_id, origin })
         };
-        let layers = pairs.map(layer).collect();
+        let layers = pairs.map(layer).collect::<Option<_>>()?;
         let identity = identity(config_digest(manifest));
         Some(ResolvedBase { root: image.root.digest, identity, config: config.clone(), layers })
     }
@@ -135,14 +132,14 @@ impl<'a> ImageBases<'a> {
         if layout.is_none() {
             self.keep(reference, &image)?;
         }
+        let origin = |layer: Descriptor| match layout.cloned() {
+            Some(layout) => BlobOrigin::of_layout(layer, reference.clone(), layout),
+            None => BlobOrigin::of_registry(layer, reference.clone()),
+        };
         let layers = image.layers.iter().map(|layer| BaseLayer {
             id: self.layer_of(&layer.diff_id),
             diff_id: layer.diff_id,
-            origin: BlobOrigin {
-                descriptor: layer.descriptor.clone(),
-                reference: reference.clone(),
-                layout: layout.cloned(),
-            },
+            origin: origin(layer.descriptor.clone()),
         });
         let layers = layers.collect();
         let identity = identity(config_digest(image.manifest.value()));

@@ -144,7 +144,7 @@ impl<'a> Roots<'a> {
         let Some(base) = self.foreign(layer) else {
             return Ok(ensure(env.lease, layer, env.idmap)?);
         };
-        let BlobOrigin { reference, descriptor, .. } = &base.origin;
+        let descriptor = &base.origin.descriptor;
         let announced = (descriptor, &base.diff_id);
         if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {
             return Ok(ensure_announced(env.lease, announced, env.idmap)?);
@@ -156,8 +156,7 @@ impl<'a> Roots<'a> {
                 made => return Ok(made?),
             }
         }
-        let source = base.origin.source(env.images);
-        let mut blob = source.blob(reference, descriptor).map_err(SaveError::Source)?;
+        let mut blob = base.origin.open(env.images).map_err(SaveError::Source)?;
         Ok(receive(env.lease, announced, env.idmap, &mut *blob)?)
     }
 
@@ -198,7 +197,7 @@ impl<'a> Roots<'a> {
             .open(descriptor)
             .map_err(|error| SaveError::Transfer { reference: reference.to_string(), error })?;
         let mut record = import(env.lease, descriptor, &base.diff_id, &mut *blob)?;
-        record.origins.extend(base.origin.repository());
+        record.origins.extend(base.origin.repositories());
         let mut batch = Batch::new();
         batch.put_layer(&record);
         env.lease.commit(batch, Durability::Relaxed)?;

@@ -96,7 +96,7 @@ pub(crate) fn fetch(whole: Whole<'_>, root: &Descriptor) -> Result<Vec<Lacking>,
     let lacking = Mutex::new(lacking);
     side_by_side(&blobs, |part| {
         let (descriptor, reference) = (part.blob.clone(), whole.reference.clone());
-        let origin = BlobOrigin { descriptor, reference, layout: None };
+        let origin = BlobOrigin::of_store(whole.lease.store(), descriptor, reference)?;
         match origin.fetch(whole.lease, whole.source) {
             Err(SaveError::Source(error)) if error.class() == SourceErrorClass::NotFound => {
                 let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +182,10 @@ impl ImageSource for Namesakes<'_> {
         reference: &Reference,
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
+        if reference.digest().is_none() {
+            // A repository that is recorded to have it, whatever the image is called here.
+            return self.client.blob(reference, descriptor);
+        }
         self.first(reference, |name| self.client.blob(name, descriptor))
     }
 

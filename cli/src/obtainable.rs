@@ -19,16 +19,15 @@ use crate::fetch::side_by_side;
 use crate::session::Session;
 use crate::stored_image;
 
-/// The image of a name with all its layers: those that a push could leave at the registry are there
-/// under the same name.
+/// The image of a name with all its layers: those that a build or a push could leave at a registry
+/// are recorded to be there, or are there under the same name.
 pub(crate) fn whole(lease: &Lease, name: &str, session: &Session) -> Result<StoredImage, Failure> {
     let image = stored_image::find(lease.store(), name)?;
     let reference: Reference = name.parse()?;
-    let origin = |layer: &Descriptor| {
-        let (descriptor, reference) = (layer.clone(), reference.clone());
-        BlobOrigin { descriptor, reference, layout: None }
-    };
-    let origins: Vec<BlobOrigin> = image.manifest.value().layers.iter().map(origin).collect();
+    let layers = image.manifest.value().layers.iter();
+    let origin =
+        |layer: &Descriptor| BlobOrigin::of_store(lease.store(), layer.clone(), reference.clone());
+    let origins: Vec<BlobOrigin> = layers.map(origin).collect::<Result<_, _>>()?;
     Obtainable::new(lease, &session.registry()?, &origins).complete()?;
     Ok(image)
 }
@@ -58,9 +57,8 @@ impl<'a> Obtainable<'a> {
 
     /// The repositories that hold a blob, from which a registry can take it by itself.
     pub(crate) fn repositories(&self) -> BTreeMap<Digest, Vec<String>> {
-        let entry =
-            |origin: &BlobOrigin| Some((origin.descriptor.digest, vec![origin.repository()?]));
-        self.origins.iter().filter_map(entry).collect()
+        let entry = |origin: &BlobOrigin| (origin.descriptor.digest, origin.repositories());
+        self.origins.iter().map(entry).collect()
     }
 }
 

@@ -1,16 +1,18 @@
 //! Layers that are to be had elsewhere while nobody has needed their bytes.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
-use crate::image::save::{SaveError, fetch_blob, fetch_elsewhere};
+use crate::image::save::{SaveError, keep_blob};
 use crate::layer::blob_view;
+use crate::layer::origin::recorded_origins;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::layout::Layout;
 use crate::oci::reference::Reference;
-use crate::oci::source::{ImageSource, SourceErrorClass};
+use crate::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
 use crate::store::Store;
 
 /// The blob of a layer, and where it comes from.
@@ -18,21 +20,97 @@ use crate::store::Store;
 pub struct BlobOrigin {
     /// The blob.
     pub descriptor: Descriptor,
-    /// Which image to fetch it with.
+    /// Which image it is of. Its registry is asked last, after those that are known to have the blob.
     pub reference: Reference,
+    /// Repositories of registries that are known to hold it.
+    pub known: Vec<Reference>,
     /// The layout it lies in, where it does not come from a registry.
     pub layout: Option<Arc<Layout>>,
 }
 
 impl BlobOrigin {
-    /// What hands the blob over; `images` where it is not a layout.
-    pub fn source<'s>(&'s self, images: &'s dyn ImageSource) -> &'s dyn ImageSource {
-        self.layout.as_deref().map_or(images, |layout| layout)
+    /// Of an image that a registry has under this name.
+    pub fn of_registry(descriptor: Descriptor, reference: Reference) -> Self {
+        Self { descriptor, known: vec![reference.clone()], reference, layout: None }
     }
 
-    /// The repository of a registry that holds the blob.
-    pub fn repository(&self) -> Option<String> {
-        self.layout.is_none().then(|| self.reference.name())
+    /// Of an image that a layout has.
+    pub fn of_layout(descriptor: Descriptor, reference: Reference, layout: Arc<Layout>) -> Self {
+        Self { descriptor, reference, known: Vec::new(), layout: Some(layout) }
+    }
+
+    /// Of an image that the store has under this name, which need not be its name at any registry: what
+    /// a build leaves at the registry of its base is recorded to be there.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be read.
+    pub fn of_store(
+        store: &Store,
+        descriptor: Descriptor,
+        reference: Reference,
+    ) -> Result<Self, ReadError> {
+        let recorded = recorded_origins(store, &descriptor.digest)?;
+        let known = recorded.iter().filter_map(|name| name.parse().ok()).collect();
+        Ok(Self { descriptor, reference, known, layout: None })
+    }
+
+    /// A reader of the blob from the first place that has it; `images` stands for all registries.
+    ///
+    /// # Errors
+    ///
+    /// What the first place said, if no other has it either.
+    pub fn open<'s>(
+        &'s self,
+        images: &'s dyn ImageSource,
+    ) -> Result<Box<dyn Read + Send + 's>, SourceError> {
+        let found = match &self.layout {
+            Some(layout) => layout.blob(&self.reference, &self.descriptor),
+            None => self.ask(images),
+        };
+        match found {
+            // A layout may well lack what is not to be handed on, and so may a registry.
+            Err(error)
+                if error.class() == SourceErrorClass::NotFound
+                    && !self.descriptor.urls.is_empty() =>
+            {
+                images.elsewhere(&self.reference, &self.descriptor)
+            }
+            found => found,
+        }
+    }
+
+    fn ask<'s>(
+        &'s self,
+        images: &'s dyn ImageSource,
+    ) -> Result<Box<dyn Read + Send + 's>, SourceError> {
+        let mut first = None;
+        for place in self.places() {
+            match images.blob(place, &self.descriptor) {
+                Ok(blob) => return Ok(blob),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        let detail = self.descriptor.digest.to_string();
+        let none = || SourceError::new(&self.reference, SourceProblem::NotFound { detail });
+        Err(first.unwrap_or_else(none))
+    }
+
+    /// The repositories to ask, each once.
+    fn places(&self) -> impl Iterator<Item = &Reference> {
+        let named = |known: &Reference| known.name() == self.reference.name();
+        let guess = Some(&self.reference).filter(|_| !self.known.iter().any(named));
+        self.known.iter().chain(guess)
+    }
+
+    /// The repositories that are known to hold the blob, as `host/name`.
+    pub fn repositories(&self) -> Vec<String> {
+        self.known.iter().map(Reference::name).collect()
+    }
+
+    /// Whether the store can do without it: a registry is known to have it, and that is recorded of layers.
+    pub fn is_elsewhere(&self) -> bool {
+        !self.known.is_empty() && self.descriptor.media_type.layer_compression().is_some()
     }
 
     /// Sees to it that the store can hand the blob out.
@@ -44,18 +122,8 @@ impl BlobOrigin {
         if is_here(lease.store(), &self.descriptor.digest)? {
             return Ok(());
         }
-        let (reference, descriptor) = (&self.reference, &self.descriptor);
-        match fetch_blob(lease, self.source(images), reference, descriptor) {
-            // A layout looks at no other place, and may well lack what is not to be handed on.
-            Err(SaveError::Source(error))
-                if self.layout.is_some()
-                    && error.class() == SourceErrorClass::NotFound
-                    && !descriptor.urls.is_empty() =>
-            {
-                fetch_elsewhere(lease, images, reference, descriptor)
-            }
-            outcome => outcome,
-        }
+        let mut blob = self.open(images)?;
+        keep_blob(lease, &self.reference, &self.descriptor, &mut *blob)
     }
 }
 
@@ -65,4 +133,81 @@ fn is_here(store: &Store, digest: &Digest) -> Result<bool, ReadError> {
     let layer = store.layer_of_diff(&DiffId(*digest))?;
     Ok(layer.is_some_and(|record| record.tree.is_some())
         || blob_view::open(store, digest)?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::layer::origin::remember_origin;
+    use crate::oci::media_type::MediaType;
+    use crate::oci::source::SourceError;
+    use crate::store::OpenOptions;
+
+    const BLOB: &[u8] = b"a layer";
+
+    /// Registries of which one repository has the blob.
+    struct Registries {
+        holder: &'static str,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl ImageSource for Registries {
+        fn manifest(&self, _: &Reference) -> Result<(Descriptor, Vec<u8>), SourceError> {
+            unreachable!("a blob needs no manifest")
+        }
+
+        fn blob(
+            &self,
+            reference: &Reference,
+            _: &Descriptor,
+        ) -> Result<Box<dyn Read + Send + '_>, SourceError> {
+            self.asked.lock().unwrap().push(reference.name());
+            if reference.name() == self.holder {
+                return Ok(Box::new(BLOB));
+            }
+            let detail = "no".to_owned();
+            Err(SourceError::new(reference, SourceProblem::Unauthorized { detail }))
+        }
+    }
+
+    /// Where a blob of the image `app` of a store is looked for, and whether it came, if it is
+    /// recorded to be in `recorded`.
+    fn asked(recorded: &[&str], holder: &'static str) -> (Vec<String>, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+        let lease = store.lease().unwrap();
+        let layer = Descriptor::of(MediaType::LAYER_GZIP, BLOB);
+        for repository in recorded {
+            let mut batch = Batch::new();
+            let named = (&layer, &DiffId(Digest::of(b"its stream")));
+            remember_origin(&store, named, repository, &mut batch).unwrap();
+            lease.commit(batch, Durability::Relaxed).unwrap();
+        }
+        let name = "app:1".parse().unwrap();
+        let origin = BlobOrigin::of_store(&store, layer.clone(), name).unwrap();
+        assert_eq!(origin.is_elsewhere(), !recorded.is_empty());
+        let registries = Registries { holder, asked: Mutex::default() };
+        let came = origin.fetch(&lease, &registries).is_ok();
+        assert_eq!(store.foreign_blob(&layer.digest).unwrap().is_some(), came);
+        (registries.asked.into_inner().unwrap(), came)
+    }
+
+    #[test]
+    fn a_blob_comes_from_where_it_is_recorded_to_be_whatever_the_image_is_called() {
+        let (one, two) = ("r.example/one", "r.example/two");
+        assert_eq!(asked(&[one, two], one), (vec![one.to_owned()], true));
+        assert_eq!(asked(&[one, two], two), (vec![one.to_owned(), two.to_owned()], true));
+    }
+
+    #[test]
+    fn the_registry_of_the_name_is_asked_last_and_alone_where_nothing_is_recorded() {
+        let (one, named) = ("r.example/one", "docker.io/library/app");
+        assert_eq!(asked(&[one], named), (vec![one.to_owned(), named.to_owned()], true));
+        assert_eq!(asked(&[], named), (vec![named.to_owned()], true));
+        assert_eq!(asked(&[one], "nowhere"), (vec![one.to_owned(), named.to_owned()], false));
+    }
 }

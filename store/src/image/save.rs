@@ -80,7 +80,7 @@ pub fn fetch_blob(
         {
             fetch_elsewhere(lease, source, reference, descriptor)
         }
-        blob => keep(lease, reference, descriptor, &mut *blob?),
+        blob => keep_blob(lease, reference, descriptor, &mut *blob?),
     }
 }
 
@@ -96,10 +96,15 @@ pub fn fetch_elsewhere(
     descriptor: &Descriptor,
 ) -> Result<(), SaveError> {
     let mut blob = source.elsewhere(reference, descriptor)?;
-    keep(lease, reference, descriptor, &mut *blob)
+    keep_blob(lease, reference, descriptor, &mut *blob)
 }
 
-fn keep(
+/// Keeps a blob of an image as it comes.
+///
+/// # Errors
+///
+/// [`SaveError::Blob`] if it is not what `descriptor` announced; nothing is kept then.
+pub fn keep_blob(
     lease: &Lease,
     reference: &Reference,
     descriptor: &Descriptor,

@@ -1,13 +1,24 @@
 //! Where layers are to be had that the store does not hold: an image may have a name while its
 //! layers stay at their registry until somebody needs them.
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::journal::batch::Batch;
 use crate::layer::import::layer_id;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::oci::descriptor::Descriptor;
 use crate::store::Store;
+
+/// The repositories (`host/name`) that are recorded to have the blob of a layer.
+///
+/// # Errors
+///
+/// If what is known of the layer cannot be read.
+pub fn recorded_origins(store: &Store, blob: &Digest) -> Result<Vec<String>, ReadError> {
+    let record = store.layer_of_blob(blob)?;
+    let has = |record: &LayerRecord| record.blobs.iter().any(|one| one.descriptor.digest == *blob);
+    Ok(record.filter(has).map(|record| record.origins).unwrap_or_default())
+}
 
 /// Records that a repository (`host/name`) has the blob of a layer.
 ///

@@ -58,7 +58,8 @@ impl Goods<'_> {
         let names = self.names(image)?;
         let dangling = image.dangling_prefix.iter().filter(|_| names.is_empty());
         if push == Push::No && (!names.is_empty() || dangling.clone().next().is_some()) {
-            self.complete()?;
+            // What is recorded to be at a registry is fetched by whoever needs its bytes.
+            self.fetch(|origin| !origin.is_elsewhere())?;
         }
         let (root, kept) = self.kept(image)?;
         let mut batch = Batch::default();
@@ -68,9 +69,7 @@ impl Goods<'_> {
         for prefix in dangling {
             batch.set_ref(&ref_name(&prefix.clone().with_digest(root.digest)), &root);
         }
-        if push != Push::No {
-            self.remember_origins(&mut batch)?;
-        }
+        self.remember_origins(&mut batch)?;
         self.lease.commit(batch, Durability::Durable)?;
         let (root, told) = match push {
             Push::No => (root, kept),
@@ -87,14 +86,14 @@ impl Goods<'_> {
         Ok(told)
     }
 
-    /// Records where layers of the bases are that a push leaves at their registry.
+    /// Records where layers of the bases are: those that no step has needed stay there.
     fn remember_origins(&self, batch: &mut Batch) -> Result<(), Failure> {
         for image in &self.images {
             let layers = &image.manifest.value().layers;
             for named in layers.iter().zip(&image.config.value().rootfs.diff_ids) {
                 let mut origins = self.origins.iter();
                 let origin = origins.find(|one| one.descriptor.digest == named.0.digest);
-                if let Some(repository) = origin.and_then(BlobOrigin::repository) {
+                for repository in origin.map(BlobOrigin::repositories).unwrap_or_default() {
                     remember_origin(self.lease.store(), named, &repository, batch)?;
                 }
             }
@@ -137,8 +136,17 @@ impl Goods<'_> {
 
     /// Gets the layers of the base that no step has needed.
     pub(super) fn complete(&self) -> Result<(), Failure> {
+        self.fetch(|_| true)
+    }
+
+    /// Gets some of them.
+    fn fetch(&self, wanted: impl Fn(&BlobOrigin) -> bool) -> Result<(), Failure> {
+        let origins: Vec<_> = self.origins.iter().filter(|one| wanted(one)).cloned().collect();
+        if origins.is_empty() {
+            return Ok(());
+        }
         let client = self.session.registry()?;
-        Ok(Obtainable::new(self.lease, &client, &self.origins).complete()?)
+        Ok(Obtainable::new(self.lease, &client, &origins).complete()?)
     }
 
     pub(super) fn names(&self, image: &ImageAttributes) -> Result<Vec<Reference>, Failure> {

@@ -1,0 +1,119 @@
+# Layers of a base that nobody runs on stay at their registry: no build, name or push there fetches them, and who
+# needs their bytes later gets them from where they are recorded to be.
+[ -n "$REGISTRY" ] || skip "docker-registry is not installed"
+counted=$((20000 + ($$ + 6001) % 20000)) other=$((20000 + ($$ + 6002) % 20000))
+pids=
+trap '[ -z "$pids" ] || kill $pids' EXIT
+
+# registry PORT: one that logs each request.
+registry() {
+  printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' \
+    "$PWD/data$1" "$1" > "$1.yml"
+  docker-registry serve "$1.yml" > "$1.log" 2>&1 &
+  pids="$pids $!"
+  tries=0
+  until "$CASES/../listening" "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ]
+    sleep 0.1
+  done
+}
+registry "$counted"
+registry "$other"
+base=127.0.0.1:$counted/base:1
+"$WYTHE" --store maker build --build-context base=oci-layout://"$BASE" \
+  -o "type=registry,name=$base,compression=gzip,force-compression=true" - > /dev/null << 'X'
+FROM base
+RUN mkdir -p /srv/app && head -c 3000000 /dev/urandom > /srv/big
+X
+layers=$("$WYTHE" --store maker copy "docker://$base" oci:base:1 > /dev/null; grep -o '"layers":.*' \
+  $(grep -l '"layers"' base/blobs/sha256/*) | grep -o 'sha256:[0-9a-f]*')
+[ "$(echo "$layers" | wc -l)" -ge 2 ]
+
+# fetched: how many blobs of layers of the base the registry has handed out since it was asked last.
+fetched() {
+  sleep 0.2
+  tail -n "+$((seen + 1))" "$counted.log" > log
+  seen=$(wc -l < "$counted.log")
+  total=0
+  for layer in $layers; do
+    total=$((total + $(grep -c "GET /v2/base/blobs/$layer .* 200 " log || true)))
+  done
+  echo "$total" > count
+}
+seen=$(wc -l < "$counted.log")
+all=$(echo "$layers" | wc -l)
+mkdir context
+echo content > context/a
+
+# What is put over it as it is, with a name in the store.
+printf 'FROM %s\nLABEL a=b\nCOPY --link a /srv/app/a\nCMD ["cat", "/srv/app/a"]\n' "$base" > context/Dockerfile
+"$WYTHE" --store one build -t app:1 context
+fetched
+[ "$(cat count)" = 0 ]
+"$WYTHE" --store one verify
+"$WYTHE" --store one images | grep -q app
+"$WYTHE" --store one build -t app:1 context
+"$WYTHE" --store one inspect app:1 > /dev/null
+"$WYTHE" --store one prune
+fetched
+[ "$(cat count)" = 0 ]
+
+# To the registry it came from, in another repository as well.
+"$WYTHE" --store one build -t "127.0.0.1:$counted/app:1" --push context > /dev/null
+fetched
+[ "$(cat count)" = 0 ]
+
+# A build from the name knows where the layers are, and so do what runs and what saves it.
+printf 'FROM app:1\nCOPY --link a /b\n' > context/over.Dockerfile
+"$WYTHE" --store one build -t over:1 -f context/over.Dockerfile context
+fetched
+[ "$(cat count)" = 0 ]
+[ "$("$WYTHE" --store one run app:1)" = content ]
+fetched
+[ "$(cat count)" = "$all" ]
+"$WYTHE" --store one save app:1 -o app.tar
+"$WYTHE" --store one save over:1 -o over.tar
+fetched
+[ "$(cat count)" = 0 ]
+"$WYTHE" --store two build -t over:1 -f context/Dockerfile context
+"$WYTHE" --store two save over:1 -o saved.tar
+fetched
+[ "$(cat count)" = "$all" ]
+"$WYTHE" --store two save over:1 -o again.tar
+cmp saved.tar again.tar
+fetched
+[ "$(cat count)" = 0 ]
+
+# To another registry they go by way of the store, each once.
+"$WYTHE" --store three build -t app:1 context
+"$WYTHE" --store three tag app:1 "127.0.0.1:$other/app:1"
+"$WYTHE" --store three push "127.0.0.1:$other/app:1" > /dev/null
+fetched
+[ "$(cat count)" = "$all" ]
+"$WYTHE" --store four build -t "127.0.0.1:$other/app:2" --push context > /dev/null
+fetched
+# The other one has them by now.
+[ "$(cat count)" = 0 ]
+
+# Whoever copies into what lies below has to know it: fetched once and never unpacked.
+printf 'FROM %s\nCOPY a /srv/app/\nCMD ["cat", "/srv/app/a"]\n' "$base" > context/into.Dockerfile
+"$WYTHE" --store five build -t app:1 -f context/into.Dockerfile context
+fetched
+[ "$(cat count)" = "$all" ]
+[ -z "$(ls five/live)" ]
+echo more > context/a
+"$WYTHE" --store five build -t app:2 -f context/into.Dockerfile context
+fetched
+[ "$(cat count)" = 0 ]
+
+# What is not to be had is said, and from where.
+"$WYTHE" --store six build -t app:1 context
+kill $pids
+pids=
+status=0
+"$WYTHE" --store six save app:1 -o lost.tar 2> err || status=$?
+cat err
+[ "$status" = 3 ]
+grep -q "127.0.0.1:$counted/base" err
+"$WYTHE" --store six verify
