@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
@@ -145,13 +144,10 @@ impl Sealed {
         chain: &Chain,
         new: &[VertexId],
     ) -> Result<(), VertexError> {
-        let records = solver.env.pool.install(|| {
-            let tops = self.base_layers + 1..=chain.len();
-            tops.into_par_iter().map(|end| solver.roots.sealed(&chain[..end])).collect::<Vec<_>>()
-        });
-        for (vertex, record) in new.iter().zip(records) {
+        let tops = self.base_layers + 1..=chain.len();
+        for (vertex, end) in new.iter().zip(tops) {
             let fail = |cause| VertexError { vertex: Some(vertex.0), cause };
-            let record = record.map_err(fail)?;
+            let record = solver.roots.sealed(&chain[..end]).map_err(fail)?;
             let created = solver.made(vertex.0).map(|made| made.created).unwrap_or_default();
             self.descriptors.push(uncompressed(&record).map_err(fail)?);
             if let Some(diff_id) = record.diff_id {

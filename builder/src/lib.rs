@@ -26,6 +26,7 @@ mod bases;
 pub mod build;
 pub mod builder;
 pub mod built;
+mod claims;
 pub mod context;
 pub mod copy;
 pub mod demand;

@@ -13,6 +13,7 @@ use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::import::import;
 use wythe_store::layers::LayerRecord;
+use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced, receive};
 use wythe_store::live::gather::{self, GatherError};
@@ -24,6 +25,7 @@ use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::bases::BaseLayer;
+use crate::claims::Claims;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 
@@ -36,7 +38,7 @@ pub(crate) struct Roots<'a> {
     env: Environment<'a>,
     foreign: Mutex<BTreeMap<LayerId, BaseLayer>>,
     merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
-    busy: Mutex<BTreeMap<LayerId, Arc<Mutex<()>>>>,
+    busy: Claims<LayerId>,
 }
 
 impl<'a> Roots<'a> {
@@ -67,7 +69,7 @@ impl<'a> Roots<'a> {
         }
         let lower = self.tree(below)?;
         let changes =
-            self.with_record(top, |record| Ok(ensure_tree(self.env.lease, record, &lower)?))?;
+            self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?;
         let tree = Arc::new(merge(&lower, &changes));
         lock(&self.merged).insert(chain.to_vec(), tree.clone());
         Ok(tree)
@@ -84,8 +86,8 @@ impl<'a> Roots<'a> {
         }
         let needs_lower = self.env.store.layer(top)?.is_some_and(|record| record.tree.is_none());
         let lower = if needs_lower { self.tree(below)? } else { Arc::default() };
-        self.with_record(top, |record| {
-            seal(self.env.lease, record, &lower)?;
+        self.with_record(top, |lease, record| {
+            seal(lease, record, &lower)?;
             Ok(record.clone())
         })
     }
@@ -164,20 +166,21 @@ impl<'a> Roots<'a> {
     ///
     /// Steps of this build ask for one layer at the same time, and the second would read, hash and
     /// store all its files once more. The lock file in `live/ensure.rs` does not spare them that: it is
-    /// about directories, which are made without a gate here, and it is held across a download.
-    fn with_record<T>(
+    /// about directories, which are made without a claim here, and it is held across a download.
+    ///
+    /// The work is done in the pool, and so gets nothing by which it could wait for a layer.
+    fn with_record<T: Send>(
         &self,
         layer: &LayerId,
-        work: impl FnOnce(&mut LayerRecord) -> Result<T, BuildCause>,
+        work: impl FnOnce(&Lease, &mut LayerRecord) -> Result<T, SealError> + Send,
     ) -> Result<T, BuildCause> {
-        let gate = lock(&self.busy).entry(*layer).or_default().clone();
-        let _alone = lock(&gate);
+        let _alone = self.busy.claim(*layer);
         let mut record = match self.env.store.layer(layer)? {
             Some(record) if is_held(&record) || self.foreign(layer).is_none() => record,
             _ => self.fetch(layer)?,
         };
         let before = record.clone();
-        let result = work(&mut record)?;
+        let result = self.env.pool.install(|| work(self.env.lease, &mut record))?;
         if record != before {
             let mut batch = Batch::new();
             batch.put_layer(&record);

@@ -60,6 +60,7 @@ pub const ROOMS: &[&str] = &[
     "interruptible",
     // The graph.
     "demand",
+    "claims",
     "schedule",
     "operation",
     "key",
