@@ -47,6 +47,8 @@ pub struct CopySpec {
     pub exclude: Vec<String>,
     /// Whether what the destination holds is looked at.
     pub base: CopyTarget,
+    /// Whether owner and mode of a directory that is a source are seen.
+    pub tops: Tops,
     /// Modification time of directories that come from nowhere.
     pub created: Timestamp,
 }
@@ -80,6 +82,16 @@ pub enum Layout {
     Flat,
     /// `--parents`: they are recreated, from the root or from a `/./` on.
     Parents,
+}
+
+/// What becomes of owner, mode and attributes of a directory that is itself a source.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Tops {
+    /// Only what is in it is copied.
+    #[default]
+    Unseen,
+    /// It is mounted, and looked at.
+    Seen,
 }
 
 /// What a copy is laid upon.

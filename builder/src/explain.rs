@@ -5,7 +5,8 @@ use wythe_store::journal::batch::{Batch, Table};
 
 use crate::environment::Environment;
 use crate::graph::Vertex;
-use crate::operation::{Fact, Lookup};
+use crate::operation::Lookup;
+use crate::operation::facts::Fact;
 use crate::progress::{Event, StepId};
 
 /// Remembers which key the step of this place had.

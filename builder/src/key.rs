@@ -1,7 +1,9 @@
 //! Cache keys: an operation over what its inputs are, or over what they contain.
 
+use wythe_dockerfile::mount::Requirement;
 use wythe_store::id::{CacheKey, ContentId};
 
+use crate::operation::run::{MountKind, RunStep};
 use crate::operation::{Lookup, Operation};
 
 /// What a key says about one input.
@@ -15,8 +17,14 @@ pub enum InputKey {
 
 /// The key of an operation over its inputs: the parent first, then the others, then contexts.
 ///
-/// Every field has its length before it and every input its kind, so that no two different lists
-/// are the same bytes.
+/// # Form
+///
+/// BLAKE3 in the domain of [`CacheKey`] over: how it is looked up (`definition` or `content`); the
+/// kind; how many facts there are, and of each the name and the value, of which the first says by
+/// which [`RULES`](crate::operation::RULES); how many inputs there are, and of each `d` or `c` and 32
+/// bytes. Texts are UTF-8 with their length before them, lengths and counts are 64 bits,
+/// little-endian; so no two different lists are the same bytes. There is nothing in a key that another
+/// machine could not say too.
 pub fn cache_key(operation: &Operation, lookup: Lookup, inputs: &[InputKey]) -> CacheKey {
     let mut hasher = CacheKey::hasher();
     let scope: &[u8] = match lookup {
@@ -39,6 +47,23 @@ pub fn cache_key(operation: &Operation, lookup: Lookup, inputs: &[InputKey]) -> 
         };
     }
     CacheKey::from_hasher(&hasher)
+}
+
+/// The input that stands for optional secrets that are not there, by the positions of their mounts;
+/// none where all are. A step whose secrets are all there is the same whether it could have done
+/// without them or not.
+pub(crate) fn absent_secrets(step: &RunStep, is_given: impl Fn(&str) -> bool) -> Option<InputKey> {
+    let mut positions = Vec::new();
+    for (position, mount) in step.mounts.iter().enumerate() {
+        if let MountKind::Secret { id, required: Requirement::Optional, .. }
+        | MountKind::SecretVariable { id, required: Requirement::Optional, .. } = &mount.kind
+            && !is_given(id)
+        {
+            positions.extend_from_slice(&(position as u64).to_le_bytes());
+        }
+    }
+    let absent = || InputKey::Content(ContentId::of(&[b"absent secrets", &*positions].concat()));
+    (!positions.is_empty()).then(absent)
 }
 
 fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {

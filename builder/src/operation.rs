@@ -5,12 +5,14 @@
 //! reason for a miss.
 
 pub mod copy;
+pub mod facts;
 pub mod run;
 
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
 use self::copy::CopyStep;
+use self::facts::{Fact, Facts};
 use self::run::RunStep;
 
 /// Which rules turn the facts and inputs of a step into its result.
@@ -19,7 +21,7 @@ use self::run::RunStep;
 /// result: what a `COPY` selects, what an owner or a mode becomes, what a `RUN` finds in its root.
 /// Results of other rules are then found no more, and each step is done once again; nothing else
 /// tells a store of a later program that what it remembers is wrong. A new fact needs no new rules.
-pub const RULES: u32 = 4;
+pub const RULES: u32 = 5;
 
 /// What a step does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,9 +95,6 @@ impl FileSource {
     }
 }
 
-/// One thing a result depends on: a name that `--explain` shows, and a value.
-pub type Fact = (String, String);
-
 /// How a step is looked up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lookup {
@@ -116,12 +115,13 @@ impl Operation {
         }
     }
 
-    /// What the result depends on besides the inputs, in a fixed order.
+    /// What the result depends on besides the inputs, in a fixed order. Of a base that is nothing:
+    /// what its name stands for is an input, and how the name is spelt matters to nobody.
     pub fn facts(&self, lookup: Lookup) -> Vec<Fact> {
         let mut facts = Facts::default();
-        facts.add("rules of this version", RULES);
+        facts.add("rules of this version", &RULES);
         match self {
-            Self::Base(base) => base.facts(&mut facts),
+            Self::Base(_) => {}
             Self::Copy(step) => step.facts(lookup, &mut facts),
             Self::Run(step) => step.facts(&mut facts),
             Self::Workdir(step) => step.facts(&mut facts),
@@ -130,49 +130,10 @@ impl Operation {
     }
 }
 
-impl BaseSource {
-    fn facts(&self, facts: &mut Facts) {
-        match self {
-            Self::Image { reference, platform } => {
-                facts.add("image", reference.canonical());
-                facts.add("platform", platform);
-            }
-            Self::Layout { context, platform } => {
-                facts.add("layout", context);
-                facts.add("platform", platform);
-            }
-            Self::Directory { context } => facts.add("directory", context),
-        }
-    }
-}
-
 impl WorkdirStep {
     fn facts(&self, facts: &mut Facts) {
         facts.add("path", &self.path);
         facts.add("user", &self.user);
-        facts.optional("epoch", self.epoch);
-    }
-}
-
-/// Facts as they are collected.
-#[derive(Debug, Default)]
-pub(crate) struct Facts(Vec<Fact>);
-
-impl Facts {
-    #[expect(clippy::needless_pass_by_value, reason = "most values are made for this call")]
-    pub(crate) fn add(&mut self, name: &str, value: impl ToString) {
-        self.0.push((name.to_owned(), value.to_string()));
-    }
-
-    pub(crate) fn optional(&mut self, name: &str, value: Option<impl ToString>) {
-        if let Some(value) = value {
-            self.add(name, value);
-        }
-    }
-
-    pub(crate) fn each<T: ToString>(&mut self, name: &str, values: impl IntoIterator<Item = T>) {
-        for value in values {
-            self.add(name, value);
-        }
+        facts.optional("epoch", self.epoch.as_ref());
     }
 }

@@ -1,7 +1,7 @@
 //! What a step refers to: paths in the roots of other steps, in contexts and in directories.
 
-use crate::copy::CopySpec;
 use crate::copy::error::CopyError;
+use crate::copy::{CopySpec, Tops};
 use crate::graph::Vertex;
 use crate::operation::copy::{CopySource, CopyStep};
 use crate::operation::run::MountKind;
@@ -36,9 +36,9 @@ pub(crate) fn references(vertex: &Vertex) -> Result<Vec<(FileSource, CopySpec)>,
     Ok(found)
 }
 
-/// A selection of one path.
+/// A selection of one path, as a mount of it shows it.
 pub(crate) fn single(path: &str) -> CopySpec {
-    CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() }
+    CopySpec { sources: vec![path.to_owned()], tops: Tops::Seen, ..CopySpec::default() }
 }
 
 fn is_path(source: &CopySource) -> bool {

@@ -68,8 +68,7 @@ impl<'a> Roots<'a> {
             return Ok(known.clone());
         }
         let lower = self.tree(below)?;
-        let changes =
-            self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?;
+        let changes = self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?;
         let tree = Arc::new(merge(&lower, &changes));
         lock(&self.merged).insert(chain.to_vec(), tree.clone());
         Ok(tree)

@@ -159,7 +159,7 @@ impl Sources {
     ) -> Result<ContentId, CopyError> {
         let content = match self.directories.get(source) {
             Some(directory) => directory.content(env, spec),
-            None => select(&self.tree(source), spec).map(|selection| selection.content_id()),
+            None => select(&self.tree(source), spec).map(|selection| selection.seen_id(spec.tops)),
         };
         content.map_err(|error| self.explained(source, error))
     }

@@ -13,6 +13,7 @@ use wythe_store::tree::entry::{
     Claim, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory,
 };
 
+use super::Tops;
 use super::canvas::children;
 use super::select::{Item, Selection};
 
@@ -20,6 +21,21 @@ use super::select::{Item, Selection};
 const ENTRY_ROOM: usize = 128;
 
 impl Selection {
+    /// The id of what this selection contains, for whoever sees `tops`.
+    pub fn seen_id(&self, tops: Tops) -> ContentId {
+        let content = self.content_id();
+        if tops == Tops::Unseen {
+            return content;
+        }
+        let mut out = content.as_bytes().to_vec();
+        for item in self.items() {
+            if let Item::Contents { metadata: Some(own), .. } = item {
+                metadata(&mut out, own);
+            }
+        }
+        ContentId::of(&out)
+    }
+
     /// The id of what this selection contains.
     pub fn content_id(&self) -> ContentId {
         let mut hasher = ContentId::hasher();
@@ -230,6 +246,26 @@ mod tests {
         miss("d", "d/p|", "d/p/");
         assert_ne!(id("f=F g=F", "f", Layout::Flat), id("f=F g=F", "g", Layout::Flat));
         assert_ne!(id("f=F g=G", "f g", Layout::Flat), id("f=F g=G", "g f", Layout::Flat));
+    }
+
+    #[test]
+    fn whoever_mounts_a_directory_sees_its_own_mode_and_owner() {
+        let seen = |source: &str, path: &str| {
+            let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
+            select(&tree(source), &spec).unwrap().seen_id(Tops::Seen)
+        };
+        assert_ne!(seen("d/!700 d/f=F", "d"), seen("d/!755 d/f=F", "d"));
+        assert_ne!(seen("d/@1:0 d/f=F", "d"), seen("d/@2:0 d/f=F", "d"));
+        assert_eq!(
+            seen("d/!700 d/f=F e=E", "d"),
+            seen("d/!700 d/f=F", "d"),
+            "neighbours are not seen"
+        );
+        assert_eq!(
+            seen("d/!700 d/e/f=F", "d/e"),
+            seen("d/!755 d/e/f=F", "d/e"),
+            "nor what is above"
+        );
     }
 
     #[test]

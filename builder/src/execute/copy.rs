@@ -14,7 +14,7 @@ use crate::copy::mode::ModeChange;
 use crate::copy::place::{overwrites, place};
 use crate::copy::route::leads_to;
 use crate::copy::select::{Item, Selection, select};
-use crate::copy::{CopySpec, CopyTarget};
+use crate::copy::{CopySpec, CopyTarget, Tops};
 use crate::error::BuildCause;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopyStep};
@@ -69,6 +69,7 @@ impl Execution<'_> {
             layout: step.layout,
             exclude: step.excludes.clone(),
             base: step.base,
+            tops: Tops::Unseen,
             created: self.new_time(step.epoch),
         })
     }

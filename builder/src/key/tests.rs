@@ -8,7 +8,7 @@ use wythe_store::oci::platform::Platform;
 use super::*;
 use crate::operation::copy::{Archives, CopySource, CopyStep};
 use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
-use crate::operation::{FileSource, RULES};
+use crate::operation::{BaseSource, FileSource, RULES};
 use crate::options::{HostEntry, NetworkMode};
 
 #[derive(Debug, PartialEq)]
@@ -133,9 +133,96 @@ fn by_content_the_directory_of_a_source_does_not_count_and_its_name_does() {
     assert_eq!(verdict(&copy("a/x"), &copy("b/x"), Lookup::Definition), Miss);
 }
 
+fn with_secrets(run: &mut RunStep, required: Requirement) {
+    let secret =
+        |id: &str| MountKind::SecretVariable { id: id.to_owned(), required, name: id.to_owned() };
+    run.mounts = vec![mount("", secret("one")), mount("", secret("two"))];
+}
+
+#[test]
+fn which_of_two_optional_secrets_is_there_counts() {
+    let mut step = run();
+    with_secrets(&mut step, Requirement::Optional);
+    let absent = |given: &[&str]| absent_secrets(&step, |id| given.contains(&id));
+    let all = [absent(&[]), absent(&["one"]), absent(&["two"]), absent(&["one", "two"])];
+    for (at, one) in all.iter().enumerate() {
+        assert!(all[..at].iter().all(|other| other != one), "{at}");
+    }
+    assert_eq!(absent(&["one", "two"]), None, "as though they were required");
+}
+
+#[test]
+fn a_required_secret_is_never_told_absent() {
+    let mut step = run();
+    with_secrets(&mut step, Requirement::Required);
+    assert_eq!(absent_secrets(&step, |_| false), None);
+}
+
+#[test]
+fn whether_a_secret_may_be_absent_does_not_count() {
+    let [mut one, mut two] = [run(), run()];
+    with_secrets(&mut one, Requirement::Optional);
+    with_secrets(&mut two, Requirement::Required);
+    let [one, two] = [one, two].map(|step| Operation::Run(Box::new(step)));
+    assert_eq!(verdict(&one, &two, Lookup::Definition), Hit);
+}
+
+#[test]
+fn how_a_base_is_spelt_does_not_count_and_what_it_is_does() {
+    let platform = Platform::linux("amd64");
+    let [short, long] = ["alpine", "docker.io/library/alpine:latest"].map(|reference| {
+        let reference = reference.parse().unwrap();
+        Operation::Base(BaseSource::Image { reference, platform: platform.clone() })
+    });
+    let layout = Operation::Base(BaseSource::Layout { context: "mine".to_owned(), platform });
+    for lookup in [Lookup::Definition, Lookup::Content] {
+        assert_eq!(verdict(&short, &long, lookup), Hit);
+        assert_eq!(verdict(&short, &layout, lookup), Hit);
+        let of = |text: &[u8]| cache_key(&short, lookup, &[InputKey::Content(ContentId::of(text))]);
+        assert_ne!(of(b"one configuration"), of(b"another"));
+    }
+}
+
+#[test]
+fn what_a_context_is_called_does_not_count() {
+    let bind = |name: &str| {
+        let from = FileSource::Directory(name.to_owned());
+        let kind = MountKind::Bind { from, path: "/".to_owned(), access: Access::ReadOnly };
+        let step = RunStep { mounts: vec![mount("/m", kind)], ..run() };
+        Operation::Run(Box::new(step))
+    };
+    assert_eq!(verdict(&bind("one"), &bind("two"), Lookup::Definition), Hit);
+}
+
+/// A key that changes while its rules do not makes every store and every remote cache start anew.
+#[test]
+fn the_form_of_keys_is_as_it_was() {
+    let operation = Operation::Run(Box::new(run()));
+    let inputs =
+        [InputKey::Definition(CacheKey::of(b"base")), InputKey::Content(ContentId::of(b"x"))];
+    let key = cache_key(&operation, Lookup::Definition, &inputs);
+    assert_eq!(
+        (RULES, key.to_string().as_str()),
+        (5, "e12ebf5d78d9716a1528fb26b78559b96ce34777be0d07cf0fa83ebf83b5b2bc")
+    );
+}
+
+#[test]
+fn no_name_of_the_code_is_in_a_key() {
+    for text in [
+        include_str!("../key.rs"),
+        include_str!("../operation.rs"),
+        include_str!("../operation/copy.rs"),
+        include_str!("../operation/facts.rs"),
+        include_str!("../operation/run.rs"),
+    ] {
+        assert!(!text.contains(":?}"), "{}", text.lines().next().unwrap());
+    }
+}
+
 #[test]
 fn keys_and_explanations_say_by_which_rules() {
-    let base = Operation::Base(crate::operation::BaseSource::Directory { context: "c".to_owned() });
+    let base = Operation::Base(BaseSource::Directory { context: "c".to_owned() });
     for operation in [base, copy("x"), Operation::Run(Box::new(run()))] {
         for lookup in [Lookup::Definition, Lookup::Content] {
             let first = operation.facts(lookup).into_iter().next();

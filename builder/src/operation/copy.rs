@@ -1,6 +1,7 @@
 //! `COPY` and `ADD` as a step.
 
-use super::{Facts, FileSource, Lookup};
+use super::facts::Facts;
+use super::{FileSource, Lookup};
 use crate::copy::{CopyTarget, Layout};
 use crate::remote::repository::Repository;
 
@@ -65,19 +66,19 @@ pub enum Archives {
 
 impl CopyStep {
     pub(super) fn facts(&self, lookup: Lookup, facts: &mut Facts) {
-        facts.add("from", self.from.fact());
+        facts.add("from", &self.from.fact());
         for source in &self.sources {
             source.facts(lookup, facts);
         }
         facts.add("destination", &self.destination);
         facts.optional("chown", self.chown.as_ref());
         facts.optional("chmod", self.chmod.as_ref());
-        facts.add("layout", format_args!("{:?}", self.layout));
-        facts.add("base", format_args!("{:?}", self.base));
+        facts.add("layout", &self.layout);
+        facts.add("base", &self.base);
         facts.each("exclude", &self.excludes);
-        facts.add("archives", format_args!("{:?}", self.archives));
+        facts.add("archives", &self.archives);
         facts.optional("checksum", self.checksum.as_ref());
-        facts.optional("epoch", self.epoch);
+        facts.optional("epoch", self.epoch.as_ref());
     }
 }
 

@@ -5,7 +5,8 @@ use wythe_store::oci::platform::Platform;
 
 use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
 
-use super::{Facts, FileSource};
+use super::FileSource;
+use super::facts::Facts;
 use crate::options::{HostEntry, NetworkMode};
 
 /// What a `RUN` does.
@@ -138,7 +139,7 @@ impl RunStep {
     pub(super) fn facts(&self, facts: &mut Facts) {
         facts.add("platform", &self.platform);
         facts.each("argument", &self.argv);
-        facts.each("variable", self.env.iter().map(|(name, value)| format!("{name}={value}")));
+        facts.each("variable", &self.env);
         facts.add("directory", &self.cwd);
         facts.add("user", &self.user);
         for mount in &self.mounts {
@@ -146,31 +147,31 @@ impl RunStep {
         }
         facts.each("script", self.scripts.iter().map(|script| &script.text));
         facts.add("network", self.network.name());
-        facts.add("security", format_args!("{:?}", self.security));
+        facts.add("security", &self.security);
         facts.each("host", self.hosts.iter().map(|host| &host.name));
-        facts.add("shared memory", self.shm_size);
-        facts.each("limit", self.limits.iter().map(|limit| format!("{limit:?}")));
+        facts.add("shared memory", &self.shm_size);
+        facts.each("limit", &self.limits);
         facts.add("host name", &self.hostname);
     }
 }
 
 impl RunMount {
-    /// Ids of caches and values of secrets are left out: another cache is only a colder one.
+    /// Ids of caches and values of secrets are left out: another cache is only a colder one. Whether
+    /// an optional secret is there is an input.
     fn facts(&self, facts: &mut Facts) {
         facts.add("mount", &self.target);
         match &self.kind {
             MountKind::Bind { from, path, access } => {
-                facts.add("bind", from.fact());
+                facts.add("bind", &from.fact());
                 facts.add("path", path);
-                facts.add("access", format_args!("{access:?}"));
+                facts.add("access", access);
             }
             MountKind::Cache(cache) => cache.facts(facts),
-            MountKind::Tmpfs { size } => {
-                facts.add("tmpfs", size.map_or("unlimited".to_owned(), |size| size.to_string()));
-            }
+            MountKind::Tmpfs { size: Some(size) } => facts.add("tmpfs", size),
+            MountKind::Tmpfs { size: None } => facts.add("tmpfs", "unlimited"),
             MountKind::Secret { id, owner, .. } => {
                 facts.add("secret", id);
-                owner_facts(*owner, facts);
+                facts.owner(*owner);
             }
             MountKind::SecretVariable { id, name, .. } => {
                 facts.add("secret", id);
@@ -178,7 +179,7 @@ impl RunMount {
             }
             MountKind::Ssh { id, owner, .. } => {
                 facts.add("ssh", id);
-                owner_facts(*owner, facts);
+                facts.owner(*owner);
             }
         }
     }
@@ -186,15 +187,10 @@ impl RunMount {
 
 impl CacheMount {
     fn facts(&self, facts: &mut Facts) {
-        facts.add("cache", self.from.fact());
+        facts.add("cache", &self.from.fact());
         facts.add("path", &self.path);
-        facts.add("sharing", format_args!("{:?}", self.sharing));
-        facts.add("access", format_args!("{:?}", self.access));
-        owner_facts(self.owner, facts);
+        facts.add("sharing", &self.sharing);
+        facts.add("access", &self.access);
+        facts.owner(self.owner);
     }
-}
-
-fn owner_facts(owner: Owner, facts: &mut Facts) {
-    facts.add("owner", format_args!("{}:{}", owner.uid, owner.gid));
-    facts.add("mode", format_args!("{:04o}", owner.mode));
 }

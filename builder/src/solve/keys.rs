@@ -5,7 +5,7 @@ use wythe_store::id::{CacheKey, ContentId, LayerId};
 use super::Solver;
 use crate::error::BuildCause;
 use crate::graph::Vertex;
-use crate::key::{InputKey, cache_key};
+use crate::key::{InputKey, absent_secrets, cache_key};
 use crate::operation::copy::CopySource;
 use crate::operation::run::MountKind;
 use crate::operation::{BaseSource, FileSource, Lookup, Operation};
@@ -94,6 +94,7 @@ impl Solver<'_> {
                 for mount in &step.mounts {
                     found.extend(self.mount_content(&mount.kind)?);
                 }
+                found.extend(absent_secrets(step, |id| self.options.secrets.contains_key(id)));
             }
             Operation::Base(_) | Operation::Workdir(_) => {}
         }
@@ -107,13 +108,10 @@ impl Solver<'_> {
                 path,
                 ..
             } => Ok(Some(InputKey::Content(self.sources.mounted(self.env, from, path)?))),
-            MountKind::Secret { id, .. } | MountKind::SecretVariable { id, .. } => {
-                // Not its value: whether it is there at all.
-                let there = self.options.secrets.contains_key(id);
-                Ok(there.then(|| InputKey::Content(ContentId::of(b"secret"))))
-            }
             MountKind::Bind { .. }
             | MountKind::Cache(_)
+            | MountKind::Secret { .. }
+            | MountKind::SecretVariable { .. }
             | MountKind::Ssh { .. }
             | MountKind::Tmpfs { .. } => Ok(None),
         }

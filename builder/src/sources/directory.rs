@@ -18,7 +18,7 @@ use crate::context::{Context, Scan, ignore_rules};
 use crate::copy::error::CopyError;
 use crate::copy::route::Route;
 use crate::copy::select::select;
-use crate::copy::{CopySpec, Layout};
+use crate::copy::{CopySpec, Layout, Tops};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::ignore::Rules;
@@ -137,7 +137,7 @@ impl SourceDirectory {
             return Ok(*content);
         }
         let selection = select(self.tree(), spec)?;
-        let content = env.pool.install(|| selection.content_id());
+        let content = env.pool.install(|| selection.seen_id(spec.tops));
         self.contents.lock().unwrap_or_else(poisoned).insert(key, content);
         Ok(content)
     }
@@ -169,7 +169,7 @@ impl SourceDirectory {
     /// Refuses files, read once more, that are not those which the keys speak of.
     fn check(&self, env: Environment<'_>, read: &Tree) -> Result<(), ContextError> {
         let same = |spec: &CopySpec| match (self.content(env, spec), select(read, spec)) {
-            (Ok(known), Ok(selection)) => known == selection.content_id(),
+            (Ok(known), Ok(selection)) => known == selection.seen_id(spec.tops),
             // The step that selects what is not there fails by itself.
             (known, selection) => known.is_err() && selection.is_err(),
         };
@@ -215,6 +215,9 @@ fn identity(spec: &CopySpec) -> [u8; 32] {
         Layout::Parents => b"parents",
     };
     field(&mut hasher, layout);
+    if spec.tops == Tops::Seen {
+        field(&mut hasher, b"tops are seen");
+    }
     for list in [&spec.sources, &spec.exclude] {
         hasher.update(&(list.len() as u64).to_le_bytes());
         for text in list {

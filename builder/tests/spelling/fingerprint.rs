@@ -3,10 +3,10 @@
 use wythe_builder::graph::{Graph, VertexId};
 use wythe_builder::key::{InputKey, cache_key};
 use wythe_builder::lower::{BaseFacts, Bases, Lowered, Surroundings, lower};
-use wythe_builder::operation::{BaseSource, Lookup};
+use wythe_builder::operation::{BaseSource, Lookup, Operation};
 use wythe_builder::options::Options;
 use wythe_dockerfile::parse::parse;
-use wythe_store::id::CacheKey;
+use wythe_store::id::{CacheKey, ContentId};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::source::SourceError;
 
@@ -54,8 +54,13 @@ pub(crate) fn fingerprint(text: &str, target: Option<&str>) -> Result<Vec<String
 fn keys(graph: &Graph) -> Vec<CacheKey> {
     let mut keys: Vec<CacheKey> = Vec::new();
     for vertex in &graph.vertices {
-        let inputs: Vec<InputKey> =
+        let mut inputs: Vec<InputKey> =
             vertex.reads().map(|id| InputKey::Definition(keys[id.0])).collect();
+        if let Operation::Base(base) = &vertex.operation {
+            // What an image is named here stands for what is in it.
+            let name = format!("{base:?}");
+            inputs.push(InputKey::Content(ContentId::of(name.as_bytes())));
+        }
         keys.push(cache_key(&vertex.operation, Lookup::Definition, &inputs));
     }
     keys
