@@ -1,6 +1,7 @@
 //! Base images: resolved once a build, their layers fetched when a step needs bytes.
 
-use std::collections::BTreeMap;
+mod answer;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wythe_store::digest::{DiffId, Digest};
@@ -19,10 +20,12 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
 
+use self::answer::{Answer, Answers, Once};
 use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
 use crate::operation::BaseSource;
 use crate::options::{NamedContext, Options, PullPolicy};
+use crate::parallel::in_parallel;
 
 /// A base image with everything but its layers' bytes.
 #[derive(Debug)]
@@ -53,27 +56,41 @@ pub(crate) struct BaseLayer {
 pub(crate) struct ImageBases<'a> {
     env: Environment<'a>,
     options: &'a Options,
-    known: Mutex<BTreeMap<String, Arc<ResolvedBase>>>,
+    images: Once<'a>,
+    answers: Answers<Arc<ResolvedBase>>,
 }
+
+/// Registries that are asked at once. They answer in a moment, and limit how often they are asked.
+const AT_ONCE: usize = 8;
 
 impl<'a> ImageBases<'a> {
     pub(crate) fn new(env: Environment<'a>, options: &'a Options) -> Self {
-        Self { env, options, known: Mutex::new(BTreeMap::new()) }
+        Self { env, options, images: Once::new(env.images), answers: Answers::default() }
+    }
+
+    /// Asks for several at once, so that nobody who resolves them waits for one after another. What
+    /// goes wrong is told to who resolves it.
+    pub(crate) fn prepare(&self, bases: &[BaseSource]) {
+        in_parallel(bases, AT_ONCE, |base| {
+            self.answer(base).prepare(|| self.ask(base));
+        });
+    }
+
+    fn answer(&self, base: &BaseSource) -> Arc<Answer<Arc<ResolvedBase>>> {
+        self.answers.of(format!("{base:?}"))
     }
 
     /// The image behind a base; an empty one for a directory.
     pub(crate) fn resolve(&self, base: &BaseSource) -> Result<Arc<ResolvedBase>, SourceError> {
-        let key = format!("{base:?}");
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(known.clone());
-        }
-        let found = Arc::new(match base {
+        self.answer(base).get(|| self.ask(base))
+    }
+
+    fn ask(&self, base: &BaseSource) -> Result<Arc<ResolvedBase>, SourceError> {
+        Ok(Arc::new(match base {
             BaseSource::Image { reference, platform } => self.image(reference, platform)?,
             BaseSource::Layout { context, platform } => self.layout(context, platform)?,
             BaseSource::Directory { .. } => empty(),
-        });
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(known.entry(key).or_insert(found).clone())
+        }))
     }
 
     fn image(
@@ -86,7 +103,7 @@ impl<'a> ImageBases<'a> {
         {
             return Ok(found);
         }
-        let base = self.fetch(self.env.images, reference, platform, None)?;
+        let base = self.fetch(&self.images, reference, platform, None)?;
         Ok(base)
     }
 
@@ -189,12 +206,47 @@ pub(crate) struct Asked<'a>(pub(crate) &'a ImageBases<'a>);
 
 impl Bases for Asked<'_> {
     fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError> {
-        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known.get(&format!("{base:?}")) {
+        if let Some(found) = self.0.answer(base).known() {
             return Ok(BaseFacts { config: found.config.clone() });
         }
         let detail = "no step needs this image".to_owned();
         Err(SourceError::new(&layout_reference("unasked"), SourceProblem::NotFound { detail }))
+    }
+}
+
+/// Answers at once, whether it knows the answer or not, and notes what it does not know.
+#[derive(Debug)]
+pub(crate) struct Unasked<'a> {
+    bases: &'a ImageBases<'a>,
+    noted: Mutex<Vec<BaseSource>>,
+}
+
+impl<'a> Unasked<'a> {
+    pub(crate) fn new(bases: &'a ImageBases<'a>) -> Self {
+        Self { bases, noted: Mutex::default() }
+    }
+
+    /// Asks for all that was noted. Says whether that may lead to more: triggers of an image may
+    /// name other images.
+    pub(crate) fn ask(self) -> bool {
+        let noted = self.noted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.bases.prepare(&noted);
+        let found = noted.iter().filter_map(|base| self.bases.answer(base).known());
+        found.into_iter().any(|found| !found.config.config.on_build.is_empty())
+    }
+}
+
+impl Bases for Unasked<'_> {
+    fn facts(&self, base: &BaseSource) -> Result<BaseFacts, SourceError> {
+        let answer = self.bases.answer(base);
+        if !answer.is_asked() {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if !noted.contains(base) {
+                noted.push(base.clone());
+            }
+        }
+        let config = answer.known().map(|found| found.config.clone()).unwrap_or_default();
+        Ok(BaseFacts { config })
     }
 }
 

@@ -9,7 +9,7 @@ use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::transfer::Watched;
 
-use crate::bases::{Asked, ImageBases};
+use crate::bases::{Asked, ImageBases, Unasked};
 use crate::built::Built;
 use crate::environment::Environment;
 use crate::epoch;
@@ -55,7 +55,9 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     })?;
     let (options, around) = (&*settled, Surroundings { options: &settled, ..around });
     let images = targets.iter().flat_map(|target| platforms.iter().map(|one| (*target, one)));
-    let lowered = lower_all(&parsed.dockerfile, around, images).map_err(|error| {
+    let images: Vec<_> = images.collect();
+    ask(&parsed.dockerfile, around, (&bases, &images));
+    let lowered = lower_all(&parsed.dockerfile, around, images.into_iter()).map_err(|error| {
         let place = SourceLocation { span: error.span, ..place.clone() };
         BuildError { place, step: None, cause: error.into() }
     });
@@ -117,6 +119,24 @@ fn platforms(options: &Options) -> Vec<Platform> {
         platforms.push(options.build_platform.clone());
     }
     platforms
+}
+
+/// Asks for all base images at the same time, which lowering asks for one after another.
+fn ask(
+    dockerfile: &Dockerfile,
+    around: Surroundings<'_>,
+    (bases, images): (&ImageBases<'_>, &[(Option<&str>, &Platform)]),
+) {
+    loop {
+        let unasked = Unasked::new(bases);
+        for &(target, platform) in images {
+            // What is wrong with the Dockerfile is told by who lowers it for good.
+            drop(lower(dockerfile, Surroundings { bases: &unasked, target, platform, ..around }));
+        }
+        if !unasked.ask() {
+            return;
+        }
+    }
 }
 
 /// The graph of all images. What deserves attention is told once, not for each of them.

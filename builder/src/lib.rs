@@ -51,6 +51,7 @@ pub mod operation;
 pub mod options;
 pub mod origin;
 pub mod owner;
+mod parallel;
 pub mod progress;
 mod reference;
 pub mod remote;

@@ -16,6 +16,7 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced, receive};
+use wythe_store::live::found::find;
 use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::live::stack::{Placed, Stack};
@@ -28,9 +29,14 @@ use crate::bases::BaseLayer;
 use crate::claims::Claims;
 use crate::environment::Environment;
 use crate::error::BuildCause;
+use crate::parallel::{Permits, in_parallel};
 
 /// Layers from the bottom up.
 pub(crate) type Chain = Vec<LayerId>;
+
+/// Layers of base images that are on their way at once, or unpacked: registries limit each
+/// connection more than each client, and processors are few.
+const DOWNLOADS: usize = 4;
 
 /// The root file systems of one build.
 #[derive(Debug)]
@@ -39,12 +45,14 @@ pub(crate) struct Roots<'a> {
     foreign: Mutex<BTreeMap<LayerId, BaseLayer>>,
     merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
     busy: Claims<LayerId>,
+    /// Taken last, so that nobody who has one waits for a claim.
+    downloads: Permits,
 }
 
 impl<'a> Roots<'a> {
     pub(crate) fn new(env: Environment<'a>) -> Self {
         let (foreign, merged, busy) = Default::default();
-        Self { env, foreign, merged, busy }
+        Self { env, foreign, merged, busy, downloads: Permits::new(DOWNLOADS) }
     }
 
     /// Announces layers that can be fetched when they are needed.
@@ -63,11 +71,18 @@ impl<'a> Roots<'a> {
 
     /// The files of a chain, as one tree without whiteouts.
     pub(crate) fn tree(&self, chain: &[LayerId]) -> Result<Arc<Tree>, BuildCause> {
+        if !lock(&self.merged).contains_key(chain) {
+            self.fetch_lacking(chain)?;
+        }
+        self.tree_of(chain)
+    }
+
+    fn tree_of(&self, chain: &[LayerId]) -> Result<Arc<Tree>, BuildCause> {
         let Some((top, below)) = chain.split_last() else { return Ok(Arc::default()) };
         if let Some(known) = lock(&self.merged).get(chain) {
             return Ok(known.clone());
         }
-        let lower = self.tree(below)?;
+        let lower = self.tree_of(below)?;
         let changes = self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?;
         let tree = Arc::new(merge(&lower, &changes));
         lock(&self.merged).insert(chain.to_vec(), tree.clone());
@@ -101,15 +116,19 @@ impl<'a> Roots<'a> {
             Err(GatherError::Missing(_)) => {}
             gathered => return Ok(gathered?),
         }
-        for base in chain.iter().filter_map(|layer| self.foreign(layer)) {
-            base.origin.fetch(self.env.lease, self.env.images)?;
-        }
+        let fetched = in_parallel(&self.of_bases(chain), DOWNLOADS, |layer| {
+            let _permit = self.downloads.acquire();
+            let base = self.foreign(layer);
+            base.map_or(Ok(()), |base| base.origin.fetch(self.env.lease, self.env.images))
+        });
+        fetched.into_iter().collect::<Result<(), _>>()?;
         Ok(gather::ensure(self.env.lease, chain, wanted)?)
     }
 
     /// The directories of a chain, bottom first, as an overlay mount takes them.
     pub(crate) fn directories(&self, chain: &[LayerId]) -> Result<Vec<PathBuf>, BuildCause> {
         let mut stack = Stack::new(self.env.lease, self.env.idmap);
+        self.receive(chain)?;
         for (at, layer) in chain.iter().enumerate() {
             let directory = self.directory(layer)?;
             if stack.contains(&directory) {
@@ -140,6 +159,41 @@ impl<'a> Roots<'a> {
         Ok(correction(env.lease, env.idmap, (&tree, &*self.tree(below)?))?)
     }
 
+    /// The layers of a chain that are of base images, each once.
+    fn of_bases(&self, chain: &[LayerId]) -> Vec<LayerId> {
+        let foreign = lock(&self.foreign);
+        let found: BTreeSet<LayerId> =
+            chain.iter().filter(|one| foreign.contains_key(one)).copied().collect();
+        // From the bottom, where the largest lie.
+        let mut left = found;
+        chain.iter().filter(|one| left.remove(one)).copied().collect()
+    }
+
+    /// Makes the directories of base images' layers that lack one, several at once: while some are
+    /// unpacked others are on their way.
+    fn receive(&self, chain: &[LayerId]) -> Result<(), BuildCause> {
+        let mut lacking = Vec::new();
+        for layer in self.of_bases(chain) {
+            if find(self.env.store, &layer, self.env.idmap)?.is_none() {
+                lacking.push(layer);
+            }
+        }
+        let made = in_parallel(&lacking, DOWNLOADS, |layer| self.directory(layer).map(drop));
+        made.into_iter().collect()
+    }
+
+    /// Fetches the layers of base images of which nothing is known, several at once.
+    fn fetch_lacking(&self, chain: &[LayerId]) -> Result<(), BuildCause> {
+        let mut lacking = Vec::new();
+        for layer in self.of_bases(chain) {
+            if !self.env.store.layer(&layer)?.is_some_and(|record| is_held(&record)) {
+                lacking.push(layer);
+            }
+        }
+        let work = |layer: &LayerId| self.with_record(layer, |_, _| Ok(()));
+        in_parallel(&lacking, DOWNLOADS, work).into_iter().collect()
+    }
+
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
         let env = self.env;
         let Some(base) = self.foreign(layer) else {
@@ -157,6 +211,7 @@ impl<'a> Roots<'a> {
                 made => return Ok(made?),
             }
         }
+        let _permit = self.downloads.acquire();
         let mut blob = base.origin.open(env.images).map_err(SaveError::Source)?;
         Ok(receive(env.lease, announced, env.idmap, &mut *blob)?)
     }
@@ -192,7 +247,9 @@ impl<'a> Roots<'a> {
     fn fetch(&self, layer: &LayerId) -> Result<LayerRecord, BuildCause> {
         let env = self.env;
         let base = self.foreign(layer).ok_or(SealError::Gone)?;
+        let permit = self.downloads.acquire();
         base.origin.fetch(env.lease, env.images)?;
+        drop(permit);
         let BlobOrigin { reference, descriptor, .. } = &base.origin;
         let content = StoredContent(env.store);
         let mut blob = content

@@ -1,8 +1,6 @@
 //! Everything remote that a graph refers to, each fetched once, several at a time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use wythe_store::id::ContentId;
 
@@ -14,6 +12,7 @@ use crate::graph::Graph;
 use crate::operation::copy::CopySource;
 use crate::operation::{FileSource, Operation};
 use crate::options::{NamedContext, Options};
+use crate::parallel::in_parallel;
 use crate::reference::references;
 use crate::remote::RemoteError;
 use crate::remote::repository::Repository;
@@ -50,7 +49,7 @@ impl Remotes {
         graph: &Graph,
     ) -> Result<Self, VertexError> {
         let wanted = wanted(options, graph)?;
-        let found = in_parallel(&wanted, |(what, _)| match what {
+        let found = in_parallel(&wanted, PARALLEL, |(what, _)| match what {
             Wanted::File(url) => RemoteFile::fetch(env, options, url).map(Found::File),
             Wanted::Revision(one) => Revision::resolve(env, options, one).map(Found::Revision),
         });
@@ -150,23 +149,4 @@ fn context<'o>(
         }
         _ => Ok(None),
     }
-}
-
-/// Does something with every item on a few threads; the results are in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..PARALLEL.min(items.len()) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { return };
-                    let result = work(item);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
