@@ -105,6 +105,11 @@ pub enum Lookup {
 }
 
 impl Operation {
+    /// Whether it makes the same layer whatever it stands on.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self, Self::Copy(step) if step.base == crate::copy::CopyTarget::Nothing)
+    }
+
     /// The kind of the step, which keeps the keys of kinds apart.
     pub fn kind(&self) -> &'static str {
         match self {

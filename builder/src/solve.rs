@@ -5,6 +5,7 @@
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing.
 
 mod keys;
+mod tasks;
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -31,7 +32,7 @@ use crate::operation::{BaseSource, Lookup, Operation};
 use crate::options::{Caching, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
-use crate::schedule::{self, Plan};
+use crate::schedule;
 use crate::sources::Sources;
 
 use self::keys::whole_key;
@@ -64,6 +65,8 @@ pub(crate) struct Solver<'a> {
     /// What the images need, and what of it was known at the start.
     found: Demand<Known>,
     made: Vec<OnceLock<Made>>,
+    /// Layers that were made before what is below them.
+    loose: Vec<OnceLock<Known>>,
 }
 
 /// The layer of a known vertex, and when it was made. Bases have none of their own.
@@ -79,6 +82,7 @@ impl<'a> Solver<'a> {
         interrupt: &'a Cancel,
     ) -> Result<Self, VertexError> {
         let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
+        let loose = graph.vertices.iter().map(|_| OnceLock::new()).collect();
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
         let found = Demand::default();
         let mut solver = Self {
@@ -94,6 +98,7 @@ impl<'a> Solver<'a> {
             stale,
             found,
             made,
+            loose,
         };
         solver.look_up()?;
         if !solver.can_run()? {
@@ -156,19 +161,15 @@ impl<'a> Solver<'a> {
 
     /// Makes what the images need.
     pub(crate) fn solve(&self) -> Result<(), VertexError> {
-        let (wiring, found) = (self.graph.wiring(), &self.found);
+        let found = &self.found;
         let steps = found.known.len() + found.unknown.len();
         self.env.progress.event(&Event::Planned { steps });
         self.settle(found);
         self.clear_caches()?;
-        let position = |index: &usize| found.unknown.binary_search(index).ok();
-        let inputs = found.unknown.iter();
-        let inputs =
-            inputs.map(|&index| wiring.inputs[index].iter().filter_map(position).collect());
-        let plan = Plan { inputs: inputs.collect() };
+        let (tasks, plan) = self.plan();
         let step = |at: usize| {
-            let index = found.unknown[at];
-            self.run(index).map_err(|cause| VertexError { vertex: Some(index), cause })
+            let index = tasks[at].vertex();
+            self.task(tasks[at]).map_err(|cause| VertexError { vertex: Some(index), cause })
         };
         schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel())
     }
@@ -256,17 +257,16 @@ impl<'a> Solver<'a> {
     }
 
     /// Runs a vertex that is not known by definition.
-    fn run(&self, index: usize) -> Result<(), BuildCause> {
+    fn run(&self, index: usize) -> Result<Known, BuildCause> {
         if self.env.cancel.is_cancelled() {
             return Err(BuildCause::Cancelled);
         }
         let vertex = &self.graph.vertices[index];
         if !self.stale[index]
-            && let Some((layer, created)) = self.remembered(&self.keys[index])?
+            && let Some(known) = self.remembered(&self.keys[index])?
         {
-            self.put(index, layer, created);
             self.cached(index, Hit::Definition);
-            return Ok(());
+            return Ok(known);
         }
         let below = self.below(vertex);
         let by_content = self.content_key(vertex, &below)?;
@@ -274,15 +274,19 @@ impl<'a> Solver<'a> {
             && let Some((layer, created)) = self.remembered(&by_content)?
         {
             self.remember(index, &[self.keys[index]], layer, created)?;
-            self.put(index, layer, created);
             self.cached(index, Hit::Content);
-            return Ok(());
+            return Ok((layer, created));
         }
         self.execute(index, &below, by_content)
     }
 
     /// Runs a vertex that nothing is known of, and keeps what it made.
-    fn execute(&self, index: usize, below: &Chain, by_content: CacheKey) -> Result<(), BuildCause> {
+    fn execute(
+        &self,
+        index: usize,
+        below: &Chain,
+        by_content: CacheKey,
+    ) -> Result<Known, BuildCause> {
         let vertex = &self.graph.vertices[index];
         let (step, name) = (StepId(index + 1), &vertex.name);
         self.env.progress.event(&Event::Started { step, name });
@@ -303,9 +307,8 @@ impl<'a> Solver<'a> {
         };
         let created = self.env.clock.now();
         self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
-        self.put(index, Some(layer), created);
         self.env.progress.event(&Event::Finished { step, elapsed });
-        Ok(())
+        Ok((Some(layer), created))
     }
 
     /// A step, with what it may use.

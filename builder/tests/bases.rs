@@ -183,3 +183,12 @@ fn layers_that_nobody_has_to_know_are_not_asked_for() {
     build("FROM r.example/one\nENV a=b\nCOPY --link <<X /x\nX\n", &registry);
     assert_eq!(registry.asked().len(), 1 + 2 * 2, "{:?}", registry.asked());
 }
+
+#[test]
+fn a_linked_copy_does_not_wait_for_what_it_lies_upon() {
+    // One layer of each of two images, for two platforms.
+    let registry = Registry::new(&NAMES[..2], 1, (2, 4));
+    let text = "FROM r.example/one\nCOPY <<X /x\nX\nCOPY --link --from=r.example/two / /y\n";
+    build(text, &registry);
+    assert!(registry.asked().values().all(|count| *count == 1), "{:?}", registry.asked());
+}
