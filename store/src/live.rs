@@ -10,6 +10,7 @@ pub mod correction;
 pub mod device;
 pub mod ensure;
 pub(crate) mod files;
+mod filler;
 pub mod found;
 pub mod gather;
 pub mod materialise;

@@ -84,19 +84,23 @@ fn is_zero(bytes: &[u8]) -> bool {
 pub(crate) struct HoleWriter<'file> {
     file: &'file File,
     at: u64,
+    /// How long the file is by what was written to it.
+    end: u64,
 }
 
 impl<'file> HoleWriter<'file> {
     pub(crate) fn new(file: &'file File) -> Self {
-        Self { file, at: 0 }
+        Self { file, at: 0, end: 0 }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         for run in runs(bytes, self.at) {
-            if let Run::Data(bytes) = run {
-                self.file.write_all_at(bytes, self.at)?;
-            }
+            let start = self.at;
             self.at += length(run);
+            if let Run::Data(bytes) = run {
+                self.file.write_all_at(bytes, start)?;
+                self.end = self.at;
+            }
         }
         Ok(())
     }
@@ -113,7 +117,7 @@ impl<'file> HoleWriter<'file> {
 
     /// Makes what ends in zeros as long as it is.
     pub(crate) fn finish(self) -> io::Result<()> {
-        self.file.set_len(self.at)
+        if self.end < self.at { self.file.set_len(self.at) } else { Ok(()) }
     }
 }
 

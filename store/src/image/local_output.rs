@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::layer::bodies::Bodies;
 use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
-use crate::live::files::Files;
+use crate::live::files::{Files, write as write_bytes};
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
 use crate::tree::entry::{Directory, Entry, Metadata, Node, Tree};
@@ -35,7 +35,7 @@ pub fn write(
     let opened = sys::open(into, flags, Mode::empty());
     let fail = |error: Errno| MaterialiseError { path: LayerPath::root(), cause: error.into() };
     let directory = opened.map_err(fail)?;
-    let mut output = Output { files: Files::new(directory.as_fd(), bodies) };
+    let mut output = Output { files: Files::new(directory.as_fd()), bodies };
     match epoch {
         Some(epoch) => {
             output.children(&directory, &times::set(root, epoch).children, &LayerPath::root())
@@ -46,6 +46,7 @@ pub fn write(
 
 struct Output<'a> {
     files: Files<'a>,
+    bodies: &'a dyn Bodies,
 }
 
 impl Output<'_> {
@@ -80,10 +81,11 @@ impl Output<'_> {
         match &entry.node {
             Node::File(file) => {
                 remove(at, name)?;
-                return match self.files.make(at, file, path)? {
-                    Some(made) => finish(made, &entry.metadata),
-                    None => Ok(()),
+                let Some(made) = self.files.make(at, (file, Mode::RWXU), path)? else {
+                    return Ok(());
                 };
+                write_bytes(&made, file, self.bodies)?;
+                return finish(made, &entry.metadata);
             }
             Node::Symlink(target) => {
                 remove(at, name)?;

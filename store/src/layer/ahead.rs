@@ -29,6 +29,34 @@ impl Ahead {
         });
         (Self { pieces, piece: io::Cursor::default() }, reading)
     }
+
+    /// Has one more thread look at all pieces before they are read here. The handle gives back what
+    /// has looked, once it has seen the last.
+    pub(super) fn seen_by<'scope, L: Look + Send + 'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        mut look: L,
+    ) -> (Self, ScopedJoinHandle<'scope, L>) {
+        let (sender, pieces) = sync_channel(WAITING);
+        let looking = scope.spawn(move || {
+            for piece in self.pieces {
+                if let Ok(piece) = &piece {
+                    look.look(piece);
+                }
+                if sender.send(piece).is_err() {
+                    break;
+                }
+            }
+            look
+        });
+        (Self { pieces, piece: io::Cursor::default() }, looking)
+    }
+}
+
+/// What wants to see the bytes that pass.
+pub(super) trait Look {
+    /// Sees the bytes that come next.
+    fn look(&mut self, bytes: &[u8]);
 }
 
 fn pump(input: &mut dyn Read, pieces: &SyncSender<io::Result<Vec<u8>>>) {
@@ -86,11 +114,33 @@ mod tests {
         });
     }
 
+    struct Sum(u64);
+    impl Look for Sum {
+        fn look(&mut self, bytes: &[u8]) {
+            self.0 += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        }
+    }
+
+    #[test]
+    fn what_is_read_has_been_seen() {
+        let bytes: Vec<u8> = (0..251).cycle().take(PIECE * 20 + 7).collect();
+        std::thread::scope(|scope| {
+            let (mut ahead, looking) = Ahead::start(scope, &bytes[..]).0.seen_by(scope, Sum(0));
+            let mut read = Vec::new();
+            ahead.read_to_end(&mut read).unwrap();
+            assert!(read == bytes);
+            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+            assert_eq!(looking.join().unwrap().0, sum);
+        });
+    }
+
     #[test]
     fn a_reader_nobody_listens_to_stops() {
         std::thread::scope(|scope| {
             let (ahead, reading) = Ahead::start(scope, io::repeat(0));
-            drop(ahead);
+            let (seen, looking) = ahead.seen_by(scope, Sum(0));
+            drop(seen);
+            looking.join().unwrap();
             reading.join().unwrap();
         });
     }

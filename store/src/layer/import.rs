@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use crate::digest::{DiffId, Hasher};
 use crate::error::{ReadError, WriteError};
 use crate::id::{BodyId, LayerId};
-use crate::layer::ahead::Ahead;
+use crate::layer::ahead::{Ahead, Look};
 use crate::layer::decompress::decompress_within;
 use crate::layer::files_error::MaterialiseError;
 use crate::layer::limits::{Budget, Limits};
@@ -158,7 +158,7 @@ pub(crate) fn announced(
 
 /// Reads a layer blob, compressed or not, into a tree; gives the length of the tar stream too.
 ///
-/// Decompression and the digest run on a thread of their own, a little ahead.
+/// Decompression and the digest run on threads of their own, a little ahead.
 ///
 /// # Errors
 ///
@@ -184,9 +184,9 @@ pub fn read_layer_within(
 ) -> Result<(Tree, u64), ImportError> {
     let budget = Budget::new(limits);
     let plain = decompress_within(Box::new(reader), Policy::Layer, &budget)?;
-    let hashing = Hashing { input: plain, hasher: Hasher::default(), size: 0 };
     std::thread::scope(|scope| {
-        let (ahead, hashing) = Ahead::start(scope, hashing);
+        let (ahead, _) = Ahead::start(scope, plain);
+        let (ahead, hashing) = ahead.seen_by(scope, Hashing::default());
         let tree = read_tree(&mut TarReader::new(ahead).within(&budget), sink)?;
         let Hashing { hasher, size, .. } =
             hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -310,19 +310,17 @@ impl Sink for Keep<'_> {
     }
 }
 
-/// Hashes what is read.
-struct Hashing<R> {
-    input: R,
+/// The digest of what passes, and how much that was.
+#[derive(Default)]
+struct Hashing {
     hasher: Hasher,
     size: u64,
 }
 
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
+impl Look for Hashing {
+    fn look(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
     }
 }
 

@@ -15,6 +15,7 @@ use crate::layer::import::{ImportError, announced, layer_id, read_layer_within};
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::building::Building;
+use crate::live::filler::Filler;
 use crate::live::found::{find, forget_changed, is_there, is_usable};
 use crate::live::materialise::unpack;
 use crate::live::unpack::Unpacker;
@@ -225,9 +226,17 @@ fn fill(
     diff_id: &DiffId,
     record: &mut LayerRecord,
 ) -> Result<(), EnsureError> {
-    let unpacker = Unpacker::new(&building.absolute()).writing(&building.path)?;
-    let limits = building.lease.store().limits();
-    let (tree, size) = read_layer_within(limits, reader, diff_id, unpacker)?;
+    let store = building.lease.store();
+    let read = std::thread::scope(|scope| {
+        let mut filler = Filler::new(scope, store);
+        let unpacker = Unpacker::new(&building.absolute(), &mut filler);
+        let unpacker = unpacker.writing(&building.path)?;
+        let read = read_layer_within(store.limits(), reader, diff_id, unpacker);
+        // What was to be filled comes before what has failed here.
+        filler.finish().map_err(ImportError::from)?;
+        Ok::<_, EnsureError>(read?)
+    });
+    let (tree, size) = read?;
     if record.tree.is_none() {
         record.tree = Some(building.lease.put_tree(&tree)?);
     }

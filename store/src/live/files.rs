@@ -1,9 +1,11 @@
-//! The regular files of a tree on a file system: bytes written once, further names linked to them.
+//! The regular files of a tree on a file system: each made once, its further names linked to it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::layer::bodies::Bodies;
 use crate::layer::files_error::MaterialiseCause;
@@ -14,43 +16,57 @@ use crate::tree::entry::{File, LinkGroup};
 /// The files below one directory.
 pub(crate) struct Files<'a> {
     root: BorrowedFd<'a>,
-    bodies: &'a dyn Bodies,
     /// The first path of each hard-link group.
     first: BTreeMap<LinkGroup, LayerPath>,
 }
 
 impl<'a> Files<'a> {
-    /// Files below `root`, whose bytes are in `bodies`.
-    pub(crate) fn new(root: BorrowedFd<'a>, bodies: &'a dyn Bodies) -> Self {
-        Self { root, bodies, first: BTreeMap::new() }
+    /// Files below `root`.
+    pub(crate) fn new(root: BorrowedFd<'a>) -> Self {
+        Self { root, first: BTreeMap::new() }
     }
 
     /// Makes a file in the directory `at`, where its path ends and nothing has its name. Returns it,
-    /// to be given its metadata, unless it is one more name of a file that was made before.
+    /// to be given its bytes and metadata, unless it is one more name of a file that was made before.
     pub(crate) fn make(
         &mut self,
         at: &OwnedFd,
-        file: &File,
+        (file, mode): (&File, Mode),
         path: &LayerPath,
-    ) -> Result<Option<OwnedFd>, MaterialiseCause> {
+    ) -> Result<Option<fs::File>, MaterialiseCause> {
         let name = path.name().unwrap_or_default();
         if let Some(first) = file.link.and_then(|group| self.first.get(&group)) {
             sys::linkat(self.root, first.as_bytes(), at, name, AtFlags::empty())?;
             return Ok(None);
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let made = sys::openat(at, name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
-        let made = std::fs::File::from(made);
-        if file.size > 0 {
-            let body = self.bodies.body(&file.body)?;
-            let body = body.ok_or(MaterialiseCause::Missing(file.body))?;
-            let mut writer = HoleWriter::new(&made);
-            body.each_run::<MaterialiseCause>(&mut |run| Ok(writer.run(run)?))?;
-            writer.finish()?;
-        }
+        let made = create(at, name, mode)?;
         if let Some(group) = file.link {
             self.first.insert(group, path.clone());
         }
-        Ok(Some(made.into()))
+        Ok(Some(made))
     }
+}
+
+/// Makes an empty file for us to write where nothing has its name. It has the permissions of `mode`
+/// as far as the process lets new files have them, and never more than those: who runs a file as
+/// somebody else may do so once its bytes and its owner are right.
+pub(crate) fn create(at: &OwnedFd, name: &[u8], mode: Mode) -> Result<fs::File, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let permissions = mode & (Mode::RWXU | Mode::RWXG | Mode::RWXO);
+    Ok(sys::openat(at, name, flags | OFlags::CLOEXEC, permissions)?.into())
+}
+
+/// Writes the bytes of a file that was made for it, as `bodies` has them.
+pub(crate) fn write(
+    made: &fs::File,
+    file: &File,
+    bodies: &dyn Bodies,
+) -> Result<(), MaterialiseCause> {
+    if file.size == 0 {
+        return Ok(());
+    }
+    let body = bodies.body(&file.body)?.ok_or(MaterialiseCause::Missing(file.body))?;
+    let mut writer = HoleWriter::new(made);
+    body.each_run::<MaterialiseCause>(&mut |run| Ok(writer.run(run)?))?;
+    Ok(writer.finish()?)
 }

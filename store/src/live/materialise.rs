@@ -1,89 +1,93 @@
 //! Making the directory of a layer out of its tree.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self as sys, FileType, Mode};
+use rustix::fs::{self as sys, Mode};
 
 use crate::layer::bodies::Bodies;
-use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
-use crate::live::device;
+use crate::layer::files_error::MaterialiseError;
 use crate::live::files::Files;
+use crate::live::filler::{Content, Filler, Unfilled};
 use crate::live::place::{
-    DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
+    DIRECTORY, at_first, finish_directory, finish_root, make_directory, make_special,
 };
 use crate::path::LayerPath;
-use crate::tree::entry::{Directory, Entry, Node, Tree};
-use crate::tree::merge::implied;
+use crate::tree::entry::{Directory, Entry, File, Node, Tree};
 
 /// Writes a changeset into an empty directory, in the form an overlay mount with `userxattr` takes
 /// as a lower directory.
 ///
 /// # Errors
 ///
-/// If a body is missing, or an entry cannot be made.
+/// If a body is missing, or an entry cannot be made. The first that fails is named, in the order of
+/// the tree.
 pub fn unpack(tree: &Tree, bodies: &dyn Bodies, into: &Path) -> Result<(), MaterialiseError> {
+    let failed = |cause| MaterialiseError { path: LayerPath::root(), cause };
     let root = sys::open(into, DIRECTORY, Mode::empty());
-    let root =
-        root.map_err(|error| MaterialiseError { path: LayerPath::root(), cause: error.into() })?;
-    let mut unpack = Unpack { files: Files::new(root.as_fd(), bodies) };
-    unpack.children(&root, &tree.children, &LayerPath::root())?;
-    let metadata = tree.root.clone().unwrap_or_else(implied);
-    let noted = device::note(&root, &tree.children).map_err(MaterialiseCause::from);
-    noted
-        .and_then(|()| finish(&root, &metadata))
-        .map_err(|cause| MaterialiseError { path: LayerPath::root(), cause })
+    let root = root.map_err(|error| failed(error.into()))?;
+    std::thread::scope(|scope| {
+        let mut filler = Filler::new(scope, bodies);
+        let mut unpack = Unpack { files: Files::new(root.as_fd()), filler: &mut filler };
+        let made = unpack.children(&root, &tree.children, &LayerPath::root());
+        // What was to be filled comes before what has failed here.
+        filler.finish().and(made)
+    })?;
+    finish_root(&root, tree).map_err(failed)
 }
 
-struct Unpack<'a> {
+struct Unpack<'a, 'scope, 'env> {
     files: Files<'a>,
+    filler: &'a mut Filler<'scope, 'env>,
 }
 
-impl Unpack<'_> {
+impl<'env> Unpack<'_, '_, 'env> {
     fn children(
         &mut self,
         at: &OwnedFd,
-        directory: &Directory,
+        directory: &'env Directory,
         path: &LayerPath,
     ) -> Result<(), MaterialiseError> {
         for entry in directory.entries() {
             let path = path.join(&entry.name);
-            if let Node::Directory(below) = &entry.node {
-                let made = make_directory(at, &entry.name);
-                let made = made.map_err(|cause| MaterialiseError { path: path.clone(), cause })?;
-                self.children(&made, &below.children, &path)?;
-                let done = finish_directory(&made, entry, below.claim);
-                done.map_err(|cause| MaterialiseError { path, cause })?;
-            } else {
-                let made = self.leaf(at, entry, &path);
-                made.map_err(|cause| MaterialiseError { path, cause })?;
+            match &entry.node {
+                Node::Directory(below) => {
+                    let failed = |cause| MaterialiseError { path: path.clone(), cause };
+                    let made = make_directory(at, &entry.name, entry.metadata.mode);
+                    let made = made.map_err(failed)?;
+                    self.children(&made, &below.children, &path)?;
+                    finish_directory(&made, entry, below.claim).map_err(failed)?;
+                }
+                Node::File(file) => self.file(at, (entry, file), path)?,
+                Node::BlockDevice(_)
+                | Node::CharDevice(_)
+                | Node::Fifo
+                | Node::Symlink(_)
+                | Node::Whiteout => {
+                    let made = make_special(at, entry);
+                    made.map_err(|cause| MaterialiseError { path, cause })?;
+                }
             }
         }
         Ok(())
     }
 
-    fn leaf(
+    fn file(
         &mut self,
         at: &OwnedFd,
-        entry: &Entry,
-        path: &LayerPath,
-    ) -> Result<(), MaterialiseCause> {
-        let name = &*entry.name;
-        match &entry.node {
-            Node::File(file) => {
-                return match self.files.make(at, file, path)? {
-                    Some(made) => finish(&made, &entry.metadata),
-                    None => Ok(()),
-                };
+        (entry, file): (&'env Entry, &'env File),
+        path: LayerPath,
+    ) -> Result<(), MaterialiseError> {
+        let mode = at_first(entry.metadata.mode);
+        match self.files.make(at, (file, mode), &path) {
+            Ok(Some(made)) => {
+                let (metadata, content) = (Cow::Borrowed(&entry.metadata), Content::Stored(file));
+                self.filler.fill(Unfilled { made, path, metadata, content })
             }
-            Node::Symlink(target) => sys::symlinkat(&**target, at, name)?,
-            Node::Whiteout => return whiteout(at, name),
-            Node::Fifo => sys::mknodat(at, name, FileType::Fifo, Mode::RUSR, 0)?,
-            Node::BlockDevice(device) => return node(at, entry, FileType::BlockDevice, *device),
-            Node::CharDevice(device) => return node(at, entry, FileType::CharacterDevice, *device),
-            Node::Directory(_) => return Ok(()),
+            Ok(None) => Ok(()),
+            Err(cause) => Err(MaterialiseError { path, cause }),
         }
-        by_name(at, entry)
     }
 }
 
@@ -115,5 +119,26 @@ mod tests {
         assert!(stat("w").file_type().is_char_device() && stat("w").rdev() == 0);
         assert!(stat("l").file_type().is_symlink());
         assert_eq!(std::fs::read(directory.path().join("d/c")).unwrap(), b"2");
+    }
+    #[test]
+    fn what_files_inherit_from_where_the_store_lies_stays_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let into = directory.path().join("into");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(directory.path(), None, Some(7)).unwrap();
+        }
+        let set_group = std::os::unix::fs::PermissionsExt::from_mode(0o2755);
+        std::fs::set_permissions(directory.path(), set_group).unwrap();
+        std::fs::create_dir(&into).unwrap();
+        let text = b"1".to_vec();
+        let bodies = BTreeMap::from([(BodyId::of(&text), FileBytes::from(text))]);
+        unpack(&sketch("a=1 d/ d/e/ d/b=1 i/c=1 l>a -w"), &bodies, &into).unwrap();
+        let ours = std::fs::symlink_metadata(directory.path()).unwrap();
+        for name in ["", "a", "d", "d/e", "d/b", "i", "i/c", "l"] {
+            let found = std::fs::symlink_metadata(into.join(name)).unwrap();
+            let mode = if found.is_symlink() { 0 } else { found.mode() };
+            assert_eq!(mode & 0o7022, 0, "{name}");
+            assert!(ours.gid() != 7 || found.gid() == 0, "{name}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
-use rustix::fs::{Gid, Uid, XattrFlags, fchown, fsetxattr};
+use rustix::fs::{Gid, Stat, Uid, XattrFlags, fchown, fsetxattr};
 use rustix::io::Errno;
 
 use crate::tree::entry::Metadata;
@@ -52,6 +52,12 @@ pub(super) enum Given {
     Whole,
     /// A part of it is not mapped.
     InPart,
+}
+
+/// Whether a file is root's, and to be root's. Of others the numbers do not tell: who is not mapped
+/// has that of somebody else.
+pub(super) fn is_roots(is: &Stat, metadata: &Metadata) -> bool {
+    (is.st_uid, is.st_gid) == (0, 0) && (metadata.uid, metadata.gid) == (0, 0)
 }
 
 /// Gives a file or directory its owner, and records what the namespace does not map of it.

@@ -1,14 +1,15 @@
 //! Giving entries of a layer's directory their metadata, by descriptor where there is one.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use crate::layer::canonical::travels;
 use crate::layer::files_error::MaterialiseCause;
+use crate::live::files::create;
 use crate::live::{device, owner};
-use crate::tree::entry::{Claim, Device, Entry, Metadata, Node};
+use crate::tree::entry::{Claim, Device, Entry, Metadata, Node, Tree};
 use crate::tree::merge::implied;
 
 pub(super) const DIRECTORY: OFlags =
@@ -20,10 +21,39 @@ pub(super) fn whiteout(at: &OwnedFd, name: &[u8]) -> Result<(), MaterialiseCause
     Ok(sys::mknodat(at, name, FileType::CharacterDevice, Mode::empty(), nothing)?)
 }
 
-/// Makes a directory that only we can use until it is finished.
-pub(super) fn make_directory(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, MaterialiseCause> {
-    sys::mkdirat(at, name, Mode::RWXU)?;
+/// The permissions of what is given all its metadata later, when that has `mode`.
+pub(super) fn at_first(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o777)
+}
+
+/// Makes a directory that we can write to, whatever it is to become.
+pub(super) fn make_directory(
+    at: &OwnedFd,
+    name: &[u8],
+    mode: u32,
+) -> Result<OwnedFd, MaterialiseCause> {
+    sys::mkdirat(at, name, at_first(mode) | Mode::RWXU)?;
     Ok(sys::openat(at, name, DIRECTORY, Mode::empty())?)
+}
+
+/// Makes what is neither file nor directory where nothing has its name.
+pub(super) fn make_special(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
+    let name = &*entry.name;
+    match &entry.node {
+        Node::Symlink(target) => sys::symlinkat(&**target, at, name)?,
+        Node::Whiteout => return whiteout(at, name),
+        Node::Fifo => sys::mknodat(at, name, FileType::Fifo, Mode::RUSR, 0)?,
+        Node::BlockDevice(device) => return node(at, entry, FileType::BlockDevice, *device),
+        Node::CharDevice(device) => return node(at, entry, FileType::CharacterDevice, *device),
+        Node::Directory(_) | Node::File(_) => return Ok(()),
+    }
+    by_name(at, entry)
+}
+
+/// Gives the directory of a layer its metadata, once all is in it.
+pub(super) fn finish_root(root: &OwnedFd, tree: &Tree) -> Result<(), MaterialiseCause> {
+    device::note(root, &tree.children)?;
+    finish(root, &tree.root.clone().unwrap_or_else(implied))
 }
 
 /// Gives a directory its metadata, once its children are there.
@@ -35,23 +65,36 @@ pub(super) fn finish_directory(
     if claim == Claim::Opaque {
         sys::fsetxattr(made, "user.overlay.opaque", b"y", XattrFlags::empty())?;
     }
-    let metadata = if claim == Claim::Implied { implied() } else { entry.metadata.clone() };
-    finish(made, &metadata)
+    if claim == Claim::Implied {
+        return finish(made, &implied());
+    }
+    finish(made, &entry.metadata)
 }
 
-/// Owner first, because changing it clears set-user-ID bits and capabilities; times last.
-pub(super) fn finish(made: &OwnedFd, metadata: &Metadata) -> Result<(), MaterialiseCause> {
-    owner::give(made, metadata)?;
-    for (name, value) in metadata.xattrs.iter().filter(|(name, _)| travels(name)) {
-        sys::fsetxattr(made, &**name, value, XattrFlags::empty())?;
+/// Owner first, because changing it clears set-user-ID bits and capabilities; times last. Nothing is
+/// changed that is right from the beginning, as owner and permissions of most files are: each change
+/// is one of the file system's journal, and a look is none.
+pub(super) fn finish(made: impl AsFd, metadata: &Metadata) -> Result<(), MaterialiseCause> {
+    let (is, mode) = (sys::fstat(&made)?, metadata.mode & 0o7777);
+    let is_roots = owner::is_roots(&is, metadata);
+    if !is_roots {
+        owner::give(&made, metadata)?;
     }
-    sys::fchmod(made, Mode::from_raw_mode(metadata.mode))?;
-    sys::futimens(made, &times(metadata))?;
+    let mut xattrs = metadata.xattrs.iter().filter(|(name, _)| travels(name)).peekable();
+    // An access control list changes permissions, too.
+    let is_as_made = is_roots && xattrs.peek().is_none() && is.st_mode & 0o7777 == mode;
+    for (name, value) in xattrs {
+        sys::fsetxattr(&made, &**name, value, XattrFlags::empty())?;
+    }
+    if !is_as_made {
+        sys::fchmod(&made, Mode::from_raw_mode(mode))?;
+    }
+    sys::futimens(&made, &times(metadata))?;
     Ok(())
 }
 
 /// As [`finish`], for what cannot be opened without an effect.
-pub(super) fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
+fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
     let (metadata, name) = (&entry.metadata, &*entry.name);
     let change = |uid, gid| sys::chownat(at, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
     owner::give_by(&change, (metadata.uid, metadata.gid))?;
@@ -64,7 +107,7 @@ pub(super) fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCaus
 }
 
 /// Makes a device, or without privileges the file that stands for it.
-pub(super) fn node(
+fn node(
     at: &OwnedFd,
     entry: &Entry,
     kind: FileType,
@@ -73,8 +116,7 @@ pub(super) fn node(
     let number = sys::makedev(number_of.major, number_of.minor);
     match sys::mknodat(at, &*entry.name, kind, Mode::RUSR, number) {
         Err(Errno::PERM) => {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-            let made = sys::openat(at, &*entry.name, flags | OFlags::CLOEXEC, Mode::RWXU)?;
+            let made = create(at, &entry.name, Mode::RWXU)?;
             let Metadata { uid, gid, .. } = entry.metadata;
             let value = device::value(kind, number_of, (uid, gid));
             sys::fsetxattr(&made, device::ATTRIBUTE, value.as_bytes(), XattrFlags::empty())?;

@@ -3,43 +3,43 @@
 //! Files are written at once; what the whole layer decides is done at the end: the metadata of
 //! directories, whiteouts and opaque markers, as the finished tree has them.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use crate::id::BodyId;
 use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::layer::import::{AUFS_LINKS, ImportError, NewFile, Sink};
 use crate::layer::tar_read::{TarEntry, TarKind};
-use crate::live::device;
+use crate::live::files::create;
+use crate::live::filler::{Content, Filler, HELD, Unfilled};
 use crate::live::place::{
-    DIRECTORY, by_name, finish, finish_directory, make_directory, node, whiteout,
+    DIRECTORY, at_first, finish, finish_directory, finish_root, make_directory, make_special,
 };
 use crate::path::LayerPath;
 use crate::sparse::HoleWriter;
 use crate::sys::remove_at;
 use crate::tree::build::{InsertCause, InsertError};
-use crate::tree::entry::{Directory, Entry, Name, Node, Tree};
-use crate::tree::merge::implied;
-
-const PIECE: usize = 256 << 10;
+use crate::tree::entry::{Directory, Entry, Metadata, Name, Node, Tree};
+use crate::tree::merge::IMPLIED_MODE;
 
 /// A directory that a layer is unpacked into. Nothing else can reach it meanwhile.
-#[derive(Debug)]
-pub(super) struct Unpacker {
+pub(super) struct Unpacker<'a, 'scope, 'env> {
     root: OwnedFd,
+    filler: &'a mut Filler<'scope, 'env>,
     /// The directories from the root to the last entry's.
     open: Vec<(Name, OwnedFd)>,
     piece: Vec<u8>,
 }
 
-impl Unpacker {
-    pub(super) fn new(into: &Path) -> io::Result<Self> {
+impl<'a, 'scope, 'env> Unpacker<'a, 'scope, 'env> {
+    pub(super) fn new(into: &Path, filler: &'a mut Filler<'scope, 'env>) -> io::Result<Self> {
         let root = sys::open(into, DIRECTORY, Mode::empty())?;
-        Ok(Self { root, open: Vec::new(), piece: vec![0; PIECE] })
+        Ok(Self { root, filler, open: Vec::new(), piece: Vec::new() })
     }
 
     /// The directory an entry is in, made where it is missing.
@@ -56,14 +56,38 @@ impl Unpacker {
         Ok(self.open.last().map_or(&self.root, |(_, open)| open))
     }
 
-    fn create(&mut self, path: &LayerPath) -> Result<std::fs::File, MaterialiseCause> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    fn create(
+        &mut self,
+        path: &LayerPath,
+        metadata: &Metadata,
+    ) -> Result<std::fs::File, MaterialiseCause> {
         let name = path.name().unwrap_or_default();
         let at = self.parent(path)?;
-        let made = replacing(at, name, || {
-            sys::openat(at, name, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
-        })?;
-        Ok(made.into())
+        replacing(at, name, || Ok(create(at, name, at_first(metadata.mode))?))
+    }
+
+    /// Takes the bytes of a file that is too long to wait in memory.
+    fn long(
+        &mut self,
+        out: &std::fs::File,
+        metadata: &Metadata,
+        bytes: &mut dyn Read,
+    ) -> Result<Result<BodyId, MaterialiseCause>, io::Error> {
+        self.piece.resize(HELD, 0);
+        let (mut writer, mut hasher) = (HoleWriter::new(out), BodyId::hasher());
+        loop {
+            let count = bytes.read(&mut self.piece)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&self.piece[..count]);
+            if let Err(error) = writer.write(&self.piece[..count]) {
+                return Ok(Err(error.into()));
+            }
+        }
+        let finished = writer.finish().map_err(MaterialiseCause::from);
+        let finished = finished.and_then(|()| finish(out, metadata));
+        Ok(finished.map(|()| BodyId::from_hasher(&hasher)))
     }
 
     fn place(&mut self, entry: &TarEntry) -> Result<(), MaterialiseCause> {
@@ -78,8 +102,9 @@ impl Unpacker {
             TarKind::Fifo => Some(Node::Fifo),
         };
         let at = self.parent(&entry.path)?;
-        let Some(node) = node else { return directory(at, name) };
-        special(at, &Entry { name: name.into(), metadata: entry.metadata.clone(), node })
+        let Some(node) = node else { return directory(at, name, entry.metadata.mode) };
+        let entry = Entry { name: name.into(), metadata: entry.metadata.clone(), node };
+        replacing(at, name, || make_special(at, &entry))
     }
 
     /// The tree has accepted the link, so its target is a file of ours and not a link to one.
@@ -98,22 +123,19 @@ impl Unpacker {
     }
 }
 
-impl Sink for Unpacker {
+impl Sink for Unpacker<'_, '_, '_> {
     fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError> {
-        let failed = |cause| blame(file.path, cause);
-        let out = self.create(file.path).map_err(failed)?;
-        let (mut writer, mut hasher) = (HoleWriter::new(&out), BodyId::hasher());
-        loop {
-            let count = bytes.read(&mut self.piece)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&self.piece[..count]);
-            writer.write(&self.piece[..count]).map_err(|error| failed(error.into()))?;
+        let NewFile { path, metadata, size } = *file;
+        let made = self.create(path, metadata).map_err(|cause| blame(path, cause))?;
+        if HELD as u64 <= size {
+            return self.long(&made, metadata, bytes)?.map_err(|cause| blame(path, cause));
         }
-        writer.finish().map_err(|error| failed(error.into()))?;
-        finish(&OwnedFd::from(out), file.metadata).map_err(failed)?;
-        Ok(BodyId::from_hasher(&hasher))
+        let mut held = Vec::with_capacity(usize::try_from(size).unwrap_or(HELD));
+        bytes.read_to_end(&mut held)?;
+        let body = BodyId::of(&held);
+        let (metadata, content) = (Cow::Owned(metadata.clone()), Content::Held(held));
+        self.filler.fill(Unfilled { made, path: path.clone(), metadata, content })?;
+        Ok(body)
     }
 
     fn other(&mut self, entry: &TarEntry) -> Result<(), ImportError> {
@@ -124,11 +146,7 @@ impl Sink for Unpacker {
         self.open.clear();
         clear(&self.root, AUFS_LINKS).map_err(|cause| blame(&LayerPath::root(), cause))?;
         settle(&self.root, &tree.children, &LayerPath::root())?;
-        let metadata = tree.root.clone().unwrap_or_else(implied);
-        let noted = device::note(&self.root, &tree.children).map_err(MaterialiseCause::from);
-        noted
-            .and_then(|()| finish(&self.root, &metadata))
-            .map_err(|cause| blame(&LayerPath::root(), cause))
+        finish_root(&self.root, tree).map_err(|cause| blame(&LayerPath::root(), cause))
     }
 }
 
@@ -138,7 +156,7 @@ fn settle(at: &OwnedFd, directory: &Directory, path: &LayerPath) -> Result<(), I
         let path = path.join(&entry.name);
         let failed = |cause| blame(&path, cause);
         match &entry.node {
-            Node::Whiteout => whiteout(at, &entry.name).map_err(failed)?,
+            Node::Whiteout => make_special(at, entry).map_err(failed)?,
             Node::Directory(below) => {
                 let made = enter(at, &entry.name).map_err(failed)?;
                 settle(&made, &below.children, &path)?;
@@ -167,56 +185,37 @@ fn blame(path: &LayerPath, cause: MaterialiseCause) -> ImportError {
 
 fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, MaterialiseCause> {
     match sys::openat(at, name, DIRECTORY, Mode::empty()) {
-        Err(Errno::NOENT) => make_directory(at, name),
+        Err(Errno::NOENT) => make_directory(at, name, IMPLIED_MODE),
         opened => Ok(opened?),
     }
 }
 
-fn directory(at: &OwnedFd, name: &[u8]) -> Result<(), MaterialiseCause> {
-    match sys::mkdirat(at, name, Mode::RWXU) {
+fn directory(at: &OwnedFd, name: &[u8], mode: u32) -> Result<(), MaterialiseCause> {
+    let mode = at_first(mode) | Mode::RWXU;
+    match sys::mkdirat(at, name, mode) {
         Err(Errno::EXIST) => {}
         made => return Ok(made?),
     }
     let stat = sys::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         sys::unlinkat(at, name, AtFlags::empty())?;
-        sys::mkdirat(at, name, Mode::RWXU)?;
+        sys::mkdirat(at, name, mode)?;
     }
     Ok(())
-}
-
-fn special(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
-    let name = &*entry.name;
-    match &entry.node {
-        Node::Symlink(target) => replacing(at, name, || sys::symlinkat(&**target, at, name))?,
-        Node::Fifo => {
-            replacing(at, name, || sys::mknodat(at, name, FileType::Fifo, Mode::RUSR, 0))?;
-        }
-        Node::BlockDevice(device) => {
-            clear(at, name)?;
-            return node(at, entry, FileType::BlockDevice, *device);
-        }
-        Node::CharDevice(device) => {
-            clear(at, name)?;
-            return node(at, entry, FileType::CharacterDevice, *device);
-        }
-        Node::File(_) | Node::Directory(_) | Node::Whiteout => return Ok(()),
-    }
-    by_name(at, entry)
 }
 
 /// Makes an entry, and where the name is taken removes what has it and tries again.
 fn replacing<T>(
     at: &OwnedFd,
     name: &[u8],
-    make: impl Fn() -> Result<T, Errno>,
+    make: impl Fn() -> Result<T, MaterialiseCause>,
 ) -> Result<T, MaterialiseCause> {
     match make() {
-        Err(Errno::EXIST) => {
+        Err(MaterialiseCause::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
             clear(at, name)?;
-            Ok(make()?)
+            make()
         }
-        made => Ok(made?),
+        made => made,
     }
 }
 
