@@ -50,6 +50,11 @@ pub struct BuiltTarget {
 }
 
 impl BuiltTarget {
+    /// Where layers of its bases are to be had.
+    pub fn origins(&self) -> Vec<BlobOrigin> {
+        self.images.iter().flat_map(|image| image.origins.clone()).collect()
+    }
+
     /// Keeps it in the store under names, which until now meant something else or nothing.
     ///
     /// When this returns it is there for good: no later crash takes it away, unless the store was

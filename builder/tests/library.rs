@@ -15,7 +15,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 #[test]
-fn forty_lines_build_an_image_and_push_it() {
+fn a_short_program_builds_an_image_and_pushes_it() {
     let directory = tempfile::tempdir().unwrap();
     let (store, context) = (directory.path().join("store"), directory.path().join("context"));
     std::fs::create_dir(&context).unwrap();
@@ -40,5 +40,5 @@ fn forty_lines_build_an_image_and_push_it() {
 #[test]
 fn the_example_is_short() {
     let text = include_str!("../examples/build_and_push.rs");
-    assert!(text.lines().count() <= 40, "{} lines", text.lines().count());
+    assert!(text.lines().count() <= 37, "{} lines", text.lines().count());
 }

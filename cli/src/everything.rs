@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
+use wythe_delivery::content::fetch_each;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{OpenImageProblem, read_image};
 use wythe_store::image::save::SaveError;
@@ -16,7 +17,7 @@ use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, Sourc
 use wythe_store::store::Store;
 
 use crate::failure::{Class, Failure};
-use crate::fetch::{Wanted, side_by_side};
+use crate::fetch::Wanted;
 use crate::session::Session;
 use crate::stored_image;
 
@@ -94,7 +95,7 @@ pub(crate) fn none(lacking: &[Lacking], class: Class) -> Result<(), Failure> {
 pub(crate) fn fetch(whole: Whole<'_>, root: &Descriptor) -> Result<Vec<Lacking>, Failure> {
     let Parts { blobs, lacking } = whole.documents(root)?;
     let lacking = Mutex::new(lacking);
-    side_by_side(&blobs, |part| {
+    fetch_each(&blobs, |part| {
         let (descriptor, reference) = (part.blob.clone(), whole.reference.clone());
         let origin = BlobOrigin::of_store(whole.lease.store(), descriptor, reference)?;
         match origin.fetch(whole.lease, whole.source) {

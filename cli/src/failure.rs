@@ -1,6 +1,7 @@
 //! Why a command failed: what is printed, and the exit code.
 
 mod build;
+mod delivery;
 mod registry;
 mod sandbox;
 mod store;

@@ -1,22 +1,19 @@
 //! The `wythe` program: read the command line, make one call, show the result.
 
 mod acquire;
+mod archive_file;
 mod args;
 mod command;
 mod container;
 mod docker_config;
-mod encode;
 mod everything;
 mod failure;
 mod fetch;
 mod files;
-mod obtainable;
 mod registry_client;
 mod render;
 mod session;
 mod settings;
-mod several;
-mod ship;
 mod signals;
 mod stored_image;
 mod terminal;

@@ -1,18 +1,39 @@
 //! An image of the store, found by what a person calls it.
 
+use wythe_delivery::content::OutgoingContent;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{self, OpenImageError, OpenImageProblem, StoredImage};
+use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::{Platform, host_architecture};
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::Store;
 
 use crate::failure::Failure;
+use crate::session::Session;
 
 /// The image of a name for this machine or, where it has none, one for another; with `latest` where
 /// it has no tag.
 pub(crate) fn find(store: &Store, name: &str) -> Result<StoredImage, Failure> {
     let reference: Reference = name.parse()?;
     of_ref(store, name, &root(store, &reference)?)
+}
+
+/// The image of a name with all its layers: those that a build or a push could leave at a registry
+/// are recorded to be there, or are there under the same name.
+pub(crate) fn complete(
+    lease: &Lease,
+    name: &str,
+    session: &Session,
+) -> Result<StoredImage, Failure> {
+    let image = find(lease.store(), name)?;
+    let reference: Reference = name.parse()?;
+    let layers = image.manifest.value().layers.iter();
+    let origin =
+        |layer: &Descriptor| BlobOrigin::of_store(lease.store(), layer.clone(), reference.clone());
+    let origins: Vec<BlobOrigin> = layers.map(origin).collect::<Result<_, _>>()?;
+    OutgoingContent::new(lease, &session.registry()?, &origins).complete()?;
+    Ok(image)
 }
 
 /// What a name stands for.

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use wythe_delivery::annotation::Annotations;
 
-use super::annotation::Annotations;
+use super::annotation;
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
 use super::docker::DockerArgs;
-use super::image_attributes::Compression;
+use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
@@ -86,7 +87,7 @@ pub(crate) struct ResultArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) label: Vec<KeyValue>,
     /// An annotation of the manifest, or as index:KEY=VALUE, manifest-descriptor[linux/arm64]:KEY=VALUE
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = annotation::parse)]
     pub(crate) annotation: Vec<Annotations>,
     /// Where the result goes: type=image|registry|oci|docker|local|tar|cacheonly[,dest=PATH,…]
     #[arg(short, long, value_name = "OUTPUT")]
@@ -105,7 +106,7 @@ pub(crate) struct ResultArgs {
     pub(crate) metadata_file: Option<PathBuf>,
     /// How layers are compressed when they leave the store
     #[arg(long, value_enum, value_name = "CODEC")]
-    pub(crate) compression: Option<Compression>,
+    pub(crate) compression: Option<CompressionArg>,
     /// Say only the digest of the image, or what went wrong: short for --progress=quiet
     #[arg(short, long)]
     pub(crate) quiet: Switch,

@@ -6,7 +6,7 @@ use clap::Args;
 use wythe_store::oci::platform::Platform;
 
 use super::call::AnswerFormat;
-use super::image_attributes::Compression;
+use super::image_attributes::CompressionArg;
 use super::key_value::KeyValue;
 use super::output::Format;
 use super::place::Place;
@@ -51,7 +51,7 @@ pub(crate) struct PushArgs {
     pub(crate) which: Which,
     /// How layers built here are compressed
     #[arg(long, value_enum, value_name = "CODEC")]
-    pub(crate) compression: Option<Compression>,
+    pub(crate) compression: Option<CompressionArg>,
 }
 
 /// Copy an image between registries, layouts and archives

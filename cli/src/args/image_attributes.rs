@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use wythe_delivery::annotation::Annotations;
+use wythe_delivery::options::{LayerCompression, MediaTypes, StatementForm, Times};
 use wythe_store::image::encode::Recompress;
 use wythe_store::oci::reference::Reference;
 
-use super::annotation::Annotations;
+use super::annotation;
 use super::attributes::Attributes;
 use super::image_name::{ImageName, ImageNameError};
 use super::output::OutputError;
@@ -18,7 +20,7 @@ pub(crate) struct ImageAttributes {
     pub(crate) digest_names: DigestNames,
     /// What an image without a name is called, followed by its digest.
     pub(crate) dangling_prefix: Option<Reference>,
-    pub(crate) compression: Option<Compression>,
+    pub(crate) compression: Option<CompressionArg>,
     /// What `level` means depends on the compression.
     pub(crate) level: Option<u32>,
     /// What becomes of layers that came from elsewhere.
@@ -26,26 +28,8 @@ pub(crate) struct ImageAttributes {
     pub(crate) times: Times,
     pub(crate) types: MediaTypes,
     pub(crate) annotations: Annotations,
-    pub(crate) statements: Statements,
+    pub(crate) statements: StatementForm,
     pub(crate) transport: Transport,
-}
-
-/// The times of files in new layers, where the build has an epoch.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Times {
-    #[default]
-    Kept,
-    /// None is later than the epoch.
-    Rewritten,
-}
-
-/// Whose names documents and layers have.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum MediaTypes {
-    /// Docker's, where it has one for everything that leaves.
-    Docker,
-    #[default]
-    Oci,
 }
 
 /// Whether an image has a name with its digest, too, for each name with a tag.
@@ -54,16 +38,6 @@ pub(crate) enum DigestNames {
     Beside,
     #[default]
     None,
-}
-
-/// What a manifest of statements about an image is made up as.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Statements {
-    /// An artifact with the image as its subject.
-    #[default]
-    Artifact,
-    /// An image of no platform, as registries want it that know no artifacts.
-    Image,
 }
 
 /// How the registry of an image is spoken to.
@@ -78,7 +52,7 @@ pub(crate) enum Transport {
 
 /// How layers are compressed when they leave.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Compression {
+pub(crate) enum CompressionArg {
     /// gzip, cut so that nodes can fetch single files (eStargz).
     Estargz,
     Gzip,
@@ -102,8 +76,8 @@ impl ImageAttributes {
             Some(false) | None => Times::Kept,
         };
         let statements = match attributes.take_bool("oci-artifact")? {
-            Some(false) => Statements::Image,
-            Some(true) | None => Statements::Artifact,
+            Some(false) => StatementForm::Image,
+            Some(true) | None => StatementForm::Artifact,
         };
         let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
         let level = attributes.take("compression-level");
@@ -112,7 +86,7 @@ impl ImageAttributes {
         let names = attributes.take("name").unwrap_or_default();
         let names = names.split(',').filter(|name| !name.is_empty()).map(str::parse);
         let names = names.collect::<Result<_, _>>()?;
-        let annotations = Annotations::take(attributes)?;
+        let annotations = annotation::take(attributes)?;
         Ok(Self {
             names,
             compression,
@@ -149,7 +123,18 @@ impl ImageAttributes {
     }
 }
 
-impl FromStr for Compression {
+impl From<CompressionArg> for LayerCompression {
+    fn from(arg: CompressionArg) -> Self {
+        match arg {
+            CompressionArg::Estargz => Self::Estargz,
+            CompressionArg::Gzip => Self::Gzip,
+            CompressionArg::Uncompressed => Self::Uncompressed,
+            CompressionArg::Zstd => Self::Zstd,
+        }
+    }
+}
+
+impl FromStr for CompressionArg {
     type Err = OutputError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -166,7 +151,7 @@ impl FromStr for Compression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::annotation::Place;
+    use wythe_delivery::annotation::AnnotationTarget;
 
     fn read(text: &str) -> Result<ImageAttributes, OutputError> {
         let mut attributes = Attributes::parse(text)?;
@@ -185,11 +170,11 @@ mod tests {
     #[test]
     fn compression_and_level_are_checked() {
         let image = read("compression=zstd,compression-level=9,annotation.a=b").unwrap();
-        assert_eq!((image.compression, image.level), (Some(Compression::Zstd), Some(9)));
-        assert_eq!(image.annotations.of(Place::Manifest, None)["a"], "b");
+        assert_eq!((image.compression, image.level), (Some(CompressionArg::Zstd), Some(9)));
+        assert_eq!(image.annotations.of(AnnotationTarget::Manifest, None)["a"], "b");
         let image = read("force-compression=true,rewrite-timestamp=true").unwrap();
         assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
-        assert_eq!(read("compression=estargz").unwrap().compression, Some(Compression::Estargz));
+        assert_eq!(read("compression=estargz").unwrap().compression, Some(CompressionArg::Estargz));
         refused("compression=lz4", "\"lz4\" is not one of estargz, gzip, uncompressed, zstd");
         refused("compression-level=high", "not a number");
     }
@@ -204,7 +189,7 @@ mod tests {
     fn names_by_digest_and_the_way_to_the_registry_are_read() {
         let image = read("name-canonical,registry.insecure=true,oci-artifact=false").unwrap();
         assert_eq!(image.digest_names, DigestNames::Beside);
-        assert_eq!((image.transport, image.statements), (Transport::Plain, Statements::Image));
+        assert_eq!((image.transport, image.statements), (Transport::Plain, StatementForm::Image));
         let image = read("dangling-name-prefix=r.io/x").unwrap();
         assert_eq!(image.dangling_prefix.unwrap().name(), "r.io/x");
         refused("dangling-name-prefix=x:1", "has a tag or a digest");

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use wythe_delivery::files::PlatformSplit;
+
 use super::annotation::AnnotationError;
 use super::attributes::{AttributeError, Attributes};
 use super::image_attributes::ImageAttributes;
@@ -24,11 +26,11 @@ pub(crate) enum Output {
     /// Nothing; the results stay in the cache.
     CacheOnly,
     /// The root file system as files.
-    Files { destination: PathBuf, split: Split, stale: Stale },
+    Files { destination: PathBuf, split: PlatformSplit, stale: Stale },
     /// An image in the store, and at its registry where `push` says so.
     Image { push: Push, image: ImageAttributes },
     /// The root file system as one tar stream.
-    Tar { destination: Destination, split: Split },
+    Tar { destination: Destination, split: PlatformSplit },
 }
 
 /// The form of an image outside the store.
@@ -46,18 +48,6 @@ pub(crate) enum Destination {
     Directory(PathBuf),
     File(PathBuf),
     Stdout,
-}
-
-/// Where the files of each platform go.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Split {
-    /// Into a directory of its own.
-    Beside,
-    /// All into one.
-    Merged,
-    /// Into directories if there are several platforms.
-    #[default]
-    Several,
 }
 
 /// What becomes of files that are in a destination already.
@@ -193,10 +183,10 @@ const KNOWN: [&str; 24] = [
 /// `-o -` is a tar stream on standard output, `-o DIR` a directory of files.
 fn shorthand(text: &str) -> Output {
     match text {
-        "-" => Output::Tar { destination: Destination::Stdout, split: Split::default() },
+        "-" => Output::Tar { destination: Destination::Stdout, split: PlatformSplit::default() },
         path => Output::Files {
             destination: PathBuf::from(path),
-            split: Split::default(),
+            split: PlatformSplit::default(),
             stale: Stale::default(),
         },
     }
@@ -220,11 +210,11 @@ fn tar(attributes: &mut Attributes) -> Result<Output, OutputError> {
     Ok(Output::Tar { split: split(attributes)?, destination: stream(attributes) })
 }
 
-fn split(attributes: &mut Attributes) -> Result<Split, OutputError> {
+fn split(attributes: &mut Attributes) -> Result<PlatformSplit, OutputError> {
     Ok(match attributes.take_bool("platform-split")? {
-        None => Split::Several,
-        Some(true) => Split::Beside,
-        Some(false) => Split::Merged,
+        None => PlatformSplit::Several,
+        Some(true) => PlatformSplit::Beside,
+        Some(false) => PlatformSplit::Merged,
     })
 }
 
@@ -281,14 +271,14 @@ mod tests {
 
     #[test]
     fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
-        let (split, stale) = (Split::Several, Stale::Kept);
+        let (split, stale) = (PlatformSplit::Several, Stale::Kept);
         assert_eq!(parse("out"), Output::Files { destination: "out".into(), split, stale });
         assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout, split });
     }
 
     #[test]
     fn files_of_platforms_are_split_and_old_ones_deleted_as_asked() {
-        let (split, stale) = (Split::Merged, Stale::Deleted);
+        let (split, stale) = (PlatformSplit::Merged, Stale::Deleted);
         let text = "type=local,dest=d,platform-split=false,mode=delete";
         assert_eq!(parse(text), Output::Files { destination: "d".into(), split, stale });
         refused("type=local,dest=d,mode=move", "neither copy nor delete");

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
         let account = Account { asked, options: &options, dockerfile, times };
         for goods in &mut delivery.goods {
-            goods.provenance = Some(account.predicate(goods.built));
+            goods.images.provenance = Some(account.predicate(goods.built));
         }
     }
     delivery.run()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wythe_delivery::image::{OutgoingImage, refuse_other};
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::image::whole::Whole;
@@ -16,10 +17,9 @@ use wythe_store::oci::source::SourceError;
 
 use crate::acquire::{selector, stand_in, unpacked};
 use crate::args::image::LoadArgs;
+use crate::everything;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
-use crate::ship::refuse_other;
-use crate::{everything, several};
 
 /// Reads images from an archive or a layout directory, and names them as they are named there
 /// unless a flag gives another name. A name that stood for another image is told of.
@@ -66,7 +66,7 @@ fn taken(
     let root = whole.root()?;
     let lacking = everything::fetch(whole, &root)?;
     let is_there = |image: &Descriptor| !lacking.iter().any(|part| part.of.digest == image.digest);
-    if !several::images(lease, &root)?.iter().any(is_there) {
+    if !OutgoingImage::listed(lease, &root)?.iter().any(is_there) {
         everything::none(&lacking, Class::Usage)?;
         return Ok(root);
     }

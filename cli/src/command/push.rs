@@ -1,16 +1,16 @@
 //! `wythe push`.
 
-use std::collections::BTreeMap;
-
-use wythe_store::image::catalog::StoredContent;
+use wythe_delivery::content::OutgoingContent;
+use wythe_delivery::encode::Ready;
+use wythe_delivery::image::OutgoingImage;
+use wythe_delivery::options::LayerOptions;
+use wythe_delivery::push::{Naming, Push};
 use wythe_store::oci::reference::Reference;
 
 use crate::args::image::PushArgs;
-use crate::encode::Layers;
+use crate::everything;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::ship::{free, outbox};
-use crate::{everything, several};
 
 /// Sends an image to its registry, and prints the digest it has there.
 pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
@@ -18,13 +18,14 @@ pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
-    let (client, none) = (session.registry()?, BTreeMap::new());
-    let content = StoredContent(lease.store());
-    let outbox = outbox(&client, &content, &none);
-    let shipment = outbox.ahead(&free(std::slice::from_ref(&to)), |ready| {
-        let layers = Layers::new(args.compression, None).telling(ready);
-        several::shipment(&lease, &root, layers)
-    })?;
-    shipment.push_from(&outbox, &to)?;
-    session.print(&shipment.root.digest.to_string())
+    let layers = LayerOptions {
+        compression: args.compression.map(Into::into).unwrap_or_default(),
+        ..LayerOptions::default()
+    };
+    let client = session.registry()?;
+    let content = OutgoingContent::new(&lease, &client, &[]);
+    let make = |ready: Ready<'_>| OutgoingImage::encode_each(&content, &root, (layers, ready));
+    let push = Push { registry: &client, lease: &lease, origins: &[] };
+    let image = push.run(&[to], Naming::ByName, make)?;
+    session.print(&image.root.digest.to_string())
 }

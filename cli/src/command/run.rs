@@ -8,8 +8,8 @@ use wythe_sandbox::{Outcome, Output, Step, Stream};
 use crate::args::image::RunImageArgs;
 use crate::container::Container;
 use crate::failure::{Class, Failure};
-use crate::obtainable::whole;
 use crate::session::Session;
+use crate::stored_image;
 use crate::terminal::Terminal;
 use crate::world;
 
@@ -17,7 +17,7 @@ use crate::world;
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
-    let image = whole(&lease, args.image()?, session)?;
+    let image = stored_image::complete(&lease, args.image()?, session)?;
     let emulators = world::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
     let step =

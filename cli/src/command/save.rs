@@ -2,18 +2,19 @@
 
 use std::io;
 
+use wythe_delivery::content::OutgoingContent;
+use wythe_delivery::image::OutgoingImage;
+use wythe_delivery::options::{LayerCompression, LayerOptions};
 use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::Access;
 
+use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::SaveArgs;
-use crate::args::image_attributes::Compression;
 use crate::args::output::Format;
-use crate::encode::Layers;
+use crate::everything;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::ship::refuse_terminal;
-use crate::{everything, several};
 
 /// Writes an image to an archive.
 pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
@@ -26,10 +27,16 @@ pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
     let platform = args.which.platform()?;
     let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
     // Compressed parts are kept, which a store that may only be read does not do.
-    let as_they_lie = (lease.store().access() == Access::Read).then_some(Compression::Uncompressed);
-    let mut shipment = several::shipment(&lease, &root, Layers::new(as_they_lie, None))?;
-    shipment.names.extend(spoken(name));
-    shipment.write_file(args.output.as_deref(), flavour(args.format))
+    let compression = match lease.store().access() {
+        Access::Read => LayerCompression::Uncompressed,
+        Access::Write => LayerCompression::default(),
+    };
+    let layers = LayerOptions { compression, ..LayerOptions::default() };
+    let client = session.registry()?;
+    let content = OutgoingContent::new(&lease, &client, &[]);
+    let mut image = OutgoingImage::encode(&content, &root, layers)?;
+    image.names.extend(spoken(name));
+    write_file(&image, args.output.as_deref(), flavour(args.format))
 }
 
 /// The name that an archive can give to an image: its digest is no part of that.

@@ -1,17 +1,16 @@
 //! The results of a build to where the flags say they go.
 
-mod attest;
 mod destination;
-mod docker;
 mod goods;
-mod image;
-mod stated;
 mod tell;
 mod tree;
 
 use std::io;
 
 use wythe_builder::built::Built;
+use wythe_delivery::archive::{write_archive, write_layout};
+use wythe_delivery::files::PlatformSplit;
+use wythe_delivery::image::OutgoingImage;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
@@ -23,15 +22,18 @@ use self::tell::{Told, to_stdout};
 use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
-use crate::args::output::{Destination, Format, Output, OutputArg, Push, Split};
+use crate::args::output::{Destination, Format, Output, OutputArg, Push};
 use crate::failure::{Class, Failure};
-use crate::files;
 use crate::session::Session;
-use crate::ship::{self, Shipment, write_archive, write_layout};
+use crate::{archive_file, files};
 
 /// Refuses archives on standard output that a person would see, before anything is built for them.
 pub(crate) fn refuse_terminal(args: &ResultArgs) -> Result<(), Failure> {
-    if outputs(args).iter().any(to_stdout) { ship::refuse_terminal(&io::stdout()) } else { Ok(()) }
+    if outputs(args).iter().any(to_stdout) {
+        archive_file::refuse_terminal(&io::stdout())
+    } else {
+        Ok(())
+    }
 }
 
 /// The outputs that the flags ask for; images in the store if they ask for none.
@@ -103,7 +105,7 @@ impl Delivery<'_> {
     fn together(&self, output: &Output, goods: &[&Goods<'_>]) -> Result<Vec<Told>, Failure> {
         match output {
             Output::Archive { format, destination, image } => {
-                self.archive(*format, destination, (goods, image))
+                archive(*format, destination, (goods, image))
             }
             Output::CacheOnly => Ok(Vec::new()),
             Output::Files { destination, split, stale } => {
@@ -120,34 +122,10 @@ impl Delivery<'_> {
         }
     }
 
-    fn archive(
-        &self,
-        format: Format,
-        to: &Destination,
-        (goods, image): (&[&Goods<'_>], &ImageAttributes),
-    ) -> Result<Vec<Told>, Failure> {
-        let (mut shipments, mut told) = (Vec::new(), Vec::new());
-        for one in goods {
-            one.complete()?;
-            let (mut shipment, news) = one.shipment(image, &|_| {})?;
-            shipment.title = (goods.len() > 1).then(|| one.built.name.clone());
-            shipments.push(shipment);
-            told.push(news);
-        }
-        let flavour = flavour(format, &shipments)?;
-        match to {
-            Destination::Directory(path) => write_layout(self.lease, &shipments, path)?,
-            Destination::File(_) | Destination::Stdout => {
-                write_to(to, |out| write_archive(self.lease, &shipments, (out, (flavour, None))))?;
-            }
-        }
-        Ok(told)
-    }
-
     fn tar(
         &self,
         goods: &[&Goods<'_>],
-        (destination, split): (&Destination, Split),
+        (destination, split): (&Destination, PlatformSplit),
     ) -> Result<(), Failure> {
         let tree: Tree = file_tree(goods, split)?;
         write_to(destination, |out| {
@@ -157,14 +135,36 @@ impl Delivery<'_> {
     }
 }
 
+fn archive(
+    format: Format,
+    to: &Destination,
+    (goods, image): (&[&Goods<'_>], &ImageAttributes),
+) -> Result<Vec<Told>, Failure> {
+    let (mut images, mut told) = (Vec::new(), Vec::new());
+    for one in goods {
+        let (mut image, news) = one.archived(image)?;
+        image.title = (goods.len() > 1).then(|| one.built.name.clone());
+        images.push(image);
+        told.push(news);
+    }
+    let flavour = flavour(format, &images)?;
+    match to {
+        Destination::Directory(path) => write_layout(&images, path)?,
+        Destination::File(_) | Destination::Stdout => {
+            write_to(to, |out| Ok(write_archive(&images, (flavour, None), out)?))?;
+        }
+    }
+    Ok(told)
+}
+
 /// `SOURCE_DATE_EPOCH`, which is that of all images.
 fn epoch(goods: &[&Goods<'_>]) -> Option<i64> {
     goods.iter().flat_map(|goods| &goods.built.images).find_map(|image| image.epoch)
 }
 
-fn flavour(format: Format, shipments: &[Shipment<'_>]) -> Result<Flavour, Failure> {
+fn flavour(format: Format, images: &[OutgoingImage<'_>]) -> Result<Flavour, Failure> {
     match format {
-        Format::Docker if shipments.iter().any(|one| one.root.media_type.is_index()) => {
+        Format::Docker if images.iter().any(|one| one.root.media_type.is_index()) => {
             let text = "a docker archive holds neither several platforms nor statements";
             Err(Failure::usage(text).remedy("type=oci can"))
         }

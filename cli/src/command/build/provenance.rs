@@ -7,13 +7,9 @@ use serde_json::{Map, Value, json};
 use wythe_builder::built::BuiltTarget;
 use wythe_builder::options::Options;
 use wythe_builder::origin::Material;
-use wythe_store::oci::platform::Platform;
-use wythe_store::oci::reference::Reference;
+use wythe_delivery::attestation::package_url;
 
 use crate::args::provenance::{Detail, Provenance};
-
-/// The type of the predicate.
-pub(crate) const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 
 /// What the parameters of a build mean.
 const BUILD_TYPE: &str =
@@ -100,39 +96,10 @@ fn dependency(material: &Material) -> Value {
     json!({"uri": uri, "digest": {"sha256": material.digest.hex()}})
 }
 
-/// What is said of subjects, in the envelope that readers of statements know.
-pub(crate) fn statement(subject: &[Value], predicate: &Value) -> Value {
-    json!({
-        "_type": "https://in-toto.io/Statement/v0.1",
-        "predicateType": PREDICATE,
-        "subject": subject,
-        "predicate": predicate,
-    })
-}
-
-/// An image as the package-url specification spells it: `pkg:docker/alpine@3.20?platform=…`.
-pub(crate) fn package_url(reference: &Reference, platform: &Platform) -> String {
-    let named = reference.clone().with_default_tag();
-    let digest = named.digest().map(|digest| digest.to_string());
-    let version = named.tag().map(str::to_owned).or(digest).unwrap_or_default();
-    let name: Vec<String> = named.familiar_name().split('/').map(encode).collect();
-    let (version, platform) = (encode(&version), encode(&platform.to_string()));
-    format!("pkg:docker/{}@{version}?platform={platform}", name.join("/"))
-}
-
-fn encode(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use wythe_builder::options::Secret;
+    use wythe_store::oci::platform::Platform;
 
     use super::*;
 
@@ -162,15 +129,5 @@ mod tests {
     fn values_of_secrets_are_never_told() {
         assert!(!predicate(Detail::Max).contains("hunter2"));
         assert!(predicate(Detail::Max).contains("secrets"));
-    }
-
-    #[test]
-    fn images_are_packages() {
-        let url = |name: &str| package_url(&name.parse().unwrap(), &Platform::linux("amd64"));
-        assert_eq!(url("alpine:3.20"), "pkg:docker/alpine@3.20?platform=linux%2Famd64");
-        assert_eq!(
-            url("localhost:5000/a/b"),
-            "pkg:docker/localhost%3A5000/a/b@latest?platform=linux%2Famd64"
-        );
     }
 }

@@ -1,10 +1,15 @@
 //! What a target came to, on its way out.
 
-use serde_json::Value;
 use wythe_builder::built::{BuiltTarget, Image};
-use wythe_store::digest::Digest;
+use wythe_delivery::annotation::Annotations;
+use wythe_delivery::encode::Ready;
+use wythe_delivery::image::OutgoingImage;
+use wythe_delivery::options::{ImageOptions, LayerOptions};
+use wythe_delivery::platforms::{PlatformImage, PlatformImages};
+use wythe_delivery::push::{Naming, Push as Delivery};
+use wythe_registry::client::Client;
 use wythe_store::image::blob_origin::BlobOrigin;
-use wythe_store::image::catalog::{StoredImage, ref_name};
+use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::origin::remember_origin;
@@ -17,10 +22,7 @@ use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
 use crate::args::output::Push;
 use crate::failure::Failure;
-use crate::obtainable::Obtainable;
 use crate::session::Session;
-use crate::ship::{free, outbox};
-use crate::stored_image;
 
 /// A target that was built.
 #[derive(Debug)]
@@ -28,11 +30,7 @@ pub(crate) struct Goods<'a> {
     pub(super) lease: &'a Lease,
     pub(crate) built: &'a BuiltTarget,
     /// Its images, one for each platform.
-    pub(super) images: Vec<StoredImage>,
-    /// Where layers of their bases are to be had.
-    pub(super) origins: Vec<BlobOrigin>,
-    /// The predicate that is stated of every image.
-    pub(crate) provenance: Option<Value>,
+    pub(crate) images: PlatformImages<'a>,
     pub(super) args: &'a ResultArgs,
     session: &'a Session,
 }
@@ -44,43 +42,55 @@ impl<'a> Goods<'a> {
         args: &'a ResultArgs,
         session: &'a Session,
     ) -> Result<Self, Failure> {
-        let read =
-            |image: &Image| stored_image::of_ref(lease.store(), "the image", &image.manifest);
+        let read = |image: &Image| {
+            let times = (image.base_layers, image.epoch);
+            PlatformImage::read(lease, &image.manifest, image.platform.clone(), times)
+        };
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
-        let origins = built.images.iter().flat_map(|image| image.origins.clone()).collect();
-        Ok(Self { lease, built, images, origins, provenance: None, args, session })
+        let origins = built.origins();
+        let images = PlatformImages { lease, images, origins, provenance: None };
+        Ok(Self { lease, built, images, args, session })
     }
 }
 
 impl Goods<'_> {
+    /// What leaves for an archive. All of it is here then.
+    pub(super) fn archived(
+        &self,
+        asked: &ImageAttributes,
+    ) -> Result<(OutgoingImage<'_>, Told), Failure> {
+        let client = self.session.registry()?;
+        self.images.complete(&client)?;
+        let (names, options) = (self.names(asked)?, self.options(asked));
+        let image = self.images.encode(&names, &options, (&client, &|_| {}))?;
+        let told = self.told(Stage::Shipped, &image);
+        Ok((image, told))
+    }
+
     /// Names the image in the store, and pushes it under each name where that is asked for.
-    pub(super) fn name(&self, push: Push, image: &ImageAttributes) -> Result<Told, Failure> {
-        let names = self.names(image)?;
-        let dangling = image.dangling_prefix.iter().filter(|_| names.is_empty());
+    pub(super) fn name(&self, push: Push, asked: &ImageAttributes) -> Result<Told, Failure> {
+        let names = self.names(asked)?;
+        let dangling = asked.dangling_prefix.iter().filter(|_| names.is_empty());
         if push == Push::No && (!names.is_empty() || dangling.clone().next().is_some()) {
             // What is recorded to be at a registry is fetched by whoever needs its bytes.
             self.fetch(|origin| !origin.is_elsewhere())?;
         }
-        let (root, kept) = self.kept(image)?;
+        let kept = self.images.uncompressed(&names, &self.options(asked))?;
         let mut batch = Batch::default();
         for name in names.iter().filter(|_| push != Push::ByDigest) {
-            batch.set_ref(&ref_name(name), &root);
+            batch.set_ref(&ref_name(name), &kept.root);
         }
         for prefix in dangling {
-            batch.set_ref(&ref_name(&prefix.clone().with_digest(root.digest)), &root);
+            batch.set_ref(&ref_name(&prefix.clone().with_digest(kept.root.digest)), &kept.root);
         }
         self.remember_origins(&mut batch)?;
         self.lease.commit(batch, Durability::Durable)?;
         let (root, told) = match push {
-            Push::No => (root, kept),
-            Push::ByDigest => {
-                names.iter().try_for_each(refuse_tag)?;
-                let by_digest = |name: Reference, digest| Ok(name.with_digest(digest));
-                self.push(image, names.clone(), &by_digest)?
-            }
-            Push::ByName => self.push(image, names.clone(), &|name, _| Ok(name))?,
+            Push::No => (kept.root.clone(), self.told(Stage::Kept, &kept)),
+            Push::ByDigest => self.push(asked, &names, Naming::ByDigest)?,
+            Push::ByName => self.push(asked, &names, Naming::ByName)?,
         };
-        if image.digest_names == DigestNames::Beside {
+        if asked.digest_names == DigestNames::Beside {
             self.name_by_digest(names, &root)?;
         }
         Ok(told)
@@ -88,10 +98,10 @@ impl Goods<'_> {
 
     /// Records where layers of the bases are: those that no step has needed stay there.
     fn remember_origins(&self, batch: &mut Batch) -> Result<(), Failure> {
-        for image in &self.images {
+        for PlatformImage { image, .. } in &self.images.images {
             let layers = &image.manifest.value().layers;
             for named in layers.iter().zip(&image.config.value().rootfs.diff_ids) {
-                let mut origins = self.origins.iter();
+                let mut origins = self.images.origins.iter();
                 let origin = origins.find(|one| one.descriptor.digest == named.0.digest);
                 for repository in origin.map(BlobOrigin::repositories).unwrap_or_default() {
                     remember_origin(self.lease.store(), named, &repository, batch)?;
@@ -112,26 +122,22 @@ impl Goods<'_> {
         Ok(())
     }
 
-    /// Sends the image to its registries, under what `called` makes of a name and a digest.
+    /// Sends the image to its registries.
     fn push(
         &self,
-        image: &ImageAttributes,
-        names: Vec<Reference>,
-        called: &dyn Fn(Reference, Digest) -> Result<Reference, Failure>,
+        asked: &ImageAttributes,
+        names: &[Reference],
+        naming: Naming,
     ) -> Result<(Descriptor, Told), Failure> {
-        let client = match image.transport {
+        let client: Client = match asked.transport {
             Transport::Configured => self.session.registry()?,
-            Transport::Plain => self.session.registry_over_http(&names)?,
+            Transport::Plain => self.session.registry_over_http(names)?,
         };
-        let content = Obtainable::new(self.lease, &client, &self.origins);
-        let origins = content.repositories();
-        let outbox = outbox(&client, &content, &origins);
-        let (shipment, shipped) =
-            outbox.ahead(&free(&names), |ready| self.shipment(image, ready))?;
-        let names = names.into_iter().map(|name| called(name, shipment.root.digest));
-        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
-        names.iter().try_for_each(|name| shipment.push_from(&outbox, name))?;
-        Ok((shipment.root, shipped))
+        let (registry, origins, options) = (&client, &self.images.origins, self.options(asked));
+        let make = |ready: Ready<'_>| self.images.encode(names, &options, (&client, ready));
+        let image = Delivery { registry, lease: self.lease, origins }.run(names, naming, make)?;
+        let told = self.told(Stage::Shipped, &image);
+        Ok((image.root, told))
     }
 
     /// Gets the layers of the base that no step has needed.
@@ -141,34 +147,31 @@ impl Goods<'_> {
 
     /// Gets some of them.
     fn fetch(&self, wanted: impl Fn(&BlobOrigin) -> bool) -> Result<(), Failure> {
-        let origins: Vec<_> = self.origins.iter().filter(|one| wanted(one)).cloned().collect();
-        if origins.is_empty() {
-            return Ok(());
-        }
-        let client = self.session.registry()?;
-        Ok(Obtainable::new(self.lease, &client, &origins).complete()?)
+        Ok(self.images.fetch(&self.session.registry()?, wanted)?)
     }
 
-    pub(super) fn names(&self, image: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
+    fn names(&self, asked: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
         let target = &self.built.name;
-        let names = self.args.tag.iter().chain(&image.names).filter(|name| name.is_of(target));
+        let names = self.args.tag.iter().chain(&asked.names).filter(|name| name.is_of(target));
         names.map(|name| name.reference(target)).collect()
     }
 
-    /// What there is to tell of images that got to a stage, under a root.
-    pub(super) fn told(&self, stage: Stage, root: &Descriptor, images: &[StoredImage]) -> Told {
-        let config = match images {
-            [only] => Some(only.manifest.value().config.digest),
-            _ => None,
+    /// How the image is to look for an output, which says more than the flags do.
+    fn options(&self, asked: &ImageAttributes) -> ImageOptions {
+        let compression = asked.compression.or(self.args.compression).map(Into::into);
+        let layers = LayerOptions {
+            compression: compression.unwrap_or_default(),
+            level: asked.level,
+            recompress: asked.recompress,
         };
-        Told { target: self.built.name.clone(), stage, digest: root.digest, config }
+        let annotations = Annotations::all(self.args.annotation.iter().chain([&asked.annotations]));
+        let (times, types, statements) = (asked.times, asked.types, asked.statements);
+        ImageOptions { layers, times, types, annotations, statements }
     }
-}
 
-/// Refuses a name of what is pushed by digest: a tag would be a name after all.
-fn refuse_tag(name: &Reference) -> Result<(), Failure> {
-    match name.tag() {
-        Some(_) => Err(Failure::usage(format!("{name} has a tag and cannot be pushed by digest"))),
-        None => Ok(()),
+    /// What there is to tell of an image that got to a stage.
+    fn told(&self, stage: Stage, image: &OutgoingImage<'_>) -> Told {
+        let target = self.built.name.clone();
+        Told { target, stage, digest: image.root.digest, config: image.config }
     }
 }

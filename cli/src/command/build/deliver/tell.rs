@@ -32,7 +32,12 @@ pub(super) struct Told {
 impl Told {
     /// What there is to tell where nothing is kept or leaves.
     pub(super) fn built(goods: &Goods<'_>) -> Self {
-        goods.told(Stage::Built, &goods.built.root, &goods.images)
+        let config = match goods.images.images.as_slice() {
+            [only] => Some(only.image.manifest.value().config.digest),
+            _ => None,
+        };
+        let (target, digest) = (goods.built.name.clone(), goods.built.root.digest);
+        Self { target, stage: Stage::Built, digest, config }
     }
 
     /// Takes over what is told of the same target, unless it is of an earlier stage.

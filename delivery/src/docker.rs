@@ -1,27 +1,25 @@
 //! Images under Docker's media types, for readers older than those of OCI.
 
 use wythe_store::image::catalog::StoredImage;
+use wythe_store::image::recode::RecodeError;
 use wythe_store::layer::estargz::TOC_DIGEST;
-use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
 
-use crate::encode::Layers;
-use crate::failure::Failure;
+use crate::encode::Encoder;
 
 /// The manifest with which an image leaves, in Docker's words if it has words for all of it: it has
 /// none for zstd, nor for annotations, with which a layer says that it has a table of contents.
-pub(super) fn manifest(
-    lease: &Lease,
+pub(crate) fn manifest(
+    encoder: &Encoder<'_>,
     image: &StoredImage,
-    layers: Layers<'_>,
-) -> Result<Descriptor, Failure> {
-    let encoded = layers.encode(lease, image)?;
+) -> Result<Descriptor, RecodeError> {
+    let encoded = encoder.manifest(image)?;
     let Some(renamed) = renamed(encoded.value()) else { return Ok(encoded.descriptor()) };
     let renamed = RawDocument::new(renamed);
-    lease.put_document(renamed.bytes())?;
+    encoder.lease.put_document(renamed.bytes())?;
     Ok(renamed.descriptor())
 }
 
@@ -44,7 +42,7 @@ fn renamed(manifest: &Manifest) -> Option<Manifest> {
 }
 
 /// The type of an index over these entries.
-pub(super) fn index_type(entries: &[Descriptor]) -> MediaType {
+pub(crate) fn index_type(entries: &[Descriptor]) -> MediaType {
     let is_docker = |entry: &Descriptor| entry.media_type == MediaType::DOCKER_MANIFEST;
     if entries.iter().all(is_docker) { MediaType::DOCKER_LIST } else { MediaType::INDEX }
 }

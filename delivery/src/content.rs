@@ -1,0 +1,112 @@
+//! What leaves, with the layers of base images that no step has needed: fetched when they are read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use wythe_store::digest::Digest;
+use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::image::catalog::StoredContent;
+use wythe_store::image::encode::Recompress;
+use wythe_store::image::save::SaveError;
+use wythe_store::lease::Lease;
+use wythe_store::oci::content::Content;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::media_type::Compression;
+use wythe_store::oci::source::ImageSource;
+
+use crate::options::LayerOptions;
+
+/// Layers at a time. Registries limit each connection more than each client.
+const PARALLEL: usize = 4;
+
+/// What a store holds, and what it can still get.
+#[derive(Clone)]
+pub struct OutgoingContent<'a> {
+    pub(crate) lease: &'a Lease,
+    images: &'a dyn ImageSource,
+    stored: StoredContent<'a>,
+    pub(crate) origins: &'a [BlobOrigin],
+}
+
+impl<'a> OutgoingContent<'a> {
+    /// What the lease's store holds, and what `images` hands over of `origins`.
+    pub fn new(lease: &'a Lease, images: &'a dyn ImageSource, origins: &'a [BlobOrigin]) -> Self {
+        Self { lease, images, stored: StoredContent(lease.store()), origins }
+    }
+
+    /// Gets everything that is missing.
+    ///
+    /// # Errors
+    ///
+    /// If a source does not hand over what it announced, or the store fails.
+    pub fn complete(&self) -> Result<(), SaveError> {
+        fetch_each(self.origins, |origin| origin.fetch(self.lease, self.images))
+    }
+
+    /// Gets what has to be compressed before it can leave; the rest may be at the registry already.
+    pub(crate) fn complete_for(&self, layers: LayerOptions) -> Result<(), SaveError> {
+        let differing = layers.recompress == Recompress::Differing;
+        if differing || self.origins.iter().any(is_plain) { self.complete() } else { Ok(()) }
+    }
+
+    /// The repositories that hold a blob, from which a registry can take it by itself.
+    pub fn repositories(&self) -> BTreeMap<Digest, Vec<String>> {
+        let entry = |origin: &BlobOrigin| (origin.descriptor.digest, origin.repositories());
+        self.origins.iter().map(entry).collect()
+    }
+}
+
+impl Content for OutgoingContent<'_> {
+    fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
+        let mut origins = self.origins.iter();
+        if let Some(origin) = origins.find(|one| one.descriptor.digest == descriptor.digest) {
+            origin.fetch(self.lease, self.images).map_err(io::Error::other)?;
+        }
+        self.stored.open(descriptor)
+    }
+}
+
+impl fmt::Debug for OutgoingContent<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origins = self.origins.len();
+        out.debug_struct("OutgoingContent").field("origins", &origins).finish_non_exhaustive()
+    }
+}
+
+/// Whether a layer is compressed when it leaves, for which its bytes have to be here.
+fn is_plain(origin: &BlobOrigin) -> bool {
+    origin.descriptor.media_type.layer_compression() == Some(Compression::None)
+}
+
+/// Fetches several blobs at once, until one fails.
+///
+/// # Errors
+///
+/// The first of `fetch`.
+pub fn fetch_each<T: Sync>(
+    blobs: &[T],
+    fetch: impl Fn(&T) -> Result<(), SaveError> + Sync,
+) -> Result<(), SaveError> {
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if failed().is_some() {
+                return;
+            }
+            if let Err(error) = fetch(blob) {
+                failed().get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..PARALLEL.min(blobs.len()) {
+            scope.spawn(work);
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}

@@ -1,0 +1,155 @@
+//! An image as it leaves.
+
+use std::io::Write;
+use std::path::Path;
+
+use wythe_registry::client::Client;
+use wythe_store::digest::Digest;
+use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::image::catalog::read_any_image;
+use wythe_store::lease::Lease;
+use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::layout::write::{dated, named, titled};
+use wythe_store::oci::platform::{Platform, host_architecture};
+use wythe_store::oci::reference::Reference;
+
+use crate::archive::{write_archive, write_layout};
+use crate::content::OutgoingContent;
+use crate::encode::{Encoder, Ready};
+use crate::error::DeliveryError;
+use crate::options::LayerOptions;
+use crate::push::Push;
+use crate::root;
+
+/// An image as it leaves: what it is called, and its manifest or index. The lease keeps its bytes.
+#[derive(Clone, Debug)]
+pub struct OutgoingImage<'a> {
+    /// What keeps its bytes.
+    pub lease: &'a Lease,
+    /// Its manifest, or the index of several.
+    pub root: Descriptor,
+    /// The configuration, where there is one.
+    pub config: Option<Digest>,
+    /// What it is called in archives and layouts.
+    pub names: Vec<Reference>,
+    /// What an archive calls it that holds others, too, where it has no name.
+    pub title: Option<String>,
+    /// When it was made, as its configuration says.
+    pub created: Option<String>,
+    /// Where layers are to be had that the store lacks; a push fetches those the registry lacks.
+    pub origins: &'a [BlobOrigin],
+}
+
+impl<'a> OutgoingImage<'a> {
+    /// What leaves for what a name of the store stands for: one image, or an index with all it lists.
+    ///
+    /// # Errors
+    ///
+    /// If a document cannot be read, a layer cannot be had or encoded, or the store fails.
+    pub fn encode(
+        content: &OutgoingContent<'a>,
+        root: &Descriptor,
+        layers: LayerOptions,
+    ) -> Result<Self, DeliveryError> {
+        Self::encode_each(content, root, (layers, &|_| {}))
+    }
+
+    /// As [`encode`](Self::encode). Tells `ready` of each layer as soon as it can leave.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_each(
+        content: &OutgoingContent<'a>,
+        root: &Descriptor,
+        (layers, ready): (LayerOptions, Ready<'_>),
+    ) -> Result<Self, DeliveryError> {
+        let (lease, origins) = (content.lease, content.origins);
+        content.complete_for(layers)?;
+        let machine = Platform::linux(host_architecture());
+        let image = read_any_image(lease.store(), root, &machine).ok();
+        let created = image.and_then(|image| image.config.value().created.clone());
+        let root = Encoder::new(lease, layers, ready).root(root)?;
+        let (config, names, title) = (None, Vec::new(), None);
+        Ok(Self { lease, root, config, names, title, created, origins })
+    }
+
+    /// Sends it to the registry of a name. The name is written last.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError::OtherDigest`] if the name has a digest, and not this one; or if a layer is
+    /// not to be had, or the registry refuses something.
+    pub fn push(&self, registry: &Client, to: &Reference) -> Result<(), DeliveryError> {
+        let push = Push { registry, lease: self.lease, origins: self.origins };
+        push.outgoing(self, std::slice::from_ref(to))
+    }
+
+    /// Adds it to a layout directory, which is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the store lacks something, or the directory cannot be written.
+    pub fn write_layout(&self, directory: &Path) -> Result<(), DeliveryError> {
+        write_layout(std::slice::from_ref(self), directory)
+    }
+
+    /// Writes it as an archive of an OCI layout.
+    ///
+    /// # Errors
+    ///
+    /// If the store lacks something, or `out` fails.
+    pub fn write_oci(&self, out: &mut dyn Write) -> Result<(), DeliveryError> {
+        write_archive(std::slice::from_ref(self), (Flavour::Oci, None), out)
+    }
+
+    /// Writes it as an archive that `docker load` of any kind reads; one that knows no indexes takes
+    /// the image for `platform`, or the first.
+    ///
+    /// # Errors
+    ///
+    /// If it is no image, the store lacks something, or `out` fails.
+    pub fn write_docker(
+        &self,
+        platform: &Platform,
+        out: &mut dyn Write,
+    ) -> Result<(), DeliveryError> {
+        write_archive(std::slice::from_ref(self), (Flavour::Docker, Some(platform)), out)
+    }
+
+    /// The images that its root lists: itself, or those of an index.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be read.
+    pub fn listed(lease: &Lease, root: &Descriptor) -> Result<Vec<Descriptor>, DeliveryError> {
+        root::images(lease, root)
+    }
+
+    /// The image under each of its names; an image without a name is listed once.
+    pub(crate) fn entries(&self) -> Vec<Descriptor> {
+        let entry = |name| named(self.root.clone(), name, self.created.as_deref());
+        match (self.names.as_slice(), &self.title) {
+            ([], None) => vec![dated(self.root.clone(), self.created.as_deref())],
+            ([], Some(title)) => {
+                vec![dated(titled(self.root.clone(), title), self.created.as_deref())]
+            }
+            (names, _) => names.iter().map(entry).collect(),
+        }
+    }
+}
+
+/// Refuses a destination whose digest is that of something else.
+///
+/// # Errors
+///
+/// [`DeliveryError::OtherDigest`].
+pub fn refuse_other(to: &Reference, root: Digest) -> Result<(), DeliveryError> {
+    match to.digest() {
+        Some(digest) if digest != root => {
+            Err(DeliveryError::OtherDigest { to: Box::new(to.clone()), root })
+        }
+        _ => Ok(()),
+    }
+}

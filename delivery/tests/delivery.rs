@@ -1,0 +1,162 @@
+//! One image, delivered everywhere: what arrives is the same.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
+
+use std::path::Path;
+
+use wythe_delivery::annotation::{Annotation, AnnotationTarget};
+use wythe_delivery::content::OutgoingContent;
+use wythe_delivery::error::DeliveryError;
+use wythe_delivery::image::OutgoingImage;
+use wythe_delivery::options::{ImageOptions, LayerCompression, LayerOptions};
+use wythe_delivery::platforms::{PlatformImage, PlatformImages};
+use wythe_delivery::push::{Naming, Push};
+use wythe_registry::client::Client;
+use wythe_registry::fake::{FakeRegistry, Quirks};
+use wythe_registry::settings::Settings;
+use wythe_store::digest::Digest;
+use wythe_store::id::LayerId;
+use wythe_store::image::load::unpack;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layer::export::measure;
+use wythe_store::layers::LayerRecord;
+use wythe_store::lease::Lease;
+use wythe_store::oci::config::ImageConfig;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::{Document as _, RawDocument};
+use wythe_store::oci::index::Index;
+use wythe_store::oci::layout::{Layout, Selector};
+use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::platform::Platform;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::source::ImageSource as _;
+use wythe_store::path::LayerPath;
+use wythe_store::store::{OpenOptions, Store};
+use wythe_store::tree::build::TreeBuilder;
+use wythe_store::tree::entry::{File, Metadata, Node};
+
+/// A lease on a store, with an image of one layer in it for each of these architectures.
+fn built(architectures: &[&str]) -> (tempfile::TempDir, Lease, Vec<Descriptor>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+    let lease = store.lease().unwrap();
+    let images = architectures.iter().map(|name| image(&lease, name)).collect();
+    (folder, lease, images)
+}
+
+fn image(lease: &Lease, architecture: &str) -> Descriptor {
+    let body = lease.put_body(architecture.as_bytes()).unwrap();
+    let file = File { body, size: architecture.len() as u64, link: None };
+    let mut tree = TreeBuilder::new();
+    let path = LayerPath::parse(b"greeting").unwrap();
+    tree.insert(&path, Metadata::default(), Node::File(file)).unwrap();
+    let tree = tree.finish();
+    let measured = measure(&tree, lease.store()).unwrap();
+    let mut record = LayerRecord::new(LayerId::of(architecture.as_bytes()));
+    record.tree = Some(lease.put_tree(&tree).unwrap());
+    (record.diff_id, record.tar_size) = (Some(measured.diff_id), Some(measured.size));
+    let mut batch = Batch::default();
+    batch.put_layer(&record);
+    lease.commit(batch, Durability::Relaxed).unwrap();
+    let mut config = ImageConfig::default();
+    config.rootfs.diff_ids = vec![measured.diff_id];
+    let config = RawDocument::new(config);
+    lease.put_document(config.bytes()).unwrap();
+    let layer = Descriptor::new(MediaType::LAYER, measured.diff_id.0, measured.size);
+    let manifest = RawDocument::new(Manifest::new(config.descriptor(), vec![layer]));
+    lease.put_document(manifest.bytes()).unwrap();
+    manifest.descriptor()
+}
+
+fn name(registry: &FakeRegistry, rest: &str) -> Reference {
+    format!("{}/{rest}", registry.host()).parse().unwrap()
+}
+
+fn encoded<'a>(lease: &'a Lease, client: &'a Client, root: &Descriptor) -> OutgoingImage<'a> {
+    let content = OutgoingContent::new(lease, client, &[]);
+    OutgoingImage::encode(&content, root, LayerOptions::default()).unwrap()
+}
+
+/// The root that a layout says an image has.
+fn in_layout(directory: &Path) -> Digest {
+    let layout = Layout::open(directory, Selector::Default).unwrap();
+    let (root, _) = layout.manifest(&"app".parse().unwrap()).unwrap();
+    root.digest
+}
+
+#[test]
+fn what_is_pushed_is_what_archives_and_layouts_hold() {
+    let (folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let image = encoded(&lease, &client, &images[0]);
+    image.push(&client, &name(&registry, "app:1")).unwrap();
+    assert!(registry.manifest("app", &image.root.digest.to_string()).is_some());
+    let layout = folder.path().join("layout");
+    image.write_layout(&layout).unwrap();
+    assert_eq!(in_layout(&layout), image.root.digest);
+    let (mut oci, mut docker) = (Vec::new(), Vec::new());
+    image.write_oci(&mut oci).unwrap();
+    image.write_docker(&Platform::linux("amd64"), &mut docker).unwrap();
+    for bytes in [&oci, &docker] {
+        let unpacked = tempfile::tempdir_in(folder.path()).unwrap();
+        unpack(Box::new(bytes.as_slice()), unpacked.path()).unwrap();
+        assert_eq!(in_layout(unpacked.path()), image.root.digest);
+    }
+}
+
+#[test]
+fn a_name_of_another_digest_is_refused_before_anything_is_sent() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let image = encoded(&lease, &client, &images[0]);
+    let to = name(&registry, "app").with_digest(Digest::of(b"another"));
+    let refused = image.push(&client, &to);
+    assert!(matches!(refused, Err(DeliveryError::OtherDigest { .. })), "{refused:?}");
+    assert!(registry.blobs("app").is_empty());
+}
+
+#[test]
+fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
+    let (_folder, lease, images) = built(&["amd64", "arm64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let platforms = ["amd64", "arm64"].map(Platform::linux);
+    let read = |(manifest, platform): (&Descriptor, &Platform)| {
+        PlatformImage::read(&lease, manifest, platform.clone(), (0, None)).unwrap()
+    };
+    let images = PlatformImages {
+        lease: &lease,
+        images: images.iter().zip(&platforms).map(read).collect(),
+        origins: Vec::new(),
+        provenance: Some(serde_json::json!({"buildDefinition": {}})),
+    };
+    let said = Annotation {
+        target: AnnotationTarget::Index,
+        platform: None,
+        key: "a".to_owned(),
+        value: "b".to_owned(),
+    };
+    let layers = LayerOptions { compression: LayerCompression::Zstd, ..LayerOptions::default() };
+    let options = ImageOptions {
+        layers,
+        annotations: [said].into_iter().collect(),
+        ..ImageOptions::default()
+    };
+    let names = ["app:1", "app:2"].map(|rest| name(&registry, rest));
+    let push = Push { registry: &client, lease: &lease, origins: &[] };
+    let make =
+        |ready: &(dyn Fn(&Descriptor) + Sync)| images.encode(&names, &options, (&client, ready));
+    let image = push.run(&names, Naming::ByName, make).unwrap();
+    let bytes = registry.manifest("app", "2").unwrap();
+    assert_eq!(Digest::of(&bytes), image.root.digest);
+    let index = Index::parse(&bytes).unwrap();
+    assert_eq!((index.manifests.len(), index.images().count()), (4, 2), "two statements");
+    assert_eq!(index.annotations["a"], "b");
+    let seen = registry.seen();
+    let asked =
+        seen.iter().filter(|one| one.method == "HEAD" && one.target.contains("/blobs/")).count();
+    assert_eq!(asked, registry.blobs("app").len(), "each blob once: {seen:?}");
+}
