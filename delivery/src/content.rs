@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -61,11 +61,23 @@ impl<'a> OutgoingContent<'a> {
 
 impl Content for OutgoingContent<'_> {
     fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
-        let mut origins = self.origins.iter();
-        if let Some(origin) = origins.find(|one| one.descriptor.digest == descriptor.digest) {
-            origin.fetch(self.lease, self.images).map_err(io::Error::other)?;
-        }
+        self.fetch(descriptor)?;
         self.stored.open(descriptor)
+    }
+
+    fn copy(&self, descriptor: &Descriptor, to: &mut dyn Write) -> io::Result<()> {
+        self.fetch(descriptor)?;
+        self.stored.copy(descriptor, to)
+    }
+}
+
+impl OutgoingContent<'_> {
+    fn fetch(&self, descriptor: &Descriptor) -> io::Result<()> {
+        let mut origins = self.origins.iter();
+        match origins.find(|one| one.descriptor.digest == descriptor.digest) {
+            Some(origin) => origin.fetch(self.lease, self.images).map_err(io::Error::other),
+            None => Ok(()),
+        }
     }
 }
 

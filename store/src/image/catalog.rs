@@ -1,13 +1,13 @@
 //! The images a store holds, as values.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::image::select::{Kind, Search, Selected};
-use crate::layer::blob_view;
+use crate::layer::blob_view::{self, BlobReader};
 use crate::oci::config::ImageConfig;
-use crate::oci::content::Content;
+use crate::oci::content::{Content, copy_checked, copy_verified};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::{Document, DocumentError, MAX_DOCUMENT, RawDocument};
 use crate::oci::index::{Index, MAX_DEPTH};
@@ -184,18 +184,33 @@ pub struct StoredContent<'a>(pub &'a Store);
 
 impl Content for StoredContent<'_> {
     fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.reader(descriptor)?))
+    }
+
+    /// A blob that was hashed when it was put together is not hashed again: each of its parts is
+    /// checked when it is read, as is the list of them. Neither is one that is hashed as it is read.
+    fn copy(&self, descriptor: &Descriptor, to: &mut dyn Write) -> io::Result<()> {
+        match self.reader(descriptor)? {
+            BlobReader::Recipe(stream) => stream.copy(descriptor, to),
+            mut foreign @ BlobReader::Foreign(_) => copy_checked(&mut foreign, to, descriptor),
+            mut made @ (BlobReader::Document(_) | BlobReader::Tar(_) | BlobReader::Unpacked(_)) => {
+                copy_verified(&mut made, to, descriptor)
+            }
+        }
+    }
+}
+
+impl StoredContent<'_> {
+    fn reader(&self, descriptor: &Descriptor) -> io::Result<BlobReader> {
         let digest = &descriptor.digest;
         if descriptor.size <= MAX_DOCUMENT as u64
             && let Some(bytes) = self.0.document(digest).map_err(io::Error::other)?
         {
-            return Ok(Box::new(io::Cursor::new(bytes.to_vec())));
+            return Ok(BlobReader::Document(io::Cursor::new(bytes)));
         }
-        match blob_view::open(self.0, digest).map_err(io::Error::other)? {
-            Some(blob) => Ok(Box::new(blob.reader)),
-            None => {
-                Err(io::Error::new(io::ErrorKind::NotFound, format!("the store lacks {digest}")))
-            }
-        }
+        let blob = blob_view::open(self.0, digest).map_err(io::Error::other)?;
+        let lacks = || io::Error::new(io::ErrorKind::NotFound, format!("the store lacks {digest}"));
+        blob.map(|blob| blob.reader).ok_or_else(lacks)
     }
 }
 

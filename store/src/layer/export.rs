@@ -182,7 +182,7 @@ mod tests {
     use crate::id::LayerId;
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
-    use crate::layer::blob_view;
+    use crate::layer::blob_view::{self, BlobReader};
     use crate::layer::tar_write::tar_write;
     use crate::object::{Encoding, Kind, ObjectName};
     use crate::path::LayerPath;
@@ -226,6 +226,12 @@ mod tests {
         blob.reader.read_to_end(&mut bytes).unwrap();
         assert_eq!((blob.size, descriptor.size), (bytes.len() as u64, bytes.len() as u64));
         assert_eq!(Digest::of(&bytes), descriptor.digest);
+        let blob = blob_view::open(lease.store(), &descriptor.digest).unwrap().unwrap();
+        if let BlobReader::Recipe(stream) = blob.reader {
+            let mut copied = Vec::new();
+            stream.copy(descriptor, &mut copied).unwrap();
+            assert!(copied == bytes);
+        }
         bytes
     }
 
@@ -265,6 +271,25 @@ mod tests {
         let descriptor = export(&lease, &mut record, Codec::None).unwrap();
         commit(&lease, &record);
         assert!(read(&lease, &descriptor) == tar);
+    }
+
+    #[test]
+    fn a_blob_is_not_copied_under_another_length_nor_beyond_where_writing_fails() {
+        let (_folder, lease) = store();
+        let (mut record, _) = layer(&lease, 0);
+        let descriptor = export(&lease, &mut record, Codec::GZIP).unwrap();
+        let stream = || match blob_view::open(lease.store(), &descriptor.digest).unwrap() {
+            Some(blob_view::Blob { reader: BlobReader::Recipe(stream), .. }) => stream,
+            other => panic!("no recipe: {other:?}"),
+        };
+        for size in [0, descriptor.size - 1, descriptor.size + 1] {
+            let other = Descriptor { size, ..descriptor.clone() };
+            let refused = stream().copy(&other, &mut Vec::new()).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        }
+        let mut room = [0; 1000];
+        let full = stream().copy(&descriptor, &mut &mut room[..]).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::WriteZero);
     }
 
     #[test]

@@ -3,18 +3,25 @@
 //! A recipe is named by the digest of the blob it makes. The 32-byte ids of the parts are in it
 //! verbatim, which is how garbage collection finds them.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::bytes::Bytes;
 use crate::digest::{DiffId, Digest};
 use crate::error::{ReadError, WriteError, malformed};
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind, ObjectName};
+use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::MediaType;
 use crate::store::Store;
 use crate::wire::{Decoder, Encoder};
 
 const VERSION: u8 = 1;
+/// Pieces are handed from who reads to who writes when there is this much of them: enough that it
+/// costs nothing beside reading them.
+const BATCH: usize = 1 << 20;
+/// How many batches wait at most. The longest piece has 8 MiB.
+const WAITING: usize = 2;
 const LITERAL: u8 = 0;
 /// Added to the kind of an object that ends with a [`Checksum`].
 const CHECKED: u8 = 0x80;
@@ -154,14 +161,57 @@ impl RecipeStream {
         Self { store: store.clone(), pieces: recipe.pieces.into_iter(), current }
     }
 
-    fn load(&self, piece: Piece) -> io::Result<io::Take<io::Cursor<Bytes>>> {
+    /// Writes the blob of a descriptor, each piece as it lies in the store, while another thread reads
+    /// the next ones.
+    pub(crate) fn copy(self, descriptor: &Descriptor, to: &mut dyn Write) -> io::Result<()> {
+        let (sender, batches) = sync_channel(WAITING);
+        let left = std::thread::scope(|scope| {
+            // Owned by this closure, so that who reads ahead stops once writing has failed.
+            let batches = batches;
+            scope.spawn(move || self.read_ahead(&sender));
+            batches.into_iter().try_fold(descriptor.size, |left, batch: io::Result<Batch>| {
+                batch?.iter().try_fold(left, |left, piece| {
+                    let left = left.checked_sub(piece.length as u64);
+                    to.write_all(piece.bytes())?;
+                    left.ok_or_else(|| other_length(descriptor))
+                })
+            })
+        })?;
+        if left == 0 { Ok(()) } else { Err(other_length(descriptor)) }
+    }
+
+    fn read_ahead(&self, batches: &SyncSender<io::Result<Batch>>) {
+        let (mut batch, mut length) = (Vec::new(), 0);
+        for piece in self.pieces.as_slice() {
+            match self.load(piece) {
+                Ok(piece) => {
+                    length += piece.length;
+                    batch.push(piece);
+                }
+                Err(error) => {
+                    // Whoever does not listen any more has an error of their own.
+                    let _ = batches.send(Err(error));
+                    return;
+                }
+            }
+            if BATCH <= length {
+                length = 0;
+                if batches.send(Ok(std::mem::take(&mut batch))).is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = batches.send(Ok(batch));
+    }
+
+    fn load(&self, piece: &Piece) -> io::Result<LoadedPiece> {
         let (bytes, left_out) = match piece {
-            Piece::Literal(bytes) => (bytes.into(), 0),
-            Piece::Whole(name) => (self.object(&name)?, 0),
-            Piece::Checked(name) => (self.object(&name)?, Checksum::SIZE),
+            Piece::Literal(bytes) => (bytes.clone().into(), 0),
+            Piece::Whole(name) => (self.object(name)?, 0),
+            Piece::Checked(name) => (self.object(name)?, Checksum::SIZE),
         };
         let length = bytes.len().saturating_sub(left_out);
-        Ok(io::Cursor::new(bytes).take(length as u64))
+        Ok(LoadedPiece { bytes, length })
     }
 
     fn object(&self, name: &ObjectName) -> io::Result<Bytes> {
@@ -169,6 +219,27 @@ impl RecipeStream {
         let lost = "a part of the blob is not in the store";
         found.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, lost))
     }
+}
+
+/// Pieces that are handed over together.
+type Batch = Vec<LoadedPiece>;
+
+/// A piece in memory.
+struct LoadedPiece {
+    bytes: Bytes,
+    /// How many of them are the blob's.
+    length: usize,
+}
+
+impl LoadedPiece {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+fn other_length(descriptor: &Descriptor) -> io::Error {
+    let text = format!("the parts of {} are not of its length", descriptor.digest);
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 impl Read for RecipeStream {
@@ -179,7 +250,8 @@ impl Read for RecipeStream {
                 return Ok(count);
             }
             let Some(piece) = self.pieces.next() else { return Ok(0) };
-            self.current = self.load(piece)?;
+            let LoadedPiece { bytes, length } = self.load(&piece)?;
+            self.current = io::Cursor::new(bytes).take(length as u64);
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::Document;
 use crate::oci::index::{Index, MAX_DEPTH};
-use crate::oci::layout::write::copy_verified;
 use crate::oci::layout::{IMAGE_NAME, MARKER};
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
@@ -96,11 +95,10 @@ fn append_blob<W: Write>(
     content: &dyn Content,
     blob: &Descriptor,
 ) -> io::Result<()> {
-    let mut reader = content.open(blob)?;
     let mut header = header(path, tar::EntryType::Regular, blob.size)?;
     header.set_cksum();
     archive.get_mut().write_all(header.as_bytes())?;
-    copy_verified(&mut reader, archive.get_mut(), blob)?;
+    content.copy(blob, archive.get_mut())?;
     let padding = blob.size.next_multiple_of(512) - blob.size;
     io::copy(&mut io::repeat(0).take(padding), archive.get_mut()).map(drop)
 }

@@ -1,11 +1,10 @@
 //! Writes images into a layout directory.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::Path;
 
 use super::{CREATED, IMAGE_NAME, LayoutError, MARKER, REF_NAME, read_index};
-use crate::digest::Hasher;
 use crate::oci::closure::Closure;
 use crate::oci::content::Content;
 use crate::oci::descriptor::Descriptor;
@@ -91,42 +90,12 @@ fn write_blob(blobs: &Path, content: &dyn Content, descriptor: &Descriptor) -> i
     }
     let staged = staged(&path);
     let mut file = File::create(&staged)?;
-    let copied = copy_verified(&mut *content.open(descriptor)?, &mut file, descriptor);
+    let copied = content.copy(descriptor, &mut file);
     if copied.is_err() {
         fs::remove_file(&staged)?;
     }
     copied?;
     fs::rename(&staged, &path)
-}
-
-/// Copies the content of `descriptor`, and fails unless it was exactly that.
-pub(crate) fn copy_verified(
-    from: &mut dyn Read,
-    to: &mut dyn Write,
-    descriptor: &Descriptor,
-) -> io::Result<()> {
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 128 << 10];
-    let mut left = descriptor.size;
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        left = left.checked_sub(count as u64).ok_or_else(|| damaged(descriptor))?;
-        hasher.update(&buffer[..count]);
-        to.write_all(&buffer[..count])?;
-    }
-    if left == 0 && hasher.finish() == descriptor.digest {
-        Ok(())
-    } else {
-        Err(damaged(descriptor))
-    }
-}
-
-fn damaged(descriptor: &Descriptor) -> io::Error {
-    let text = format!("content of {} is not what its digest says", descriptor.digest);
-    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
