@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let origins = target.origins();
         let content = OutgoingContent::new(builder.lease(), &registry, &origins);
         let image = OutgoingImage::encode(&content, &target.root, LayerOptions::default())?;
-        image.push(&registry, &name)?;
+        image.push(&registry, &name, &())?;
         println!("{name} {}", image.root.digest);
     }
     Ok(())

@@ -13,6 +13,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write::{dated, named, titled};
 use wythe_store::oci::platform::{Platform, host_architecture};
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::Transfers;
 
 use crate::archive::{write_archive, write_layout};
 use crate::content::OutgoingContent;
@@ -75,14 +76,19 @@ impl<'a> OutgoingImage<'a> {
         Ok(Self { lease, root, config, names, title, created, origins })
     }
 
-    /// Sends it to the registry of a name. The name is written last.
+    /// Sends it to the registry of a name, and tells how far its blobs are. The name is written last.
     ///
     /// # Errors
     ///
     /// [`DeliveryError::OtherDigest`] if the name has a digest, and not this one; or if a layer is
     /// not to be had, or the registry refuses something.
-    pub fn push(&self, registry: &Client, to: &Reference) -> Result<(), DeliveryError> {
-        let push = Push { registry, lease: self.lease, origins: self.origins };
+    pub fn push(
+        &self,
+        registry: &Client,
+        to: &Reference,
+        transfers: &dyn Transfers,
+    ) -> Result<(), DeliveryError> {
+        let push = Push { registry, lease: self.lease, origins: self.origins, transfers };
         push.outgoing(self, std::slice::from_ref(to))
     }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use wythe_registry::client::Client;
-use wythe_registry::push::{Outbox, Push as How, Silent};
+use wythe_registry::push::{Outbox, Push as How};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::lease::Lease;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::content::OutgoingContent;
 use crate::encode::Ready;
@@ -32,6 +33,8 @@ pub struct Push<'a> {
     pub lease: &'a Lease,
     /// Where layers are to be had that the store lacks.
     pub origins: &'a [BlobOrigin],
+    /// Who is told how far blobs are.
+    pub transfers: &'a dyn Transfers,
 }
 
 impl fmt::Debug for Push<'_> {
@@ -88,9 +91,11 @@ impl<'a> Push<'a> {
         self,
         send: impl FnOnce(&Outbox<'_>) -> Result<T, DeliveryError>,
     ) -> Result<T, DeliveryError> {
-        let content = OutgoingContent::new(self.lease, self.registry, self.origins);
+        let transfers = self.transfers;
+        let images = Watched { images: self.registry, transfers };
+        let content = OutgoingContent::new(self.lease, &images, self.origins);
         let origins = content.repositories();
-        let how = How { origins: &origins, progress: &Silent };
+        let how = How { origins: &origins, transfers };
         send(&self.registry.outbox(&content, how))
     }
 }
@@ -101,5 +106,5 @@ fn send(
     names: &[Reference],
 ) -> Result<(), DeliveryError> {
     names.iter().try_for_each(|name| refuse_other(name, image.root.digest))?;
-    names.iter().try_for_each(|name| Ok(outbox.push(&image.root, name)?))
+    Ok(outbox.push_all(&image.root, names)?)
 }

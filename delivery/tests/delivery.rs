@@ -91,7 +91,7 @@ fn what_is_pushed_is_what_archives_and_layouts_hold() {
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let client = Client::new(Settings::default());
     let image = encoded(&lease, &client, &images[0]);
-    image.push(&client, &name(&registry, "app:1")).unwrap();
+    image.push(&client, &name(&registry, "app:1"), &()).unwrap();
     assert!(registry.manifest("app", &image.root.digest.to_string()).is_some());
     let layout = folder.path().join("layout");
     image.write_layout(&layout).unwrap();
@@ -113,7 +113,7 @@ fn a_name_of_another_digest_is_refused_before_anything_is_sent() {
     let client = Client::new(Settings::default());
     let image = encoded(&lease, &client, &images[0]);
     let to = name(&registry, "app").with_digest(Digest::of(b"another"));
-    let refused = image.push(&client, &to);
+    let refused = image.push(&client, &to, &());
     assert!(matches!(refused, Err(DeliveryError::OtherDigest { .. })), "{refused:?}");
     assert!(registry.blobs("app").is_empty());
 }
@@ -146,7 +146,7 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
         ..ImageOptions::default()
     };
     let names = ["app:1", "app:2"].map(|rest| name(&registry, rest));
-    let push = Push { registry: &client, lease: &lease, origins: &[] };
+    let push = Push { registry: &client, lease: &lease, origins: &[], transfers: &() };
     let make =
         |ready: &(dyn Fn(&Descriptor) + Sync)| images.encode(&names, &options, (&client, ready));
     let image = push.run(&names, Naming::ByName, make).unwrap();

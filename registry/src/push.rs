@@ -14,12 +14,13 @@ use wythe_store::oci::closure::Closure;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::Transfers;
 
 use crate::client::{Client, Inner, Repository, Rights, header};
 use crate::error::{PushError, RegistryError, RegistryProblem};
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::Upload;
+use crate::upload::{Told, Upload};
 
 /// Uploads at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -29,36 +30,8 @@ const PARALLEL: usize = 4;
 pub struct Push<'a> {
     /// Repositories, as `host/name`, that are known to hold a blob.
     pub origins: &'a BTreeMap<Digest, Vec<String>>,
-    /// Who is told how it goes.
-    pub progress: &'a dyn PushProgress,
-}
-
-/// Is told how a push goes, from several threads.
-pub trait PushProgress: Sync {
-    /// A blob or manifest is there.
-    fn done(&self, descriptor: &Descriptor, how: Sent);
-}
-
-/// How content came to be in the registry.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Sent {
-    /// It was there.
-    Present,
-    /// The registry took it from another repository.
-    Mounted {
-        /// The repository.
-        from: String,
-    },
-    /// It was sent.
-    Uploaded,
-}
-
-/// Tells nobody.
-#[derive(Clone, Copy, Debug)]
-pub struct Silent;
-
-impl PushProgress for Silent {
-    fn done(&self, _: &Descriptor, _: Sent) {}
+    /// Who is told how far blobs are.
+    pub transfers: &'a dyn Transfers,
 }
 
 impl fmt::Debug for Push<'_> {
@@ -103,6 +76,12 @@ pub struct Outbox<'a> {
     delivered: Mutex<BTreeMap<Digest, Vec<String>>>,
 }
 
+/// A repository, and the names in it that are to stand for an image: at least one.
+struct Target<'a> {
+    repository: Repository,
+    names: Vec<&'a Reference>,
+}
+
 impl fmt::Debug for Outbox<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Outbox").field("how", &self.how).finish_non_exhaustive()
@@ -116,17 +95,46 @@ impl Outbox<'_> {
     ///
     /// As there.
     pub fn push(&self, root: &Descriptor, to: &Reference) -> Result<(), PushError> {
+        self.push_all(root, std::slice::from_ref(to))
+    }
+
+    /// The same under several names. Those in one repository share blobs and manifests, and are written
+    /// at once when everything that they lead to is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::push`]. Some of the names may have been written then.
+    pub fn push_all(&self, root: &Descriptor, to: &[Reference]) -> Result<(), PushError> {
         let closure = Closure::of(self.content, std::slice::from_ref(root))?.without_foreign();
-        let repository = self.inner.repository(to, Rights::Push).map_err(request(root))?;
-        self.blobs(&closure, &repository)?;
-        match self.manifests(&closure, root, (to, &repository)) {
+        let mut targets: Vec<Target<'_>> = Vec::new();
+        for name in to {
+            let known = targets.iter_mut().find(|target| target.names[0].name() == name.name());
+            if let Some(target) = known {
+                target.names.push(name);
+            } else {
+                let repository =
+                    self.inner.repository(name, Rights::Push).map_err(request(root))?;
+                targets.push(Target { repository, names: vec![name] });
+            }
+        }
+        targets.iter().try_for_each(|target| self.push_to(&closure, root, target))
+    }
+
+    fn push_to(
+        &self,
+        closure: &Closure,
+        root: &Descriptor,
+        target: &Target<'_>,
+    ) -> Result<(), PushError> {
+        self.blobs(closure, target)?;
+        match self.manifests(closure, root, target) {
             // What was there a moment ago was collected in between, or never was.
             Err(PushError::Request { error, .. })
                 if error.has_code("BLOB_UNKNOWN") || error.has_code("MANIFEST_UNKNOWN") =>
             {
                 self.lock().clear();
-                self.blobs(&closure, &repository)?;
-                self.manifests(&closure, root, (to, &repository))
+                self.blobs(closure, target)?;
+                self.manifests(closure, root, target)
             }
             other => other,
         }
@@ -143,16 +151,19 @@ impl Outbox<'_> {
         to: &[Reference],
         make: impl FnOnce(&(dyn Fn(&Descriptor) + Sync)) -> Result<T, E>,
     ) -> Result<T, E> {
-        let repository = |to| self.inner.repository(to, Rights::Push).ok();
-        let repositories: Vec<Repository> = to.iter().filter_map(repository).collect();
+        let target = |name| {
+            let repository = self.inner.repository(name, Rights::Push).ok()?;
+            Some(Target { repository, names: vec![name] })
+        };
+        let targets: Vec<Target<'_>> = to.iter().filter_map(target).collect();
         let (sender, queue) = channel::<Descriptor>();
         let (queue, given_up) = (Mutex::new(queue), AtomicBool::new(false));
         let work = || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             while let Ok(blob) = next() {
-                let send = |repository| self.blob(&blob, repository);
+                let send = |target| self.blob(&blob, target);
                 let skip = given_up.load(Ordering::Relaxed);
-                if !skip && repositories.iter().try_for_each(send).is_err() {
+                if !skip && targets.iter().try_for_each(send).is_err() {
                     given_up.store(true, Ordering::Relaxed);
                 }
             }
@@ -174,29 +185,12 @@ impl Outbox<'_> {
     }
 
     /// The closure lists each blob once, so none is sent twice.
-    fn blobs(&self, closure: &Closure, repository: &Repository) -> Result<(), PushError> {
-        let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            while let Some(blob) = closure.blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if failed().is_some() {
-                    return;
-                }
-                if let Err(error) = self.blob(blob, repository) {
-                    failed().get_or_insert(request(blob)(error));
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..PARALLEL.min(closure.blobs.len()) {
-                scope.spawn(work);
-            }
-        });
-        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    fn blobs(&self, closure: &Closure, target: &Target<'_>) -> Result<(), PushError> {
+        side_by_side(&closure.blobs, |blob| self.blob(blob, target).map_err(request(blob)))
     }
 
-    fn blob(&self, blob: &Descriptor, repository: &Repository) -> Result<(), RegistryError> {
+    fn blob(&self, blob: &Descriptor, target: &Target<'_>) -> Result<(), RegistryError> {
+        let Target { repository, names } = target;
         let place = format!("{}/{}", repository.host, repository.name);
         let delivered = self.lock().get(&blob.digest).cloned().unwrap_or_default();
         if delivered.contains(&place) {
@@ -204,10 +198,10 @@ impl Outbox<'_> {
         }
         let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
         let origins = [known, &delivered].concat();
-        let (inner, content) = (self.inner, self.content);
-        let sent = Upload { inner, repository, content, blob }.run(&origins)?;
+        let (inner, content, reference) = (self.inner, self.content, names[0]);
+        let told = Told { transfers: self.how.transfers, reference, blob };
+        Upload { inner, repository, content, blob, told }.run(&origins)?;
         self.lock().entry(blob.digest).or_default().push(place);
-        self.how.progress.done(blob, sent);
         Ok(())
     }
 
@@ -215,22 +209,26 @@ impl Outbox<'_> {
         self.delivered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Children before parents, and the names last.
     fn manifests(
         &self,
         closure: &Closure,
         root: &Descriptor,
-        (to, repository): (&Reference, &Repository),
+        target: &Target<'_>,
     ) -> Result<(), PushError> {
-        for (descriptor, bytes) in &closure.manifests {
-            let digest = descriptor.digest.to_string();
-            let by_tag =
-                descriptor.digest == root.digest && (to.tag().is_some() || to.digest().is_none());
-            let name = if by_tag { to.tag_or_latest() } else { &digest };
-            let url = repository.url(&format!("manifests/{name}"));
-            self.manifest(repository, url, (descriptor, bytes)).map_err(request(descriptor))?;
-            self.how.progress.done(descriptor, Sent::Uploaded);
-        }
-        Ok(())
+        let put = |name: &str, (descriptor, bytes): &(Descriptor, Vec<u8>)| {
+            let url = target.repository.url(&format!("manifests/{name}"));
+            self.manifest(&target.repository, url, (descriptor, bytes)).map_err(request(descriptor))
+        };
+        let (roots, children): (Vec<_>, Vec<_>) =
+            closure.manifests.iter().partition(|(found, _)| found.digest == root.digest);
+        children.iter().try_for_each(|child| put(&child.0.digest.to_string(), child))?;
+        side_by_side(&target.names, |name| {
+            let by_digest = name.digest().is_some() && name.tag().is_none();
+            let digest = root.digest.to_string();
+            let name = if by_digest { &digest } else { name.tag_or_latest() };
+            roots.iter().try_for_each(|root| put(name, root))
+        })
     }
 
     fn manifest(
@@ -255,6 +253,32 @@ impl Outbox<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Does something with several at once, until it fails with one.
+fn side_by_side<T: Sync>(
+    all: &[T],
+    send: impl Fn(&T) -> Result<(), PushError> + Sync,
+) -> Result<(), PushError> {
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if failed().is_some() {
+                return;
+            }
+            if let Err(error) = send(one) {
+                failed().get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..PARALLEL.min(all.len()) {
+            scope.spawn(work);
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 fn request(descriptor: &Descriptor) -> impl Fn(RegistryError) -> PushError + '_ {

@@ -8,11 +8,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use url::Url;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::{Direction, Meter, Transfer, TransferState, Transfers};
 
 use crate::client::{Inner, Repository};
 use crate::error::{RegistryError, RegistryProblem, without_query};
 use crate::origin;
-use crate::push::Sent;
 use crate::retry::retry;
 use crate::transport::{Body, Call, Open};
 
@@ -26,6 +27,41 @@ pub(crate) struct Upload<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) content: &'a dyn Content,
     pub(crate) blob: &'a Descriptor,
+    pub(crate) told: Told<'a>,
+}
+
+/// Who is told how far a blob is.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) transfers: &'a dyn Transfers,
+    /// The image it goes to.
+    pub(crate) reference: &'a Reference,
+    pub(crate) blob: &'a Descriptor,
+}
+
+impl Told<'_> {
+    fn tell(self, state: TransferState, bytes: u64) {
+        let Self { reference, blob: Descriptor { digest, size, .. }, .. } = self;
+        let (direction, digest, size) = (Direction::Push, *digest, *size);
+        self.transfers.transferred(&Transfer { direction, reference, digest, state, bytes, size });
+    }
+}
+
+/// A blob that tells how much of it was read.
+struct Telling<'a> {
+    blob: Box<dyn Read + Send + 'a>,
+    meter: Meter,
+    told: Told<'a>,
+}
+
+impl Read for Telling<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.blob.read(buffer)?;
+        if let Some(bytes) = self.meter.pass(count as u64) {
+            self.told.tell(TransferState::Moving, bytes);
+        }
+        Ok(count)
+    }
 }
 
 /// What the registry made of a request to take the blob from elsewhere.
@@ -38,30 +74,40 @@ enum Mount {
 
 impl Open for Upload<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        self.content.open(self.blob)
+        let (blob, told) = (self.content.open(self.blob)?, self.told);
+        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), told }))
     }
 }
 
 impl Upload<'_> {
     /// Sees to it that the registry has the blob, by the cheapest way that works.
-    pub(crate) fn run(self, origins: &[String]) -> Result<Sent, RegistryError> {
+    pub(crate) fn run(self, origins: &[String]) -> Result<(), RegistryError> {
+        let state = self.state(origins)?;
+        let passed = if state == TransferState::Done { self.blob.size } else { 0 };
+        self.told.tell(state, passed);
+        Ok(())
+    }
+
+    /// What became of it.
+    fn state(self, origins: &[String]) -> Result<TransferState, RegistryError> {
         if self.exists()? {
-            return Ok(Sent::Present);
+            return Ok(TransferState::Present);
         }
         let mut session = None;
         if let Some(from) = self.neighbour(origins) {
             match self.mount(from)? {
-                Mount::Done => return Ok(Sent::Mounted { from: from.to_owned() }),
+                Mount::Done => return Ok(TransferState::Mounted),
                 Mount::Session(location) => session = Some(location),
                 Mount::Refused => {}
             }
         }
         let bytes = self.in_memory()?;
+        self.told.tell(TransferState::Moving, 0);
         retry(&*self.inner.settings.timing, || {
             let location = session.take().map_or_else(|| self.begin(), Ok)?;
             self.put(location, bytes.as_deref())
         })?;
-        Ok(Sent::Uploaded)
+        Ok(TransferState::Done)
     }
 
     fn exists(self) -> Result<bool, RegistryError> {

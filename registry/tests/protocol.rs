@@ -12,7 +12,7 @@ use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
 use wythe_registry::login::Login;
 use wythe_registry::proxy::Proxies;
-use wythe_registry::push::{Push, Silent};
+use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
 use wythe_store::oci::content::{MemoryContent, read_document};
@@ -56,7 +56,7 @@ fn push_with(
     origins: &BTreeMap<Digest, Vec<String>>,
 ) -> Result<(), PushError> {
     let (content, root) = image();
-    let how = Push { origins, progress: &Silent };
+    let how = Push { origins, transfers: &() };
     client.push(&content, &root, &reference(registry, "new/app:1"), how)
 }
 
@@ -75,7 +75,7 @@ fn a_blob_that_is_ready_arrives_before_the_image_is_made() {
     let (content, root) = image();
     let to = reference(&registry, "new/app:1");
     let origins = BTreeMap::new();
-    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
@@ -101,7 +101,7 @@ fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
     let client = client(&registry);
     let (content, root) = image();
     let origins = BTreeMap::new();
-    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
     outbox.push(&root, &reference(&registry, "new/app:1")).unwrap();
     outbox.push(&root, &reference(&registry, "other/app:1")).unwrap();
     check_pushed(&registry);
@@ -116,7 +116,7 @@ fn what_cannot_be_sent_ahead_is_told_by_the_push() {
     let client = client(&registry);
     let (_, root) = image();
     let (content, origins) = (MemoryContent::default(), BTreeMap::new());
-    let outbox = client.outbox(&content, Push { origins: &origins, progress: &Silent });
+    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
     let to = reference(&registry, "new/app:1");
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
@@ -546,7 +546,7 @@ fn send_large(registry: &FakeRegistry) -> Result<(), PushError> {
     let config = Descriptor::of(MediaType::CONFIG, b"{}");
     let manifest = RawDocument::new(Manifest::new(config, vec![layer]));
     content.insert(manifest.bytes().to_vec());
-    let how = Push { origins: &BTreeMap::new(), progress: &Silent };
+    let how = Push { origins: &BTreeMap::new(), transfers: &() };
     let client = Client::new(Settings::default());
     client.push(&content, &manifest.descriptor(), &reference(registry, "big"), how)
 }

@@ -20,6 +20,7 @@ use wythe_builder::build::build;
 use wythe_builder::environment::Environment;
 use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
+use wythe_builder::progress::AsEvents;
 use wythe_store::journal::Durability;
 
 use self::agents::Agents;
@@ -81,7 +82,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let started = world::date();
     let built = build(&input, &options, environment)
         .map_err(|error| session.failed(error).reproducible(&reproduction(&world::words())))?;
-    let mut delivery = Delivery::new(&lease, &built, args, session)?;
+    let transfers = AsEvents(&progress);
+    let mut delivery = Delivery::new(&lease, &built, args, (session, &transfers))?;
     if let Some(asked) = args.attestation.provenance() {
         let mut images = built.targets.iter().flat_map(|target| &target.images);
         let epoch = images.any(|image| image.epoch.is_some());

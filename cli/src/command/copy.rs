@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use wythe_builder::progress::AsEvents;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::image::{OutgoingImage, refuse_other};
 use wythe_delivery::options::LayerOptions;
@@ -58,7 +59,10 @@ fn deliver(image: &mut OutgoingImage<'_>, to: &Place, session: &Session) -> Resu
             image.names = named(tag.as_deref())?;
             write_file(image, file(path), Flavour::Oci)
         }
-        Place::Registry(name) => Ok(image.push(&session.registry()?, &name.parse()?)?),
+        Place::Registry(name) => {
+            let progress = session.progress();
+            Ok(image.push(&session.registry()?, &name.parse()?, &AsEvents(&*progress))?)
+        }
         Place::Store(name) => {
             let name: Reference = name.parse()?;
             refuse_other(&name, image.root.digest)?;

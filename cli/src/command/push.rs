@@ -1,5 +1,6 @@
 //! `wythe push`.
 
+use wythe_builder::progress::AsEvents;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
@@ -22,10 +23,12 @@ pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
         compression: args.compression.map(Into::into).unwrap_or_default(),
         ..LayerOptions::default()
     };
-    let client = session.registry()?;
+    let (client, progress) = (session.registry()?, session.progress());
     let content = OutgoingContent::new(&lease, &client, &[]);
     let make = |ready: Ready<'_>| OutgoingImage::encode_each(&content, &root, (layers, ready));
-    let push = Push { registry: &client, lease: &lease, origins: &[] };
-    let image = push.run(&[to], Naming::ByName, make)?;
-    session.print(&image.root.digest.to_string())
+    let transfers = &AsEvents(&*progress);
+    let push = Push { registry: &client, lease: &lease, origins: &[], transfers };
+    let digest = push.run(&[to], Naming::ByName, make)?.root.digest;
+    drop(progress);
+    session.print(&digest.to_string())
 }

@@ -14,6 +14,7 @@ use wythe_delivery::image::OutgoingImage;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::transfer::Transfers;
 use wythe_store::tree::entry::Tree;
 
 use self::destination::write_to;
@@ -50,7 +51,6 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
 }
 
 /// What was built, on its way out.
-#[derive(Debug)]
 pub(crate) struct Delivery<'a> {
     lease: &'a Lease,
     /// What each target came to.
@@ -64,10 +64,10 @@ impl<'a> Delivery<'a> {
         lease: &'a Lease,
         built: &'a Built,
         args: &'a BuildArgs,
-        session: &'a Session,
+        (session, transfers): (&'a Session, &'a dyn Transfers),
     ) -> Result<Self, Failure> {
-        let args = &args.result;
-        let goods = built.targets.iter().map(|built| Goods::new(lease, built, args, session));
+        let (args, how) = (&args.result, (session, transfers));
+        let goods = built.targets.iter().map(|built| Goods::new(lease, built, args, how));
         Ok(Self { lease, goods: goods.collect::<Result<_, _>>()?, args, session })
     }
 }

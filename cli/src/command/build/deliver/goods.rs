@@ -16,6 +16,7 @@ use wythe_store::layer::origin::remember_origin;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::{Transfers, Watched};
 
 use super::tell::{Stage, Told};
 use crate::args::build::ResultArgs;
@@ -25,7 +26,6 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// A target that was built.
-#[derive(Debug)]
 pub(crate) struct Goods<'a> {
     pub(super) lease: &'a Lease,
     pub(crate) built: &'a BuiltTarget,
@@ -33,6 +33,7 @@ pub(crate) struct Goods<'a> {
     pub(crate) images: PlatformImages<'a>,
     pub(super) args: &'a ResultArgs,
     session: &'a Session,
+    transfers: &'a dyn Transfers,
 }
 
 impl<'a> Goods<'a> {
@@ -40,7 +41,7 @@ impl<'a> Goods<'a> {
         lease: &'a Lease,
         built: &'a BuiltTarget,
         args: &'a ResultArgs,
-        session: &'a Session,
+        (session, transfers): (&'a Session, &'a dyn Transfers),
     ) -> Result<Self, Failure> {
         let read = |image: &Image| {
             let times = (image.base_layers, image.epoch);
@@ -49,7 +50,7 @@ impl<'a> Goods<'a> {
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
         let origins = built.origins();
         let images = PlatformImages { lease, images, origins, provenance: None };
-        Ok(Self { lease, built, images, args, session })
+        Ok(Self { lease, built, images, args, session, transfers })
     }
 }
 
@@ -59,10 +60,11 @@ impl Goods<'_> {
         &self,
         asked: &ImageAttributes,
     ) -> Result<(OutgoingImage<'_>, Told), Failure> {
-        let client = self.session.registry()?;
-        self.images.complete(&client)?;
+        let (client, transfers) = (self.session.registry()?, self.transfers);
+        let source = Watched { images: &client, transfers };
+        self.images.complete(&source)?;
         let (names, options) = (self.names(asked)?, self.options(asked));
-        let image = self.images.encode(&names, &options, (&client, &|_| {}))?;
+        let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
         let told = self.told(Stage::Shipped, &image);
         Ok((image, told))
     }
@@ -134,8 +136,11 @@ impl Goods<'_> {
             Transport::Plain => self.session.registry_over_http(names)?,
         };
         let (registry, origins, options) = (&client, &self.images.origins, self.options(asked));
-        let make = |ready: Ready<'_>| self.images.encode(names, &options, (&client, ready));
-        let image = Delivery { registry, lease: self.lease, origins }.run(names, naming, make)?;
+        let (lease, transfers) = (self.lease, self.transfers);
+        let source = Watched { images: registry, transfers };
+        let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
+        let push = Delivery { registry, lease, origins, transfers };
+        let image = push.run(names, naming, make)?;
         let told = self.told(Stage::Shipped, &image);
         Ok((image.root, told))
     }
@@ -147,7 +152,8 @@ impl Goods<'_> {
 
     /// Gets some of them.
     fn fetch(&self, wanted: impl Fn(&BlobOrigin) -> bool) -> Result<(), Failure> {
-        Ok(self.images.fetch(&self.session.registry()?, wanted)?)
+        let (client, transfers) = (self.session.registry()?, self.transfers);
+        Ok(self.images.fetch(&Watched { images: &client, transfers }, wanted)?)
     }
 
     fn names(&self, asked: &ImageAttributes) -> Result<Vec<Reference>, Failure> {
