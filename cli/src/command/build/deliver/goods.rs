@@ -8,6 +8,7 @@ use wythe_delivery::options::{ImageOptions, LayerOptions};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
+use wythe_store::error::WriteError;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
@@ -86,11 +87,14 @@ impl Goods<'_> {
             batch.set_ref(&ref_name(&prefix.clone().with_digest(kept.root.digest)), &kept.root);
         }
         self.remember_origins(&mut batch)?;
-        self.lease.commit(batch, Durability::Durable)?;
+        let commit = || self.lease.commit(batch, Durability::Durable);
         let (root, told) = match push {
-            Push::No => (kept.root.clone(), self.told(Stage::Kept, &kept)),
-            Push::ByDigest => self.push(asked, &names, Naming::ByDigest)?,
-            Push::ByName => self.push(asked, &names, Naming::ByName)?,
+            Push::No => {
+                commit()?;
+                (kept.root.clone(), self.told(Stage::Kept, &kept))
+            }
+            Push::ByDigest => meanwhile(commit, || self.push(asked, &names, Naming::ByDigest))?,
+            Push::ByName => meanwhile(commit, || self.push(asked, &names, Naming::ByName))?,
         };
         if asked.digest_names == DigestNames::Beside {
             self.name_by_digest(names, &root)?;
@@ -180,4 +184,18 @@ impl Goods<'_> {
         let target = self.built.name.clone();
         Told { target, stage, digest: image.root.digest, config: image.config }
     }
+}
+
+/// Waits for the disk while layers are compressed and sent: a name of the store is there or not
+/// whatever becomes of a registry.
+fn meanwhile<T>(
+    commit: impl FnOnce() -> Result<u64, WriteError> + Send,
+    send: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    std::thread::scope(|scope| {
+        let committing = scope.spawn(commit);
+        let sent = send();
+        committing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        sent
+    })
 }
