@@ -1,7 +1,6 @@
 //! `wythe build`.
 
 mod agents;
-pub(crate) mod bench;
 pub(crate) mod call;
 pub(crate) mod deliver;
 pub(crate) mod dockerfile;
@@ -10,6 +9,7 @@ pub(crate) mod look;
 pub(crate) mod options;
 pub(crate) mod provenance;
 mod reproduction;
+pub(crate) mod resources;
 pub(crate) mod secret;
 pub(crate) mod targets;
 
@@ -24,13 +24,13 @@ use wythe_builder::progress::AsEvents;
 use wythe_store::journal::Durability;
 
 use self::agents::Agents;
-use self::bench::Bench;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
 use self::look::Look;
 use self::provenance::Account;
 use self::reproduction::reproduction;
+use self::resources::BuildResources;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
@@ -59,10 +59,10 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     options.agents.clone_from(&agents.sockets);
-    let bench = Bench::new(session)?;
+    let resources = BuildResources::new(session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
-        None => Opened::fetch(args, &options, bench.environment(&lease, &()))?,
+        None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,
     };
     let Opened { dockerfile, files, time } = opened;
     if call.method != Method::Build {
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress = Patient { progress, screen: &screen };
     let look = args.run.on_error.as_ref().map(|command| Look { command, screen: &screen });
     let inspector = look.as_ref().map(|look| look as &dyn Inspector);
-    let environment = Environment { inspector, ..bench.environment(&lease, &progress) };
+    let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = world::date();
     let built = build(&input, &options, environment)

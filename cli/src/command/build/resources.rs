@@ -13,7 +13,7 @@ use crate::web::Web;
 use crate::world;
 
 /// A client, threads, a switch, and what this machine says of itself.
-pub(crate) struct Bench {
+pub(crate) struct BuildResources {
     web: Web,
     git: Option<GitProgram>,
     emulators: Emulators,
@@ -23,7 +23,7 @@ pub(crate) struct Bench {
     resolv_conf: Vec<u8>,
 }
 
-impl Bench {
+impl BuildResources {
     pub(crate) fn new(session: &Session) -> Result<Self, Failure> {
         Ok(Self {
             web: Web(session.registry()?),
