@@ -9,9 +9,9 @@ pub(crate) mod screen;
 pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod table;
-pub(crate) mod terse;
 pub(crate) mod transfer;
 pub(crate) mod tty;
+pub(crate) mod unexplained;
 pub(crate) mod view;
 
 use std::io::{self, IsTerminal, Stderr};

@@ -36,8 +36,8 @@ use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
 use crate::failure::Failure;
-use crate::render::screen::Patient;
-use crate::render::terse::Terse;
+use crate::render::screen::PausedProgress;
+use crate::render::unexplained::Unexplained;
 use crate::session::Session;
 use crate::{render, world};
 
@@ -73,8 +73,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let screen = Arc::default();
     let medium = render::medium(&io::stderr(), session.settings.text("TERM").as_deref());
     let progress = render::progress(form, dockerfile.source.clone(), &screen, medium);
-    let progress = if args.cache.explain.is_on() { progress } else { Box::new(Terse(progress)) };
-    let progress = Patient { progress, screen: &screen };
+    let progress =
+        if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
+    let progress = PausedProgress { progress, screen: &screen };
     let look = args.run.on_error.as_ref().map(|command| Look { command, screen: &screen });
     let inspector = look.as_ref().map(|look| look as &dyn Inspector);
     let environment = Environment { inspector, ..resources.environment(&lease, &progress) };

@@ -58,12 +58,12 @@ impl Drop for Held<'_> {
 }
 
 /// Progress that waits while somebody has the screen.
-pub(crate) struct Patient<'a> {
+pub(crate) struct PausedProgress<'a> {
     pub(crate) progress: Box<dyn Progress>,
     pub(crate) screen: &'a Screen,
 }
 
-impl Progress for Patient<'_> {
+impl Progress for PausedProgress<'_> {
     fn event(&self, event: &Event<'_>) {
         drop(self.screen.wait());
         self.progress.event(event);

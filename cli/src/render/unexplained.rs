@@ -3,9 +3,9 @@
 use wythe_builder::progress::{Event, Progress};
 
 /// Hands on every event, and asks for no explanations.
-pub(crate) struct Terse(pub(crate) Box<dyn Progress>);
+pub(crate) struct Unexplained(pub(crate) Box<dyn Progress>);
 
-impl Progress for Terse {
+impl Progress for Unexplained {
     fn event(&self, event: &Event<'_>) {
         self.0.event(event);
     }
