@@ -28,7 +28,7 @@ use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
 use self::look::Look;
-use self::provenance::Account;
+use self::provenance::BuildInvocation;
 use self::reproduction::reproduction;
 use self::resources::BuildResources;
 use crate::args::build::BuildArgs;
@@ -90,9 +90,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         let epoch = images.any(|image| image.epoch.is_some());
         let times = (!epoch).then(|| (started, world::date()));
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
-        let account = Account { asked, options: &options, dockerfile, times };
+        let invocation = BuildInvocation { asked, options: &options, dockerfile, times };
         for goods in &mut delivery.goods {
-            goods.images.provenance = Some(account.predicate(goods.built));
+            goods.images.provenance = Some(invocation.predicate(goods.built));
         }
     }
     delivery.run()

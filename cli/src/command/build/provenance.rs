@@ -17,7 +17,7 @@ const BUILD_TYPE: &str =
 
 /// A build, as far as statements about it go.
 #[derive(Debug)]
-pub(crate) struct Account<'a> {
+pub(crate) struct BuildInvocation<'a> {
     pub(crate) asked: &'a Provenance,
     pub(crate) options: &'a Options,
     /// The Dockerfile's name and text.
@@ -27,7 +27,7 @@ pub(crate) struct Account<'a> {
     pub(crate) times: Option<(String, String)>,
 }
 
-impl Account<'_> {
+impl BuildInvocation<'_> {
     /// The predicate.
     pub(crate) fn predicate(&self, built: &BuiltTarget) -> Value {
         let (name, text) = self.dockerfile;
@@ -109,14 +109,15 @@ mod tests {
         options.secrets.insert("id".to_owned(), Secret::new(b"hunter2".to_vec()));
         let asked = Provenance { detail, ..Provenance::default() };
         let dockerfile = ("Dockerfile", b"FROM scratch".as_slice());
-        let account = Account { asked: &asked, options: &options, dockerfile, times: None };
+        let invocation =
+            BuildInvocation { asked: &asked, options: &options, dockerfile, times: None };
         let root = wythe_store::oci::descriptor::Descriptor::of(
             wythe_store::oci::media_type::MediaType::MANIFEST,
             b"",
         );
         let (images, materials) = (Vec::new(), Vec::new());
         let built = BuiltTarget { name: "default".to_owned(), root, images, materials };
-        account.predicate(&built).to_string()
+        invocation.predicate(&built).to_string()
     }
 
     #[test]
