@@ -5,7 +5,7 @@ pub(crate) mod call;
 pub(crate) mod deliver;
 pub(crate) mod dockerfile;
 pub(crate) mod fetched;
-pub(crate) mod look;
+pub(crate) mod on_error;
 pub(crate) mod options;
 pub(crate) mod provenance;
 mod reproduction;
@@ -27,7 +27,7 @@ use self::agents::Agents;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
-use self::look::Look;
+use self::on_error::OnErrorCommand;
 use self::provenance::BuildInvocation;
 use self::reproduction::reproduction;
 use self::resources::BuildResources;
@@ -76,8 +76,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
     let progress = PausedProgress { progress, screen: &screen };
-    let look = args.run.on_error.as_ref().map(|command| Look { command, screen: &screen });
-    let inspector = look.as_ref().map(|look| look as &dyn Inspector);
+    let on_error =
+        args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
+    let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
     let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = world::date();

@@ -10,12 +10,12 @@ use crate::render::screen::Screen;
 use crate::terminal::Terminal;
 
 /// Runs a command in every step that failed, one after the other.
-pub(crate) struct Look<'a> {
+pub(crate) struct OnErrorCommand<'a> {
     pub(crate) command: &'a str,
     pub(crate) screen: &'a Screen,
 }
 
-impl Inspector for Look<'_> {
+impl Inspector for OnErrorCommand<'_> {
     fn inspect(&self, failed: &FailedStep<'_>) -> Result<Outcome, StepError> {
         let argv = ["/bin/sh", "-c", self.command];
         // Where no terminal can be made the command runs without one.
