@@ -13,7 +13,7 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::SourceProblem;
 
-use crate::args::place::Place;
+use crate::args::location::ImageLocation;
 use crate::everything;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
@@ -21,18 +21,19 @@ use crate::session::Session;
 /// Makes what is at a place available in the store, without a name of its own: all of it, or the
 /// image for a platform.
 pub(crate) fn acquire(
-    place: &Place,
+    location: &ImageLocation,
     platform: Option<&Platform>,
     (lease, session): (&Lease, &Session),
 ) -> Result<Descriptor, Failure> {
-    match place {
-        Place::Store(name) => everything::of_store(lease, name, platform, session),
-        Place::Registry(name) => {
+    match location {
+        ImageLocation::Store(name) => everything::of_store(lease, name, platform, session),
+        ImageLocation::Registry(name) => {
             let (reference, source) = (&name.parse()?, &session.registry()?);
             everything::of_source(Whole { lease, source, reference }, platform, Class::Network)
         }
-        Place::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
-        Place::OciArchive { path, tag: name } | Place::DockerArchive { path, name } => {
+        ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
+        ImageLocation::OciArchive { path, tag: name }
+        | ImageLocation::DockerArchive { path, name } => {
             in_layout(&unpacked(path, lease)?, name.as_deref(), platform, lease)
         }
     }

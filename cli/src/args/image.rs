@@ -8,8 +8,8 @@ use wythe_store::oci::platform::Platform;
 use super::call::AnswerFormat;
 use super::image_attributes::CompressionArg;
 use super::key_value::KeyValue;
+use super::location::ImageLocation;
 use super::output::Format;
-use super::place::Place;
 use super::switch::Switch;
 use crate::failure::Failure;
 
@@ -58,9 +58,9 @@ pub(crate) struct PushArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// A name in the store, or a place: docker:, oci: or oci-archive:
-    pub(crate) source: Place,
+    pub(crate) source: ImageLocation,
     /// A name in the store, or a place: docker:, oci:, oci-archive: or docker-archive:
-    pub(crate) destination: Place,
+    pub(crate) destination: ImageLocation,
     #[command(flatten)]
     pub(crate) which: Which,
 }

@@ -16,7 +16,7 @@ use wythe_store::oci::reference::Reference;
 use crate::acquire::acquire;
 use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::CopyArgs;
-use crate::args::place::{Place, STANDARD_OUTPUT};
+use crate::args::location::{ImageLocation, STANDARD_OUTPUT};
 use crate::command::save::spoken;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -43,27 +43,31 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     session.print(&image.root.digest.to_string())
 }
 
-fn deliver(image: &mut OutgoingImage<'_>, to: &Place, session: &Session) -> Result<(), Failure> {
+fn deliver(
+    image: &mut OutgoingImage<'_>,
+    to: &ImageLocation,
+    session: &Session,
+) -> Result<(), Failure> {
     match to {
-        Place::DockerArchive { path, name } => {
+        ImageLocation::DockerArchive { path, name } => {
             if let Some(name) = name {
                 image.names = spoken(name.parse()?).into_iter().collect();
             }
             write_file(image, file(path), Flavour::Docker)
         }
-        Place::Layout { path, tag } => {
+        ImageLocation::Layout { path, tag } => {
             image.names = named(tag.as_deref())?;
             Ok(image.write_layout(path)?)
         }
-        Place::OciArchive { path, tag } => {
+        ImageLocation::OciArchive { path, tag } => {
             image.names = named(tag.as_deref())?;
             write_file(image, file(path), Flavour::Oci)
         }
-        Place::Registry(name) => {
+        ImageLocation::Registry(name) => {
             let progress = session.progress();
             Ok(image.push(&session.registry()?, &name.parse()?, &AsEvents(&*progress))?)
         }
-        Place::Store(name) => {
+        ImageLocation::Store(name) => {
             let name: Reference = name.parse()?;
             refuse_other(&name, image.root.digest)?;
             let mut batch = Batch::default();

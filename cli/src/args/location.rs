@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// Where an image comes from or goes to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum ImageLocation {
     /// `docker-archive:FILE[:NAME]`
     DockerArchive { path: PathBuf, name: Option<String> },
     /// `oci:DIRECTORY[:TAG]`
@@ -19,7 +19,7 @@ pub(crate) enum Place {
     Store(String),
 }
 
-impl FromStr for Place {
+impl FromStr for ImageLocation {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -40,7 +40,7 @@ impl FromStr for Place {
 /// What stands for standard output in place of the file of an archive.
 pub(crate) const STANDARD_OUTPUT: &str = "-";
 
-impl Place {
+impl ImageLocation {
     /// Whether an archive goes to standard output.
     pub(crate) fn is_standard_output(&self) -> bool {
         match self {
@@ -74,25 +74,31 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Place) {
+    fn check(text: &str, expected: ImageLocation) {
         assert_eq!(text.parse(), Ok(expected), "{text}");
     }
 
     #[test]
     fn a_name_alone_is_in_the_store() {
-        check("debian:bookworm", Place::Store("debian:bookworm".to_owned()));
-        check("localhost:5000/a:1", Place::Store("localhost:5000/a:1".to_owned()));
+        check("debian:bookworm", ImageLocation::Store("debian:bookworm".to_owned()));
+        check("localhost:5000/a:1", ImageLocation::Store("localhost:5000/a:1".to_owned()));
     }
 
     #[test]
     fn a_transport_says_what_the_rest_is() {
-        check("docker://localhost:5000/a:1", Place::Registry("localhost:5000/a:1".to_owned()));
+        check(
+            "docker://localhost:5000/a:1",
+            ImageLocation::Registry("localhost:5000/a:1".to_owned()),
+        );
         let tag = Some("1".to_owned());
-        check("oci:out:1", Place::Layout { path: "out".into(), tag });
-        check("oci-archive:a.tar", Place::OciArchive { path: "a.tar".into(), tag: None });
+        check("oci:out:1", ImageLocation::Layout { path: "out".into(), tag });
+        check("oci-archive:a.tar", ImageLocation::OciArchive { path: "a.tar".into(), tag: None });
         let name = Some("a:1".to_owned());
-        assert!(Place::from_str("oci-archive:-:1").unwrap().is_standard_output());
-        assert!(!Place::from_str("oci:-").unwrap().is_standard_output());
-        check("docker-archive:a.tar:a:1", Place::DockerArchive { path: "a.tar".into(), name });
+        assert!(ImageLocation::from_str("oci-archive:-:1").unwrap().is_standard_output());
+        assert!(!ImageLocation::from_str("oci:-").unwrap().is_standard_output());
+        check(
+            "docker-archive:a.tar:a:1",
+            ImageLocation::DockerArchive { path: "a.tar".into(), name },
+        );
     }
 }
