@@ -32,8 +32,8 @@ use crate::args::image::{
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
+use crate::host;
 use crate::session::Session;
-use crate::world;
 
 /// Whether a command needs the namespaces of the sandbox.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,7 +99,7 @@ impl Command {
         if needed == Namespaces::NotNeeded {
             return Ok(None);
         }
-        let before = world::user_namespace();
+        let before = host::user_namespace();
         match wythe_sandbox::init() {
             Ok(_) => {
                 prepare_helpers(enter::beside);
@@ -107,7 +107,7 @@ impl Command {
                 Ok(None)
             }
             // A process that is half in stays there.
-            Err(error) if needed == Namespaces::ForSteps && before == world::user_namespace() => {
+            Err(error) if needed == Namespaces::ForSteps && before == host::user_namespace() => {
                 Ok(Some(error))
             }
             Err(error) => Err(error.into()),

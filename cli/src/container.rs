@@ -25,8 +25,8 @@ use crate::args::build::NetworkArg;
 use crate::args::image::RunImageArgs;
 use crate::args::key_value::KeyValue;
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::settings::Settings;
-use crate::world;
 
 /// What is run, and on what.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +44,13 @@ impl Container<'_> {
         let user = self.user(&lowers)?;
         let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
         admit(&identity, &format!("running as {}:{}", user.uid, user.gid))?;
-        let made = scratch(self.lease, &lowers, world::id_map().as_bytes())?;
+        let made = scratch(self.lease, &lowers, host::id_map().as_bytes())?;
         let run = &self.image.config.value().config;
         let directory = self.args.workdir.as_deref().unwrap_or(&run.working_dir);
         let directory = if directory.is_empty() { "/" } else { directory };
         // As with docker, a directory that is missing is root's, whoever runs there.
         let root = Owner { uid: 0, gid: 0 };
-        recreate((&lowers, &made), directory, root, world::id_map().as_bytes())
+        recreate((&lowers, &made), directory, root, host::id_map().as_bytes())
             .map_err(|error| Failure::of(Class::Usage, &error))?;
         let scratch = Scratch { upper: made.upper, work: made.work };
         let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
@@ -62,13 +62,13 @@ impl Container<'_> {
             NetworkArg::None => Network::None,
         };
         step.changes = Changes::Forgotten;
-        step.resolv_conf = world::resolv_conf();
+        step.resolv_conf = host::resolv_conf();
         Ok(step)
     }
 
     /// The directory of every layer, bottom first.
     fn directories(self) -> Result<Vec<PathBuf>, Failure> {
-        let (lease, idmap) = (self.lease, world::id_map());
+        let (lease, idmap) = (self.lease, host::id_map());
         let layers = &self.image.manifest.value().layers;
         let (mut stack, mut trees) = (Stack::new(lease, idmap.as_bytes()), Vec::new());
         for (descriptor, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {

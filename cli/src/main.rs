@@ -10,6 +10,7 @@ mod everything;
 mod failure;
 mod fetch;
 mod files;
+mod host;
 mod registry_client;
 mod render;
 mod session;
@@ -18,7 +19,6 @@ mod signals;
 mod stored_image;
 mod terminal;
 mod web;
-mod world;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -24,11 +24,11 @@ use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
+use crate::host::SystemClock;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::settings::{Settings, file};
-use crate::world::SystemClock;
 use crate::{registry_client, render, signals};
 
 /// What collecting may take of the time of a command, as long as the store keeps within its budget.

@@ -39,7 +39,7 @@ use crate::failure::Failure;
 use crate::render::screen::PausedProgress;
 use crate::render::unexplained::Unexplained;
 use crate::session::Session;
-use crate::{render, world};
+use crate::{host, render};
 
 /// Builds, or answers a question about the Dockerfile.
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
@@ -81,15 +81,15 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
     let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
-    let started = world::date();
+    let started = host::date();
     let built = build(&input, &options, environment)
-        .map_err(|error| session.failed(error).reproducible(&reproduction(&world::words())))?;
+        .map_err(|error| session.failed(error).reproducible(&reproduction(&host::words())))?;
     let transfers = AsEvents(&progress);
     let mut delivery = Delivery::new(&lease, &built, args, (session, &transfers))?;
     if let Some(asked) = args.attestation.provenance() {
         let mut images = built.targets.iter().flat_map(|target| &target.images);
         let epoch = images.any(|image| image.epoch.is_some());
-        let times = (!epoch).then(|| (started, world::date()));
+        let times = (!epoch).then(|| (started, host::date()));
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
         let invocation = BuildInvocation { asked, options: &options, dockerfile, times };
         for goods in &mut delivery.goods {

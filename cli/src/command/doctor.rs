@@ -4,8 +4,8 @@ use wythe_sandbox::probe::{self, Availability, Probe};
 
 use crate::args::store::DoctorArgs;
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::session::Session;
-use crate::world;
 
 /// Tries what builds need, and says what helps where it does not work.
 pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> {
@@ -16,7 +16,7 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     session.print(&format!("wythe {}", env!("CARGO_PKG_VERSION")))?;
     session.print(&format!("kernel {}", probe::kernel_release()))?;
     session.print(&format!("store {}", store.display()))?;
-    session.print(&emulated(&world::emulators(&session.settings).architectures()))?;
+    session.print(&emulated(&host::emulators(&session.settings).architectures()))?;
     if let Some(ids) = ids {
         session.print(&format!("steps {ids}"))?;
     }

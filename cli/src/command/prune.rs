@@ -7,9 +7,9 @@ use wythe_store::gc::{Pace, Policy};
 use crate::args::budget::Bounds;
 use crate::args::store::PruneArgs;
 use crate::failure::{Class, Failure};
+use crate::host::SystemClock;
 use crate::render::quantity::Bytes;
 use crate::session::Session;
-use crate::world::SystemClock;
 
 /// Removes what no image and no result of a step needs, and what exceeds the budget; with `--all` all
 /// that only makes builds faster; with bounds, what exceeds those.

@@ -8,17 +8,17 @@ use wythe_sandbox::{Outcome, Output, Step, Stream};
 use crate::args::image::RunImageArgs;
 use crate::container::Container;
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::session::Session;
 use crate::stored_image;
 use crate::terminal::Terminal;
-use crate::world;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
     let image = stored_image::complete(&lease, args.image()?, session)?;
-    let emulators = world::emulators(&session.settings);
+    let emulators = host::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
     let step =
         Container { lease: &lease, image: &image, args, settings: &session.settings }.step()?;

@@ -12,8 +12,8 @@ use wythe_store::store::Store;
 use crate::args::call::AnswerFormat;
 use crate::args::store::VerifyArgs;
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::session::Session;
-use crate::world;
 
 /// Compares everything in the store with its digests, and lists what is damaged.
 pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
         return repair(args, session);
     }
     let store = session.store_to_read()?;
-    let damage = world::threads()?.install(|| found(args, &store))?;
+    let damage = host::threads()?.install(|| found(args, &store))?;
     let newer = store.unread_records().into_iter().filter(|it| it.why == Unread::Newer).count();
     if 0 < newer {
         session.remark(&format!("{newer} records of a newer version were passed over"));
@@ -39,10 +39,10 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
 /// Puts right what can be, and tells what was done and what is lost.
 fn repair(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
     let (store, client) = (session.store()?, session.registry()?);
-    let mut repair = world::threads()?.install(|| store.repair(Some(&client)))?;
+    let mut repair = host::threads()?.install(|| store.repair(Some(&client)))?;
     if args.live.is_on() {
-        let idmap = world::id_map();
-        let more = world::threads()?.install(|| store.repair_directories(idmap.as_bytes()))?;
+        let idmap = host::id_map();
+        let more = host::threads()?.install(|| store.repair_directories(idmap.as_bytes()))?;
         repair.done.extend(more.done);
         repair.left.extend(more.left);
     }
@@ -83,7 +83,7 @@ fn found(args: &VerifyArgs, store: &Store) -> Result<Vec<Damage>, Failure> {
     if args.live.is_on() {
         let lease = store.lease()?;
         let compared =
-            stacks(store).and_then(|stacks| compare(&lease, world::id_map().as_bytes(), &stacks));
+            stacks(store).and_then(|stacks| compare(&lease, host::id_map().as_bytes(), &stacks));
         match compared {
             Ok(differences) => damage.extend(differences),
             // What keeps directories from being compared has been told of.

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use wythe_sandbox::enter;
 
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::settings::Settings;
-use crate::world;
 
 /// No key is longer; a file that is would not be one.
 const MAX_KEY: u64 = 1 << 20;
@@ -170,7 +170,7 @@ impl Drop for Agent {
 
 /// A program of this machine, with nothing of our environment but where programs are.
 fn program(name: &str, directory: &Path, settings: &Settings) -> io::Result<Command> {
-    let found = world::program(name, settings);
+    let found = host::program(name, settings);
     let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{name} is not installed"));
     let mut command = Command::new(found.ok_or_else(missing)?);
     command.current_dir(directory).env_clear().stdin(Stdio::piped());

@@ -8,9 +8,9 @@ use wythe_sandbox::{Cancel, Emulators};
 use wythe_store::lease::Lease;
 
 use crate::failure::Failure;
+use crate::host;
 use crate::session::Session;
 use crate::web::Web;
-use crate::world;
 
 /// A client, threads, a switch, and what this machine says of itself.
 pub(crate) struct BuildResources {
@@ -27,12 +27,12 @@ impl BuildResources {
     pub(crate) fn new(session: &Session) -> Result<Self, Failure> {
         Ok(Self {
             web: Web(session.registry()?),
-            git: world::git(&session.settings),
-            emulators: world::emulators(&session.settings),
+            git: host::git(&session.settings),
+            emulators: host::emulators(&session.settings),
             cancel: session.cancel()?,
-            pool: world::threads()?,
-            id_map: world::id_map(),
-            resolv_conf: world::resolv_conf(),
+            pool: host::threads()?,
+            id_map: host::id_map(),
+            resolv_conf: host::resolv_conf(),
         })
     }
 
@@ -51,7 +51,7 @@ impl BuildResources {
             progress,
             inspector: None,
             cancel: &self.cancel,
-            clock: &world::SystemClock,
+            clock: &host::SystemClock,
             pool: &self.pool,
             idmap: self.id_map.as_bytes(),
             resolv_conf: &self.resolv_conf,

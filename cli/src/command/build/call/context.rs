@@ -8,10 +8,10 @@ use crate::args::call::AnswerFormat;
 use crate::args::context::ContextSource;
 use crate::command::build::dockerfile::Dockerfile;
 use crate::failure::{Class, Failure};
+use crate::host;
 use crate::render::quantity::Bytes;
 use crate::render::table::Table;
 use crate::session::Session;
-use crate::world;
 
 /// How many of the largest files are listed.
 const LISTED: usize = 10;
@@ -26,7 +26,7 @@ pub(super) fn context(
     let ContextSource::Directory(path) = &args.context else {
         return Err(Failure::usage("--call=context is about a directory"));
     };
-    let survey = world::threads()?.install(|| Survey::of(path, dockerfile.path.as_deref()));
+    let survey = host::threads()?.install(|| Survey::of(path, dockerfile.path.as_deref()));
     let survey = survey.map_err(|error| Failure::of(Class::Usage, &error))?;
     let largest = survey.files.iter().take(LISTED);
     if format == AnswerFormat::Json {
