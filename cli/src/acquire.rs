@@ -14,7 +14,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::SourceProblem;
 
 use crate::args::location::ImageLocation;
-use crate::everything;
+use crate::closure;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
 
@@ -26,10 +26,10 @@ pub(crate) fn acquire(
     (lease, session): (&Lease, &Session),
 ) -> Result<Descriptor, Failure> {
     match location {
-        ImageLocation::Store(name) => everything::of_store(lease, name, platform, session),
+        ImageLocation::Store(name) => closure::of_store(lease, name, platform, session),
         ImageLocation::Registry(name) => {
             let (reference, source) = (&name.parse()?, &session.registry()?);
-            everything::of_source(Whole { lease, source, reference }, platform, Class::Network)
+            closure::of_source(Whole { lease, source, reference }, platform, Class::Network)
         }
         ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
         ImageLocation::OciArchive { path, tag: name }
@@ -50,7 +50,7 @@ fn in_layout(
         let failure = Failure::usage(format!("the layout has no image {detail}"));
         return Err(failure.remedy("say which after the place and a colon: PLACE:NAME"));
     }
-    everything::of_source(Whole { lease, source, reference }, platform, Class::Usage)
+    closure::of_source(Whole { lease, source, reference }, platform, Class::Usage)
 }
 
 /// The image of a name, or the only one.

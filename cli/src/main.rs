@@ -3,10 +3,10 @@
 mod acquire;
 mod archive_file;
 mod args;
+mod closure;
 mod command;
 mod container;
 mod docker_config;
-mod everything;
 mod failure;
 mod fetch;
 mod files;

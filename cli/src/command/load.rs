@@ -17,7 +17,7 @@ use wythe_store::oci::source::SourceError;
 
 use crate::acquire::{selector, stand_in, unpacked};
 use crate::args::image::LoadArgs;
-use crate::everything;
+use crate::closure;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
 
@@ -61,17 +61,17 @@ fn taken(
 ) -> Result<Descriptor, Failure> {
     let whole = Whole { lease, source, reference: &stand_in()? };
     if platform.is_some() {
-        return everything::of_source(whole, platform, Class::Usage);
+        return closure::of_source(whole, platform, Class::Usage);
     }
     let root = whole.root()?;
-    let lacking = everything::fetch(whole, &root)?;
+    let lacking = closure::fetch(whole, &root)?;
     let is_there = |image: &Descriptor| !lacking.iter().any(|part| part.of.digest == image.digest);
     if !OutgoingImage::listed(lease, &root)?.iter().any(is_there) {
-        everything::none(&lacking, Class::Usage)?;
+        closure::none(&lacking, Class::Usage)?;
         return Ok(root);
     }
     for part in &lacking {
-        session.remark(&format!("{} is not in it", everything::called(&part.of)));
+        session.remark(&format!("{} is not in it", closure::called(&part.of)));
     }
     Ok(root)
 }

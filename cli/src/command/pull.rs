@@ -9,7 +9,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Watched;
 
 use crate::args::image::PullArgs;
-use crate::everything;
+use crate::closure;
 use crate::failure::{Class, Failure};
 use crate::fetch::Wanted;
 use crate::session::Session;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &PullArgs, session: &Session) -> Result<(), Failure> {
     let lease = session.store()?.lease()?;
     let root = if args.all_platforms.is_on() {
         let whole = Whole { lease: &lease, source: &source, reference: &reference };
-        everything::of_source(whole, None, Class::Network)?
+        closure::of_source(whole, None, Class::Network)?
     } else {
         let asked = args.which.platform()?;
         let platform = &asked.clone().unwrap_or_else(this_machine);

@@ -9,7 +9,7 @@ use wythe_delivery::push::{Naming, Push};
 use wythe_store::oci::reference::Reference;
 
 use crate::args::image::PushArgs;
-use crate::everything;
+use crate::closure;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
     let to: Reference = args.destination.as_ref().unwrap_or(&args.image).parse()?;
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
-    let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
+    let root = closure::of_store(&lease, &args.image, platform.as_ref(), session)?;
     let layers = LayerOptions {
         compression: args.compression.map(Into::into).unwrap_or_default(),
         ..LayerOptions::default()

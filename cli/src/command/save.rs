@@ -12,7 +12,7 @@ use wythe_store::store::Access;
 use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::SaveArgs;
 use crate::args::output::Format;
-use crate::everything;
+use crate::closure;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
     }
     let lease = session.store_to_read()?.lease()?;
     let platform = args.which.platform()?;
-    let root = everything::of_store(&lease, &args.image, platform.as_ref(), session)?;
+    let root = closure::of_store(&lease, &args.image, platform.as_ref(), session)?;
     // Compressed parts are kept, which a store that may only be read does not do.
     let compression = match lease.store().access() {
         Access::Read => LayerCompression::Uncompressed,
