@@ -92,8 +92,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         let times = (!epoch).then(|| (started, host::date()));
         let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
         let invocation = BuildInvocation { asked, options: &options, dockerfile, times };
-        for goods in &mut delivery.goods {
-            goods.images.provenance = Some(invocation.predicate(goods.built));
+        for target in &mut delivery.targets {
+            target.images.provenance = Some(invocation.predicate(target.built));
         }
     }
     delivery.run()

@@ -1,8 +1,8 @@
 //! The results of a build to where the flags say they go.
 
 mod destination;
-mod goods;
-mod tell;
+mod report;
+mod target;
 mod tree;
 
 use std::io;
@@ -18,8 +18,8 @@ use wythe_store::oci::transfer::Transfers;
 use wythe_store::tree::entry::Tree;
 
 use self::destination::write_to;
-use self::goods::Goods;
-use self::tell::{Told, to_stdout};
+use self::report::{TargetReport, to_stdout};
+use self::target::TargetOutput;
 use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
@@ -54,7 +54,7 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
 pub(crate) struct Delivery<'a> {
     lease: &'a Lease,
     /// What each target came to.
-    pub(crate) goods: Vec<Goods<'a>>,
+    pub(crate) targets: Vec<TargetOutput<'a>>,
     args: &'a ResultArgs,
     session: &'a Session,
 }
@@ -67,34 +67,39 @@ impl<'a> Delivery<'a> {
         (session, transfers): (&'a Session, &'a dyn Transfers),
     ) -> Result<Self, Failure> {
         let (args, how) = (&args.result, (session, transfers));
-        let goods = built.targets.iter().map(|built| Goods::new(lease, built, args, how));
-        Ok(Self { lease, goods: goods.collect::<Result<_, _>>()?, args, session })
+        let targets = built.targets.iter().map(|built| TargetOutput::new(lease, built, args, how));
+        Ok(Self { lease, targets: targets.collect::<Result<_, _>>()?, args, session })
     }
 }
 
 impl Delivery<'_> {
     /// Delivers to every output, and writes the files that tell what was made.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let mut told: Vec<Told> = self.goods.iter().map(Told::built).collect();
+        let mut reports: Vec<TargetReport> = self.targets.iter().map(TargetReport::built).collect();
         for OutputArg { target, output } in outputs(self.args) {
-            let meant =
-                |goods: &&Goods<'_>| target.as_ref().is_none_or(|name| *name == goods.built.name);
-            let goods: Vec<&Goods<'_>> = self.goods.iter().filter(meant).collect();
-            for news in self.output(&output, &goods)? {
-                for told in &mut told {
-                    told.update(&news);
+            let meant = |one: &&TargetOutput<'_>| {
+                target.as_ref().is_none_or(|name| *name == one.built.name)
+            };
+            let targets: Vec<&TargetOutput<'_>> = self.targets.iter().filter(meant).collect();
+            for news in self.output(&output, &targets)? {
+                for report in &mut reports {
+                    report.update(&news);
                 }
             }
         }
-        self.tell(&told)
+        self.report(&reports)
     }
 
     /// Delivers to one output; each target apart where the destination says so.
-    fn output(&self, output: &Output, goods: &[&Goods<'_>]) -> Result<Vec<Told>, Failure> {
+    fn output(
+        &self,
+        output: &Output,
+        targets: &[&TargetOutput<'_>],
+    ) -> Result<Vec<TargetReport>, Failure> {
         let mut apart = Vec::new();
-        for one in goods {
+        for one in targets {
             let Some(output) = output.for_target(&one.built.name) else {
-                return self.together(output, goods);
+                return self.together(output, targets);
             };
             apart.extend(self.together(&output, &[*one])?);
         }
@@ -102,34 +107,38 @@ impl Delivery<'_> {
     }
 
     /// Delivers targets to one destination; returns what left or was kept.
-    fn together(&self, output: &Output, goods: &[&Goods<'_>]) -> Result<Vec<Told>, Failure> {
+    fn together(
+        &self,
+        output: &Output,
+        targets: &[&TargetOutput<'_>],
+    ) -> Result<Vec<TargetReport>, Failure> {
         match output {
             Output::Archive { format, destination, image } => {
-                archive(*format, destination, (goods, image))
+                archive(*format, destination, (targets, image))
             }
             Output::CacheOnly => Ok(Vec::new()),
             Output::Files { destination, split, stale } => {
-                let (tree, store) = (file_tree(goods, *split)?, self.lease.store());
-                files::write(&tree, store, epoch(goods), (destination, *stale))?;
+                let (tree, store) = (file_tree(targets, *split)?, self.lease.store());
+                files::write(&tree, store, epoch(targets), (destination, *stale))?;
                 Ok(Vec::new())
             }
             Output::Image { push, image } => {
-                goods.iter().map(|goods| goods.name(*push, image)).collect()
+                targets.iter().map(|one| one.name(*push, image)).collect()
             }
             Output::Tar { destination, split } => {
-                self.tar(goods, (destination, *split)).map(|()| Vec::new())
+                self.tar(targets, (destination, *split)).map(|()| Vec::new())
             }
         }
     }
 
     fn tar(
         &self,
-        goods: &[&Goods<'_>],
+        targets: &[&TargetOutput<'_>],
         (destination, split): (&Destination, PlatformSplit),
     ) -> Result<(), Failure> {
-        let tree: Tree = file_tree(goods, split)?;
+        let tree: Tree = file_tree(targets, split)?;
         write_to(destination, |out| {
-            tar_output::write(&tree, self.lease.store(), epoch(goods), out)
+            tar_output::write(&tree, self.lease.store(), epoch(targets), out)
                 .map_err(|error| Failure::of(Class::Environment, &error))
         })
     }
@@ -138,14 +147,14 @@ impl Delivery<'_> {
 fn archive(
     format: Format,
     to: &Destination,
-    (goods, image): (&[&Goods<'_>], &ImageAttributes),
-) -> Result<Vec<Told>, Failure> {
-    let (mut images, mut told) = (Vec::new(), Vec::new());
-    for one in goods {
+    (targets, image): (&[&TargetOutput<'_>], &ImageAttributes),
+) -> Result<Vec<TargetReport>, Failure> {
+    let (mut images, mut reports) = (Vec::new(), Vec::new());
+    for one in targets {
         let (mut image, news) = one.archived(image)?;
-        image.title = (goods.len() > 1).then(|| one.built.name.clone());
+        image.title = (targets.len() > 1).then(|| one.built.name.clone());
         images.push(image);
-        told.push(news);
+        reports.push(news);
     }
     let flavour = flavour(format, &images)?;
     match to {
@@ -154,12 +163,12 @@ fn archive(
             write_to(to, |out| Ok(write_archive(&images, (flavour, None), out)?))?;
         }
     }
-    Ok(told)
+    Ok(reports)
 }
 
 /// `SOURCE_DATE_EPOCH`, which is that of all images.
-fn epoch(goods: &[&Goods<'_>]) -> Option<i64> {
-    goods.iter().flat_map(|goods| &goods.built.images).find_map(|image| image.epoch)
+fn epoch(targets: &[&TargetOutput<'_>]) -> Option<i64> {
+    targets.iter().flat_map(|one| &one.built.images).find_map(|image| image.epoch)
 }
 
 fn flavour(format: Format, images: &[OutgoingImage<'_>]) -> Result<Flavour, Failure> {

@@ -5,19 +5,22 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::platforms::below;
 
-use super::goods::Goods;
+use super::target::TargetOutput;
 use crate::failure::Failure;
 
 /// The files of targets, each in a directory of its name where there are several.
-pub(super) fn file_tree(goods: &[&Goods<'_>], split: PlatformSplit) -> Result<Tree, Failure> {
-    let files = |goods: &Goods<'_>| {
-        goods.complete()?;
-        Ok::<_, Failure>(goods.images.files(split)?)
+pub(super) fn file_tree(
+    targets: &[&TargetOutput<'_>],
+    split: PlatformSplit,
+) -> Result<Tree, Failure> {
+    let files = |target: &TargetOutput<'_>| {
+        target.complete()?;
+        Ok::<_, Failure>(target.images.files(split)?)
     };
-    match goods {
+    match targets {
         [only] => files(only),
         several => {
-            let named = |goods: &&Goods<'_>| Ok(below(&goods.built.name, &files(goods)?));
+            let named = |target: &&TargetOutput<'_>| Ok(below(&target.built.name, &files(target)?));
             let trees = several.iter().map(named);
             Ok(merge_all(&trees.collect::<Result<Vec<Tree>, Failure>>()?))
         }

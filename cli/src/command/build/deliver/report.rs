@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use wythe_store::digest::Digest;
 
 use super::destination::write_text;
-use super::goods::Goods;
+use super::target::TargetOutput;
 use super::{Delivery, outputs};
 use crate::args::output::{Destination, Output, OutputArg};
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ pub(super) enum Stage {
 
 /// What there is to tell of a target.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct TargetReport {
     /// The name of the target.
     pub(super) target: String,
     pub(super) stage: Stage,
@@ -29,15 +29,15 @@ pub(super) struct Told {
     pub(super) config: Option<Digest>,
 }
 
-impl Told {
+impl TargetReport {
     /// What there is to tell where nothing is kept or leaves.
-    pub(super) fn built(goods: &Goods<'_>) -> Self {
-        let config = match goods.images.images.as_slice() {
+    pub(super) fn built(target: &TargetOutput<'_>) -> Self {
+        let config = match target.images.images.as_slice() {
             [only] => Some(only.image.manifest.value().config.digest),
             _ => None,
         };
-        let (target, digest) = (goods.built.name.clone(), goods.built.root.digest);
-        Self { target, stage: Stage::Built, digest, config }
+        let (name, digest) = (target.built.name.clone(), target.built.root.digest);
+        Self { target: name, stage: Stage::Built, digest, config }
     }
 
     /// Takes over what is told of the same target, unless it is of an earlier stage.
@@ -53,41 +53,41 @@ impl Told {
 }
 
 impl Delivery<'_> {
-    pub(super) fn tell(&self, told: &[Told]) -> Result<(), Failure> {
-        let lines = |digest: fn(&Told) -> Digest| {
-            told.iter().map(|told| digest(told).to_string()).collect::<Vec<_>>().join("\n")
+    pub(super) fn report(&self, reports: &[TargetReport]) -> Result<(), Failure> {
+        let lines = |digest: fn(&TargetReport) -> Digest| {
+            reports.iter().map(|report| digest(report).to_string()).collect::<Vec<_>>().join("\n")
         };
         if let Some(path) = &self.args.iidfile {
             // One id alone stands as buildx has it, for `$(cat FILE)` and comparisons.
-            let end = if told.len() > 1 { "\n" } else { "" };
-            write_text(path, &(lines(Told::id) + end))?;
+            let end = if reports.len() > 1 { "\n" } else { "" };
+            write_text(path, &(lines(TargetReport::id) + end))?;
         }
         if let Some(path) = &self.args.metadata_file {
-            write_text(path, &format!("{:#}\n", self.metadata(told)))?;
+            write_text(path, &format!("{:#}\n", self.metadata(reports)))?;
         }
         let streams = outputs(self.args).iter().any(to_stdout);
-        if streams { Ok(()) } else { self.session.print(&lines(|told| told.digest)) }
+        if streams { Ok(()) } else { self.session.print(&lines(|report| report.digest)) }
     }
 
     /// One object for one target, or one by the name of each, as `docker buildx bake` has it.
-    fn metadata(&self, told: &[Told]) -> Value {
-        match told {
+    fn metadata(&self, reports: &[TargetReport]) -> Value {
+        match reports {
             [only] => self.entry(only),
             several => {
-                let entry = |told: &Told| (told.target.clone(), self.entry(told));
+                let entry = |report: &TargetReport| (report.target.clone(), self.entry(report));
                 Value::Object(several.iter().map(entry).collect::<Map<_, _>>())
             }
         }
     }
 
-    fn entry(&self, told: &Told) -> Value {
-        let names = self.args.tag.iter().filter(|name| name.is_of(&told.target));
-        let names: Vec<String> = names.map(|name| name.filled(&told.target)).collect();
+    fn entry(&self, report: &TargetReport) -> Value {
+        let names = self.args.tag.iter().filter(|name| name.is_of(&report.target));
+        let names: Vec<String> = names.map(|name| name.filled(&report.target)).collect();
         let mut entry = json!({
-            "containerimage.digest": told.digest.to_string(),
+            "containerimage.digest": report.digest.to_string(),
             "image.name": names.join(","),
         });
-        if let Some(config) = told.config {
+        if let Some(config) = report.config {
             entry["containerimage.config.digest"] = config.to_string().into();
         }
         entry

@@ -19,7 +19,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
 
-use super::tell::{Stage, Told};
+use super::report::{Stage, TargetReport};
 use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
 use crate::args::output::Push;
@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// A target that was built.
-pub(crate) struct Goods<'a> {
+pub(crate) struct TargetOutput<'a> {
     pub(super) lease: &'a Lease,
     pub(crate) built: &'a BuiltTarget,
     /// Its images, one for each platform.
@@ -37,7 +37,7 @@ pub(crate) struct Goods<'a> {
     transfers: &'a dyn Transfers,
 }
 
-impl<'a> Goods<'a> {
+impl<'a> TargetOutput<'a> {
     pub(super) fn new(
         lease: &'a Lease,
         built: &'a BuiltTarget,
@@ -55,23 +55,27 @@ impl<'a> Goods<'a> {
     }
 }
 
-impl Goods<'_> {
+impl TargetOutput<'_> {
     /// What leaves for an archive. All of it is here then.
     pub(super) fn archived(
         &self,
         asked: &ImageAttributes,
-    ) -> Result<(OutgoingImage<'_>, Told), Failure> {
+    ) -> Result<(OutgoingImage<'_>, TargetReport), Failure> {
         let (client, transfers) = (self.session.registry()?, self.transfers);
         let source = Watched { images: &client, transfers };
         self.images.complete(&source)?;
         let (names, options) = (self.names(asked)?, self.options(asked));
         let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
-        let told = self.told(Stage::Shipped, &image);
-        Ok((image, told))
+        let report = self.report(Stage::Shipped, &image);
+        Ok((image, report))
     }
 
     /// Names the image in the store, and pushes it under each name where that is asked for.
-    pub(super) fn name(&self, push: Push, asked: &ImageAttributes) -> Result<Told, Failure> {
+    pub(super) fn name(
+        &self,
+        push: Push,
+        asked: &ImageAttributes,
+    ) -> Result<TargetReport, Failure> {
         let names = self.names(asked)?;
         let dangling = asked.dangling_prefix.iter().filter(|_| names.is_empty());
         if push == Push::No && (!names.is_empty() || dangling.clone().next().is_some()) {
@@ -88,10 +92,10 @@ impl Goods<'_> {
         }
         self.remember_origins(&mut batch)?;
         let commit = || self.lease.commit(batch, Durability::Durable);
-        let (root, told) = match push {
+        let (root, report) = match push {
             Push::No => {
                 commit()?;
-                (kept.root.clone(), self.told(Stage::Kept, &kept))
+                (kept.root.clone(), self.report(Stage::Kept, &kept))
             }
             Push::ByDigest => meanwhile(commit, || self.push(asked, &names, Naming::ByDigest))?,
             Push::ByName => meanwhile(commit, || self.push(asked, &names, Naming::ByName))?,
@@ -99,7 +103,7 @@ impl Goods<'_> {
         if asked.digest_names == DigestNames::Beside {
             self.name_by_digest(names, &root)?;
         }
-        Ok(told)
+        Ok(report)
     }
 
     /// Records where layers of the bases are: those that no step has needed stay there.
@@ -134,7 +138,7 @@ impl Goods<'_> {
         asked: &ImageAttributes,
         names: &[Reference],
         naming: Naming,
-    ) -> Result<(Descriptor, Told), Failure> {
+    ) -> Result<(Descriptor, TargetReport), Failure> {
         let client: Client = match asked.transport {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
@@ -145,8 +149,8 @@ impl Goods<'_> {
         let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
         let push = Delivery { registry, lease, origins, transfers };
         let image = push.run(names, naming, make)?;
-        let told = self.told(Stage::Shipped, &image);
-        Ok((image.root, told))
+        let report = self.report(Stage::Shipped, &image);
+        Ok((image.root, report))
     }
 
     /// Gets the layers of the base that no step has needed.
@@ -180,9 +184,9 @@ impl Goods<'_> {
     }
 
     /// What there is to tell of an image that got to a stage.
-    fn told(&self, stage: Stage, image: &OutgoingImage<'_>) -> Told {
+    fn report(&self, stage: Stage, image: &OutgoingImage<'_>) -> TargetReport {
         let target = self.built.name.clone();
-        Told { target, stage, digest: image.root.digest, config: image.config }
+        TargetReport { target, stage, digest: image.root.digest, config: image.config }
     }
 }
 
