@@ -11,9 +11,10 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tempfile::TempDir;
 use wythe_store::digest::{DiffId, Digest};
+use wythe_store::error::ReadError;
 use wythe_store::gc::Policy;
 use wythe_store::id::{BodyId, LayerId};
-use wythe_store::index::{Extent, Packs};
+use wythe_store::index::{Extent, Packs, Searcher};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
@@ -63,6 +64,22 @@ fn time_of(
     let start = thread_time();
     for name in names.iter().cycle().take(usize::try_from(iterations).unwrap()) {
         black_box(ask(black_box(name)));
+    }
+    thread_time().saturating_sub(start)
+}
+
+/// Asks for as many names at once as there are, as often as wanted.
+fn time_of_many(iterations: u64, names: &[ObjectName], searcher: &mut Searcher<'_>) -> Duration {
+    let mut left = usize::try_from(iterations).unwrap();
+    let start = thread_time();
+    while 0 < left {
+        let some = &names[..left.min(names.len())];
+        let answer = |_: &ObjectName, is_held| {
+            black_box(is_held);
+            Ok::<_, ReadError>(())
+        };
+        searcher.holds_each(black_box(some), answer).unwrap();
+        left -= some.len();
     }
     thread_time().saturating_sub(start)
 }
@@ -144,6 +161,11 @@ fn lookup(criterion: &mut Criterion) {
                 assert!(names.iter().all(|name| ask(name) == (what == "hit")));
                 group.bench_function(id(""), |bench| {
                     bench.iter_custom(|iterations| time_of(iterations, names, &mut ask));
+                });
+                let id_of_many =
+                    BenchmarkId::new(format!("{what} of many at once as {state}"), count);
+                group.bench_function(id_of_many, |bench| {
+                    bench.iter_custom(|iterations| time_of_many(iterations, names, &mut searcher));
                 });
                 let mut ask = |name: &ObjectName| searcher.find(name).unwrap().is_some();
                 group.bench_function(id("with its entry "), |bench| {

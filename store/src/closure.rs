@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::digest::Digest;
 use crate::error::ReadError;
 use crate::id::{BodyId, TreeId};
+use crate::index::AT_ONCE;
 use crate::layer::recipe;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
@@ -127,13 +128,29 @@ pub(crate) fn is_complete(store: &Store, tree: &TreeId) -> Result<bool, ReadErro
 
 /// The files of a tree whose bodies are in no pack.
 pub(crate) fn without_bodies(store: &Store, tree: &Tree) -> Result<Vec<LayerPath>, ReadError> {
-    let mut missing = Vec::new();
-    for (path, _, file) in files(&tree.children) {
-        if !store.has_body(&file.body)? {
-            missing.push(path);
+    let (mut packs, mut missing) = (store.packs().searcher()?, Vec::new());
+    let mut all = files(&tree.children);
+    loop {
+        let some: Vec<_> =
+            all.by_ref().take(AT_ONCE).map(|(path, _, file)| (path, file.body)).collect();
+        if some.is_empty() {
+            return Ok(missing);
+        }
+        let names: Vec<_> =
+            some.iter().map(|(_, body)| ObjectName::new(Kind::Body, body.as_bytes())).collect();
+        let mut absent = Vec::new();
+        let mut files = some.into_iter();
+        packs.holds_each::<ReadError>(&names, |_, is_held| {
+            absent.extend(files.next().filter(|_| !is_held));
+            Ok(())
+        })?;
+        // They may be in no pack yet, or in chunks.
+        for (path, body) in absent {
+            if !store.has_body(&body)? {
+                missing.push(path);
+            }
         }
     }
-    Ok(missing)
 }
 
 #[cfg(test)]

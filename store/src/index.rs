@@ -25,7 +25,7 @@ use crate::pack::reader::Pack;
 use crate::vfs::Vfs;
 
 pub use cover::Extent;
-pub use searcher::Searcher;
+pub use searcher::{AT_ONCE, Searcher};
 
 /// The packs of a store, listed and opened when first needed.
 #[derive(Debug)]

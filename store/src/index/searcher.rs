@@ -10,6 +10,10 @@ use crate::object::ObjectName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 
+/// For how many names [`Searcher::prefetch`] is to be asked at once: what it reads for them, three lines
+/// of a cache each, stays in the innermost one of any processor.
+pub const AT_ONCE: usize = 64;
+
 /// Looks objects up without the lock that [`Packs`] takes for each: with it, a processor waits for
 /// the memory of one look-up before it begins the next. What is published, or found to be gone, is
 /// known to the next look-up, as it is there.
@@ -47,15 +51,53 @@ impl<'packs> Searcher<'packs> {
         self.visit(name, |pack, place| found(name, pack, place))
     }
 
+    /// Says of each of these names, in their order, whether a published pack holds the object. That
+    /// is several times as fast as one look-up after another.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be listed, or what `answer` returns.
+    pub fn holds_each<E: From<ReadError>>(
+        &mut self,
+        names: &[ObjectName],
+        mut answer: impl FnMut(&ObjectName, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for some in names.chunks(AT_ONCE) {
+            self.prefetch(some)?;
+            for name in some {
+                answer(name, self.holds(name)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what the next look-ups need at hand, [`AT_ONCE`] names at most. While it waits for the
+    /// memory of one it asks for that of the others.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be listed.
+    pub(crate) fn prefetch(&mut self, names: &[ObjectName]) -> Result<(), ReadError> {
+        self.renew()?;
+        self.shelf.prefetch(names);
+        Ok(())
+    }
+
+    /// Takes the packs as they are now.
+    fn renew(&mut self) -> Result<(), ReadError> {
+        if self.version != self.packs.version.load(Ordering::Acquire) || self.shelf.is_crowded() {
+            *self = Self::of(self.packs)?;
+        }
+        Ok(())
+    }
+
     /// As [`Packs::visit`].
     pub(crate) fn visit<T>(
         &mut self,
         name: &ObjectName,
         mut look: impl FnMut(&Arc<Pack>, usize) -> Option<T>,
     ) -> Result<Option<T>, ReadError> {
-        if self.version != self.packs.version.load(Ordering::Acquire) || self.shelf.is_crowded() {
-            *self = Self::of(self.packs)?;
-        }
+        self.renew()?;
         let answer = self.shelf.visit(name, &mut look);
         if answer.is_some() || !self.shelf.is_stale() {
             return Ok(answer);

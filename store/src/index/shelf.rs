@@ -203,6 +203,14 @@ impl Shelf {
         }
     }
 
+    /// Reads what look-ups of these names are going to read. Where a table is spoiled they find out.
+    pub(super) fn prefetch(&self, names: &[ObjectName]) {
+        let near = self.near.get().and_then(Option::as_ref);
+        for listed in self.tables.iter().chain(near) {
+            let _spoiled = listed.table.prefetch(names);
+        }
+    }
+
     fn visit_listed<'shelf, T>(
         &'shelf self,
         listed: &'shelf Listed,

@@ -15,6 +15,7 @@
 
 mod build;
 
+use std::hint::black_box;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -235,6 +236,31 @@ impl Table {
             group = if group + 1 == self.n_groups { 0 } else { group + 1 };
         }
         Ok(None)
+    }
+
+    /// Reads what look-ups of these names are going to read, without waiting for one before it asks
+    /// memory for the next. It decides nothing: who looks a name up does so anew, and finds at hand
+    /// what that takes.
+    pub(super) fn prefetch(&self, names: &[ObjectName]) -> Result<(), Spoiled> {
+        let probe =
+            |name: &ObjectName| Probe::of(&name.id, name.kind.code(), self.seed, self.n_groups);
+        let mut read = 0;
+        for name in names {
+            read ^= self.prints(probe(name).group)?;
+        }
+        let mut edges = 0;
+        for probe in names.iter().map(probe) {
+            let matches = probe.matches(self.prints(probe.group)?);
+            if matches != 0 {
+                let slot =
+                    self.slot(probe.group, matches.trailing_zeros() as usize / GROUP_SIZE)?;
+                // It may lie in two lines of a cache.
+                edges ^= slot[0] ^ slot[SLOT_SIZE - 1];
+            }
+        }
+        // Else nothing would have to be read.
+        black_box((read, edges));
+        Ok(())
     }
 
     /// Everything in it, in the order of slots.

@@ -332,3 +332,35 @@ fn no_more_packs_stay_open_than_a_process_may() {
         assert!(number % 100 != 0 || n_open(directory.path()) <= 512);
     }
 }
+
+#[test]
+fn many_look_ups_at_once_answer_as_one_after_another() {
+    let sim = simulated();
+    let vfs: Arc<dyn Vfs> = Arc::new(sim.clone());
+    for pack in 0..12 {
+        publish(&vfs, (pack * 50..(pack + 1) * 50).filter(|number| number % 3 != 0));
+    }
+    let names: Vec<ObjectName> = (0..1000).map(body).collect();
+    let held = |packs: &Packs| {
+        let mut all = Vec::new();
+        let answer = |name: &ObjectName, is_held| {
+            all.push((*name, is_held));
+            Ok::<_, ReadError>(())
+        };
+        packs.searcher().unwrap().holds_each(&names, answer).unwrap();
+        all
+    };
+    let right: Vec<(ObjectName, bool)> =
+        (0..1000).map(|number| (body(number), number < 600 && number % 3 != 0)).collect();
+    let packs = Packs::new(Arc::clone(&vfs));
+    assert_eq!(held(&packs), right, "without a table");
+    packs.cover(SCRATCH, Extent::All).unwrap();
+    assert_eq!(held(&packs), right);
+    let [table] = &tables(&*vfs)[..] else { panic!("one table") };
+    let size = usize::try_from(sim.open(table).unwrap().size().unwrap()).unwrap();
+    for byte in (0..size).step_by(97) {
+        let sim = sim.crashed(sim.n_operations(), crate::sim::crash::Fate::Kept);
+        sim.flip(table, byte * 8).unwrap();
+        assert_eq!(held(&Packs::new(Arc::new(sim))), right, "with a table that is spoiled");
+    }
+}
