@@ -13,11 +13,11 @@ pub(crate) mod evict;
 pub mod mark;
 pub mod marks;
 mod merge;
+mod pace;
 pub mod settle;
 mod sweep;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use crate::cache_mount::shelf::Removal;
 use crate::error::{At, ReadError, WriteError};
@@ -34,6 +34,8 @@ use crate::timestamp::Timestamp;
 use crate::trash;
 use crate::vfs::Lock;
 
+pub use pace::Pace;
+
 /// What to keep beyond images and what live processes use.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Policy {
@@ -44,27 +46,6 @@ pub enum Policy {
     ImagesOnly,
     /// What fits into a budget stays.
     Within(Budget),
-}
-
-/// The time that a collection has, which libraries do not read.
-#[derive(Clone, Copy)]
-pub struct Pace<'a> {
-    /// When it is.
-    pub now: Timestamp,
-    /// Whether to go on. To stop is no failure: what is not done is left to the next collection.
-    pub patience: &'a dyn Fn() -> bool,
-}
-
-impl fmt::Debug for Pace<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Pace").field("now", &self.now).finish_non_exhaustive()
-    }
-}
-
-impl Pace<'_> {
-    fn check(&self) -> Result<(), GcError> {
-        if (self.patience)() { Ok(()) } else { Err(GcError::OutOfTime) }
-    }
 }
 
 /// What a collection removed.
@@ -155,13 +136,14 @@ impl Store {
     fn collect_once(&self, policy: Policy, pace: &Pace<'_>) -> Result<Freed, GcError> {
         let ours = self.lease_of_collector()?;
         self.refresh()?;
-        ours.cover(Extent::All);
+        ours.cover_while(Extent::All, pace.patience);
+        pace.check()?;
         let (evicted, thrift) = self.choose(policy, pace)?;
-        let mut freed = self.condemn(&evicted, thrift, &ours, pace)?.unlink(ours.name())?;
-        for mount in &evicted.mounts {
+        let mut freed = self.condemn(&evicted, thrift, &ours, pace)?.unlink(ours.name(), pace)?;
+        for mount in evicted.mounts.iter().take_while(|_| (pace.patience)()) {
             freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
         }
-        ours.cover(Extent::All);
+        ours.cover_while(Extent::All, pace.patience);
         trash::empty(&**self.vfs(), pace.patience);
         Ok(freed)
     }
@@ -176,24 +158,27 @@ impl Store {
     ) -> Result<Sweep<'_>, GcError> {
         let plan = |copies: &BTreeSet<PackName>| -> Result<Sweep<'_>, GcError> {
             let mark = Mark::of(self, evicted, pace)?;
-            Ok(Sweep::plan(self, (&mark, evicted), (copies, thrift))?)
+            Sweep::plan(self, (&mark, evicted), (copies, thrift), pace)
         };
-        let copies = match plan(&BTreeSet::new())?.rewrite(ours) {
+        self.refresh()?;
+        let sequence = self.journal().sequence();
+        let sweep = plan(&BTreeSet::new())?;
+        let copies = match sweep.rewrite(ours, pace) {
             // Packs that are in use in part wait until those that go whole have made room.
             Err(error) if self.lacks_room(&error) => BTreeSet::new(),
             copies => copies?,
         };
+        // Where nothing was copied, the plan stands as long as nobody commits.
+        let mut planned = copies.is_empty().then_some((sequence, sweep));
         for _ in 0..FREE_ROUNDS {
-            self.refresh()?;
-            let sequence = self.journal().sequence();
-            let sweep = plan(&copies)?;
-            let condemned = self.journal().hold(|hold| {
-                let moved = hold.journal().sequence() != sequence;
-                if moved { Err(WriteError::Moved) } else { sweep.condemn(hold) }
-            });
-            match condemned {
-                Err(WriteError::Moved) => {}
-                done => return Ok(done.map(|()| sweep)?),
+            let (sequence, sweep) = if let Some(planned) = planned.take() {
+                planned
+            } else {
+                self.refresh()?;
+                (self.journal().sequence(), plan(&copies)?)
+            };
+            if let Some(sweep) = self.condemn_at(sequence, sweep)? {
+                return Ok(sweep);
             }
         }
         // Others commit faster than that, so they have to wait for once.
@@ -203,6 +188,22 @@ impl Store {
             planned.as_ref().map_or(Ok(()), |sweep| sweep.condemn(hold))?;
             Ok(planned)
         })?
+    }
+
+    /// Condemns what a plan of that state says, unless somebody has committed since.
+    fn condemn_at<'store>(
+        &self,
+        sequence: u64,
+        sweep: Sweep<'store>,
+    ) -> Result<Option<Sweep<'store>>, WriteError> {
+        let condemned = self.journal().hold(|hold| {
+            let moved = hold.journal().sequence() != sequence;
+            if moved { Err(WriteError::Moved) } else { sweep.condemn(hold) }
+        });
+        match condemned {
+            Err(WriteError::Moved) => Ok(None),
+            done => done.map(|()| Some(sweep)),
+        }
     }
 
     /// What goes although something leads to it, and what may be copied for the sake of space.

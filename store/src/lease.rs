@@ -223,7 +223,13 @@ impl Lease {
 
     /// Has a table written over packs where one is missed: without it everything is found as well.
     pub(crate) fn cover(&self, extent: Extent) {
-        if let Err(error) = self.store.packs().cover(&self.scratch_path(), extent) {
+        self.cover_while(extent, &|| true);
+    }
+
+    /// As [`cover`](Self::cover), or not at all where there is no time for it.
+    pub(crate) fn cover_while(&self, extent: Extent, go_on: &dyn Fn() -> bool) {
+        let scratch = self.scratch_path();
+        if let Err(error) = self.store.packs().cover_while(&scratch, extent, go_on) {
             tracing::debug!(%error, "cannot write a table of packs");
         }
     }

@@ -10,7 +10,7 @@ use crate::gc::evict::Evicted;
 use crate::gc::marks::Marks;
 use crate::gc::{GcError, Pace};
 use crate::id::{BodyId, LayerId};
-use crate::index::Searcher;
+use crate::index::{AT_ONCE, Searcher};
 use crate::journal::unread::Unread;
 use crate::layers::LayerRecord;
 use crate::live_record::LiveName;
@@ -83,21 +83,23 @@ impl<'a> Walk<'a> {
     }
 
     /// Keeps account of what is marked from here on.
-    pub(crate) fn weigh(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn weigh(&mut self) -> Result<(), GcError> {
         let packs = self.store.packs().all()?;
         let scale = |pack: &Arc<Pack>| {
+            self.pace.check()?;
             let raw = pack.entries().map(|entry| entry.raw_len).sum();
-            (pack.name(), (pack.size(), raw))
+            Ok((pack.name(), (pack.size(), raw)))
         };
-        self.scales = Some(Scales(packs.iter().map(scale).collect()));
+        let scales: Result<_, GcError> = packs.iter().map(scale).collect();
+        self.scales = Some(Scales(scales?));
         Ok(())
     }
 
     /// Marks what names of images stand for.
-    pub(crate) fn refs(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn refs(&mut self) -> Result<(), GcError> {
         // What a newer version recorded may need anything.
         if self.store.unread_records().iter().any(|record| record.why == Unread::Newer) {
-            return Err(ReadError::new("journal", ReadCause::Newer("a record")));
+            return Err(ReadError::new("journal", ReadCause::Newer("a record")).into());
         }
         for (_, descriptor) in self.store.list_refs()? {
             self.digest(&descriptor.digest)?;
@@ -107,7 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks what results of steps made, but for those that are evicted.
-    pub(crate) fn actions(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn actions(&mut self) -> Result<(), GcError> {
         let mut actions = self.store.actions()?;
         actions.retain(|action| !self.evicted.actions.contains(&action.key));
         let layers = actions.into_iter().filter_map(|action| action.layer);
@@ -115,10 +117,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks what a digest stands for.
-    pub(crate) fn digest(&mut self, digest: &Digest) -> Result<(), ReadError> {
+    pub(crate) fn digest(&mut self, digest: &Digest) -> Result<(), GcError> {
         if !self.mark.digests.insert(*digest) {
             return Ok(());
         }
+        self.pace.check()?;
         self.object(Kind::Recipe, *digest.as_bytes())?;
         let found = [
             self.store.layer_of_diff(&crate::digest::DiffId(*digest))?,
@@ -137,7 +140,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks a layer.
-    pub(crate) fn layer(&mut self, id: LayerId) -> Result<(), ReadError> {
+    pub(crate) fn layer(&mut self, id: LayerId) -> Result<(), GcError> {
         if !self.mark.layers.insert(id) {
             return Ok(());
         }
@@ -180,6 +183,7 @@ impl<'a> Walk<'a> {
 
     /// Follows trees, recipes and lists of chunks to what they name.
     pub(crate) fn follow(&mut self) -> Result<(), GcError> {
+        let mut names = Vec::with_capacity(AT_ONCE);
         while let Some(name) = self.pending.pop() {
             self.pace.check()?;
             if name.kind == Kind::ChunkList {
@@ -187,7 +191,21 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let Some(bytes) = self.store.get(name.kind, &name.id)? else { continue };
-            closure::references(name.kind, &bytes, &mut |kind, id| self.object(kind, id))?;
+            closure::references::<GcError>(name.kind, &bytes, &mut |kind, id| {
+                names.push(ObjectName { id, kind });
+                if names.len() == AT_ONCE { self.objects(&mut names) } else { Ok(()) }
+            })?;
+            self.objects(&mut names)?;
+        }
+        Ok(())
+    }
+
+    /// Marks some of what a tree or recipe names, which may be a million objects.
+    fn objects(&mut self, names: &mut Vec<ObjectName>) -> Result<(), GcError> {
+        self.pace.check()?;
+        self.packs.prefetch(names)?;
+        for ObjectName { id, kind } in names.drain(..) {
+            self.object(kind, id)?;
         }
         Ok(())
     }

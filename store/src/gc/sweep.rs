@@ -10,12 +10,14 @@ use crate::gc::evict::Evicted;
 use crate::gc::mark::Mark;
 use crate::gc::marks::{Marks, Standing};
 use crate::gc::merge;
-use crate::gc::{Freed, GcError};
+use crate::gc::{Freed, GcError, Pace};
 use crate::id::unhex;
+use crate::index::{AT_ONCE, Searcher};
 use crate::journal::batch::{Batch, COLLECTED, Table};
 use crate::journal::{Durability, Hold, Journal};
 use crate::lease::{Lease, leases};
 use crate::live_record::LiveName;
+use crate::object::ObjectName;
 use crate::pack::PackName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
@@ -44,7 +46,7 @@ const REWRITES_STRICTLY_BELOW: u64 = 90;
 const ALONE_FROM: u64 = 1024 * 1024;
 
 /// How many files are moved out of sight while everybody else waits: some milliseconds.
-const AT_ONCE: usize = 64;
+const MOVED_AT_ONCE: usize = 64;
 
 /// What a collection is going to do.
 #[derive(Debug)]
@@ -62,11 +64,12 @@ impl<'store> Sweep<'store> {
         store: &'store Store,
         (mark, evicted): (&Mark, &Evicted),
         (copies, thrift): (&BTreeSet<PackName>, Thrift),
-    ) -> Result<Self, ReadError> {
+        pace: &Pace<'_>,
+    ) -> Result<Self, GcError> {
         let (dead, rewrite) = (BTreeSet::new(), Vec::new());
         let (batch, freed) = (Batch::new(), Freed::default());
         let mut sweep = Self { store, dead, rewrite, batch, freed };
-        sweep.packs(mark, (copies, thrift))?;
+        sweep.packs(mark, (copies, thrift), pace)?;
         sweep.blobs(mark, evicted)?;
         sweep.records(mark, evicted)?;
         sweep.lives(mark, evicted)?;
@@ -79,7 +82,8 @@ impl<'store> Sweep<'store> {
         &mut self,
         mark: &Mark,
         (copies, thrift): (&BTreeSet<PackName>, Thrift),
-    ) -> Result<(), ReadError> {
+        pace: &Pace<'_>,
+    ) -> Result<(), GcError> {
         let mut packs = self.store.packs().all()?;
         packs.sort_by_cached_key(|pack| {
             let name = pack.name();
@@ -87,11 +91,12 @@ impl<'store> Sweep<'store> {
         });
         let (mut seen, mut partly) = (Marks::default(), Vec::new());
         for pack in packs {
+            pace.check()?;
             // Of a damaged table nobody knows what it says of objects in use.
             if !pack.table_is_intact() {
                 continue;
             }
-            let (live, all) = self.live(mark, &pack, &mut seen)?;
+            let (live, all) = self.live(mark, &pack, &mut seen, pace)?;
             if live.is_empty() {
                 self.dead.insert(pack.name().path());
             } else {
@@ -139,41 +144,73 @@ impl<'store> Sweep<'store> {
         mark: &Mark,
         pack: &Pack,
         seen: &mut Marks,
-    ) -> Result<(Vec<Entry>, u64), ReadError> {
+        pace: &Pace<'_>,
+    ) -> Result<(Vec<Entry>, u64), GcError> {
         let mut packs = self.store.packs().searcher()?;
         let (mut live, mut all) = (Vec::new(), 0);
-        for place in 0..pack.n_entries() {
-            let Some(entry) = pack.entry(place) else { continue };
-            all += entry.raw_len;
-            let at = (pack.name(), place);
-            let Some(standing) = mark.objects.standing(&mut packs, &entry.name, at)? else {
-                self.store.packs().forget_tables()?;
-                return Err(ReadError::new("cache", ReadCause::Malformed("table of packs")));
-            };
-            let counts = match standing {
-                Standing::Outside => false,
-                Standing::Sole => true,
-                Standing::Shared => seen.insert(&mut packs, &entry.name)?,
-            };
-            live.extend(counts.then_some(entry));
+        let (mut some, mut names) = (Vec::new(), Vec::new());
+        for first in (0..pack.n_entries()).step_by(AT_ONCE) {
+            pace.check()?;
+            let places = first..pack.n_entries().min(first + AT_ONCE);
+            some.clear();
+            some.extend(places.filter_map(|place| Some((place, pack.entry(place)?))));
+            names.clear();
+            names.extend(some.iter().map(|(_, entry)| entry.name));
+            packs.prefetch(&names)?;
+            for (place, entry) in some.drain(..) {
+                all += entry.raw_len;
+                let at = (pack.name(), place);
+                if self.counts(mark, (&entry.name, at), &mut packs, seen)? {
+                    live.push(entry);
+                }
+            }
         }
         Ok((live, all))
     }
 
+    /// Whether an object is in use, and was not `seen` in another pack.
+    fn counts(
+        &self,
+        mark: &Mark,
+        (name, at): (&ObjectName, (PackName, usize)),
+        packs: &mut Searcher<'_>,
+        seen: &mut Marks,
+    ) -> Result<bool, ReadError> {
+        let Some(standing) = mark.objects.standing(packs, name, at)? else {
+            self.store.packs().forget_tables()?;
+            return Err(ReadError::new("cache", ReadCause::Malformed("table of packs")));
+        };
+        match standing {
+            Standing::Outside => Ok(false),
+            Standing::Sole => Ok(true),
+            Standing::Shared => seen.insert(packs, name),
+        }
+    }
+
     /// Copies what is left of packs with few objects in use, and says where to. Those packs go once
-    /// nothing has been found in them since.
-    pub(crate) fn rewrite(&self, ours: &Lease) -> Result<BTreeSet<PackName>, GcError> {
+    /// nothing has been found in them since. Copies that there is no time to finish go with the
+    /// lease.
+    pub(crate) fn rewrite(
+        &self,
+        ours: &Lease,
+        pace: &Pace<'_>,
+    ) -> Result<BTreeSet<PackName>, GcError> {
         if self.rewrite.is_empty() {
             return Ok(BTreeSet::new());
         }
+        let copy = |pack, entry| -> Result<(), GcError> {
+            pace.check()?;
+            Ok(ours.writer().copy(pack, entry)?)
+        };
         for (pack, live) in &self.rewrite {
-            match live.iter().try_for_each(|entry| ours.writer().copy(pack, entry)) {
-                Err(WriteError::Read(error)) => {
+            match live.iter().try_for_each(|entry| copy(pack, entry)) {
+                Err(GcError::Write(WriteError::Read(error))) => {
                     tracing::warn!(%error, path = pack.path(), "leaving a damaged pack as it is");
                 }
                 done => done?,
             }
         }
+        pace.check()?;
         let copies = ours.writer().finish()?.iter().map(|pack| pack.name()).collect();
         ours.commit(Batch::new(), Durability::Durable)?;
         Ok(copies)
@@ -248,15 +285,18 @@ impl<'store> Sweep<'store> {
         Ok(())
     }
 
-    /// Takes away what no live lease can be using.
-    pub(crate) fn unlink(mut self, ours: &str) -> Result<Freed, GcError> {
+    /// Takes away what no live lease can be using. What there is no time for stays condemned, so that
+    /// the next collection takes it.
+    pub(crate) fn unlink(mut self, ours: &str, pace: &Pace<'_>) -> Result<Freed, GcError> {
         let store = self.store;
         if !condemned(store.journal()).is_empty() {
             // Whoever condemned it may have been killed before that was on disk; and a journal that
             // knows nothing of it must not come back when it is gone.
             store.journal().sync()?;
         }
-        while store.journal().hold(|hold| self.unlink_some(hold, ours))? == More::Yes {}
+        while store.journal().hold(|hold| self.unlink_some(hold, ours))? == More::Yes
+            && (pace.patience)()
+        {}
         store.list_packs()?;
         Ok(self.freed)
     }
@@ -271,7 +311,7 @@ impl<'store> Sweep<'store> {
             condemned.into_iter().partition(|(_, since)| *since <= oldest);
         self.freed.n_waiting = waiting.len() as u64;
         let mut batch = Batch::new();
-        for (path, _) in ready.iter().take(AT_ONCE) {
+        for (path, _) in ready.iter().take(MOVED_AT_ONCE) {
             self.remove(path)?;
             batch.delete(Table::Condemned, path.as_bytes());
             if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
@@ -281,7 +321,7 @@ impl<'store> Sweep<'store> {
         if !batch.is_empty() {
             hold.append(&batch, Durability::Relaxed)?;
         }
-        Ok(if ready.len() > AT_ONCE { More::Yes } else { More::No })
+        Ok(if ready.len() > MOVED_AT_ONCE { More::Yes } else { More::No })
     }
 
     fn remove(&mut self, path: &str) -> Result<(), WriteError> {

@@ -28,6 +28,9 @@ const ENTRIES_PER_COMMIT: usize = 128 * 1024;
 /// written about eight times by a thousand commits.
 const GROWTH: usize = 8;
 
+/// How much of a table is written at once.
+const PIECE: usize = 4 * 1024 * 1024;
+
 const LOCK: &str = "lock/index";
 
 /// How much a table is written for.
@@ -56,6 +59,17 @@ impl Packs {
     ///
     /// If it cannot be written, which takes nothing from anybody but time.
     pub fn cover(&self, scratch: &str, extent: Extent) -> Result<(), WriteError> {
+        self.cover_while(scratch, extent, &|| true)
+    }
+
+    /// As [`cover`](Self::cover), as long as there is time for it. What there is none for leaves
+    /// nothing but the scratch file.
+    pub(crate) fn cover_while(
+        &self,
+        scratch: &str,
+        extent: Extent,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), WriteError> {
         if self.plan(extent)?.is_none() {
             return Ok(());
         }
@@ -63,7 +77,7 @@ impl Packs {
         // Others may have written one before they let go of the lock.
         self.reload()?;
         let Some(plan) = self.plan(extent)? else { return Ok(()) };
-        let done = self.write(scratch, &plan);
+        let done = self.write(scratch, &plan, go_on);
         self.reload()?;
         done
     }
@@ -86,17 +100,29 @@ impl Packs {
         })
     }
 
-    fn write(&self, scratch: &str, plan: &Plan) -> Result<(), WriteError> {
+    fn write(
+        &self,
+        scratch: &str,
+        plan: &Plan,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), WriteError> {
         let (vfs, mut ours) = (&*self.vfs, None);
         let present: HashSet<PackName> = self.names()?.into_iter().collect();
         // Where one of the old ones is damaged, the next attempt finds its packs in none.
-        if let Some(table) = plan.build(&present) {
+        if let Some(table) = plan.build(&present, go_on) {
             let name = hex(&blake3::hash(&table.head).as_bytes()[..16]);
             let path = format!("cache/{TABLE_PREFIX}{name}");
             let file = vfs.create(scratch).writing(scratch)?;
-            table.parts().iter().try_for_each(|part| file.append(part)).writing(scratch)?;
+            for piece in table.parts().iter().flat_map(|part| part.chunks(PIECE)) {
+                if !go_on() {
+                    return Ok(());
+                }
+                file.append(piece).writing(scratch)?;
+            }
             file.seal().and_then(|()| vfs.replace(scratch, &path)).writing(scratch)?;
             ours = Some(path);
+        } else if !go_on() {
+            return Ok(());
         }
         let old = plan.superseded.iter().filter(|path| Some(*path) != ours.as_ref());
         old.into_iter().try_for_each(|path| unlink(vfs, path))
@@ -162,8 +188,9 @@ impl Plan {
         self.tables.push(listed.clone());
     }
 
-    /// The table; `None` where there is nothing to say, or one that goes into it is damaged.
-    fn build(&self, present: &HashSet<PackName>) -> Option<TableBytes> {
+    /// The table; `None` where there is nothing to say or no time, or one that goes into it is
+    /// damaged.
+    fn build(&self, present: &HashSet<PackName>, go_on: &dyn Fn() -> bool) -> Option<TableBytes> {
         if self.packs.is_empty() && self.tables.is_empty() {
             return None;
         }
@@ -178,6 +205,9 @@ impl Plan {
             done.extend(listed.table.packs());
         }
         for (name, pack) in self.packs.iter().filter(|(name, _)| !done.contains(name)) {
+            if !go_on() {
+                return None;
+            }
             let known = |at| Some((at, pack.entry(at)?.name));
             builder.add(*name, (0..pack.n_entries()).filter_map(known));
         }
