@@ -8,8 +8,9 @@ use crate::closure;
 use crate::error::{At, ReadError, WriteError};
 use crate::journal::Durability;
 use crate::journal::batch::{Batch, Table};
+use crate::journal::unread::Unread;
 use crate::lease::Lease;
-use crate::live_record::{LiveRecord, Sync};
+use crate::live_record::{self, LiveRecord, Sync};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::vfs::Vfs;
@@ -35,8 +36,9 @@ impl Lease {
     fn publish_durable(&self, finished: &[Arc<Pack>], batch: &mut Batch) -> Result<(), WriteError> {
         let (vfs, journal) = (self.store.vfs(), self.store.journal());
         let only_copies = self.unsynced_only_copies()?;
+        let syncs_all = !only_copies.is_empty() || self.has_newer_lives();
         for pack in finished {
-            if only_copies.is_empty() {
+            if !syncs_all {
                 // A commit that failed may have published it.
                 let is_private = vfs.exists(pack.path()).writing(pack.path())?;
                 let public = pack.name().path();
@@ -46,7 +48,7 @@ impl Lease {
             batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
         let mut unsynced = self.unsynced_packs(finished)?;
-        if !only_copies.is_empty() {
+        if syncs_all {
             // Directories full of files: one sync of the file system costs less than theirs.
             journal.synced("live", vfs.sync_all())?;
         } else if !finished.is_empty() || !unsynced.is_empty() {
@@ -84,6 +86,14 @@ impl Lease {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a newer version has recorded a directory. It may be the only copy of a layer, and
+    /// unsynced, as far as we can tell.
+    fn has_newer_lives(&self) -> bool {
+        let rows = self.store.journal().scan(Table::Live).into_iter();
+        let mut bad = rows.filter(|(key, value)| !live_record::reads(key, value));
+        bad.any(|(_, value)| Unread::of(&value, live_record::VERSION) == Unread::Newer)
     }
 
     fn is_only_copy(&self, live: &LiveRecord) -> Result<bool, ReadError> {
