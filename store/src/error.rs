@@ -59,11 +59,14 @@ pub enum WriteError {
     /// The bytes came from a reader that failed.
     #[error("cannot read what is to be stored")]
     Source(#[source] io::Error),
-    /// An earlier write to the same pack failed, so what it holds is in doubt.
+    /// An earlier write or sync of the same file failed, so what it holds is in doubt.
     #[error("an earlier write to {path} of the store failed")]
     Poisoned {
         /// The file.
         path: String,
+        /// What the file system said then.
+        #[source]
+        source: io::Error,
     },
     /// Another process changed the journal since it was looked at.
     #[error("the store changed meanwhile")]
@@ -87,6 +90,25 @@ impl WriteError {
     pub(crate) fn is_full(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+}
+
+/// Why a file is not written to any more, for all who want to from now on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Poison {
+    kind: io::ErrorKind,
+    number: Option<i32>,
+}
+
+impl Poison {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        Self { kind: error.kind(), number: error.raw_os_error() }
+    }
+
+    /// What whoever comes later is told.
+    pub(crate) fn error(self, path: &str) -> WriteError {
+        let source = self.number.map_or_else(|| self.kind.into(), io::Error::from_raw_os_error);
+        WriteError::Poisoned { path: path.to_owned(), source }
     }
 }
 

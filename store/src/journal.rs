@@ -16,7 +16,7 @@ pub mod unread;
 use std::io;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::error::{At, ReadError, WriteError};
+use crate::error::{At, Poison, ReadError, WriteError};
 use crate::journal::batch::{Batch, Table};
 use crate::journal::state::{Damage, State};
 use crate::vfs::Vfs;
@@ -47,7 +47,7 @@ pub struct Journal {
     boot: BootId,
     state: RwLock<State>,
     /// The file of this process whose sync failed first.
-    poison: OnceLock<String>,
+    poison: OnceLock<(String, Poison)>,
 }
 
 /// The journal while its lock is held.
@@ -257,8 +257,8 @@ impl Journal {
     ///
     /// If the sync failed.
     pub fn synced(&self, path: &str, answer: io::Result<()>) -> Result<(), WriteError> {
-        if answer.is_err() {
-            let _first = self.poison.set(path.to_owned());
+        if let Err(error) = &answer {
+            let _first = self.poison.set((path.to_owned(), Poison::of(error)));
         }
         answer.writing(path)
     }
@@ -270,7 +270,7 @@ impl Journal {
     /// [`WriteError::Poisoned`] then.
     pub(crate) fn check_poison(&self) -> Result<(), WriteError> {
         match self.poison.get() {
-            Some(path) => Err(WriteError::Poisoned { path: path.clone() }),
+            Some((path, poison)) => Err(poison.error(path)),
             None => Ok(()),
         }
     }

@@ -405,9 +405,50 @@ fn after_a_sync_that_failed_no_commit_of_the_process_counts() {
         }
         n_syncs += 1;
         let again = commit().expect_err("the disk works again, but what it lost it has lost");
-        assert!(matches!(again, WriteError::Poisoned { .. }), "{:?}: {again}", disk.met());
+        let WriteError::Poisoned { source, .. } = &again else {
+            panic!("{:?}: {again}", disk.met())
+        };
+        assert_eq!(source.raw_os_error(), Some(5), "it says what it was: EIO");
         drop(lease);
         tag(&open(&sim).lease().unwrap());
     }
     assert!(n_syncs >= 4, "{n_syncs}");
+}
+
+/// What a durable commit asks the disk to make sure of.
+fn syncs_of_a_commit(prepared: &Sim) -> Vec<String> {
+    let mut all = Vec::new();
+    for first in 0.. {
+        let sim = prepared.crashed(prepared.n_operations(), Fate::Kept);
+        let disk =
+            Faulty::new(&sim, Failing { first, fault: Fault::Broken, lasting: Lasting::Once });
+        let options = OpenOptions { boot: [1; 16], ..OpenOptions::default() };
+        let path = PathBuf::from("/simulated");
+        if let Ok(store) = Store::open_on(Arc::new(disk.clone()), path, &options)
+            && let Ok(lease) = store.lease()
+        {
+            let _told = lease
+                .put_document(b"{}")
+                .and_then(|_| lease.commit(Batch::new(), Durability::Durable));
+        }
+        match disk.met().into_iter().next() {
+            Some(met) => all.push(met),
+            None => return all,
+        }
+    }
+    all
+}
+
+#[test]
+fn a_directory_that_a_newer_version_recorded_is_synced_as_an_only_copy_is() {
+    let sim = Sim::default();
+    let lease = open(&sim).lease().unwrap();
+    lease.commit(Batch::new(), Durability::Durable).unwrap();
+    assert!(!syncs_of_a_commit(&sim).iter().any(|met| met.starts_with("syncfs")));
+    let mut batch = Batch::new();
+    batch.put(Table::Live, &[b'0'; 32], vec![u8::MAX, 1, 2, 3]);
+    lease.commit(batch, Durability::Relaxed).unwrap();
+    drop(lease);
+    let asked = syncs_of_a_commit(&sim);
+    assert!(asked.iter().any(|met| met.starts_with("syncfs")), "{asked:?}");
 }

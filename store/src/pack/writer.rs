@@ -1,13 +1,13 @@
 //! The packs a lease is writing: one at a time, readable by this process from the first byte.
 
 use std::collections::HashMap;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{io, mem};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::bytes::FileBytes;
-use crate::error::{At, ReadCause, ReadError, WriteError};
+use crate::error::{At, Poison, ReadCause, ReadError, WriteError};
 use crate::object::{Encoding, ObjectName};
 use crate::pack::footer::{self, Entry};
 use crate::pack::frame;
@@ -62,7 +62,7 @@ struct OpenPack {
     flushed: u64,
     buffer: Vec<u8>,
     entries: HashMap<ObjectName, Entry>,
-    poisoned: bool,
+    poison: Option<Poison>,
 }
 
 impl PackWriter {
@@ -225,7 +225,7 @@ impl PackWriter {
             }
             Err(error) => {
                 // Kept, poisoned, so that nothing that needed it can be committed later.
-                open.poisoned = true;
+                open.poison.get_or_insert(poison_of(&error));
                 state.open = Some(open);
                 Err(error)
             }
@@ -237,6 +237,17 @@ impl PackWriter {
         // poisons the pack itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the file system said that led to an error.
+fn poison_of(error: &WriteError) -> Poison {
+    if let WriteError::Io { source, .. } | WriteError::Poisoned { source, .. } = error {
+        return Poison::of(source);
+    }
+    if let WriteError::Read(ReadError { cause: ReadCause::Io(source), .. }) = error {
+        return Poison::of(source);
+    }
+    Poison::of(&io::ErrorKind::Other.into())
 }
 
 impl State {
@@ -256,7 +267,7 @@ impl OpenPack {
         let mut buffer = Vec::with_capacity(BUFFER_SIZE);
         buffer.extend_from_slice(&file_header());
         let entries = HashMap::new();
-        Ok(Self { path, file, flushed: 0, buffer, entries, poisoned: false })
+        Ok(Self { path, file, flushed: 0, buffer, entries, poison: None })
     }
 
     fn end(&self) -> u64 {
@@ -300,7 +311,7 @@ impl OpenPack {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         if let Err(error) = self.file.append(bytes) {
-            self.poisoned = true;
+            self.poison = Some(Poison::of(&error));
             return Err(error).writing(&self.path);
         }
         self.flushed += bytes.len() as u64;
@@ -308,7 +319,7 @@ impl OpenPack {
     }
 
     fn check(&self) -> Result<(), WriteError> {
-        if self.poisoned { Err(WriteError::Poisoned { path: self.path.clone() }) } else { Ok(()) }
+        self.poison.map_or(Ok(()), |poison| Err(poison.error(&self.path)))
     }
 
     fn complete(&mut self) -> Result<(), WriteError> {
