@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use rustix::fs::{Gid, Stat, Uid, XattrFlags, fchown, fsetxattr};
 use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::tree::entry::Metadata;
 
@@ -77,13 +78,26 @@ pub fn give(made: impl AsFd, metadata: &Metadata) -> Result<(), Errno> {
 /// As [`give`], for what holds no attributes.
 pub(super) fn give_by(
     change: &dyn Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
+    owner: Owner,
+) -> Result<Given, Errno> {
+    give_as(change, owner, &may_give)
+}
+
+/// Whether we are one who gives files to others, as whoever entered a namespace with several ids is.
+fn may_give() -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::CHOWN))
+}
+
+fn give_as(
+    change: &dyn Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
     (uid, gid): Owner,
+    may_give: &dyn Fn() -> bool,
 ) -> Result<Given, Errno> {
     let change = &kept_off(change, RESERVED.get().copied());
     match change(Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
         Err(Errno::INVAL) => {}
         // We may not give files away at all, and own none but ours.
-        Err(Errno::PERM) => return Ok(Given::Whole),
+        Err(Errno::PERM) if !may_give() => return Ok(Given::Whole),
         changed => return changed.map(|()| Given::Whole),
     }
     stand_in(&|id| change(Some(Uid::from_raw(id)), None), uid)?;
@@ -246,6 +260,13 @@ mod tests {
         assert_eq!(given.get(), 0);
         assert_eq!(kept_off(id((1 << 31) - 1).0, id(0).1), Ok(()));
         assert_eq!(given.get(), 1);
+    }
+
+    #[test]
+    fn a_refusal_counts_where_files_can_be_given_away() {
+        let refuse = |_: Option<Uid>, _: Option<Gid>| Err(Errno::PERM);
+        assert_eq!(give_as(&refuse, (1, 2), &|| true), Err(Errno::PERM));
+        assert_eq!(give_as(&refuse, (1, 2), &|| false), Ok(Given::Whole));
     }
 
     #[test]
