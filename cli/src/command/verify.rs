@@ -53,10 +53,13 @@ fn repair(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
             let done: Vec<String> = repair.done.iter().map(ToString::to_string).collect();
             let left: Vec<Value> =
                 repair.left.iter().map(|one| object(one, &sentence(one))).collect();
-            session.print(&json!({"done": done, "left": left}).to_string())?;
+            let unasked: Vec<String> = repair.unasked.iter().map(ToString::to_string).collect();
+            let all = json!({"done": done, "unasked": unasked, "left": left});
+            session.print(&all.to_string())?;
         }
         AnswerFormat::Text => {
             repair.done.iter().try_for_each(|one| session.print(&one.to_string()))?;
+            repair.unasked.iter().try_for_each(|one| session.print(&one.to_string()))?;
             tell(args.format, &repair.left, session)?;
         }
     }
@@ -68,7 +71,8 @@ fn repair(args: &VerifyArgs, session: &Session) -> Result<(), Failure> {
         }
         (count, _) => {
             let failure = Failure::new(Class::Damage, format!("{count} things are still damaged"));
-            Err(failure.remedy("try again when the registries concerned can be reached"))
+            Err(failure
+                .remedy("try again when the registries concerned can be reached, and let you in"))
         }
     }
 }

@@ -73,11 +73,24 @@ pub enum Repaired {
     },
 }
 
+/// Something a registry may have that gave no answer to go by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unasked {
+    /// The name of an image that needs it.
+    pub name: String,
+    /// What it is.
+    pub digest: Digest,
+    /// What kept it from being asked for.
+    pub why: String,
+}
+
 /// What came of a repair.
 #[derive(Debug, Default)]
 pub struct Repair {
     /// What was done, in order.
     pub done: Vec<Repaired>,
+    /// What could not be asked for, and keeps its name and records for that reason.
+    pub unasked: Vec<Unasked>,
     /// What is still damaged.
     pub left: Vec<Damage>,
 }
@@ -105,6 +118,7 @@ impl Store {
         cure.images()?;
         cure.layers()?;
         cure.names()?;
+        repair.unasked = cure.unasked();
         drop(lease);
         repair.left = self.verify(Depth::Full)?;
         Ok(repair)
@@ -114,6 +128,16 @@ impl Store {
 /// What came of trying one way.
 fn attempt<T, E: std::error::Error>(what: &str, tried: Result<T, E>) -> Option<T> {
     tried.inspect_err(|error| tracing::debug!(%error, what, "cannot be had this way")).ok()
+}
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, digest, why } = self;
+        write!(
+            out,
+            "kept {name}, which lacks {digest}: whether a registry has it is not known: {why}"
+        )
+    }
 }
 
 impl fmt::Display for Repaired {

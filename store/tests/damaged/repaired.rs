@@ -20,10 +20,13 @@ use wythe_store::vfs::Vfs as _;
 
 use crate::made::{Made, filled, flip, objects, open};
 
+/// How a registry says that it does not answer.
+type Refusal = fn() -> SourceProblem;
+
 /// Hands out what it was given, or is not to be reached.
 struct Registry {
     content: MemoryContent,
-    up: bool,
+    refuses: Option<Refusal>,
 }
 
 impl ImageSource for Registry {
@@ -41,8 +44,8 @@ impl ImageSource for Registry {
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         let fail = |problem| Err(SourceError::new(reference, problem));
-        if !self.up {
-            return fail(SourceProblem::Network { detail: "no route".to_owned() });
+        if let Some(refusal) = self.refuses {
+            return fail(refusal());
         }
         let Ok(mut reader) = self.content.open(descriptor) else {
             return fail(SourceProblem::NotFound { detail: descriptor.digest.to_string() });
@@ -53,13 +56,19 @@ impl ImageSource for Registry {
     }
 }
 
+/// How a registry keeps from saying whether it has something, and what is told of it.
+const REFUSALS: [(Refusal, &str); 2] = [
+    (|| SourceProblem::Network { detail: "no route".to_owned() }, "no route"),
+    (|| SourceProblem::Unauthorized { detail: "401".to_owned() }, "401"),
+];
+
 /// A registry with these contents.
 fn registry(contents: &[&[u8]]) -> Registry {
     let mut content = MemoryContent::default();
     for bytes in contents {
         content.insert(bytes.to_vec());
     }
-    Registry { content, up: true }
+    Registry { content, refuses: None }
 }
 
 fn read(store: &Store, digest: &Digest) -> Vec<u8> {
@@ -140,11 +149,18 @@ fn a_lost_file_takes_the_names_with_it_only_where_nobody_has_it() {
     let body = BodyId::of(b"second of the plain one");
     let tar = read(&open(&made.sim), &made.layers[0].digest);
     flip(&made.sim, Kind::Body, body.as_bytes());
-    let mut down = registry(&[]);
-    down.up = false;
-    let kept = open(&made.sim).repair(Some(&down)).unwrap();
-    assert!(!has_dropped(&kept), "the registry may have it: {:?}", kept.done);
-    assert!(!kept.left.is_empty());
+    for (refusal, says) in REFUSALS {
+        let mut down = registry(&[]);
+        down.refuses = Some(refusal);
+        let before = open(&made.sim).layers().unwrap();
+        let kept = open(&made.sim).repair(Some(&down)).unwrap();
+        assert!(!has_dropped(&kept), "the registry may have it: {:?}", kept.done);
+        assert!(!kept.left.is_empty());
+        assert_eq!(open(&made.sim).layers().unwrap(), before, "{:?}", kept.done);
+        let [unasked] = &kept.unasked[..] else { panic!("{:?}", kept.unasked) };
+        assert_eq!(unasked.digest, made.layers[0].digest);
+        assert!(unasked.why.contains(says), "{unasked}");
+    }
     let repair = healed(&made, Some(&registry(&[&tar])), "fetched");
     assert!(!has_dropped(&repair), "{repair:?}");
     flip(&made.sim, Kind::Body, BodyId::of(b"first of the plain one").as_bytes());

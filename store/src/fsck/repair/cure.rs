@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
 use crate::fsck::damage::{Damage, ImageDamage, ImagePart};
 use crate::fsck::images;
-use crate::fsck::repair::{Repaired, attempt};
+use crate::fsck::repair::{Repaired, Unasked, attempt};
 use crate::image::save::{SaveError, fetch_blob};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
@@ -39,8 +39,8 @@ enum Answer {
     Here,
     /// It does not have it.
     No,
-    /// It could not be asked.
-    Unknown,
+    /// It could not be asked, for a reason.
+    Unknown(String),
 }
 
 /// A repair of what the images and layers of a store consist of.
@@ -49,7 +49,7 @@ pub(super) struct Cure<'a> {
     source: Option<&'a dyn ImageSource>,
     done: &'a mut Vec<Repaired>,
     /// What somebody may have who could not be asked: nothing is dropped for want of it.
-    unknown: BTreeSet<Digest>,
+    unknown: BTreeMap<Digest, Unasked>,
     tried: BTreeSet<Digest>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Cure<'a> {
         source: Option<&'a dyn ImageSource>,
         done: &'a mut Vec<Repaired>,
     ) -> Self {
-        Self { lease, source, done, unknown: BTreeSet::new(), tried: BTreeSet::new() }
+        Self { lease, source, done, unknown: BTreeMap::new(), tried: BTreeSet::new() }
     }
 
     fn store(&self) -> &'a Store {
@@ -167,7 +167,7 @@ impl<'a> Cure<'a> {
         let origins = self.origins(&damage.name, &descriptor.digest)?;
         let Some(source) = self.source else {
             if !origins.is_empty() {
-                self.unknown.insert(descriptor.digest);
+                self.not_asked(damage, "none was to be asked".to_owned());
             }
             return Ok(false);
         };
@@ -186,12 +186,20 @@ impl<'a> Cure<'a> {
                     return Ok(true);
                 }
                 Answer::No => {}
-                Answer::Unknown => {
-                    self.unknown.insert(descriptor.digest);
-                }
+                Answer::Unknown(why) => self.not_asked(damage, why),
             }
         }
         Ok(false)
+    }
+
+    fn not_asked(&mut self, damage: &ImageDamage, why: String) {
+        let (name, digest) = (damage.name.clone(), *damage.part.digest());
+        self.unknown.entry(digest).or_insert(Unasked { name, digest, why });
+    }
+
+    /// What was not had because somebody could not be asked.
+    pub(super) fn unasked(self) -> Vec<Unasked> {
+        self.unknown.into_values().collect()
     }
 
     /// Where something may be: where its layer is recorded to come from, and where the image's name
@@ -230,10 +238,7 @@ impl<'a> Cure<'a> {
         let mut bytes = Vec::new();
         match reader.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {
             Ok(_) => self.keep(descriptor, &bytes),
-            Err(error) => {
-                tracing::debug!(%error, "cannot fetch a document");
-                Ok(Answer::Unknown)
-            }
+            Err(error) => Ok(Answer::Unknown(error.to_string())),
         }
     }
 
@@ -255,14 +260,12 @@ impl<'a> Cure<'a> {
             Ok(()) => Ok(Answer::Here),
             Err(SaveError::Source(error)) => Ok(answer(&error)),
             Err(SaveError::Write(error)) => Err(error),
-            Err(error) => {
-                tracing::debug!(%error, "cannot fetch a blob");
-                Ok(Answer::Unknown)
-            }
+            Err(error) => Ok(Answer::Unknown(error.to_string())),
         }
     }
 
-    /// Forgets layers that cannot be had any more, and the results of steps that made them.
+    /// Forgets layers that cannot be had any more, and the results of steps that made them. What
+    /// somebody may have who could not be asked stays on record: with it the layer comes again.
     pub(super) fn layers(&mut self) -> Result<(), WriteError> {
         let (store, mut batch, mut lost) = (self.store(), Batch::new(), BTreeSet::new());
         let mut gone = Vec::new();
@@ -272,7 +275,8 @@ impl<'a> Cure<'a> {
                 continue;
             };
             let Some(mut record) = store.layer(&layer)? else { continue };
-            if self.regain(&mut record)? || self.has_other_form(&record)? {
+            if self.regain(&mut record)? || self.has_other_form(&record)? || self.may_come(&record)
+            {
                 continue;
             }
             lost.insert(layer);
@@ -287,6 +291,14 @@ impl<'a> Cure<'a> {
         }
         self.lease.commit(batch, Durability::Durable)?;
         Ok(())
+    }
+
+    /// Whether somebody may have a blob of a layer who could not be asked.
+    fn may_come(&self, record: &LayerRecord) -> bool {
+        let blobs = record.blobs.iter().map(|blob| blob.descriptor.digest);
+        blobs
+            .chain(record.diff_id.map(|diff_id| diff_id.0))
+            .any(|it| self.unknown.contains_key(&it))
     }
 
     /// Whether a layer without its tree is still its directory.
@@ -309,7 +321,7 @@ impl<'a> Cure<'a> {
         }
         let mut batch = Batch::new();
         for (name, damages) in by_name {
-            let is_final = |one: &&ImageDamage| !self.unknown.contains(one.part.digest());
+            let is_final = |one: &&ImageDamage| !self.unknown.contains_key(one.part.digest());
             if let Some(damage) = damages.iter().find(is_final) {
                 batch.remove_ref(&name);
                 self.done.push(Repaired::DroppedName { name, damage: damage.clone() });
@@ -346,7 +358,7 @@ fn answer(error: &SourceError) -> Answer {
         | SourceErrorClass::Refused
         | SourceErrorClass::Unsupported => Answer::No,
         SourceErrorClass::Unauthorized | SourceErrorClass::Network | SourceErrorClass::Local => {
-            Answer::Unknown
+            Answer::Unknown(error.to_string())
         }
     }
 }
