@@ -15,7 +15,6 @@ Needs root, to trace a program that starts newuidmap; the program itself runs as
 """
 import ctypes
 import errno
-import json
 import os
 import pwd
 import shutil
@@ -28,8 +27,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ARCHIVE_DIGEST = HERE / "archive_digest.py"
+import store_images
+from store_images import Wrong
 
 # Calls that change a file system or make a change last. Of those in OF_FILES only the ones count whose
 # first argument is a regular file or a directory: a pipe is none.
@@ -229,21 +228,10 @@ class Bench:
         return (scratch / "iid").read_text()
 
     def saved(self, store, name):
-        """The digest of an image, after all of it was read."""
-        archive = store.parent / "saved.tar"
-        self.must(store, "save", "--format", "oci", "-o", str(archive), name)
-        done = subprocess.run([sys.executable, ARCHIVE_DIGEST, archive], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Wrong(f"the archive of {name}: {done.stderr}")
-        return done.stdout.strip()
+        return store_images.saved(self.must, store, name, store.parent / "saved.tar")
 
     def names(self, store):
-        listed = json.loads(self.must(store, "images", "--format", "json"))
-        return {image["name"].removeprefix("docker.io/library/"): image["digest"] for image in listed}
-
-
-class Wrong(Exception):
-    """What was found after a kill."""
+        return store_images.names(self.must, store)
 
 
 def make_context(bench):

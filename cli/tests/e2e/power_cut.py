@@ -24,7 +24,6 @@ Needs root for mkfs, mount and losetup; the program itself runs as USER.
 """
 import fcntl
 import hashlib
-import json
 import os
 import pwd
 import random
@@ -38,8 +37,9 @@ import time
 import uuid
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ARCHIVE_DIGEST = HERE / "archive_digest.py"
+import store_images
+from store_images import Wrong
+
 GOING_DOWN, NO_LOG_FLUSH = 0x8004587D, 2
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 WRITERS = 3
@@ -49,10 +49,6 @@ IMAGE_BYTES = 400 << 20
 CUTS_OF_ONE = 25
 # A command that takes this many seconds hangs; a slow one takes two.
 PATIENCE = 60
-
-
-class Wrong(Exception):
-    """What was found after a cut."""
 
 
 def root(*words):
@@ -210,16 +206,10 @@ class Builders:
         return done.stdout
 
     def names(self, store):
-        listed = json.loads(self.must(store, "images", "--format", "json"))
-        return {image["name"].removeprefix("docker.io/library/"): image["digest"] for image in listed}
+        return store_images.names(self.must, store)
 
     def saved(self, store, name):
-        archive = self.place / "saved.tar"
-        self.must(store, "save", "--format", "oci", "-o", str(archive), name)
-        done = subprocess.run([sys.executable, ARCHIVE_DIGEST, archive], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Wrong(f"the archive of {name}: {done.stderr}")
-        return done.stdout.strip()
+        return store_images.saved(self.must, store, name, self.place / "saved.tar")
 
     def alone(self, kind, version):
         """What an undisturbed store makes of a recipe: the digest in the store, and that of the archive."""
