@@ -182,10 +182,6 @@ impl VfsFile for SimFile {
         self.write_at(bytes, offset)
     }
 
-    fn extend(&self, count: u64) -> io::Result<()> {
-        self.append(&vec![0; usize::try_from(count).map_err(io::Error::other)?])
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let (inode, bytes) = (self.inode, bytes.to_vec());

@@ -1,7 +1,7 @@
 //! System calls: the [`Vfs`] on a real directory, held by descriptor.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
@@ -278,11 +278,6 @@ struct DiskFile {
 impl VfsFile for DiskFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.file).write_all(bytes)
-    }
-
-    fn extend(&self, count: u64) -> io::Result<()> {
-        self.file.set_len(self.size()? + count)?;
-        (&self.file).seek(SeekFrom::End(0)).map(drop)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

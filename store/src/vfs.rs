@@ -65,8 +65,6 @@ pub trait Vfs: Debug + Send + Sync {
 pub trait VfsFile: Debug + Send + Sync {
     /// Appends all of `bytes` with one system call where the kernel allows it.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
-    /// Appends so many zeros, as a hole where the file system has such.
-    fn extend(&self, count: u64) -> io::Result<()>;
     /// Overwrites bytes of a file that nobody else can see yet.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reads at an offset; a short count means end of file.

@@ -224,11 +224,6 @@ impl VfsFile for FaultyFile {
         self.file.append(bytes)
     }
 
-    fn extend(&self, count: u64) -> io::Result<()> {
-        self.ask("extend", Demand::Room)?;
-        self.file.extend(count)
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if let Err(error) = self.ask("write", Demand::Room) {
             self.file.write_at(&bytes[..bytes.len() / 2], offset)?;

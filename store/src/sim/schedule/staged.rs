@@ -166,11 +166,6 @@ impl VfsFile for StagedFile {
         self.file.append(bytes)
     }
 
-    fn extend(&self, count: u64) -> io::Result<()> {
-        self.reach("extend", Weight::Heavy)?;
-        self.file.extend(count)
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.reach("write", Weight::Heavy)?;
         self.file.write_at(bytes, offset)
