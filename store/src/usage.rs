@@ -11,6 +11,7 @@ use crate::gc::GcError;
 use crate::gc::Pace;
 use crate::gc::evict::Evicted;
 use crate::gc::mark::{Walk, Weight};
+use crate::journal::batch::Table;
 use crate::object::Kind;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
@@ -144,6 +145,19 @@ impl Store {
             portion.reclaimable = portion.bytes;
         }
         Ok(usage)
+    }
+
+    /// Bytes of packs and blobs that are condemned and still there, because a process that was at
+    /// work before may be using them. The longer it lives the more they are.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the store cannot be looked at.
+    pub fn waiting(&self) -> Result<u64, ReadError> {
+        let measure = Measure::new(self, &|| true);
+        let rows = self.journal().scan(Table::Condemned).into_iter();
+        let paths = rows.filter_map(|(path, _)| String::from_utf8(path).ok());
+        paths.filter(|path| !path.starts_with("live/")).map(|path| measure.file(&path)).sum()
     }
 
     /// What the entries of the store's directory take. No file counts twice.

@@ -27,6 +27,13 @@ pub(crate) fn run(args: &DuArgs, session: &Session) -> Result<(), Failure> {
 
 fn whole(store: &Store, args: &DuArgs, session: &Session) -> Result<(), Failure> {
     let usage = store.usage()?;
+    let waiting = store.waiting()?;
+    if 0 < waiting {
+        session.remark(&format!(
+            "{} of this is garbage that goes when processes that began before have ended",
+            Bytes(waiting)
+        ));
+    }
     let rows = Class::ALL.map(|class| (name(class), usage.of(class)));
     let all = rows.into_iter().chain([("total", usage.total())]);
     if args.format == AnswerFormat::Json {

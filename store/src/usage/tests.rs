@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::digest::{DiffId, Digest};
+use crate::gc::Policy;
 use crate::id::LayerId;
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
@@ -87,6 +88,25 @@ fn what_no_name_needs_is_reclaimable() {
     lease.commit(Batch::new(), Durability::Relaxed).unwrap();
     let bodies = store.usage().unwrap().of(Class::Bodies);
     assert!((1_900_000..2_200_000).contains(&bodies.reclaimable), "{bodies:?}");
+}
+
+#[test]
+fn what_an_older_process_keeps_from_going_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, other) = (open(&directory), open(&directory));
+    image(&store, "one", 300_000);
+    let lease = store.lease().unwrap();
+    lease.put_body(&noise("garbage", 2_000_000)).unwrap();
+    lease.commit(Batch::new(), Durability::Relaxed).unwrap();
+    drop(lease);
+    let older = other.lease().unwrap();
+    assert_eq!(store.waiting().unwrap(), 0);
+    store.prune(Policy::ImagesOnly).unwrap();
+    let waiting = store.waiting().unwrap();
+    assert!((2_000_000..2_200_000).contains(&waiting), "{waiting}");
+    drop(older);
+    store.prune(Policy::ImagesOnly).unwrap();
+    assert_eq!(store.waiting().unwrap(), 0);
 }
 
 #[test]
