@@ -290,7 +290,9 @@ impl Hold<'_> {
         self.journal
     }
 
-    /// Appends a group of changes, and returns its number. It is synced when the hold is over.
+    /// Appends a group of changes, and returns its number. It is synced when the hold is over. Where all
+    /// that the batch says is true already there is nothing to append, and the number is that of the
+    /// last group; a durable batch has it on disk all the same.
     ///
     /// # Errors
     ///
@@ -302,6 +304,9 @@ impl Hold<'_> {
             // could keep it and tear what it builds on.
             let path = state.log_path();
             self.journal.synced(&path, state.sync(&*self.journal.vfs))?;
+        }
+        if state.says(batch) {
+            return Ok(state.sequence());
         }
         state.append(batch, durability, &self.journal.boot)?;
         if self.appended != Some(Durability::Durable) {

@@ -11,7 +11,7 @@ use wythe_store::fsck::Depth;
 use wythe_store::gc::Policy;
 use wythe_store::id::{BodyId, CacheKey, LayerId};
 use wythe_store::journal::Durability;
-use wythe_store::journal::batch::Batch;
+use wythe_store::journal::batch::{Batch, Table};
 use wythe_store::layers::LayerRecord;
 use wythe_store::live_record::{FORM, LiveName, LiveRecord, Sync};
 use wythe_store::oci::descriptor::Descriptor;
@@ -226,4 +226,26 @@ fn an_unsynced_directory_does_not_outlive_a_reboot_and_a_synced_one_does() {
     assert_eq!(rebooted.live(&name).unwrap(), None);
     assert_eq!(rebooted.layer(&layer).unwrap(), None, "its only copy is gone");
     assert!(open(&durable, 2).live(&name).unwrap().is_some());
+}
+
+#[test]
+fn a_commit_of_what_is_true_already_appends_nothing_and_has_it_on_disk() {
+    let sim = Sim::default();
+    let store = open(&sim, 1);
+    let (journal, mut batch) = (store.journal(), Batch::new());
+    batch.put(Table::Notes, b"name", b"value".to_vec()).delete(Table::Notes, b"other");
+    let has_it = |fate| {
+        let left = open(&sim.crashed(sim.n_operations(), fate), 2);
+        left.journal().contains(Table::Notes, b"name")
+    };
+    let first = journal.commit(&batch, Durability::Relaxed).unwrap();
+    let size = journal.size();
+    assert!(!has_it(Fate::Lost));
+    for durability in [Durability::Relaxed, Durability::Durable] {
+        assert_eq!(journal.commit(&batch, durability).unwrap(), first);
+        assert_eq!(journal.size(), size);
+    }
+    assert!(has_it(Fate::Lost));
+    batch.put(Table::Notes, b"name", b"changed".to_vec());
+    assert_eq!(journal.commit(&batch, Durability::Relaxed).unwrap(), first + 1);
 }

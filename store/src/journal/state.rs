@@ -110,6 +110,14 @@ impl State {
         }
     }
 
+    /// Whether a batch changes nothing.
+    pub fn says(&self, batch: &Batch) -> bool {
+        batch.changes().iter().all(|change| match change {
+            Change::Put { key, value } => self.get(key) == Some(value.as_slice()),
+            Change::Delete { key } => self.get(key).is_none(),
+        })
+    }
+
     /// The keys and values of a table.
     pub fn scan(&self, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
         let without_table = |key: &[u8]| key[1..].to_vec();
