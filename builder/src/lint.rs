@@ -10,7 +10,9 @@ use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::{Diagnostic, Severity};
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::lint::rule::MISSPELT_STAGE;
-use wythe_dockerfile::lint::{Coverage, LintContext, Report, Settings, check as apply, violation};
+use wythe_dockerfile::lint::{
+    Coverage, LintContext, Report, Settings, check as apply, misspelt as apply_early, violation,
+};
 use wythe_dockerfile::parse::{Parsed, parse};
 use wythe_store::store::Store;
 
@@ -112,8 +114,7 @@ pub(crate) fn misspelt(source: &str, parsed: &Parsed, options: &Options, progres
     let settings = options.build_args.get(SETTINGS).and_then(|text| Settings::parse(text).ok());
     let context = LintContext { contexts, settings, ..LintContext::default() };
     // Settings that cannot be read are refused by the checks that follow.
-    let findings = apply(source, parsed, &context).map(|report| report.findings);
-    for diagnostic in findings.iter().flatten().filter(|finding| is_early(finding)) {
+    for diagnostic in apply_early(source, parsed, &context).iter().flatten() {
         progress.event(&Event::Warning { diagnostic });
     }
 }

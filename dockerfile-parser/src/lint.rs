@@ -116,14 +116,7 @@ pub fn check(
     parsed: &Parsed,
     context: &LintContext<'_>,
 ) -> Result<Report, Diagnostic> {
-    let settings = match &context.settings {
-        Some(settings) => settings.clone(),
-        None => directive(parsed)?,
-    };
-    let stages = stages(&parsed.dockerfile);
-    let (needed, findings) = (BTreeSet::new(), Vec::new());
-    let lines = LineIndex::new(source);
-    let mut linter = Linter { parsed, context, stages, needed, lines, settings, findings };
+    let mut linter = Linter::new(source, parsed, context)?;
     let global = linter.global(Values::Given);
     linter.needed = needed::needed(&linter.stages, context.coverage, &global, linter.escape());
     linter.of_the_parser();
@@ -136,6 +129,20 @@ pub fn check(
     let mut findings = linter.findings;
     findings.sort_by_key(|finding| finding.span.start);
     Ok(Report { findings, on_finding: linter.settings.on_finding })
+}
+
+/// Applies [`rule::MISSPELT_STAGE`] alone, which needs no facts but the names of contexts.
+///
+/// # Errors
+/// As [`check`].
+pub fn misspelt(
+    source: &str,
+    parsed: &Parsed,
+    context: &LintContext<'_>,
+) -> Result<Vec<Diagnostic>, Diagnostic> {
+    let mut linter = Linter::new(source, parsed, context)?;
+    linter.misspelt();
+    Ok(linter.findings)
 }
 
 fn directive(parsed: &Parsed) -> Result<Settings, Diagnostic> {
@@ -157,6 +164,22 @@ struct Linter<'a> {
 }
 
 impl<'a> Linter<'a> {
+    /// A linter that has found nothing yet.
+    fn new(
+        source: &str,
+        parsed: &'a Parsed,
+        context: &'a LintContext<'a>,
+    ) -> Result<Self, Diagnostic> {
+        let settings = match &context.settings {
+            Some(settings) => settings.clone(),
+            None => directive(parsed)?,
+        };
+        let stages = stages(&parsed.dockerfile);
+        let (needed, findings) = (BTreeSet::new(), Vec::new());
+        let lines = LineIndex::new(source);
+        Ok(Self { parsed, context, stages, needed, lines, settings, findings })
+    }
+
     /// Reports a finding about a word of an instruction.
     fn report(&mut self, rule: &Rule, instruction: &Instruction, word: &Word, message: String) {
         // People look findings up by the first line of the instruction.
