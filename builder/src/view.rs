@@ -5,7 +5,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::user::MAX_ACCOUNT_FILE;
 
@@ -13,9 +14,24 @@ use crate::user::MAX_ACCOUNT_FILE;
 const MAX_LINKS: usize = 40;
 
 /// A stack of layer directories, the lowest first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct View<'a> {
     layers: &'a [PathBuf],
+    root: OnceLock<Merged>,
+}
+
+/// The directories that one directory of the image is merged of, the topmost first. Most layers have
+/// no part of most directories, and need not be asked about what is below.
+type Merged = Vec<PathBuf>;
+
+/// What a directory of the image has under a name.
+#[derive(Debug)]
+struct Child {
+    /// The topmost layer's.
+    file: PathBuf,
+    metadata: Metadata,
+    /// Where it is a directory, all of it.
+    merged: Merged,
 }
 
 /// A path that cannot be followed.
@@ -59,7 +75,7 @@ pub struct Found {
 impl<'a> View<'a> {
     /// A view of layer directories.
     pub fn new(layers: &'a [PathBuf]) -> Self {
-        Self { layers }
+        Self { layers, root: OnceLock::new() }
     }
 
     /// Follows a path, links included, inside the stack.
@@ -78,7 +94,7 @@ impl<'a> View<'a> {
     /// What the file system refuses.
     pub fn shown(&self, path: &Path) -> Result<Option<PathBuf>, ViewError> {
         let fail = |cause| ViewError { path: path.display().to_string(), cause };
-        Ok(self.lookup(path).map_err(fail)?.map(|(file, _)| file))
+        self.lookup(path).map_err(fail)
     }
 
     /// The bytes of a small regular file; `None` where there is none.
@@ -99,69 +115,94 @@ impl<'a> View<'a> {
     fn walk(&self, path: &Path) -> Result<Found, ViewCause> {
         let mut open: Vec<Vec<u8>> = parts(path.as_os_str().as_bytes());
         open.reverse();
-        let mut at = PathBuf::new();
-        let mut file = None;
-        let mut links = 0;
+        let (mut at, mut links) = (PathBuf::new(), 0);
+        // What was found at each part of `at`.
+        let mut way: Vec<Child> = Vec::new();
         while let Some(name) = open.pop() {
             if name == b".." {
                 at.pop();
+                way.pop();
                 continue;
             }
-            let next = at.join(std::ffi::OsStr::from_bytes(&name));
-            let Some((found, metadata)) = self.lookup(&next)? else {
-                at = next;
+            let name = std::ffi::OsStr::from_bytes(&name);
+            let Some(child) = child(self.merged(way.last()), name)? else {
+                at.push(name);
                 open.iter().rev().for_each(|rest| at.push(std::ffi::OsStr::from_bytes(rest)));
                 return Ok(Found { path: at, file: None });
             };
-            if metadata.is_symlink() {
+            if child.metadata.is_symlink() {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(ViewCause::Loop);
                 }
-                let target = fs::read_link(&found)?;
+                let target = fs::read_link(&child.file)?;
                 if target.is_absolute() {
-                    at = PathBuf::new();
+                    at.clear();
+                    way.clear();
                 }
                 open.extend(parts(target.as_os_str().as_bytes()).into_iter().rev());
                 continue;
             }
-            if !metadata.is_dir() && !open.is_empty() {
+            if !child.metadata.is_dir() && !open.is_empty() {
                 return Err(ViewCause::NotADirectory);
             }
-            at = next;
-            file = Some(found);
+            at.push(name);
+            way.push(child);
         }
-        Ok(Found { path: at, file })
+        Ok(Found { path: at, file: way.pop().map(|child| child.file) })
     }
 
     /// The topmost file of a path whose parents are real directories.
-    fn lookup(&self, path: &Path) -> Result<Option<(PathBuf, Metadata)>, ViewCause> {
-        for layer in self.layers.iter().rev() {
-            let file = layer.join(path);
-            match fs::symlink_metadata(&file) {
-                Ok(metadata) if is_whiteout(&metadata) => return Ok(None),
-                Ok(metadata) => return Ok(Some((file, metadata))),
-                Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if hides_below(layer, path) {
-                return Ok(None);
+    fn lookup(&self, path: &Path) -> Result<Option<PathBuf>, ViewCause> {
+        let mut at = None;
+        for part in path.components() {
+            let Component::Normal(name) = part else { continue };
+            match child(self.merged(at.as_ref()), name)? {
+                Some(found) => at = Some(found),
+                None => return Ok(None),
             }
         }
-        Ok(None)
+        Ok(at.map(|child| child.file))
+    }
+
+    /// What a directory is merged of; the root's where there is none.
+    fn merged<'s>(&'s self, directory: Option<&'s Child>) -> &'s [PathBuf] {
+        match directory {
+            Some(child) => &child.merged,
+            None => self.root.get_or_init(|| {
+                let from_top = self.layers.iter().rev();
+                let lowest = from_top.clone().position(|layer| is_opaque(layer));
+                from_top.take(lowest.map_or(usize::MAX, |at| at + 1)).cloned().collect()
+            }),
+        }
     }
 }
 
-/// Whether a layer takes away what lower ones have at a path it does not have itself.
-fn hides_below(layer: &Path, path: &Path) -> bool {
-    path.ancestors().skip(1).any(|parent| {
-        let directory = layer.join(parent);
-        match fs::symlink_metadata(&directory) {
-            Ok(metadata) if is_whiteout(&metadata) || !metadata.is_dir() => true,
-            Ok(_) => is_opaque(&directory),
-            Err(_) => false,
+/// What a merged directory has under a name.
+fn child(directories: &[PathBuf], name: &std::ffi::OsStr) -> Result<Option<Child>, ViewCause> {
+    let mut child: Option<Child> = None;
+    for directory in directories {
+        let file = directory.join(name);
+        let metadata = match fs::symlink_metadata(&file) {
+            Ok(metadata) if is_whiteout(&metadata) => break,
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let (is_directory, is_last) = (metadata.is_dir(), !metadata.is_dir() || is_opaque(&file));
+        match &mut child {
+            Some(child) if is_directory => child.merged.push(file),
+            Some(_) => {}
+            None => {
+                let merged = if is_directory { vec![file.clone()] } else { Vec::new() };
+                child = Some(Child { file, metadata, merged });
+            }
         }
-    })
+        if is_last {
+            break;
+        }
+    }
+    Ok(child)
 }
 
 fn parts(path: &[u8]) -> Vec<Vec<u8>> {
@@ -207,6 +248,33 @@ mod tests {
         assert_eq!(view.small_file("/etc/shadow").unwrap(), None);
         let found = view.resolve("/link/new/deep").unwrap();
         assert_eq!((found.path, found.file), (PathBuf::from("real/new/deep"), None));
+    }
+
+    #[test]
+    fn what_takes_a_directory_away_hides_what_lower_layers_have_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        let layers = ["low", "middle", "top"].map(|name| root.path().join(name));
+        for path in ["low/etc/a", "low/d/a", "middle/etc", "top/etc/b", "top/d/b"] {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let view = View::new(&layers);
+        let has = |path: &str| view.resolve(path).unwrap().file.is_some();
+        assert!(has("/etc/b") && has("/d/a") && has("/d/b") && has("/d/../etc/b"));
+        assert!(!has("/etc/a"), "a file in between has no directory below it");
+        let opaque = |at: &str| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::lsetxattr(root.path().join(at), "user.overlay.opaque", b"y", flags)
+        };
+        let has = |path: &str| View::new(&layers).resolve(path).unwrap().file.is_some();
+        if opaque("top/d").is_ok() {
+            assert!(has("/d/b") && !has("/d/a"));
+            opaque("top").unwrap();
+            assert!(has("/etc/b") && !has("/lone"));
+        }
+        fs::write(root.path().join("low/lone"), "").unwrap();
+        assert_eq!(has("/lone"), opaque("middle").is_err());
     }
 
     #[test]
