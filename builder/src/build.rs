@@ -22,10 +22,12 @@ use crate::interruptible::Interruptible;
 use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
-use crate::options::Options;
+use crate::options::{Misses, Options};
 use crate::progress::{AsEvents, Event};
+use crate::remote::NoRemote;
 use crate::solve::Solver;
 use crate::sources::{MainContext, Sources};
+use crate::unfetched::NoImages;
 
 /// Builds an image of every target for every platform. A step that several need is done once.
 ///
@@ -36,6 +38,10 @@ use crate::sources::{MainContext, Sources};
 ///
 /// [`BuildError`] with the place in the Dockerfile.
 pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<Built, BuildError> {
+    let env = match options.misses {
+        Misses::Refuse => Environment { images: &NoImages, remote: &NoRemote, git: None, ..env },
+        Misses::Run => env,
+    };
     let source: Arc<str> = decode(&input.dockerfile).into();
     let place = SourceLocation { file: input.name.clone(), source: source.clone(), span: None };
     let fail = |cause| BuildError { place: place.clone(), step: None, cause };

@@ -167,6 +167,9 @@ pub enum BuildCause {
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,
+    /// The cache has no answer to a step, and none was [to be run](crate::options::Misses::Refuse).
+    #[error("not all of it is in the cache")]
+    Uncached,
     /// Something that is not supported yet.
     #[error("{0} is not supported yet")]
     Unsupported(&'static str),

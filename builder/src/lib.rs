@@ -59,6 +59,7 @@ mod root;
 pub mod schedule;
 mod solve;
 mod sources;
+mod unfetched;
 pub mod user;
 pub mod view;
 pub mod working_directory;

@@ -36,6 +36,8 @@ pub struct Options {
     pub annotations: BTreeMap<String, String>,
     /// Which steps may be answered from the cache.
     pub cache: CachePolicy,
+    /// What becomes of steps that the cache has no answer to.
+    pub misses: Misses,
     /// Whether base images are looked up again.
     pub pull: PullPolicy,
     /// The network of steps that do not name one.
@@ -73,6 +75,7 @@ impl Options {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             cache: CachePolicy::Reuse,
+            misses: Misses::Run,
             pull: PullPolicy::Missing,
             network: NetworkMode::Default,
             hosts: Vec::new(),
@@ -120,6 +123,17 @@ impl CachePolicy {
             Self::RefreshStages(_) | Self::Reuse => Caching::Reuse,
         }
     }
+}
+
+/// What becomes of steps that the cache has no answer to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Misses {
+    /// The build fails, before anything is run, scanned or fetched:
+    /// [`BuildCause::Uncached`](crate::error::BuildCause::Uncached). Such a build needs no namespaces.
+    Refuse,
+    /// They run.
+    #[default]
+    Run,
 }
 
 /// Whether one step may be answered from the cache.

@@ -29,7 +29,7 @@ use crate::execute::mounts::clear_caches;
 use crate::explain;
 use crate::graph::{Graph, Vertex, VertexId};
 use crate::operation::{BaseSource, Lookup, Operation};
-use crate::options::{Caching, Options};
+use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
 use crate::schedule;
@@ -101,12 +101,17 @@ impl<'a> Solver<'a> {
             loose,
         };
         solver.look_up()?;
+        let whole = |cause| VertexError { vertex: None, cause };
+        if options.misses == Misses::Refuse
+            && !(solver.found.unknown.is_empty() && solver.sources.confirm(env))
+        {
+            return Err(whole(BuildCause::Uncached));
+        }
         if !solver.can_run()? {
-            let whole = |cause| VertexError { vertex: None, cause };
             solver.sources.scan(env).map_err(whole)?;
             solver.look_up()?;
         }
-        solver.sources.remember(env).map_err(|cause| VertexError { vertex: None, cause })?;
+        solver.sources.remember(env).map_err(whole)?;
         Ok(solver)
     }
 

@@ -75,7 +75,8 @@ impl Sources {
             let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
                 continue;
             };
-            let opened = SourceDirectory::open(env, &directory, dockerfile.as_deref(), specs)?;
+            let place = (&*directory, dockerfile.as_deref());
+            let opened = SourceDirectory::open(env, options.misses, place, specs)?;
             self.directories.insert(source, opened);
         }
         Ok(self)
@@ -86,6 +87,11 @@ impl Sources {
     pub(crate) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
         let unread = self.directories.values_mut().filter(|directory| !directory.is_scanned());
         unread.into_iter().try_for_each(|directory| directory.scan(env))
+    }
+
+    /// Whether all directories are what they were taken to be, where nothing is to be run.
+    pub(crate) fn confirm(&mut self, env: Environment<'_>) -> bool {
+        self.directories.values_mut().all(|directory| directory.confirm(env))
     }
 
     /// Whether a vertex could be carried out with what was scanned.

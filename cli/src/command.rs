@@ -20,10 +20,6 @@ pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
-use wythe_registry::credentials::prepare_helpers;
-use wythe_sandbox::{InitError, enter};
-use wythe_store::live::owner::reserve;
-
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::image::{
@@ -32,17 +28,8 @@ use crate::args::image::{
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
-use crate::host;
+use crate::namespaces::Namespaces;
 use crate::session::Session;
-
-/// Whether a command needs the namespaces of the sandbox.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Namespaces {
-    /// Where it runs steps, or touches what they left.
-    ForSteps,
-    Needed,
-    NotNeeded,
-}
 
 /// What is to be done.
 #[derive(Debug, clap::Subcommand)]
@@ -76,9 +63,10 @@ impl Command {
         clippy::wildcard_enum_match_arm,
         reason = "most commands only read and write files of ours"
     )]
-    fn namespaces(&self) -> Namespaces {
+    pub(crate) fn namespaces(&self) -> Namespaces {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
+            Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
             Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => Namespaces::ForSteps,
             Self::Run(_) => Namespaces::Needed,
             _ => Namespaces::NotNeeded,
@@ -89,29 +77,6 @@ impl Command {
     pub(crate) fn uses_images(&self) -> bool {
         let takes = matches!(self, Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_));
         takes || matches!(self, Self::Push(_) | Self::Run(_) | Self::Save(_))
-    }
-
-    /// Enters the namespaces of the sandbox where they are needed; the process starts over in
-    /// them, with the same arguments. Where that cannot be done, and what is to be done may do
-    /// without, says why.
-    pub(crate) fn enter(&self) -> Result<Option<InitError>, Failure> {
-        let needed = self.namespaces();
-        if needed == Namespaces::NotNeeded {
-            return Ok(None);
-        }
-        let before = host::user_namespace();
-        match wythe_sandbox::init() {
-            Ok(_) => {
-                prepare_helpers(enter::beside);
-                enter::reserved().into_iter().for_each(reserve);
-                Ok(None)
-            }
-            // A process that is half in stays there.
-            Err(error) if needed == Namespaces::ForSteps && before == host::user_namespace() => {
-                Ok(Some(error))
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Does it.

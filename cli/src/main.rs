@@ -11,6 +11,7 @@ mod failure;
 mod fetch;
 mod files;
 mod host;
+mod namespaces;
 mod registry_client;
 mod render;
 mod session;
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
     wythe_store::map::survive_lost_pages();
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
-    match command.enter().and_then(|barred| run(&command, &Session::new(global, barred))) {
+    let entered = command.namespaces().enter();
+    match entered.and_then(|barred| run(&command, &Session::new(global, barred))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.

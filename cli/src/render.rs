@@ -1,5 +1,6 @@
 //! Progress of a build on standard error: as a log, as JSON, as a live view, or not at all.
 
+pub(crate) mod held;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod plain;
@@ -35,7 +36,7 @@ pub(crate) fn progress(
     source: SourceFile,
     screen: &Arc<Screen>,
     medium: Medium,
-) -> Box<dyn Progress> {
+) -> Box<dyn Progress + Send> {
     let stopwatch = Stopwatch::start();
     match (form, medium) {
         (ProgressForm::Json, _) => Box::new(Json::new(io::stderr(), stopwatch, source)),

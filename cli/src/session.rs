@@ -12,7 +12,7 @@ use wythe_builder::error::{BuildCause, BuildError};
 use wythe_builder::progress::Progress;
 use wythe_registry::client::Client;
 use wythe_sandbox::error::StepCause;
-use wythe_sandbox::{Cancel, InitError};
+use wythe_sandbox::{Cancel, InitError, enter};
 use wythe_store::gc::budget::Budget;
 use wythe_store::gc::settle::Pressure;
 use wythe_store::gc::{GcError, Pace};
@@ -25,6 +25,7 @@ use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
+use crate::namespaces::Namespaces;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
@@ -40,7 +41,9 @@ pub(crate) struct Session {
     pub(crate) global: GlobalArgs,
     pub(crate) settings: Settings,
     /// Why there are no namespaces to run steps in, where that is so.
-    barred: Option<InitError>,
+    barred: OnceLock<InitError>,
+    /// Set once the store was seen to be within its budget by a command that adds nothing to it.
+    is_calm: OnceLock<()>,
     /// The store, once a command has opened it.
     opened: OnceLock<Store>,
     /// The store, once a command has opened it to read it.
@@ -53,15 +56,30 @@ impl Session {
         Self {
             global,
             settings: Settings::of_process(),
-            barred,
+            barred: barred.map(OnceLock::from).unwrap_or_default(),
+            is_calm: OnceLock::new(),
             opened: OnceLock::new(),
             read: OnceLock::new(),
         }
     }
 
+    /// Enters the namespaces for steps if that was put off, and does not return then: the process
+    /// starts over in them. Where that cannot be done, steps fail for want of them.
+    ///
+    /// Nothing may be at work any more, nor have been done that may not be done twice.
+    pub(crate) fn enter(&self) -> Result<(), Failure> {
+        if enter::is_entered() || self.barred.get().is_some() {
+            return Ok(());
+        }
+        if let Some(why) = Namespaces::ForSteps.enter()? {
+            self.barred.get_or_init(|| why);
+        }
+        Ok(())
+    }
+
     /// A build that failed, which for want of namespaces has a cause of its own.
     pub(crate) fn failed(&self, error: BuildError) -> Failure {
-        match &self.barred {
+        match self.barred.get() {
             Some(why) if lacks_namespaces(&error) => Failure::from(error)
                 .because(why)
                 .remedy("`wythe doctor` says what this machine lacks"),
@@ -135,12 +153,30 @@ impl Session {
         store.keep_uses(now);
     }
 
+    /// Whether the store needs no collection, and will need none after a command that adds nothing.
+    pub(crate) fn is_calm(&self, store: &Store) -> Result<bool, Failure> {
+        let budget = self.budget(store)?;
+        let pace = Pace { now: SystemClock.now(), patience: &|| true };
+        let is_calm = store.pressure(&budget, &pace).map_err(GcError::from)? == Pressure::None;
+        if is_calm {
+            self.is_calm.get_or_init(|| ());
+        }
+        Ok(is_calm)
+    }
+
+    fn budget(&self, store: &Store) -> Result<Budget, Failure> {
+        let space = store.space().map_err(|error| Failure::of(Class::Environment, &error))?;
+        Ok(self.bounds()?.budget(space, Budget::of(space)))
+    }
+
     fn settle(&self, store: &Store) -> Result<(), Failure> {
+        if self.is_calm.get().is_some() {
+            return Ok(());
+        }
         let started = Instant::now();
         let in_haste = || started.elapsed() < IN_PASSING;
-        let space = store.space().map_err(|error| Failure::of(Class::Environment, &error))?;
-        let budget = self.bounds()?.budget(space, Budget::of(space));
         let haste = Pace { now: SystemClock.now(), patience: &in_haste };
+        let budget = self.budget(store)?;
         let settled = match store.pressure(&budget, &haste).map_err(GcError::from)? {
             Pressure::None => return Ok(()),
             Pressure::Near => store.settle(&budget, &haste),
@@ -156,15 +192,18 @@ impl Session {
     /// The switch that the first signal throws.
     ///
     /// Starts a thread, so that it has to be called after the namespaces were entered.
-    #[expect(clippy::unused_self, reason = "a session is what is interrupted")]
     pub(crate) fn cancel(&self) -> Result<Cancel, Failure> {
-        let watched = || {
-            let cancel = Cancel::new()?;
-            let interrupt = cancel.clone();
-            signals::watch(move || interrupt.cancel())?;
-            Ok(cancel)
-        };
-        watched().map_err(|error: io::Error| Failure::of(Class::Environment, &error))
+        let cancel = Cancel::new().map_err(|error| Failure::of(Class::Environment, &error))?;
+        self.interrupts(&cancel)?;
+        Ok(cancel)
+    }
+
+    /// Has the first signal throw a switch. Starts a thread.
+    #[expect(clippy::unused_self, reason = "a session is what is interrupted")]
+    pub(crate) fn interrupts(&self, cancel: &Cancel) -> Result<(), Failure> {
+        let interrupt = cancel.clone();
+        let watched = signals::watch(move || interrupt.cancel());
+        watched.map_err(|error| Failure::of(Class::Environment, &error))
     }
 
     /// A client for registries; it connects to none before it is asked something.

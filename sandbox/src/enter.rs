@@ -14,6 +14,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -45,9 +46,10 @@ pub struct Entry {
 
 /// Enters the namespaces that steps need, or returns at once when the process is in them.
 ///
-/// To be called before the first thread is started. When it has to enter it does not return: the
-/// program is executed again with the same arguments and environment, and the same call in the
-/// new run returns the [`Entry`]. So nothing should be done before it that may not be done twice.
+/// To be called while there is one thread; others that were told to end are waited for. When it has
+/// to enter it does not return: the program is executed again with the same arguments and
+/// environment, and the same call in the new run returns the [`Entry`]. So nothing should be done
+/// before it that may not be done twice.
 ///
 /// The new run has a child that no `wait` finds and that lives as long as the calling thread: all
 /// steps end with it.
@@ -64,6 +66,11 @@ pub fn init() -> Result<Entry, InitError> {
         Some(marker) if marker.ids == current_ids()? => Ok(arrive(marker)?),
         _ => Err(depart()?),
     }
+}
+
+/// Whether this is the new run that [`init`] has begun, so that it has to be called at once.
+pub fn is_second_run() -> bool {
+    Marker::is_there()
 }
 
 /// Whether this process is in its namespaces, so that steps can run.
@@ -146,7 +153,7 @@ extern "C" fn leave() {
 
 /// Leaves for new namespaces and the second run; returns why that failed.
 fn depart() -> Result<InitError, InitError> {
-    if n_threads() != 1 {
+    if !is_alone() {
         return Err(InitError::because("entering a user namespace", InitCause::Threads));
     }
     let program = std::fs::read_link("/proc/self/exe");
@@ -219,6 +226,25 @@ pub(crate) fn current_ids() -> Result<IdMap, InitError> {
     };
     Ok(IdMap { users: read("/proc/self/uid_map")?, groups: read("/proc/self/gid_map")? })
 }
+
+/// Waits a while for the other threads to end: who joins a thread does not wait until the kernel
+/// has forgotten it, and pools are told to end and not joined. Says whether this is the only one.
+fn is_alone() -> bool {
+    let since = Instant::now();
+    while n_threads() != 1 {
+        if since.elapsed() > LEAVING {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
+/// What a thread that ends may take to do so: far more than it does on a machine that is busy.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// How long to wait before looking again: as long as a thread takes to end on an idle machine.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// How many threads this process has; one when `/proc` does not say.
 fn n_threads() -> usize {

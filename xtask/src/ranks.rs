@@ -59,6 +59,7 @@ pub const ROOMS: &[&str] = &[
     "remote",
     "environment",
     "interruptible",
+    "unfetched",
     // The graph.
     "demand",
     "claims",

@@ -22,6 +22,7 @@ use crate::copy::{CopySpec, Layout, Tops};
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::ignore::Rules;
+use crate::options::Misses;
 
 /// Keeps the names of records apart from all other hashes. They are never part of a key.
 const DIRECTORY_DOMAIN: &str = "wythe 2026 scanned directory";
@@ -53,6 +54,8 @@ pub(super) struct SourceDirectory {
 
 #[derive(Debug)]
 enum State {
+    /// Taken to be as it was, until it is [confirmed](SourceDirectory::confirm).
+    Presumed(ScanRecord),
     /// As it was: what its selections contain is known, and nothing else.
     Unchanged,
     /// Scanned; the second half is for the next build.
@@ -60,13 +63,15 @@ enum State {
 }
 
 impl SourceDirectory {
-    /// Looks at a directory: whether it has changed, and if so, at all that `specs` select.
+    /// Looks at a directory: whether it has changed, and if so, at all that `specs` select. Where
+    /// nothing is to be run, that it has not changed is presumed, and all else refused.
     pub(super) fn open(
         env: Environment<'_>,
-        directory: &Path,
-        dockerfile: Option<&Path>,
+        misses: Misses,
+        directory: (&Path, Option<&Path>),
         specs: Vec<CopySpec>,
     ) -> Result<Self, BuildCause> {
+        let (directory, dockerfile) = directory;
         let rules = ignore_rules(directory, dockerfile)?;
         let path = directory.as_os_str().as_bytes().to_vec();
         let record = record_name(&path, &rules, &specs);
@@ -77,21 +82,35 @@ impl SourceDirectory {
         let sockets = Vec::new();
         let mut opened =
             Self { context, specs, routes, path, record, state, sockets, contents, held };
-        match opened.unchanged(env) {
-            Some(contents) => opened.contents = Mutex::new(contents),
-            None => opened.scan(env)?,
+        match (opened.known(env), misses) {
+            (Some((contents, record)), _) => {
+                (opened.contents, opened.state) = (Mutex::new(contents), State::Presumed(record));
+            }
+            (None, Misses::Refuse) => return Err(BuildCause::Uncached),
+            (None, Misses::Run) => opened.scan(env)?,
+        }
+        if misses == Misses::Run && !opened.confirm(env) {
+            opened.scan(env)?;
         }
         Ok(opened)
     }
 
-    /// What everything selected contains, if nothing of it has changed.
-    fn unchanged(&self, env: Environment<'_>) -> Option<BTreeMap<[u8; 32], ContentId>> {
+    /// What everything selected contained when it was last scanned.
+    fn known(&self, env: Environment<'_>) -> Option<(BTreeMap<[u8; 32], ContentId>, ScanRecord)> {
         let record = ScanRecord::load(env.store, &self.record)?;
         let contents = decode(record.results());
         let is_known = |spec| contents.contains_key(&identity(spec));
-        let stands =
-            self.specs.iter().all(is_known) && self.context.is_unchanged(&record, env.pool);
-        stands.then_some(contents)
+        self.specs.iter().all(is_known).then_some((contents, record))
+    }
+
+    /// Whether the directory is what it was taken to be.
+    pub(super) fn confirm(&mut self, env: Environment<'_>) -> bool {
+        let State::Presumed(record) = &self.state else { return true };
+        let stands = self.context.is_unchanged(record, env.pool);
+        if stands {
+            self.state = State::Unchanged;
+        }
+        stands
     }
 
     /// Scans the directory, whatever is known of it.
@@ -145,7 +164,7 @@ impl SourceDirectory {
     /// The files; none where they were not read.
     pub(super) fn tree(&self) -> &Tree {
         match &self.state {
-            State::Unchanged => &NO_FILES,
+            State::Presumed(_) | State::Unchanged => &NO_FILES,
             State::Scanned(tree, _) => tree,
         }
     }

@@ -17,9 +17,10 @@ use crate::build::build;
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::copy::CopySpec;
+use crate::error::BuildCause;
 use crate::ignore::Rules;
 use crate::input::Input;
-use crate::options::{CachePolicy, Options};
+use crate::options::{CachePolicy, Misses, Options};
 use crate::reference::single;
 
 /// How long after the last change a scan begins that finds nothing young.
@@ -51,7 +52,8 @@ impl Room {
     fn look(&mut self, directory: &Path, spec: &CopySpec, later: i64) -> (Outcome, ContentId) {
         self.set_clock(directory, later);
         let env = self.builder.environment(&self.images, &());
-        let mut looked = SourceDirectory::open(env, directory, None, vec![spec.clone()]).unwrap();
+        let mut looked =
+            SourceDirectory::open(env, Misses::Run, (directory, None), vec![spec.clone()]).unwrap();
         let look = if looked.is_scanned() { Outcome::Scanned } else { Outcome::Unchanged };
         let content = looked.content(env, spec).unwrap();
         looked.remember(env).unwrap();
@@ -65,15 +67,25 @@ impl Room {
     }
 
     fn build(&mut self, directory: &Path, dockerfile: &str, cache: CachePolicy) -> String {
+        let options = Options { cache, ..Options::new(Platform::linux("amd64")) };
+        self.build_with(directory, dockerfile, &options).unwrap()
+    }
+
+    fn build_with(
+        &mut self,
+        directory: &Path,
+        dockerfile: &str,
+        options: &Options,
+    ) -> Result<String, BuildCause> {
         self.set_clock(directory, LATER);
         let input = Input {
             dockerfile: dockerfile.as_bytes().to_vec(),
             context: Some(directory.to_owned()),
             ..Input::default()
         };
-        let options = Options { cache, ..Options::new(Platform::linux("amd64")) };
         let env = self.builder.environment(&self.images, &());
-        build(&input, &options, env).unwrap().targets[0].root.digest.to_string()
+        let built = build(&input, options, env).map_err(|error| error.cause)?;
+        Ok(built.targets[0].root.digest.to_string())
     }
 }
 
@@ -301,7 +313,8 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
     let spec = single("d");
     room.look(&root, &spec, LATER);
     let env = room.builder.environment(&room.images, &());
-    let open = || SourceDirectory::open(env, &root, None, vec![spec.clone()]).unwrap();
+    let open =
+        || SourceDirectory::open(env, Misses::Run, (&root, None), vec![spec.clone()]).unwrap();
     assert!(open().held_tree(env).is_ok());
     let looked = open();
     let scanned = looked.is_scanned();
@@ -315,8 +328,36 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
 fn what_a_scan_has_stored_the_first_copy_does_not_read_again() {
     let (room, (_folder, root)) = (Room::new(), context());
     let env = room.builder.environment(&room.images, &());
-    let looked = SourceDirectory::open(env, &root, None, vec![single("d")]).unwrap();
+    let looked = SourceDirectory::open(env, Misses::Run, (&root, None), vec![single("d")]).unwrap();
     assert!(looked.is_scanned());
     fs::remove_dir_all(root.join("d")).unwrap();
     assert!(looked.held_tree(env).is_ok());
+}
+
+#[test]
+fn a_build_that_is_to_run_nothing_succeeds_where_all_is_known() {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let text = "FROM scratch\nCOPY d /\nCOPY a /\n";
+    let refusing = Options { misses: Misses::Refuse, ..Options::new(Platform::linux("amd64")) };
+    let recalled = |room: &mut Room| room.build_with(&root, text, &refusing);
+    let uncached = |answer| matches!(answer, Err(BuildCause::Uncached));
+    assert!(uncached(recalled(&mut room)));
+    let first = room.build(&root, text, CachePolicy::Reuse);
+    if has_records(&room, &root) {
+        assert_eq!(recalled(&mut room).unwrap(), first);
+    }
+    rewrite_secretly(&root.join("d/c"), "eerht");
+    assert!(uncached(recalled(&mut room)));
+    assert_ne!(room.build(&root, text, CachePolicy::Reuse), first);
+}
+
+#[test]
+fn a_build_that_is_to_run_nothing_fetches_nothing() {
+    let (_folder, root) = context();
+    let options = Options { misses: Misses::Refuse, ..Options::new(Platform::linux("amd64")) };
+    for text in ["FROM nowhere.invalid/image\n", "FROM scratch\nADD http://nowhere.invalid/a /\n"] {
+        let failed = Room::new().build_with(&root, text, &options).unwrap_err().to_string();
+        assert!(failed.contains(" fetch"), "{failed}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `wythe build`.
 
 mod agents;
+pub(crate) mod cached;
 pub(crate) mod call;
 pub(crate) mod deliver;
 pub(crate) mod dockerfile;
@@ -17,13 +18,18 @@ use std::io;
 use std::sync::Arc;
 
 use wythe_builder::build::build;
+use wythe_builder::built::Built;
 use wythe_builder::environment::Environment;
 use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
-use wythe_builder::progress::AsEvents;
+use wythe_builder::options::Options;
+use wythe_builder::progress::{AsEvents, Progress};
+use wythe_sandbox::enter;
 use wythe_store::journal::Durability;
+use wythe_store::lease::Lease;
 
 use self::agents::Agents;
+use self::cached::Answer;
 use self::deliver::Delivery;
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
@@ -36,7 +42,8 @@ use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
 use crate::failure::Failure;
-use crate::render::screen::PausedProgress;
+use crate::render::screen::{PausedProgress, Screen};
+use crate::render::source::SourceFile;
 use crate::render::unexplained::Unexplained;
 use crate::session::Session;
 use crate::{host, render};
@@ -44,6 +51,13 @@ use crate::{host, render};
 /// Builds, or answers a question about the Dockerfile.
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let call = args.question();
+    if call.method == Method::Build {
+        let is_first_run = !enter::is_entered() && cached::is_possible(args);
+        if is_first_run && cached::run(args, session)? == Answer::Whole {
+            return Ok(());
+        }
+        session.enter()?;
+    }
     let local = Dockerfile::local(args)?;
     let local = match local {
         Some(dockerfile) if call.method != Method::Build => {
@@ -53,13 +67,11 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     };
     targets::refuse_unclear(args)?;
     deliver::refuse_terminal(&args.result)?;
-    let durability =
-        if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable };
-    let lease = session.store_with(durability)?.lease()?;
+    let lease = session.store_with(durability(args))?.lease()?;
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     options.agents.clone_from(&agents.sockets);
-    let resources = BuildResources::new(session)?;
+    let resources = BuildResources::new(session, session.cancel()?)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
         None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,
@@ -68,12 +80,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session);
     }
-    let quiet = args.result.quiet.is_on();
-    let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
     let screen = Arc::default();
-    let medium = render::medium(&io::stderr(), session.settings.text("TERM").as_deref());
-    let progress = render::progress(form, dockerfile.source.clone(), &screen, medium);
-    let progress =
+    let progress = show(args, session, &dockerfile.source, &screen);
+    let progress: Box<dyn Progress> =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
     let progress = PausedProgress { progress, screen: &screen };
     let on_error =
@@ -84,19 +93,59 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let started = host::date();
     let built = build(&input, &options, environment)
         .map_err(|error| session.failed(error).reproducible(&reproduction(&host::words())))?;
-    let transfers = AsEvents(&progress);
-    let mut delivery = Delivery::new(&lease, &built, args, (session, &transfers))?;
-    if let Some(asked) = args.attestation.provenance() {
-        let mut images = built.targets.iter().flat_map(|target| &target.images);
-        let epoch = images.any(|image| image.epoch.is_some());
-        let times = (!epoch).then(|| (started, host::date()));
-        let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
-        let invocation = BuildInvocation { asked, options: &options, dockerfile, times };
-        for target in &mut delivery.targets {
-            target.images.provenance = Some(invocation.predicate(target.built));
+    let results = Results { built: &built, input: &input, options: &options, started };
+    results.deliver((&lease, &progress), args, session)
+}
+
+/// What a build that ended well came from and to.
+struct Results<'a> {
+    built: &'a Built,
+    input: &'a Input,
+    options: &'a Options,
+    /// When it began.
+    started: String,
+}
+
+impl Results<'_> {
+    /// Sends it where the flags say.
+    fn deliver(
+        self,
+        (lease, progress): (&Lease, &dyn Progress),
+        args: &BuildArgs,
+        session: &Session,
+    ) -> Result<(), Failure> {
+        let Self { built, input, options, started } = self;
+        let transfers = AsEvents(progress);
+        let mut delivery = Delivery::new(lease, built, args, (session, &transfers))?;
+        if let Some(asked) = args.attestation.provenance() {
+            let mut images = built.targets.iter().flat_map(|target| &target.images);
+            let epoch = images.any(|image| image.epoch.is_some());
+            let times = (!epoch).then(|| (started, host::date()));
+            let dockerfile = (input.name.as_str(), input.dockerfile.as_slice());
+            let invocation = BuildInvocation { asked, options, dockerfile, times };
+            for target in &mut delivery.targets {
+                target.images.provenance = Some(invocation.predicate(target.built));
+            }
         }
+        delivery.run()
     }
-    delivery.run()
+}
+
+fn durability(args: &BuildArgs) -> Durability {
+    if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable }
+}
+
+/// Begins to show progress in the form that the flags ask for.
+fn show(
+    args: &BuildArgs,
+    session: &Session,
+    source: &SourceFile,
+    screen: &Arc<Screen>,
+) -> Box<dyn Progress + Send> {
+    let quiet = args.result.quiet.is_on();
+    let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
+    let medium = render::medium(&io::stderr(), session.settings.text("TERM").as_deref());
+    render::progress(form, source.clone(), screen, medium)
 }
 
 fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {

@@ -21,6 +21,11 @@ pub(super) struct Marker {
 }
 
 impl Marker {
+    /// Whether the environment has one.
+    pub(super) fn is_there() -> bool {
+        std::env::var_os(VARIABLE).is_some()
+    }
+
     /// Takes the marker out of the environment. Who forges one gains nothing: its maps are
     /// compared with the kernel's.
     pub(super) fn take() -> Option<Self> {

@@ -24,16 +24,21 @@ pub(crate) struct BuildResources {
 }
 
 impl BuildResources {
-    pub(crate) fn new(session: &Session) -> Result<Self, Failure> {
+    pub(crate) fn new(session: &Session, cancel: Cancel) -> Result<Self, Failure> {
         Ok(Self {
             web: Web(session.registry()?),
             git: host::git(&session.settings),
             emulators: host::emulators(&session.settings),
-            cancel: session.cancel()?,
+            cancel,
             pool: host::threads()?,
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
         })
+    }
+
+    /// The switch that stops what is built here.
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
     }
 
     pub(crate) fn environment<'a>(
