@@ -14,6 +14,7 @@ use wythe_store::id::ContentId;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::lease::Lease;
+use wythe_store::racy::Racy;
 use wythe_store::scan_record::{RecordName, ScanRecord};
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
@@ -40,8 +41,12 @@ fn spec() -> CopySpec {
     CopySpec { sources: vec![".".into()], destination: "/o/".into(), ..CopySpec::default() }
 }
 
+fn racy() -> Racy {
+    Racy::of_scan(LATER)
+}
+
 fn scan(root: &Path, lease: &Lease) -> ContentId {
-    let recall = Recall::new(lease, root.as_os_str().as_encoded_bytes(), LATER);
+    let recall = Recall::new(lease, root.as_os_str().as_encoded_bytes(), racy());
     let context = Context::open(root, Rules::default()).expect("open the context");
     let spec = spec();
     let scan = context.scan(&spec.routes().expect("routes"), &recall).expect("scan");
@@ -64,7 +69,7 @@ fn unchanged(criterion: &mut Criterion) {
     });
     let routes = spec().routes().expect("routes");
     let context = Context::open(root.path(), Rules::default()).expect("open the context");
-    let recall = || Recall::new(&lease, root.path().as_os_str().as_encoded_bytes(), LATER);
+    let recall = || Recall::new(&lease, root.path().as_os_str().as_encoded_bytes(), racy());
     group.bench_function("load the stat cache", |bencher| bencher.iter(recall));
     let known = recall();
     group.bench_function("scan", |bencher| {
@@ -75,7 +80,7 @@ fn unchanged(criterion: &mut Criterion) {
         pool.install(|| context.scan(&routes, &known).expect("scan")),
     );
     let record = found.record.expect("a file system whose directories tell of changes");
-    record.save(&lease, &name, LATER, b"").expect("save the record");
+    record.save(&lease, &name, racy(), b"").expect("save the record");
     group.bench_function("recognise", |bencher| {
         bencher.iter(|| {
             let record = ScanRecord::load(&store, &name).expect("load the record");

@@ -24,8 +24,10 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use wythe_store::racy::Racy;
 use wythe_store::scan_record::ScanRecordBuilder;
+use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::Tree;
 
 use self::body::Bodies;
@@ -72,6 +74,17 @@ impl Context {
         let root =
             root.map_err(|errno| ContextError::of(path.as_os_str().as_encoded_bytes(), errno))?;
         Ok(Self { root, rules })
+    }
+
+    /// Which times prove nothing to a scan that begins at `scan`, when a file that changed got at most
+    /// `stamp` as its time, where that is known.
+    pub fn racy(&self, scan: Timestamp, stamp: Option<Timestamp>) -> Racy {
+        let racy = Racy::of_scan(scan);
+        let exact = stamp.filter(|_| unchanged::keeps_times(self.root.as_fd()));
+        match (exact, fstat(&self.root)) {
+            (Some(stamp), Ok(root)) => racy.with_stamp(root.st_dev, stamp),
+            _ => racy,
+        }
     }
 
     /// Reads what the routes lead to, on the current rayon pool.

@@ -17,6 +17,12 @@ use crate::remote::program::GitProgram;
 pub trait Clock: Sync {
     /// The moment it is.
     fn now(&self) -> Timestamp;
+
+    /// What a file of this machine that changes now gets as its time, where that is known: file systems
+    /// take it from a clock that goes in steps, behind [`now`](Self::now). It is never later.
+    fn stamp(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A clock that stands still.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use rustix::time::{ClockId, clock_gettime};
 use wythe_builder::environment::Clock;
 use wythe_builder::remote::program::GitProgram;
 use wythe_sandbox::Emulators;
@@ -21,6 +22,11 @@ impl Clock for SystemClock {
         let now = jiff::Timestamp::now();
         let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
         Timestamp { seconds: now.as_second(), nanos }
+    }
+
+    fn stamp(&self) -> Option<Timestamp> {
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        Some(Timestamp { seconds: now.tv_sec, nanos: u32::try_from(now.tv_nsec).ok()? })
     }
 }
 

@@ -49,6 +49,7 @@ pub mod open;
 pub mod pack;
 pub mod path;
 pub mod place;
+pub mod racy;
 mod read_only;
 mod recover;
 pub mod refs;

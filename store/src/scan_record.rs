@@ -11,7 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{At, WriteError};
 use crate::id::hex;
 use crate::lease::Lease;
-use crate::stat_cache::{FileStat, RACY_SECONDS, fingerprint};
+use crate::racy::Racy;
+use crate::stat_cache::{FileStat, fingerprint};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::vfs::read_from;
@@ -48,8 +49,17 @@ pub struct ScanRecordBuilder {
     rows: Vec<u8>,
     paths: Vec<u8>,
     device: Option<u64>,
-    newest: i64,
+    newest: Newest,
     flaw: Option<Flaw>,
+}
+
+/// The latest changes that were met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    /// Of those whose times have nanoseconds.
+    exact: Timestamp,
+    /// Of the others.
+    whole: Timestamp,
 }
 
 /// Why a scan is not worth a record.
@@ -135,17 +145,19 @@ impl ScanRecordBuilder {
             self.flaw = Some(Flaw::Paths);
             return;
         };
-        self.newest = self.newest.max(stat.ctime.seconds);
+        let newest =
+            if stat.ctime.nanos == 0 { &mut self.newest.whole } else { &mut self.newest.exact };
+        *newest = stat.ctime.max(*newest);
         self.rows.extend_from_slice(&fingerprint(stat));
         self.rows.extend_from_slice(&u64::from(start).to_le_bytes());
         self.paths.extend_from_slice(path);
         self.paths.push(0);
     }
 
-    /// Keeps the record of a scan that began at `scan`, with what followed from it.
+    /// Keeps the record of a scan to which some times prove nothing, with what followed from it.
     ///
-    /// Nothing is kept where something had changed so lately that another change may not show in
-    /// its times. Only `ctime` tells: it cannot be set, and moves with everything else.
+    /// Nothing is kept where something has such a time. Only `ctime` tells: it cannot be set, and moves
+    /// with everything else.
     ///
     /// # Errors
     ///
@@ -154,10 +166,10 @@ impl ScanRecordBuilder {
         self,
         lease: &Lease,
         name: &RecordName,
-        scan: Timestamp,
+        racy: Racy,
         results: &[u8],
     ) -> Result<(), WriteError> {
-        let Some(bytes) = self.encode(scan, results) else { return Ok(()) };
+        let Some(bytes) = self.encode(racy, results) else { return Ok(()) };
         let (vfs, scratch, path) = (lease.store().vfs(), lease.scratch_path(), name.path());
         let file = vfs.create(&scratch).writing(&scratch)?;
         file.append(&bytes).writing(&scratch)?;
@@ -166,10 +178,12 @@ impl ScanRecordBuilder {
         Ok(())
     }
 
-    fn encode(mut self, scan: Timestamp, results: &[u8]) -> Option<Vec<u8>> {
+    fn encode(mut self, racy: Racy, results: &[u8]) -> Option<Vec<u8>> {
         let paths = HEADER_SIZE + self.rows.len();
         let end = u32::try_from(paths + self.paths.len()).ok();
-        if self.flaw.is_some() || self.newest >= scan.seconds - RACY_SECONDS || end.is_none() {
+        let Newest { exact, whole } = self.newest;
+        let is_racy = |time| racy.covers(self.device.unwrap_or_default(), time);
+        if self.flaw.is_some() || is_racy(exact) || is_racy(whole) || end.is_none() {
             return None;
         }
         for row in self.rows.chunks_exact_mut(ROW_SIZE) {
@@ -207,7 +221,9 @@ mod tests {
     use super::*;
     use crate::store::OpenOptions;
 
-    const SCAN: Timestamp = Timestamp { seconds: 100, nanos: 0 };
+    fn racy() -> Racy {
+        Racy::of_scan(Timestamp::from_seconds(100))
+    }
 
     fn stat(seconds: i64) -> FileStat {
         let time = Timestamp { seconds, nanos: 5 };
@@ -223,7 +239,7 @@ mod tests {
     }
 
     fn sample() -> Vec<u8> {
-        builder(&[(".", stat(10)), ("a/b", stat(97))]).encode(SCAN, b"results").unwrap()
+        builder(&[(".", stat(10)), ("a/b", stat(97))]).encode(racy(), b"results").unwrap()
     }
 
     #[test]
@@ -256,10 +272,22 @@ mod tests {
         let young = FileStat { ctime: Timestamp::from_seconds(98), ..stat(10) };
         let dated_ahead = FileStat { mtime: Timestamp::from_seconds(5000), ..stat(10) };
         let elsewhere = FileStat { device: 2, ..stat(10) };
-        let kept = |other| builder(&[(".", stat(10)), ("a", other)]).encode(SCAN, b"").is_some();
+        let kept = |other| builder(&[(".", stat(10)), ("a", other)]).encode(racy(), b"").is_some();
         assert!(kept(dated_ahead));
         assert!(!kept(young));
         assert!(!kept(elsewhere));
+    }
+
+    #[test]
+    fn a_scan_that_knows_what_changes_get_as_their_time_keeps_what_is_older() {
+        let stamp = Timestamp { seconds: 100, nanos: 7 };
+        let at = |seconds, nanos| FileStat { ctime: Timestamp { seconds, nanos }, ..stat(10) };
+        let kept = |other| {
+            let racy = racy().with_stamp(1, stamp);
+            builder(&[(".", stat(10)), ("a", other)]).encode(racy, b"").is_some()
+        };
+        assert!(kept(at(100, 6)) && kept(at(97, 0)));
+        assert!(!kept(at(100, 7)) && !kept(at(99, 0)));
     }
 
     #[test]
@@ -283,7 +311,7 @@ mod tests {
         let other = RecordName { directory: [9; 16], purpose: [0; 32] };
         let names = (0..20).map(|n| RecordName { directory: [1; 16], purpose: [n; 32] });
         for name in std::iter::once(other).chain(names) {
-            builder(&[(".", stat(10))]).save(&lease, &name, SCAN, b"").unwrap();
+            builder(&[(".", stat(10))]).save(&lease, &name, racy(), b"").unwrap();
             assert!(ScanRecord::load(&store, &name).is_some());
         }
         assert!(ScanRecord::load(&store, &other).is_some());

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{At, WriteError};
 use crate::id::{BodyId, hex};
 use crate::lease::Lease;
+use crate::racy::Racy;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::vfs::read_from;
@@ -17,10 +18,6 @@ use crate::wire::{read_u32, read_u64};
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheSC2");
 const HEADER_SIZE: usize = 24;
 const ROW_SIZE: usize = 88;
-
-/// A file changed within this many seconds of the scan may change again without its times
-/// showing it, so it is not remembered.
-pub(crate) const RACY_SECONDS: i64 = 2;
 
 /// What the file system says of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +48,7 @@ pub struct StatCache {
 /// The next version of a cache, collected during a scan.
 #[derive(Clone, Debug)]
 pub struct StatCacheBuilder {
-    scan: Timestamp,
+    racy: Racy,
     rows: Vec<(Vec<u8>, [u8; 48], BodyId)>,
 }
 
@@ -138,15 +135,15 @@ impl StatCache {
 }
 
 impl StatCacheBuilder {
-    /// A builder for a scan that begins at `scan`.
-    pub fn new(scan: Timestamp) -> Self {
-        Self { scan, rows: Vec::new() }
+    /// A builder for a scan to which some times prove nothing.
+    pub fn new(racy: Racy) -> Self {
+        Self { racy, rows: Vec::new() }
     }
 
     /// Remembers a file, unless it was changed so lately that its times prove nothing.
     pub fn add(&mut self, path: &[u8], stat: &FileStat, body: BodyId) {
-        let limit = self.scan.seconds - RACY_SECONDS;
-        if stat.mtime.seconds < limit && stat.ctime.seconds < limit {
+        let is_racy = |time| self.racy.covers(stat.device, time);
+        if !is_racy(stat.mtime) && !is_racy(stat.ctime) {
             self.rows.push((path.to_vec(), fingerprint(stat), body));
         }
     }
@@ -233,7 +230,7 @@ mod tests {
     }
 
     fn sample() -> Vec<u8> {
-        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        let mut builder = StatCacheBuilder::new(Racy::of_scan(Timestamp::from_seconds(100)));
         builder.add(b"b/c", &stat(10), BodyId::of(b"2"));
         builder.add(b"a", &stat(10), BodyId::of(b"1"));
         builder.encode()
@@ -251,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_file_as_young_as_the_scan_is_not_trusted() {
-        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        let mut builder = StatCacheBuilder::new(Racy::of_scan(Timestamp::from_seconds(100)));
         builder.add(b"young", &stat(98), BodyId::of(b"1"));
         builder.add(b"old", &stat(97), BodyId::of(b"2"));
         let cache = StatCache::decode(builder.encode()).unwrap();
@@ -262,7 +259,7 @@ mod tests {
     #[test]
     fn a_kept_row_gives_way_to_a_file_added_before_it() {
         let earlier = StatCache::decode(sample()).unwrap();
-        let mut builder = StatCacheBuilder::new(Timestamp::from_seconds(100));
+        let mut builder = StatCacheBuilder::new(Racy::of_scan(Timestamp::from_seconds(100)));
         builder.add(b"a", &stat(11), BodyId::of(b"3"));
         for row in 0..earlier.n_files() {
             builder.keep(&earlier, row);

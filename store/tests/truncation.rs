@@ -24,6 +24,7 @@ use wythe_store::object::Kind;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::path::LayerPath;
+use wythe_store::racy::Racy;
 use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
 use wythe_store::stat_cache::{FileStat, StatCache, StatCacheBuilder};
 use wythe_store::store::{OpenOptions, Store};
@@ -99,7 +100,7 @@ fn fill(path: &Path, durability: Durability) {
     let mut ingest = lease.ingest_blob(&Descriptor::of(MediaType::LAYER_GZIP, &[9; 5000])).unwrap();
     ingest.write_all(&[9; 5000]).unwrap();
     ingest.commit().unwrap();
-    let mut stats = StatCacheBuilder::new(Timestamp::from_seconds(100));
+    let mut stats = StatCacheBuilder::new(racy());
     stats.add(b"f", &stat(), BodyId::of(b"f"));
     stats.save(&lease, &CONTEXT).unwrap();
     for n in 0..SMALL {
@@ -108,7 +109,11 @@ fn fill(path: &Path, durability: Durability) {
     }
     let mut scan = ScanRecordBuilder::default();
     scan.add(b".", &stat());
-    scan.save(&lease, &SCAN, Timestamp::from_seconds(100), &[1; 5000]).unwrap();
+    scan.save(&lease, &SCAN, racy(), &[1; 5000]).unwrap();
+}
+
+fn racy() -> Racy {
+    Racy::of_scan(Timestamp::from_seconds(100))
 }
 
 /// Every file that a process may read while another cuts it off.

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use wythe_store::error::WriteError;
 use wythe_store::id::BodyId;
 use wythe_store::lease::Lease;
+use wythe_store::racy::Racy;
 use wythe_store::stat_cache::{FileStat, StatCache, StatCacheBuilder};
-use wythe_store::timestamp::Timestamp;
 
 use super::body::Bodies;
 
@@ -31,17 +31,18 @@ pub struct Recall<'a> {
     earlier: StatCache,
     /// One bit for each row of `earlier`: whether this scan met it.
     met: Vec<AtomicU64>,
-    now: Timestamp,
+    racy: Racy,
     read: Mutex<Vec<(Vec<u8>, FileStat, BodyId)>>,
 }
 
 impl<'a> Recall<'a> {
-    /// What is known of a directory, given by its canonical path, for a scan that begins at `now`.
-    pub fn new(lease: &'a Lease, directory: &[u8], now: Timestamp) -> Self {
+    /// What is known of a directory, given by its canonical path, for a scan to which some times prove
+    /// nothing.
+    pub fn new(lease: &'a Lease, directory: &[u8], racy: Racy) -> Self {
         let cache = blake3::derive_key(DOMAIN, directory);
         let earlier = StatCache::load(lease.store(), &cache);
         let met = (0..earlier.n_files().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Self { lease, cache, earlier, met, now, read: Mutex::default() }
+        Self { lease, cache, earlier, met, racy, read: Mutex::default() }
     }
 
     /// Keeps what this scan learnt for the next one. Nothing is written where nothing was read.
@@ -57,7 +58,7 @@ impl<'a> Recall<'a> {
             |row: &usize| self.met[row / 64].load(Ordering::Relaxed) & (1 << (row % 64)) != 0;
         let (met, unmet): (Vec<usize>, Vec<usize>) = (0..self.earlier.n_files()).partition(is_met);
         let n_met = met.len() + read.len();
-        let mut next = StatCacheBuilder::new(self.now);
+        let mut next = StatCacheBuilder::new(self.racy);
         for (path, stat, body) in read {
             next.add(&path, &stat, body);
         }
@@ -96,6 +97,7 @@ mod tests {
     use wythe_store::journal::Durability;
     use wythe_store::journal::batch::Batch;
     use wythe_store::store::{OpenOptions, Store};
+    use wythe_store::timestamp::Timestamp;
 
     use super::*;
     use crate::context::Context;
@@ -150,7 +152,7 @@ mod tests {
             let ctime = fs::metadata(self.path()).unwrap().ctime();
             let now = Timestamp::from_seconds(ctime + later);
             let name = self.path().as_os_str().as_encoded_bytes();
-            let recall = Recall::new(lease, name, now);
+            let recall = Recall::new(lease, name, Racy::of_scan(now));
             let bodies = Counting { recall, reads: AtomicUsize::new(0) };
             let context = Context::open(self.path(), Rules::default()).unwrap();
             context.scan(&[Route::flat(source).unwrap()], &bodies).unwrap();

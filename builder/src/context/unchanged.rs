@@ -22,7 +22,8 @@ use super::stat::facts;
 /// takes to wake another one.
 const ENTRIES_PER_TASK: usize = 64;
 
-/// File systems of one machine that note in a directory's times when a name in it comes, goes or
+/// File systems of one machine that take times from its clock and keep them to the nanosecond (or, as old
+/// ext4 has it, none of the nanoseconds), and that note in a directory's times when a name in it comes, goes or
 /// stands for something else. Overlayfs is none: what a lower layer has may change while it is not
 /// mounted.
 const KEEPING_TIMES: [u64; 7] = [

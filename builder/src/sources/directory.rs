@@ -8,8 +8,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use wythe_store::id::ContentId;
 use wythe_store::lease::Holdings;
+use wythe_store::racy::Racy;
 use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
-use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
 
 use crate::context::error::{ContextCause, ContextError};
@@ -59,7 +59,7 @@ enum State {
     /// As it was: what its selections contain is known, and nothing else.
     Unchanged,
     /// Scanned; the second half is for the next build.
-    Scanned(Tree, Option<(ScanRecordBuilder, Timestamp)>),
+    Scanned(Tree, Option<(ScanRecordBuilder, Racy)>),
 }
 
 impl SourceDirectory {
@@ -115,13 +115,13 @@ impl SourceDirectory {
 
     /// Scans the directory, whatever is known of it.
     pub(super) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
-        let started = env.clock.now();
-        let recall = Recall::new(env.lease, &self.path, started);
+        let racy = self.context.racy(env.clock.now(), env.clock.stamp());
+        let recall = Recall::new(env.lease, &self.path, racy);
         let scanned = env.pool.install(|| self.context.scan(&self.routes, &recall))?;
         recall.save()?;
         let Scan { tree, record, sockets } = scanned;
         self.sockets = sockets;
-        self.state = State::Scanned(tree, record.map(|record| (record, started)));
+        self.state = State::Scanned(tree, record.map(|record| (record, racy)));
         self.contents = Mutex::default();
         Ok(())
     }
@@ -134,7 +134,7 @@ impl SourceDirectory {
     /// Leaves to the next build what this one found.
     pub(super) fn remember(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
         let State::Scanned(_, record) = &mut self.state else { return Ok(()) };
-        let Some((record, started)) = record.take() else { return Ok(()) };
+        let Some((record, racy)) = record.take() else { return Ok(()) };
         let mut results = Vec::new();
         for spec in &self.specs {
             // A step that cannot be done is not cached either.
@@ -142,7 +142,7 @@ impl SourceDirectory {
             results.extend_from_slice(&identity(spec));
             results.extend_from_slice(content.as_bytes());
         }
-        Ok(record.save(env.lease, &self.record, started, &results)?)
+        Ok(record.save(env.lease, &self.record, racy, &results)?)
     }
 
     /// What a selection contains. Computed once.
