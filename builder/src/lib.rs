@@ -18,7 +18,8 @@
 //! # What is not here
 //!
 //! No socket, no terminal, no environment, no clock: they come in through the environment of a
-//! build. `examples/build_and_push.rs` is a whole program.
+//! build. How an image leaves for a registry or an archive is the crate `wythe-delivery`'s to know.
+//! `examples/build_and_push.rs` is a whole program.
 
 pub mod add;
 pub mod assemble;
