@@ -14,6 +14,7 @@ mod filler;
 pub mod found;
 pub mod gather;
 pub mod materialise;
+pub mod naming;
 pub mod owner;
 mod owners;
 mod place;

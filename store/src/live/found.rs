@@ -76,10 +76,24 @@ fn state(
     let Some(live) = store.live(name)? else { return Ok(State::Other) };
     let safe = live.sync == Sync::Synced || live.boot == *store.journal().boot();
     let mapped = idmap.is_none_or(|idmap| live.idmap == idmap && live.form == FORM);
-    if live.layer != *layer || !safe || !mapped || store.is_doomed(&name.path()) {
+    if !safe || !mapped || store.is_doomed(&name.path()) || !is_of(store, (name, &live), layer)? {
         return Ok(State::Other);
     }
     now(store, name, &live)
+}
+
+/// Whether a directory is that of a layer, which may have got another name since.
+fn is_of(
+    store: &Store,
+    (name, live): (&LiveName, &LiveRecord),
+    layer: &LayerId,
+) -> Result<bool, ReadError> {
+    if live.layer == *layer {
+        return Ok(true);
+    }
+    let had = store.layer(layer)?.filter(|had| had.live.as_ref() == Some(name));
+    let Some(tree) = had.and_then(|had| had.tree) else { return Ok(false) };
+    Ok(store.layer(&live.layer)?.is_some_and(|has| has.tree == Some(tree)))
 }
 
 fn now(store: &Store, name: &LiveName, live: &LiveRecord) -> Result<State, ReadError> {

@@ -98,7 +98,7 @@ impl<'a> Stack<'a> {
             let Some(tree) = store.layer(layer)?.and_then(|record| record.tree) else {
                 return Ok(root_of(directory, self.idmap)?);
             };
-            if let Some(root) = store.tree(&tree)?.ok_or(EnsureError::Gone(*layer))?.root {
+            if let Some(root) = store.tree_root(&tree)?.ok_or(EnsureError::Gone(*layer))?.root {
                 return Ok(root);
             }
         }

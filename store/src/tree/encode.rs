@@ -169,21 +169,34 @@ fn kind(node: &Node) -> u8 {
 /// If the bytes are not what [`encode`] writes.
 pub fn decode(bytes: &[u8]) -> Result<Tree, DecodeError> {
     let mut reader = Reader(bytes);
-    if reader.byte()? != VERSION {
-        return Err(DecodeError::Version);
-    }
-    let root = match reader.byte()? {
-        0 => None,
-        1 => Some(reader.metadata()?),
-        _ => return Err(DecodeError::Value),
-    };
+    let root = reader.root()?;
     let children = Arc::new(reader.directory(0)?);
     if reader.0.is_empty() { Ok(Tree { root, children }) } else { Err(DecodeError::Length) }
+}
+
+/// What a tree says of its root, without looking at its entries.
+///
+/// # Errors
+///
+/// The bytes do not begin as a tree does.
+pub fn decode_root(bytes: &[u8]) -> Result<Option<Metadata>, DecodeError> {
+    Reader(bytes).root()
 }
 
 struct Reader<'bytes>(&'bytes [u8]);
 
 impl<'bytes> Reader<'bytes> {
+    fn root(&mut self) -> Result<Option<Metadata>, DecodeError> {
+        if self.byte()? != VERSION {
+            return Err(DecodeError::Version);
+        }
+        match self.byte()? {
+            0 => Ok(None),
+            1 => self.metadata().map(Some),
+            _ => Err(DecodeError::Value),
+        }
+    }
+
     fn take(&mut self, count: usize) -> Result<&'bytes [u8], DecodeError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(DecodeError::Length)?;
         self.0 = rest;
@@ -316,6 +329,7 @@ mod tests {
             let bytes = encode(&sketch(words));
             let again = decode(&bytes).unwrap();
             assert_eq!(encode(&again), bytes, "{words}");
+            assert_eq!(decode_root(&bytes), Ok(again.root), "{words}");
         }
     }
 

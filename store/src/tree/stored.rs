@@ -5,7 +5,7 @@ use crate::id::TreeId;
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind};
 use crate::store::Store;
-use crate::tree::encode::{decode, encode};
+use crate::tree::encode::{decode, decode_root, encode};
 use crate::tree::entry::Tree;
 use crate::tree::limits;
 
@@ -34,5 +34,17 @@ impl Store {
     pub fn tree(&self, id: &TreeId) -> Result<Option<Tree>, ReadError> {
         let Some(bytes) = self.get(Kind::Tree, id.as_bytes())? else { return Ok(None) };
         decode(&bytes).map(Some).map_err(|_| malformed("a tree"))
+    }
+
+    /// Reads what a tree says of its root, and leaves out its entries; `None` where the store does not
+    /// hold it.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or what it has is no tree.
+    pub(crate) fn tree_root(&self, id: &TreeId) -> Result<Option<Tree>, ReadError> {
+        let Some(bytes) = self.get(Kind::Tree, id.as_bytes())? else { return Ok(None) };
+        let root = decode_root(&bytes).map_err(|_| malformed("a tree"))?;
+        Ok(Some(Tree { root, ..Tree::default() }))
     }
 }
