@@ -14,7 +14,6 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::rule::Rule;
 use wythe_sandbox::Cancel;
 use wythe_store::id::LayerId;
-use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::canonical::is_mark;
 use wythe_store::layers::LayerRecord;
@@ -48,16 +47,16 @@ pub(crate) struct Execution<'e> {
 }
 
 impl Execution<'_> {
-    /// Carries the step out and gives its layer.
-    pub(crate) fn run(&self) -> Result<LayerId, BuildCause> {
+    /// Carries the step out and gives its layer, which is there once `batch` is committed.
+    pub(crate) fn run(&self, batch: &mut Batch) -> Result<LayerId, BuildCause> {
         match &self.vertex.operation {
             Operation::Base(BaseSource::Directory { context }) => {
-                self.keep(&self.files(&FileSource::Directory(context.clone()))?)
+                self.keep(&self.files(&FileSource::Directory(context.clone()))?, batch)
             }
             Operation::Base(_) => Err(BuildCause::Unsupported("this kind of base")),
-            Operation::Copy(step) => self.copy(step),
-            Operation::Run(step) => self.command(step),
-            Operation::Workdir(step) => self.workdir(step),
+            Operation::Copy(step) => self.copy(step, batch),
+            Operation::Run(step) => self.command(step, batch),
+            Operation::Workdir(step) => self.workdir(step, batch),
         }
     }
 
@@ -73,8 +72,8 @@ impl Execution<'_> {
         lint::strictly(vec![finding], self.options)
     }
 
-    /// Makes a changeset a layer.
-    pub(crate) fn keep(&self, changes: &Tree) -> Result<LayerId, BuildCause> {
+    /// Makes a changeset a layer, which is there once `batch` is committed.
+    pub(crate) fn keep(&self, changes: &Tree, batch: &mut Batch) -> Result<LayerId, BuildCause> {
         let env = self.env;
         if let Some(path) = mark(&changes.children, &LayerPath::root()) {
             return Err(BuildCause::Mark { path: path.to_string() });
@@ -83,9 +82,7 @@ impl Execution<'_> {
         let layer = LayerId::of(tree.as_bytes());
         if env.store.layer(&layer)?.is_none() {
             let record = LayerRecord { tree: Some(tree), ..LayerRecord::new(layer) };
-            let mut batch = Batch::new();
             batch.put_layer(&record);
-            env.lease.commit(batch, Durability::Relaxed)?;
         }
         Ok(layer)
     }

@@ -114,8 +114,7 @@ struct Sealed {
 
 impl Sealed {
     fn of(solver: &Solver<'_>, plan: &ImagePlan) -> Result<Self, VertexError> {
-        let chain = plan.top.and_then(|top| solver.made(top.0)).map(|made| made.chain.clone());
-        let chain = chain.unwrap_or_default();
+        let chain = plan.top.map(|top| solver.image_chain(top)).transpose()?.unwrap_or_default();
         let new: Vec<_> = plan.instructions.iter().filter_map(|record| record.layer).collect();
         let base_layers = chain.len() - new.len().min(chain.len());
         let (descriptors, made) = (Vec::new(), BTreeMap::new());
@@ -148,7 +147,7 @@ impl Sealed {
         for (vertex, end) in new.iter().zip(tops) {
             let fail = |cause| VertexError { vertex: Some(vertex.0), cause };
             let record = solver.roots.sealed(&chain[..end]).map_err(fail)?;
-            let created = solver.made(vertex.0).map(|made| made.created).unwrap_or_default();
+            let created = solver.created(vertex.0);
             self.descriptors.push(uncompressed(&record).map_err(fail)?);
             if let Some(diff_id) = record.diff_id {
                 self.made.insert(*vertex, MadeLayer { diff_id, created });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wythe_store::id::{BodyId, LayerId};
+use wythe_store::id::{BodyId, ContentId, LayerId};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::image::save::SaveError;
@@ -21,6 +21,7 @@ use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::live::stack::{Placed, Stack};
 use wythe_store::oci::content::Content;
+use wythe_store::tree::encode::content_id;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
@@ -104,6 +105,25 @@ impl<'a> Roots<'a> {
             seal(lease, record, &lower)?;
             Ok(record.clone())
         })
+    }
+
+    /// A layer that was made over the layers of `below`, with its tree and what that contains, times left
+    /// out; the record is the caller's to commit.
+    pub(crate) fn settle(
+        &self,
+        layer: &LayerId,
+        below: &[LayerId],
+    ) -> Result<(LayerRecord, ContentId), BuildCause> {
+        let known = self.env.store.layer(layer)?;
+        let needs_lower = known.is_some_and(|record| record.tree.is_none());
+        let lower = if needs_lower { self.tree(below)? } else { Arc::default() };
+        let _alone = self.busy.claim(*layer);
+        let record = self.held(layer)?;
+        let work = |mut record: LayerRecord| {
+            let tree = ensure_tree(self.env.lease, &mut record, &lower)?;
+            Ok((record, content_id(&tree)))
+        };
+        self.env.pool.install(|| work(record)).map_err(|error: SealError| error.into())
     }
 
     /// Sees to it that the store holds these bytes, which files of a chain have.
@@ -229,11 +249,8 @@ impl<'a> Roots<'a> {
         work: impl FnOnce(&Lease, &mut LayerRecord) -> Result<T, SealError> + Send,
     ) -> Result<T, BuildCause> {
         let _alone = self.busy.claim(*layer);
-        let mut record = match self.env.store.layer(layer)? {
-            Some(record) if is_held(&record) || self.foreign(layer).is_none() => record,
-            _ => self.fetch(layer)?,
-        };
-        let before = record.clone();
+        let before = self.held(layer)?;
+        let mut record = before.clone();
         let result = self.env.pool.install(|| work(self.env.lease, &mut record))?;
         if record != before {
             let mut batch = Batch::new();
@@ -241,6 +258,14 @@ impl<'a> Roots<'a> {
             self.env.lease.commit(batch, Durability::Relaxed)?;
         }
         Ok(result)
+    }
+
+    /// The record of a layer, which is fetched where it is one of a base image that is not here.
+    fn held(&self, layer: &LayerId) -> Result<LayerRecord, BuildCause> {
+        match self.env.store.layer(layer)? {
+            Some(record) if is_held(&record) || self.foreign(layer).is_none() => Ok(record),
+            _ => self.fetch(layer),
+        }
     }
 
     /// Fetches a base image's layer. Its blob is kept as it is; its files stay in there.

@@ -2,12 +2,16 @@
 //!
 //! Every vertex has a key over how it is defined, which needs no bytes but the context's. A vertex
 //! that is not found under it, and whose inputs had to run, is looked up once more over what those
-//! inputs turned out to be, so that a step that made what it made before invalidates nothing.
+//! inputs turned out to be, so that a step that made what it made before invalidates nothing. For that
+//! their layers have to be sealed; so it is only done where an operation like it has a result.
 
 mod keys;
+mod settle;
 mod tasks;
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use wythe_sandbox::Cancel;
@@ -20,6 +24,7 @@ use wythe_store::live::found::is_at_hand;
 use wythe_store::timestamp::Timestamp;
 
 use crate::bases::ImageBases;
+use crate::claims::Claims;
 use crate::copy::error::CopyError;
 use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
@@ -27,7 +32,7 @@ use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
 use crate::execute::mounts::clear_caches;
 use crate::explain;
-use crate::graph::{Graph, Vertex, VertexId};
+use crate::graph::Graph;
 use crate::operation::{BaseSource, Lookup, Operation};
 use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
@@ -35,7 +40,8 @@ use crate::root::{Chain, Roots};
 use crate::schedule;
 use crate::sources::Sources;
 
-use self::keys::whole_key;
+use self::keys::{operation_key, whole_key};
+use self::settle::{Settled, Use};
 
 /// What a vertex came to.
 #[derive(Clone, Debug)]
@@ -67,6 +73,13 @@ pub(crate) struct Solver<'a> {
     made: Vec<OnceLock<Made>>,
     /// Layers that were made before what is below them.
     loose: Vec<OnceLock<Known>>,
+    /// Vertices that ran in this build.
+    ran: Vec<AtomicBool>,
+    /// What vertices are called once their layers are sealed.
+    settled: Vec<OnceLock<Settled>>,
+    settling: Claims<usize>,
+    /// Which results are used as they were made.
+    uses: Mutex<Vec<Use>>,
 }
 
 /// The layer of a known vertex, and when it was made. Bases have none of their own.
@@ -81,8 +94,12 @@ impl<'a> Solver<'a> {
         (bases, sources): (&'a ImageBases<'a>, Sources),
         interrupt: &'a Cancel,
     ) -> Result<Self, VertexError> {
-        let made = graph.vertices.iter().map(|_| OnceLock::new()).collect();
-        let loose = graph.vertices.iter().map(|_| OnceLock::new()).collect();
+        let count = graph.vertices.len();
+        let made = (0..count).map(|_| OnceLock::new()).collect();
+        let loose = (0..count).map(|_| OnceLock::new()).collect();
+        let settled = (0..count).map(|_| OnceLock::new()).collect();
+        let ran = (0..count).map(|_| AtomicBool::new(false)).collect();
+        let (settling, uses) = (Claims::default(), Mutex::new(vec![Use::Free; count]));
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
         let found = Demand::default();
         let mut solver = Self {
@@ -99,6 +116,10 @@ impl<'a> Solver<'a> {
             found,
             made,
             loose,
+            ran,
+            settled,
+            settling,
+            uses,
         };
         solver.look_up()?;
         let whole = |cause| VertexError { vertex: None, cause };
@@ -169,14 +190,23 @@ impl<'a> Solver<'a> {
         let found = &self.found;
         let steps = found.known.len() + found.unknown.len();
         self.env.progress.event(&Event::Planned { steps });
-        self.settle(found);
+        self.settle(found)?;
         self.clear_caches()?;
         let (tasks, plan) = self.plan();
-        let step = |at: usize| {
-            let index = tasks[at].vertex();
-            self.task(tasks[at]).map_err(|cause| VertexError { vertex: Some(index), cause })
-        };
-        schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel())
+        let (made, to_settle) = channel();
+        let (steps, settled) = std::thread::scope(|scope| {
+            let settling = scope.spawn(|| self.settle_all(to_settle));
+            let step = |at: usize| self.task(tasks[at], &made);
+            let steps = schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel());
+            drop(made);
+            let settled = settling.join();
+            (steps, settled.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        match (steps, settled) {
+            // That it was stopped is no reason.
+            (Err(VertexError { cause: BuildCause::Cancelled, .. }), Err(reason)) => Err(reason),
+            (steps, settled) => steps.and(settled),
+        }
     }
 
     /// Empties the caches of all steps that are to run without, before any does: what one of them puts
@@ -203,12 +233,6 @@ impl<'a> Solver<'a> {
         self.options.jobs.unwrap_or(default)
     }
 
-    /// The chain below a vertex.
-    fn below(&self, vertex: &Vertex) -> Chain {
-        let made = vertex.parent.and_then(|parent| self.made(parent.0));
-        made.map(|made| made.chain.clone()).unwrap_or_default()
-    }
-
     /// The remembered result of a vertex. Bases are always known: their layers wait elsewhere.
     fn find(&self, index: usize) -> Result<Option<Known>, BuildCause> {
         let vertex = &self.graph.vertices[index];
@@ -232,13 +256,14 @@ impl<'a> Solver<'a> {
     }
 
     /// Takes over what is known, parents first.
-    fn settle(&self, found: &Demand<Known>) {
+    fn settle(&self, found: &Demand<Known>) -> Result<(), VertexError> {
         for (&index, &(layer, created)) in &found.known {
-            self.put(index, layer, created);
+            self.put(index, layer, created)?;
             if !matches!(self.graph.vertices[index].operation, Operation::Base(_)) {
                 self.cached(index, Hit::Definition);
             }
         }
+        Ok(())
     }
 
     fn cached(&self, index: usize, hit: Hit) {
@@ -246,15 +271,21 @@ impl<'a> Solver<'a> {
         self.env.progress.event(&Event::Cached { step, name, hit });
     }
 
-    fn put(&self, index: usize, layer: Option<LayerId>, created: Timestamp) {
+    fn put(
+        &self,
+        index: usize,
+        layer: Option<LayerId>,
+        created: Timestamp,
+    ) -> Result<(), VertexError> {
         let vertex = &self.graph.vertices[index];
         let mut chain = match &vertex.operation {
             Operation::Base(base) => self.base_chain(base),
-            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => self.below(vertex),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => self.below(vertex)?,
         };
         chain.extend(layer);
         // Every vertex is solved once.
         let _ = self.made[index].set(Made { chain, created });
+        Ok(())
     }
 
     fn base_chain(&self, base: &BaseSource) -> Chain {
@@ -262,27 +293,52 @@ impl<'a> Solver<'a> {
     }
 
     /// Runs a vertex that is not known by definition.
-    fn run(&self, index: usize) -> Result<Known, BuildCause> {
+    fn run(&self, index: usize) -> Result<Known, VertexError> {
+        let at = |cause: BuildCause| VertexError { vertex: Some(index), cause };
         if self.env.cancel.is_cancelled() {
-            return Err(BuildCause::Cancelled);
+            return Err(at(BuildCause::Cancelled));
         }
         let vertex = &self.graph.vertices[index];
         if !self.stale[index]
-            && let Some(known) = self.remembered(&self.keys[index])?
+            && let Some(known) = self.remembered(&self.keys[index]).map_err(at)?
         {
             self.cached(index, Hit::Definition);
             return Ok(known);
         }
-        let below = self.below(vertex);
-        let by_content = self.content_key(vertex, &below)?;
         if vertex.caching == Caching::Reuse
-            && let Some((layer, created)) = self.remembered(&by_content)?
+            && let Some(known) = self.found_by_content(index)?
         {
-            self.remember(index, &[self.keys[index]], layer, created)?;
             self.cached(index, Hit::Content);
-            return Ok((layer, created));
+            return Ok(known);
         }
-        self.execute(index, &below, by_content)
+        let below = match &vertex.operation {
+            operation if operation.stands_alone() => Chain::new(),
+            Operation::Copy(_) | Operation::Workdir(_) => self.settled_below(vertex)?.chain,
+            Operation::Base(_) | Operation::Run(_) => self.below(vertex)?,
+        };
+        let inputs = vertex.inputs.iter().map(|id| self.input(&vertex.operation, *id));
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        self.execute(index, &below, inputs).map_err(at)
+    }
+
+    /// The result of the same operation over the same files, where there is one. Nothing is waited for
+    /// where that operation has no result at all, as in a first build.
+    fn found_by_content(&self, index: usize) -> Result<Option<Known>, VertexError> {
+        let at = |cause: BuildCause| VertexError { vertex: Some(index), cause };
+        let operation = &self.graph.vertices[index].operation;
+        if self.remembered(&operation_key(operation)).map_err(at)?.is_none() {
+            return Ok(None);
+        }
+        let key = self.content_key(index)?;
+        let Some((Some(mut layer), created)) = self.remembered(&key).map_err(at)? else {
+            return Ok(None);
+        };
+        if matches!(operation, Operation::Run(_)) {
+            let below = self.settled_below(&self.graph.vertices[index])?.chain;
+            layer = self.named_here(layer, &below).map_err(at)?;
+        }
+        self.remember(Batch::new(), index, (layer, created)).map_err(at)?;
+        Ok(Some((Some(layer), created)))
     }
 
     /// Runs a vertex that nothing is known of, and keeps what it made.
@@ -290,14 +346,15 @@ impl<'a> Solver<'a> {
         &self,
         index: usize,
         below: &Chain,
-        by_content: CacheKey,
+        inputs: Vec<Chain>,
     ) -> Result<Known, BuildCause> {
         let vertex = &self.graph.vertices[index];
         let (step, name) = (StepId(index + 1), &vertex.name);
         self.env.progress.event(&Event::Started { step, name });
         explain::report(self.env, index, vertex);
         let started = Instant::now();
-        let outcome = self.execution(index, below).run();
+        let mut batch = Batch::new();
+        let outcome = self.execution(index, below, inputs).run(&mut batch);
         let elapsed = started.elapsed();
         let layer = match outcome {
             Ok(layer) => layer,
@@ -311,16 +368,20 @@ impl<'a> Solver<'a> {
             }
         };
         let created = self.env.clock.now();
-        self.remember(index, &[self.keys[index], by_content], Some(layer), created)?;
+        self.remember(batch, index, (layer, created))?;
+        self.ran[index].store(true, Ordering::Relaxed);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok((Some(layer), created))
     }
 
     /// A step, with what it may use.
-    fn execution<'s>(&'s self, index: usize, below: &'s Chain) -> Execution<'s> {
+    fn execution<'s>(
+        &'s self,
+        index: usize,
+        below: &'s Chain,
+        inputs: Vec<Chain>,
+    ) -> Execution<'s> {
         let vertex = &self.graph.vertices[index];
-        let chain = |id: &VertexId| self.made(id.0).map(|made| made.chain.clone());
-        let inputs = vertex.inputs.iter().map(|id| chain(id).unwrap_or_default()).collect();
         let Self { env, interrupt, options, ref roots, ref sources, .. } = *self;
         Execution { env, interrupt, options, roots, sources, index, vertex, below, inputs }
     }
@@ -331,22 +392,23 @@ impl<'a> Solver<'a> {
         matches!(cause, BuildCause::Cancelled) || fetching && self.env.cancel.is_cancelled()
     }
 
+    /// Remembers the result of a step by how it is defined, with all that it put into the batch.
     fn remember(
         &self,
+        mut batch: Batch,
         index: usize,
-        keys: &[CacheKey],
-        layer: Option<LayerId>,
-        created: Timestamp,
+        result: (LayerId, Timestamp),
     ) -> Result<(), BuildCause> {
-        let vertex = &self.graph.vertices[index];
-        let mut batch = Batch::new();
-        for key in keys {
-            let inputs = vertex.operation.facts(Lookup::Definition);
-            batch.put_action(&ActionRecord { key: *key, layer, created, inputs });
-        }
-        explain::note(&mut batch, vertex, self.keys[index]);
+        self.note(&mut batch, index, result);
+        explain::note(&mut batch, &self.graph.vertices[index], self.keys[index]);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(())
+    }
+
+    fn note(&self, batch: &mut Batch, index: usize, (layer, created): (LayerId, Timestamp)) {
+        let inputs = self.graph.vertices[index].operation.facts(Lookup::Definition);
+        let (key, layer) = (self.keys[index], Some(layer));
+        batch.put_action(&ActionRecord { key, layer, created, inputs });
     }
 }
 

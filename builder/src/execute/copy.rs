@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wythe_dockerfile::lint::rule::{COPIED_SOCKET, OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
 use wythe_store::id::LayerId;
+use wythe_store::journal::batch::Batch;
 use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::{Entry, Node, Tree};
 use wythe_store::tree::files::files;
@@ -22,7 +23,7 @@ use crate::owner::Owner;
 use crate::user::{Accounts, CopyOwner, Role, account_file, copy_owner, is_numeric};
 
 impl Execution<'_> {
-    pub(crate) fn copy(&self, step: &CopyStep) -> Result<LayerId, BuildCause> {
+    pub(crate) fn copy(&self, step: &CopyStep, batch: &mut Batch) -> Result<LayerId, BuildCause> {
         let lower = match step.base {
             CopyTarget::Destination => self.roots.tree(self.below)?,
             CopyTarget::Nothing => Arc::default(),
@@ -43,7 +44,7 @@ impl Execution<'_> {
             Archives::Keep => place(&selection, &lower.children, &spec)?,
             Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, &lower, &spec)?,
         };
-        self.keep(&changes)
+        self.keep(&changes, batch)
     }
 
     /// Tells of sockets, of which an image gets no more than the name.

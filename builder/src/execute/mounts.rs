@@ -10,6 +10,8 @@ use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
 use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 use wythe_store::cache_mount::{CacheError, CacheSpec, Company, Held, Origin};
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
 use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
 use wythe_store::store::Store;
@@ -263,7 +265,10 @@ fn bind(
             let files = execution.files(from)?;
             let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
             select(&files, &spec).map_err(|error| execution.sources.explained(from, error))?;
-            vec![execution.keep(&files)?]
+            let mut batch = Batch::new();
+            let layer = execution.keep(&files, &mut batch)?;
+            execution.env.lease.commit(batch, Durability::Relaxed)?;
+            vec![layer]
         }
     };
     let lowers = execution.roots.directories(&chain)?;

@@ -12,7 +12,6 @@ use wythe_sandbox::step::{
 };
 use wythe_sandbox::{Outcome, Output, StepError, Stream as SandboxStream};
 use wythe_store::id::LayerId;
-use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::live::device;
 use wythe_store::live::scratch::{adopt, scratch};
@@ -38,7 +37,7 @@ const SHOWN_LINES: usize = 40;
 const SCRIPT_MODE: u32 = 0o755;
 
 impl Execution<'_> {
-    pub(crate) fn command(&self, run: &RunStep) -> Result<LayerId, BuildCause> {
+    pub(crate) fn command(&self, run: &RunStep, batch: &mut Batch) -> Result<LayerId, BuildCause> {
         if !enter::is_entered() {
             // Nothing is unpacked for a step that cannot run.
             let doing = "running a step".to_owned();
@@ -46,7 +45,7 @@ impl Execution<'_> {
         }
         let mut devices = if makes_devices(run) { Devices::Shown } else { Devices::Awaited };
         loop {
-            match self.attempt(run, devices)? {
+            match self.attempt(run, devices, batch)? {
                 Some(layer) => return Ok(layer),
                 None => devices = Devices::Shown,
             }
@@ -54,7 +53,12 @@ impl Execution<'_> {
     }
 
     /// Runs the command once; `None` where it made a device that was awaited.
-    fn attempt(&self, run: &RunStep, devices: Devices) -> Result<Option<LayerId>, BuildCause> {
+    fn attempt(
+        &self,
+        run: &RunStep,
+        devices: Devices,
+        batch: &mut Batch,
+    ) -> Result<Option<LayerId>, BuildCause> {
         let env = self.env;
         env.emulators.enable(&run.platform.architecture)?;
         let lowers = self.roots.directories(self.below)?;
@@ -87,10 +91,7 @@ impl Execution<'_> {
             return Ok(None);
         }
         drop(mounts);
-        let mut batch = Batch::new();
-        let layer = adopt(env.lease, &area, env.idmap, &mut batch)?;
-        env.lease.commit(batch, Durability::Relaxed)?;
-        Ok(Some(layer))
+        Ok(Some(adopt(env.lease, &area, env.idmap, batch)?))
     }
 
     fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {

@@ -1,6 +1,7 @@
 //! WORKDIR: directories that are missing are made; those that exist are left alone.
 
 use wythe_store::id::LayerId;
+use wythe_store::journal::batch::Batch;
 use wythe_store::tree::entry::Metadata;
 
 use super::Execution;
@@ -11,7 +12,11 @@ use crate::user::{Accounts, workdir_owner};
 use crate::working_directory::MODE;
 
 impl Execution<'_> {
-    pub(crate) fn workdir(&self, step: &WorkdirStep) -> Result<LayerId, BuildCause> {
+    pub(crate) fn workdir(
+        &self,
+        step: &WorkdirStep,
+        batch: &mut Batch,
+    ) -> Result<LayerId, BuildCause> {
         let lower = self.roots.tree(self.below)?;
         let [passwd, group] = self.account_files(&step.user, &lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
@@ -31,6 +36,6 @@ impl Execution<'_> {
                 Some(_) => return Err(fail(PathCause::NotADirectory)),
             }
         }
-        self.keep(&canvas.finish())
+        self.keep(&canvas.finish(), batch)
     }
 }

@@ -1,16 +1,19 @@
 //! The keys of vertices: over how they are defined, and over what their inputs turned out to be.
 
-use wythe_store::id::{CacheKey, ContentId, LayerId};
+use wythe_store::digest::DiffId;
+use wythe_store::id::{CacheKey, ContentId};
 
 use super::Solver;
-use crate::error::BuildCause;
+use crate::copy::CopySpec;
+use crate::copy::error::{CopyCause, CopyError, Missing};
+use crate::copy::select::select;
+use crate::error::{BuildCause, MountError, VertexError};
 use crate::graph::Vertex;
 use crate::key::{InputKey, absent_secrets, cache_key};
 use crate::operation::copy::CopySource;
-use crate::operation::run::MountKind;
-use crate::operation::{BaseSource, FileSource, Lookup, Operation};
-use crate::reference::paths_of;
-use crate::root::Chain;
+use crate::operation::run::{MountKind, RunMount};
+use crate::operation::{BaseSource, FileSource, Lookup, Operation, RULES};
+use crate::reference::{paths_of, single};
 
 impl Solver<'_> {
     /// The key over how a vertex is defined.
@@ -32,33 +35,24 @@ impl Solver<'_> {
     }
 
     /// The key over what the inputs of a vertex turned out to be.
-    pub(super) fn content_key(
-        &self,
-        vertex: &Vertex,
-        below: &Chain,
-    ) -> Result<CacheKey, BuildCause> {
+    pub(super) fn content_key(&self, index: usize) -> Result<CacheKey, VertexError> {
+        let at = |cause: BuildCause| VertexError { vertex: Some(index), cause };
+        let vertex = &self.graph.vertices[index];
         let below = match &vertex.operation {
-            Operation::Base(base) => self.base_content(base)?,
-            Operation::Copy(step) if step.base == crate::copy::CopyTarget::Nothing => {
-                chain_content(&[])
+            Operation::Base(base) => self.base_content(base).map_err(at)?,
+            Operation::Copy(step) if step.base == crate::copy::CopyTarget::Nothing => bottom([]),
+            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => {
+                self.settled_below(vertex)?.content
             }
-            Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => chain_content(below),
         };
         let mut inputs = vec![InputKey::Content(below)];
-        for id in &vertex.inputs {
-            let made = self.made(id.0).map(|made| made.chain.clone()).unwrap_or_default();
-            inputs.push(InputKey::Content(match &vertex.operation {
-                Operation::Copy(step) => {
-                    let tree = self.roots.tree(&made)?;
-                    let selection = crate::copy::select::select(&tree, &paths_of(step));
-                    selection.map_err(|error| error.within(&step.from_name))?.content_id()
-                }
-                Operation::Base(_) | Operation::Run(_) | Operation::Workdir(_) => {
-                    chain_content(&made)
-                }
-            }));
+        for (position, spec, within) in selected(&vertex.operation) {
+            let Some(input) = vertex.inputs.get(position) else { continue };
+            let tree = self.roots.tree(&self.settled(input.0)?.chain).map_err(at)?;
+            let content = select(&tree, &spec).map(|selection| selection.seen_id(spec.tops));
+            inputs.push(InputKey::Content(content.map_err(|error| at(within(error)))?));
         }
-        inputs.extend(self.context_content(vertex)?);
+        inputs.extend(self.context_content(vertex).map_err(at)?);
         Ok(cache_key(&vertex.operation, Lookup::Content, &inputs))
     }
 
@@ -128,11 +122,70 @@ pub(super) fn whole_key(below: Option<CacheKey>, key: CacheKey) -> CacheKey {
     CacheKey::from_hasher(&hasher)
 }
 
-/// What a chain of layers contains: layers are named by content, or by the run that made them.
-fn chain_content(chain: &[LayerId]) -> ContentId {
-    let mut hasher = ContentId::hasher();
-    for layer in chain {
-        hasher.update(layer.as_bytes());
+/// What an operation reads of the vertex's inputs: which, what of it, and how to tell that it is not
+/// there.
+fn selected(operation: &Operation) -> Vec<Selected<'_>> {
+    match operation {
+        Operation::Copy(step) => match step.from {
+            FileSource::Input(position) => {
+                let within = |error: CopyError| error.within(&step.from_name).into();
+                vec![(position, paths_of(step), Box::new(within))]
+            }
+            FileSource::Context | FileSource::Directory(_) | FileSource::Nothing => Vec::new(),
+        },
+        Operation::Run(step) => step.mounts.iter().filter_map(mounted).collect(),
+        Operation::Base(_) | Operation::Workdir(_) => Vec::new(),
     }
+}
+
+type Selected<'s> = (usize, CopySpec, Box<dyn Fn(CopyError) -> BuildCause + 's>);
+
+fn mounted(mount: &RunMount) -> Option<Selected<'_>> {
+    let (from, path) = match &mount.kind {
+        MountKind::Bind { from, path, .. } => (from, path),
+        MountKind::Cache(cache) => (&cache.from, &cache.path),
+        MountKind::Secret { .. }
+        | MountKind::SecretVariable { .. }
+        | MountKind::Ssh { .. }
+        | MountKind::Tmpfs { .. } => return None,
+    };
+    let FileSource::Input(position) = from else { return None };
+    let within = |error: CopyError| match error {
+        CopyError { cause: CopyCause::Missing(missing), .. } => {
+            let within = Some("the source of the mount".to_owned());
+            MountError::Source(Box::new(Missing { within, ..*missing })).into()
+        }
+        error => error.into(),
+    };
+    Some((*position, single(path), Box::new(within)))
+}
+
+/// What an operation is known by, whatever it reads.
+pub(super) fn operation_key(operation: &Operation) -> CacheKey {
+    cache_key(operation, Lookup::Content, &[])
+}
+
+/// What a result is known by: what it contains, and what lies below it.
+pub(super) fn result_key(below: &ContentId, own: &ContentId) -> CacheKey {
+    let mut hasher = CacheKey::hasher();
+    hasher.update(b"result").update(&RULES.to_le_bytes());
+    hasher.update(below.as_bytes()).update(own.as_bytes());
+    CacheKey::from_hasher(&hasher)
+}
+
+/// What the layers of an image contain, the lowest first.
+pub(super) fn bottom(layers: impl IntoIterator<Item = DiffId>) -> ContentId {
+    let mut hasher = ContentId::hasher();
+    hasher.update(b"image");
+    for layer in layers {
+        hasher.update(layer.0.as_bytes());
+    }
+    ContentId::from_hasher(&hasher)
+}
+
+/// What a layer and those below it contain.
+pub(super) fn stacked(below: &ContentId, own: &ContentId) -> ContentId {
+    let mut hasher = ContentId::hasher();
+    hasher.update(b"stack").update(below.as_bytes()).update(own.as_bytes());
     ContentId::from_hasher(&hasher)
 }

@@ -1,9 +1,11 @@
 //! What a solver does of a graph, and what of it waits for what.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 
 use super::Solver;
-use crate::error::BuildCause;
+use crate::error::VertexError;
 use crate::graph::VertexId;
 use crate::schedule::Plan;
 
@@ -16,14 +18,6 @@ pub(super) enum Task {
     Make(usize),
     /// To put that over what is below.
     Place(usize),
-}
-
-impl Task {
-    pub(super) fn vertex(self) -> usize {
-        match self {
-            Self::Run(index) | Self::Make(index) | Self::Place(index) => index,
-        }
-    }
 }
 
 impl Solver<'_> {
@@ -52,25 +46,25 @@ impl Solver<'_> {
         (tasks, plan)
     }
 
-    /// Does it.
-    pub(super) fn task(&self, task: Task) -> Result<(), BuildCause> {
-        match task {
-            Task::Run(index) => {
-                let (layer, created) = self.run(index)?;
-                self.put(index, layer, created);
-                Ok(())
-            }
+    /// Does it, and hands what was made on to be settled.
+    pub(super) fn task(&self, task: Task, made: &Sender<usize>) -> Result<(), VertexError> {
+        let (index, (layer, created)) = match task {
+            Task::Run(index) => (index, self.run(index)?),
             Task::Make(index) => {
                 // Every vertex is solved once.
                 let _ = self.loose[index].set(self.run(index)?);
-                Ok(())
+                return Ok(());
             }
-            Task::Place(index) => {
-                if let Some(&(layer, created)) = self.loose[index].get() {
-                    self.put(index, layer, created);
-                }
-                Ok(())
-            }
+            Task::Place(index) => match self.loose[index].get() {
+                Some(known) => (index, *known),
+                None => return Ok(()),
+            },
+        };
+        self.put(index, layer, created)?;
+        if self.ran[index].load(Ordering::Relaxed) {
+            // Where settling has ended already, it says why.
+            made.send(index).unwrap_or_default();
         }
+        Ok(())
     }
 }
