@@ -79,13 +79,17 @@ impl<W: Write + Send> Plain<W> {
 }
 
 impl<W: Write> State<W> {
-    /// Writes a line; where standard error is gone there is nobody to tell.
+    /// Writes a line.
     fn line(&mut self, step: StepId, text: &str) {
-        if self.last.is_some_and(|last| last != step) {
-            let _ = writeln!(self.out);
-        }
+        let apart = if self.last.is_some_and(|last| last != step) { "\n" } else { "" };
         self.last = Some(step);
-        let _ = writeln!(self.out, "#{} {text}", step.0);
+        self.write(&format!("{apart}#{} {text}\n", step.0));
+    }
+
+    /// Writes in one piece: standard error keeps nothing back, and others may write to it, too. Where it
+    /// is gone there is nobody to tell.
+    fn write(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
     }
 
     fn begin(&mut self, step: StepId, name: &str) {
@@ -127,11 +131,11 @@ impl<W: Write + Send> Progress for Plain<W> {
             }
             Event::Transferred { transfer } => {
                 if let Some(line) = state.moving.line(&transfer) {
-                    let _ = writeln!(state.out, "{line}");
+                    state.write(&format!("{line}\n"));
                 }
             }
             Event::Warning { diagnostic } => {
-                let _ = writeln!(state.out, "WARN {}", self.source.summary(diagnostic));
+                state.write(&format!("WARN {}\n", self.source.summary(diagnostic)));
             }
             _ => {}
         }
