@@ -79,6 +79,10 @@ class Disk:
         self.device = root("losetup", "--find", "--show", str(self.image))
         self.mount()
         os.chown(self.mount_point, self.user.pw_uid, self.user.pw_gid)
+        # Whose it is must not be lost with a cut before anything was synced.
+        directory = os.open(self.mount_point, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
 
     def mount(self):
         root("mount", "-t", self.kind, self.device, str(self.mount_point))
