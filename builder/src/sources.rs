@@ -163,9 +163,11 @@ impl Sources {
         source: &FileSource,
         spec: &CopySpec,
     ) -> Result<ContentId, CopyError> {
-        let content = match self.directories.get(source) {
-            Some(directory) => directory.content(env, spec),
-            None => select(&self.tree(source), spec).map(|selection| selection.seen_id(spec.tops)),
+        let content = if let Some(directory) = self.directories.get(source) {
+            directory.content(env, spec)
+        } else {
+            let tree = self.tree(source);
+            env.pool.install(|| select(&tree, spec).map(|found| found.seen_id(spec.tops)))
         };
         content.map_err(|error| self.explained(source, error))
     }

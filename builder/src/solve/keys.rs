@@ -49,7 +49,8 @@ impl Solver<'_> {
         for (position, spec, within) in selected(&vertex.operation) {
             let Some(input) = vertex.inputs.get(position) else { continue };
             let tree = self.roots.tree(&self.settled(input.0)?.chain).map_err(at)?;
-            let content = select(&tree, &spec).map(|selection| selection.seen_id(spec.tops));
+            let seen = || select(&tree, &spec).map(|selection| selection.seen_id(spec.tops));
+            let content = self.env.pool.install(seen);
             inputs.push(InputKey::Content(content.map_err(|error| at(within(error)))?));
         }
         inputs.extend(self.context_content(vertex).map_err(at)?);
