@@ -4,10 +4,13 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wythe_store::digest::Digest;
+use wythe_store::action::ActionRecord;
+use wythe_store::digest::{DiffId, Digest};
 use wythe_store::fsck::Depth;
 use wythe_store::fsck::repair::{Repair, Repaired};
-use wythe_store::id::BodyId;
+use wythe_store::id::{BodyId, CacheKey};
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
 use wythe_store::object::Kind;
 use wythe_store::oci::content::{Content as _, MemoryContent};
 use wythe_store::oci::descriptor::Descriptor;
@@ -16,6 +19,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
 use wythe_store::sim::crash::Fate;
 use wythe_store::store::{OpenOptions, Store};
+use wythe_store::timestamp::Timestamp;
 use wythe_store::vfs::Vfs as _;
 
 use crate::made::{Made, filled, flip, objects, open};
@@ -242,4 +246,25 @@ fn a_repair_that_is_cut_off_anywhere_is_finished_by_the_next() {
             assert!(store.find_ref("app").unwrap().is_some(), "{what}");
         }
     }
+}
+
+#[test]
+fn the_step_of_a_layer_that_lacks_bytes_runs_again_even_where_a_registry_may_have_them() {
+    let made = filled();
+    let store = open(&made.sim);
+    let diff_id = DiffId(made.layers[0].digest);
+    let layer = store.layer_of_diff(&diff_id).unwrap().unwrap().id;
+    let key = CacheKey::of(b"step");
+    let (created, inputs) = (Timestamp::default(), Vec::new());
+    let mut batch = Batch::new();
+    batch.put_action(&ActionRecord { key, layer: Some(layer), created, inputs });
+    store.lease().unwrap().commit(batch, Durability::Durable).unwrap();
+    drop(store);
+    flip(&made.sim, Kind::Body, BodyId::of(b"second of the plain one").as_bytes());
+    let mut down = registry(&[]);
+    down.refuses = Some(REFUSALS[0].0);
+    open(&made.sim).repair(Some(&down)).unwrap();
+    let store = open(&made.sim);
+    assert!(store.action(&key).unwrap().is_none());
+    assert!(store.layer(&layer).unwrap().is_some());
 }

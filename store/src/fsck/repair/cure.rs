@@ -265,7 +265,8 @@ impl<'a> Cure<'a> {
     }
 
     /// Forgets layers that cannot be had any more, and the results of steps that made them. What
-    /// somebody may have who could not be asked stays on record: with it the layer comes again.
+    /// somebody may have who could not be asked stays on record: with it the layer comes again. Until it
+    /// does, the steps that made it are to run again.
     pub(super) fn layers(&mut self) -> Result<(), WriteError> {
         let (store, mut batch, mut lost) = (self.store(), Batch::new(), BTreeSet::new());
         let mut gone = Vec::new();
@@ -275,11 +276,13 @@ impl<'a> Cure<'a> {
                 continue;
             };
             let Some(mut record) = store.layer(&layer)? else { continue };
-            if self.regain(&mut record)? || self.has_other_form(&record)? || self.may_come(&record)
-            {
+            if self.regain(&mut record)? || self.has_other_form(&record)? {
                 continue;
             }
             lost.insert(layer);
+            if self.may_come(&record) {
+                continue;
+            }
             self.done.push(Repaired::ForgottenLayer(layer));
             gone.push(record);
         }
