@@ -10,7 +10,7 @@ use crate::object::ObjectName;
 use crate::pack::footer::Entry;
 use crate::pack::reader::Pack;
 
-/// For how many names [`Searcher::prefetch`] is to be asked at once: what it reads for them, three lines
+/// For how many names `Searcher::prefetch` is to be asked at once: what it reads for them, three lines
 /// of a cache each, stays in the innermost one of any processor.
 pub const AT_ONCE: usize = 64;
 
