@@ -9,6 +9,7 @@ mod keys;
 mod settle;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, OnceLock};
@@ -70,6 +71,9 @@ pub(crate) struct Solver<'a> {
     stale: Vec<bool>,
     /// What the images need, and what of it was known at the start.
     found: Demand<Known>,
+    /// What of it was known at the start and is told when what lies below is made. It stands whatever
+    /// a collection removes meanwhile: what such a vertex was made from is nowhere.
+    deferred: BTreeMap<usize, Known>,
     made: Vec<OnceLock<Made>>,
     /// Layers that were made before what is below them.
     loose: Vec<OnceLock<Known>>,
@@ -101,7 +105,7 @@ impl<'a> Solver<'a> {
         let ran = (0..count).map(|_| AtomicBool::new(false)).collect();
         let (settling, uses) = (Claims::default(), Mutex::new(vec![Use::Free; count]));
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
-        let found = Demand::default();
+        let (found, deferred) = (Demand::default(), BTreeMap::new());
         let mut solver = Self {
             env,
             interrupt,
@@ -114,6 +118,7 @@ impl<'a> Solver<'a> {
             whole,
             stale,
             found,
+            deferred,
             made,
             loose,
             ran,
@@ -139,7 +144,7 @@ impl<'a> Solver<'a> {
     /// Gives every vertex its key, and finds out what is known.
     fn look_up(&mut self) -> Result<(), VertexError> {
         self.assign_keys()?;
-        self.found = self.demand()?;
+        (self.found, self.deferred) = self.demand()?;
         Ok(())
     }
 
@@ -174,15 +179,15 @@ impl<'a> Solver<'a> {
     }
 
     /// What the images need, and what of it is known.
-    fn demand(&self) -> Result<Demand<Known>, VertexError> {
+    fn demand(&self) -> Result<(Demand<Known>, BTreeMap<usize, Known>), VertexError> {
         let tops = self.graph.images.iter().filter_map(|plan| plan.top);
         let tops: Vec<usize> = tops.map(|top| top.0).collect();
         let wiring = self.graph.wiring();
         let mut found = demand(&wiring, &tops, &mut |index| {
             self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         })?;
-        defer(&mut found, &wiring);
-        Ok(found)
+        let deferred = defer(&mut found, &wiring);
+        Ok((found, deferred))
     }
 
     /// Makes what the images need.
@@ -299,9 +304,12 @@ impl<'a> Solver<'a> {
             return Err(at(BuildCause::Cancelled));
         }
         let vertex = &self.graph.vertices[index];
-        if !self.stale[index]
-            && let Some(known) = self.remembered(&self.keys[index]).map_err(at)?
-        {
+        let known = match self.deferred.get(&index) {
+            Some(known) => Some(*known),
+            None if self.stale[index] => None,
+            None => self.remembered(&self.keys[index]).map_err(at)?,
+        };
+        if let Some(known) = known {
             self.cached(index, Hit::Definition);
             return Ok(known);
         }
@@ -414,18 +422,35 @@ impl<'a> Solver<'a> {
 
 /// Moves what is known above something that has to run to the things that run: its own result stands,
 /// but the layers below it are not known before.
-fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) {
-    let known: Vec<usize> = found.known.keys().copied().collect();
+fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) -> BTreeMap<usize, T> {
+    let (known, mut deferred) = (found.known.keys().copied().collect::<Vec<_>>(), BTreeMap::new());
     for index in known {
         let parent = wiring.parents[index];
         if parent.is_some_and(|parent| found.unknown.contains(&parent)) {
-            found.known.remove(&index);
+            deferred.extend(found.known.remove(&index).map(|result| (index, result)));
             found.unknown.push(index);
         }
     }
     found.unknown.sort_unstable();
+    deferred
 }
 
 /// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
 /// a network or a sleep overlap even on two processors.
 const STEPS_AT_ONCE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_known_at_the_start_stays_known_above_what_runs() {
+        // base(0) ← run(1) ← copy(3) from other(2), which is not asked for
+        let parents = vec![None, Some(0), None, Some(1)];
+        let wiring = Wiring { parents, inputs: vec![vec![], vec![0], vec![], vec![1, 2]] };
+        let known = BTreeMap::from([(0, "base"), (3, "copy")]);
+        let mut found = Demand { known, unknown: vec![1] };
+        assert_eq!(defer(&mut found, &wiring), BTreeMap::from([(3, "copy")]));
+        assert_eq!((found.known, found.unknown), (BTreeMap::from([(0, "base")]), vec![1, 3]));
+    }
+}

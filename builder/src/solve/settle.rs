@@ -146,7 +146,9 @@ impl Solver<'_> {
         let operation = &self.graph.vertices[index].operation;
         let is_new =
             self.ran[index].load(Ordering::Relaxed) || !self.is_sealed(index).map_err(at)?;
-        if !is_new {
+        // What a known result was made from need not have been made in this build.
+        let is_there = |id: VertexId| self.made(id.0).is_some();
+        if !is_new || !self.graph.vertices[index].inputs.iter().all(|id| is_there(*id)) {
             return Ok(None);
         }
         let content = self.content_key(index)?;
