@@ -139,7 +139,9 @@ impl Store {
         ours.cover_while(Extent::All, pace.patience);
         pace.check()?;
         let (evicted, thrift) = self.choose(policy, pace)?;
-        let mut freed = self.condemn(&evicted, thrift, &ours, pace)?.unlink(ours.name(), pace)?;
+        let sweep = self.condemn(&evicted, thrift, &ours, pace)?;
+        let pace = &if sweep.has_copied() { pace.to_the_end() } else { *pace };
+        let mut freed = sweep.unlink(ours.name(), pace)?;
         for mount in evicted.mounts.iter().take_while(|_| (pace.patience)()) {
             freed.n_mounts += u64::from(self.remove_cache_mount(mount)? == Removal::Done);
         }
@@ -156,18 +158,18 @@ impl Store {
         ours: &Lease,
         pace: &Pace<'_>,
     ) -> Result<Sweep<'_>, GcError> {
-        let plan = |copies: &BTreeSet<PackName>| -> Result<Sweep<'_>, GcError> {
-            let mark = Mark::of(self, evicted, pace)?;
-            Sweep::plan(self, (&mark, evicted), (copies, thrift), pace)
-        };
         self.refresh()?;
         let sequence = self.journal().sequence();
-        let sweep = plan(&BTreeSet::new())?;
+        let none = BTreeSet::new();
+        let sweep = self.plan(evicted, (&none, thrift), pace)?;
         let copies = match sweep.rewrite(ours, pace) {
             // Packs that are in use in part wait until those that go whole have made room.
             Err(error) if self.lacks_room(&error) => BTreeSet::new(),
             copies => copies?,
         };
+        // Left as it is, what was copied would take its room twice.
+        let pace = &if copies.is_empty() { *pace } else { pace.to_the_end() };
+        let plan = || self.plan(evicted, (&copies, thrift), pace);
         // Where nothing was copied, the plan stands as long as nobody commits.
         let mut planned = copies.is_empty().then_some((sequence, sweep));
         for _ in 0..FREE_ROUNDS {
@@ -175,7 +177,7 @@ impl Store {
                 planned
             } else {
                 self.refresh()?;
-                (self.journal().sequence(), plan(&copies)?)
+                (self.journal().sequence(), plan()?)
             };
             if let Some(sweep) = self.condemn_at(sequence, sweep)? {
                 return Ok(sweep);
@@ -184,10 +186,21 @@ impl Store {
         // Others commit faster than that, so they have to wait for once.
         self.journal().hold(|hold| {
             self.list_packs()?;
-            let planned = plan(&copies);
+            let planned = plan();
             planned.as_ref().map_or(Ok(()), |sweep| sweep.condemn(hold))?;
             Ok(planned)
         })?
+    }
+
+    /// What is to go, and what is to be copied for it.
+    fn plan(
+        &self,
+        evicted: &Evicted,
+        (copies, thrift): (&BTreeSet<PackName>, Thrift),
+        pace: &Pace<'_>,
+    ) -> Result<Sweep<'_>, GcError> {
+        let mark = Mark::of(self, evicted, pace)?;
+        Sweep::plan(self, (&mark, evicted), (copies, thrift), pace)
     }
 
     /// Condemns what a plan of that state says, unless somebody has committed since.

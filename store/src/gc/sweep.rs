@@ -54,6 +54,8 @@ pub(crate) struct Sweep<'store> {
     store: &'store Store,
     dead: BTreeSet<String>,
     rewrite: Vec<(Arc<Pack>, Vec<Entry>)>,
+    /// Packs that were written for it.
+    n_copies: usize,
     batch: Batch,
     freed: Freed,
 }
@@ -68,7 +70,8 @@ impl<'store> Sweep<'store> {
     ) -> Result<Self, GcError> {
         let (dead, rewrite) = (BTreeSet::new(), Vec::new());
         let (batch, freed) = (Batch::new(), Freed::default());
-        let mut sweep = Self { store, dead, rewrite, batch, freed };
+        let n_copies = copies.len();
+        let mut sweep = Self { store, dead, rewrite, n_copies, batch, freed };
         sweep.packs(mark, (copies, thrift), pace)?;
         sweep.blobs(mark, evicted)?;
         sweep.records(mark, evicted)?;
@@ -214,6 +217,11 @@ impl<'store> Sweep<'store> {
         let copies = ours.writer().finish()?.iter().map(|pack| pack.name()).collect();
         ours.commit(Batch::new(), Durability::Durable)?;
         Ok(copies)
+    }
+
+    /// Whether something lies in the store twice until this is done.
+    pub(crate) fn has_copied(&self) -> bool {
+        self.n_copies > 0
     }
 
     fn is_condemned(&self, path: &str) -> bool {

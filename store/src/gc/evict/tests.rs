@@ -316,3 +316,20 @@ fn a_collection_in_passing_makes_room_for_more_than_one_build() {
     trial.store.settle(&budget, &pace).unwrap();
     assert!(trial.used() < most - SIZE * 3 / 4, "{} of {most}", trial.used());
 }
+
+#[test]
+fn a_collection_that_is_stopped_leaves_nothing_twice() {
+    let trial = packed_with_garbage();
+    let before = trial.used();
+    let budget = Budget { max_used: Some(before - 1), ..Budget::default() };
+    let mut n_asked = 0_u32;
+    while trial.used() > before - SIZE / 2 {
+        let left = std::cell::Cell::new(n_asked);
+        let patience = || left.replace(left.get().saturating_sub(1)) > 0;
+        let told = trial.store.settle(&budget, &Pace { now: NOW, patience: &patience });
+        assert!(matches!(told, Ok(_) | Err(GcError::OutOfTime)));
+        assert!(trial.used() < before + SIZE / 2, "after {n_asked}: {}", trial.used());
+        n_asked += 1;
+    }
+    assert!(n_asked > 10, "it was stopped at some points");
+}
