@@ -196,10 +196,31 @@ impl Store {
 
     fn layer_by(&self, table: Table, digest: &Digest) -> Result<Option<LayerRecord>, ReadError> {
         let found = self.row(table, digest.as_bytes());
-        match found.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
-            Some(id) => self.layer(&LayerId::from_bytes(id)),
-            None => Ok(None),
+        let found = match found.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+            Some(id) => self.layer(&LayerId::from_bytes(id))?,
+            None => None,
+        };
+        match found {
+            Some(record) if record.tree.is_some() => Ok(Some(record)),
+            found => Ok(self.found_layer_by(table, digest)?.or(found)),
         }
+    }
+
+    /// The same among layers that leases of ours have found, of which it is known what is in them:
+    /// collection may have taken the way to them, or it may lead to another record since.
+    fn found_layer_by(
+        &self,
+        table: Table,
+        digest: &Digest,
+    ) -> Result<Option<LayerRecord>, ReadError> {
+        for (key, value) in self.stakes().iter().flat_map(|stake| stake.rows_of(Table::Layers)) {
+            let Some(record) = LayerRecord::of_row(&key[1..], &value)? else { continue };
+            if record.tree.is_some() && record.found_by().any(|way| way == (table, *digest)) {
+                // As it is by now, where it is there.
+                return self.layer(&record.id);
+            }
+        }
+        Ok(None)
     }
 
     /// All layers, in order of their ids. Records that cannot be read are left out.

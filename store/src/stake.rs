@@ -83,6 +83,13 @@ impl Stake {
         self.found().rows.get(key).cloned()
     }
 
+    /// The rows of a table, with the table in front of their keys.
+    pub(crate) fn rows_of(&self, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let found = self.found();
+        let rows = found.rows.iter().filter(|(key, _)| key.first() == Some(&table.code()));
+        rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// The rows that `is_there` does not know.
     pub(crate) fn rows_without(
         &self,

@@ -145,6 +145,31 @@ fn a_layer_is_found_by_its_tar_stream_after_another_with_the_same_has_gone() {
 }
 
 #[test]
+fn a_layer_that_a_lease_has_found_is_found_by_its_tar_stream_whatever_becomes_of_the_way_to_it() {
+    let sim = Sim::default();
+    step(&sim);
+    let store = open(&sim);
+    let lease = store.lease().unwrap();
+    assert!(store.layer(&layer()).unwrap().is_some());
+    prune(&sim);
+    store.refresh().unwrap();
+    let found = || store.layer_of_diff(&diff_id()).unwrap().and_then(|record| record.tree);
+    assert!(found().is_some(), "the way to it was collected");
+    // Somebody else records where a registry has it, and nothing of what is in it.
+    let record = LayerRecord {
+        diff_id: Some(diff_id()),
+        origins: vec!["example.org/app".to_owned()],
+        ..LayerRecord::new(LayerId::of(b"elsewhere"))
+    };
+    let mut batch = Batch::new();
+    batch.put_layer(&record);
+    open(&sim).lease().unwrap().commit(batch, Durability::Relaxed).unwrap();
+    store.refresh().unwrap();
+    assert!(found().is_some(), "the way to it leads to another record");
+    drop(lease);
+}
+
+#[test]
 fn what_no_lease_has_found_goes_while_leases_live() {
     let sim = Sim::default();
     let body = step(&sim);
