@@ -24,6 +24,7 @@ pub mod action;
 pub mod blob;
 pub mod body;
 pub mod bytes;
+pub mod cache_backend;
 pub mod cache_mount;
 mod chunk_list;
 mod closure;

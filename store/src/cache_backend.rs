@@ -1,0 +1,151 @@
+//! Caches that other machines share: the seam between what looks results up and what moves their bytes.
+//!
+//! A backend holds two kinds of things: records, under the key of what a step was made from, and blobs, under
+//! their digest. Both are the same for all backends, both are immutable, and to put one twice is to put it once;
+//! so any number of machines may write to the same place.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::id::CacheKey;
+
+/// A place outside of the store where results are kept.
+///
+/// No method is trusted: what a record says and what a blob contains is checked by whoever asked, and an
+/// error is never more than a miss. Methods are called from several threads.
+pub trait CacheBackend: Send + Sync {
+    /// What it is and where, as a message names it: `registry r.example/app:cache`.
+    fn name(&self) -> &str;
+
+    /// The records under `keys`, in their order; `None` where there is none. All keys that are known to be
+    /// wanted are asked for at once, so that a backend needs as few round trips as it can.
+    ///
+    /// # Errors
+    ///
+    /// If the backend was not reached, refused, or answered what it must not. That there is nothing yet, not
+    /// even the place itself, is no error.
+    fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError>;
+
+    /// Which of `blobs` the backend does not hold, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Self::records).
+    fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError>;
+
+    /// A reader of the bytes `range` of a blob, which is not verified.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheProblem::NotFound`] if it is not there (any more).
+    fn blob(
+        &self,
+        blob: &Digest,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send + '_>, CacheError>;
+
+    /// Keeps a blob. It is there when this returns, or at the latest when [`finish`](Self::finish) does.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be written.
+    fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError>;
+
+    /// Keeps records whose blobs were put before. They are found when this returns, or at the latest when
+    /// [`finish`](Self::finish) does.
+    ///
+    /// # Errors
+    ///
+    /// If they could not be written.
+    fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError>;
+
+    /// Writes what is left to write. Nothing is put afterwards.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be written; what other machines have written stays found.
+    fn finish(&self) -> Result<(), CacheError>;
+}
+
+/// Opens what is to be sent, once for every attempt.
+pub type OpenBlob<'a> = &'a (dyn Fn() -> io::Result<Box<dyn Read + Send + 'a>> + Sync);
+
+/// A blob to be kept.
+#[derive(Clone, Copy)]
+pub struct CacheBlob<'a> {
+    /// What it is named by.
+    pub digest: Digest,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its media type, for backends that note one.
+    pub media_type: &'a str,
+    /// Its bytes.
+    pub open: OpenBlob<'a>,
+}
+
+impl std::fmt::Debug for CacheBlob<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = out.debug_struct("CacheBlob");
+        out.field("digest", &self.digest).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// A backend that could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("cache {backend}: {problem}")]
+pub struct CacheError {
+    /// The [name](CacheBackend::name) of the backend.
+    pub backend: String,
+    /// Why it could not.
+    #[source]
+    pub problem: CacheProblem,
+}
+
+/// Why a backend could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheProblem {
+    /// It does not hold that.
+    #[error("not found: {detail}")]
+    NotFound {
+        /// What was asked for.
+        detail: String,
+    },
+    /// It wants credentials, or better ones.
+    #[error("access denied: {detail}")]
+    Unauthorized {
+        /// What it said.
+        detail: String,
+    },
+    /// It has had enough for now.
+    #[error("too many requests: {detail}")]
+    RateLimited {
+        /// What it said.
+        detail: String,
+        /// When it may be asked again, where it said so.
+        after: Option<Duration>,
+    },
+    /// It has no room, or takes nothing of this size.
+    #[error("no room: {detail}")]
+    Full {
+        /// What it said.
+        detail: String,
+    },
+    /// It was not reached, or gave up midway.
+    #[error("{detail}")]
+    Network {
+        /// What failed.
+        detail: String,
+    },
+    /// It answered what it must not, or holds what is none of ours.
+    #[error("unexpected answer: {detail}")]
+    Protocol {
+        /// What it answered.
+        detail: String,
+    },
+    /// A local file or the blob to be sent could not be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
