@@ -32,8 +32,9 @@ use crate::render::source::SourceFile;
 use crate::settings::{Settings, file};
 use crate::{registry_client, render, signals};
 
-/// What collecting may take of the time of a command, as long as the store keeps within its budget.
-const IN_PASSING: Duration = Duration::from_millis(50);
+/// What collecting may take of the time of a command, as long as the store keeps within its budget. With
+/// what the end of a lease deletes of what was thrown away, it is 50 ms at most.
+const IN_PASSING: Duration = Duration::from_millis(45);
 
 /// What a command works with.
 #[derive(Debug)]

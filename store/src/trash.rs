@@ -18,8 +18,9 @@ pub(crate) fn empty_in_passing(vfs: &dyn Vfs) {
     empty(vfs, &|| n_deleted.replace(n_deleted.get() + 1) < IN_PASSING);
 }
 
-/// A file is deleted in a few microseconds, so that this many take some milliseconds.
-const IN_PASSING: u32 = 2_000;
+/// A file is deleted in about ten microseconds, so that this many take five milliseconds: what whoever
+/// collects in passing leaves of its time.
+const IN_PASSING: u32 = 500;
 
 /// Deletes what was thrown away, as far as we may, until told to stop.
 pub(crate) fn empty(vfs: &dyn Vfs, go_on: &dyn Fn() -> bool) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wythe_store::image::catalog::ref_name;
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::Store;
-use wythe_store::usage::image::ImageUsage;
+use wythe_store::usage::image::{ImageUsage, ImagesUsage};
 use wythe_store::usage::{Class, Portion};
 
 use crate::args::call::AnswerFormat;
@@ -36,15 +36,24 @@ fn whole(store: &Store, args: &DuArgs, session: &Session) -> Result<(), Failure>
     }
     let rows = Class::ALL.map(|class| (name(class), usage.of(class)));
     let all = rows.into_iter().chain([("total", usage.total())]);
+    let ImagesUsage { names, logical, unique, shared } = store.usage_of_images()?;
     if args.format == AnswerFormat::Json {
-        let rows: Vec<Value> = all.map(|(what, portion)| object(what, portion)).collect();
+        let mut rows: Vec<Value> = all.map(|(what, portion)| object(what, portion)).collect();
+        rows.push(json!({
+            "what": "images", "names": names, "logical": logical, "unique": unique, "shared": shared,
+        }));
         return session.print(&json!(rows).to_string());
     }
     let mut table = Table::new(["WHAT", "SIZE", "RECLAIMABLE"]);
     for (what, Portion { bytes, reclaimable }) in all {
         table.push([what.to_owned(), Bytes(bytes).to_string(), Bytes(reclaimable).to_string()]);
     }
-    table.lines().iter().try_for_each(|line| session.print(line))
+    let mut of_images = Table::new(["IMAGES", "LOGICAL", "UNIQUE", "SHARED"]);
+    let [logical, unique, shared] = [logical, unique, shared].map(|n| Bytes(n).to_string());
+    of_images.push([names.to_string(), logical, unique, shared]);
+    let (lines, of_images) = (table.lines(), of_images.lines());
+    let lines = lines.into_iter().chain([String::new()]).chain(of_images);
+    lines.into_iter().try_for_each(|line| session.print(&line))
 }
 
 fn object(what: &str, Portion { bytes, reclaimable }: Portion) -> Value {

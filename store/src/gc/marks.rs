@@ -98,7 +98,23 @@ impl Marks {
         Ok(is_known.then_some(standing))
     }
 
-    fn has(&self, pack: PackName, place: usize) -> bool {
+    /// Adds what another set holds, and to `both` what this one held already.
+    #[expect(clippy::iter_over_hash_type, reason = "each pack is for itself")]
+    pub(crate) fn add(&mut self, other: &Self, both: &mut Self) {
+        for (pack, added) in &other.packs {
+            let words = self.packs.entry(*pack).or_default();
+            words.resize(words.len().max(added.len()), 0);
+            let twice = both.packs.entry(*pack).or_default();
+            twice.resize(twice.len().max(added.len()), 0);
+            for ((word, twice), added) in words.iter_mut().zip(twice).zip(added) {
+                *twice |= *word & added;
+                *word |= added;
+            }
+        }
+    }
+
+    /// Whether the object at a place of a pack is in the set.
+    pub(crate) fn has(&self, pack: PackName, place: usize) -> bool {
         let word = self.packs.get(&pack).and_then(|words| words.get(place / 64));
         word.is_some_and(|word| word & (1 << (place % 64)) != 0)
     }
@@ -145,5 +161,13 @@ mod tests {
         assert_eq!(standing(&marks, 2), Some(Standing::Shared));
         assert_eq!(standing(&marks, 1), Some(Standing::Sole));
         assert_eq!(standing(&marks, 3), None);
+
+        let (mut twice, mut other) = (Marks::default(), Marks::default());
+        assert!(other.insert(&mut searcher, &name(1)).unwrap());
+        marks.add(&other, &mut twice);
+        assert_eq!(
+            [1, 2].map(|n| standing(&twice, n)),
+            [Some(Standing::Sole), Some(Standing::Outside)]
+        );
     }
 }

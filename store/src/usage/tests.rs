@@ -123,4 +123,24 @@ fn an_image_is_told_what_it_shares() {
         assert!((common - 50_000..common + 50_000).contains(&usage.shared), "{usage:?}");
     }
     assert_eq!(store.usage_of("three").unwrap(), None);
+    let all = store.usage_of_images().unwrap();
+    assert_eq!((all.names, all.logical), (2, 2 * common + 900_000));
+    assert!((900_000..1_000_000).contains(&all.unique), "{all:?}");
+    assert!((common - 50_000..common + 50_000).contains(&all.shared), "{all:?}");
+}
+
+#[test]
+fn what_two_names_of_one_image_need_is_shared() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory);
+    image(&store, "one", 300_000);
+    let alone = store.usage_of_images().unwrap();
+    assert_eq!((alone.names, alone.shared), (1, 0));
+    let root = store.find_ref("one").unwrap().unwrap();
+    let lease = store.lease().unwrap();
+    let mut batch = Batch::new();
+    batch.set_ref("again", &root);
+    lease.commit(batch, Durability::Relaxed).unwrap();
+    let both = store.usage_of_images().unwrap();
+    assert_eq!((both.names, both.unique, both.shared), (2, 0, alone.unique));
 }
