@@ -163,7 +163,11 @@ impl Inner {
         authorization: Option<&str>,
     ) -> Result<Response, RegistryError> {
         let lenient = audience.lenient(&self.settings);
-        self.transport.send(&self.settings, call, Access { authorization, lenient })
+        self.transport.send(
+            &self.settings,
+            call,
+            Access { authorization, lenient, ..Access::default() },
+        )
     }
 
     pub(crate) fn repository(

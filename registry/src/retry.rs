@@ -37,14 +37,16 @@ pub(crate) fn retry<T>(
     }
 }
 
-/// How long to wait after attempt `number`; `None` to give up.
-pub(crate) fn delay(timing: &dyn Timing, number: u32, asked: Option<u64>) -> Option<Duration> {
+/// How long to wait after attempt `number`, which is 1 for the first, where the server may have `asked` for so many
+/// seconds; `None` to give up.
+pub fn delay(timing: &dyn Timing, number: u32, asked: Option<u64>) -> Option<Duration> {
     if let Some(seconds) = asked {
         let asked = Duration::from_secs(seconds);
         return (asked <= MAX_DELAY).then_some(asked);
     }
     let limit = (FIRST_DELAY * (1 << number.min(16).saturating_sub(1))).min(MAX_DELAY);
-    let longest = u64::try_from(limit.as_millis()).expect("a minute at most");
+    // A minute at most.
+    let longest = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX - 1);
     Some(Duration::from_millis(timing.random() % (longest + 1)))
 }
 

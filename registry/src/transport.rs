@@ -13,6 +13,7 @@ use rustls::InvalidMessage;
 use url::Url;
 
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
+use crate::exchange::Route;
 use crate::origin;
 use crate::proxy;
 use crate::settings::{Settings, Timing};
@@ -69,6 +70,17 @@ pub(crate) struct Access<'a> {
     pub(crate) authorization: Option<&'a str>,
     /// A registry whose host may show any certificate.
     pub(crate) lenient: Option<&'a Url>,
+    /// Whether it may go through a proxy.
+    pub(crate) route: Route,
+    /// How long it may take as a whole, where that is limited.
+    pub(crate) patience: Option<Duration>,
+}
+
+impl Access<'_> {
+    /// The proxy that a request goes through.
+    fn proxy<'a>(&self, settings: &'a Settings, url: &Url) -> Option<&'a str> {
+        settings.proxies.of(url).filter(|_| self.route == Route::Configured)
+    }
 }
 
 /// Sends requests.
@@ -88,7 +100,7 @@ impl Transport {
     ) -> Result<Client, RegistryProblem> {
         let lenient = access.lenient.is_some_and(|registry| origin::same_host(registry, url));
         let trust = if lenient { Trust::Anybody } else { Trust::Authorities };
-        let key = (trust, settings.proxies.of(url).map(str::to_owned));
+        let key = (trust, access.proxy(settings, url).map(str::to_owned));
         // A panic while it is held leaves the map as it was.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
@@ -146,7 +158,8 @@ impl Transport {
         Err(RegistryError::new(call.method.as_str(), &call.url, problem))
     }
 
-    fn exchange(
+    /// Sends one request to `url`, and takes whatever comes for the answer.
+    pub(crate) fn exchange(
         &self,
         settings: &Settings,
         call: &Call<'_>,
@@ -160,6 +173,9 @@ impl Transport {
         if let Some(value) = access.authorization {
             request = request.header(AUTHORIZATION, value);
         }
+        if let Some(patience) = access.patience {
+            request = request.timeout(patience);
+        }
         let sent = match call.body {
             Body::Empty if call.method == Method::GET || call.method == Method::HEAD => {
                 request.send()
@@ -172,7 +188,7 @@ impl Transport {
             }
             Body::Stream(open, length) => stream(request, open, length).map_err(fail)?,
         };
-        sent.map_err(|error| fail(transport(error).through(settings.proxies.of(url))))
+        sent.map_err(|error| fail(transport(error).through(access.proxy(settings, url))))
     }
 }
 
