@@ -13,6 +13,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-store", &[]),
     ("wythe-sandbox", &[]),
     ("wythe-registry", &["wythe-store"]),
+    ("wythe-cache", &["wythe-registry", "wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     (

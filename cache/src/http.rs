@@ -1,0 +1,288 @@
+//! A cache on a web server, in the places where Bazel keeps one: `ac/<key>` for records, `cas/<sha256>` for blobs.
+//!
+//! `bazel-remote`, Artifactory, nginx and every `WebDAV` server are such. Collections of `WebDAV` that are missing are
+//! made when a `PUT` is refused for their want.
+
+mod collections;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+use wythe_registry::client::Client;
+use wythe_registry::exchange::{ServiceAnswer, ServiceBody};
+use wythe_registry::settings::Timing;
+use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
+use wythe_store::digest::Digest;
+use wythe_store::id::CacheKey;
+
+use crate::action_result;
+use crate::parallel::each;
+use crate::ranged::{RangedReader, value_of};
+use crate::requests::{Ask, Busy, Requests, headers};
+
+/// How many requests are made at once: what a small server answers as fast as it would one after another.
+const THREADS: usize = 16;
+/// Records are some kilobytes; what is longer is none.
+const MAX_RECORD: u64 = 16 << 20;
+
+/// Where a cache is, and who asks.
+#[derive(Clone)]
+pub struct HttpOptions {
+    /// The address, `http` or `https`, under which `ac/` and `cas/` lie. A user and a password in it are taken for
+    /// those of [`HttpAccess::Basic`].
+    pub url: String,
+    /// Who asks.
+    pub access: HttpAccess,
+}
+
+/// Who asks a web server.
+#[derive(Clone, Default)]
+pub enum HttpAccess {
+    /// Nobody in particular.
+    #[default]
+    Anonymous,
+    /// A user with a password.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// Who has this token.
+    Bearer(String),
+}
+
+/// An address at which no cache can be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpAddressError {
+    /// It is none.
+    #[error("not an address: {0}")]
+    Url(#[from] url::ParseError),
+    /// It is not one of the web.
+    #[error("{scheme}: is neither http nor https")]
+    Scheme {
+        /// What it begins with.
+        scheme: String,
+    },
+    /// It has a query or a fragment, behind which nothing can lie.
+    #[error("an address with ? or # has nothing below it")]
+    Query,
+}
+
+/// A cache on a web server.
+#[derive(Debug)]
+pub struct HttpCache {
+    requests: Requests,
+    /// The address with a slash at its end.
+    base: Url,
+    authorization: Option<String>,
+}
+
+impl std::fmt::Debug for HttpOptions {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("HttpOptions").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for HttpAccess {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Anonymous => "Anonymous",
+            Self::Basic { .. } => "Basic",
+            Self::Bearer(_) => "Bearer",
+        })
+    }
+}
+
+impl HttpCache {
+    /// A cache that is asked with `client`. Nothing is connected before the first question.
+    ///
+    /// # Errors
+    ///
+    /// If there can be none at this address.
+    pub fn new(
+        client: Client,
+        timing: Arc<dyn Timing>,
+        options: HttpOptions,
+    ) -> Result<Self, HttpAddressError> {
+        let mut base: Url = options.url.parse()?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(HttpAddressError::Scheme { scheme: base.scheme().to_owned() });
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(HttpAddressError::Query);
+        }
+        let is_told = !matches!(options.access, HttpAccess::Anonymous);
+        let access = if is_told { options.access } else { access_of(&base) };
+        // Neither can fail on an address of the web.
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let requests = Requests::new(client, timing, format!("http {base}"), Busy::Wait);
+        Ok(Self { requests, base, authorization: authorization(&access) })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn record_url(&self, key: &CacheKey) -> String {
+        self.url(&format!("ac/{key}"))
+    }
+
+    fn blob_url(&self, blob: &Digest) -> String {
+        self.url(&format!("cas/{}", blob.hex()))
+    }
+
+    /// One question, with who asks.
+    fn ask(&self, ask: &Ask<'_, '_>) -> Result<ServiceAnswer, CacheError> {
+        let own =
+            self.authorization.iter().map(|value| ("authorization".to_owned(), value.clone()));
+        let headers: Vec<_> = own.chain(ask.headers.iter().cloned()).collect();
+        self.requests.send(&Ask { headers: &headers, ..*ask })
+    }
+
+    /// A question that carries nothing, and whose answer has so many bytes.
+    fn ask_for(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        bytes: u64,
+    ) -> Result<ServiceAnswer, CacheError> {
+        self.ask(&Ask { method, url, headers, body: ServiceBody::Empty, bytes })
+    }
+
+    fn record(&self, key: &CacheKey) -> Result<Option<Vec<u8>>, CacheError> {
+        let url = self.record_url(key);
+        let answer = self.ask_for("GET", &url, &[], MAX_RECORD)?;
+        match answer.status {
+            200 => Ok(action_result::decode(&self.requests.whole(answer, MAX_RECORD)?)),
+            404 | 410 => Ok(None),
+            _ => Err(self.requests.refused("reading a record", answer)),
+        }
+    }
+
+    fn is_missing(&self, blob: &Digest) -> Result<bool, CacheError> {
+        let url = self.blob_url(blob);
+        let answer = self.ask_for("HEAD", &url, &[], 0)?;
+        match answer.status {
+            200 | 204 => Ok(false),
+            404 | 410 => Ok(true),
+            _ => Err(self.requests.refused("looking for a blob", answer)),
+        }
+    }
+
+    /// Puts what is to be at an address; what the server lacks on the way there is made once.
+    fn put(
+        &self,
+        what: &str,
+        url: &str,
+        body: ServiceBody<'_>,
+        bytes: u64,
+    ) -> Result<(), CacheError> {
+        let headers = &headers([("content-type", "application/octet-stream")]);
+        let ask = Ask { method: "PUT", url, headers, body, bytes };
+        let mut answer = self.ask(&ask)?;
+        if matches!(answer.status, 404 | 409) && self.make_collections_above(url)? {
+            answer = self.ask(&ask)?;
+        }
+        match answer.status {
+            // 412 where it was there before, on a server that lets nothing be written twice.
+            200..=299 | 412 => Ok(()),
+            _ => Err(self.requests.refused(what, answer)),
+        }
+    }
+}
+
+impl CacheBackend for HttpCache {
+    fn name(&self) -> &str {
+        self.requests.name()
+    }
+
+    fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        each(keys, THREADS, |key| self.record(key)).into_iter().collect()
+    }
+
+    fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
+        let answers = each(blobs, THREADS, |blob| self.is_missing(blob));
+        let mut missing = Vec::new();
+        for (blob, answer) in blobs.iter().zip(answers) {
+            if answer? {
+                missing.push(*blob);
+            }
+        }
+        Ok(missing)
+    }
+
+    fn blob(
+        &self,
+        blob: &Digest,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+        let url = self.blob_url(blob);
+        let fetch = move |piece: Range<u64>| {
+            let extra = headers([("range", &value_of(&piece)), ("accept-encoding", "identity")]);
+            // A server may send all there is, which must have its time, too.
+            let bytes = piece.end;
+            let answer = self.ask_for("GET", &url, &extra, bytes)?;
+            match answer.status {
+                200 | 206 => Ok(answer),
+                _ => Err(self.requests.refused("reading a blob", answer)),
+            }
+        };
+        let reader = RangedReader::open(range, self.requests.timing(), Box::new(fetch))?;
+        Ok(Box::new(reader))
+    }
+
+    fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
+        let body = ServiceBody::Stream(blob.open, blob.size);
+        let url = self.blob_url(&blob.digest);
+        self.put("writing a blob", &url, body, blob.size)
+    }
+
+    fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
+        let put = |(key, record): &(CacheKey, Vec<u8>)| {
+            let message = action_result::encode(record);
+            let (body, bytes) = (ServiceBody::Bytes(&message), message.len() as u64);
+            self.put("writing a record", &self.record_url(key), body, bytes)
+        };
+        each(records, THREADS, put).into_iter().collect()
+    }
+
+    fn finish(&self) -> Result<(), CacheError> {
+        Ok(())
+    }
+}
+
+/// Whom an address names.
+fn access_of(url: &Url) -> HttpAccess {
+    let decoded =
+        |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match (url.username(), url.password()) {
+        ("", None) => HttpAccess::Anonymous,
+        (user, password) => HttpAccess::Basic {
+            user: decoded(user),
+            password: decoded(password.unwrap_or_default()),
+        },
+    }
+}
+
+fn authorization(access: &HttpAccess) -> Option<String> {
+    match access {
+        HttpAccess::Anonymous => None,
+        HttpAccess::Basic { user, password } => {
+            Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+        }
+        HttpAccess::Bearer(token) => Some(format!("Bearer {token}")),
+    }
+}
