@@ -212,6 +212,15 @@ impl<'a> Task<'a> {
                     | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
                 move_mount(self.fd(*mount), c"", self.fd(*at), c"", flags)?;
             }
+            MountOp::Overlay { lowers, lowest, scratch, at } => {
+                let scratch = scratch.map(|slots| slots.map(|slot| self.fd(slot)));
+                let all = lowers.iter().chain(lowest).map(|slot| self.fd(*slot));
+                overlay::mount_at_once(self.fd(*at), scratch, all)?;
+                // Where there are more layers, there is room for so many at a time.
+                for lower in lowers {
+                    sys::close_descriptor(self.fd(*lower).as_raw_fd())?;
+                }
+            }
         }
         Ok(())
     }

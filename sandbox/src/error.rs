@@ -35,6 +35,14 @@ pub enum StepCause {
          it on, over a socket in a cache mount or on the network of this machine"
     )]
     HeldOpen,
+    /// There are more layers than can be mounted.
+    #[error("{count} layers are more than the kernel can stack (at most {most})")]
+    TooManyLayers {
+        /// How many there are.
+        count: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// Somebody the user namespace does not have.
     #[error("{kind} {id} is outside the ids that are mapped here ({mapped})")]
     Unmapped {
@@ -64,6 +72,9 @@ impl StepCause {
         match self {
             Self::Unmapped { .. } => Some(
                 "take a numeric id of that range, or give this account a longer one in /etc/subuid and /etc/subgid",
+            ),
+            Self::TooManyLayers { .. } => Some(
+                "begin another stage with `FROM scratch` and `COPY --from=STAGE / /`, which makes one layer of all",
             ),
             Self::NotEntered
             | Self::Nul

@@ -13,10 +13,12 @@ mod masks;
 mod mounts;
 mod op;
 mod proc;
+mod stack;
 
 use std::ffi::CString;
 
 use crate::error::{StepCause, StepError};
+use crate::step::Stacking;
 
 pub(crate) use compile::{Inherited, compile};
 pub(crate) use op::{Absent, CHANNEL, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
@@ -40,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) programs: Vec<CString>,
     /// How many operations may make a mount point that has to be removed again.
     pub(crate) n_makers: usize,
+    /// How the kernel is told layers.
+    stacking: Stacking,
 }
 
 impl Plan {

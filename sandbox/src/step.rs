@@ -34,6 +34,8 @@ pub struct Step {
     pub shm_size: u64,
     /// Resource limits beyond the defaults (no core files, 1024 open files).
     pub limits: Vec<Limit>,
+    /// How the kernel is told layers; as it likes best, if nothing is said.
+    pub stacking: Option<Stacking>,
     /// What the standard streams of the command are.
     pub streams: Streams,
     /// What becomes of the changes.
@@ -67,6 +69,7 @@ impl Step {
             resolv_conf: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
+            stacking: None,
             streams: Streams::Told,
             changes: Changes::Kept,
             devices: Devices::Hidden,
@@ -85,6 +88,16 @@ impl Step {
         };
         self.mounts.iter().any(is_shared)
     }
+}
+
+/// How the kernel is told the layers of a root or a mount.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stacking {
+    /// One after the other (Linux 6.7).
+    #[default]
+    OneByOne,
+    /// All in one list.
+    AtOnce,
 }
 
 /// What the standard streams of a command are.

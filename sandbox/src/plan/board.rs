@@ -32,7 +32,7 @@ impl Plan {
         self.push(label, ContextOp::Create { context, attributes, mount: top });
         self.push(label, MountOp::Open { path: place, found: at });
         self.push(label, MountOp::Attach { mount: top, at });
-        for name in [ROOT, STUB, c"empty"] {
+        for name in [STUB, c"empty"] {
             self.push(label, MakeOp::Directory { under: top, path: name.into() });
         }
         let [stub, empty] = [STUB, c"empty"].map(|name| self.on_board(top, name));
@@ -57,10 +57,16 @@ impl Plan {
 
     /// Makes a directory on the board and returns it opened.
     pub(super) fn board_directory(&mut self, board: &Board) -> Slot {
+        self.board_place(board).1
+    }
+
+    /// As [`Self::board_directory`], with its name on the board.
+    pub(super) fn board_place(&mut self, board: &Board) -> (CString, Slot) {
         let name = self.fresh_name();
         let label = "preparing the mount points";
         self.push(label, MakeOp::Directory { under: board.top, path: name.clone() });
-        self.on_board(board.top, &name)
+        let found = self.on_board(board.top, &name);
+        (name, found)
     }
 
     fn fresh_name(&self) -> CString {
@@ -74,9 +80,6 @@ impl NewFile {
         Self { content: content.to_vec(), mode: 0o644, uid: 0, gid: 0 }
     }
 }
-
-/// Where the new root is attached.
-pub(super) const ROOT: &CStr = c"root";
 
 /// The stub layer.
 const STUB: &CStr = c"stub";

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use crate::channel::Sent;
 use crate::error::{StepCause, StepError};
+use crate::overlay;
 use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
 use crate::step::{Access, MountSource, Network, Security, Step, Streams};
 
@@ -23,7 +24,8 @@ pub(crate) struct Inherited {
 
 /// Compiles a step for a child that inherits these descriptors.
 pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepError> {
-    let mut plan = Plan::default();
+    let stacking = step.stacking.unwrap_or_else(overlay::stacking);
+    let mut plan = Plan { stacking, ..Plan::default() };
     plan.command(step)?;
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
@@ -39,7 +41,7 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
 impl Plan {
     /// Mount points first, the root, then mounts from the bottom up. Returns the root's `/dev`.
     fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<Slot, StepError> {
-        let (context, board) = self.begin_root(&step.root)?;
+        let (stack, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
         let resolv_conf = if step.network == Network::None { &[][..] } else { &step.resolv_conf };
@@ -47,7 +49,7 @@ impl Plan {
         let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
-        let root = self.finish_root(context, &board);
+        let root = self.finish_root(stack, &board);
         self.push("lending the root", Op::Lend { mount: root, channel, kind: Sent::Root });
         let kernel = self.kernel(root, &board, (step.shm_size, step.security));
         let room = step.shares().then(|| self.sockets(kernel.dev, &board));

@@ -1,13 +1,14 @@
 //! The root and the mounts a step asks for.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::MountAttrFlags;
 
 use crate::error::StepError;
-use crate::plan::board::{Board, ROOT};
+use crate::plan::board::Board;
+use crate::plan::stack::Stack;
 use crate::plan::{Absent, ContextOp, MountOp, NewFile, Op, Plan, Slot, c_string};
 use crate::step::{Access, Mount, MountSource, RootFs, Scratch};
 use crate::sys::Depth;
@@ -23,61 +24,17 @@ pub(super) struct Prepared {
 }
 
 impl Plan {
-    /// Opens the root's overlay and makes the board. The overlay still lacks its lowest layer.
-    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Slot, Board), StepError> {
-        let context = self.overlay("mounting the root", &root.lowers, Some(&root.scratch))?;
+    /// Begins the root's overlay and makes the board.
+    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Stack, Board), StepError> {
+        let stack = self.stack("mounting the root", &root.lowers, Some(&root.scratch))?;
         // The upper directory is resolved by now, so that the board may cover it.
         let board = self.board(path_string("mounting the root", &root.scratch.upper)?);
-        Ok((context, board))
+        Ok((stack, board))
     }
 
-    /// Completes the overlay with the stub layer and attaches it on the board.
-    pub(super) fn finish_root(&mut self, context: Slot, board: &Board) -> Slot {
-        let label = "mounting the root";
-        let directory = board.stub;
-        self.push(label, ContextOp::Layer { context, key: c"lowerdir+", directory });
-        let root = self.slot();
-        let attributes = MountAttrFlags::empty();
-        self.push(label, ContextOp::Create { context, attributes, mount: root });
-        let at = self.on_board(board.top, ROOT);
-        self.push(label, MountOp::Attach { mount: root, at });
-        root
-    }
-
-    /// A configured overlay context, short of being created.
-    fn overlay(
-        &mut self,
-        label: &str,
-        lowers: &[PathBuf],
-        scratch: Option<&Scratch>,
-    ) -> Result<Slot, StepError> {
-        let context = self.slot();
-        self.push(label, ContextOp::Open { kind: c"overlay", context });
-        self.push(label, ContextOp::Flag { context, key: c"userxattr" });
-        if let Some(Scratch { upper, work }) = scratch {
-            self.push(label, ContextOp::Flag { context, key: c"volatile" });
-            self.layer(label, context, c"upperdir", upper)?;
-            self.layer(label, context, c"workdir", work)?;
-        }
-        for lower in lowers.iter().rev() {
-            self.layer(label, context, c"lowerdir+", lower)?;
-        }
-        Ok(context)
-    }
-
-    /// Gives an overlay one of its directories.
-    fn layer(
-        &mut self,
-        label: &str,
-        context: Slot,
-        key: &'static CStr,
-        directory: &Path,
-    ) -> Result<(), StepError> {
-        let path = path_string(label, directory)?;
-        // For a missing directory the kernel has a number only.
-        let label = format!("{label}, opening {}", directory.display());
-        self.push(&label, ContextOp::Directory { context, key, path });
-        Ok(())
+    /// Completes the overlay with the stub layer, and mounts it.
+    pub(super) fn finish_root(&mut self, stack: Stack, board: &Board) -> Slot {
+        self.mount_stack("mounting the root", stack, (Some(board.stub), board))
     }
 
     /// Opens what a mount shows and puts its mount point into the stub layer.
@@ -132,17 +89,10 @@ impl Plan {
         scratch: Option<&Scratch>,
         board: &Board,
     ) -> Result<Slot, StepError> {
-        let context = self.overlay(label, lowers, scratch)?;
-        if scratch.is_none() {
-            // One layer alone is no overlay.
-            let directory = board.empty;
-            self.push(label, ContextOp::Layer { context, key: c"lowerdir+", directory });
-        }
-        let at = self.board_directory(board);
-        let (mount, attributes) = (self.slot(), MountAttrFlags::empty());
-        self.push(label, ContextOp::Create { context, attributes, mount });
-        self.push(label, MountOp::Attach { mount, at });
-        Ok(mount)
+        let stack = self.stack(label, lowers, scratch)?;
+        // One layer alone is no overlay.
+        let lowest = scratch.is_none().then_some(board.empty);
+        Ok(self.mount_stack(label, stack, (lowest, board)))
     }
 
     fn tmpfs(&mut self, label: &str, size: Option<u64>, mode: u32) -> Slot {
@@ -234,6 +184,6 @@ const SCRIPT: MountAttrFlags = INERT.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 const GENERATED: MountAttrFlags =
     INERT.union(MountAttrFlags::MOUNT_ATTR_RDONLY).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-fn path_string(label: &str, path: &Path) -> Result<CString, StepError> {
+pub(super) fn path_string(label: &str, path: &Path) -> Result<CString, StepError> {
     c_string(label, path.as_os_str().as_bytes())
 }

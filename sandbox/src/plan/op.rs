@@ -74,6 +74,9 @@ pub(crate) enum MountOp {
     Release { mount: Slot, attributes: MountAttrFlags },
     /// Puts a detached mount on what a slot shows.
     Attach { mount: Slot, at: Slot },
+    /// Mounts an overlay on what a slot shows, and closes `lowers`, the topmost first; `lowest` is
+    /// below them.
+    Overlay { lowers: Vec<Slot>, lowest: Option<Slot>, scratch: Option<[Slot; 2]>, at: Slot },
 }
 
 /// Making files in a file system of our own.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
-use wythe_sandbox::step::{Identity, Streams};
+use wythe_sandbox::step::{Identity, Stacking, Streams};
 use wythe_sandbox::{Cancel, Outcome, Step, Stream};
 
 use crate::allocator;
@@ -224,6 +224,9 @@ pub(crate) fn steps_run_side_by_side(fixture: &Fixture) {
 
 pub(crate) fn nothing_is_allocated_between_clone_and_execute(fixture: &Fixture) {
     fixture.sh("true");
+    let mut step = fixture.step("true");
+    step.stacking = Some(Stacking::AtOnce);
+    assert!(run(&step).outcome.is_success());
     assert_eq!(allocator::n_trespasses(), 0);
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::PathBuf;
 
-use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch, Stacking};
 
 use crate::fixture::{Fixture, attempt, listing, run, succeed};
 
@@ -235,20 +235,68 @@ pub(crate) fn a_missing_layer_is_named(fixture: &Fixture) {
     assert_eq!(error.to_string(), expected);
 }
 
+/// The ways in which kernels are told layers.
+const STACKINGS: [Stacking; 2] = [Stacking::OneByOne, Stacking::AtOnce];
+
 pub(crate) fn many_layers_are_stacked_and_too_many_refused(fixture: &Fixture) {
     let mut lowers = vec![fixture.path("base")];
-    lowers.extend((0..200).map(|_| fixture.fresh()));
-    succeed(&fixture.step_on(&lowers, "true"));
-    lowers.extend((0..300).map(|_| fixture.fresh()));
-    let error = attempt(&fixture.step_on(&lowers, "true")).unwrap_err();
-    assert!(error.cause.to_string().contains("500"), "{}", error.cause);
+    lowers.extend((0..998).map(|_| fixture.fresh()));
+    for (number, layer) in lowers.iter().enumerate().skip(1) {
+        fs::write(layer.join("last"), number.to_string()).unwrap();
+        fs::write(layer.join(number.to_string()), "").unwrap();
+    }
+    for stacking in STACKINGS.into_iter().filter(|it| is_known(fixture, *it)) {
+        for count in [2, 201, 499, 500, 501, 998] {
+            let mut step =
+                fixture.step_on(&lowers[..count], "cat /last; ls / | grep -c '^[0-9]*$'");
+            step.stacking = Some(stacking);
+            let expected = format!("{0}{0}\n", count - 1);
+            assert_eq!(succeed(&step).stdout, expected, "{stacking:?}");
+        }
+        let mut step = fixture.step_on(&lowers, "true");
+        step.stacking = Some(stacking);
+        let error = attempt(&step).unwrap_err();
+        assert!(error.cause.to_string().contains("at most 998"), "{}", error.cause);
+    }
+}
+
+/// Whether this kernel can be told layers so.
+fn is_known(fixture: &Fixture, stacking: Stacking) -> bool {
+    let mut step = fixture.step("true");
+    step.stacking = Some(stacking);
+    // All of them know the older way.
+    stacking == Stacking::AtOnce || attempt(&step).is_ok()
+}
+
+pub(crate) fn what_a_layer_removes_is_gone_however_many_there_are(fixture: &Fixture) {
+    let changed = |lowers: &[PathBuf], script: &str| {
+        let ran = succeed(&fixture.step_on(lowers, script));
+        (ran.stdout, ran.upper)
+    };
+    let empty: Vec<PathBuf> = (0..600).map(|_| fixture.fresh()).collect();
+    let base = fixture.path("base");
+    let files = changed(std::slice::from_ref(&base), "mkdir /d; touch /f /g /d/x").1;
+    let removed =
+        changed(&[base.clone(), files.clone()], "rm /f; rm -r /d; mkdir /d; touch /d/y").1;
+    // What is removed lies deep below, close below, and far below what removes it.
+    let deep = [&[base.clone(), files.clone(), removed.clone()][..], &empty].concat();
+    let close = [&[base.clone()][..], &empty, &[files.clone(), removed.clone()]].concat();
+    let far = [&[base, files][..], &empty, &[removed]].concat();
+    for lowers in [deep, close, far] {
+        assert_eq!(changed(&lowers, "ls -d /f /g; ls /d").0, "/g\ny\n");
+        let (found, upper) = changed(&lowers, "rm /g; rm -r /d; mkdir /d; touch /d/z; ls /d");
+        assert_eq!(found, "z\n");
+        let lowers = [lowers, vec![upper]].concat();
+        assert_eq!(changed(&lowers, "ls -d /f /g; ls /d").0, "z\n");
+    }
 }
 
 pub(crate) fn directories_may_have_any_path(fixture: &Fixture) {
     let long = vec![b'n'; 200];
     let deep = [&long[..], b"/"].concat().repeat(14);
     let names = [&b"back\\slash\\"[..], b"a:b", b"a,b", b"a b", b"a\nb", b"\xff\xfe", &long, &deep];
-    for name in names {
+    let ways = STACKINGS.into_iter().filter(|it| is_known(fixture, *it));
+    for (name, stacking) in ways.flat_map(|way| names.map(|name| (name, way))) {
         let top = fixture.fresh().join(OsStr::from_bytes(name));
         let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
         let bound = fixture.scratch();
@@ -258,6 +306,7 @@ pub(crate) fn directories_may_have_any_path(fixture: &Fixture) {
         fs::write(lower.join("f"), "text").unwrap();
         let lowers = [fixture.path("base"), lower.clone()];
         let mut step = fixture.step_on(&lowers, "cat /f /mnt/f; echo 1 > /g; echo 2 > /mnt/g");
+        step.stacking = Some(stacking);
         step.root.scratch = Scratch { upper: upper.clone(), work };
         let (lowers, scratch, subpath) = (vec![lower], Some(bound), Vec::new());
         step.mounts = vec![at("/mnt", MountSource::Layers { lowers, scratch, subpath })];
