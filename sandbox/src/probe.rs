@@ -24,10 +24,21 @@ use crate::sys;
 pub struct Probe {
     /// What was tried.
     pub name: &'static str,
+    /// What needs it.
+    pub need: Need,
     /// Whether it worked.
     pub outcome: Availability,
     /// What to do when it does not, where the reason does not say.
     pub remedy: Option<&'static str>,
+}
+
+/// What needs something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// Every step.
+    EveryStep,
+    /// Steps that ask for more than others, or a promise that is not kept without it.
+    SomeSteps,
 }
 
 /// Whether something works here.
@@ -82,6 +93,7 @@ pub fn kernel_release() -> String {
 /// Something to try, and what helps when it fails.
 struct Question {
     name: &'static str,
+    need: Need,
     attempt: fn(&Path) -> Result<(), Refusal>,
     remedy: fn(Errno) -> Option<&'static str>,
 }
@@ -95,6 +107,7 @@ struct Refusal {
 
 const NAMESPACE: Question = Question {
     name: "user namespace with subordinate ids",
+    need: Need::EveryStep,
     attempt: |_| attempt::enter(),
     // The reason says what helps.
     remedy: |_| None,
@@ -104,11 +117,16 @@ const NAMESPACE: Question = Question {
 const INSIDE: &[Question] = &[
     Question {
         name: "overlay in the store",
+        need: Need::EveryStep,
         attempt: attempt::overlay,
-        remedy: |errno| container(errno).or(Some(OVERLAY)),
+        remedy: |errno| match errno {
+            Errno::OPNOTSUPP => Some(OLD),
+            errno => container(errno).or(Some(OVERLAY)),
+        },
     },
     Question {
         name: "fresh /proc",
+        need: Need::SomeSteps,
         attempt: |_| attempt::proc(),
         remedy: |errno| match errno {
             Errno::PERM => Some(MASKED),
@@ -117,6 +135,7 @@ const INSIDE: &[Question] = &[
     },
     Question {
         name: "network namespace",
+        need: Need::SomeSteps,
         attempt: |_| attempt::network(),
         remedy: |errno| match errno {
             Errno::NOSPC | Errno::USERS => Some(NO_NETWORKS),
@@ -125,11 +144,13 @@ const INSIDE: &[Question] = &[
     },
     Question {
         name: "emulators of our own",
+        need: Need::SomeSteps,
         attempt: |_| attempt::emulators(),
         remedy: |_| Some(EMULATORS),
     },
     Question {
         name: "system call filter",
+        need: Need::SomeSteps,
         attempt: |_| attempt::filter(),
         remedy: |errno| {
             Some(match errno {
@@ -141,10 +162,22 @@ const INSIDE: &[Question] = &[
     },
     Question {
         name: "sockets of steps that share a cache",
+        need: Need::SomeSteps,
         attempt: |_| attempt::descriptors(),
         remedy: |_| Some(IN_TURN),
     },
-    Question { name: "a step, up to its command", attempt: attempt::step, remedy: container },
+    Question {
+        name: "abstract sockets out of reach",
+        need: Need::SomeSteps,
+        attempt: |_| attempt::sockets(),
+        remedy: |_| Some(NO_SCOPES),
+    },
+    Question {
+        name: "a step, up to its command",
+        need: Need::EveryStep,
+        attempt: attempt::step,
+        remedy: container,
+    },
 ];
 
 /// What helps where a container forbids something that the kernel can do.
@@ -156,24 +189,27 @@ fn container(errno: Errno) -> Option<&'static str> {
     }
 }
 
-const OVERLAY: &str = "use a kernel of 6.7 or later, and a store on ext4, xfs, btrfs or tmpfs, not on overlayfs or a network";
+const OVERLAY: &str = "give --store a directory on ext4, xfs or btrfs (or on tmpfs, from Linux 6.6 on), not on overlayfs or a network; in a container, a volume";
+const OLD: &str = "use Linux 5.11 or later for RUN; builds without RUN need nothing of this";
+const NO_SCOPES: &str = "with the network of the machine, a step reaches abstract sockets of this machine and of steps beside it; give it `--network=none`, or use Linux 6.12 or later with Landlock (lsm=landlock)";
 const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
 const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
 const LISTENED: &str = "steps make no devices, 32-bit programs may open no sockets, and steps that share a cache mount wait for each other, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
 const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes";
-const NO_FILTERS: &str = "use a kernel of 5.10 or later, built with CONFIG_SECCOMP_FILTER";
+const NO_FILTERS: &str = "use Linux 5.9 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
 const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";
 
 impl Question {
     fn ask(&self, directory: &Path) -> Probe {
+        let Self { name, need, .. } = *self;
         let attempt = || (self.attempt)(directory);
         match in_child(attempt) {
-            Ok(()) => Probe { name: self.name, outcome: Availability::Available, remedy: None },
+            Ok(()) => Probe { name, need, outcome: Availability::Available, remedy: None },
             Err(Refusal { errno, reason }) => {
                 let outcome = Availability::Unavailable { reason };
-                Probe { name: self.name, outcome, remedy: (self.remedy)(errno) }
+                Probe { name, need, outcome, remedy: (self.remedy)(errno) }
             }
         }
     }
@@ -232,6 +268,8 @@ mod tests {
     #[test]
     fn what_helps_depends_on_who_refuses() {
         helps("overlay", Errno::INVAL, "ext4");
+        helps("overlay", Errno::OPNOTSUPP, "5.11");
+        helps("abstract", Errno::NOSYS, "--network=none");
         helps("overlay", Errno::ACCESS, "AppArmor");
         helps("overlay", Errno::PERM, "seccomp=unconfined");
         helps("fresh /proc", Errno::PERM, "systempaths=unconfined");

@@ -1,6 +1,6 @@
 //! `wythe doctor`.
 
-use wythe_sandbox::probe::{self, Availability, Probe};
+use wythe_sandbox::probe::{self, Availability, Need, Probe};
 
 use crate::args::store::DoctorArgs;
 use crate::failure::{Class, Failure};
@@ -23,11 +23,17 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     for line in probes.iter().flat_map(lines) {
         session.print(&line)?;
     }
-    if probes.iter().all(|probe| probe.outcome == Availability::Available) {
-        Ok(())
-    } else {
-        Err(Failure::new(Class::Environment, "not everything a build may need works here"))
+    if probes.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {
+        return Err(Failure::new(Class::Environment, "steps cannot run here"));
     }
+    if probes.iter().any(is_missing) {
+        session.print("steps run here, with what is said above")?;
+    }
+    Ok(())
+}
+
+fn is_missing(probe: &Probe) -> bool {
+    probe.outcome != Availability::Available
 }
 
 /// For which other architectures steps can run.
@@ -42,7 +48,11 @@ fn lines(probe: &Probe) -> Vec<String> {
     match &probe.outcome {
         Availability::Available => vec![format!("  ok  {}", probe.name)],
         Availability::Unavailable { reason } => {
-            let mut lines = vec![format!("  no  {}: {reason}", probe.name)];
+            let mark = match probe.need {
+                Need::EveryStep => "  no ",
+                Need::SomeSteps => "part ",
+            };
+            let mut lines = vec![format!("{mark} {}: {reason}", probe.name)];
             lines.extend(probe.remedy.map(|remedy| format!("      help: {remedy}")));
             lines
         }
@@ -56,7 +66,10 @@ mod tests {
     #[test]
     fn what_does_not_work_comes_with_a_reason_and_a_remedy() {
         let outcome = Availability::Unavailable { reason: "no such device".to_owned() };
-        let probe = Probe { name: "overlay", outcome, remedy: Some("load the module") };
+        let need = Need::EveryStep;
+        let probe = Probe { name: "overlay", need, outcome, remedy: Some("load the module") };
         assert_eq!(lines(&probe), ["  no  overlay: no such device", "      help: load the module"]);
+        let probe = Probe { need: Need::SomeSteps, ..probe };
+        assert_eq!(lines(&probe)[0], "part  overlay: no such device");
     }
 }

@@ -1,22 +1,22 @@
 //! What is tried.
 
-use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::{fs, iter};
 
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
+    fsmount, fsopen, unmount,
 };
-use rustix::path::Arg;
 
 use super::{Refusal, in_child, number};
 use crate::enter::into_namespaces;
 use crate::error::StepCause;
 use crate::run::rehearse;
 use crate::seccomp::{Attention, Binds};
-use crate::step::{RootFs, Scratch, Step};
+use crate::step::{RootFs, Scratch, Stacking, Step};
 use crate::{binfmt, overlay, seccomp, supervisor, sys};
 
 /// Enters namespaces as a build does.
@@ -43,12 +43,42 @@ pub(super) fn step(directory: &Path) -> Result<(), Refusal> {
     })
 }
 
-/// Mounts an overlay of new directories, and makes a file in it.
+/// Mounts an overlay of new directories, and replaces a directory in it.
 pub(super) fn overlay(directory: &Path) -> Result<(), Refusal> {
     in_new_directory(directory, |top| {
-        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
-        Ok(mount_overlay(&lower, &upper, &work)?)
+        fs::create_dir(top.join("lower/old"))?;
+        fs::write(top.join("lower/old/file"), "")?;
+        let merged = top.join("merged");
+        let mounted = mount_overlay(top).map_err(kept_to_root)?;
+        let tried = replace_directory(&mounted).map_err(Refusal::from);
+        // An overlay of a detached mount has no place.
+        let _ = unmount(&merged, UnmountFlags::DETACH);
+        tried
     })
+}
+
+/// What a kernel means that lets others make file systems and not this one.
+fn kept_to_root(errno: Errno) -> Refusal {
+    let other = || {
+        let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)
+    };
+    if errno == Errno::PERM && other().is_ok() {
+        let reason = "this kernel keeps overlay file systems to root of the machine".to_owned();
+        return Refusal { errno: Errno::OPNOTSUPP, reason };
+    }
+    errno.into()
+}
+
+/// What is below must not show through, which takes an extended attribute of the upper directory.
+fn replace_directory(mounted: &OwnedFd) -> Result<(), Errno> {
+    unlinkat(mounted, c"old/file", AtFlags::empty())?;
+    unlinkat(mounted, c"old", AtFlags::REMOVEDIR)?;
+    mkdirat(mounted, c"old", Mode::from_raw_mode(0o755))?;
+    match statat(mounted, c"old/file", AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        shown => shown.and(Err(Errno::EXIST)),
+    }
 }
 
 /// Tries something with the directories of an overlay, inside of a namespace.
@@ -58,24 +88,36 @@ fn in_new_directory(
 ) -> Result<(), Refusal> {
     enter()?;
     let top = directory.join(format!(".probe-{}", std::process::id()));
-    let made =
-        ["lower", "upper", "work"].iter().try_for_each(|name| fs::create_dir_all(top.join(name)));
+    let mut names = ["lower", "upper", "work", "merged"].iter();
+    let made = names.try_for_each(|name| fs::create_dir_all(top.join(name)));
     let tried = made.map_err(Refusal::from).and_then(|()| attempt(&top));
     let removed = fs::remove_dir_all(&top);
     tried.and(removed.map_err(Refusal::from))
 }
 
-fn mount_overlay(lower: &Path, upper: &Path, work: &Path) -> Result<(), Errno> {
+/// Mounts an overlay as this kernel likes it.
+fn mount_overlay(top: &Path) -> Result<OwnedFd, Errno> {
+    let open = |name: &str| openat(CWD, top.join(name), DIRECTORY, Mode::empty());
+    let [lower, upper, work] = [open("lower")?, open("upper")?, open("work")?];
+    if overlay::stacking() == Stacking::AtOnce {
+        let scratch = Some([upper.as_fd(), work.as_fd()]);
+        overlay::mount_at_once(open("merged")?.as_fd(), scratch, iter::once(lower.as_fd()))?;
+        return open("merged");
+    }
     let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_flag(&context, c"userxattr")?;
     fsconfig_set_flag(&context, c"volatile")?;
-    for (key, path) in [(c"upperdir", upper), (c"workdir", work), (c"lowerdir+", lower)] {
-        path.into_with_c_str(|path| overlay::add_path(context.as_fd(), key, path))?;
+    for (key, directory) in [(c"upperdir", upper), (c"workdir", work), (c"lowerdir+", lower)] {
+        overlay::add(context.as_fd(), key, directory.as_fd())?;
     }
     fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::empty();
-    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    rustix::fs::mkdirat(&mount, c"made", Mode::from_raw_mode(0o755))
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// Keeps to abstract sockets of its own, as steps with the network of the machine do.
+pub(super) fn sockets() -> Result<(), Refusal> {
+    enter()?;
+    Ok(sys::scope_abstract_sockets()?)
 }
 
 /// Mounts `/proc` for a process namespace of its own.
@@ -114,3 +156,5 @@ pub(super) fn filter() -> Result<(), Refusal> {
     sys::install_filter(seccomp::program(Attention::Deeds, Binds::Run))?;
     Ok(())
 }
+
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

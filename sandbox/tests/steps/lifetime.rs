@@ -200,7 +200,7 @@ pub(crate) fn printed(command: &mut Command) -> String {
 
 pub(crate) fn every_probe_finds_what_it_needs(_: &Fixture) {
     let found = printed(&mut again("role=probes"));
-    assert_eq!(found.matches("Available").count(), 8, "{found}");
+    assert_eq!(found.matches("Available").count(), 9, "{found}");
 }
 
 pub(crate) fn arguments_and_environment_survive_the_entry(_: &Fixture) {

@@ -30,7 +30,7 @@ pub(crate) fn a_masked_proc_shows_nothing_of_any_process(fixture: &Fixture) {
 pub(crate) fn a_probe_tells_that_proc_is_masked(_: &Fixture) {
     let found = printed(&mut masked("role=probes"));
     assert_eq!(found.matches("Unavailable").count(), 1, "{found}");
-    assert!(found.contains("\"fresh /proc\", outcome: Unavailable"), "{found}");
+    assert!(found.contains("\"fresh /proc\", need: SomeSteps, outcome: Unavailable"), "{found}");
 }
 
 /// Tries to reach the builder and to change the machine.
@@ -63,7 +63,10 @@ pub(crate) fn a_filter_without_a_listener_refuses_what_is_for_one(fixture: &Fixt
     assert!(found.ends_with(expected), "{found}");
     let found = role("role=probes");
     assert_eq!(found.matches("Unavailable").count(), 1, "{found}");
-    assert!(found.contains("\"system call filter\", outcome: Unavailable"), "{found}");
+    assert!(
+        found.contains("\"system call filter\", need: SomeSteps, outcome: Unavailable"),
+        "{found}"
+    );
 }
 
 /// Makes and does what a listener would have to.
