@@ -172,7 +172,7 @@ fn enter(mapping: &Mapping) -> Result<(), InitError> {
     let writers =
         Writers::start(mapping).map_err(|errno| InitError::io("starting helpers", errno))?;
     sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(namespace_refused)?;
-    writers.write()?;
+    writers.write(mapping)?;
     become_root()
 }
 

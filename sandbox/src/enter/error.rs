@@ -84,6 +84,17 @@ pub enum InitCause {
          allowPrivilegeEscalation=false)"
     )]
     NoNewPrivileges,
+    /// The tools may not write maps here.
+    #[error(
+        "newuidmap and newgidmap may not write id maps here ({message}). In a container they need \
+         file capabilities instead of the set-user-ID bit; as root, in its image: `chmod u-s \
+         /usr/bin/newuidmap /usr/bin/newgidmap; setcap cap_setuid=ep /usr/bin/newuidmap; setcap \
+         cap_setgid=ep /usr/bin/newgidmap`"
+    )]
+    PowerlessTools {
+        /// What they printed.
+        message: String,
+    },
     /// The tools refused the map.
     #[error("the id map was refused: {message}")]
     MapRefused {

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::getxattr;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, getpid, waitpid};
@@ -129,7 +130,7 @@ impl Writers {
     }
 
     /// Gives the word and waits until the maps are written.
-    pub(super) fn write(self) -> Result<(), InitError> {
+    pub(super) fn write(self, mapping: &Mapping) -> Result<(), InitError> {
         let doing = "writing the id maps";
         drop(self.go);
         let mut all_fine = true;
@@ -145,9 +146,30 @@ impl Writers {
         let read = std::fs::File::from(self.complaints).read_to_string(&mut message);
         read.map_err(|error| InitError::io(doing, error))?;
         let message = message.trim().replace('\n', ", ");
-        Err(InitError::because(doing, InitCause::MapRefused { message }))
+        let cause = match mapping {
+            Mapping::Tools { user_tool, group_tool, .. }
+                if message.contains(NOT_PERMITTED)
+                    && [user_tool, group_tool].into_iter().any(lacks_capabilities) =>
+            {
+                InitCause::PowerlessTools { message }
+            }
+            Mapping::Tools { .. } | Mapping::Written(_) => InitCause::MapRefused { message },
+        };
+        Err(InitError::because(doing, cause))
     }
 }
+
+/// Whether a program has no capabilities of its own. One that is set-user-ID is root when it writes
+/// a map, who is not the owner of the namespace: containers keep that from root.
+fn lacks_capabilities(tool: &CString) -> bool {
+    getxattr(tool, c"security.capability", &mut [0; LONGEST_CAPABILITIES][..]).is_err()
+}
+
+/// `struct vfs_ns_cap_data`
+const LONGEST_CAPABILITIES: usize = 24;
+
+/// What the tools say where the kernel refuses a map.
+const NOT_PERMITTED: &str = "not permitted";
 
 /// What a helper does when it gets the word.
 enum Job<'a> {
