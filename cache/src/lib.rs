@@ -4,13 +4,21 @@
 //!
 //! * Nothing that a server says is believed: whoever asks for a blob hashes it.
 //! * No method waits longer than its requests may take.
+//! * What others have written is never overwritten: it is merged with, or left alone.
+//!
+//! Each engine is a [`CacheBackend`](wythe_store::cache_backend::CacheBackend), and keeps to one [`contract`].
 
 mod action_result;
 mod busy_time;
+pub mod contract;
 #[cfg(test)]
 mod fake_web;
 pub mod gha;
 pub mod http;
+pub mod local;
+mod pack;
 mod parallel;
 mod ranged;
+pub mod registry;
 mod requests;
+pub mod upload;

@@ -254,7 +254,7 @@ impl RegistryError {
     }
 
     /// How many seconds the registry asks to be left alone.
-    pub(crate) fn retry_after(&self) -> Option<u64> {
+    pub fn retry_after(&self) -> Option<u64> {
         let RegistryProblem::Status { retry_after, .. } = self.problem else { return None };
         retry_after
     }

@@ -26,6 +26,7 @@ pub mod exchange;
 pub mod fake;
 pub mod login;
 mod manifest;
+pub mod objects;
 mod origin;
 pub mod proxy;
 pub mod push;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::id::CacheKey;
+use crate::oci::reference::Reference;
 
 /// A place outside of the store where results are kept.
 ///
@@ -18,6 +19,12 @@ use crate::id::CacheKey;
 pub trait CacheBackend: Send + Sync {
     /// What it is and where, as a message names it: `registry r.example/app:cache`.
     fn name(&self) -> &str;
+
+    /// The repository that holds the blobs, from which its registry can take them by itself; `None`
+    /// where they are at no registry.
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
 
     /// The records under `keys`, in their order; `None` where there is none. All keys that are known to be
     /// wanted are asked for at once, so that a backend needs as few round trips as it can.

@@ -50,6 +50,7 @@ pub mod open;
 pub mod pack;
 pub mod path;
 pub mod place;
+pub mod portable_action;
 pub mod racy;
 mod read_only;
 mod recover;

@@ -20,6 +20,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         "wythe",
         &[
             "wythe-builder",
+            "wythe-cache",
             "wythe-delivery",
             "wythe-dockerfile",
             "wythe-registry",

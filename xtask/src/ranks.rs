@@ -57,6 +57,7 @@ pub const ROOMS: &[&str] = &[
     "add",
     "view",
     "remote",
+    "caches",
     "environment",
     "interruptible",
     "unfetched",

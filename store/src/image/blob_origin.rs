@@ -1,12 +1,18 @@
 //! Layers that are to be had elsewhere while nobody has needed their bytes.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::cache_backend::CacheBackend;
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::image::save::{SaveError, keep_blob};
+use crate::journal::Durability;
+use crate::journal::batch::Batch;
 use crate::layer::blob_view;
+use crate::layer::import::{ImportError, import};
 use crate::layer::origin::recorded_origins;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -26,17 +32,37 @@ pub struct BlobOrigin {
     pub known: Vec<Reference>,
     /// The layout it lies in, where it does not come from a registry.
     pub layout: Option<Arc<Layout>>,
+    /// The cache that it is asked of, where it is the layer of a step that another machine ran.
+    pub cache: Option<CachedLayer>,
+}
+
+/// A layer that a cache has.
+#[derive(Clone)]
+pub struct CachedLayer {
+    /// The cache.
+    pub backend: Arc<dyn CacheBackend>,
+    /// What the blob uncompresses to.
+    pub diff_id: DiffId,
+    /// Set once the cache did not hand over what it had announced.
+    pub lost: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for CachedLayer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("CachedLayer");
+        out.field("backend", &self.backend.name()).field("lost", &self.lost).finish_non_exhaustive()
+    }
 }
 
 impl BlobOrigin {
     /// Of an image that a registry has under this name.
     pub fn of_registry(descriptor: Descriptor, reference: Reference) -> Self {
-        Self { descriptor, known: vec![reference.clone()], reference, layout: None }
+        Self { descriptor, known: vec![reference.clone()], reference, layout: None, cache: None }
     }
 
     /// Of an image that a layout has.
     pub fn of_layout(descriptor: Descriptor, reference: Reference, layout: Arc<Layout>) -> Self {
-        Self { descriptor, reference, known: Vec::new(), layout: Some(layout) }
+        Self { descriptor, reference, known: Vec::new(), layout: Some(layout), cache: None }
     }
 
     /// Of an image that the store has under this name, which need not be its name at any registry: what
@@ -52,7 +78,13 @@ impl BlobOrigin {
     ) -> Result<Self, ReadError> {
         let recorded = recorded_origins(store, &descriptor.digest)?;
         let known = recorded.iter().filter_map(|name| name.parse().ok()).collect();
-        Ok(Self { descriptor, reference, known, layout: None })
+        Ok(Self { descriptor, reference, known, layout: None, cache: None })
+    }
+
+    /// Of the layer of a step that a cache knows. `reference` stands for it in messages.
+    pub fn of_cache(descriptor: Descriptor, reference: Reference, cache: CachedLayer) -> Self {
+        let known = cache.backend.repository().cloned().into_iter().collect();
+        Self { descriptor, reference, known, layout: None, cache: Some(cache) }
     }
 
     /// A reader of the blob from the first place that has it; `images` stands for all registries.
@@ -64,9 +96,10 @@ impl BlobOrigin {
         &'s self,
         images: &'s dyn ImageSource,
     ) -> Result<Box<dyn Read + Send + 's>, SourceError> {
-        let found = match &self.layout {
-            Some(layout) => layout.blob(&self.reference, &self.descriptor),
-            None => self.ask(images),
+        let found = match (&self.cache, &self.layout) {
+            (Some(cache), _) => return self.ask_cache(cache),
+            (None, Some(layout)) => layout.blob(&self.reference, &self.descriptor),
+            (None, None) => self.ask(images),
         };
         match found {
             // A layout may well lack what is not to be handed on, and so may a registry.
@@ -78,6 +111,18 @@ impl BlobOrigin {
             }
             found => found,
         }
+    }
+
+    fn ask_cache<'s>(
+        &'s self,
+        cache: &'s CachedLayer,
+    ) -> Result<Box<dyn Read + Send + 's>, SourceError> {
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        cache.backend.blob(digest, 0..*size).map_err(|error| {
+            cache.lost.store(true, Ordering::Relaxed);
+            let (class, error) = (SourceErrorClass::Network, Box::new(error));
+            SourceError::new(&self.reference, SourceProblem::Other { class, error })
+        })
     }
 
     fn ask<'s>(
@@ -109,8 +154,11 @@ impl BlobOrigin {
     }
 
     /// Whether the store can do without it: a registry is known to have it, and that is recorded of layers.
+    /// What a cache has may be gone tomorrow.
     pub fn is_elsewhere(&self) -> bool {
-        !self.known.is_empty() && self.descriptor.media_type.layer_compression().is_some()
+        self.cache.is_none()
+            && !self.known.is_empty()
+            && self.descriptor.media_type.layer_compression().is_some()
     }
 
     /// Sees to it that the store can hand the blob out.
@@ -123,7 +171,27 @@ impl BlobOrigin {
             return Ok(());
         }
         let mut blob = self.open(images)?;
-        keep_blob(lease, &self.reference, &self.descriptor, &mut *blob)
+        let kept = keep_blob(lease, &self.reference, &self.descriptor, &mut *blob);
+        let Some(cache) = &self.cache else { return kept };
+        let kept = kept.and_then(|()| self.take_over(lease, cache));
+        cache.lost.fetch_or(kept.is_err(), Ordering::Relaxed);
+        kept
+    }
+
+    /// Reads the layer of a step as that of a step of this machine, which it is from now on.
+    fn take_over(&self, lease: &Lease, cache: &CachedLayer) -> Result<(), SaveError> {
+        let Some(mut blob) = lease.store().foreign_blob(&self.descriptor.digest)? else {
+            return Ok(());
+        };
+        let refused = |error: ImportError| SaveError::Transfer {
+            reference: self.reference.to_string(),
+            error: io::Error::other(error),
+        };
+        let record = import(lease, &self.descriptor, &cache.diff_id, &mut blob).map_err(refused)?;
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        lease.commit(batch, Durability::Relaxed)?;
+        Ok(())
     }
 }
 
@@ -140,8 +208,6 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::journal::Durability;
-    use crate::journal::batch::Batch;
     use crate::layer::origin::remember_origin;
     use crate::oci::media_type::MediaType;
     use crate::oci::source::SourceError;

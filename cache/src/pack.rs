@@ -1,0 +1,139 @@
+//! All records of a cache in one document, with the blobs that they need beside it: what registries
+//! and layouts keep as one image manifest.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use wythe_store::id::{CacheKey, hex, unhex};
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::Document as _;
+use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::portable_action::PortableAction;
+
+/// The type of the document of records, by which a pack is known among other manifests.
+pub(crate) const PACK_TYPE: &str = "application/vnd.wythe.cache.pack.v1+json";
+/// How many records a pack holds; the newest stay. A registry takes manifests of 4 MiB, and each blob
+/// is listed in one; a large build has a hundred steps.
+const MAX_RECORDS: usize = 2000;
+/// The longest document of records that is read.
+pub(crate) const MAX_PACK: u64 = 32 << 20;
+
+/// Records by key, each with what it needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Pack {
+    records: BTreeMap<CacheKey, (PortableAction, Vec<u8>)>,
+}
+
+impl Pack {
+    /// The record under a key.
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<&[u8]> {
+        self.records.get(key).map(|(_, bytes)| &**bytes)
+    }
+
+    /// Adds a record; one that cannot be read is none.
+    pub(crate) fn insert(&mut self, key: CacheKey, bytes: &[u8]) {
+        if let Some(record) = PortableAction::decode(bytes) {
+            self.records.insert(key, (record, bytes.to_vec()));
+        }
+    }
+
+    /// Adds those of another that this one lacks, and then drops the oldest that are too many.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, record) in other.records {
+            self.records.entry(key).or_insert(record);
+        }
+        let surplus = self.records.len().saturating_sub(MAX_RECORDS);
+        let mut by_age: Vec<_> =
+            self.records.iter().map(|(key, one)| (one.0.created, *key)).collect();
+        by_age.sort_by_key(|(created, key)| (created.seconds, created.nanos, *key));
+        for (_, key) in &by_age[..surplus] {
+            self.records.remove(key);
+        }
+    }
+
+    /// Whether it holds every record of another, or a younger one in its place.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        other.records.keys().all(|key| self.records.contains_key(key))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What its records need, each blob once.
+    pub(crate) fn blobs(&self) -> Vec<&Descriptor> {
+        let blobs = self.records.values().map(|(record, _)| &record.blob);
+        let unique: BTreeMap<_, _> = blobs.map(|blob| (blob.digest, blob)).collect();
+        unique.into_values().collect()
+    }
+
+    /// The document of records: an object from keys to records, which are kept as they came.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let entry = |(key, (_, bytes)): (&CacheKey, &(PortableAction, Vec<u8>))| {
+            let record = serde_json::from_slice::<Value>(bytes).ok()?;
+            Some((hex(key.as_bytes()), record))
+        };
+        let records: Map<String, Value> = self.records.iter().filter_map(entry).collect();
+        Value::Object(records).to_string().into_bytes()
+    }
+
+    /// Reads a document of records. What cannot be read of it is left out.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let records: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        let mut pack = Self::default();
+        for (key, record) in records {
+            if let Some(key) = unhex(&key) {
+                pack.insert(CacheKey::from_bytes(key), record.to_string().as_bytes());
+            }
+        }
+        Some(pack)
+    }
+
+    /// The manifest that keeps the document and all blobs alive.
+    pub(crate) fn manifest(&self, document: &[u8]) -> Vec<u8> {
+        let config = Descriptor::of(MediaType::new(PACK_TYPE), document);
+        Manifest::new(config, self.blobs().into_iter().cloned().collect()).to_bytes()
+    }
+}
+
+/// The document of records that a manifest has; `None` where it is somebody else's.
+pub(crate) fn document_of(manifest: &[u8]) -> Option<Descriptor> {
+    let manifest = Manifest::parse(manifest).ok()?;
+    let is_ours = manifest.config.media_type.as_str() == PACK_TYPE;
+    (is_ours && manifest.config.size <= MAX_PACK).then_some(manifest.config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::record;
+
+    fn pack(numbers: impl IntoIterator<Item = i64>) -> Pack {
+        let mut pack = Pack::default();
+        for number in numbers {
+            pack.insert(CacheKey::of(&number.to_le_bytes()), &record(number).encode());
+        }
+        pack
+    }
+
+    #[test]
+    fn a_pack_reads_back_and_is_the_same_bytes_whoever_writes_it() {
+        let one = pack([1, 2]);
+        let bytes = one.to_bytes();
+        assert_eq!(Pack::of_bytes(&bytes).unwrap().to_bytes(), bytes);
+        assert_eq!(
+            document_of(&one.manifest(&bytes)).unwrap().digest,
+            wythe_store::digest::Digest::of(&bytes)
+        );
+    }
+
+    #[test]
+    fn of_too_many_records_the_newest_stay() {
+        let many = i64::try_from(MAX_RECORDS).unwrap();
+        let mut one = pack(0..many);
+        one.merge(pack([many]));
+        assert_eq!(one.records.len(), MAX_RECORDS);
+        assert!(one.contains(&pack([1, many])) && !one.contains(&pack([0])));
+    }
+}

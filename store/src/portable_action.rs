@@ -1,0 +1,139 @@
+//! Results of steps as they travel: what rebuilds a result in a store that has never seen it.
+//!
+//! A record names nothing of the store that it was made in: layers by DiffID and blob, files by what
+//! they contain, steps by the key that every machine computes alike.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{DiffId, Digest};
+use crate::id::{ContentId, hex, unhex};
+use crate::oci::descriptor::Descriptor;
+use crate::timestamp::Timestamp;
+
+/// The version of the form. What a later version has written is not read.
+const VERSION: u32 = 1;
+/// The longest record that is read: the facts of a step are a few thousand bytes.
+pub const MAX_RECORD: usize = 256 << 10;
+
+/// The result of a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PortableAction {
+    /// What the tar stream of its layer hashes to.
+    pub diff_id: DiffId,
+    /// How long that stream is, in bytes.
+    pub tar_size: u64,
+    /// The blob that uncompresses to it.
+    pub blob: Descriptor,
+    /// The files of the layer, times left out: what keys of later steps are made of.
+    pub content: ContentId,
+    /// When the step ran.
+    pub created: Timestamp,
+    /// How long it took; zero where that is not known.
+    pub duration: Duration,
+    /// What it was called in the build that it comes from.
+    pub step: String,
+    /// What went into its key, as names and values.
+    pub inputs: Vec<(String, String)>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Form {
+    v: u32,
+    diff_id: Digest,
+    tar_size: u64,
+    blob: Descriptor,
+    content: String,
+    /// Seconds since 1970, and nanoseconds.
+    created: (i64, u32),
+    milliseconds: u64,
+    step: String,
+    inputs: Vec<(String, String)>,
+}
+
+impl PortableAction {
+    /// The record as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are texts.
+    pub fn encode(&self) -> Vec<u8> {
+        let form = Form {
+            v: VERSION,
+            diff_id: self.diff_id.0,
+            tar_size: self.tar_size,
+            blob: self.blob.clone(),
+            content: hex(self.content.as_bytes()),
+            created: (self.created.seconds, self.created.nanos),
+            milliseconds: u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
+            step: self.step.clone(),
+            inputs: self.inputs.clone(),
+        };
+        serde_json::to_vec(&form).expect("all keys are texts")
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; `None` for anything else, and where the blob is no
+    /// layer that can be read.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if MAX_RECORD < bytes.len() {
+            return None;
+        }
+        let form: Form =
+            serde_json::from_slice(bytes).ok().filter(|form: &Form| form.v == VERSION)?;
+        form.blob.media_type.layer_compression()?;
+        let (seconds, nanos) = form.created;
+        Some(Self {
+            diff_id: DiffId(form.diff_id),
+            tar_size: form.tar_size,
+            // Where else it may be had is for nobody to say: it comes from the cache.
+            blob: Descriptor::new(form.blob.media_type, form.blob.digest, form.blob.size),
+            content: ContentId::from_bytes(unhex(&form.content)?),
+            created: Timestamp { seconds, nanos },
+            duration: Duration::from_millis(form.milliseconds),
+            step: form.step,
+            inputs: form.inputs,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::media_type::MediaType;
+
+    fn record() -> PortableAction {
+        PortableAction {
+            diff_id: DiffId(Digest::of(b"tar")),
+            tar_size: 1536,
+            blob: Descriptor::of(MediaType::LAYER_GZIP, b"blob"),
+            content: ContentId::of(b"files"),
+            created: Timestamp { seconds: -5, nanos: 7 },
+            duration: Duration::from_millis(1234),
+            step: "[1/1] RUN make".to_owned(),
+            inputs: vec![("argument".to_owned(), "make".to_owned())],
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        assert_eq!(PortableAction::decode(&record().encode()), Some(record()));
+    }
+
+    #[test]
+    fn what_another_version_wrote_or_nobody_is_not_read() {
+        let text = String::from_utf8(record().encode()).unwrap();
+        let later = text.replace("\"v\":1", "\"v\":2");
+        for other in [&*later, "", "{}", "null", &text[1..], &text.replace("tar+gzip", "x")] {
+            assert_eq!(PortableAction::decode(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_record_sends_nobody_to_other_places() {
+        let mut record = record();
+        record.blob.urls.push("http://169.254.169.254/".to_owned());
+        assert!(PortableAction::decode(&record.encode()).unwrap().blob.urls.is_empty());
+    }
+}
