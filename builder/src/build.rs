@@ -84,18 +84,38 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
         files: input.files.clone(),
     };
     let at = |error: VertexError| located(error, &graph, &place);
-    let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
-    let sources = Sources::over(remotes).look(env, options, &main, &graph).map_err(fail)?;
+    loop {
+        let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
+        let sources = Sources::over(remotes).look(env, options, &main, &graph).map_err(fail)?;
+        let made = solve(env, (&graph, options), (&bases, sources));
+        let warnings = env.caches.warnings();
+        for reason in &warnings {
+            env.progress.event(&Event::CacheFailed { reason });
+        }
+        match made {
+            // What was made until then is found again.
+            Err(_) if !env.cancel.is_cancelled() && env.caches.distrust_lost() => {}
+            made => return made.map_err(at),
+        }
+    }
+}
+
+/// Makes what the images of a graph need, and puts them together.
+fn solve(
+    env: Environment<'_>,
+    (graph, options): (&Graph, &Options),
+    (bases, sources): (&ImageBases<'_>, Sources),
+) -> Result<Built, VertexError> {
     // What one step's failure stops is this build, not whoever builds.
     let (interrupt, steps) = (env.cancel, env.cancel.below());
-    let steps = steps.map_err(|error| fail(BuildCause::Descriptors(error)))?;
+    let steps = steps.map_err(BuildCause::Descriptors)?;
     let transfers = AsEvents(env.progress);
     let images = Watched { images: env.images, transfers: &transfers };
     let images = Interruptible { images: &images, cancel: &steps };
     let env = Environment { images: &images, cancel: &steps, ..env };
-    let solver = Solver::new(env, options, &graph, (&bases, sources), interrupt).map_err(at)?;
-    solver.solve().map_err(at)?;
-    finish(&solver, options).map_err(at)
+    let solver = Solver::new(env, options, graph, (bases, sources), interrupt)?;
+    solver.solve()?;
+    finish(&solver, options)
 }
 
 /// What is built, each stage once: the last one where none is named.

@@ -13,6 +13,7 @@ use wythe_store::timestamp::Timestamp;
 
 use crate::build::build;
 use crate::built::Built;
+use crate::caches::Caches;
 use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::input::Input;
@@ -27,6 +28,7 @@ pub struct Builder {
     lease: Lease,
     pool: ThreadPool,
     cancel: Cancel,
+    caches: Caches,
     idmap: Vec<u8>,
     /// The text of `resolv.conf` for steps; empty until it is set.
     pub resolv_conf: Vec<u8>,
@@ -80,6 +82,7 @@ impl Builder {
             lease: store.lease()?,
             pool: pool(threads)?,
             cancel: Cancel::new()?,
+            caches: Caches::default(),
             idmap: ids.unwrap_or_default().into_bytes(),
             resolv_conf: Vec::new(),
             emulators: Emulators::default(),
@@ -108,6 +111,7 @@ impl Builder {
             store: &self.store,
             lease: &self.lease,
             images,
+            caches: &self.caches,
             remote: &NoRemote,
             git: None,
             emulators: &self.emulators,

@@ -1,6 +1,9 @@
 //! What a build comes to, as values.
 
+use std::time::Duration;
+
 use wythe_store::error::WriteError;
+use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
@@ -9,6 +12,7 @@ use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+use wythe_store::timestamp::Timestamp;
 
 use crate::origin::Material;
 
@@ -34,6 +38,27 @@ pub struct Image {
 pub struct Built {
     /// The targets, in the order in which they were asked for; one where none was named.
     pub targets: Vec<BuiltTarget>,
+    /// What its steps came to, for caches that other machines share.
+    pub steps: Vec<BuiltStep>,
+}
+
+/// What a step of a build came to.
+#[derive(Clone, Debug)]
+pub struct BuiltStep {
+    /// What it is found by on every machine.
+    pub key: CacheKey,
+    /// Its name, for instance `[build 2/3] RUN make`.
+    pub name: String,
+    /// The layer that it made, in the store.
+    pub layer: LayerId,
+    /// When it ran.
+    pub created: Timestamp,
+    /// How long it took, where it ran in this build.
+    pub duration: Duration,
+    /// What went into its key, as names and values.
+    pub inputs: Vec<(String, String)>,
+    /// Whether its layer is one of an image.
+    pub in_image: bool,
 }
 
 /// What a target came to.

@@ -8,6 +8,7 @@ use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
+use crate::caches::Caches;
 use crate::inspect::Inspector;
 use crate::progress::Progress;
 use crate::remote::Remote;
@@ -41,6 +42,8 @@ pub struct Environment<'a> {
     pub lease: &'a Lease,
     /// Where base images come from.
     pub images: &'a dyn ImageSource,
+    /// The caches of other machines.
+    pub caches: &'a Caches,
     /// Where files behind `http` and `https` come from.
     pub remote: &'a dyn Remote,
     /// What fetches git repositories; without it none are fetched.

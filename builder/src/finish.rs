@@ -34,7 +34,7 @@ pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, Ve
     let plans = solver.graph.images.chunk_by(|one, next| one.target == next.target);
     let targets = plans.map(|plans| target(solver, options, plans)).collect::<Result<_, _>>()?;
     solver.env.lease.commit(Batch::new(), Durability::Relaxed).map_err(BuildCause::from)?;
-    Ok(Built { targets })
+    Ok(Built { targets, steps: solver.steps() })
 }
 
 /// The images of a target, one for each platform.
@@ -146,8 +146,15 @@ impl Sealed {
         let tops = self.base_layers + 1..=chain.len();
         for (vertex, end) in new.iter().zip(tops) {
             let fail = |cause| VertexError { vertex: Some(vertex.0), cause };
-            let record = solver.roots.sealed(&chain[..end]).map_err(fail)?;
             let created = solver.created(vertex.0);
+            if let Some(away) = solver.away(&chain[end - 1]).map_err(fail)? {
+                let diff_id = away.diff_id;
+                self.descriptors.push(away.origin.descriptor.clone());
+                self.origins.push(away.origin);
+                self.made.insert(*vertex, MadeLayer { diff_id, created });
+                continue;
+            }
+            let record = solver.roots.sealed(&chain[..end]).map_err(fail)?;
             self.descriptors.push(uncompressed(&record).map_err(fail)?);
             if let Some(diff_id) = record.diff_id {
                 self.made.insert(*vertex, MadeLayer { diff_id, created });

@@ -27,6 +27,7 @@ mod bases;
 pub mod build;
 pub mod builder;
 pub mod built;
+pub mod caches;
 mod claims;
 pub mod context;
 pub mod copy;

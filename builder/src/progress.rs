@@ -22,6 +22,8 @@ pub enum Stream {
 /// Why a step's result was reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Hit {
+    /// Another machine has made it.
+    Cache,
     /// Its inputs differ from last time, but hold the same content.
     Content,
     /// Its definition is known: nothing was read.
@@ -94,6 +96,11 @@ pub enum Event<'a> {
     Transferred {
         /// Which blob, and how far.
         transfer: Transfer<'a>,
+    },
+    /// A cache of other machines could not do what it was asked for; the build goes on without it.
+    CacheFailed {
+        /// Which, and why, as a sentence.
+        reason: &'a str,
     },
     /// Something in the Dockerfile deserves attention.
     Warning {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::id::{BodyId, ContentId, LayerId};
@@ -44,6 +45,8 @@ const DOWNLOADS: usize = 4;
 pub(crate) struct Roots<'a> {
     env: Environment<'a>,
     foreign: Mutex<BTreeMap<LayerId, BaseLayer>>,
+    /// What layers of caches contain, times left out.
+    cached: Mutex<BTreeMap<LayerId, ContentId>>,
     merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
     busy: Claims<LayerId>,
     /// Taken last, so that nobody who has one waits for a claim.
@@ -52,8 +55,8 @@ pub(crate) struct Roots<'a> {
 
 impl<'a> Roots<'a> {
     pub(crate) fn new(env: Environment<'a>) -> Self {
-        let (foreign, merged, busy) = Default::default();
-        Self { env, foreign, merged, busy, downloads: Permits::new(DOWNLOADS) }
+        let (foreign, cached, merged, busy) = Default::default();
+        Self { env, foreign, cached, merged, busy, downloads: Permits::new(DOWNLOADS) }
     }
 
     /// Announces layers that can be fetched when they are needed.
@@ -63,6 +66,17 @@ impl<'a> Roots<'a> {
             foreign.entry(layer.id).or_insert_with(|| layer.clone());
         }
         layers.iter().map(|layer| layer.id).collect()
+    }
+
+    /// Announces the layer of a step that a cache knows.
+    pub(crate) fn announce_cached(&self, layer: BaseLayer, content: ContentId) {
+        lock(&self.cached).insert(layer.id, content);
+        lock(&self.foreign).insert(layer.id, layer);
+    }
+
+    /// What a layer of a cache contains, as the cache says.
+    pub(crate) fn cached_content(&self, layer: &LayerId) -> Option<ContentId> {
+        lock(&self.cached).get(layer).copied()
     }
 
     /// The base image's layer of an id, where it is one.
@@ -233,7 +247,11 @@ impl<'a> Roots<'a> {
         }
         let _permit = self.downloads.acquire();
         let mut blob = base.origin.open(env.images).map_err(SaveError::Source)?;
-        Ok(receive(env.lease, announced, env.idmap, &mut *blob)?)
+        let received = receive(env.lease, announced, env.idmap, &mut *blob);
+        if let (Err(_), Some(cache)) = (&received, &base.origin.cache) {
+            cache.lost.store(true, Ordering::Relaxed);
+        }
+        Ok(received?)
     }
 
     /// Works on a layer's record while nobody else does, and commits what became of it.

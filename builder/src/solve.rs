@@ -5,6 +5,7 @@
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing. For that
 //! their layers have to be sealed; so it is only done where an operation like it has a result.
 
+mod elsewhere;
 mod keys;
 mod settle;
 mod tasks;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wythe_sandbox::Cancel;
 use wythe_store::action::ActionRecord;
@@ -84,6 +85,8 @@ pub(crate) struct Solver<'a> {
     settling: Claims<usize>,
     /// Which results are used as they were made.
     uses: Mutex<Vec<Use>>,
+    /// How long steps took that ran in this build.
+    durations: Mutex<BTreeMap<usize, Duration>>,
 }
 
 /// The layer of a known vertex, and when it was made. Bases have none of their own.
@@ -104,6 +107,7 @@ impl<'a> Solver<'a> {
         let settled = (0..count).map(|_| OnceLock::new()).collect();
         let ran = (0..count).map(|_| AtomicBool::new(false)).collect();
         let (settling, uses) = (Claims::default(), Mutex::new(vec![Use::Free; count]));
+        let durations = Mutex::default();
         let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
         let (found, deferred) = (Demand::default(), BTreeMap::new());
         let mut solver = Self {
@@ -125,6 +129,7 @@ impl<'a> Solver<'a> {
             settled,
             settling,
             uses,
+            durations,
         };
         solver.look_up()?;
         let whole = |cause| VertexError { vertex: None, cause };
@@ -183,6 +188,7 @@ impl<'a> Solver<'a> {
         let tops = self.graph.images.iter().filter_map(|plan| plan.top);
         let tops: Vec<usize> = tops.map(|top| top.0).collect();
         let wiring = self.graph.wiring();
+        self.ask_caches(&wiring, &tops)?;
         let mut found = demand(&wiring, &tops, &mut |index| {
             self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         })?;
@@ -250,7 +256,10 @@ impl<'a> Solver<'a> {
         if self.stale[index] {
             return Ok(None);
         }
-        self.remembered(&self.keys[index])
+        match self.remembered(&self.keys[index])? {
+            Some(known) => Ok(Some(known)),
+            None => self.cached_elsewhere(index),
+        }
     }
 
     fn remembered(&self, key: &CacheKey) -> Result<Option<Known>, BuildCause> {
@@ -265,7 +274,8 @@ impl<'a> Solver<'a> {
         for (&index, &(layer, created)) in &found.known {
             self.put(index, layer, created)?;
             if !matches!(self.graph.vertices[index].operation, Operation::Base(_)) {
-                self.cached(index, Hit::Definition);
+                let own = layer.filter(|own| self.roots.cached_content(own).is_some());
+                self.cached(index, own.map_or(Hit::Definition, |_| Hit::Cache));
             }
         }
         Ok(())
@@ -310,7 +320,8 @@ impl<'a> Solver<'a> {
             None => self.remembered(&self.keys[index]).map_err(at)?,
         };
         if let Some(known) = known {
-            self.cached(index, Hit::Definition);
+            let own = known.0.filter(|own| self.roots.cached_content(own).is_some());
+            self.cached(index, own.map_or(Hit::Definition, |_| Hit::Cache));
             return Ok(known);
         }
         if vertex.caching == Caching::Reuse
@@ -378,6 +389,7 @@ impl<'a> Solver<'a> {
         let created = self.env.clock.now();
         self.remember(batch, index, (layer, created))?;
         self.ran[index].store(true, Ordering::Relaxed);
+        self.took(index, elapsed);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok((Some(layer), created))
     }

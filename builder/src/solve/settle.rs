@@ -161,12 +161,15 @@ impl Solver<'_> {
             return Ok(true);
         }
         let own = self.made(index).and_then(|made| made.chain.last().copied());
+        if own.is_some_and(|own| self.roots.cached_content(&own).is_some()) {
+            return Ok(true);
+        }
         let record = own.map(|own| self.env.store.layer(&own)).transpose()?.flatten();
         Ok(record.is_some_and(|record| record.tree.is_some()))
     }
 
     /// The base that a vertex is, where that is an image.
-    fn image(&self, index: usize) -> Option<&BaseSource> {
+    pub(super) fn image(&self, index: usize) -> Option<&BaseSource> {
         match &self.graph.vertices[index].operation {
             Operation::Base(base @ (BaseSource::Image { .. } | BaseSource::Layout { .. })) => {
                 Some(base)
@@ -190,6 +193,12 @@ impl Solver<'_> {
             return Ok(Settled { chain, content, created });
         }
         let Some(own) = chain.pop() else { return Ok(below) };
+        if let Some(content) = self.roots.cached_content(&own) {
+            let mut chain = below.chain;
+            chain.push(own);
+            let content = stacked(&below.content, &content);
+            return Ok(Settled { chain, content, created });
+        }
         let (record, content) = self.roots.settle(&own, &below.chain)?;
         let mut batch = Batch::new();
         batch.put_layer(&record);
@@ -252,7 +261,7 @@ impl Solver<'_> {
     }
 
     /// Whether a vertex's layer is one of an image.
-    fn is_exported(&self, index: usize) -> bool {
+    pub(super) fn is_exported(&self, index: usize) -> bool {
         let mut records = self.graph.images.iter().flat_map(|plan| &plan.instructions);
         records.any(|record| record.layer == Some(VertexId(index)))
     }

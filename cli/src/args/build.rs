@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use wythe_delivery::annotation::Annotations;
 
 use super::annotation;
+use super::cache::{CacheFrom, CacheTo};
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
 use super::docker::DockerArgs;
@@ -127,12 +128,12 @@ pub(crate) struct CacheArgs {
     /// Ask the registry for a newer base image even if one is here
     #[arg(long)]
     pub(crate) pull: Switch,
-    /// Refused: caches outside the store are not read
-    #[arg(long, value_name = "CACHE", hide = true)]
-    pub(crate) cache_from: Vec<String>,
-    /// Refused: caches outside the store are not written
-    #[arg(long, value_name = "CACHE", hide = true)]
-    pub(crate) cache_to: Vec<String>,
+    /// Reuse what other machines made: an image name, type=registry,ref=NAME or type=local,src=DIR
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_from: Vec<CacheFrom>,
+    /// Keep results for other machines: type=registry,ref=NAME or type=local,dest=DIR[,mode=max]
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_to: Vec<CacheTo>,
     /// Say for every step that runs why no earlier result would do
     #[arg(long)]
     pub(crate) explain: Switch,

@@ -12,6 +12,7 @@ pub(crate) mod provenance;
 mod reproduction;
 pub(crate) mod resources;
 pub(crate) mod secret;
+mod shared;
 pub(crate) mod targets;
 
 use std::io;
@@ -71,7 +72,9 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     options.agents.clone_from(&agents.sockets);
-    let resources = BuildResources::new(session, session.cancel()?)?;
+    let mut resources = BuildResources::new(session, session.cancel()?)?;
+    resources.caches = shared::sources(args, session)?;
+    let cache_targets = shared::targets(args, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
         None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,
@@ -91,10 +94,21 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = host::date();
-    let built = build(&input, &options, environment)
-        .map_err(|error| session.failed(error).reproducible(&reproduction(&host::words())))?;
-    let results = Results { built: &built, input: &input, options: &options, started };
-    results.deliver((&lease, &progress), args, session)
+    loop {
+        let built = build(&input, &options, environment)
+            .map_err(|error| session.failed(error).reproducible(&reproduction(&host::words())))?;
+        let started = started.clone();
+        let results = Results { built: &built, input: &input, options: &options, started };
+        match results.deliver((&lease, &progress), args, session) {
+            // A cache did not hand over a layer that it had announced: its step runs after all.
+            Err(_) if resources.caches.distrust_lost() => {}
+            Err(failure) => return Err(failure),
+            Ok(()) => {
+                shared::summarise(&resources.caches, session);
+                return shared::write(&cache_targets, (&built, &lease), args, session);
+            }
+        }
+    }
 }
 
 /// What a build that ended well came from and to.

@@ -112,6 +112,7 @@ impl<W: Write + Send> Progress for Json<W> {
             }
             Event::Cached { step, name, hit } => {
                 let hit = match hit {
+                    Hit::Cache => "cache",
                     Hit::Content => "content",
                     Hit::Definition => "definition",
                 };
@@ -138,6 +139,9 @@ impl<W: Write + Send> Progress for Json<W> {
             }
             Event::Transferred { transfer } => {
                 self.write(state, "transferred", transfer::fields(&transfer));
+            }
+            Event::CacheFailed { reason } => {
+                self.write(state, "cache_failed", json!({"message": reason}));
             }
             Event::Warning { diagnostic } => {
                 let line = self.source.line(diagnostic);

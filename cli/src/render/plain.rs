@@ -134,6 +134,10 @@ impl<W: Write + Send> Progress for Plain<W> {
                     state.write(&format!("{line}\n"));
                 }
             }
+            Event::CacheFailed { reason } => {
+                let reason = sanitize::text(reason.as_bytes(), Medium::Log);
+                state.write(&format!("WARN {reason}\n"));
+            }
             Event::Warning { diagnostic } => {
                 state.write(&format!("WARN {}\n", self.source.summary(diagnostic)));
             }

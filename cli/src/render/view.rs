@@ -85,6 +85,10 @@ impl View {
                 self.end(step, format!("failed {}", Elapsed(elapsed)));
             }
             Event::Transferred { transfer } => self.transfer(&transfer),
+            Event::CacheFailed { reason } => {
+                let text = format!("WARN {}", clean(reason));
+                self.settled.push(Settled { text, end: String::new() });
+            }
             Event::Warning { diagnostic } => {
                 let text = format!("WARN {}", self.source.summary(diagnostic));
                 self.settled.push(Settled { text, end: String::new() });

@@ -1,6 +1,7 @@
 //! What every build of this process works with, made once.
 
 use rayon::ThreadPool;
+use wythe_builder::caches::Caches;
 use wythe_builder::environment::Environment;
 use wythe_builder::progress::Progress;
 use wythe_builder::remote::program::GitProgram;
@@ -18,6 +19,8 @@ pub(crate) struct BuildResources {
     git: Option<GitProgram>,
     emulators: Emulators,
     cancel: Cancel,
+    /// The caches of other machines; none until it is set.
+    pub(super) caches: Caches,
     pool: ThreadPool,
     id_map: String,
     resolv_conf: Vec<u8>,
@@ -30,6 +33,7 @@ impl BuildResources {
             git: host::git(&session.settings),
             emulators: host::emulators(&session.settings),
             cancel,
+            caches: Caches::default(),
             pool: host::threads()?,
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
@@ -50,6 +54,7 @@ impl BuildResources {
             store: lease.store(),
             lease,
             images: &self.web.0,
+            caches: &self.caches,
             remote: &self.web,
             git: self.git.as_ref(),
             emulators: &self.emulators,

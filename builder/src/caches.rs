@@ -1,0 +1,187 @@
+//! The caches of other machines that a build asks: what they know, and what they cost.
+//!
+//! A cache never fails a build and never holds one up for long: what does not answer in time, or does
+//! not keep what it promised, is not asked again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wythe_store::cache_backend::CacheBackend;
+use wythe_store::id::CacheKey;
+use wythe_store::image::blob_origin::CachedLayer;
+use wythe_store::portable_action::PortableAction;
+
+/// How long a cache may take to say what it knows, unless it is said otherwise: longer than any that
+/// is well takes for a thousand keys, shorter than anybody waits for a dead one.
+pub const LOOKUP_TIME: Duration = Duration::from_secs(20);
+
+/// A cache to read from.
+#[derive(Clone)]
+pub struct CacheSource {
+    /// What is asked.
+    pub backend: Arc<dyn CacheBackend>,
+    /// How long it may take to answer.
+    pub time: Duration,
+}
+
+/// The caches that builds read from, in the order in which they are asked.
+#[derive(Debug, Default)]
+pub struct Caches {
+    sources: Vec<CacheSource>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was asked for, and which cache knew it.
+    answers: BTreeMap<CacheKey, Option<(usize, PortableAction)>>,
+    /// Results whose layers are in use.
+    used: BTreeMap<CacheKey, Arc<AtomicBool>>,
+    /// Results that are not what they were announced to be.
+    distrusted: BTreeSet<CacheKey>,
+    /// Caches that are not asked any more.
+    given_up: BTreeSet<usize>,
+    warnings: Vec<String>,
+}
+
+/// A result that a cache knows.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheHit {
+    pub(crate) action: PortableAction,
+    pub(crate) layer: CachedLayer,
+}
+
+impl fmt::Debug for CacheSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("CacheSource").field("name", &self.backend.name()).finish_non_exhaustive()
+    }
+}
+
+impl Caches {
+    /// No cache has been asked yet.
+    pub fn new(sources: Vec<CacheSource>) -> Self {
+        Self { sources, state: Mutex::default() }
+    }
+
+    /// Whether there is none to ask.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Asks for all of these at once, but for what is known already: each cache for what those before
+    /// it do not know.
+    pub(crate) fn ask(&self, keys: &[CacheKey]) {
+        let asked = |key: &&CacheKey| !self.state().answers.contains_key(*key);
+        let mut open: Vec<CacheKey> = keys.iter().filter(asked).copied().collect();
+        for (at, source) in self.sources.iter().enumerate() {
+            if open.is_empty() || self.state().given_up.contains(&at) {
+                continue;
+            }
+            match look_up(source, &open) {
+                Ok(found) => {
+                    let mut state = self.state();
+                    for (key, record) in open.iter().zip(found) {
+                        if let Some(action) = record.as_deref().and_then(PortableAction::decode) {
+                            state.answers.insert(*key, Some((at, action)));
+                        }
+                    }
+                }
+                Err(why) => self.give_up(at, why),
+            }
+            let state = self.state();
+            open.retain(|key| !state.answers.contains_key(key));
+        }
+        let mut state = self.state();
+        for key in open {
+            state.answers.insert(key, None);
+        }
+    }
+
+    /// The result under a key that was asked for, if a cache knows one.
+    pub(crate) fn hit(&self, key: &CacheKey) -> Option<CacheHit> {
+        let mut state = self.state();
+        if state.distrusted.contains(key) {
+            return None;
+        }
+        let (at, action) = state.answers.get(key)?.clone()?;
+        let lost = state.used.entry(*key).or_default().clone();
+        let layer = CachedLayer {
+            backend: self.sources[at].backend.clone(),
+            diff_id: action.diff_id,
+            lost,
+        };
+        Some(CacheHit { action, layer })
+    }
+
+    /// Distrusts the results that turned out not to be what was announced. Says whether there are any
+    /// that were trusted until now: then what failed for them may be tried again without.
+    pub fn distrust_lost(&self) -> bool {
+        let mut state = self.state();
+        let lost = state.used.iter().filter(|(_, lost)| lost.load(Ordering::Relaxed));
+        let lost: Vec<CacheKey> = lost.map(|(key, _)| *key).collect();
+        let mut names = BTreeSet::new();
+        for key in lost {
+            if let Some(Some((at, action))) = state.answers.get(&key) {
+                names.insert((*at, action.step.clone()));
+            }
+            state.used.remove(&key);
+            state.distrusted.insert(key);
+        }
+        for (at, step) in &names {
+            let cache = self.sources[*at].backend.name();
+            state
+                .warnings
+                .push(format!("{cache} does not hold what it announced of {step}: it runs"));
+        }
+        !names.is_empty()
+    }
+
+    /// What deserves a warning since it was asked for last.
+    pub fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().warnings)
+    }
+
+    /// What a build got from each cache: its name, how many results, and how long their steps took
+    /// where they were run.
+    pub fn savings(&self) -> Vec<(String, usize, Duration)> {
+        let state = self.state();
+        let saved = |(at, source): (usize, &CacheSource)| {
+            let hits = state.used.keys().filter_map(|key| state.answers.get(key)?.as_ref());
+            let own: Vec<_> = hits.filter(|(from, _)| *from == at).collect();
+            let time = own.iter().map(|(_, action)| action.duration).sum();
+            (source.backend.name().to_owned(), own.len(), time)
+        };
+        self.sources.iter().enumerate().map(saved).collect()
+    }
+
+    fn give_up(&self, at: usize, why: String) {
+        let mut state = self.state();
+        state.given_up.insert(at);
+        state.warnings.push(why);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks on a thread of its own, which is left behind where it does not come back in time.
+fn look_up(source: &CacheSource, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, String> {
+    let (sender, receiver) = channel();
+    let (backend, keys, count) = (source.backend.clone(), keys.to_vec(), keys.len());
+    std::thread::spawn(move || drop(sender.send(backend.records(&keys))));
+    match receiver.recv_timeout(source.time) {
+        Ok(Ok(found)) if found.len() == count => Ok(found),
+        Ok(Ok(_)) => Err(format!("cache {}: it answered for other keys", source.backend.name())),
+        Ok(Err(error)) => Err(format!("{error}; the build goes on without it")),
+        Err(_) => Err(format!(
+            "cache {}: no answer within {:?}; the build goes on without it",
+            source.backend.name(),
+            source.time
+        )),
+    }
+}

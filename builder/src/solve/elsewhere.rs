@@ -1,0 +1,100 @@
+//! Results that other machines have made, and those that they may have from here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wythe_store::id::{CacheKey, LayerId};
+use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::journal::Durability;
+use wythe_store::journal::batch::Batch;
+use wythe_store::layer::origin::remember_announced;
+use wythe_store::oci::reference::Reference;
+
+use super::{Known, Solver};
+use crate::bases::BaseLayer;
+use crate::built::BuiltStep;
+use crate::demand::{Wiring, demand};
+use crate::error::{BuildCause, VertexError};
+use crate::operation::{Lookup, Operation};
+
+/// What layers of caches are called in messages about their blobs.
+const NAME: &str = "cache/step";
+
+impl Solver<'_> {
+    /// Asks the caches for all that the store does not know and the images may need, at once.
+    pub(super) fn ask_caches(&self, wiring: &Wiring, tops: &[usize]) -> Result<(), VertexError> {
+        if self.env.caches.is_empty() {
+            return Ok(());
+        }
+        let local = demand(wiring, tops, &mut |index| {
+            let is_image = self.image(index).is_some();
+            let known = || self.remembered(&self.keys[index]);
+            let fail = |cause| VertexError { vertex: Some(index), cause };
+            if is_image { Ok(Some(())) } else { known().map(|one| one.map(drop)).map_err(fail) }
+        })?;
+        let fresh = |index: &&usize| !self.stale[**index];
+        let keys: Vec<CacheKey> =
+            local.unknown.iter().rev().filter(fresh).map(|&index| self.keys[index]).collect();
+        self.env.caches.ask(&keys);
+        Ok(())
+    }
+
+    /// The result of a vertex that a cache knows. Its bytes stay where they are until somebody needs
+    /// them.
+    pub(super) fn cached_elsewhere(&self, index: usize) -> Result<Option<Known>, BuildCause> {
+        let key = self.keys[index];
+        let Some(hit) = self.env.caches.hit(&key) else { return Ok(None) };
+        let (action, store) = (hit.action, self.env.store);
+        let mut batch = Batch::new();
+        let id = remember_announced(store, &action, &mut batch)?;
+        let reference: Reference = NAME.parse().expect("a literal that follows the grammar");
+        let origin = BlobOrigin::of_cache(action.blob.clone(), reference, hit.layer);
+        let layer = BaseLayer { id, diff_id: action.diff_id, origin };
+        self.roots.announce_cached(layer, action.content);
+        self.note(&mut batch, index, (id, action.created));
+        self.env.lease.commit(batch, Durability::Relaxed)?;
+        Ok(Some((Some(id), action.created)))
+    }
+
+    /// The layer of a cache, where its files are not here.
+    pub(crate) fn away(&self, layer: &LayerId) -> Result<Option<BaseLayer>, BuildCause> {
+        if self.roots.cached_content(layer).is_none() {
+            return Ok(None);
+        }
+        let record = self.env.store.layer(layer)?;
+        let is_here = record.is_some_and(|record| record.tree.is_some());
+        Ok(if is_here { None } else { self.roots.foreign(layer) })
+    }
+
+    pub(super) fn took(&self, index: usize, elapsed: Duration) {
+        self.durations().insert(index, elapsed);
+    }
+
+    fn durations(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Duration>> {
+        self.durations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What the steps of the build came to, but for those that caches know.
+    pub(crate) fn steps(&self) -> Vec<BuiltStep> {
+        let mut steps = Vec::new();
+        for (index, vertex) in self.graph.vertices.iter().enumerate() {
+            let made = self.settled[index].get().map(|one| &one.chain);
+            let chain = made.or_else(|| self.made(index).map(|made| &made.chain));
+            let Some(layer) = chain.and_then(|chain| chain.last().copied()) else { continue };
+            let is_base = matches!(vertex.operation, Operation::Base(_));
+            if is_base || self.roots.cached_content(&layer).is_some() {
+                continue;
+            }
+            steps.push(BuiltStep {
+                key: self.keys[index],
+                name: vertex.name.clone(),
+                layer,
+                created: self.created(index),
+                duration: self.durations().get(&index).copied().unwrap_or_default(),
+                inputs: vertex.operation.facts(Lookup::Definition),
+                in_image: self.is_exported(index),
+            });
+        }
+        steps
+    }
+}

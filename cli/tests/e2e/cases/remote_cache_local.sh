@@ -1,0 +1,41 @@
+# A directory as a cache: an empty store runs no step and has the same image; a blob that is cut short is no matter.
+mkdir context
+echo one > context/a
+cat > context/Dockerfile << 'X'
+FROM base
+RUN date +%N > /chance
+COPY a /a
+RUN cat /a > /copied
+X
+build() {
+  store=$1
+  shift
+  "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" -o "type=oci,dest=$store.tar" \
+    "$@" context 2> log || { cat log; return 1; }
+}
+ran() { grep -c '^#[0-9]* DONE ' log || true; }
+build cold --cache-to type=local,dest=cache
+[ "$(ran)" = 3 ]
+build warm --cache-from type=local,src=cache
+[ "$(ran)" = 0 ]
+cmp cold.tar warm.tar
+"$WYTHE" --store warm verify
+# By the environment, and by the store alone.
+WYTHE_CACHE_FROM=type=local,src=cache build variable
+[ "$(ran)" = 0 ]
+build warm
+[ "$(ran)" = 0 ]
+cmp cold.tar warm.tar
+# A step over what was found.
+printf 'RUN cat /chance /copied > /more\n' >> context/Dockerfile
+build more --cache-from type=local,src=cache
+[ "$(ran)" = 1 ]
+# Cut short.
+for blob in cache/blobs/sha256/*; do
+  [ "$(head -c 2 "$blob" | od -An -tx1 | tr -d ' ')" = 1f8b ] && truncate -s 20 "$blob"
+done
+build cut --cache-from type=local,src=cache
+grep -q 'it runs' log
+"$WYTHE" --store cut verify
+! "$WYTHE" build --cache-to type=local,dest=x,mdoe=max context 2> log
+grep -q mdoe log
