@@ -58,6 +58,7 @@ pub mod refs;
 mod reserve;
 pub mod scan_record;
 mod sealed;
+mod side_by_side;
 pub mod sim;
 mod sparse;
 mod stake;

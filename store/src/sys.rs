@@ -10,9 +10,15 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 
 use crate::map::Mapping;
+use crate::side_by_side::side_by_side;
 use crate::sparse;
 use crate::timestamp::Timestamp;
 use crate::vfs::{DirectoryNotes, Lock, Vfs, VfsFile};
+
+/// How many files are synced at once. A journaled file system writes down together what waits for it at
+/// the same time: 31 small files took 250 to 870 ms one by one and 36 to 110 ms from eight threads, on a disk
+/// that others wrote to as well.
+const SYNCS: usize = 8;
 
 /// A directory on disk, addressed through its descriptor.
 #[derive(Debug)]
@@ -159,6 +165,10 @@ impl Vfs for Disk {
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         self.openat(path, OFlags::RDONLY | OFlags::DIRECTORY)?.sync_all()
+    }
+
+    fn sync_files(&self, paths: &[String]) -> Vec<io::Result<()>> {
+        side_by_side(paths, SYNCS, &|path| self.openat(path, OFlags::RDONLY)?.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -309,5 +319,24 @@ impl VfsFile for DiskFile {
 
     fn holes(&self) -> io::Result<Vec<Range<u64>>> {
         sparse::holes(&self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_files_that_are_synced_together_each_is_answered_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        let paths: Vec<String> = (0..3 * SYNCS).map(|n| format!("f{n}")).collect();
+        for path in paths.iter().filter(|path| !path.ends_with('7')) {
+            disk.create(path).unwrap().append(b"bytes").unwrap();
+        }
+        for (path, answer) in paths.iter().zip(disk.sync_files(&paths)) {
+            let kind = answer.err().map(|error| error.kind());
+            assert_eq!(kind, path.ends_with('7').then_some(io::ErrorKind::NotFound), "{path}");
+        }
     }
 }

@@ -35,6 +35,11 @@ pub trait Vfs: Debug + Send + Sync {
     fn unlink(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Makes the bytes of several files durable, in whatever order, and says of each what came of it; of
+    /// one that is not there, `NotFound`.
+    fn sync_files(&self, paths: &[String]) -> Vec<io::Result<()>> {
+        paths.iter().map(|path| self.open(path)?.sync()).collect()
+    }
     /// Makes everything written so far durable, names and bytes.
     fn sync_all(&self) -> io::Result<()>;
     /// Creates a directory of mode 0700, or leaves one that exists.

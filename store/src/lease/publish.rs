@@ -37,13 +37,10 @@ impl Lease {
         let (vfs, journal) = (self.store.vfs(), self.store.journal());
         let only_copies = self.unsynced_only_copies()?;
         let syncs_all = !only_copies.is_empty() || self.has_newer_lives();
+        if !syncs_all {
+            self.sync_finished(finished)?;
+        }
         for pack in finished {
-            if !syncs_all {
-                // A commit that failed may have published it.
-                let is_private = vfs.exists(pack.path()).writing(pack.path())?;
-                let public = pack.name().path();
-                self.sync_file(if is_private { pack.path() } else { &public })?;
-            }
             let name = self.publish(pack)?;
             batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
@@ -63,6 +60,19 @@ impl Lease {
             batch.put(Table::Packs, name.as_bytes(), Vec::new());
         }
         Ok(())
+    }
+
+    /// Syncs packs that are to be published.
+    fn sync_finished(&self, finished: &[Arc<Pack>]) -> Result<(), WriteError> {
+        let (vfs, journal) = (self.store.vfs(), self.store.journal());
+        let mut paths = Vec::new();
+        for pack in finished {
+            // A commit that failed may have published it.
+            let is_private = vfs.exists(pack.path()).writing(pack.path())?;
+            paths.push(if is_private { pack.path().to_owned() } else { pack.name().path() });
+        }
+        let answers = vfs.sync_files(&paths);
+        paths.iter().zip(answers).try_for_each(|(path, answer)| journal.synced(path, answer))
     }
 
     /// Blobs are synced before they get their names; whoever gave one its name may have been killed
@@ -168,21 +178,16 @@ impl Lease {
     /// meanwhile is left out: what a lease rests on stays.
     pub(super) fn sync_packs(&self, packs: Vec<PackName>) -> Result<Vec<PackName>, WriteError> {
         let (vfs, journal) = (self.store.vfs(), self.store.journal());
+        let paths: Vec<String> = packs.iter().map(PackName::path).collect();
         let mut synced = Vec::new();
-        for name in packs {
-            let path = name.path();
-            match vfs.open(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                file => journal.synced(&path, file.and_then(|file| file.sync()))?,
+        for (name, answer) in packs.into_iter().zip(vfs.sync_files(&paths)) {
+            if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                continue;
             }
+            journal.synced(&name.path(), answer)?;
             synced.push(name);
         }
         Ok(synced)
-    }
-
-    fn sync_file(&self, path: &str) -> Result<(), WriteError> {
-        let answer = self.store.vfs().open(path).and_then(|file| file.sync());
-        self.store.journal().synced(path, answer)
     }
 }
 
