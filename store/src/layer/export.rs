@@ -5,13 +5,14 @@
 use std::io;
 
 use self::assembler::{Assembler, Counter};
+use self::window::cut_ahead;
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
 use crate::layer::decompress::decompress;
-use crate::layer::fragment::{cut_stream, cut_tree};
+use crate::layer::fragment::cut_stream;
 use crate::layer::loaded;
 use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::WriteTarError;
@@ -22,6 +23,7 @@ use crate::tree::entry::Tree;
 
 pub(super) mod assembler;
 mod made;
+mod window;
 
 /// What a layer's tar stream is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -156,7 +158,7 @@ fn compress(
     let mut failed = ExportError::Gone;
     if let Some(tree) = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten() {
         let mut files = assembler(measured_in_tree(record));
-        let cut = cut_tree(&tree, &mut |part| files.push(part));
+        let cut = cut_ahead(&tree, &mut |window| files.window(window));
         match cut.and_then(|()| files.finish(record.diff_id)) {
             Err(error @ (ExportError::Tar(_) | ExportError::DiffId { .. })) => failed = error,
             done => return done,

@@ -3,6 +3,7 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::made::{Made, Making};
+use super::window::Window;
 use super::{ExportError, Measured};
 use crate::digest::{DiffId, Hasher};
 use crate::format::Feature;
@@ -11,11 +12,6 @@ use crate::layer::fragment::Part;
 use crate::layer::recipe::{Piece, Recipe};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
-
-/// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
-/// little enough to hold.
-const WINDOW_BYTES: u64 = 16 << 20;
-const WINDOW_PARTS: usize = 1024;
 
 /// Puts a blob together, one window of parts after the other: while one is compressed, the one
 /// before it is hashed.
@@ -27,8 +23,7 @@ pub(in crate::layer) struct Assembler<'a> {
     pieces: Vec<Piece>,
     /// Where in the blob each part starts.
     starts: Vec<u64>,
-    waiting: Vec<Part>,
-    waiting_bytes: u64,
+    waiting: Window,
     made: Vec<Made>,
 }
 
@@ -58,8 +53,7 @@ impl<'a> Assembler<'a> {
             blob: Counter::default(),
             pieces: Vec::new(),
             starts: Vec::new(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            waiting: Window::default(),
             made: Vec::new(),
         };
         assembler.literal(codec.head().to_vec());
@@ -67,12 +61,16 @@ impl<'a> Assembler<'a> {
     }
 
     pub(in crate::layer) fn push(&mut self, part: Part) -> Result<(), ExportError> {
-        self.waiting_bytes += part.length();
-        self.waiting.push(part);
-        if WINDOW_BYTES <= self.waiting_bytes || WINDOW_PARTS <= self.waiting.len() {
-            self.advance()?;
+        self.waiting.push(part).map_or(Ok(()), |full| self.advance(&full))
+    }
+
+    /// Adds all parts of a window, behind those that were pushed.
+    pub(super) fn window(&mut self, window: &[Part]) -> Result<(), ExportError> {
+        let waiting = self.waiting.take();
+        if !waiting.is_empty() {
+            self.advance(&waiting)?;
         }
-        Ok(())
+        self.advance(window)
     }
 
     /// Where in the blob each part starts that was pushed so far.
@@ -82,21 +80,20 @@ impl<'a> Assembler<'a> {
     }
 
     /// Adds the window that is made, and makes the next one meanwhile.
-    fn advance(&mut self) -> Result<(), ExportError> {
-        let (made, waiting) = (std::mem::take(&mut self.made), std::mem::take(&mut self.waiting));
-        self.waiting_bytes = 0;
-        let making = self.making.clone();
+    fn advance(&mut self, next: &[Part]) -> Result<(), ExportError> {
+        let (made, making) = (std::mem::take(&mut self.made), self.making.clone());
         let ((), next) = rayon::join(
             || made.iter().for_each(|made| self.add(made)),
-            || waiting.par_iter().map(|part| making.make(part)).collect::<Result<_, _>>(),
+            || next.par_iter().map(|part| making.make(part)).collect::<Result<_, _>>(),
         );
         self.made = next?;
         Ok(())
     }
 
     fn drain(&mut self) -> Result<(), ExportError> {
-        self.advance()?;
-        self.advance()
+        let last = self.waiting.take();
+        self.advance(&last)?;
+        self.advance(&[])
     }
 
     fn add(&mut self, made: &Made) {
