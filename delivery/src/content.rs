@@ -46,10 +46,14 @@ impl<'a> OutgoingContent<'a> {
         fetch_each(self.origins, |origin| origin.fetch(self.lease, self.images))
     }
 
-    /// Gets what has to be compressed before it can leave; the rest may be at the registry already.
+    /// Gets what has to be here before it is known how it leaves; the rest may be at the registry already.
     pub(crate) fn complete_for(&self, layers: LayerOptions) -> Result<(), SaveError> {
-        let differing = layers.recompress == Recompress::Differing;
-        if differing || self.origins.iter().any(is_plain) { self.complete() } else { Ok(()) }
+        let wanted = |origin: &&BlobOrigin| match layers.recompress {
+            Recompress::Differing => true,
+            Recompress::Never => is_plain(origin),
+        };
+        let origins: Vec<&BlobOrigin> = self.origins.iter().filter(wanted).collect();
+        fetch_each(&origins, |origin| origin.fetch(self.lease, self.images))
     }
 
     /// The repositories that hold a blob, from which a registry can take it by itself.
@@ -88,7 +92,8 @@ impl fmt::Debug for OutgoingContent<'_> {
     }
 }
 
-/// Whether a layer is compressed when it leaves, for which its bytes have to be here.
+/// Whether a layer is not compressed. One that was made here is when it leaves, and one from elsewhere is known
+/// by its bytes.
 fn is_plain(origin: &BlobOrigin) -> bool {
     origin.descriptor.media_type.layer_compression() == Some(Compression::None)
 }

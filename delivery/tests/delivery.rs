@@ -15,6 +15,7 @@ use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
 use wythe_store::id::LayerId;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::load::unpack;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -104,6 +105,27 @@ fn what_is_pushed_is_what_archives_and_layouts_hold() {
         unpack(Box::new(bytes.as_slice()), unpacked.path()).unwrap();
         assert_eq!(in_layout(unpacked.path()), image.root.digest);
     }
+}
+
+#[test]
+fn of_layers_of_a_base_only_those_that_are_not_compressed_are_fetched_before_a_push() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let base = name(&registry, "base:1");
+    let layers = [(MediaType::LAYER, "plain"), (MediaType::LAYER_GZIP, "gzip")];
+    let origins = layers.map(|(media_type, bytes)| {
+        registry.put_blob("base", bytes.as_bytes());
+        let descriptor = Descriptor::of(media_type, bytes.as_bytes());
+        BlobOrigin::of_registry(descriptor, base.clone())
+    });
+    let content = OutgoingContent::new(&lease, &client, &origins);
+    OutgoingImage::encode(&content, &images[0], LayerOptions::default()).unwrap();
+    let fetched = |origin: &BlobOrigin| {
+        let digest = origin.descriptor.digest.to_string();
+        registry.seen().iter().any(|seen| seen.target.ends_with(&digest))
+    };
+    assert_eq!(origins.each_ref().map(fetched), [true, false], "{:?}", registry.seen());
 }
 
 #[test]
