@@ -9,7 +9,7 @@ mod tests;
 
 use std::io::Read;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,6 +83,8 @@ pub struct HttpCache {
     /// The address with a slash at its end.
     base: Url,
     authorization: Option<String>,
+    /// Whether what the first blob is to lie in was seen to.
+    prepared: OnceLock<()>,
 }
 
 impl std::fmt::Debug for HttpOptions {
@@ -128,7 +130,12 @@ impl HttpCache {
             base.set_path(&format!("{}/", base.path()));
         }
         let requests = Requests::new(client, timing, format!("http {base}"), Busy::Wait);
-        Ok(Self { requests, base, authorization: authorization(&access) })
+        Ok(Self {
+            requests,
+            base,
+            authorization: authorization(&access),
+            prepared: OnceLock::new(),
+        })
     }
 
     fn url(&self, path: &str) -> String {
@@ -247,6 +254,11 @@ impl CacheBackend for HttpCache {
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
         let body = ServiceBody::Stream(blob.open, blob.size);
         let url = self.blob_url(&blob.digest);
+        // A server that refuses a long body for want of a collection may hang up before it is heard.
+        if self.prepared.get().is_none() {
+            self.make_collections_above(&url)?;
+            self.prepared.get_or_init(|| ());
+        }
         self.put("writing a blob", &url, body, blob.size)
     }
 

@@ -18,6 +18,7 @@ impl HttpCache {
                 200..=299 | 405 => break,
                 // There is nothing it could lie in.
                 404 | 409 => wanted.push(collection),
+                401 => return Err(self.requests.refused("making a collection", answer)),
                 _ => return Ok(false),
             }
             next = parent(collection);
