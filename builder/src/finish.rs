@@ -12,6 +12,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document;
 use wythe_store::oci::index::Index;
 use wythe_store::oci::media_type::MediaType;
+use wythe_store::portable_action::INLINE_FIELD;
 use wythe_store::timestamp::Timestamp;
 
 use crate::assemble::{MadeLayer, configuration, manifest};
@@ -20,7 +21,7 @@ use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::graph::{ImagePlan, VertexId};
 use crate::operation::{BaseSource, Operation};
-use crate::options::Options;
+use crate::options::{InlineCache, Options};
 use crate::origin::Material;
 use crate::root::Chain;
 use crate::solve::Solver;
@@ -79,8 +80,12 @@ fn entry(image: &Image) -> Descriptor {
 fn image(solver: &Solver<'_>, options: &Options, plan: &ImagePlan) -> Result<Image, VertexError> {
     let env = solver.env;
     let sealed = Sealed::of(solver, plan)?;
-    let config =
+    let mut config =
         configuration(plan, &sealed.made, now(env, plan.epoch)).map_err(BuildCause::from)?;
+    if options.inline_cache == InlineCache::Carried {
+        let records = serde_json::json!(solver.inline_records(plan, sealed.base_layers)?);
+        config.other.insert(INLINE_FIELD.to_owned(), records);
+    }
     let config = put(env, MediaType::CONFIG, &config)?;
     let manifest = manifest(config.clone(), sealed.descriptors, &options.annotations);
     let manifest = put(env, MediaType::MANIFEST, &manifest)?;

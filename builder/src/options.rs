@@ -38,6 +38,8 @@ pub struct Options {
     pub cache: CachePolicy,
     /// What becomes of steps that the cache has no answer to.
     pub misses: Misses,
+    /// Whether images carry records of their layers.
+    pub inline_cache: InlineCache,
     /// Whether base images are looked up again.
     pub pull: PullPolicy,
     /// The network of steps that do not name one.
@@ -76,6 +78,7 @@ impl Options {
             annotations: BTreeMap::new(),
             cache: CachePolicy::Reuse,
             misses: Misses::Run,
+            inline_cache: InlineCache::default(),
             pull: PullPolicy::Missing,
             network: NetworkMode::Default,
             hosts: Vec::new(),
@@ -123,6 +126,16 @@ impl CachePolicy {
             Self::RefreshStages(_) | Self::Reuse => Caching::Reuse,
         }
     }
+}
+
+/// Whether images carry records of their layers, by which other machines find them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InlineCache {
+    /// They do not.
+    #[default]
+    Absent,
+    /// In a field of their configuration.
+    Carried,
 }
 
 /// What becomes of steps that the cache has no answer to.

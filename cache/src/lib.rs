@@ -15,6 +15,7 @@ pub mod contract;
 mod fake_web;
 pub mod gha;
 pub mod http;
+mod inline;
 pub mod local;
 mod pack;
 mod parallel;

@@ -21,6 +21,7 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource as _, SourceError, SourceErrorClass};
 
+use crate::inline;
 use crate::pack::{MAX_PACK, PACK_TYPE, Pack, document_of};
 
 /// What is added to a tag that has something else than a cache of ours.
@@ -97,7 +98,12 @@ impl RegistryCache {
         }
         // Where the sibling is taken as well, what is there is left alone.
         let taken = || self.fail(CacheProblem::Protocol { detail: taken(&self.sibling) });
-        self.read(&self.sibling)?.ok_or_else(taken)
+        let mut found = self.read(&self.sibling)?.ok_or_else(taken)?;
+        if let Ok((_, root)) = self.client.manifest(&self.reference) {
+            // It may be an image that carries records of its own.
+            found.pack.merge(inline::records(&self.client, &self.reference, &root));
+        }
+        Ok(found)
     }
 
     /// The pack under a tag, an empty one where there is nothing; `None` where something else is.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest};
-use crate::id::{ContentId, hex, unhex};
+use crate::id::{CacheKey, ContentId, hex, unhex};
 use crate::oci::descriptor::Descriptor;
 use crate::timestamp::Timestamp;
 
@@ -98,6 +98,50 @@ impl PortableAction {
     }
 }
 
+/// The field of an image's configuration that holds records of its layers.
+pub const INLINE_FIELD: &str = "wythe.cache.v1";
+
+/// The result of a step whose layer is one of the image that the record is in.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InlineRecord {
+    /// The key, in hex.
+    pub key: String,
+    /// Which layer, counted from the bottom.
+    pub layer: usize,
+    /// How long its tar stream is, in bytes.
+    pub tar_size: u64,
+    /// What it contains, in hex.
+    pub content: String,
+    /// When the step ran: seconds since 1970, and nanoseconds.
+    pub created: (i64, u32),
+    /// What it was called.
+    pub step: String,
+}
+
+impl InlineRecord {
+    /// The key and the record as other caches have it; `None` where it makes no sense for an image with
+    /// these layers.
+    pub fn action(
+        &self,
+        blobs: &[Descriptor],
+        diff_ids: &[DiffId],
+    ) -> Option<(CacheKey, PortableAction)> {
+        let (seconds, nanos) = self.created;
+        let action = PortableAction {
+            diff_id: *diff_ids.get(self.layer)?,
+            tar_size: self.tar_size,
+            blob: blobs.get(self.layer).filter(|_| blobs.len() == diff_ids.len())?.clone(),
+            content: ContentId::from_bytes(unhex(&self.content)?),
+            created: Timestamp { seconds, nanos },
+            duration: Duration::ZERO,
+            step: self.step.clone(),
+            inputs: Vec::new(),
+        };
+        Some((CacheKey::from_bytes(unhex(&self.key)?), action))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +172,24 @@ mod tests {
         for other in [&*later, "", "{}", "null", &text[1..], &text.replace("tar+gzip", "x")] {
             assert_eq!(PortableAction::decode(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_record_in_an_image_is_of_one_of_its_layers() {
+        let whole = PortableAction { duration: Duration::ZERO, inputs: Vec::new(), ..record() };
+        let key = CacheKey::of(b"step");
+        let inline = |layer| InlineRecord {
+            key: hex(key.as_bytes()),
+            layer,
+            tar_size: whole.tar_size,
+            content: hex(whole.content.as_bytes()),
+            created: (whole.created.seconds, whole.created.nanos),
+            step: whole.step.clone(),
+        };
+        let (blobs, diff_ids) = ([whole.blob.clone()], [whole.diff_id]);
+        assert_eq!(inline(0).action(&blobs, &diff_ids), Some((key, whole.clone())));
+        assert_eq!(inline(1).action(&blobs, &diff_ids), None);
+        assert_eq!(inline(0).action(&blobs, &[whole.diff_id; 2]), None);
     }
 
     #[test]

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wythe_store::id::{CacheKey, LayerId};
+use wythe_store::id::{CacheKey, LayerId, hex};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::origin::remember_announced;
 use wythe_store::oci::reference::Reference;
+use wythe_store::portable_action::InlineRecord;
+use wythe_store::tree::encode::content_id;
 
 use super::{Known, Solver};
 use crate::bases::BaseLayer;
 use crate::built::BuiltStep;
 use crate::demand::{Wiring, demand};
 use crate::error::{BuildCause, VertexError};
+use crate::graph::{ImagePlan, VertexId};
 use crate::operation::{Lookup, Operation};
 
 /// What layers of caches are called in messages about their blobs.
@@ -74,13 +77,50 @@ impl Solver<'_> {
         self.durations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Records of the layers that the build put over the first ones of an image.
+    pub(crate) fn inline_records(
+        &self,
+        plan: &ImagePlan,
+        base_layers: usize,
+    ) -> Result<Vec<InlineRecord>, BuildCause> {
+        let mut records = Vec::new();
+        let new = plan.instructions.iter().filter_map(|record| record.layer);
+        for (layer, VertexId(index)) in (base_layers..).zip(new) {
+            let Some(own) = self.own_layer(index) else { continue };
+            let Some(record) = self.env.store.layer(&own)? else { continue };
+            let content = match (self.roots.cached_content(&own), record.tree) {
+                (Some(content), _) => content,
+                (None, Some(tree)) => match self.env.store.tree(&tree)? {
+                    Some(tree) => content_id(&tree),
+                    None => continue,
+                },
+                (None, None) => continue,
+            };
+            let created = self.created(index);
+            records.push(InlineRecord {
+                key: hex(self.keys[index].as_bytes()),
+                layer,
+                tar_size: record.tar_size.unwrap_or_default(),
+                content: hex(content.as_bytes()),
+                created: (created.seconds, created.nanos),
+                step: self.graph.vertices[index].name.clone(),
+            });
+        }
+        Ok(records)
+    }
+
+    /// The layer that a vertex came to, by its last name.
+    fn own_layer(&self, index: usize) -> Option<LayerId> {
+        let made = self.settled[index].get().map(|one| &one.chain);
+        let chain = made.or_else(|| self.made(index).map(|made| &made.chain));
+        chain.and_then(|chain| chain.last().copied())
+    }
+
     /// What the steps of the build came to, but for those that caches know.
     pub(crate) fn steps(&self) -> Vec<BuiltStep> {
         let mut steps = Vec::new();
         for (index, vertex) in self.graph.vertices.iter().enumerate() {
-            let made = self.settled[index].get().map(|one| &one.chain);
-            let chain = made.or_else(|| self.made(index).map(|made| &made.chain));
-            let Some(layer) = chain.and_then(|chain| chain.last().copied()) else { continue };
+            let Some(layer) = self.own_layer(index) else { continue };
             let is_base = matches!(vertex.operation, Operation::Base(_));
             if is_base || self.roots.cached_content(&layer).is_some() {
                 continue;

@@ -131,7 +131,7 @@ pub(crate) struct CacheArgs {
     /// Reuse what other machines made: an image name, type=registry,ref=NAME or type=local,src=DIR
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_from: Vec<CacheFrom>,
-    /// Keep results for other machines: type=registry,ref=NAME or type=local,dest=DIR[,mode=max]
+    /// Keep results for other machines: type=registry,ref=NAME or type=local,dest=DIR[,mode=max], type=inline
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<CacheTo>,
     /// Say for every step that runs why no earlier result would do

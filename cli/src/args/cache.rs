@@ -12,6 +12,8 @@ use super::attributes::{AttributeError, Attributes};
 /// A cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum CachePlace {
+    /// The image itself.
+    Inline,
     /// A directory, and the tag in it.
     Local { directory: PathBuf, tag: String },
     /// A tag of a repository.
@@ -69,7 +71,9 @@ pub(crate) enum OnError {
 pub(crate) enum CacheArgError {
     #[error(transparent)]
     Attribute(#[from] AttributeError),
-    #[error("type {0:?} is not one of local, registry")]
+    #[error("type=inline is read with type=registry,ref=IMAGE")]
+    Inline,
+    #[error("type {0:?} is not one of inline, local, registry")]
     Type(String),
     #[error("mode {0:?} is neither min nor max")]
     Mode(String),
@@ -91,6 +95,9 @@ impl FromStr for CacheFrom {
             return Ok(Self { place, time: None });
         }
         let place = place(&mut attributes, "src")?;
+        if place == CachePlace::Inline {
+            return Err(CacheArgError::Inline);
+        }
         let time = time(&mut attributes)?;
         attributes.finish(&["ref", "registry.insecure", "src", "tag", "timeout", "type"])?;
         Ok(Self { place, time })
@@ -108,6 +115,11 @@ impl FromStr for CacheTo {
             Some("max") => Extent::All,
             Some(other) => return Err(CacheArgError::Mode(other.to_owned())),
         };
+        if place == CachePlace::Inline && extent == Extent::All {
+            return Err(CacheArgError::Mode(
+                "max (an image carries its own layers only)".to_owned(),
+            ));
+        }
         let warns = attributes.take_bool("ignore-error")?.unwrap_or(true);
         let on_error = if warns { OnError::Warn } else { OnError::Fail };
         for types in ["image-manifest", "oci-mediatypes"] {
@@ -136,6 +148,7 @@ impl FromStr for CacheTo {
 fn place(attributes: &mut Attributes, path: &'static str) -> Result<CachePlace, CacheArgError> {
     let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
     match kind.as_str() {
+        "inline" => Ok(CachePlace::Inline),
         "local" => {
             let directory = attributes.take(path).ok_or(AttributeError::Missing(path))?.into();
             let tag = attributes.take("tag").unwrap_or_else(|| "latest".to_owned());

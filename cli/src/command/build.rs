@@ -53,7 +53,9 @@ use crate::{host, render};
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let call = args.question();
     if call.method == Method::Build {
-        let is_first_run = !enter::is_entered() && cached::is_possible(args);
+        let is_first_run = !enter::is_entered()
+            && cached::is_possible(args)
+            && shared::targets(args, session)?.is_empty();
         if is_first_run && cached::run(args, session)? == Answer::Whole {
             return Ok(());
         }
@@ -71,10 +73,11 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let lease = session.store_with(durability(args))?.lease()?;
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
+    let cache_targets = shared::targets(args, session)?;
+    options.inline_cache = shared::inline(&cache_targets);
     options.agents.clone_from(&agents.sockets);
     let mut resources = BuildResources::new(session, session.cancel()?)?;
     resources.caches = shared::sources(args, session)?;
-    let cache_targets = shared::targets(args, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
         None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,

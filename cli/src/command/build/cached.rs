@@ -40,7 +40,6 @@ pub(crate) fn is_possible(args: &BuildArgs) -> bool {
     let reuses = !cache.no_cache.is_on() && cache.no_cache_filter.is_empty() && !cache.pull.is_on();
     let mut outputs = deliver::outputs(&args.result).into_iter();
     reuses
-        && cache.cache_to.is_empty()
         && file != Some("-")
         && args.input.ssh.is_empty()
         && read.all(|path| can_be_read_again(&path))

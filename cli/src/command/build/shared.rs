@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wythe_builder::built::Built;
 use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
+use wythe_builder::options::InlineCache;
 use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
 use wythe_cache::upload::{MadeStep, UPLOAD_TIME, Upload, Uploaded};
@@ -28,8 +29,9 @@ const CACHE_TO: &str = "WYTHE_CACHE_TO";
 pub(super) fn sources(args: &BuildArgs, session: &Session) -> Result<Caches, Failure> {
     let mut sources = Vec::new();
     for CacheFrom { place, time } in named(&args.cache.cache_from, CACHE_FROM, session)? {
-        let backend = open(&place, session)?;
-        sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
+        if let Some(backend) = open(&place, session)? {
+            sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
+        }
     }
     Ok(Caches::new(sources))
 }
@@ -37,6 +39,12 @@ pub(super) fn sources(args: &BuildArgs, session: &Session) -> Result<Caches, Fai
 /// The caches to write to.
 pub(super) fn targets(args: &BuildArgs, session: &Session) -> Result<Vec<CacheTo>, Failure> {
     named(&args.cache.cache_to, CACHE_TO, session)
+}
+
+/// Whether images are to carry records.
+pub(super) fn inline(targets: &[CacheTo]) -> InlineCache {
+    let is_wanted = targets.iter().any(|to| to.place == CachePlace::Inline);
+    if is_wanted { InlineCache::Carried } else { InlineCache::Absent }
 }
 
 /// What the flags say, or else a variable: one cache, or several with blanks between them.
@@ -54,8 +62,10 @@ fn named<T: Clone + std::str::FromStr<Err = crate::args::cache::CacheArgError>>(
     text.split_whitespace().map(parse).collect()
 }
 
-fn open(place: &CachePlace, session: &Session) -> Result<Arc<dyn CacheBackend>, Failure> {
-    Ok(match place {
+/// A client of a cache; none where it is an image.
+fn open(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
+    Ok(Some(match place {
+        CachePlace::Inline => return Ok(None),
         CachePlace::Local { directory, tag } => Arc::new(LocalCache::new(directory, tag)),
         CachePlace::Registry { name, transport } => {
             let client = match transport {
@@ -64,7 +74,7 @@ fn open(place: &CachePlace, session: &Session) -> Result<Arc<dyn CacheBackend>, 
             };
             Arc::new(RegistryCache::new(client, name.clone()))
         }
-    })
+    }))
 }
 
 /// Writes what a build made to the caches that want it. A cache that cannot be written is a remark,
@@ -76,7 +86,7 @@ pub(super) fn write(
     session: &Session,
 ) -> Result<(), Failure> {
     for CacheTo { place, extent, on_error, time } in to {
-        let backend = open(place, session)?;
+        let Some(backend) = open(place, session)? else { continue };
         let wanted = built.steps.iter().filter(|step| *extent == Extent::All || step.in_image);
         let steps: Vec<MadeStep> = wanted.cloned().map(made).collect();
         let name = backend.name().to_owned();

@@ -95,6 +95,13 @@ build other 6 --cache-to "type=registry,ref=$host/app:image"
 build sibling 7 --cache-from "$host/app:image"
 grep -q CACHED log
 
+# An image that carries its records is its own cache.
+build cold inline --cache-to type=inline
+inlined=$digest
+build bare inline2 --cache-to type=inline --cache-from "$host/app:inline"
+[ "$(ran)" = 0 ] || { cat log; false; }
+[ "$digest" = "$inlined" ]
+
 # Blobs that are not what they were: the steps run.
 for blob in $(find data -path '*blobs/sha256*' -name data -size +0); do
   # Layers are the only ones that are compressed.
