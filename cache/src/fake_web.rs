@@ -63,8 +63,8 @@ impl Answer {
 
 /// Starts a server that ends with the process, and says its address.
 pub(crate) fn serve(answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it listens"));
     let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -90,7 +90,10 @@ fn exchange(mut stream: TcpStream, answer: &dyn Fn(&Seen) -> Answer) -> std::io:
         let Some((name, value)) = line.split_once(':') else { break };
         seen.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = seen.headers.get("content-length").map_or(0, |text| text.parse().unwrap());
+    let length = seen
+        .headers
+        .get("content-length")
+        .map_or(0, |text| text.parse().expect("nobody panics with it"));
     reader.take(length).read_to_end(&mut seen.body)?;
     let Answer { status, headers, body, cut } = answer(&seen);
     let mut head = format!("HTTP/1.1 {status} Fake\r\nConnection: close\r\n");
