@@ -64,6 +64,9 @@ pub struct Options {
     pub entitlements: BTreeSet<Entitlement>,
     /// What findings of build checks do.
     pub strictness: Strictness,
+    /// What tells the project from others of the store, so that steps are compared with their own past;
+    /// any bytes. It decides no key and is kept as a hash.
+    pub project: Vec<u8>,
 }
 
 impl Options {
@@ -91,6 +94,7 @@ impl Options {
             jobs: None,
             entitlements: BTreeSet::new(),
             strictness: Strictness::default(),
+            project: Vec::new(),
         }
     }
 }

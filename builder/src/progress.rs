@@ -6,6 +6,8 @@ use std::time::Duration;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_store::oci::transfer::{Transfer, Transfers};
 
+use crate::reason::Reason;
+
 /// A vertex of the build graph in events: its position in the graph, from 1.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct StepId(pub usize);
@@ -68,8 +70,8 @@ pub enum Event<'a> {
     Explained {
         /// Which step.
         step: StepId,
-        /// One sentence: the input that changed, or that there is no earlier result.
-        reason: &'a str,
+        /// What differs from the nearest earlier result, or why there is none.
+        reason: &'a Reason,
     },
     /// A step ended well.
     Finished {

@@ -7,10 +7,11 @@
 
 mod elsewhere;
 mod keys;
+mod past;
 mod settle;
 mod tasks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, OnceLock};
@@ -32,10 +33,11 @@ use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
-use crate::execute::mounts::clear_caches;
-use crate::explain;
+use crate::execute::mounts::{cache_identities, clear_caches};
+use crate::explain::notes::{StepOutcome, forget_old};
 use crate::graph::Graph;
-use crate::operation::{BaseSource, Lookup, Operation};
+use crate::operation::facts::Fact;
+use crate::operation::{BaseSource, Operation};
 use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
@@ -217,16 +219,26 @@ impl<'a> Solver<'a> {
             // That it was stopped is no reason.
             (Err(VertexError { cause: BuildCause::Cancelled, .. }), Err(reason)) => Err(reason),
             (steps, settled) => steps.and(settled),
+        }?;
+        if self.ran.iter().any(|ran| ran.load(Ordering::Relaxed)) {
+            forget_old(self.env.store, self.env.lease).map_err(BuildCause::from)?;
         }
+        Ok(())
     }
 
     /// Empties the caches of all steps that are to run without, before any does: what one of them puts
-    /// there is for the others.
+    /// there is for the others. What a step relies on that is not to run without stays as it is.
     fn clear_caches(&self) -> Result<(), VertexError> {
+        let relied = self.graph.vertices.iter().filter(|other| other.caching == Caching::Reuse);
+        let relied = relied.filter_map(|other| match &other.operation {
+            Operation::Run(run) => Some(cache_identities(run)),
+            Operation::Base(_) | Operation::Copy(_) | Operation::Workdir(_) => None,
+        });
+        let relied: BTreeSet<Vec<u8>> = relied.flatten().collect();
         for &index in &self.found.unknown {
             let vertex = &self.graph.vertices[index];
             if let (Operation::Run(run), Caching::Refresh) = (&vertex.operation, vertex.caching) {
-                clear_caches(self.env.store, run)
+                clear_caches(self.env.store, run, &relied)
                     .map_err(|error| VertexError { vertex: Some(index), cause: error.into() })?;
             }
         }
@@ -356,7 +368,8 @@ impl<'a> Solver<'a> {
             let below = self.settled_below(&self.graph.vertices[index])?.chain;
             layer = self.named_here(layer, &below).map_err(at)?;
         }
-        self.remember(Batch::new(), index, (layer, created)).map_err(at)?;
+        let listed = self.listed(index)?;
+        self.remember(Batch::new(), index, (layer, created), listed).map_err(at)?;
         Ok(Some((Some(layer), created)))
     }
 
@@ -370,7 +383,7 @@ impl<'a> Solver<'a> {
         let vertex = &self.graph.vertices[index];
         let (step, name) = (StepId(index + 1), &vertex.name);
         self.env.progress.event(&Event::Started { step, name });
-        explain::report(self.env, index, vertex);
+        self.explain(index)?;
         let started = Instant::now();
         let mut batch = Batch::new();
         let outcome = self.execution(index, below, inputs).run(&mut batch);
@@ -383,11 +396,12 @@ impl<'a> Solver<'a> {
             }
             Err(cause) => {
                 self.env.progress.event(&Event::Failed { step, elapsed });
+                self.note_failure(index);
                 return Err(cause);
             }
         };
         let created = self.env.clock.now();
-        self.remember(batch, index, (layer, created))?;
+        self.remember(batch, index, (layer, created), Vec::new())?;
         self.ran[index].store(true, Ordering::Relaxed);
         self.took(index, elapsed);
         self.env.progress.event(&Event::Finished { step, elapsed });
@@ -418,17 +432,27 @@ impl<'a> Solver<'a> {
         mut batch: Batch,
         index: usize,
         result: (LayerId, Timestamp),
+        listed: Vec<Fact>,
     ) -> Result<(), BuildCause> {
-        self.note(&mut batch, index, result);
-        explain::note(&mut batch, &self.graph.vertices[index], self.keys[index]);
+        self.note(&mut batch, index, result, listed)?;
+        self.note_outcome(&mut batch, index, StepOutcome::Made);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(())
     }
 
-    fn note(&self, batch: &mut Batch, index: usize, (layer, created): (LayerId, Timestamp)) {
-        let inputs = self.graph.vertices[index].operation.facts(Lookup::Definition);
+    /// Puts a result into the batch, with what it was made from.
+    fn note(
+        &self,
+        batch: &mut Batch,
+        index: usize,
+        (layer, created): (LayerId, Timestamp),
+        listed: Vec<Fact>,
+    ) -> Result<(), BuildCause> {
+        let mut inputs = self.inputs_of(index)?;
+        inputs.extend(listed);
         let (key, layer) = (self.keys[index], Some(layer));
         batch.put_action(&ActionRecord { key, layer, created, inputs });
+        Ok(())
     }
 }
 

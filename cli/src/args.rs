@@ -8,6 +8,7 @@ pub(crate) mod attributes;
 pub(crate) mod budget;
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod cache_mounts;
 pub(crate) mod call;
 pub(crate) mod context;
 mod docker;
@@ -43,7 +44,10 @@ pub(crate) struct Cli {
 impl Cli {
     /// The command line as data, for parsing and for shell completion.
     pub(crate) fn definition() -> clap::Command {
-        Self::command().mut_subcommands(|command| command.mut_args(switch::complete))
+        Self::command().mut_subcommands(|command| {
+            let command = command.mut_args(switch::complete);
+            command.mut_subcommands(|within| within.mut_args(switch::complete))
+        })
     }
 
     /// Reads the arguments of the process; on `--help` and mistakes clap prints and exits.

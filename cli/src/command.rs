@@ -1,10 +1,12 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod doctor;
 pub(crate) mod du;
+pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -21,10 +23,11 @@ pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::args::build::BuildArgs;
+use crate::args::cache_mounts::CacheMountsArgs;
 use crate::args::call::Method;
 use crate::args::image::{
-    CopyArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
-    PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
+    CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
+    PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
 use crate::failure::Failure;
@@ -35,10 +38,12 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Build(Box<BuildArgs>),
+    Cache(CacheMountsArgs),
     Completion(CompletionArgs),
     Copy(CopyArgs),
     Doctor(DoctorArgs),
     Du(DuArgs),
+    Explain(ExplainArgs),
     History(HistoryArgs),
     Images(ImagesArgs),
     Inspect(InspectArgs),
@@ -67,7 +72,9 @@ impl Command {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
-            Self::Build(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => Namespaces::ForSteps,
+            Self::Build(_) | Self::Cache(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => {
+                Namespaces::ForSteps
+            }
             Self::Run(_) => Namespaces::Needed,
             _ => Namespaces::NotNeeded,
         }
@@ -83,10 +90,12 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Build(args) => build::run(args, session),
+            Self::Cache(args) => cache::run(args, session),
             Self::Completion(args) => completion::run(args, session),
             Self::Copy(args) => copy::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
             Self::Du(args) => du::run(args, session),
+            Self::Explain(args) => explain::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

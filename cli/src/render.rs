@@ -5,6 +5,7 @@ pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod plain;
 pub(crate) mod quantity;
+pub(crate) mod reason;
 pub(crate) mod sanitize;
 pub(crate) mod screen;
 pub(crate) mod source;

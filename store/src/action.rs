@@ -1,7 +1,7 @@
 //! Action records: what a step made, under the key of all that went into it.
 
 use crate::error::ReadError;
-use crate::id::{CacheKey, LayerId};
+use crate::id::{BodyId, CacheKey, LayerId, unhex};
 use crate::journal::batch::{Batch, Table};
 use crate::journal::unread;
 use crate::last_use::Used;
@@ -10,6 +10,11 @@ use crate::timestamp::Timestamp;
 use crate::wire::{Decoder, Encoder};
 
 pub(crate) const VERSION: u8 = 1;
+
+/// What the names of those inputs begin with whose value is the id of a body, in hexadecimal digits: a
+/// listing of files that the step read. A collection keeps it as long as the record; that it is not there
+/// is no damage.
+pub const LISTING: &str = "listing ";
 
 /// The remembered result of a step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +30,12 @@ pub struct ActionRecord {
 }
 
 impl ActionRecord {
+    /// The listings that are kept with the record.
+    pub fn listings(&self) -> impl Iterator<Item = BodyId> {
+        let listings = self.inputs.iter().filter(|(name, _)| name.starts_with(LISTING));
+        listings.filter_map(|(_, id)| unhex(id).map(BodyId::from_bytes))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
         out.option(self.layer.as_ref().map(|id| id.as_bytes().as_slice()))

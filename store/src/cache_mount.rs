@@ -4,11 +4,13 @@
 //! caches/<identity>/0        the directory that shared and locked mounts use
 //! caches/<identity>/0.lock   held by whoever uses 0: together by shared mounts, else alone
 //! caches/<identity>/1 …      further instances for private mounts
+//! caches/<identity>/about    what people call it
 //! ```
 //!
 //! Whoever holds a lock has made sure that its file still has its name: a lock on a file that was
 //! removed guards nothing. So a cache that nobody uses can be removed whole, lock files included.
 
+mod about;
 mod lock;
 pub mod shelf;
 
@@ -39,6 +41,10 @@ pub struct CacheSpec {
     pub uid: u32,
     /// Group of a new directory.
     pub gid: u32,
+    /// What people call it; no part of its identity.
+    pub label: String,
+    /// What the steps that use it run on, as `OS/ARCHITECTURE`; no part of its identity.
+    pub platform: String,
 }
 
 /// Who may use a cache at the same time.
@@ -112,7 +118,8 @@ impl Store {
             Company::Nobody => common_instance(&folder, spec, Turn::Alone),
             Company::Apart => first_free(&folder, spec),
         };
-        held.map_err(|cause| CacheError { path: folder, cause })
+        let told = held.and_then(|held| about::write(&folder, spec).map(|()| held));
+        told.map_err(|cause| CacheError { path: folder, cause })
     }
 
     /// Throws away what a cache holds, except for what somebody uses.
@@ -205,7 +212,7 @@ mod tests {
     fn spec(id: &str, company: Company) -> CacheSpec {
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
-        CacheSpec { identity: id.into(), company, mode: 0o1770, uid, gid }
+        CacheSpec { identity: id.into(), company, mode: 0o1770, uid, gid, ..CacheSpec::default() }
     }
 
     #[test]

@@ -231,8 +231,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use crate::action::ActionRecord;
     use crate::digest::{DiffId, Digest};
-    use crate::id::{LayerId, TreeId};
+    use crate::id::{CacheKey, LayerId, TreeId};
     use crate::journal::Durability;
     use crate::journal::batch::Batch;
     use crate::layers::LayerRecord;
@@ -282,6 +283,25 @@ mod tests {
             assert!(store.get(Kind::Body, &garbage).unwrap().is_none());
         }
         assert_eq!(store.prune(Policy::ImagesOnly).unwrap().n_files, 0, "nothing is left to do");
+    }
+
+    #[test]
+    fn what_explains_a_result_stays_as_long_as_the_result() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let lease = store.lease().unwrap();
+        let listing = lease.put_body(b"listing").unwrap();
+        let inputs = [("listing mount /x", listing.to_string()), ("user", "root".to_owned())];
+        let inputs = inputs.map(|(name, value)| (name.to_owned(), value)).into();
+        let (key, created) = (CacheKey::of(b"step"), Timestamp::default());
+        let mut batch = Batch::new();
+        batch.put_action(&ActionRecord { key, layer: None, created, inputs });
+        lease.commit(batch, Durability::Durable).unwrap();
+        drop(lease);
+        store.prune(Policy::KeepActions).unwrap();
+        assert!(store.body(&listing).unwrap().is_some());
+        store.prune(Policy::ImagesOnly).unwrap();
+        assert!(open(directory.path()).body(&listing).unwrap().is_none());
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub const ROOMS: &[&str] = &[
     // What is asked for, and who is told.
     "parallel",
     "inspect",
+    "reason",
     "progress",
     "options",
     "input",

@@ -1,6 +1,6 @@
 //! The mounts of a step, made ready: layers unpacked, caches opened, secrets taken out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -79,7 +79,7 @@ impl Mounts {
             .mounts
             .iter()
             .enumerate()
-            .filter_map(|(position, mount)| Some((position, spec(cache_of(mount)?))))
+            .filter_map(|(position, mount)| Some((position, spec(cache_of(mount)?, run))))
             .collect();
         wanted.sort_by(|(_, one), (_, other)| one.identity.cmp(&other.identity));
         let is_apart = run.security == SecurityMode::Sandbox && enter::supervises();
@@ -194,34 +194,55 @@ impl Mounts {
     }
 }
 
-/// Empties the caches of a step that is to run as though it never had.
+/// The caches that a step mounts, by what makes them one.
+pub(crate) fn cache_identities(run: &RunStep) -> impl Iterator<Item = Vec<u8>> {
+    run.mounts.iter().filter_map(cache_of).map(identity)
+}
+
+/// Empties the caches that a step, which is to run as though it never had, has for itself alone. Those
+/// that steps share are not its own, and `relied` are those that steps mount which are not to run so.
 ///
 /// # Errors
 ///
 /// The file system refuses.
-pub(crate) fn clear_caches(store: &Store, run: &RunStep) -> Result<(), CacheError> {
-    let mut all = run.mounts.iter().filter_map(cache_of);
-    all.try_for_each(|cache| store.clear_cache(&spec(cache)))
+pub(crate) fn clear_caches(
+    store: &Store,
+    run: &RunStep,
+    relied: &BTreeSet<Vec<u8>>,
+) -> Result<(), CacheError> {
+    let own = run.mounts.iter().filter_map(cache_of).map(|cache| spec(cache, run));
+    let mut own = own.filter(|spec| spec.company == Company::Apart);
+    own.try_for_each(|spec| {
+        if relied.contains(&spec.identity) { Ok(()) } else { store.clear_cache(&spec) }
+    })
 }
 
 fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
     if let MountKind::Cache(cache) = &mount.kind { Some(cache) } else { None }
 }
 
-fn spec(cache: &CacheMount) -> CacheSpec {
+fn spec(cache: &CacheMount, run: &RunStep) -> CacheSpec {
     let Owner { uid, gid, mode } = cache.owner;
     let company = match cache.sharing {
         Sharing::Shared => Company::Everybody,
         Sharing::Locked => Company::Nobody,
         Sharing::Private => Company::Apart,
     };
-    CacheSpec { identity: identity(cache), company, mode, uid, gid }
+    let (label, platform) = (cache.id.clone(), run.platform.to_string());
+    CacheSpec { identity: identity(cache), company, mode, uid, gid, label, platform }
 }
 
 /// What makes two cache mounts one cache.
 fn identity(cache: &CacheMount) -> Vec<u8> {
     let Owner { uid, gid, mode } = cache.owner;
-    let mut text = format!("{}\0{:?}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.from, cache.path);
+    let from = match &cache.from {
+        // At which place it is among what the step reads says nothing.
+        FileSource::Input(_) => format!("Input({:?})", cache.from_name),
+        from @ (FileSource::Context | FileSource::Directory(_) | FileSource::Nothing) => {
+            format!("{from:?}")
+        }
+    };
+    let mut text = format!("{}\0{from}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.path);
     // Steps with other ids cannot write what is in it.
     if let Some(entry) = enter::entry().filter(|_| enter::is_apart()) {
         text.push('\0');

@@ -30,6 +30,7 @@ fn mount(target: &str, kind: MountKind) -> RunMount {
 fn run() -> RunStep {
     let owner = Owner { uid: 0, gid: 0, mode: 0o755 };
     let cache = CacheMount {
+        from_name: String::new(),
         id: "/c".to_owned(),
         sharing: Sharing::Shared,
         from: FileSource::Nothing,

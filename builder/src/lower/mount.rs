@@ -87,6 +87,7 @@ impl Sources<'_, '_, '_, '_> {
 
     fn cache(&mut self, cache: CacheFlag, state: &State) -> Result<RunMount, LowerError> {
         let target = target(&cache.target, state, self.span)?;
+        let from_name = cache.from.clone().unwrap_or_default();
         let from = self.files(cache.from, FileSource::Nothing)?;
         let name = cache.id.filter(|id| !id.is_empty()).unwrap_or_else(|| target.clone());
         let namespace = self.lowering.around.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS");
@@ -94,6 +95,7 @@ impl Sources<'_, '_, '_, '_> {
             id: namespace.map_or(name.clone(), |namespace| format!("{namespace}/{name}")),
             sharing: cache.sharing,
             from,
+            from_name,
             path: source_path(cache.source),
             owner: cache.owner,
             access: cache.access,

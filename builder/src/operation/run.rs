@@ -127,6 +127,8 @@ pub struct CacheMount {
     pub sharing: Sharing,
     /// What a new one starts with.
     pub from: FileSource,
+    /// How the Dockerfile calls that, where it is a stage or an image.
+    pub from_name: String,
     /// The path there.
     pub path: String,
     /// Owner and mode of a new one.

@@ -17,8 +17,9 @@ use crate::bases::BaseLayer;
 use crate::built::BuiltStep;
 use crate::demand::{Wiring, demand};
 use crate::error::{BuildCause, VertexError};
+use crate::explain::notes::StepOutcome;
 use crate::graph::{ImagePlan, VertexId};
-use crate::operation::{Lookup, Operation};
+use crate::operation::Operation;
 
 /// What layers of caches are called in messages about their blobs.
 const NAME: &str = "cache/step";
@@ -54,7 +55,8 @@ impl Solver<'_> {
         let origin = BlobOrigin::of_cache(action.blob.clone(), reference, hit.layer);
         let layer = BaseLayer { id, diff_id: action.diff_id, origin };
         self.roots.announce_cached(layer, action.content);
-        self.note(&mut batch, index, (id, action.created));
+        self.note(&mut batch, index, (id, action.created), Vec::new())?;
+        self.note_outcome(&mut batch, index, StepOutcome::Made);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(Some((Some(id), action.created)))
     }
@@ -117,7 +119,7 @@ impl Solver<'_> {
     }
 
     /// What the steps of the build came to, but for those that caches know.
-    pub(crate) fn steps(&self) -> Vec<BuiltStep> {
+    pub(crate) fn steps(&self) -> Result<Vec<BuiltStep>, BuildCause> {
         let mut steps = Vec::new();
         for (index, vertex) in self.graph.vertices.iter().enumerate() {
             let Some(layer) = self.own_layer(index) else { continue };
@@ -131,10 +133,10 @@ impl Solver<'_> {
                 layer,
                 created: self.created(index),
                 duration: self.durations().get(&index).copied().unwrap_or_default(),
-                inputs: vertex.operation.facts(Lookup::Definition),
+                inputs: self.inputs_of(index)?,
                 in_image: self.is_exported(index),
             });
         }
-        steps
+        Ok(steps)
     }
 }

@@ -23,6 +23,7 @@ use super::Solver;
 use super::keys::{bottom, operation_key, result_key, stacked};
 use crate::error::{BuildCause, VertexError};
 use crate::graph::{Vertex, VertexId};
+use crate::operation::facts::Fact;
 use crate::operation::{BaseSource, Operation};
 use crate::options::Caching;
 use crate::root::Chain;
@@ -53,6 +54,8 @@ pub(super) enum Use {
 struct Keys {
     content: CacheKey,
     operation: CacheKey,
+    /// What is kept of the files that the step read, if it ran.
+    listed: Vec<Fact>,
 }
 
 impl Solver<'_> {
@@ -144,15 +147,16 @@ impl Solver<'_> {
     fn keys_to_be(&self, index: usize) -> Result<Option<Keys>, VertexError> {
         let at = |cause: BuildCause| VertexError { vertex: Some(index), cause };
         let operation = &self.graph.vertices[index].operation;
-        let is_new =
-            self.ran[index].load(Ordering::Relaxed) || !self.is_sealed(index).map_err(at)?;
+        let ran = self.ran[index].load(Ordering::Relaxed);
+        let is_new = ran || !self.is_sealed(index).map_err(at)?;
         // What a known result was made from need not have been made in this build.
         let is_there = |id: VertexId| self.made(id.0).is_some();
         if !is_new || !self.graph.vertices[index].inputs.iter().all(|id| is_there(*id)) {
             return Ok(None);
         }
         let content = self.content_key(index)?;
-        Ok(Some(Keys { content, operation: operation_key(operation) }))
+        let listed = if ran { self.listed(index)? } else { Vec::new() };
+        Ok(Some(Keys { content, operation: operation_key(operation), listed }))
     }
 
     /// Whether the files of a vertex's own layer are known; a base that is an image has none.
@@ -210,8 +214,8 @@ impl Solver<'_> {
                 layer = name_layer(self.env.lease, &record, place, &mut batch)?;
                 (layer, at) = self.earlier(index, result, &below.chain)?.unwrap_or((layer, at));
             }
-            if layer != own {
-                self.note(&mut batch, index, (layer, at));
+            if layer != own || !keys.listed.is_empty() {
+                self.note(&mut batch, index, (layer, at), keys.listed)?;
             }
             for key in [keys.content, keys.operation, result] {
                 let (inputs, layer) = (Vec::new(), Some(layer));

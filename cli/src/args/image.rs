@@ -109,6 +109,17 @@ pub(crate) enum Document {
     Manifest,
 }
 
+/// Say what the steps of an image were made from, and why they ran
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// An image that was built here, or the key of a step or its beginning
+    #[arg(value_name = "IMAGE|KEY")]
+    pub(crate) what: String,
+    /// Print lines or one JSON array
+    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
+    pub(crate) format: AnswerFormat,
+}
+
 /// List the instructions that made an image
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {

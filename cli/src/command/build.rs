@@ -8,6 +8,7 @@ pub(crate) mod dockerfile;
 pub(crate) mod fetched;
 pub(crate) mod on_error;
 pub(crate) mod options;
+mod project;
 pub(crate) mod provenance;
 mod reproduction;
 pub(crate) mod resources;
@@ -76,6 +77,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let cache_targets = shared::targets(args, session)?;
     options.inline_cache = shared::inline(&cache_targets);
     options.agents.clone_from(&agents.sockets);
+    options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut resources = BuildResources::new(session, session.cancel()?)?;
     resources.caches = shared::sources(args, session)?;
     let opened = match local {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use wythe_builder::progress::{Event, Hit, Progress, StepId, Stream};
 
 use super::lines::Lines;
-use super::sanitize;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
 use super::transfer;
+use super::{reason, sanitize};
 
 /// The version of the objects. Raised when a field changes its meaning or goes; readers have to
 /// ignore events and fields they do not know.
@@ -120,7 +120,9 @@ impl<W: Write + Send> Progress for Json<W> {
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
             Event::Explained { step, reason } => {
-                self.write(state, "explained", json!({"step": step.0, "reason": reason}));
+                let mut fields = reason::fields(reason);
+                fields["step"] = json!(step.0);
+                self.write(state, "explained", fields);
             }
             Event::Finished { step, elapsed } => {
                 self.flush(state, step);
@@ -182,6 +184,7 @@ mod tests {
         let page = include_str!("../../../docs/events.md");
         let senders = concat!(
             include_str!("json.rs"),
+            include_str!("reason.rs"),
             include_str!("transfer.rs"),
             include_str!("../failure.rs"),
             include_str!("../session.rs")

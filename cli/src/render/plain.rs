@@ -117,7 +117,7 @@ impl<W: Write + Send> Progress for Plain<W> {
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
             Event::Explained { step, reason } => {
-                let reason = sanitize::text(reason.as_bytes(), Medium::Log);
+                let reason = sanitize::text(reason.to_string().as_bytes(), Medium::Log);
                 state.line(step, &format!("because {reason}"));
             }
             Event::Finished { step, elapsed } => {

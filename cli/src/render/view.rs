@@ -74,7 +74,7 @@ impl View {
             }
             Event::Explained { step, reason } => {
                 if let Some(running) = self.running.get_mut(&step) {
-                    running.reason = Some(format!("   because {}", clean(reason)));
+                    running.reason = Some(format!("   because {}", clean(&reason.to_string())));
                 }
             }
             Event::Finished { step, elapsed } => self.end(step, Elapsed(elapsed).to_string()),
@@ -210,6 +210,8 @@ fn row(text: &str, end: &str, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wythe_builder::reason::Reason;
+
     use super::*;
 
     const WINDOW: Window = Window { columns: 30, rows: 10 };
@@ -251,14 +253,14 @@ mod tests {
         let mut view = view();
         let other = StepId(2);
         view.take(&Event::Started { step: other, name: "[3/3] RUN x" }, Duration::ZERO);
-        view.take(&Event::Explained { step: STEP, reason: "a changed" }, Duration::ZERO);
-        assert_eq!(view.live(Duration::ZERO, WINDOW)[1], "   because a changed");
+        view.take(&Event::Explained { step: STEP, reason: &Reason::Failed }, Duration::ZERO);
+        assert_eq!(view.live(Duration::ZERO, WINDOW)[1], "   because it failed the last");
         let end = |step| Event::Finished { step, elapsed: Duration::ZERO };
         view.take(&end(other), Duration::ZERO);
         view.take(&end(STEP), Duration::ZERO);
         let settled = view.settled(WINDOW);
         assert!(settled[1].starts_with("=> [2/3] RUN make"), "{settled:?}");
-        assert_eq!(settled[2], "   because a changed");
+        assert_eq!(settled[2], "   because it failed the last");
     }
 
     #[test]

@@ -5,16 +5,35 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cache_mount::FOLDER;
+use crate::cache_mount::about::{self, About};
 use crate::cache_mount::lock::try_lock_existing;
 use crate::error::{At, ReadError, WriteError};
+use crate::last_use::Used;
 use crate::store::Store;
+use crate::timestamp::Timestamp;
 use crate::trash::throw_away;
+use crate::usage::measure::Measure;
 
 /// A cache mount that is there: all its instances.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct CacheMount {
     /// The name of its folder, which stands for its identity.
     pub name: String,
+}
+
+/// A cache mount as people know it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedCacheMount {
+    /// Which.
+    pub mount: CacheMount,
+    /// What the Dockerfile calls it; empty where an earlier version made it.
+    pub label: String,
+    /// What its steps run on; empty as above.
+    pub platform: String,
+    /// What all its instances take on disk, in bytes.
+    pub bytes: u64,
+    /// When it was last used, as far as that is known.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Whether a cache mount could be removed.
@@ -46,6 +65,25 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error).reading(FOLDER),
         }
+    }
+
+    /// The cache mounts there are, by what they are called, measured as they are now.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn list_cache_mounts(&self) -> Result<Vec<ListedCacheMount>, ReadError> {
+        let (uses, measure) = (self.uses(), Measure::new(self, &|| true));
+        let mut listed = Vec::new();
+        for mount in self.cache_mounts()? {
+            let about = about::read(&self.path().join(mount.path())).reading(&mount.path())?;
+            let About { label, platform } = about;
+            let bytes = measure.mount(&mount, &uses)?;
+            let last_used = uses.of(&Used::CacheMount(&mount.name)).map(|known| known.last);
+            listed.push(ListedCacheMount { mount, label, platform, bytes, last_used });
+        }
+        listed.sort_by(|one, other| (&one.label, &one.mount).cmp(&(&other.label, &other.mount)));
+        Ok(listed)
     }
 
     /// Removes a cache mount with its locks, unless a step uses it. What it holds lies in `trash/`
@@ -100,10 +138,21 @@ mod tests {
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
         for company in [Company::Everybody, Company::Nobody, Company::Apart] {
-            let spec = CacheSpec { identity: b"a".to_vec(), company, mode: 0o700, uid, gid };
+            let mut spec = CacheSpec {
+                identity: b"a".to_vec(),
+                company,
+                mode: 0o700,
+                uid,
+                gid,
+                ..CacheSpec::default()
+            };
+            (spec.label, spec.platform) = ("cargo".to_owned(), "linux/amd64".to_owned());
             let held = store.open_cache(&spec).unwrap();
             fs::write(held.path.join("f"), "kept").unwrap();
             let mount = store.cache_mounts().unwrap().remove(0);
+            let listed = store.list_cache_mounts().unwrap().remove(0);
+            assert_eq!((&*listed.label, &*listed.platform), ("cargo", "linux/amd64"));
+            assert!(listed.bytes > 0, "{company:?}");
             assert_eq!(store.remove_cache_mount(&mount).unwrap(), Removal::InUse, "{company:?}");
             assert!(held.path.join("f").exists());
             drop(held);
@@ -121,7 +170,14 @@ mod tests {
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
         let company = Company::Nobody;
-        let spec = CacheSpec { identity: b"a".to_vec(), company, mode: 0o700, uid, gid };
+        let spec = CacheSpec {
+            identity: b"a".to_vec(),
+            company,
+            mode: 0o700,
+            uid,
+            gid,
+            ..CacheSpec::default()
+        };
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::action::ActionRecord;
 use crate::closure;
 use crate::digest::Digest;
 use crate::error::{ReadCause, ReadError};
@@ -112,8 +113,16 @@ impl<'a> Walk<'a> {
     pub(crate) fn actions(&mut self) -> Result<(), GcError> {
         let mut actions = self.store.actions()?;
         actions.retain(|action| !self.evicted.actions.contains(&action.key));
-        let layers = actions.into_iter().filter_map(|action| action.layer);
-        layers.into_iter().try_for_each(|layer| self.layer(layer))
+        for action in actions {
+            self.listings(&action)?;
+            action.layer.map_or(Ok(()), |layer| self.layer(layer))?;
+        }
+        Ok(())
+    }
+
+    /// Marks what explains the result of a step.
+    pub(crate) fn listings(&mut self, action: &ActionRecord) -> Result<(), ReadError> {
+        action.listings().try_for_each(|id| self.object(Kind::Body, *id.as_bytes()))
     }
 
     /// Marks what a digest stands for.

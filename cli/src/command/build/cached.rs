@@ -10,7 +10,7 @@ use wythe_sandbox::Cancel;
 
 use super::dockerfile::Dockerfile;
 use super::resources::BuildResources;
-use super::{Results, deliver, durability, input, options, show, targets};
+use super::{Results, deliver, durability, input, options, project, show, targets};
 use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::args::output::Output;
@@ -70,6 +70,7 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let store = session.store_with(durability(args))?;
     let mut options = options::options(args, &session.settings)?;
     options.misses = Misses::Refuse;
+    options.project = project::project(args, dockerfile.path.as_deref());
     let lease = store.lease()?;
     // Signals end the process while there is nothing to clear up.
     let cancel = Cancel::new().map_err(|error| Failure::of(Class::Environment, &error))?;

@@ -3,18 +3,55 @@ mkdir context
 base="--build-context base=oci-layout://$BASE"
 cat > context/Dockerfile <<'D'
 FROM base AS fetch
-RUN --mount=type=cache,target=/c,id=fetched [ -z "$(ls /c)" ] && echo crate > /c/crate
+ARG ROUND
+RUN --mount=type=cache,target=/c,id=fetched [ "$(ls /c)" = "${ROUND:+crate}" ] && echo crate > /c/crate
 RUN --mount=type=cache,target=/c,id=fetched [ "$(cat /c/crate)" = crate ]
 
 FROM fetch AS build
 RUN --mount=type=cache,target=/c,id=fetched --mount=type=cache,target=/d,id=fetched [ -f /c/crate ] && [ -f /d/crate ]
 RUN --mount=type=cache,target=/l,id=locked,sharing=locked --mount=type=cache,target=/m,id=locked,sharing=locked \
-    [ -z "$(ls /l)" ] && echo x > /l/x && [ -f /m/x ]
+    [ -f /l/x ] || echo x > /l/x && [ -f /m/x ]
+RUN --mount=type=cache,target=/p,id=own,sharing=private [ -z "$(ls /p)" ] && echo x > /p/x
 D
-for _ in 1 2; do
+# What steps share or lock stays, and what is a step's own is emptied.
+for round in "" 2; do
   # shellcheck disable=SC2086
-  "$WYTHE" build --no-cache $base context
+  "$WYTHE" build --no-cache --build-arg ROUND=$round $base context
 done
+
+# What a step relies on that runs as ever is not emptied for another one's sake.
+cat > context/Dockerfile <<'D'
+FROM base AS one
+RUN --mount=type=cache,target=/p,id=both,sharing=private [ -f /p/x ] || echo x > /p/x
+FROM one AS two
+RUN --mount=type=cache,target=/p,id=both,sharing=private [ -f /p/x ]
+D
+# shellcheck disable=SC2086
+"$WYTHE" build $base context
+# shellcheck disable=SC2086
+"$WYTHE" build --no-cache-filter two $base context
+
+# A mount is known by the name of the stage that it starts with, wherever else the step reads from.
+cat > context/Dockerfile <<'D'
+FROM base AS seed
+RUN mkdir /seed && echo seed > /seed/s
+FROM base AS other
+RUN echo other > /o
+FROM base
+RUN --mount=type=cache,target=/c,id=seeded,from=seed,source=/seed [ -f /c/s ] && echo x > /c/x
+RUN --mount=from=other,source=/o,target=/o --mount=type=cache,target=/c,id=seeded,from=seed,source=/seed [ -f /c/x ]
+D
+# shellcheck disable=SC2086
+"$WYTHE" build $base context
+
+# They are listed with what they take, and removed one by one.
+"$WYTHE" cache ls > listed
+grep -q 'linux/.* seeded$' listed
+"$WYTHE" cache ls --format json | grep -q '"id":"seeded"'
+"$WYTHE" cache rm seeded
+if "$WYTHE" cache ls | grep -q seeded; then exit 1; fi
+if "$WYTHE" cache rm seeded 2> log; then exit 1; fi
+grep -q 'no cache mount' log
 
 # A cache that somebody uses is not emptied, and who wants it alone waits.
 cat > context/Dockerfile <<'D'

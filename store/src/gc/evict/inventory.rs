@@ -69,6 +69,7 @@ impl Counting<'_> {
         actions.sort_by_key(|(last, action)| Reverse((*last, action.created)));
         for (last, action) in actions {
             let before = walk.weight;
+            walk.listings(action)?;
             if let Some(layer) = action.layer {
                 if pinned.contains(&layer) {
                     continue;

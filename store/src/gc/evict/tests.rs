@@ -136,7 +136,7 @@ impl Trial {
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
         let (identity, company) = (name.into(), Company::Everybody);
-        let spec = CacheSpec { identity, company, mode: 0o700, uid, gid };
+        let spec = CacheSpec { identity, company, mode: 0o700, uid, gid, ..CacheSpec::default() };
         let held = self.store.open_cache(&spec).unwrap();
         fs::write(held.path.join("file"), noise(name)).unwrap();
         self.store.keep_uses(used);

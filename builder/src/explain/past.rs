@@ -1,0 +1,174 @@
+//! What is remembered of earlier results, and which of them is nearest.
+
+use wythe_store::action::ActionRecord;
+use wythe_store::error::ReadError;
+use wythe_store::id::{BodyId, CacheKey, LayerId, unhex};
+use wythe_store::store::Store;
+use wythe_store::timestamp::Timestamp;
+
+use super::compare::{Present, StepBelow, kept_listing};
+use super::inputs::KIND;
+use super::notes::{Place, PlaceResults, StepOutcome};
+use crate::operation::facts::Fact;
+use crate::reason::{InputChange, Reason};
+
+/// What an operation of each kind is about, by names of facts: steps that have this in common are the
+/// same step that was moved.
+const ESSENCE: [&str; 8] =
+    ["argument", "script", "path", "source", "heredoc", "url", "git", "destination"];
+
+/// Files count as so many changes at the most.
+const MAX_WEIGHT: usize = 16;
+
+/// How much a change counts of which it is not known how many files it is.
+const UNKNOWN_WEIGHT: usize = 8;
+
+/// The earlier results of a step.
+#[derive(Debug)]
+pub(crate) struct Past<'s> {
+    store: &'s Store,
+    own: PlaceResults,
+    /// Results of the place, the latest first, and then those of its neighbours.
+    candidates: Vec<ActionRecord>,
+}
+
+impl<'s> Past<'s> {
+    /// What is remembered of the place of a step. `others` are the operations that other steps of this
+    /// build have: their results are not its own, which has `inputs`.
+    pub(crate) fn of(
+        store: &'s Store,
+        place: Place,
+        inputs: &[Fact],
+        others: &[Vec<Fact>],
+    ) -> Result<Self, ReadError> {
+        let own = place.results(store);
+        let mut candidates = Vec::new();
+        for action in records(store, &own)? {
+            let told = essence(&action.inputs);
+            let is_anothers =
+                told != essence(inputs) && others.iter().any(|other| essence(other) == told);
+            if is_same_kind(&action.inputs, inputs) && !is_anothers {
+                candidates.push(action);
+            }
+        }
+        for neighbour in place.neighbours(store) {
+            let moved = records(store, &neighbour)?.into_iter();
+            candidates.extend(moved.filter(|action| {
+                is_same_kind(&action.inputs, inputs) && essence(&action.inputs) == essence(inputs)
+            }));
+        }
+        Ok(Self { store, own, candidates })
+    }
+
+    /// Why a step that is remembered under `key` was not found.
+    pub(crate) fn reason(&self, key: &CacheKey, present: Present<'_>) -> Reason {
+        match self.own.0.iter().find(|(known, _)| known == key) {
+            Some((_, StepOutcome::Failed)) => return Reason::Failed,
+            Some((_, StepOutcome::Made)) => return Reason::Evicted,
+            None => {}
+        }
+        let changed =
+            self.candidates.iter().map(|earlier| (earlier, changes(self.store, earlier, present)));
+        let told = changed.filter(|(_, changes)| !changes.is_empty());
+        match told.min_by_key(|(_, changes)| changes.iter().map(weight).sum::<usize>()) {
+            Some((earlier, changes)) => {
+                Reason::Changed { earlier: earlier.key, created: earlier.created, changes }
+            }
+            None if self.own.0.is_empty() => Reason::Unknown,
+            None if self.candidates.is_empty() && self.are_all_gone() => Reason::Evicted,
+            None => Reason::Unknown,
+        }
+    }
+
+    fn are_all_gone(&self) -> bool {
+        let made = self.own.0.iter().filter(|(_, outcome)| *outcome == StepOutcome::Made);
+        let keys: Vec<&CacheKey> = made.map(|(key, _)| key).collect();
+        let is_gone = |key: &&CacheKey| matches!(self.store.action(key), Ok(None));
+        !keys.is_empty() && keys.iter().all(is_gone)
+    }
+}
+
+/// A result, and what it was made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Remembered {
+    /// Under which key.
+    pub key: CacheKey,
+    /// The layer it made.
+    pub layer: Option<LayerId>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What it was made from, as names and values.
+    pub inputs: Vec<(String, String)>,
+    /// Why it was made and no result before it taken, as far as that is known.
+    pub reason: Reason,
+}
+
+/// What is remembered under a key; `None` where nothing is, or where that does not say what it was made
+/// from.
+///
+/// # Errors
+///
+/// If the store cannot be read.
+pub fn remembered(store: &Store, key: &CacheKey) -> Result<Option<Remembered>, ReadError> {
+    let Some(action) = store.action(key)?.filter(|action| has_kind(&action.inputs)) else {
+        return Ok(None);
+    };
+    let PlaceResults(mut since) = PlaceResults::since(store, key).unwrap_or_default();
+    let before = if since.is_empty() { Vec::new() } else { since.split_off(1) };
+    let mut candidates = records(store, &PlaceResults(before))?;
+    candidates.retain(|earlier| is_same_kind(&earlier.inputs, &action.inputs));
+    let listings = |within: &str| listing(store, &action.inputs, within);
+    let present = Present { inputs: &action.inputs, listings: &listings, below: StepBelow::Stood };
+    let past = Past { store, own: PlaceResults::default(), candidates };
+    let reason = past.reason(key, present);
+    let ActionRecord { key, layer, created, inputs } = action;
+    Ok(Some(Remembered { key, layer, created, inputs, reason }))
+}
+
+fn changes(store: &Store, earlier: &ActionRecord, present: Present<'_>) -> Vec<InputChange> {
+    let listings = |within: &str| listing(store, &earlier.inputs, within);
+    present.changes_since(&earlier.inputs, &listings)
+}
+
+/// A kept listing, where the store still has it.
+fn listing(store: &Store, inputs: &[Fact], within: &str) -> Option<Vec<u8>> {
+    let id = BodyId::from_bytes(unhex(kept_listing(inputs, within)?)?);
+    let load = || store.body(&id)?.map(|body| body.load()).transpose();
+    match load() {
+        Ok(bytes) => bytes.map(|bytes| bytes.to_vec()),
+        Err(error) => {
+            tracing::debug!(%error, "cannot read a listing");
+            None
+        }
+    }
+}
+
+fn records(store: &Store, results: &PlaceResults) -> Result<Vec<ActionRecord>, ReadError> {
+    let made = results.0.iter().filter(|(_, outcome)| *outcome == StepOutcome::Made);
+    let found = made.map(|(key, _)| store.action(key)).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().filter(|action| has_kind(&action.inputs)).collect())
+}
+
+fn has_kind(inputs: &[Fact]) -> bool {
+    inputs.iter().any(|(name, _)| name == KIND)
+}
+
+fn is_same_kind(one: &[Fact], other: &[Fact]) -> bool {
+    let kind = |facts: &[Fact]| facts.iter().find(|(name, _)| name == KIND).cloned();
+    kind(one) == kind(other)
+}
+
+fn essence(facts: &[Fact]) -> Vec<&Fact> {
+    facts.iter().filter(|(name, _)| ESSENCE.contains(&name.as_str())).collect()
+}
+
+fn weight(change: &InputChange) -> usize {
+    match change {
+        InputChange::Files { files, more, .. } => (files.len() + more).min(MAX_WEIGHT),
+        InputChange::Contents { .. } => UNKNOWN_WEIGHT,
+        InputChange::Value { .. }
+        | InputChange::Hidden { .. }
+        | InputChange::Base { .. }
+        | InputChange::Step { .. } => 1,
+    }
+}

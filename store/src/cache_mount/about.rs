@@ -1,0 +1,53 @@
+//! What a cache mount is called: its folder is named by a hash.
+//!
+//! ```text
+//! linux/amd64
+//! cargo registry
+//! ```
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::{CacheCause, CacheSpec};
+
+const NAME: &str = "about";
+
+/// The longest text that is read, in bytes: an id is a word or a path.
+const MAX_SIZE: u64 = 64 << 10;
+
+/// What is said of a cache mount.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct About {
+    pub(super) platform: String,
+    pub(super) label: String,
+}
+
+/// Says what a cache is called, where nobody has. Who comes first is believed.
+pub(super) fn write(folder: &Path, spec: &CacheSpec) -> Result<(), CacheCause> {
+    let path = folder.join(NAME);
+    if path.exists() {
+        return Ok(());
+    }
+    let text = format!("{}\n{}\n", spec.platform, spec.label);
+    match fs::write(path, text) {
+        // The cache is being removed by somebody who found it idle: it has no name then.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// What is said of the cache in a folder; nothing of one that an earlier version made.
+pub(super) fn read(folder: &Path) -> io::Result<About> {
+    let path = folder.join(NAME);
+    let text = match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() <= MAX_SIZE => fs::read(path)?,
+        Ok(_) => Vec::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8_lossy(&text);
+    let (platform, label) = text.split_once('\n').unwrap_or_default();
+    let label = label.strip_suffix('\n').unwrap_or(label);
+    Ok(About { platform: platform.to_owned(), label: label.to_owned() })
+}
