@@ -4,11 +4,13 @@ mod config;
 mod program;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use config::DockerConfig;
-pub use program::{Helper, prepare_helpers};
+pub use program::{Helper, prepare, prepare_helpers};
 
 /// The user name with which helpers hand out identity tokens.
 const TOKEN_USER: &str = "<token>";
@@ -31,11 +33,23 @@ pub enum Credential {
     IdentityToken(Secret),
 }
 
-/// Where credentials are looked up: explicit ones first, then Docker configurations in order.
+/// Where credentials are looked up: explicit ones first, then Docker configurations in order, and where none
+/// of them knows the registry, other sources.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     explicit: BTreeMap<String, Credential>,
     configs: Vec<DockerConfig>,
+    sources: Vec<Arc<dyn CredentialSource>>,
+}
+
+/// What can get credentials for some registries without anybody having logged in, as clouds can for theirs.
+pub trait CredentialSource: fmt::Debug + Send + Sync {
+    /// The credentials for a registry; `None` if it is none of those it knows.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError::Source`] if it is one, and there are none to be had.
+    fn credential(&self, host: &str) -> Result<Option<Credential>, CredentialError>;
 }
 
 /// Credentials that are there and could not be read.
@@ -79,6 +93,15 @@ pub enum CredentialError {
         /// What it did.
         problem: &'static str,
     },
+    /// A [`CredentialSource`] knows the registry, and has no credentials for it.
+    #[error("{name}: {error}")]
+    Source {
+        /// What the source is called.
+        name: &'static str,
+        /// Why it has none.
+        #[source]
+        error: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl Credentials {
@@ -101,6 +124,13 @@ impl Credentials {
         })?;
         self.configs.push(config);
         Ok(self)
+    }
+
+    /// Adds a source that is asked where nothing else is known.
+    #[must_use]
+    pub fn with_source(mut self, source: Arc<dyn CredentialSource>) -> Self {
+        self.sources.push(source);
+        self
     }
 
     /// The credentials for a repository of a registry; `None` where there are none.
@@ -129,6 +159,11 @@ impl Credentials {
                 if let Some(found) = config.find(part)? {
                     return Ok(Some(found));
                 }
+            }
+        }
+        for source in &self.sources {
+            if let Some(found) = source.credential(&host_of(host))? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -308,6 +343,24 @@ mod tests {
         let own = Credential::new("me", "x");
         let all = config(r#"{"auths":{"r.io":{"auth":"dTpw"}}}"#).with("r.io", own.clone());
         assert_eq!(all.find("r.io", "app").unwrap(), Some(own));
+    }
+
+    #[derive(Debug)]
+    struct Cloud;
+
+    impl CredentialSource for Cloud {
+        fn credential(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
+            Ok(host.ends_with("r.io").then(|| Credential::new("cloud", "p")))
+        }
+    }
+
+    #[test]
+    fn a_source_is_asked_where_nothing_else_is_known() {
+        let all = config(r#"{"auths":{"r.io/org":{"auth":"dTpw"}}}"#).with_source(Arc::new(Cloud));
+        let found = |host, name| all.find(host, name).unwrap();
+        assert_eq!(found("r.io", "org/app"), Some(Credential::new("u", "p")));
+        assert_eq!(found("r.io", "app"), Some(Credential::new("cloud", "p")));
+        assert_eq!(found("s.io", "app"), None);
     }
 
     #[test]

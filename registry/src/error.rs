@@ -112,6 +112,14 @@ pub enum RegistryProblem {
         /// What.
         what: &'static str,
     },
+    /// A tag that the registry does not move stands for another image.
+    #[error("the tag {tag} stands for another image{} and cannot be moved", of_digest(*found))]
+    TagTaken {
+        /// The tag.
+        tag: String,
+        /// What it stands for, where the registry says.
+        found: Option<Digest>,
+    },
     /// Content is not what its digest says.
     #[error("the content has digest {found}, expected {expected}")]
     Digest {
@@ -239,6 +247,19 @@ impl RegistryError {
         matches!(&self.problem, RegistryProblem::Status { body, .. } if body.contains(code))
     }
 
+    /// Whether the registry says that a tag is there and stays what it is.
+    pub(crate) fn is_of_kept_tag(&self) -> bool {
+        let (RegistryProblem::Status { status, body, .. }
+        | RegistryProblem::Denied { status, body, .. }) = &self.problem
+        else {
+            return false;
+        };
+        let body = body.to_ascii_lowercase();
+        let told = body.contains("immutab")
+            || (body.contains("tag_invalid") && body.contains("already exists"));
+        matches!(status, 400 | 403 | 405 | 409 | 412) && told
+    }
+
     /// Whether trying again may help.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(
@@ -249,7 +270,7 @@ impl RegistryError {
     }
 
     /// Whether the connection could not be made, or broke before an answer came.
-    pub(crate) fn is_broken(&self) -> bool {
+    pub fn is_broken(&self) -> bool {
         matches!(self.problem, RegistryProblem::Transport { .. })
     }
 
@@ -280,6 +301,7 @@ impl RegistryError {
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }
             | RegistryProblem::Status { .. }
+            | RegistryProblem::TagTaken { .. }
             | RegistryProblem::Transport { .. }
             | RegistryProblem::Url(_) => SourceErrorClass::Network,
             RegistryProblem::Authorities { .. }
@@ -308,6 +330,10 @@ pub enum PushError {
         #[source]
         error: Box<RegistryError>,
     },
+}
+
+fn of_digest(found: Option<Digest>) -> String {
+    found.map(|digest| format!(", {digest},")).unwrap_or_default()
 }
 
 pub(crate) fn without_query(url: &url::Url) -> String {

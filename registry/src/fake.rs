@@ -47,6 +47,8 @@ pub struct Quirks {
     pub writes_with: Option<u16>,
     /// How many manifests are refused with `MANIFEST_BLOB_UNKNOWN`, forgetting all blobs.
     pub forgets: u32,
+    /// Whether a tag that is there is never written again, not even as it is.
+    pub keeps_tags: Switch,
     /// The realm that challenges name, where it is not this registry's own.
     pub realm: Option<String>,
     /// After how many requests a token is no longer good.
@@ -297,6 +299,12 @@ impl State {
             self.quirks.forgets -= 1;
             self.blobs.clear();
             let body = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+            return Answer { status: 400, ..Answer::json(body.to_owned()) };
+        }
+        let key = (repository.to_owned(), name.to_owned());
+        let is_tag = !name.contains(':');
+        if self.quirks.keeps_tags == Switch::On && is_tag && self.manifests.contains_key(&key) {
+            let body = r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag already exists in the repository and cannot be overwritten because the repository is immutable."}]}"#;
             return Answer { status: 400, ..Answer::json(body.to_owned()) };
         }
         let media_type = request.headers.get("content-type").cloned().unwrap_or_default();

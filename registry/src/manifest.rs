@@ -6,6 +6,7 @@ use reqwest::Method;
 use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
+use url::Url;
 use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::MAX_DOCUMENT;
@@ -37,6 +38,13 @@ pub(crate) fn call(
     let name = reference.digest().map(|digest| digest.to_string());
     let name = name.unwrap_or_else(|| reference.tag_or_latest().to_owned());
     let mut call = Call::new(method, repository.url(&format!("manifests/{name}")), Body::Empty);
+    call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
+    call
+}
+
+/// The question what a manifest is.
+pub(crate) fn head(url: Url) -> Call<'static> {
+    let mut call = Call::new(Method::HEAD, url, Body::Empty);
     call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
     call
 }

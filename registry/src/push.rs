@@ -18,6 +18,7 @@ use wythe_store::oci::transfer::Transfers;
 
 use crate::client::{Client, Inner, Repository, Rights, header};
 use crate::error::{PushError, RegistryError, RegistryProblem};
+use crate::manifest;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
 use crate::upload::{Told, Upload};
@@ -243,7 +244,13 @@ impl Outbox<'_> {
         };
         let kind = HeaderValue::from_str(descriptor.media_type.as_str());
         call.headers.insert(CONTENT_TYPE, kind.map_err(|_| fail(&call, "media type"))?);
-        let response = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call))?;
+        let response = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call));
+        let response = match response {
+            Err(error) if error.is_of_kept_tag() => {
+                return self.kept(repository, call.url, (descriptor, error));
+            }
+            other => other?,
+        };
         match header(&response, "docker-content-digest").map(str::parse::<Digest>) {
             Some(Ok(found)) if found != descriptor.digest => {
                 let expected = descriptor.digest;
@@ -252,6 +259,28 @@ impl Outbox<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Outbox<'_> {
+    /// What to make of a tag that stays what it is: if that is what was to be written, all is well. Registries
+    /// refuse that, too, and whoever runs a job again runs into it.
+    fn kept(
+        &self,
+        repository: &Repository,
+        url: Url,
+        (descriptor, refused): (&Descriptor, RegistryError),
+    ) -> Result<(), RegistryError> {
+        let call = manifest::head(url);
+        let there = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call));
+        let there = there.ok().and_then(|response| manifest::announced(&response));
+        let found = there.map(|found| found.digest);
+        if found == Some(descriptor.digest) {
+            return Ok(());
+        }
+        let tag = call.url.path_segments().and_then(Iterator::last).unwrap_or_default().to_owned();
+        let problem = RegistryProblem::TagTaken { tag, found };
+        Err(RegistryError { problem, ..refused })
     }
 }
 

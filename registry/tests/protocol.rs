@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wythe_registry::client::Client;
 use wythe_registry::credentials::{Credential, Credentials, Secret};
-use wythe_registry::error::PushError;
+use wythe_registry::error::{PushError, RegistryProblem};
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
 use wythe_registry::login::Login;
@@ -159,6 +159,18 @@ fn with_manifest(quirks: Quirks) -> FakeRegistry {
     let bytes = Manifest::new(Descriptor::of(MediaType::CONFIG, b"{}"), vec![]).to_bytes();
     registry.put_manifest("app", "latest", MediaType::MANIFEST.as_str(), &bytes);
     registry
+}
+
+#[test]
+fn a_tag_that_cannot_be_moved_is_an_error_unless_it_is_where_it_should_be() {
+    let registry = check_push(Quirks { keeps_tags: Switch::On, ..Quirks::default() });
+    push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    registry.put_manifest("new/app", "1", media_type, b"{}");
+    let error = push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap_err();
+    let PushError::Request { error, .. } = &error else { panic!("{error}") };
+    let RegistryProblem::TagTaken { tag, found } = &error.problem else { panic!("{error}") };
+    assert_eq!((tag.as_str(), *found), ("1", Some(Digest::of(b"{}"))));
 }
 
 #[test]

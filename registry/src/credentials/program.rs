@@ -115,12 +115,17 @@ pub fn prepare_helpers(prepare: fn(&mut Command)) {
 
 static PREPARE: OnceLock<fn(&mut Command)> = OnceLock::new();
 
+/// Prepares a program that hands out credentials as helpers are prepared.
+pub fn prepare(command: &mut Command) {
+    if let Some(prepare) = PREPARE.get() {
+        prepare(command);
+    }
+}
+
 fn start(program: &str, verb: &str, text: &[u8]) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    if let Some(prepare) = PREPARE.get() {
-        prepare(&mut command);
-    }
+    prepare(&mut command);
     let mut child = command.spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A helper may end without reading; its answer then says why.
