@@ -13,12 +13,14 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-store", &[]),
     ("wythe-sandbox", &[]),
     ("wythe-registry", &["wythe-store"]),
+    ("wythe-aws", &["wythe-registry"]),
     ("wythe-cache", &["wythe-registry", "wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     (
         "wythe",
         &[
+            "wythe-aws",
             "wythe-builder",
             "wythe-cache",
             "wythe-delivery",
