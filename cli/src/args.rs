@@ -11,6 +11,7 @@ pub(crate) mod cache;
 pub(crate) mod cache_mounts;
 pub(crate) mod call;
 pub(crate) mod context;
+pub(crate) mod create_repository;
 mod docker;
 pub(crate) mod global;
 pub(crate) mod image;

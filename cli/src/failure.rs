@@ -1,5 +1,6 @@
 //! Why a command failed: what is printed, and the exit code.
 
+mod aws;
 mod build;
 mod delivery;
 mod registry;

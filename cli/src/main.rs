@@ -3,6 +3,7 @@
 mod acquire;
 mod archive_file;
 mod args;
+mod aws;
 mod closure;
 mod command;
 mod container;

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use wythe_registry::client::Client;
 use wythe_registry::credentials::{Credentials, host_of};
@@ -12,12 +13,14 @@ use wythe_registry::proxy::Proxies;
 use wythe_registry::settings::Settings as ClientSettings;
 
 use crate::args::global::GlobalArgs;
+use crate::aws;
 use crate::failure::{Class, Failure};
 use crate::settings::Settings;
 
 /// A client for every registry; connects to none.
 pub(crate) fn client(global: &GlobalArgs, settings: &Settings) -> Result<Client, Failure> {
-    Ok(client_with(credentials(settings)?, global, settings))
+    let credentials = credentials(settings)?.with_source(Arc::new(aws::ecr(global, settings)));
+    Ok(client_with(credentials, global, settings))
 }
 
 /// A client that shows these credentials only.

@@ -45,6 +45,22 @@ impl Settings {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// The variables whose names begin so, and that are text.
+    pub(crate) fn beginning_with(&self, start: &str) -> BTreeMap<String, String> {
+        let pairs = self.variables.iter().filter_map(|(name, value)| {
+            let name = name.to_str().filter(|name| name.starts_with(start))?;
+            Some((name.to_owned(), value.to_str()?.to_owned()))
+        });
+        pairs.collect()
+    }
+
+    /// Where this program keeps what it can get again.
+    pub(crate) fn cache_folder(&self) -> Option<PathBuf> {
+        let home = || Some(self.path("HOME")?.join(".cache"));
+        let folder = self.path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        Some(folder.or_else(home)?.join("wythe"))
+    }
+
     /// Where the store is, unless a flag says so; `None` where there is no home either.
     pub(crate) fn store(&self) -> Option<PathBuf> {
         let data = || self.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
@@ -126,6 +142,16 @@ mod tests {
         assert_eq!(file(&[("HOME", "/h")]), of("/h/.config/wythe/config.toml"));
         assert_eq!(file(&[("XDG_CONFIG_HOME", "/c")]), of("/c/wythe/config.toml"));
         assert_eq!(file(&[]), None);
+    }
+
+    #[test]
+    fn variables_are_found_by_how_they_begin() {
+        let settings = Settings::of(&[("AWS_REGION", "r"), ("HOME", "/h"), ("XAWS_", "x")]);
+        let expected = [("AWS_REGION".to_owned(), "r".to_owned())];
+        assert_eq!(settings.beginning_with("AWS_"), expected.into());
+        assert_eq!(settings.cache_folder(), Some(PathBuf::from("/h/.cache/wythe")));
+        let other = Settings::of(&[("XDG_CACHE_HOME", "/c")]);
+        assert_eq!(other.cache_folder(), Some(PathBuf::from("/c/wythe")));
     }
 
     #[track_caller]

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         local => local,
     };
     targets::refuse_unclear(args)?;
-    deliver::refuse_terminal(&args.result)?;
+    deliver::refuse_undeliverable(&args.result)?;
     let lease = session.store_with(durability(args))?.lease()?;
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;

@@ -17,6 +17,7 @@ use crate::acquire::acquire;
 use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::CopyArgs;
 use crate::args::location::{ImageLocation, STANDARD_OUTPUT};
+use crate::aws::create_repositories;
 use crate::command::save::spoken;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -28,6 +29,11 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
         // Before anything is fetched for it.
         refuse_terminal(&io::stdout())?;
     }
+    let mut pushed: Vec<Reference> = Vec::new();
+    if let ImageLocation::Registry(name) = &args.destination {
+        pushed.push(name.parse()?);
+    }
+    create_repositories(&pushed, args.create_repo, session)?;
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = acquire(&args.source, platform.as_ref(), (&lease, session))?;

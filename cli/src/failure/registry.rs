@@ -8,10 +8,11 @@
 use std::error::Error;
 use std::io;
 
+use wythe_aws::error::AwsError;
 use wythe_registry::credentials::CredentialError;
 use wythe_registry::error::{Asker, PushError, RegistryError, RegistryProblem};
 
-use super::{Class, Failure};
+use super::{Class, Failure, aws};
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
@@ -33,6 +34,9 @@ impl From<PushError> for Failure {
 fn class(error: &RegistryError) -> Class {
     match &error.problem {
         RegistryProblem::Digest { .. } | RegistryProblem::TooLong { .. } => Class::Damage,
+        RegistryProblem::Credentials(CredentialError::Source { error, .. }) => {
+            error.downcast_ref::<AwsError>().map_or(Class::Environment, aws::class)
+        }
         RegistryProblem::Authorities { .. }
         | RegistryProblem::Credentials(_)
         | RegistryProblem::Proxy { .. }
@@ -51,6 +55,7 @@ pub(super) fn is_of_network(error: &(dyn Error + 'static)) -> bool {
                 | RegistryProblem::Denied { .. }
                 | RegistryProblem::PlainHttp
                 | RegistryProblem::Status { .. }
+                | RegistryProblem::TagTaken { .. }
                 | RegistryProblem::Transport { .. }
                 | RegistryProblem::Unchallenged { .. }
         )
@@ -74,7 +79,18 @@ pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// What to do about a request that failed.
 fn remedy(error: &RegistryError) -> Option<String> {
+    aws::remedy_at_registry(error).or_else(|| remedy_anywhere(error))
+}
+
+/// As [`remedy`], whatever the registry is.
+fn remedy_anywhere(error: &RegistryError) -> Option<String> {
     match &error.problem {
+        RegistryProblem::TagTaken { .. } => {
+            Some("give the image another tag, or let the repository move this one".to_owned())
+        }
+        RegistryProblem::Credentials(CredentialError::Source { error, .. }) => {
+            error.downcast_ref().and_then(aws::remedy)
+        }
         RegistryProblem::Denied { asker, .. } => Some(permission(asker)),
         RegistryProblem::PlainHttp => {
             Some(format!("if that is meant to be, give --insecure-registry {}", host(error)))

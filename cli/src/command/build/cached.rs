@@ -66,7 +66,7 @@ fn can_be_read_again(path: &Path) -> bool {
 pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure> {
     let Some(dockerfile) = Dockerfile::local(args)? else { return Ok(Answer::InPart) };
     targets::refuse_unclear(args)?;
-    deliver::refuse_terminal(&args.result)?;
+    deliver::refuse_undeliverable(&args.result)?;
     let store = session.store_with(durability(args))?;
     let mut options = options::options(args, &session.settings)?;
     options.misses = Misses::Refuse;

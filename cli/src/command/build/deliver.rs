@@ -14,6 +14,7 @@ use wythe_delivery::image::OutgoingImage;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
 use wythe_store::tree::entry::Tree;
 
@@ -24,17 +25,31 @@ use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
 use crate::args::output::{Destination, Format, Output, OutputArg, Push};
+use crate::aws::check_repositories;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
 use crate::{archive_file, files};
 
-/// Refuses archives on standard output that a person would see, before anything is built for them.
-pub(crate) fn refuse_terminal(args: &ResultArgs) -> Result<(), Failure> {
-    if outputs(args).iter().any(to_stdout) {
-        archive_file::refuse_terminal(&io::stdout())
-    } else {
-        Ok(())
+/// Refuses archives on standard output that a person would see, and repositories that nobody makes, before anything
+/// is built for them.
+pub(crate) fn refuse_undeliverable(args: &ResultArgs) -> Result<(), Failure> {
+    let outputs = outputs(args);
+    if outputs.iter().any(to_stdout) {
+        archive_file::refuse_terminal(&io::stdout())?;
     }
+    check_repositories(&pushed_names(args, &outputs)?, args.create_repo)
+}
+
+/// The names that something is pushed under, with any target's in the place of its name.
+fn pushed_names(args: &ResultArgs, outputs: &[OutputArg]) -> Result<Vec<Reference>, Failure> {
+    let mut names = Vec::new();
+    for asked in outputs {
+        if let Output::Image { push: Push::ByDigest | Push::ByName, image } = &asked.output {
+            let all = args.tag.iter().chain(&image.names);
+            names.extend(all.map(|name| name.reference("x")).collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    Ok(names)
 }
 
 /// The outputs that the flags ask for; images in the store if they ask for none.

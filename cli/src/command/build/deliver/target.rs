@@ -23,6 +23,7 @@ use super::report::{Stage, TargetReport};
 use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
 use crate::args::output::Push;
+use crate::aws::create_repositories;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -139,6 +140,7 @@ impl TargetOutput<'_> {
         names: &[Reference],
         naming: Naming,
     ) -> Result<(Descriptor, TargetReport), Failure> {
+        create_repositories(names, self.args.create_repo, self.session)?;
         let client: Client = match asked.transport {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
