@@ -12,7 +12,7 @@ use wythe_registry::settings::Timing;
 use crate::endpoint::{ParseRegionError, Region};
 
 /// Everything that credentials and addresses are found by.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Surroundings {
     /// The variables whose names begin with `AWS_`.
     pub variables: BTreeMap<String, String>,
@@ -30,6 +30,17 @@ pub struct Surroundings {
 pub trait WallClock: fmt::Debug + Send + Sync {
     /// The moment it is.
     fn moment(&self) -> Timestamp;
+}
+
+/// Variables hold secrets: only the names of those that are set are shown.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.variables.keys().collect();
+        out.debug_struct("Surroundings")
+            .field("variables", &names)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Surroundings {

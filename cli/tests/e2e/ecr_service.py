@@ -99,10 +99,14 @@ class Registry(Server):
 
     def forward(self, method, body):
         connection = http.client.HTTPConnection(REGISTRY)
-        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("authorization", "transfer-encoding")}
-        connection.request(method, self.path, body, headers)
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("authorization", "content-length", "transfer-encoding")}
+        if method == "HEAD":
+            headers["Accept"] = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+        connection.request(method, self.path, body or None, headers)
         answer = connection.getresponse()
         headers = [pair for pair in answer.getheaders() if pair[0].lower() not in ("connection", "date", "transfer-encoding")]
+        # It names itself by http, which it is spoken to by; outside it is spoken to by https.
+        headers = [(key, re.sub("^https?://[^/]*", "", value) if key.lower() == "location" else value) for key, value in headers]
         return answer.status, answer.read(), headers
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
