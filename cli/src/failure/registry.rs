@@ -64,13 +64,26 @@ pub(super) fn is_of_network(error: &(dyn Error + 'static)) -> bool {
 
 /// What to do about a request that is among the causes of an error.
 pub(super) fn remedy_within(error: &(dyn Error + 'static)) -> Option<String> {
+    remedy(request_within(error)?)
+}
+
+/// The class of a request that is among the causes of an error, if it failed for want of credentials that nobody
+/// has to log in for: some are this machine's matter, some are not.
+pub(super) fn class_within(error: &(dyn Error + 'static)) -> Option<Class> {
+    let request = request_within(error)?;
+    let is_of_source =
+        matches!(request.problem, RegistryProblem::Credentials(CredentialError::Source { .. }));
+    is_of_source.then(|| class(request))
+}
+
+fn request_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a RegistryError> {
     let mut next = Some(error);
     while let Some(error) = next {
         // What an I/O error holds is no source of it.
         let held =
             error.downcast_ref::<io::Error>().and_then(|error| error.get_ref()?.downcast_ref());
         if let Some(request) = held.or(error.downcast_ref::<RegistryError>()) {
-            return remedy(request);
+            return Some(request);
         }
         next = error.source();
     }

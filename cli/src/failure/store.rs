@@ -22,7 +22,7 @@ use wythe_store::oci::reference::ParseReferenceError;
 use wythe_store::oci::source::{SourceError, SourceErrorClass};
 use wythe_store::open::{OpenCause, OpenError};
 
-use super::registry::remedy_within;
+use super::registry::{class_within, remedy_within};
 use super::{Class, Failure};
 
 pub(super) const VERIFY: &str = "`wythe verify` lists what is damaged";
@@ -151,6 +151,7 @@ impl Failure {
             SourceErrorClass::Absent | SourceErrorClass::Unsupported => (Class::Usage, None),
             SourceErrorClass::Local => (Class::Environment, None),
         };
+        let class = class_within(source).unwrap_or(class);
         Self::of(class, error).advised(remedy_within(source)).advised(remedy)
     }
 }
