@@ -28,6 +28,7 @@ pub mod login;
 mod manifest;
 pub mod objects;
 mod origin;
+mod pieces;
 pub mod proxy;
 pub mod push;
 mod realm;

@@ -15,6 +15,7 @@ use url::Url;
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::exchange::Route;
 use crate::origin;
+use crate::pieces;
 use crate::proxy;
 use crate::settings::{Settings, Timing};
 use crate::tls::{self, Trust};
@@ -204,22 +205,19 @@ impl Read for Nothing {
     }
 }
 
-/// Sends a body that borrows: a thread feeds it through a pipe, for the library asks for one that
-/// lives for ever.
+/// Sends a body that borrows: a thread feeds it piece by piece, for the library asks for one that lives
+/// for ever.
 fn stream(
     request: reqwest::blocking::RequestBuilder,
     open: &dyn Open,
     length: u64,
 ) -> Result<reqwest::Result<Response>, RegistryProblem> {
-    let (reader, mut writer) = io::pipe().map_err(RegistryProblem::Content)?;
+    let (feed, pieces) = pieces::channel();
     std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || io::copy(&mut open.open()?, &mut writer));
-        let sent = request.body(reqwest::blocking::Body::sized(reader, length)).send();
+        let feeder = scope.spawn(move || feed.all(&mut *open.open()?));
+        let sent = request.body(reqwest::blocking::Body::sized(pieces, length)).send();
         match feeder.join() {
-            // The other side may answer before it has read everything.
-            Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(RegistryProblem::Content(error))
-            }
+            Ok(Err(error)) => Err(RegistryProblem::Content(error)),
             _ => Ok(sent),
         }
     })
