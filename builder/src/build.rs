@@ -14,7 +14,6 @@ use crate::built::Built;
 use crate::environment::Environment;
 use crate::epoch;
 use crate::error::{BuildCause, BuildError, SourceLocation, VertexError};
-use crate::fetch::gather::Remotes;
 use crate::finish::finish;
 use crate::graph::Graph;
 use crate::input::Input;
@@ -85,8 +84,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     };
     let at = |error: VertexError| located(error, &graph, &place);
     loop {
-        let remotes = Remotes::gather(env, options, &graph).map_err(at)?;
-        let sources = Sources::over(remotes).look(env, options, &main, &graph).map_err(fail)?;
+        let sources = Sources::look(env, options, &main, &graph).map_err(at)?;
         let made = solve(env, (&graph, options), (&bases, sources));
         let warnings = env.caches.warnings();
         for reason in &warnings {

@@ -3,6 +3,7 @@
 mod directory;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use crate::copy::CopySpec;
 use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::copy::select::select;
 use crate::environment::Environment;
-use crate::error::{BuildCause, MountError};
+use crate::error::{BuildCause, MountError, VertexError};
 use crate::fetch::gather::Remotes;
 use crate::graph::{Graph, Vertex};
 use crate::operation::FileSource;
-use crate::options::{NamedContext, Options};
+use crate::options::{Misses, NamedContext, Options};
 use crate::reference::{references, single};
 use crate::remote::repository::Repository;
 
@@ -44,42 +45,36 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// What was fetched, and no directory yet.
-    pub(crate) fn over(remotes: Remotes) -> Self {
-        Self { directories: BTreeMap::new(), fetched: BTreeMap::new(), remotes }
-    }
-
-    /// Looks at every directory that a step of the graph refers to, and scans those that changed.
+    /// Looks at every directory that a step of the graph refers to and scans those that changed; asks
+    /// meanwhile for all that is not on this machine.
     pub(crate) fn look(
-        mut self,
         env: Environment<'_>,
         options: &Options,
         main: &MainContext,
         graph: &Graph,
-    ) -> Result<Self, BuildCause> {
-        let mut wanted: BTreeMap<FileSource, Vec<CopySpec>> = BTreeMap::new();
-        for vertex in &graph.vertices {
-            for (source, spec) in references(vertex)? {
-                if is_directory(&source) {
-                    wanted.entry(source).or_default().push(spec);
-                }
-            }
-        }
-        for (source, specs) in wanted {
+    ) -> Result<Self, VertexError> {
+        let wanted = wanted(graph)?;
+        let gather = || Remotes::gather(env, options, graph);
+        let open = || open_all(env, options, main, &wanted);
+        let (remotes, directories) = match options.misses {
+            // Nothing is scanned or fetched then, and no thread is worth it.
+            Misses::Refuse => (gather(), open()),
+            Misses::Run => std::thread::scope(|scope| {
+                let (remotes, directories) = (scope.spawn(gather), open());
+                (remotes.join().unwrap_or_else(|panic| resume_unwind(panic)), directories)
+            }),
+        };
+        // Where neither is to be had, what is remote is told of.
+        let (remotes, directories) = (remotes?, directories?);
+        let mut looked = Self { directories, fetched: BTreeMap::new(), remotes };
+        for source in wanted.into_keys() {
             let given = main.files.clone().filter(|_| source == FileSource::Context);
-            let named = || self.fetched_tree(env, options, &source);
+            let named = || looked.fetched_tree(env, options, &source);
             if let Some(tree) = given.map_or_else(named, |tree| Ok(Some(tree)))? {
-                self.fetched.insert(source, tree);
-                continue;
+                looked.fetched.insert(source, tree);
             }
-            let Some((directory, dockerfile)) = directory_of(&source, options, main) else {
-                continue;
-            };
-            let place = (&*directory, dockerfile.as_deref());
-            let opened = SourceDirectory::open(env, options.misses, place, specs)?;
-            self.directories.insert(source, opened);
         }
-        Ok(self)
+        Ok(looked)
     }
 
     /// Scans the directories that had not changed, because some step needs their files. What was
@@ -201,6 +196,39 @@ impl Sources {
         let missing = Missing { within, ..one.context.explain((**missing).clone()) };
         CopyError { cause: CopyCause::Missing(Box::new(missing)), ..error }
     }
+}
+
+/// The directories that steps refer to, and what they select of each.
+fn wanted(graph: &Graph) -> Result<BTreeMap<FileSource, Vec<CopySpec>>, BuildCause> {
+    let mut wanted: BTreeMap<FileSource, Vec<CopySpec>> = BTreeMap::new();
+    for vertex in &graph.vertices {
+        for (source, spec) in references(vertex)? {
+            if is_directory(&source) {
+                wanted.entry(source).or_default().push(spec);
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// Looks at those that are on this machine.
+fn open_all(
+    env: Environment<'_>,
+    options: &Options,
+    main: &MainContext,
+    wanted: &BTreeMap<FileSource, Vec<CopySpec>>,
+) -> Result<BTreeMap<FileSource, SourceDirectory>, BuildCause> {
+    let mut opened = BTreeMap::new();
+    for (source, specs) in wanted {
+        if *source == FileSource::Context && main.files.is_some() {
+            continue;
+        }
+        let Some((directory, dockerfile)) = directory_of(source, options, main) else { continue };
+        let place = (&*directory, dockerfile.as_deref());
+        let one = SourceDirectory::open(env, options.misses, place, specs.clone())?;
+        opened.insert(source.clone(), one);
+    }
+    Ok(opened)
 }
 
 fn is_directory(source: &FileSource) -> bool {
