@@ -185,3 +185,134 @@ fn look_up(source: &CacheSource, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::ops::Range;
+    use std::sync::atomic::AtomicUsize;
+
+    use wythe_store::cache_backend::{CacheBlob, CacheError, CacheProblem};
+    use wythe_store::digest::{DiffId, Digest};
+    use wythe_store::id::ContentId;
+    use wythe_store::oci::descriptor::Descriptor;
+    use wythe_store::oci::media_type::MediaType;
+    use wythe_store::timestamp::Timestamp;
+
+    use super::*;
+
+    /// A cache that knows one key, after a while, or fails.
+    struct One {
+        key: CacheKey,
+        delay: Duration,
+        problem: Option<&'static str>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl CacheBackend for One {
+        fn name(&self) -> &'static str {
+            "one"
+        }
+
+        fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+            self.asked.fetch_add(keys.len(), Ordering::Relaxed);
+            std::thread::sleep(self.delay);
+            if let Some(detail) = self.problem {
+                let problem = CacheProblem::Network { detail: detail.to_owned() };
+                return Err(CacheError { backend: "one".to_owned(), problem });
+            }
+            let record = |key: &CacheKey| (*key == self.key).then(|| action().encode());
+            Ok(keys.iter().map(record).collect())
+        }
+
+        fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
+            Ok(blobs.to_vec())
+        }
+
+        fn blob(&self, _: &Digest, _: Range<u64>) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+            Ok(Box::new(std::io::empty()))
+        }
+
+        fn put_blob(&self, _: &CacheBlob<'_>) -> Result<(), CacheError> {
+            Ok(())
+        }
+
+        fn put_records(&self, _: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
+            Ok(())
+        }
+
+        fn finish(&self) -> Result<(), CacheError> {
+            Ok(())
+        }
+    }
+
+    fn action() -> PortableAction {
+        PortableAction {
+            diff_id: DiffId(Digest::of(b"tar")),
+            tar_size: 1536,
+            blob: Descriptor::of(MediaType::LAYER_GZIP, b"blob"),
+            content: ContentId::of(b"files"),
+            created: Timestamp::default(),
+            duration: Duration::from_secs(3),
+            step: "[1/1] RUN make".to_owned(),
+            inputs: Vec::new(),
+        }
+    }
+
+    fn source(
+        key: &[u8],
+        (delay, problem): (Duration, Option<&'static str>),
+    ) -> (CacheSource, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let one = One { key: CacheKey::of(key), delay, problem, asked: asked.clone() };
+        (CacheSource { backend: Arc::new(one), time: Duration::from_millis(500) }, asked)
+    }
+
+    #[test]
+    fn each_cache_is_asked_once_for_what_those_before_it_do_not_know() {
+        let soon = (Duration::ZERO, None);
+        let ((first, asked_first), (second, asked_second)) =
+            (source(b"a", soon), source(b"b", soon));
+        let caches = Caches::new(vec![first, second]);
+        let [a, b, c] = [&b"a"[..], b"b", b"c"].map(CacheKey::of);
+        for _ in 0..2 {
+            caches.ask(&[a, b, c]);
+        }
+        assert!(caches.hit(&a).is_some() && caches.hit(&b).is_some() && caches.hit(&c).is_none());
+        assert_eq!(asked_first.load(Ordering::Relaxed), 3);
+        assert_eq!(asked_second.load(Ordering::Relaxed), 2);
+        let saved = Duration::from_secs(3);
+        assert_eq!(caches.savings(), [("one".to_owned(), 1, saved), ("one".to_owned(), 1, saved)]);
+    }
+
+    #[test]
+    fn a_cache_that_fails_or_is_slow_is_a_warning_and_not_asked_again() {
+        for how in [(Duration::ZERO, Some("broken")), (Duration::from_mins(10), None)] {
+            let (source, asked) = source(b"a", how);
+            let caches = Caches::new(vec![source]);
+            let [a, b] = [&b"a"[..], b"b"].map(CacheKey::of);
+            caches.ask(&[a]);
+            caches.ask(&[b]);
+            assert!(caches.hit(&a).is_none());
+            assert_eq!(asked.load(Ordering::Relaxed), 1);
+            assert_eq!(caches.warnings().len(), 1);
+            assert!(caches.warnings().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_result_that_is_not_what_was_announced_is_distrusted_once_and_for_all() {
+        let (source, _) = source(b"a", (Duration::ZERO, None));
+        let caches = Caches::new(vec![source]);
+        let a = CacheKey::of(b"a");
+        caches.ask(&[a]);
+        let hit = caches.hit(&a).unwrap();
+        assert!(!caches.distrust_lost());
+        hit.layer.lost.store(true, Ordering::Relaxed);
+        assert!(caches.distrust_lost());
+        assert!(!caches.distrust_lost(), "nothing is tried twice for the same reason");
+        caches.ask(&[a]);
+        assert!(caches.hit(&a).is_none());
+        assert!(caches.warnings()[0].contains("RUN make"));
+    }
+}
