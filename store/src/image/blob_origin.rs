@@ -12,7 +12,7 @@ use crate::image::save::{SaveError, keep_blob};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
 use crate::layer::blob_view;
-use crate::layer::import::{ImportError, import};
+use crate::layer::import::{ImportError, Keep, announced, read_layer_within};
 use crate::layer::origin::recorded_origins;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -178,7 +178,8 @@ impl BlobOrigin {
         kept
     }
 
-    /// Reads the layer of a step as that of a step of this machine, which it is from now on.
+    /// Reads the layer of a step as that of a step of this machine, which it is from now on: its files
+    /// are in the store, and can leave in any form.
     fn take_over(&self, lease: &Lease, cache: &CachedLayer) -> Result<(), SaveError> {
         let Some(mut blob) = lease.store().foreign_blob(&self.descriptor.digest)? else {
             return Ok(());
@@ -187,7 +188,12 @@ impl BlobOrigin {
             reference: self.reference.to_string(),
             error: io::Error::other(error),
         };
-        let record = import(lease, &self.descriptor, &cache.diff_id, &mut blob).map_err(refused)?;
+        let mut record = announced(lease, &self.descriptor, &cache.diff_id).map_err(refused)?;
+        let (limits, keep) = (lease.store().limits(), Keep::In(lease));
+        let read = read_layer_within(limits, &mut blob, &cache.diff_id, keep);
+        let (tree, size) = read.map_err(refused)?;
+        record.tree = Some(lease.put_tree(&tree)?);
+        record.tar_size = Some(size);
         let mut batch = Batch::new();
         batch.put_layer(&record);
         lease.commit(batch, Durability::Relaxed)?;

@@ -102,6 +102,15 @@ build bare inline2 --cache-to type=inline --cache-from "$host/app:inline"
 [ "$(ran)" = 0 ] || { cat log; false; }
 [ "$digest" = "$inlined" ]
 
+# Times are changed in layers of a cache, too.
+for store in clamped unclamped; do
+  "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" --build-arg SOURCE_DATE_EPOCH=1 \
+    -o "type=registry,name=$host/app:$store,rewrite-timestamp=true" --cache-from "$cache" --cache-to "$cache,mode=max" \
+    context > "$store.out" 2> log
+done
+[ "$(ran)" = 0 ]
+cmp clamped.out unclamped.out
+
 # Blobs that are not what they were: the steps run.
 for blob in $(find data -path '*blobs/sha256*' -name data -size +0); do
   # Layers are the only ones that are compressed.

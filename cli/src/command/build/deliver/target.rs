@@ -4,7 +4,7 @@ use wythe_builder::built::{BuiltTarget, Image};
 use wythe_delivery::annotation::Annotations;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::{ImageOptions, LayerOptions};
+use wythe_delivery::options::{ImageOptions, LayerOptions, Times};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
@@ -77,6 +77,10 @@ impl TargetOutput<'_> {
         push: Push,
         asked: &ImageAttributes,
     ) -> Result<TargetReport, Failure> {
+        if asked.times == Times::Rewritten {
+            // Of layers that are somewhere else no time can be changed.
+            self.fetch(|origin| origin.cache.is_some())?;
+        }
         let names = self.names(asked)?;
         let dangling = asked.dangling_prefix.iter().filter(|_| names.is_empty());
         if push == Push::No && (!names.is_empty() || dangling.clone().next().is_some()) {
