@@ -140,10 +140,12 @@ pub(crate) struct CacheArgs {
     /// Ask the registry for a newer base image even if one is here
     #[arg(long)]
     pub(crate) pull: Switch,
-    /// Reuse what other machines made: an image name, type=registry,ref=NAME or type=local,src=DIR
+    /// Reuse what other machines made: an image name, type=registry,ref=NAME,
+    /// type=local,src=DIR, type=http,url=URL or type=gha
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_from: Vec<CacheFrom>,
-    /// Keep results for other machines: type=registry,ref=NAME or type=local,dest=DIR[,mode=max], type=inline
+    /// Keep results for other machines: type=registry,ref=NAME, type=local,dest=DIR,
+    /// type=http,url=URL or type=gha, each with mode=max for all steps; or type=inline
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<CacheTo>,
     /// Say for every step that runs why no earlier result would do

@@ -1,12 +1,15 @@
 //! `--cache-from` and `--cache-to`: caches that other machines share, in the grammar of
 //! `docker buildx build`.
 
+pub(crate) mod service;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use wythe_store::oci::reference::Reference;
 
+use self::service::{ActionsPlace, WebPlace};
 use super::attributes::{AttributeError, Attributes};
 
 /// A cache.
@@ -18,6 +21,10 @@ pub(crate) enum CachePlace {
     Local { directory: PathBuf, tag: String },
     /// A tag of a repository.
     Registry { name: Reference, transport: Transport },
+    /// A web server.
+    Http(WebPlace),
+    /// That of GitHub Actions.
+    Gha(ActionsPlace),
 }
 
 /// How a registry is spoken to.
@@ -73,8 +80,10 @@ pub(crate) enum CacheArgError {
     Attribute(#[from] AttributeError),
     #[error("type=inline is read with type=registry,ref=IMAGE")]
     Inline,
-    #[error("type {0:?} is not one of inline, local, registry")]
+    #[error("type {0:?} is not one of gha, http, inline, local, registry")]
     Type(String),
+    #[error("version {0:?} is neither 1 nor 2")]
+    Version(String),
     #[error("mode {0:?} is neither min nor max")]
     Mode(String),
     #[error("timeout {0:?} is not a number of seconds")]
@@ -99,7 +108,8 @@ impl FromStr for CacheFrom {
             return Err(CacheArgError::Inline);
         }
         let time = time(&mut attributes)?;
-        attributes.finish(&["ref", "registry.insecure", "src", "tag", "timeout", "type"])?;
+        let known = ["ref", "registry.insecure", "src", "tag", "timeout", "type"];
+        attributes.finish(&[&known[..], &service::KNOWN].concat())?;
         Ok(Self { place, time })
     }
 }
@@ -128,7 +138,7 @@ impl FromStr for CacheTo {
             }
         }
         let time = time(&mut attributes)?;
-        attributes.finish(&[
+        let known = [
             "dest",
             "ignore-error",
             "image-manifest",
@@ -139,7 +149,8 @@ impl FromStr for CacheTo {
             "tag",
             "timeout",
             "type",
-        ])?;
+        ];
+        attributes.finish(&[&known[..], &service::KNOWN].concat())?;
         Ok(Self { place, extent, on_error, time })
     }
 }
@@ -148,6 +159,8 @@ impl FromStr for CacheTo {
 fn place(attributes: &mut Attributes, path: &'static str) -> Result<CachePlace, CacheArgError> {
     let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
     match kind.as_str() {
+        "gha" => Ok(CachePlace::Gha(ActionsPlace::take(attributes)?)),
+        "http" => Ok(CachePlace::Http(WebPlace::take(attributes)?)),
         "inline" => Ok(CachePlace::Inline),
         "local" => {
             let directory = attributes.take(path).ok_or(AttributeError::Missing(path))?.into();
@@ -194,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for text in ["type=http,url=https://u:sec@h/,password=sec", "type=gha,token=sec"] {
+            assert!(!format!("{:?}", text.parse::<CacheTo>()).contains("sec"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_cache_is_written_for_the_image_alone_and_fails_no_build_unless_it_is_said() {
         let to = |text: &str| text.parse::<CacheTo>().unwrap();
         let plain = to("type=local,dest=d");
@@ -210,6 +230,9 @@ mod tests {
             ("type=local,dest=d,mode=mid", "mid"),
             ("type=registry,ref=a/b,image-manifest=false", "image-manifest"),
             ("type=local", "dest"),
+            ("type=http", "url"),
+            ("type=gha,version=3", "3"),
+            ("type=gha,repository=a/b", "repository"),
             ("type=local,dest=d,compression=zstd", "compression"),
         ] {
             let error = text.parse::<CacheTo>().unwrap_err().to_string();

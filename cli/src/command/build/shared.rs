@@ -1,5 +1,7 @@
 //! The caches that a build shares with other machines: opened, written, and told of.
 
+mod service;
+
 use std::sync::Arc;
 
 use wythe_builder::built::Built;
@@ -62,7 +64,7 @@ fn named<T: Clone + std::str::FromStr<Err = crate::args::cache::CacheArgError>>(
     text.split_whitespace().map(parse).collect()
 }
 
-/// A client of a cache; none where it is an image.
+/// A client of a cache; none where it is an image, or there is none here.
 fn open(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
     Ok(Some(match place {
         CachePlace::Inline => return Ok(None),
@@ -74,6 +76,11 @@ fn open(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBac
             };
             Arc::new(RegistryCache::new(client, name.clone()))
         }
+        CachePlace::Http(place) => Arc::new(service::web(place, session)?),
+        CachePlace::Gha(place) => match service::actions(place, session)? {
+            Some(cache) => Arc::new(cache),
+            None => return Ok(None),
+        },
     }))
 }
 
