@@ -295,3 +295,11 @@ fn a_service_that_does_not_answer_costs_its_time_once() {
     assert!(cache.records(&[key("a")]).is_err() && put(&cache, b"x").is_err());
     assert_eq!(timing.slept().len(), slept);
 }
+
+#[test]
+fn the_cache_of_github_keeps_to_what_caches_promise() {
+    for kind in KINDS {
+        let double = Double::start();
+        crate::contract::check(&|| Box::new(job(&double, kind)));
+    }
+}

@@ -199,3 +199,9 @@ fn addresses_that_can_hold_nothing_are_refused() {
     assert!(matches!(refused("ftp://h/"), HttpAddressError::Scheme { .. }));
     assert!(matches!(refused("cache.example/x"), HttpAddressError::Url(_)));
 }
+
+#[test]
+fn a_web_server_keeps_to_what_caches_promise() {
+    let (url, _) = start(Shelf::default());
+    crate::contract::check(&|| Box::new(cache(&url, HttpAccess::Anonymous)));
+}
