@@ -196,14 +196,20 @@ fn become_user(id: u32) -> Result<(), Errno> {
     sys::set_capabilities(permitted)
 }
 
-/// Whether ids apart can be had, which a container may forbid: a forked child tries it.
+/// Whether ids apart can be had, which a container may forbid.
 fn is_possible(ids: &IdMap) -> bool {
+    succeeds_apart(|| enter(&Mapping::Written(ids.clone())).is_ok() && Below::new(ids).is_ok())
+}
+
+/// Whether namespaces with a mapping can be entered: there is no way back from one without maps.
+fn can_enter(mapping: &Mapping) -> bool {
+    succeeds_apart(|| enter(mapping).is_ok())
+}
+
+/// Has a forked child try something.
+fn succeeds_apart(attempt: impl FnOnce() -> bool) -> bool {
     match sys::fork() {
-        Ok(None) => {
-            let entered = enter(&Mapping::Written(ids.clone()));
-            let made = entered.is_ok() && Below::new(ids).is_ok();
-            sys::exit_now(i32::from(!made))
-        }
+        Ok(None) => sys::exit_now(i32::from(!attempt())),
         Ok(Some(child)) => waitpid(Some(child), WaitOptions::empty())
             .is_ok_and(|ended| ended.is_some_and(|(_, status)| status.exit_status() == Some(0))),
         Err(_) => false,

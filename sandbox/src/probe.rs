@@ -63,7 +63,17 @@ pub fn probes(directory: &Path) -> Vec<Probe> {
     let first = NAMESPACE.ask(directory);
     let is_entered = first.outcome == Availability::Available;
     let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
-    iter::once(first).chain(others).collect()
+    let mut found: Vec<Probe> = iter::once(first).chain(others).collect();
+    let lacks_overlay = found.iter().any(|probe| probe.name == OVERLAYS && is_missing(probe));
+    // What helps is said there.
+    if let Some(step) = found.last_mut().filter(|step| lacks_overlay && is_missing(step)) {
+        step.remedy = None;
+    }
+    found
+}
+
+fn is_missing(probe: &Probe) -> bool {
+    probe.outcome != Availability::Available
 }
 
 /// Which ids of the machine steps have, a line; nothing where they can have none.
@@ -113,10 +123,13 @@ const NAMESPACE: Question = Question {
     remedy: |_| None,
 };
 
+/// What the probe of overlays is called.
+const OVERLAYS: &str = "overlay in the store";
+
 /// What is tried inside a namespace.
 const INSIDE: &[Question] = &[
     Question {
-        name: "overlay in the store",
+        name: OVERLAYS,
         need: Need::EveryStep,
         attempt: attempt::overlay,
         remedy: |errno| match errno {

@@ -13,7 +13,7 @@ use rustix::fs::getxattr;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, getpid, waitpid};
-use rustix::thread::{CapabilitySet, capabilities};
+use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
 
 use super::error::{InitCause, InitError};
 use super::{current_ids, ids, range};
@@ -41,7 +41,31 @@ impl Mapping {
         }
         let ids = subordinate_ids()?;
         let (user_tool, group_tool) = (tool("newuidmap")?, tool("newgidmap")?);
-        Ok(Self::Tools { ids, user_tool, group_tool })
+        let mapping = Self::Tools { ids, user_tool, group_tool };
+        if mapping.is_doubtful() && !super::can_enter(&mapping) {
+            let message = NOT_PERMITTED.to_owned();
+            return Err(InitError::because(doing, InitCause::PowerlessTools { message }));
+        }
+        Ok(mapping)
+    }
+
+    /// Whether the kernel may refuse the tools: they have no capabilities of their own, and root
+    /// cannot have all, as in a container.
+    fn is_doubtful(&self) -> bool {
+        let is_confined =
+            capability_is_in_bounding_set(CapabilitySet::SYS_ADMIN).is_ok_and(|is_in| !is_in);
+        is_confined && self.lacks_capabilities()
+    }
+
+    /// Whether a tool has no capabilities of its own. One that is set-user-ID is root when it
+    /// writes a map, who is not the owner of the namespace: containers keep that from root.
+    fn lacks_capabilities(&self) -> bool {
+        let Self::Tools { user_tool, group_tool, .. } = self else { return false };
+        let lacks = |tool: &CString| {
+            let mut value = [0; LONGEST_CAPABILITIES];
+            getxattr(tool, c"security.capability", &mut value[..]).is_err()
+        };
+        [user_tool, group_tool].into_iter().any(lacks)
     }
 }
 
@@ -146,30 +170,21 @@ impl Writers {
         let read = std::fs::File::from(self.complaints).read_to_string(&mut message);
         read.map_err(|error| InitError::io(doing, error))?;
         let message = message.trim().replace('\n', ", ");
-        let cause = match mapping {
-            Mapping::Tools { user_tool, group_tool, .. }
-                if message.contains(NOT_PERMITTED)
-                    && [user_tool, group_tool].into_iter().any(lacks_capabilities) =>
-            {
-                InitCause::PowerlessTools { message }
-            }
-            Mapping::Tools { .. } | Mapping::Written(_) => InitCause::MapRefused { message },
+        let is_powerless = message.contains(NOT_PERMITTED) && mapping.lacks_capabilities();
+        let cause = if is_powerless {
+            InitCause::PowerlessTools { message }
+        } else {
+            InitCause::MapRefused { message }
         };
         Err(InitError::because(doing, cause))
     }
-}
-
-/// Whether a program has no capabilities of its own. One that is set-user-ID is root when it writes
-/// a map, who is not the owner of the namespace: containers keep that from root.
-fn lacks_capabilities(tool: &CString) -> bool {
-    getxattr(tool, c"security.capability", &mut [0; LONGEST_CAPABILITIES][..]).is_err()
 }
 
 /// `struct vfs_ns_cap_data`
 const LONGEST_CAPABILITIES: usize = 24;
 
 /// What the tools say where the kernel refuses a map.
-const NOT_PERMITTED: &str = "not permitted";
+const NOT_PERMITTED: &str = "Operation not permitted";
 
 /// What a helper does when it gets the word.
 enum Job<'a> {

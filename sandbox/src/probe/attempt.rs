@@ -117,7 +117,10 @@ fn mount_overlay(top: &Path) -> Result<OwnedFd, Errno> {
 /// Keeps to abstract sockets of its own, as steps with the network of the machine do.
 pub(super) fn sockets() -> Result<(), Refusal> {
     enter()?;
-    Ok(sys::scope_abstract_sockets()?)
+    sys::scope_abstract_sockets().map_err(|errno| {
+        let reason = "this kernel has no scopes of Landlock, or it is off".to_owned();
+        Refusal { errno, reason }
+    })
 }
 
 /// Mounts `/proc` for a process namespace of its own.
