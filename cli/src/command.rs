@@ -12,6 +12,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;
+pub(crate) mod manual;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -29,7 +30,9 @@ use crate::args::image::{
     CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
-use crate::args::store::{CompletionArgs, DoctorArgs, DuArgs, PruneArgs, VerifyArgs, VersionArgs};
+use crate::args::store::{
+    CompletionArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs, VersionArgs,
+};
 use crate::failure::Failure;
 use crate::namespaces::Namespaces;
 use crate::session::Session;
@@ -50,6 +53,7 @@ pub(crate) enum Command {
     Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
+    Manual(ManualArgs),
     Prune(PruneArgs),
     Pull(PullArgs),
     Push(PushArgs),
@@ -102,6 +106,7 @@ impl Command {
             Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),
+            Self::Manual(args) => manual::run(args, session),
             Self::Prune(args) => prune::run(args, session),
             Self::Pull(args) => pull::run(args, session),
             Self::Push(args) => push::run(args, session),

@@ -64,6 +64,9 @@ fn authorities(
         // What a distribution ships and we cannot read is no reason to reach nothing.
         let found = rustls_native_certs::load_certs_from_paths(Some(system), None);
         roots.add_parsable_certificates(found.certs);
+    } else {
+        // An empty container has none. Whoever has removed all of theirs has left the file.
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     let mut named = Vec::new();
     for path in &settings.certificate_authorities {

@@ -82,6 +82,13 @@ pub(crate) struct CompletionArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// Print a manual page, for `man -l -`
+#[derive(Debug, Args)]
+pub(crate) struct ManualArgs {
+    /// Of which command; of the program, if none is named
+    pub(crate) command: Option<String>,
+}
+
 /// Print the version
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {}
