@@ -1,0 +1,145 @@
+#!/bin/bash
+# Builds an image on other kernels: boots each in qemu, with nothing but busybox, the program and a
+# base image, and builds there as an unprivileged user. What is made has to have the digest that it
+# has on this machine. Kernels are packages of Debian, fetched as it fetches them.
+#
+# Usage: kernels.sh [SUITE…]   (default: bookworm; known: bullseye bookworm trixie)
+# STEPS=PROGRAM   the test program of the sandbox, linked statically: what it claims holds there, too
+# MIRROR=URL      where the packages come from (default: http://deb.debian.org/debian)
+# KEPT=DIR        where packages stay from run to run
+. "$(dirname "$0")/lib.sh"
+mirror=${MIRROR:-http://deb.debian.org/debian}
+packages=${KEPT:-$work/packages}
+# Without hardware to help, a guest takes a minute or two.
+patience=900
+# What a kernel is expected to be told at the end; "no" where RUN is refused.
+declare -A steps_of=([bullseye]=no [bookworm]=yes [trixie]=yes)
+[ $# -gt 0 ] || set -- bookworm
+
+# fetch SUITE: the package of its kernel, in $packages/SUITE.
+fetch() {
+  local state=$packages/$1 name
+  [ -e "$state/kernel.deb" ] && return
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" > "$state/sources.list"
+  : > "$state/status"
+  local apt=(-q -o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State=$state" -o "Dir::State::status=$state/status" -o "Dir::State::lists=$state/lists"
+    -o "Dir::Cache=$state/cache" -o APT::Architecture=amd64 -o APT::Architectures=amd64
+    -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=)
+  apt-get "${apt[@]}" update > "$state/log" 2>&1 || { cat "$state/log"; return 1; }
+  name=$(apt-cache "${apt[@]}" depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+  (cd "$state" && apt-get "${apt[@]}" download "$name" >> log 2>&1 && mv "$name"_*.deb kernel.deb) ||
+    { cat "$state/log"; return 1; }
+}
+
+# system SUITE: $work/SUITE/kernel and the modules that the guest needs, in the order to load them.
+system() {
+  local at=$work/$1 tree=$work/$1/tree version path
+  mkdir -p "$at/modules" && dpkg-deb -x "$packages/$1/kernel.deb" "$tree" || return
+  cp "$tree"/boot/vmlinuz-* "$at/kernel"
+  [ -e "$tree/lib/modules" ] || { mkdir -p "$tree/lib" && mv "$tree/usr/lib/modules" "$tree/lib/"; }
+  version=$(basename "$tree"/lib/modules/*)
+  /usr/sbin/depmod -b "$tree" "$version"
+  for path in virtio_pci virtio_blk crc32c_generic ext4 overlay; do
+    # What is built in is no file.
+    /usr/sbin/modprobe -d "$tree" -S "$version" --show-depends "$path" 2> /dev/null || true
+  done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r path; do
+    cp "$path" "$at/modules/"
+    path=$at/modules/$(basename "$path")
+    case $path in *.xz) xz -d "$path"; path=${path%.xz} ;; esac
+    basename "$path"
+  done > "$at/order"
+}
+
+# What is built, here and there.
+recipe() {
+  mkdir -p "$work/context"
+  echo 'Hello from an image.' > "$work/context/hello.txt"
+  cat > "$work/context/Dockerfile" <<'DOCKERFILE'
+FROM base AS build
+COPY hello.txt /src/hello.txt
+RUN mkdir /out && tr a-z A-Z < /src/hello.txt > /out/hello && chown -R 5:app /out && chmod 4750 /out/hello
+RUN rm -r /src /out/.. 2>/dev/null; mkdir /src && echo new > /src/new
+RUN --mount=type=cache,target=/c --network=none echo kept > /c/f && ln -s hello /out/link && mkdir /dev/shm/x
+RUN --mount=type=bind,from=base,source=/etc,target=/mnt cp /mnt/passwd /out/passwd && mknod /out/pipe p
+USER app
+RUN id > /tmp/id && ! touch /etc/x
+FROM base
+COPY --from=build /out /out
+COPY --from=build /src /tmp/id /
+RUN cat /out/hello
+CMD ["cat", "/out/hello"]
+DOCKERFILE
+}
+
+# libraries PROGRAM ROOT: what it needs of this machine, if it is not linked statically.
+libraries() {
+  local library
+  for library in $(ldd "$1" | grep -o '/[^ ]*'); do
+    mkdir -p "$2$(dirname "$library")" && cp -L "$library" "$2$library"
+  done
+}
+
+# initramfs SUITE: all that the guest has.
+initramfs() {
+  local at=$work/$1 root=$work/$1/root tool
+  mkdir -p "$root"/{bin,dev,proc,sys,etc,disk,modules,usr/bin} && cp /bin/busybox "$root/bin/" &&
+    cp "$here/kernels/init" "$root/init" && cp "$here/kernels/build" "$root/bin/build" &&
+    cp "$wythe" "$root/bin/wythe" && cp -r "$work/base" "$root/base" && cp -r "$work/context" "$root/context" &&
+    cp "$at/order" "$root/modules/order" || return
+  [ -z "$(ls "$at/modules")" ] || cp "$at/modules"/* "$root/modules/"
+  [ -z "${STEPS:-}" ] || cp "$STEPS" "$root/bin/steps"
+  for tool in newuidmap newgidmap; do
+    cp "$(command -v $tool)" "$root/usr/bin/$tool" && chmod 4755 "$root/usr/bin/$tool" || return
+    libraries "$(command -v $tool)" "$root"
+  done
+  libraries "$wythe" "$root"
+  chmod 755 "$root/init" "$root/bin/build"
+  (cd "$root" && find . | busybox cpio -o -H newc -R 0:0 2> /dev/null) | gzip -1 > "$at/initramfs"
+}
+
+# boot SUITE: what the guest prints, in $work/SUITE/console.
+boot() {
+  local at=$work/$1
+  truncate -s 1G "$at/disk" && /usr/sbin/mkfs.ext4 -q -F "$at/disk" || return
+  timeout "$patience" qemu-system-x86_64 -accel kvm -accel tcg -m 1536 -smp 2 -nodefaults \
+    -display none -no-reboot -serial "file:$at/console" -kernel "$at/kernel" -initrd "$at/initramfs" \
+    -drive "file=$at/disk,if=virtio,format=raw,cache=unsafe" \
+    -append "console=ttyS0 quiet panic=-1 rdinit=/init" > "$at/qemu.log" 2>&1 || { cat "$at/qemu.log"; return 1; }
+  # Consoles end lines their own way.
+  tr -d '\r' < "$at/console" > "$at/said"
+  # What it said in full lies beside its package.
+  cp "$at/said" "$packages/$1/said"
+}
+
+says() { grep -qx -- "$2" "$work/$1/said" || { tail -n 60 "$work/$1/said"; return 1; }; }
+
+# The digest that this machine makes.
+expected() {
+  WYTHE_STORE=$work/store "$here/kernels/build" "$wythe" "$work/base" "$work/context" "$work/here" > "$work/here.log" 2>&1 ||
+    { cat "$work/here.log"; return 1; }
+  digest=$(cat "$work/here.digest")
+}
+
+guest() { fetch "$1" && system "$1" && initramfs "$1" && boot "$1" && says "$1" "guest: done"; }
+
+"$here/base.sh" "$work/base"
+recipe
+check "an image is built here" expected
+for suite; do
+  check "$suite: its kernel boots" guest "$suite"
+  case ${steps_of[$suite]} in
+    yes)
+      check "$suite: doctor lets steps run" says "$suite" "guest: doctor 0"
+      check "$suite: an image of steps has the digest that it has here" says "$suite" "guest: digest $digest"
+      ;;
+    no)
+      check "$suite: doctor says that steps cannot run" says "$suite" "guest: doctor 4"
+      check "$suite: a step is refused with the reason" says "$suite" "guest: refused 4"
+      ;;
+  esac
+  check "$suite: an image without steps is built" says "$suite" "guest: copied 0"
+  [ -z "${STEPS:-}" ] || [ "${steps_of[$suite]}" = no ] ||
+    check "$suite: the claims of the sandbox hold" says "$suite" "guest: claims that fail: 0"
+done

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Runs the program in containers as people get them, which have nothing in them but the program: it builds what needs
+no steps in each, and of steps it says what forbids them and what would help, or runs them.
+
+Usage: places.py WYTHE USER BASE   (as root, with runc; USER has subordinate ids, BASE is the layout of base.sh)
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Docker's capabilities for root of a container.
+DOCKERS = """CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT
+KILL AUDIT_WRITE""".split()
+
+# What Docker's profile lets nobody call who lacks CAP_SYS_ADMIN, and what it lets nobody call at all.
+FOR_ADMINS = """bpf fanotify_init fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree
+perf_event_open quotactl setdomainname sethostname setns syslog umount umount2 unshare""".split()
+FOR_NOBODY = """pivot_root keyctl add_key request_key kexec_load open_by_handle_at userfaultfd io_uring_setup
+init_module delete_module swapon swapoff reboot acct""".split()
+NEW_NAMESPACES = 0x7E020000
+
+MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]
+FROZEN = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+passed = failed = 0
+
+
+def filter_of_docker(is_admin):
+    denied = FOR_NOBODY + ([] if is_admin else FOR_ADMINS)
+    rules = [{"names": denied, "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]
+    if not is_admin:
+        rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})
+        for namespace in range(32):
+            if NEW_NAMESPACES >> namespace & 1:
+                flag = {"index": 0, "value": 1 << namespace, "valueTwo": 1 << namespace, "op": "SCMP_CMP_MASKED_EQ"}
+                rules.append({"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [flag]})
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+
+
+class Place:
+    """A container with the program, a base image, a context, and a store on a volume."""
+
+    def __init__(self, top, wythe, base):
+        self.top = top
+        self.root = os.path.join(top, "rootfs")
+        for name in ["proc", "dev", "sys", "tmp", "etc", "context", "volume", "usr/bin"]:
+            os.makedirs(os.path.join(self.root, name))
+        os.chmod(os.path.join(self.root, "tmp"), 0o1777)
+        shutil.copy(wythe, os.path.join(self.root, "wythe"))
+        self.has_libraries_of(wythe)
+        shutil.copytree(base, os.path.join(self.root, "base"))
+        for name, steps in [("steps", "RUN echo ran > /ran"), ("copies", "COPY file /")]:
+            self.write(f"context/{name}", f"FROM base\n{steps}\n")
+        self.write("context/file", "text\n")
+        self.write("etc/passwd", "root:x:0:0::/:/sh\nada:x:1000:1000::/:/sh\n")
+        self.n_runs = 0
+
+    def write(self, path, text):
+        with open(os.path.join(self.root, path), "w") as file:
+            file.write(text)
+
+    def has_libraries_of(self, program):
+        """Installs what a program needs of this machine, if it is not linked statically."""
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+        for file in [word for word in listed.split() if word.startswith("/")]:
+            os.makedirs(os.path.dirname(self.root + file), exist_ok=True)
+            shutil.copy(file, self.root + file)
+
+    def has_tools(self):
+        """Installs newuidmap and newgidmap as Debian does."""
+        for tool in ["newuidmap", "newgidmap"]:
+            shutil.copy(f"/usr/bin/{tool}", f"{self.root}/usr/bin/{tool}")
+            self.has_libraries_of(f"/usr/bin/{tool}")
+            os.chmod(f"{self.root}/usr/bin/{tool}", 0o4755)
+        for name in ["subuid", "subgid"]:
+            self.write(f"etc/{name}", "ada:100000:65536\n")
+
+    def run(self, words, uid=0, capabilities=DOCKERS, profile=None, covered=True, new_privileges=True, volume=True):
+        """Runs the program there; returns its exit code and all that it says."""
+        self.n_runs += 1
+        volume_at = os.path.join(self.top, f"volume-{uid}")
+        os.makedirs(volume_at, exist_ok=True)
+        os.chown(volume_at, uid, uid)
+        mounts = [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro", "nosuid", "nodev", "noexec"]},
+        ]
+        if volume:
+            options = ["rbind", "rw"]
+            mounts.append({"destination": "/volume", "type": "bind", "source": volume_at, "options": options})
+        names = [f"CAP_{name}" for name in capabilities]
+        own = names if uid == 0 else []
+        sets = {"bounding": names, "effective": own, "permitted": own}
+        config = {
+            "ociVersion": "1.0.2",
+            "root": {"path": self.root, "readonly": False},
+            "process": {
+                "user": {"uid": uid, "gid": uid},
+                "args": ["/wythe", "--store", "/volume/store", *words],
+                "env": ["PATH=/usr/bin", "HOME=/volume"],
+                "cwd": "/",
+                "capabilities": sets,
+                "noNewPrivileges": not new_privileges,
+            },
+            "mounts": mounts,
+            "linux": {"namespaces": [{"type": kind} for kind in ["pid", "mount", "ipc", "uts"]]},
+        }
+        if profile:
+            config["linux"]["seccomp"] = profile
+        if covered:
+            config["linux"].update(maskedPaths=MASKED, readonlyPaths=FROZEN)
+        with open(os.path.join(self.top, "config.json"), "w") as file:
+            json.dump(config, file)
+        name = f"wythe-places-{os.getpid()}-{self.n_runs}"
+        # crun refuses machines that have both versions of cgroups.
+        runc = ["runc", "run", "--bundle", self.top, name]
+        ran = subprocess.run(runc, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    def build(self, what, **place):
+        words = ["build", "--no-cache", "--progress=plain", "--build-context", "base=oci-layout:///base", "-f", f"/context/{what}"]
+        return self.run([*words, "-t", what, "/context"], **place)
+
+
+def check(claim, answer, code, *words):
+    """That the program ended with `code`, having said `words`."""
+    global passed, failed
+    ended, said = answer
+    missing = [word for word in words if word not in said]
+    if ended == code and not missing:
+        passed += 1
+        print(f"ok    {claim}")
+    else:
+        failed += 1
+        print(f"FAIL  {claim}: ended with {ended}, not {code}; not said: {missing}\n{said}")
+
+
+def is_refused(name, container, code_of_doctor, words, **place):
+    """A place where steps are refused and all else is done."""
+    check(f"{name}: doctor tells", container.run(["doctor"], **place), code_of_doctor, *words)
+    check(f"{name}: an image without steps is built", container.build("copies", **place), 0)
+    check(f"{name}: a step is refused where it stands", container.build("steps", **place), 4, ">>> RUN", *words[:1])
+    check(f"{name}: du", container.run(["du"], **place), 0)
+    check(f"{name}: prune", container.run(["prune"], **place), 0)
+
+
+def main():
+    wythe, user, base = sys.argv[1:]
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
+        os.chmod(top, 0o755)
+        container = Place(os.path.join(top, "bundle"), wythe, base)
+        every = [*DOCKERS, "SYS_ADMIN"]
+        docker = {"profile": filter_of_docker(False)}
+
+        name = "root, no filter, nothing covered"
+        place = {"covered": False}
+        check(f"{name}: doctor", container.run(["doctor"], **place), 0)
+        check(f"{name}: steps run", container.build("steps", **place), 0)
+
+        name = "root, no filter, a covered /proc"
+        check(f"{name}: doctor", container.run(["doctor"]), 0, "part  fresh /proc", "systempaths=unconfined")
+        check(f"{name}: steps run", container.build("steps"), 0)
+
+        words = ["creating user namespaces is not permitted", "seccomp=unconfined"]
+        is_refused("Docker's default, root", container, 4, words, **docker)
+        no_tools = ["newuidmap not found", "install uidmap"]
+        container.write("etc/subuid", "ada:100000:65536\n")
+        container.write("etc/subgid", "ada:100000:65536\n")
+        is_refused("Docker's default, a user", container, 4, no_tools, uid=1000, **docker)
+
+        name = "a restricted pod"
+        words = ["no_new_privs", "allowPrivilegeEscalation=false"]
+        is_refused(name, container, 4, words, uid=1000, capabilities=[], new_privileges=False, **docker)
+
+        name = "Docker's default and CAP_SYS_ADMIN, nothing covered"
+        words = ["entering the root", "pivot_root"]
+        place = {"capabilities": every, "profile": filter_of_docker(True), "covered": False}
+        check(f"{name}: doctor tells", container.run(["doctor"], **place), 4, *words)
+        check(f"{name}: a step is refused where it stands", container.build("steps", **place), 4, ">>> RUN", *words[:1])
+
+        name = "the store in the container's own file system"
+        place = {"covered": False, "volume": False}
+        overlay = os.path.join(top, "layers")
+        for part in ["upper", "work"]:
+            os.makedirs(os.path.join(overlay, part))
+        options = f"lowerdir={container.root},upperdir={overlay}/upper,workdir={overlay}/work"
+        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", container.root], check=True)
+        try:
+            is_refused(name, container, 4, ["overlay", "a volume"], **place)
+        finally:
+            subprocess.run(["umount", container.root], check=True)
+
+        name = "a user, with set-user-ID tools"
+        container.has_tools()
+        words = ["may not write id maps here", "setcap cap_setuid=ep"]
+        is_refused(name, container, 4, words, uid=1000, covered=False)
+        name = "a user, with tools that have file capabilities"
+        for tool, capability in [("newuidmap", "cap_setuid=ep"), ("newgidmap", "cap_setgid=ep")]:
+            path = f"{container.root}/usr/bin/{tool}"
+            os.chmod(path, 0o755)
+            subprocess.run(["setcap", capability, path], check=True)
+        place = {"uid": 1000, "covered": False}
+        check(f"{name}: doctor", container.run(["doctor"], **place), 0)
+        check(f"{name}: steps run", container.build("steps", **place), 0)
+
+        store = os.path.join(top, "store")
+        os.makedirs(store)
+        shutil.chown(store, user)
+        limit = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\""
+        words = ["runuser", "-u", user, "--", "env", f"TMPDIR={store}", "unshare", "--map-root-user", "--map-auto"]
+        words += ["sh", "-c", limit, "sh", wythe, "--store", store, "doctor"]
+        ran = subprocess.run(words, capture_output=True, text=True)
+        answer = (ran.returncode, ran.stdout + ran.stderr)
+        check("no user namespaces are left: doctor tells", answer, 4, "max_user_namespaces is 0", "sysctl -w")
+        words = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", wythe, "--store", f"{top}/nobodys", "doctor"]
+        os.makedirs(f"{top}/nobodys")
+        os.chown(f"{top}/nobodys", 4242, 4242)
+        ran = subprocess.run(words, capture_output=True, text=True)
+        answer = (ran.returncode, ran.stdout + ran.stderr)
+        check("a user without subordinate ids: doctor tells", answer, 4, "no subordinate ids for user 4242", "usermod")
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
