@@ -22,4 +22,5 @@ mod parallel;
 mod ranged;
 pub mod registry;
 mod requests;
+pub mod s3;
 pub mod upload;

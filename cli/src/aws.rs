@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use wythe_aws::chain::{Chain, Origin};
 use wythe_aws::ecr::{Ecr, Made};
 use wythe_aws::registry_host::RegistryHost;
+use wythe_aws::s3::{Bucket, BucketOptions};
 use wythe_aws::surroundings::{Surroundings, WallClock};
+use wythe_cache::s3::{S3Cache, S3Options};
 use wythe_registry::credentials::Credentials;
 use wythe_registry::settings::SystemTiming;
 use wythe_store::oci::reference::Reference;
 
 use crate::args::create_repository::CreateRepository;
 use crate::args::global::GlobalArgs;
+use crate::args::s3_place::S3Place;
 use crate::failure::Failure;
 use crate::host::SystemClock;
 use crate::registry_client;
@@ -39,6 +43,39 @@ pub(crate) fn surroundings(global: &GlobalArgs, settings: &Settings) -> Arc<Surr
 pub(crate) fn ecr(global: &GlobalArgs, settings: &Settings) -> Ecr {
     let folder = settings.cache_folder().map(|folder| folder.join("ecr"));
     Ecr::new(surroundings(global, settings), folder)
+}
+
+/// A cache in a bucket. What attributes leave out, variables say.
+pub(crate) fn s3_cache(place: &S3Place, session: &Session) -> Result<S3Cache, Failure> {
+    let settings = &session.settings;
+    let around = surroundings(&session.global, settings);
+    let missing = |what: &str, remedy: &str| {
+        Failure::usage(format!("type=s3 lacks the {what}")).remedy(remedy)
+    };
+    let bucket = place.bucket.clone().or_else(|| settings.text("AWS_BUCKET"));
+    let bucket = bucket.filter(|name| !name.is_empty());
+    let name = bucket.ok_or_else(|| missing("bucket", "give bucket=NAME, or set AWS_BUCKET"))?;
+    let told = around.region().map_err(|error| Failure::usage(error.to_string()))?;
+    let region = place.region.clone().or(told);
+    let region =
+        region.ok_or_else(|| missing("region", "give region=REGION, or set AWS_REGION"))?;
+    let origin = match &place.keys {
+        Some(keys) => Origin::Given(keys.clone()),
+        None => Origin::Search(region.clone()),
+    };
+    let chain = Arc::new(Chain::new(around.clone(), origin));
+    let (endpoint, addressing) = (place.endpoint.clone(), place.addressing);
+    let options = BucketOptions { name, region, endpoint, addressing };
+    let bucket = Bucket::new(around, chain, options);
+    let options = S3Options {
+        prefix: place.prefix.clone(),
+        blobs: place.blobs.clone(),
+        records: place.records.clone(),
+        names: place.names.clone(),
+        parallel: place.parallel,
+        refresh: place.refresh,
+    };
+    Ok(S3Cache::new(bucket, options, Arc::new(SystemTiming)))
 }
 
 /// Refuses to make repositories where nothing is pushed, or where the registry is not ECR's.

@@ -14,7 +14,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-sandbox", &[]),
     ("wythe-registry", &["wythe-store"]),
     ("wythe-aws", &["wythe-registry"]),
-    ("wythe-cache", &["wythe-registry", "wythe-store"]),
+    ("wythe-cache", &["wythe-aws", "wythe-registry", "wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     (

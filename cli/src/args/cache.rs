@@ -11,6 +11,7 @@ use wythe_store::oci::reference::Reference;
 
 use self::service::{ActionsPlace, WebPlace};
 use super::attributes::{AttributeError, Attributes};
+use super::s3_place::{self, S3Place, S3PlaceError};
 
 /// A cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +26,8 @@ pub(crate) enum CachePlace {
     Http(WebPlace),
     /// That of GitHub Actions.
     Gha(ActionsPlace),
+    /// A bucket.
+    S3(Box<S3Place>),
 }
 
 /// How a registry is spoken to.
@@ -78,9 +81,11 @@ pub(crate) enum OnError {
 pub(crate) enum CacheArgError {
     #[error(transparent)]
     Attribute(#[from] AttributeError),
+    #[error(transparent)]
+    S3(#[from] S3PlaceError),
     #[error("type=inline is read with type=registry,ref=IMAGE")]
     Inline,
-    #[error("type {0:?} is not one of gha, http, inline, local, registry")]
+    #[error("type {0:?} is not one of gha, http, inline, local, registry, s3")]
     Type(String),
     #[error("version {0:?} is neither 1 nor 2")]
     Version(String),
@@ -109,7 +114,7 @@ impl FromStr for CacheFrom {
         }
         let time = time(&mut attributes)?;
         let known = ["ref", "registry.insecure", "src", "tag", "timeout", "type"];
-        attributes.finish(&[&known[..], &service::KNOWN].concat())?;
+        attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
         Ok(Self { place, time })
     }
 }
@@ -150,7 +155,7 @@ impl FromStr for CacheTo {
             "timeout",
             "type",
         ];
-        attributes.finish(&[&known[..], &service::KNOWN].concat())?;
+        attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
         Ok(Self { place, extent, on_error, time })
     }
 }
@@ -173,6 +178,7 @@ fn place(attributes: &mut Attributes, path: &'static str) -> Result<CachePlace, 
             let transport = if insecure { Transport::Insecure } else { Transport::Configured };
             Ok(CachePlace::Registry { name: name(&text)?, transport })
         }
+        "s3" => Ok(CachePlace::S3(Box::new(S3Place::take(attributes)?))),
         _ => Err(CacheArgError::Type(kind)),
     }
 }

@@ -19,6 +19,7 @@ use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::cache::{CacheFrom, CachePlace, CacheTo, Extent, OnError, Transport};
 use crate::args::image_attributes::CompressionArg;
 use crate::args::output::Output;
+use crate::aws;
 use crate::failure::{Class, Failure};
 use crate::render::quantity::{Bytes, Elapsed};
 use crate::session::Session;
@@ -81,6 +82,7 @@ fn open(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBac
             Some(cache) => Arc::new(cache),
             None => return Ok(None),
         },
+        CachePlace::S3(place) => Arc::new(aws::s3_cache(place, session)?),
     }))
 }
 
