@@ -260,8 +260,9 @@ impl Bucket {
             payload: simple.payload,
             patience: simple.patience,
         };
-        api::attempts(&*self.around.timing, || {
-            self.chain.with_keys(|keys: &Keys| api.send(Some(keys), &call))
+        // Keys are got before: their search has attempts of its own.
+        self.chain.with_keys(|keys: &Keys| {
+            api::attempts(&*self.around.timing, || api.send(Some(keys), &call))
         })
     }
 }

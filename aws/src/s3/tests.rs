@@ -196,6 +196,25 @@ fn a_server_that_is_busy_is_asked_again() {
 }
 
 #[test]
+fn keys_that_are_not_to_be_had_are_not_searched_for_again_and_again() {
+    let sts = FakeService::start(|_| given(503, "<Error><Code>ServiceUnavailable</Code></Error>"));
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "hush").unwrap();
+    let around = Arc::new(Surroundings::bare(&[
+        ("AWS_ENDPOINT_URL", &sts.url),
+        ("AWS_ROLE_ARN", "arn"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+    ]));
+    let region: Region = "eu-west-1".parse().unwrap();
+    let chain = Arc::new(Chain::new(around.clone(), Origin::Search(region.clone())));
+    let (name, addressing) = ("b".to_owned(), Addressing::Path);
+    let options = BucketOptions { name, region, endpoint: None, addressing };
+    assert!(Bucket::new(around, chain, options).head("x").is_err());
+    assert_eq!(sts.asked().len(), 5);
+}
+
+#[test]
 fn a_bucket_of_another_region_says_which() {
     let service = FakeService::start(|_| {
         let region = ("x-amz-bucket-region".to_owned(), "eu-north-1".to_owned());
