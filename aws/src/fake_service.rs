@@ -43,8 +43,8 @@ pub(crate) fn given(status: u16, body: &str) -> Given {
 
 impl FakeService {
     pub(crate) fn start(answer: impl Fn(&Asked) -> Given + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let (asked, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
         let log = asked.clone();
         std::thread::spawn(move || {
@@ -57,14 +57,14 @@ impl FakeService {
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 }
 
 fn serve(stream: &TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Given) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut reader = BufReader::new(stream.try_clone().expect("another descriptor"));
     while let Some(asked) = read(&mut reader) {
-        log.lock().unwrap().push(asked.clone());
+        log.lock().expect("nobody panics with it").push(asked.clone());
         let Given(status, headers, body) = answer(&asked);
         let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
         for (name, value) in headers {
