@@ -118,6 +118,20 @@ pub enum MountKind {
     },
 }
 
+impl MountKind {
+    /// The files that it begins with: where they are looked up, and the path there.
+    pub fn files(&self) -> Option<(&FileSource, &str)> {
+        match self {
+            Self::Bind { from, path, .. } => Some((from, path)),
+            Self::Cache(cache) => Some((&cache.from, &cache.path)),
+            Self::Tmpfs { .. }
+            | Self::Secret { .. }
+            | Self::SecretVariable { .. }
+            | Self::Ssh { .. } => None,
+        }
+    }
+}
+
 /// A directory that outlives the build.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CacheMount {

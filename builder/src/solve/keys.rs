@@ -142,14 +142,7 @@ fn selected(operation: &Operation) -> Vec<Selected<'_>> {
 type Selected<'s> = (usize, CopySpec, Box<dyn Fn(CopyError) -> BuildCause + 's>);
 
 fn mounted(mount: &RunMount) -> Option<Selected<'_>> {
-    let (from, path) = match &mount.kind {
-        MountKind::Bind { from, path, .. } => (from, path),
-        MountKind::Cache(cache) => (&cache.from, &cache.path),
-        MountKind::Secret { .. }
-        | MountKind::SecretVariable { .. }
-        | MountKind::Ssh { .. }
-        | MountKind::Tmpfs { .. } => return None,
-    };
+    let (from, path) = mount.kind.files()?;
     let FileSource::Input(position) = from else { return None };
     let within = |error: CopyError| match error {
         CopyError { cause: CopyCause::Missing(missing), .. } => {

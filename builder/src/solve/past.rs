@@ -207,14 +207,7 @@ fn read_by(operation: &Operation) -> Vec<SelectedFiles> {
         }
         Operation::Run(step) => {
             let mounts = step.mounts.iter().filter_map(|mount| {
-                let (from, path) = match &mount.kind {
-                    MountKind::Bind { from, path, .. } => (from, path),
-                    MountKind::Cache(cache) => (&cache.from, &cache.path),
-                    MountKind::Secret { .. }
-                    | MountKind::SecretVariable { .. }
-                    | MountKind::Ssh { .. }
-                    | MountKind::Tmpfs { .. } => return None,
-                };
+                let (from, path) = mount.kind.files()?;
                 let of_step = matches!(mount.kind, MountKind::Bind { .. })
                     || matches!(from, FileSource::Input(_));
                 of_step.then(|| (format!("mount {}", mount.target), from.clone(), single(path)))
