@@ -22,7 +22,7 @@ use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 
 use crate::action_result;
-use crate::parallel::each;
+use crate::parallel::{each, those};
 use crate::ranged::{RangedReader, value_of};
 use crate::requests::{Ask, Busy, Requests, headers};
 
@@ -221,14 +221,7 @@ impl CacheBackend for HttpCache {
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
-        let answers = each(blobs, THREADS, |blob| self.is_missing(blob));
-        let mut missing = Vec::new();
-        for (blob, answer) in blobs.iter().zip(answers) {
-            if answer? {
-                missing.push(*blob);
-            }
-        }
-        Ok(missing)
+        those(blobs, THREADS, |blob| self.is_missing(blob))
     }
 
     fn blob(

@@ -183,10 +183,7 @@ impl CacheBackend for LocalCache {
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
-        let mut state = self.state();
-        for (key, bytes) in records {
-            state.new.insert(*key, bytes);
-        }
+        self.state().new.add(records);
         Ok(())
     }
 

@@ -38,6 +38,13 @@ impl Pack {
         }
     }
 
+    /// Adds records, as they are put.
+    pub(crate) fn add(&mut self, records: &[(CacheKey, Vec<u8>)]) {
+        for (key, bytes) in records {
+            self.insert(*key, bytes);
+        }
+    }
+
     /// Adds those of another that this one lacks, and then drops the oldest that are too many.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, record) in other.records {

@@ -23,6 +23,7 @@ use wythe_store::oci::source::{ImageSource as _, SourceError, SourceErrorClass};
 
 use crate::inline;
 use crate::pack::{MAX_PACK, PACK_TYPE, Pack, document_of};
+use crate::parallel::those;
 
 /// What is added to a tag that has something else than a cache of ours.
 const SIBLING: &str = "-wythe";
@@ -141,13 +142,14 @@ impl RegistryCache {
         })
     }
 
-    /// What was there when it was looked at first.
-    fn first_look(&self) -> Result<Pack, CacheError> {
+    /// Reads what was there when it was looked at first.
+    fn at_first<T>(&self, read: impl FnOnce(&Pack) -> T) -> Result<T, CacheError> {
         let mut state = self.state();
-        if state.read.is_none() {
-            state.read = Some(self.look()?);
-        }
-        Ok(state.read.as_ref().map(|found| found.pack.clone()).unwrap_or_default())
+        let found = match &mut state.read {
+            Some(found) => found,
+            unread => unread.insert(self.look()?),
+        };
+        Ok(read(&found.pack))
     }
 
     /// Puts what is new over what is there by now.
@@ -204,31 +206,20 @@ impl CacheBackend for RegistryCache {
     }
 
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
-        let pack = self.first_look()?;
-        Ok(keys.iter().map(|key| pack.get(key).map(<[u8]>::to_vec)).collect())
+        self.at_first(|pack| keys.iter().map(|key| pack.get(key).map(<[u8]>::to_vec)).collect())
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
-        let pack = self.first_look()?;
         // The manifest names them, so that the registry keeps them.
-        let named: BTreeSet<Digest> = pack.blobs().iter().map(|blob| blob.digest).collect();
-        let open: Vec<&Digest> = blobs.iter().filter(|blob| !named.contains(blob)).collect();
-        let mut missing = Vec::new();
-        for some in open.chunks(PARALLEL) {
-            let asked: Vec<Result<bool, RegistryError>> = std::thread::scope(|scope| {
-                let ask = |blob| scope.spawn(move || self.client.has_blob(&self.reference, blob));
-                let asked: Vec<_> = some.iter().copied().map(ask).collect();
-                let told = asked.into_iter().map(std::thread::ScopedJoinHandle::join);
-                told.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                    .collect()
-            });
-            for (blob, is_there) in some.iter().zip(asked) {
-                if !is_there.map_err(|error| self.refused(&error))? {
-                    missing.push(**blob);
-                }
-            }
-        }
-        Ok(missing)
+        let named: BTreeSet<Digest> =
+            self.at_first(|pack| pack.blobs().iter().map(|blob| blob.digest).collect())?;
+        let open: Vec<Digest> =
+            blobs.iter().filter(|blob| !named.contains(blob)).copied().collect();
+        let is_missing = |blob: &Digest| {
+            let is_there = self.client.has_blob(&self.reference, blob);
+            is_there.map(|is_there| !is_there).map_err(|error| self.refused(&error))
+        };
+        those(&open, PARALLEL, is_missing)
     }
 
     fn blob(
@@ -247,10 +238,7 @@ impl CacheBackend for RegistryCache {
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
-        let mut state = self.state();
-        for (key, bytes) in records {
-            state.new.insert(*key, bytes);
-        }
+        self.state().new.add(records);
         Ok(())
     }
 
