@@ -9,7 +9,7 @@ use super::annotation;
 use super::cache::{CacheFrom, CacheTo};
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
-use super::create_repository::CreateRepository;
+use super::create_repository::RepositoryArgs;
 use super::docker::DockerArgs;
 use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
@@ -97,17 +97,8 @@ pub(crate) struct ResultArgs {
     /// Push the image under its names: short for --output=type=registry
     #[arg(long)]
     pub(crate) push: Switch,
-    /// Make repositories of ECR where they are missing: =scan-on-push,immutable-tags says how
-    #[arg(
-        long,
-        value_name = "OPTION,…",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "false",
-        default_missing_value = "true",
-        hide_default_value = true
-    )]
-    pub(crate) create_repo: CreateRepository,
+    #[command(flatten)]
+    pub(crate) repositories: RepositoryArgs,
     /// Keep the image in the store, which is what happens anyway
     #[arg(long)]
     pub(crate) load: Switch,

@@ -2,7 +2,24 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use wythe_aws::ecr::{RepositoryOptions, Scan, Tags};
+
+/// The flags about repositories that something is pushed to.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RepositoryArgs {
+    /// Make repositories of ECR where they are missing: =scan-on-push,immutable-tags says how
+    #[arg(
+        long,
+        value_name = "OPTION,…",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true
+    )]
+    pub(crate) create_repo: CreateRepository,
+}
 
 /// One `--create-repo`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -48,7 +65,7 @@ mod tests {
         let words = ["wythe", "push", "r.example/app"].into_iter();
         let words: Vec<&str> = words.chain(Some(flag).filter(|flag| !flag.is_empty())).collect();
         let Command::Push(push) = Cli::of(&words).ok()?.command else { panic!("not a push") };
-        Some(push.create_repo)
+        Some(push.repositories.create_repo)
     }
 
     #[test]

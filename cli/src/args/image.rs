@@ -6,7 +6,7 @@ use clap::Args;
 use wythe_store::oci::platform::Platform;
 
 use super::call::AnswerFormat;
-use super::create_repository::CreateRepository;
+use super::create_repository::RepositoryArgs;
 use super::image_attributes::CompressionArg;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
@@ -53,17 +53,8 @@ pub(crate) struct PushArgs {
     /// How layers built here are compressed
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
-    /// Make repositories of ECR where they are missing: =scan-on-push,immutable-tags says how
-    #[arg(
-        long,
-        value_name = "OPTION,…",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "false",
-        default_missing_value = "true",
-        hide_default_value = true
-    )]
-    pub(crate) create_repo: CreateRepository,
+    #[command(flatten)]
+    pub(crate) repositories: RepositoryArgs,
 }
 
 /// Copy an image between registries, layouts and archives
@@ -75,17 +66,8 @@ pub(crate) struct CopyArgs {
     pub(crate) destination: ImageLocation,
     #[command(flatten)]
     pub(crate) which: Which,
-    /// Make repositories of ECR where they are missing: =scan-on-push,immutable-tags says how
-    #[arg(
-        long,
-        value_name = "OPTION,…",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "false",
-        default_missing_value = "true",
-        hide_default_value = true
-    )]
-    pub(crate) create_repo: CreateRepository,
+    #[command(flatten)]
+    pub(crate) repositories: RepositoryArgs,
 }
 
 /// Give an image another name

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     if let ImageLocation::Registry(name) = &args.destination {
         pushed.push(name.parse()?);
     }
-    create_repositories(&pushed, args.create_repo, session)?;
+    create_repositories(&pushed, args.repositories.create_repo, session)?;
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = acquire(&args.source, platform.as_ref(), (&lease, session))?;

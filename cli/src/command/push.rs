@@ -17,7 +17,7 @@ use crate::session::Session;
 /// Sends an image to its registry, and prints the digest it has there.
 pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
     let to: Reference = args.destination.as_ref().unwrap_or(&args.image).parse()?;
-    create_repositories(std::slice::from_ref(&to), args.create_repo, session)?;
+    create_repositories(std::slice::from_ref(&to), args.repositories.create_repo, session)?;
     let lease = session.store()?.lease()?;
     let platform = args.which.platform()?;
     let root = closure::of_store(&lease, &args.image, platform.as_ref(), session)?;

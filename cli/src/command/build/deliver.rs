@@ -37,7 +37,7 @@ pub(crate) fn refuse_undeliverable(args: &ResultArgs) -> Result<(), Failure> {
     if outputs.iter().any(to_stdout) {
         archive_file::refuse_terminal(&io::stdout())?;
     }
-    check_repositories(&pushed_names(args, &outputs)?, args.create_repo)
+    check_repositories(&pushed_names(args, &outputs)?, args.repositories.create_repo)
 }
 
 /// The names that something is pushed under, with any target's in the place of its name.

@@ -144,7 +144,7 @@ impl TargetOutput<'_> {
         names: &[Reference],
         naming: Naming,
     ) -> Result<(Descriptor, TargetReport), Failure> {
-        create_repositories(names, self.args.create_repo, self.session)?;
+        create_repositories(names, self.args.repositories.create_repo, self.session)?;
         let client: Client = match asked.transport {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
