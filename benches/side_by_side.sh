@@ -13,10 +13,13 @@ bench=$PWD/../shared/bench
 
 cargo build --release --locked --package wythe
 BENCH_WYTHE=$(realpath "${CARGO_TARGET_DIR:-target}/release/wythe")
-export BENCH_WYTHE
+# w5 and w6 are commands that take their time wherever they run: a bare chroot says how much.
+BENCH_PEERS=$PWD/benches/bare_chroot.json
+export BENCH_WYTHE BENCH_PEERS
 cd "$bench"
 ./setup.sh
 [ $# -gt 0 ] || set -- -w w1,w2,w3,w4,w5,w6
 ./bench.py run -p wythe,docker,buildah,buildah-rootless,podman "$@"
+./bench.py run -w w5,w6 -p wythe,bare-chroot
 ./bench.py table
 ./bench.py ratio --of wythe
