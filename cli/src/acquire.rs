@@ -1,35 +1,34 @@
-//! An image from wherever it is into the store.
+//! An image wherever it is.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use wythe_store::image::load::unpack;
-use wythe_store::image::whole::Whole;
 use wythe_store::lease::Lease;
-use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::SourceProblem;
+use wythe_store::oci::transfer::Watched;
 
 use crate::args::location::ImageLocation;
-use crate::closure;
+use crate::closure::{self, LocatedImage};
 use crate::failure::{Class, Failure};
-use crate::session::Session;
 
-/// Makes what is at a place available in the store, without a name of its own: all of it, or the
-/// image for a platform.
-pub(crate) fn acquire(
+/// Finds what is at a place: all of it, or the image for a platform. `client` stands for all registries.
+pub(crate) fn locate<'a>(
     location: &ImageLocation,
     platform: Option<&Platform>,
-    (lease, session): (&Lease, &Session),
-) -> Result<Descriptor, Failure> {
+    (lease, client): (&Lease, &'a Watched<'a>),
+) -> Result<LocatedImage<'a>, Failure> {
     match location {
-        ImageLocation::Store(name) => closure::of_store(lease, name, platform, session),
+        ImageLocation::Store(name) => closure::of_store(lease, name, platform, client),
         ImageLocation::Registry(name) => {
-            let (reference, source) = (&name.parse()?, &session.registry()?);
-            closure::of_source(Whole { lease, source, reference }, platform, Class::Network)
+            let (source, name): (_, Reference) = (Box::new(Watched { ..*client }), name.parse()?);
+            let image =
+                closure::at_source(lease, (source, name.clone()), platform, Class::Network)?;
+            Ok(image.beside(name))
         }
         ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
         ImageLocation::OciArchive { path, tag: name }
@@ -39,18 +38,18 @@ pub(crate) fn acquire(
     }
 }
 
-fn in_layout(
+fn in_layout<'a>(
     path: &Path,
     name: Option<&str>,
     platform: Option<&Platform>,
     lease: &Lease,
-) -> Result<Descriptor, Failure> {
-    let (source, reference) = (&Layout::open(path, selector(name))?, &stand_in()?);
-    if let Err(SourceProblem::NotFound { detail }) = source.selected() {
+) -> Result<LocatedImage<'a>, Failure> {
+    let (layout, reference) = (Layout::open(path, selector(name))?, stand_in()?);
+    if let Err(SourceProblem::NotFound { detail }) = layout.selected() {
         let failure = Failure::usage(format!("the layout has no image {detail}"));
         return Err(failure.remedy("say which after the place and a colon: PLACE:NAME"));
     }
-    closure::of_source(Whole { lease, source, reference }, platform, Class::Usage)
+    closure::at_source(lease, (Box::new(layout), reference), platform, Class::Usage)
 }
 
 /// The image of a name, or the only one.

@@ -1,10 +1,13 @@
-//! Everything behind a name, whatever platform it is for, from wherever it is into the store.
+//! Everything behind a name, whatever platform it is for: documents come into the store, blobs when somebody
+//! needs them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use wythe_delivery::content::fetch_each;
+use wythe_delivery::content::{OutgoingContent, fetch_each};
+use wythe_store::digest::Digest;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::{OpenImageProblem, read_image};
 use wythe_store::image::save::SaveError;
@@ -14,66 +17,230 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
+use wythe_store::oci::transfer::Watched;
 use wythe_store::store::Store;
 
 use crate::failure::{Class, Failure};
 use crate::fetch::Wanted;
-use crate::session::Session;
 use crate::stored_image;
 
-/// What a name of the store stands for, with everything that leaves with it in the store: the image
-/// for a platform where one is given, else all there is.
+/// An image, or an index with all it lists. Its documents are in the store, its blobs there or to be had.
+pub(crate) struct LocatedImage<'a> {
+    /// What its name stands for.
+    pub(crate) root: Descriptor,
+    /// Where its blobs are to be had, those included that the store has.
+    origins: Vec<BlobOrigin>,
+    /// What each blob is a part of, as an index lists it.
+    entries: BTreeMap<Digest, Descriptor>,
+    place: Place<'a>,
+}
+
+/// Where a name is looked up.
+struct Place<'a> {
+    source: Box<dyn ImageSource + 'a>,
+    /// What it is called there.
+    reference: Reference,
+    /// What it is called elsewhere, where all of it may be.
+    names: Vec<Reference>,
+    kind: PlaceKind,
+}
+
+/// What it means that something is lacking.
+enum PlaceKind {
+    /// The store has only a part of what its name stands for.
+    Store(Reference),
+    /// A failure of this class.
+    Source(Class),
+}
+
+impl fmt::Debug for LocatedImage<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LocatedImage").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl LocatedImage<'_> {
+    /// Its bytes: what the store lacks is fetched when it is read.
+    pub(crate) fn content<'c>(&'c self, lease: &'c Lease) -> OutgoingContent<'c> {
+        let Place { source, names, .. } = &self.place;
+        OutgoingContent::new(lease, &**source, &self.origins).beside(names)
+    }
+
+    /// The same, of which the repository of a name has everything.
+    pub(crate) fn beside(mut self, name: Reference) -> Self {
+        self.place.names.push(name);
+        self
+    }
+
+    /// Fetches everything that the store lacks.
+    pub(crate) fn complete(&self, lease: &Lease) -> Result<(), Failure> {
+        self.complete_where(lease, |_| true)
+    }
+
+    /// Fetches the blobs that are wanted and the store lacks.
+    pub(crate) fn complete_where(
+        &self,
+        lease: &Lease,
+        wanted: impl Fn(&Descriptor) -> bool,
+    ) -> Result<(), Failure> {
+        let lacking = self.fetch(lease, wanted);
+        let lacking = lacking.map_err(|error| self.place.kind.part(error.into()))?;
+        self.place.kind.none(&lacking)
+    }
+
+    /// Fetches the blobs that are wanted and the store lacks, and says what the source lacks, each once.
+    fn fetch(
+        &self,
+        lease: &Lease,
+        wanted: impl Fn(&Descriptor) -> bool,
+    ) -> Result<Vec<Lacking>, SaveError> {
+        let lacking = Mutex::new(Vec::new());
+        let origins = self.origins.iter().filter(|origin| wanted(&origin.descriptor));
+        let origins: Vec<&BlobOrigin> = origins.collect();
+        fetch_each(&origins, |origin| match origin.fetch(lease, &*self.place.source) {
+            Err(SaveError::Source(error)) if error.class() == SourceErrorClass::NotFound => {
+                let of = self.entries.get(&origin.descriptor.digest).unwrap_or(&self.root).clone();
+                let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
+                lacking.push(Lacking { of, error });
+                Ok(())
+            }
+            outcome => outcome,
+        })?;
+        Ok(once_each(lacking.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl<'a> Place<'a> {
+    /// The image for a platform; its documents are in the store then.
+    fn documents(&self, lease: &Lease, platform: &Platform) -> Result<Descriptor, Failure> {
+        let wanted = Wanted { source: &*self.source, reference: &self.reference, platform };
+        let image = wanted.documents(lease).map_err(|failure| self.kind.part(failure))?;
+        Ok(image.manifest.descriptor())
+    }
+
+    /// What a root consists of, and what of it neither the store nor the source has.
+    fn locate(
+        self,
+        lease: &Lease,
+        root: Descriptor,
+    ) -> Result<(LocatedImage<'a>, Vec<Lacking>), Failure> {
+        let whole = Whole { lease, source: &*self.source, reference: &self.reference };
+        let parts = whole.documents(&root).map_err(|error| self.kind.part(error.into()))?;
+        let Parts { blobs, lacking } = parts;
+        let (mut origins, mut entries) = (Vec::new(), BTreeMap::new());
+        for part in blobs {
+            if entries.insert(part.blob.digest, part.of).is_none() {
+                let reference = self.reference.clone();
+                origins.push(BlobOrigin::of_store(lease.store(), part.blob, reference)?);
+            }
+        }
+        Ok((LocatedImage { root, origins, entries, place: self }, lacking))
+    }
+
+    /// As [`locate`](Self::locate), where it is a failure that something is lacking.
+    fn locate_all(self, lease: &Lease, root: Descriptor) -> Result<LocatedImage<'a>, Failure> {
+        let (image, lacking) = self.locate(lease, root)?;
+        image.place.kind.none(&lacking)?;
+        Ok(image)
+    }
+}
+
+impl PlaceKind {
+    /// That something could not be had, and so not all of it.
+    fn part(&self, failure: Failure) -> Failure {
+        match self {
+            Self::Store(name) => failure.within(format!("the store has only a part of {name}")),
+            Self::Source(_) => failure,
+        }
+    }
+
+    /// A failure where anything is lacking.
+    fn none(&self, lacking: &[Lacking]) -> Result<(), Failure> {
+        match self {
+            Self::Source(class) => none(lacking, *class),
+            Self::Store(name) => none(lacking, Class::Network).map_err(|failure| {
+                self.part(failure).remedy(format!(
+                    "`wythe pull --all-platforms {name}` fetches all of it, --platform takes one image"
+                ))
+            }),
+        }
+    }
+}
+
+/// What a name of the store stands for: the image for a platform where one is given, else all there is.
 ///
-/// What was not needed so far, such as the images of other platforms, is fetched from the registry
-/// of this name, or of another that stands for the same.
-pub(crate) fn of_store(
+/// What was not needed so far, such as the images of other platforms, is to be had from the registry of this name,
+/// or of another that stands for the same.
+pub(crate) fn of_store<'a>(
     lease: &Lease,
     name: &str,
     platform: Option<&Platform>,
-    session: &Session,
-) -> Result<Descriptor, Failure> {
+    client: &'a dyn ImageSource,
+) -> Result<LocatedImage<'a>, Failure> {
     let reference: Reference = name.parse()?;
     let root = stored_image::root(lease.store(), &reference)?;
     let names = namesakes(lease.store(), &reference, &root)?;
-    let source = Namesakes { client: &session.registry()?, names };
+    let source = Box::new(Namesakes { client, names: names.clone() });
     let pinned = reference.clone().with_digest(root.digest);
-    let whole = Whole { lease, source: &source, reference: &pinned };
-    let part =
-        |failure: Failure| failure.within(format!("the store has only a part of {reference}"));
-    let advice = format!(
-        "`wythe pull --all-platforms {reference}` fetches all of it, --platform takes one image"
-    );
-    let complete = |root: &Descriptor| {
-        none(&fetch(whole, root).map_err(part)?, Class::Network)
-            .map_err(|failure| part(failure).remedy(&advice))
-    };
-    let Some(platform) = platform else { return complete(&root).map(|()| root) };
-    let image = match read_image(lease.store(), root, platform) {
-        Err(OpenImageProblem::Missing(_)) => {
-            let wanted = Wanted { source: &source, reference: &pinned, platform };
-            return Ok(wanted.fetch(lease).map_err(part)?.manifest.descriptor());
+    let place = Place { source, reference: pinned, names, kind: PlaceKind::Store(reference) };
+    let root = match platform
+        .map(|platform| (platform, read_image(lease.store(), root.clone(), platform)))
+    {
+        None => root,
+        Some((platform, Err(OpenImageProblem::Missing(_)))) => place.documents(lease, platform)?,
+        Some((_, found)) => {
+            let image = found.map_err(|problem| stored_image::unreadable(name, problem))?;
+            image.manifest.descriptor()
         }
-        found => found.map_err(|problem| stored_image::unreadable(name, problem))?,
     };
-    let manifest = image.manifest.descriptor();
-    complete(&manifest).map(|()| manifest)
+    place.locate_all(lease, root)
 }
 
-/// What a reference of a source names, with everything that is behind it; only the image for a
+/// What a reference of a source names; only the image for a platform where one is given. That the source lacks a
+/// part is a failure of `class`.
+pub(crate) fn at_source<'a>(
+    lease: &Lease,
+    (source, reference): (Box<dyn ImageSource + 'a>, Reference),
+    platform: Option<&Platform>,
+    class: Class,
+) -> Result<LocatedImage<'a>, Failure> {
+    let place = Place { source, reference, names: Vec::new(), kind: PlaceKind::Source(class) };
+    let root = match platform {
+        Some(platform) => place.documents(lease, platform)?,
+        None => Whole { lease, source: &*place.source, reference: &place.reference }.root()?,
+    };
+    place.locate_all(lease, root)
+}
+
+/// What a reference of a source names, with everything that is behind it in the store; only the image for a
 /// platform where one is given. Where the source lacks a part, that is a failure of `class`.
 pub(crate) fn of_source(
     whole: Whole<'_>,
     platform: Option<&Platform>,
     class: Class,
 ) -> Result<Descriptor, Failure> {
-    if let Some(platform) = platform {
-        let Whole { lease, source, reference } = whole;
-        let image = Wanted { source, reference, platform }.fetch(lease)?;
-        return Ok(image.manifest.descriptor());
-    }
-    let root = whole.root()?;
-    none(&fetch(whole, &root)?, class)?;
-    Ok(root)
+    let Whole { lease, source: images, reference } = whole;
+    let source = Box::new(Watched { images, transfers: &() });
+    let image = at_source(lease, (source, reference.clone()), platform, class)?;
+    image.complete(lease)?;
+    Ok(image.root)
+}
+
+/// As [`of_source`] without a platform, with what the source lacks, which is no failure.
+pub(crate) fn all_there_is(whole: Whole<'_>) -> Result<(Descriptor, Vec<Lacking>), Failure> {
+    let Whole { lease, source: images, reference } = whole;
+    let (source, reference) = (Box::new(Watched { images, transfers: &() }), reference.clone());
+    let place =
+        Place { source, reference, names: Vec::new(), kind: PlaceKind::Source(Class::Usage) };
+    let (image, lacking) = place.locate(lease, whole.root()?)?;
+    let more = image.fetch(lease, |_| true)?;
+    Ok((image.root, once_each(lacking.into_iter().chain(more).collect())))
+}
+
+fn once_each(mut lacking: Vec<Lacking>) -> Vec<Lacking> {
+    let mut seen = BTreeSet::new();
+    lacking.retain(|part| seen.insert(part.of.digest));
+    lacking
 }
 
 /// A failure of `class` where anything is lacking.
@@ -89,28 +256,6 @@ pub(crate) fn none(lacking: &[Lacking], class: Class) -> Result<(), Failure> {
     let Some(first) = lacking.first() else { return Ok(()) };
     let text = format!("not to be had: {}", parts.join(", "));
     Err(Failure::new(class, text).because(&first.error))
-}
-
-/// Fetches everything behind `root` that the store lacks, and says what the source lacks, each once.
-pub(crate) fn fetch(whole: Whole<'_>, root: &Descriptor) -> Result<Vec<Lacking>, Failure> {
-    let Parts { blobs, lacking } = whole.documents(root)?;
-    let lacking = Mutex::new(lacking);
-    fetch_each(&blobs, |part| {
-        let (descriptor, reference) = (part.blob.clone(), whole.reference.clone());
-        let origin = BlobOrigin::of_store(whole.lease.store(), descriptor, reference)?;
-        match origin.fetch(whole.lease, whole.source) {
-            Err(SaveError::Source(error)) if error.class() == SourceErrorClass::NotFound => {
-                let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
-                lacking.push(Lacking { of: part.of.clone(), error });
-                Ok(())
-            }
-            outcome => outcome,
-        }
-    })?;
-    let mut lacking = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut seen = BTreeSet::new();
-    lacking.retain(|part| seen.insert(part.of.digest));
-    Ok(lacking)
 }
 
 /// What a person calls an entry of an index.

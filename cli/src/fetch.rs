@@ -21,9 +21,15 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Fetches documents and layers; nothing names them yet.
     pub(crate) fn fetch(self, lease: &Lease) -> Result<ResolvedImage, Failure> {
+        let image = self.documents(lease)?;
+        self.layers(lease, &image)?;
+        Ok(image)
+    }
+
+    /// Fetches the documents alone.
+    pub(crate) fn documents(self, lease: &Lease) -> Result<ResolvedImage, Failure> {
         let image = resolve(self.source, self.reference, self.platform)?;
         save_documents(lease, &image)?;
-        self.layers(lease, &image)?;
         Ok(image)
     }
 

@@ -1,20 +1,20 @@
 //! What leaves, with the layers of base images that no step has needed: fetched when they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use wythe_store::digest::Digest;
+use wythe_store::error::ReadError;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredContent;
-use wythe_store::image::encode::Recompress;
 use wythe_store::image::save::SaveError;
 use wythe_store::lease::Lease;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::media_type::Compression;
+use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
 use crate::options::LayerOptions;
@@ -29,12 +29,22 @@ pub struct OutgoingContent<'a> {
     images: &'a dyn ImageSource,
     stored: StoredContent<'a>,
     pub(crate) origins: &'a [BlobOrigin],
+    neighbours: Vec<String>,
 }
 
 impl<'a> OutgoingContent<'a> {
     /// What the lease's store holds, and what `images` hands over of `origins`.
     pub fn new(lease: &'a Lease, images: &'a dyn ImageSource, origins: &'a [BlobOrigin]) -> Self {
-        Self { lease, images, stored: StoredContent(lease.store()), origins }
+        let (stored, neighbours) = (StoredContent(lease.store()), Vec::new());
+        Self { lease, images, stored, origins, neighbours }
+    }
+
+    /// The same, of which these repositories may hold everything: a registry that lacks a blob is asked to take
+    /// it from there.
+    #[must_use]
+    pub fn beside(mut self, names: &[Reference]) -> Self {
+        self.neighbours.extend(names.iter().map(Reference::name));
+        self
     }
 
     /// Gets everything that is missing.
@@ -43,23 +53,39 @@ impl<'a> OutgoingContent<'a> {
     ///
     /// If a source does not hand over what it announced, or the store fails.
     pub fn complete(&self) -> Result<(), SaveError> {
-        fetch_each(self.origins, |origin| origin.fetch(self.lease, self.images))
+        self.fetch_where(|_| true)
+    }
+
+    fn fetch_where(&self, wanted: impl Fn(&Descriptor) -> bool) -> Result<(), SaveError> {
+        let origins: Vec<&BlobOrigin> =
+            self.origins.iter().filter(|origin| wanted(&origin.descriptor)).collect();
+        fetch_each(&origins, |origin| origin.fetch(self.lease, self.images))
     }
 
     /// Gets what has to be here before it is known how it leaves; the rest may be at the registry already.
     pub(crate) fn complete_for(&self, layers: LayerOptions) -> Result<(), SaveError> {
-        let wanted = |origin: &&BlobOrigin| match layers.recompress {
-            Recompress::Differing => true,
-            Recompress::Never => is_plain(origin),
-        };
-        let origins: Vec<&BlobOrigin> = self.origins.iter().filter(wanted).collect();
-        fetch_each(&origins, |origin| origin.fetch(self.lease, self.images))
+        self.fetch_where(|layer| layers.changes_foreign(layer))
+    }
+
+    /// The blobs that are elsewhere, and not here.
+    pub(crate) fn away(&self) -> Result<BTreeSet<Digest>, ReadError> {
+        let store = self.lease.store();
+        let away = self
+            .origins
+            .iter()
+            .map(|origin| Ok(origin.is_away(store)?.then_some(origin.descriptor.digest)));
+        away.filter_map(Result::transpose).collect()
     }
 
     /// The repositories that hold a blob, from which a registry can take it by itself.
     pub fn repositories(&self) -> BTreeMap<Digest, Vec<String>> {
         let entry = |origin: &BlobOrigin| (origin.descriptor.digest, origin.repositories());
         self.origins.iter().map(entry).collect()
+    }
+
+    /// Those that may hold any of its blobs.
+    pub fn neighbours(&self) -> &[String] {
+        &self.neighbours
     }
 }
 
@@ -90,12 +116,6 @@ impl fmt::Debug for OutgoingContent<'_> {
         let origins = self.origins.len();
         out.debug_struct("OutgoingContent").field("origins", &origins).finish_non_exhaustive()
     }
-}
-
-/// Whether a layer is not compressed. One that was made here is when it leaves, and one from elsewhere is known
-/// by its bytes.
-fn is_plain(origin: &BlobOrigin) -> bool {
-    origin.descriptor.media_type.layer_compression() == Some(Compression::None)
 }
 
 /// Fetches several blobs at once, until one fails.

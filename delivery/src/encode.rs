@@ -1,28 +1,33 @@
 //! An image with the layers it leaves with.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use wythe_store::digest::Digest;
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::encode::encode_each;
+use wythe_store::image::encode::{ForeignLayers, encode_each};
 use wythe_store::image::recode::RecodeError;
 use wythe_store::image::seekable::seekable;
-use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
 use wythe_store::oci::manifest::Manifest;
 
+use crate::content::OutgoingContent;
+use crate::error::DeliveryError;
 use crate::options::{LayerCompression, LayerOptions};
 
 /// Who is told of a layer as soon as it can leave, from several threads.
 pub type Ready<'a> = &'a (dyn Fn(&Descriptor) + Sync);
 
 /// Gives images the layers they leave with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Encoder<'a> {
     pub(crate) lease: &'a Lease,
     options: LayerOptions,
     ready: Ready<'a>,
+    /// What the store lacks, and can get.
+    away: BTreeSet<Digest>,
 }
 
 impl fmt::Debug for Encoder<'_> {
@@ -35,28 +40,37 @@ impl fmt::Debug for Encoder<'_> {
 const DEFLATE_LEVEL: u32 = 5;
 
 impl<'a> Encoder<'a> {
-    /// One that makes such layers, and tells of each.
-    pub fn new(lease: &'a Lease, options: LayerOptions, ready: Ready<'a>) -> Self {
-        Self { lease, options, ready }
+    /// One that makes such layers, and tells of each. What it has to change is here then.
+    ///
+    /// # Errors
+    ///
+    /// If a layer that has to be here is not to be had, or the store fails.
+    pub fn new(
+        content: &OutgoingContent<'a>,
+        options: LayerOptions,
+        ready: Ready<'a>,
+    ) -> Result<Self, DeliveryError> {
+        content.complete_for(options)?;
+        Ok(Self { lease: content.lease, options, ready, away: content.away()? })
     }
 
     /// The manifest with which an image of the store leaves; it is in the store.
     ///
     /// # Errors
     ///
-    /// If a layer is neither a blob nor a tree of this store, or the store fails.
+    /// If a layer is neither a blob nor a tree of this store, nor elsewhere, or the store fails.
     pub fn manifest(&self, image: &StoredImage) -> Result<RawDocument<Manifest>, RecodeError> {
         let image = self.with_tables(image)?;
-        encode_each(self.lease, &image, (self.codec(), self.options.recompress), self.ready)
+        encode_each(self.lease, &image, (self.options.codec(), self.foreign()), self.ready)
     }
 
     /// The image with layers that have a table of contents, where that is asked for. They cannot be
     /// had by compressing those it has, and so it has another configuration, too.
     pub(crate) fn with_tables(&self, image: &StoredImage) -> Result<StoredImage, RecodeError> {
-        let LayerOptions { compression, level, recompress } = self.options;
+        let LayerOptions { compression, level, .. } = self.options;
         match compression {
             LayerCompression::Estargz => {
-                seekable(self.lease, image, level.unwrap_or(DEFLATE_LEVEL), recompress)
+                seekable(self.lease, image, level.unwrap_or(DEFLATE_LEVEL), self.foreign())
             }
             LayerCompression::Gzip | LayerCompression::Uncompressed | LayerCompression::Zstd => {
                 Ok(image.clone())
@@ -64,15 +78,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn codec(&self) -> Codec {
-        match (self.options.compression, self.options.level) {
-            (LayerCompression::Gzip, None) | (LayerCompression::Estargz, _) => Codec::GZIP,
-            (LayerCompression::Gzip, Some(level)) => Codec::Gzip { level },
-            (LayerCompression::Uncompressed, _) => Codec::None,
-            (LayerCompression::Zstd, None) => Codec::ZSTD,
-            (LayerCompression::Zstd, Some(level)) => {
-                Codec::Zstd { level: i32::try_from(level).unwrap_or(i32::MAX) }
-            }
-        }
+    fn foreign(&self) -> ForeignLayers<'_> {
+        ForeignLayers { recompress: self.options.recompress, away: &self.away }
     }
 }

@@ -13,7 +13,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write::{dated, named, titled};
 use wythe_store::oci::platform::{Platform, host_architecture};
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::transfer::Transfers;
+use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::archive::{write_archive, write_layout};
 use crate::content::OutgoingContent;
@@ -67,11 +67,11 @@ impl<'a> OutgoingImage<'a> {
         (layers, ready): (LayerOptions, Ready<'_>),
     ) -> Result<Self, DeliveryError> {
         let (lease, origins) = (content.lease, content.origins);
-        content.complete_for(layers)?;
+        let encoder = Encoder::new(content, layers, ready)?;
         let machine = Platform::linux(host_architecture());
         let image = read_any_image(lease.store(), root, &machine).ok();
         let created = image.and_then(|image| image.config.value().created.clone());
-        let root = Encoder::new(lease, layers, ready).root(root)?;
+        let root = encoder.root(root)?;
         let (config, names, title) = (None, Vec::new(), None);
         Ok(Self { lease, root, config, names, title, created, origins })
     }
@@ -88,7 +88,9 @@ impl<'a> OutgoingImage<'a> {
         to: &Reference,
         transfers: &dyn Transfers,
     ) -> Result<(), DeliveryError> {
-        let push = Push { registry, lease: self.lease, origins: self.origins, transfers };
+        let images = Watched { images: registry, transfers };
+        let content = &OutgoingContent::new(self.lease, &images, self.origins);
+        let push = Push { registry, content, transfers };
         push.outgoing(self, std::slice::from_ref(to))
     }
 

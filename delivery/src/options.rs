@@ -1,6 +1,10 @@
 //! How an image is to look outside.
 
 use wythe_store::image::encode::Recompress;
+use wythe_store::layer::codec::Codec;
+use wythe_store::layer::estargz::TOC_DIGEST;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::media_type::Compression;
 
 use crate::annotation::Annotations;
 
@@ -27,6 +31,33 @@ pub struct LayerOptions {
     pub level: Option<u32>,
     /// What becomes of those that came from elsewhere.
     pub recompress: Recompress,
+}
+
+impl LayerOptions {
+    /// How layers are compressed that take another form.
+    pub(crate) fn codec(self) -> Codec {
+        match (self.compression, self.level) {
+            (LayerCompression::Gzip, None) | (LayerCompression::Estargz, _) => Codec::GZIP,
+            (LayerCompression::Gzip, Some(level)) => Codec::Gzip { level },
+            (LayerCompression::Uncompressed, _) => Codec::None,
+            (LayerCompression::Zstd, None) => Codec::ZSTD,
+            (LayerCompression::Zstd, Some(level)) => {
+                Codec::Zstd { level: i32::try_from(level).unwrap_or(i32::MAX) }
+            }
+        }
+    }
+
+    /// Whether a layer from elsewhere leaves in another form than it came. One of a type we do not read never
+    /// does.
+    pub(crate) fn changes_foreign(self, layer: &Descriptor) -> bool {
+        let Some(now) = layer.media_type.layer_compression() else { return false };
+        let has_table = now == Compression::Gzip && layer.annotations.contains_key(TOC_DIGEST);
+        match (self.recompress, self.compression) {
+            (Recompress::Never, _) => false,
+            (Recompress::Differing, LayerCompression::Estargz) => !has_table,
+            (Recompress::Differing, _) => now != self.codec().compression(),
+        }
+    }
 }
 
 /// The times of files in new layers, where the build has an epoch.
@@ -72,4 +103,27 @@ pub struct ImageOptions {
     pub annotations: Annotations,
     /// What statements about it are made up as.
     pub statements: StatementForm,
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_store::oci::media_type::MediaType;
+
+    use super::*;
+
+    #[test]
+    fn layers_from_elsewhere_are_changed_where_that_is_asked_for_and_they_differ() {
+        let changed = |recompress, compression| {
+            let options = LayerOptions { compression, level: None, recompress };
+            let kinds = [MediaType::LAYER, MediaType::LAYER_GZIP, MediaType::LAYER_ZSTD];
+            kinds.map(|kind| options.changes_foreign(&Descriptor::of(kind, b"")))
+        };
+        let (never, differing) = (Recompress::Never, Recompress::Differing);
+        assert_eq!(changed(never, LayerCompression::Gzip), [false; 3]);
+        assert_eq!(changed(never, LayerCompression::Estargz), [false; 3]);
+        assert_eq!(changed(differing, LayerCompression::Gzip), [true, false, true]);
+        assert_eq!(changed(differing, LayerCompression::Zstd), [true, true, false]);
+        assert_eq!(changed(differing, LayerCompression::Uncompressed), [false, true, true]);
+        assert_eq!(changed(differing, LayerCompression::Estargz), [true; 3]);
+    }
 }

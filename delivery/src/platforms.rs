@@ -83,8 +83,8 @@ impl PlatformImages<'_> {
         options: &ImageOptions,
         (source, ready): (&dyn ImageSource, Ready<'_>),
     ) -> Result<OutgoingImage<'_>, DeliveryError> {
-        OutgoingContent::new(self.lease, source, &self.origins).complete_for(options.layers)?;
-        let encoder = Encoder::new(self.lease, options.layers, ready);
+        let content = OutgoingContent::new(self.lease, source, &self.origins);
+        let encoder = Encoder::new(&content, options.layers, ready)?;
         let images = self.with_times_and_annotations(options)?;
         let images = images.iter().map(|image| encoder.with_tables(image));
         let images: Vec<StoredImage> = images.collect::<Result<_, _>>()?;

@@ -4,10 +4,8 @@ use std::fmt;
 
 use wythe_registry::client::Client;
 use wythe_registry::push::{Outbox, Push as How};
-use wythe_store::image::blob_origin::BlobOrigin;
-use wythe_store::lease::Lease;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::transfer::{Transfers, Watched};
+use wythe_store::oci::transfer::Transfers;
 
 use crate::content::OutgoingContent;
 use crate::encode::Ready;
@@ -29,21 +27,19 @@ pub enum Naming {
 pub struct Push<'a> {
     /// Speaks to registries.
     pub registry: &'a Client,
-    /// Keeps what leaves.
-    pub lease: &'a Lease,
-    /// Where layers are to be had that the store lacks.
-    pub origins: &'a [BlobOrigin],
+    /// What it consists of, wherever that is.
+    pub content: &'a OutgoingContent<'a>,
     /// Who is told how far blobs are.
     pub transfers: &'a dyn Transfers,
 }
 
 impl fmt::Debug for Push<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Push").field("origins", &self.origins.len()).finish_non_exhaustive()
+        out.debug_struct("Push").field("content", &self.content).finish_non_exhaustive()
     }
 }
 
-impl<'a> Push<'a> {
+impl Push<'_> {
     /// Sends an image to the registries of some names while `make` makes it: layers that it tells of
     /// leave at once.
     ///
@@ -52,12 +48,12 @@ impl<'a> Push<'a> {
     /// Those of `make`; [`DeliveryError::Tagged`] if a name has a tag and only its digest is to be a
     /// name; [`DeliveryError::OtherDigest`] if it has the digest of something else; or if a layer is
     /// not to be had, or a registry refuses something.
-    pub fn run(
+    pub fn run<'image>(
         self,
         names: &[Reference],
         naming: Naming,
-        make: impl FnOnce(Ready<'_>) -> Result<OutgoingImage<'a>, DeliveryError>,
-    ) -> Result<OutgoingImage<'a>, DeliveryError> {
+        make: impl FnOnce(Ready<'_>) -> Result<OutgoingImage<'image>, DeliveryError>,
+    ) -> Result<OutgoingImage<'image>, DeliveryError> {
         if naming == Naming::ByDigest
             && let Some(tagged) = names.iter().find(|name| name.tag().is_some())
         {
@@ -91,12 +87,10 @@ impl<'a> Push<'a> {
         self,
         send: impl FnOnce(&Outbox<'_>) -> Result<T, DeliveryError>,
     ) -> Result<T, DeliveryError> {
-        let transfers = self.transfers;
-        let images = Watched { images: self.registry, transfers };
-        let content = OutgoingContent::new(self.lease, &images, self.origins);
-        let origins = content.repositories();
-        let how = How { origins: &origins, transfers };
-        send(&self.registry.outbox(&content, how))
+        let Self { registry, content, transfers } = self;
+        let origins = &content.repositories();
+        let how = How { origins, neighbours: content.neighbours(), transfers };
+        send(&registry.outbox(content, how))
     }
 }
 

@@ -16,6 +16,7 @@ use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
 use wythe_store::id::LayerId;
 use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::image::encode::Recompress;
 use wythe_store::image::load::unpack;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -108,7 +109,7 @@ fn what_is_pushed_is_what_archives_and_layouts_hold() {
 }
 
 #[test]
-fn of_layers_of_a_base_only_those_that_are_not_compressed_are_fetched_before_a_push() {
+fn layers_of_a_base_are_fetched_before_a_push_only_where_they_leave_in_another_form() {
     let (_folder, lease, images) = built(&["amd64"]);
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let client = Client::new(Settings::default());
@@ -120,12 +121,16 @@ fn of_layers_of_a_base_only_those_that_are_not_compressed_are_fetched_before_a_p
         BlobOrigin::of_registry(descriptor, base.clone())
     });
     let content = OutgoingContent::new(&lease, &client, &origins);
-    OutgoingImage::encode(&content, &images[0], LayerOptions::default()).unwrap();
-    let fetched = |origin: &BlobOrigin| {
-        let digest = origin.descriptor.digest.to_string();
-        registry.seen().iter().any(|seen| seen.target.ends_with(&digest))
+    let fetched = |recompress| {
+        let layers = LayerOptions { recompress, ..LayerOptions::default() };
+        OutgoingImage::encode(&content, &images[0], layers).unwrap();
+        origins.each_ref().map(|origin| {
+            let digest = origin.descriptor.digest.to_string();
+            registry.seen().iter().any(|seen| seen.target.ends_with(&digest))
+        })
     };
-    assert_eq!(origins.each_ref().map(fetched), [true, false], "{:?}", registry.seen());
+    assert_eq!(fetched(Recompress::Never), [false, false], "{:?}", registry.seen());
+    assert_eq!(fetched(Recompress::Differing), [true, false], "{:?}", registry.seen());
 }
 
 #[test]
@@ -168,7 +173,8 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
         ..ImageOptions::default()
     };
     let names = ["app:1", "app:2"].map(|rest| name(&registry, rest));
-    let push = Push { registry: &client, lease: &lease, origins: &[], transfers: &() };
+    let content = &OutgoingContent::new(&lease, &client, &[]);
+    let push = Push { registry: &client, content, transfers: &() };
     let make =
         |ready: &(dyn Fn(&Descriptor) + Sync)| images.encode(&names, &options, (&client, ready));
     let image = push.run(&names, Naming::ByName, make).unwrap();

@@ -31,6 +31,8 @@ const PARALLEL: usize = 4;
 pub struct Push<'a> {
     /// Repositories, as `host/name`, that are known to hold a blob.
     pub origins: &'a BTreeMap<Digest, Vec<String>>,
+    /// Repositories, as `host/name`, that may hold any of them.
+    pub neighbours: &'a [String],
     /// Who is told how far blobs are.
     pub transfers: &'a dyn Transfers,
 }
@@ -198,7 +200,7 @@ impl Outbox<'_> {
             return Ok(());
         }
         let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
-        let origins = [known, &delivered].concat();
+        let origins = [known, &delivered, self.how.neighbours].concat();
         let (inner, content, reference) = (self.inner, self.content, names[0]);
         let told = Told { transfers: self.how.transfers, reference, blob };
         Upload { inner, repository, content, blob, told }.run(&origins)?;

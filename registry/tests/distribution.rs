@@ -89,7 +89,7 @@ fn an_index_goes_out_and_comes_back_byte_for_byte() {
 
     let client = Client::new(Settings::default());
     let reference: Reference = format!("{}/a/app:1", server.host).parse().unwrap();
-    let how = Push { origins: &BTreeMap::new(), transfers: &() };
+    let how = Push { origins: &BTreeMap::new(), neighbours: &[], transfers: &() };
     client.push(&content, &index.descriptor(), &reference, how).unwrap();
 
     assert_eq!(client.resolve(&reference).unwrap(), index.descriptor());
@@ -105,7 +105,7 @@ fn an_index_goes_out_and_comes_back_byte_for_byte() {
     let other: Reference = format!("{}/b/app:1", server.host).parse().unwrap();
     let origin = format!("{}/a/app", server.host);
     let origins = BTreeMap::from([(layer.digest, vec![origin])]);
-    let how = Push { origins: &origins, transfers: &() };
+    let how = Push { origins: &origins, neighbours: &[], transfers: &() };
     client.push(&content, &index.descriptor(), &other, how).unwrap();
     assert_eq!(client.resolve(&other).unwrap(), index.descriptor());
 }

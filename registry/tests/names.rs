@@ -52,7 +52,10 @@ fn push(registry: &FakeRegistry, names: &[&str], told: &Told) -> Vec<Reference> 
     let names: Vec<Reference> = names.iter().map(reference).collect();
     let client = Client::new(Settings::default());
     let (origins, transfers) = (BTreeMap::new(), told);
-    client.outbox(&content, Push { origins: &origins, transfers }).push_all(&root, &names).unwrap();
+    client
+        .outbox(&content, Push { origins: &origins, neighbours: &[], transfers })
+        .push_all(&root, &names)
+        .unwrap();
     names
 }
 

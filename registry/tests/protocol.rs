@@ -56,7 +56,7 @@ fn push_with(
     origins: &BTreeMap<Digest, Vec<String>>,
 ) -> Result<(), PushError> {
     let (content, root) = image();
-    let how = Push { origins, transfers: &() };
+    let how = Push { origins, neighbours: &[], transfers: &() };
     client.push(&content, &root, &reference(registry, "new/app:1"), how)
 }
 
@@ -75,7 +75,8 @@ fn a_blob_that_is_ready_arrives_before_the_image_is_made() {
     let (content, root) = image();
     let to = reference(&registry, "new/app:1");
     let origins = BTreeMap::new();
-    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
+    let outbox =
+        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
@@ -101,7 +102,8 @@ fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
     let client = client(&registry);
     let (content, root) = image();
     let origins = BTreeMap::new();
-    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
+    let outbox =
+        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
     outbox.push(&root, &reference(&registry, "new/app:1")).unwrap();
     outbox.push(&root, &reference(&registry, "other/app:1")).unwrap();
     check_pushed(&registry);
@@ -116,7 +118,8 @@ fn what_cannot_be_sent_ahead_is_told_by_the_push() {
     let client = client(&registry);
     let (_, root) = image();
     let (content, origins) = (MemoryContent::default(), BTreeMap::new());
-    let outbox = client.outbox(&content, Push { origins: &origins, transfers: &() });
+    let outbox =
+        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
     let to = reference(&registry, "new/app:1");
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
@@ -390,6 +393,21 @@ fn a_blob_another_repository_has_is_mounted_or_sent_where_that_is_refused() {
 }
 
 #[test]
+fn a_repository_that_may_have_everything_is_asked_for_all_that_is_lacking() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    registry.put_blob("beside", LAYER);
+    let neighbours = ["new/app", "beside"].map(|name| format!("{}/{name}", registry.host()));
+    let (content, root) = image();
+    let how = Push { origins: &BTreeMap::new(), neighbours: &neighbours, transfers: &() };
+    let to = reference(&registry, "new/app:1");
+    client(&registry).push(&content, &root, &to, how).unwrap();
+    check_pushed(&registry);
+    assert_eq!(count(&registry, "POST", "from=beside"), 2, "the configuration is not there");
+    assert_eq!(count(&registry, "POST", "/uploads/"), 2, "its upload begins with the same request");
+    assert_eq!(count(&registry, "PUT", "/uploads/"), 1);
+}
+
+#[test]
 fn a_registry_that_refuses_the_whole_at_once_gets_it_ahead() {
     let quirks = Quirks { refuses_monolithic: Switch::On, ..Quirks::default() };
     let registry = check_push(quirks);
@@ -558,7 +576,7 @@ fn send_large(registry: &FakeRegistry) -> Result<(), PushError> {
     let config = Descriptor::of(MediaType::CONFIG, b"{}");
     let manifest = RawDocument::new(Manifest::new(config, vec![layer]));
     content.insert(manifest.bytes().to_vec());
-    let how = Push { origins: &BTreeMap::new(), transfers: &() };
+    let how = Push { origins: &BTreeMap::new(), neighbours: &[], transfers: &() };
     let client = Client::new(Settings::default());
     client.push(&content, &manifest.descriptor(), &reference(registry, "big"), how)
 }

@@ -5,19 +5,26 @@ use std::path::Path;
 
 use wythe_builder::progress::AsEvents;
 use wythe_delivery::content::OutgoingContent;
+use wythe_delivery::encode::Ready;
 use wythe_delivery::image::{OutgoingImage, refuse_other};
 use wythe_delivery::options::LayerOptions;
+use wythe_delivery::push::{Naming, Push};
+use wythe_store::digest::Digest;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::layout::write::has_blob;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::{Transfers, Watched};
 
-use crate::acquire::acquire;
+use crate::acquire::locate;
 use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::CopyArgs;
 use crate::args::location::{ImageLocation, STANDARD_OUTPUT};
 use crate::aws::create_repositories;
+use crate::closure::LocatedImage;
 use crate::command::save::spoken;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -34,26 +41,70 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
         pushed.push(name.parse()?);
     }
     create_repositories(&pushed, args.repositories.create_repo, session)?;
-    let lease = session.store()?.lease()?;
-    let platform = args.which.platform()?;
-    let root = acquire(&args.source, platform.as_ref(), (&lease, session))?;
-    let (client, layers) = (session.registry()?, LayerOptions::default());
-    let mut image =
-        OutgoingImage::encode(&OutgoingContent::new(&lease, &client, &[]), &root, layers)?;
-    // What docker loads without a name it lists without one.
-    image.names.extend(args.source.name().and_then(|name| spoken(name.parse().ok()?)));
-    deliver(&mut image, &args.destination, session)?;
+    let progress = session.progress();
+    let digest = copied(args, &pushed, (session, &AsEvents(&*progress)))?;
+    drop(progress);
     if args.destination.is_standard_output() {
         return Ok(());
     }
-    session.print(&image.root.digest.to_string())
+    session.print(&digest.to_string())
 }
 
-fn deliver(
-    image: &mut OutgoingImage<'_>,
-    to: &ImageLocation,
-    session: &Session,
-) -> Result<(), Failure> {
+/// Copies an image to the registry of some names, or to where the arguments say, and gives its digest there.
+fn copied(
+    args: &CopyArgs,
+    names: &[Reference],
+    (session, transfers): (&Session, &dyn Transfers),
+) -> Result<Digest, Failure> {
+    let (lease, client) = (session.store()?.lease()?, session.registry()?);
+    let images = &Watched { images: &client, transfers };
+    let source = locate(&args.source, args.which.platform()?.as_ref(), (&lease, images))?;
+    let content = &source.content(&lease);
+    let copying = Copying { source: &source, content, args };
+    match names {
+        [] => copying.write(&lease),
+        names => copying.push(names, Push { registry: &client, content, transfers }),
+    }
+}
+
+/// An image on its way from one place to another.
+struct Copying<'a> {
+    source: &'a LocatedImage<'a>,
+    content: &'a OutgoingContent<'a>,
+    args: &'a CopyArgs,
+}
+
+impl Copying<'_> {
+    /// Sends it to a registry, and of it what that lacks.
+    fn push(&self, names: &[Reference], push: Push<'_>) -> Result<Digest, Failure> {
+        let root = &self.source.root;
+        let make = |ready: Ready<'_>| {
+            OutgoingImage::encode_each(self.content, root, (LayerOptions::default(), ready))
+        };
+        Ok(push.run(names, Naming::ByName, make)?.root.digest)
+    }
+
+    /// Writes it, after everything was fetched that is not there.
+    fn write(&self, lease: &Lease) -> Result<Digest, Failure> {
+        match &self.args.destination {
+            ImageLocation::Layout { path, .. } => {
+                self.source.complete_where(lease, |blob| !has_blob(path, blob))?;
+            }
+            ImageLocation::DockerArchive { .. }
+            | ImageLocation::OciArchive { .. }
+            | ImageLocation::Registry(_)
+            | ImageLocation::Store(_) => self.source.complete(lease)?,
+        }
+        let layers = LayerOptions::default();
+        let mut image = OutgoingImage::encode(self.content, &self.source.root, layers)?;
+        // What docker loads without a name it lists without one.
+        image.names.extend(self.args.source.name().and_then(|name| spoken(name.parse().ok()?)));
+        deliver(&mut image, &self.args.destination)?;
+        Ok(image.root.digest)
+    }
+}
+
+fn deliver(image: &mut OutgoingImage<'_>, to: &ImageLocation) -> Result<(), Failure> {
     match to {
         ImageLocation::DockerArchive { path, name } => {
             if let Some(name) = name {
@@ -69,10 +120,8 @@ fn deliver(
             image.names = named(tag.as_deref())?;
             write_file(image, file(path), Flavour::Oci)
         }
-        ImageLocation::Registry(name) => {
-            let progress = session.progress();
-            Ok(image.push(&session.registry()?, &name.parse()?, &AsEvents(&*progress))?)
-        }
+        // Goes there blob by blob, not as a whole.
+        ImageLocation::Registry(_) => Ok(()),
         ImageLocation::Store(name) => {
             let name: Reference = name.parse()?;
             refuse_other(&name, image.root.digest)?;

@@ -63,8 +63,7 @@ fn taken(
     if platform.is_some() {
         return closure::of_source(whole, platform, Class::Usage);
     }
-    let root = whole.root()?;
-    let lacking = closure::fetch(whole, &root)?;
+    let (root, lacking) = closure::all_there_is(whole)?;
     let is_there = |image: &Descriptor| !lacking.iter().any(|part| part.of.digest == image.digest);
     if !OutgoingImage::listed(lease, &root)?.iter().any(is_there) {
         closure::none(&lacking, Class::Usage)?;

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::{LayerCompression, LayerOptions};
 use wythe_store::oci::archive::Flavour;
@@ -25,16 +24,16 @@ pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
     }
     let lease = session.store_to_read()?.lease()?;
     let platform = args.which.platform()?;
-    let root = closure::of_store(&lease, &args.image, platform.as_ref(), session)?;
+    let client = session.registry()?;
+    let stored = closure::of_store(&lease, &args.image, platform.as_ref(), &client)?;
+    stored.complete(&lease)?;
     // Compressed parts are kept, which a store that may only be read does not do.
     let compression = match lease.store().access() {
         Access::Read => LayerCompression::Uncompressed,
         Access::Write => LayerCompression::default(),
     };
     let layers = LayerOptions { compression, ..LayerOptions::default() };
-    let client = session.registry()?;
-    let content = OutgoingContent::new(&lease, &client, &[]);
-    let mut image = OutgoingImage::encode(&content, &root, layers)?;
+    let mut image = OutgoingImage::encode(&stored.content(&lease), &stored.root, layers)?;
     image.names.extend(spoken(name));
     write_file(&image, args.output.as_deref(), flavour(args.format))
 }

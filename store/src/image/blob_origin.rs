@@ -161,6 +161,15 @@ impl BlobOrigin {
             && self.descriptor.media_type.layer_compression().is_some()
     }
 
+    /// Whether the store cannot hand the blob out.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn is_away(&self, store: &Store) -> Result<bool, ReadError> {
+        Ok(!is_here(store, &self.descriptor.digest)?)
+    }
+
     /// Sees to it that the store can hand the blob out.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Images built here get compressed layers when they leave.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
 use crate::image::recode::{RecodeCause, RecodeError, recode};
@@ -29,6 +30,16 @@ pub enum Recompress {
     Differing,
 }
 
+/// Layers that somebody else made.
+#[derive(Clone, Copy, Debug)]
+pub struct ForeignLayers<'a> {
+    /// What becomes of them.
+    pub recompress: Recompress,
+    /// Those that the store does not hold, as they are to be had: as long as they stay what they are,
+    /// nobody needs their bytes.
+    pub away: &'a BTreeSet<Digest>,
+}
+
 /// Layers that are compressed at a time: while one waits for its hash, another keeps the cores
 /// busy, and each holds a window of its parts.
 const AT_A_TIME: usize = 2;
@@ -45,7 +56,8 @@ pub fn encode(
     codec: Codec,
     recompress: Recompress,
 ) -> Result<RawDocument<Manifest>, RecodeError> {
-    encode_each(lease, image, (codec, recompress), &|_| {})
+    let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
+    encode_each(lease, image, (codec, foreign), &|_| {})
 }
 
 /// As [`encode`]. Tells `ready` of each layer as soon as its blob is there, from several threads.
@@ -53,11 +65,12 @@ pub fn encode(
 ///
 /// # Errors
 ///
-/// If a layer is neither a blob nor a tree of this store, or the store fails.
+/// If a layer is neither a blob nor a tree of this store, and has to change or is not known to be elsewhere;
+/// or if the store fails.
 pub fn encode_each(
     lease: &Lease,
     image: &StoredImage,
-    how: (Codec, Recompress),
+    how: (Codec, ForeignLayers<'_>),
     ready: &(dyn Fn(&Descriptor) + Sync),
 ) -> Result<RawDocument<Manifest>, RecodeError> {
     let mut layers = side_by_side(image, &|layer, diff_id| {
@@ -109,9 +122,9 @@ fn one(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    (codec, recompress): (Codec, Recompress),
+    (codec, foreign): (Codec, ForeignLayers<'_>),
 ) -> Encoded {
-    match stays(lease, layer, codec, recompress)? {
+    match stays(lease, layer, codec, foreign)? {
         Stays::Yes => Ok(layer.clone()),
         Stays::No => encode_layer(lease, layer, diff_id, codec),
     }
@@ -128,22 +141,25 @@ fn stays(
     lease: &Lease,
     layer: &Descriptor,
     codec: Codec,
-    recompress: Recompress,
+    foreign: ForeignLayers<'_>,
 ) -> Result<Stays, ReadError> {
     let now = layer.media_type.layer_compression();
-    let elsewhere = is_from_elsewhere(lease, layer)?;
+    let elsewhere = foreign.has(lease, layer)?;
     let differs = now.is_some_and(|now| now != codec.compression());
-    Ok(match (elsewhere, recompress) {
+    Ok(match (elsewhere, foreign.recompress) {
         (_, _) if !differs => Stays::Yes,
         (true, Recompress::Never) => Stays::Yes,
         (false, _) | (true, Recompress::Differing) => Stays::No,
     })
 }
 
-/// Whether a layer is a blob that somebody else made.
-pub(super) fn is_from_elsewhere(lease: &Lease, layer: &Descriptor) -> Result<bool, ReadError> {
-    let plain = layer.media_type.layer_compression() == Some(Compression::None);
-    Ok(!plain || lease.store().foreign_blob(&layer.digest)?.is_some())
+impl ForeignLayers<'_> {
+    /// Whether a layer is one of them. One that is not compressed may have been made here.
+    pub(super) fn has(self, lease: &Lease, layer: &Descriptor) -> Result<bool, ReadError> {
+        let plain = layer.media_type.layer_compression() == Some(Compression::None);
+        let away = self.away.contains(&layer.digest);
+        Ok(!plain || away || lease.store().foreign_blob(&layer.digest)?.is_some())
+    }
 }
 
 fn encode_layer(
@@ -242,8 +258,8 @@ mod tests {
             StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
         let told = Mutex::new(Vec::new());
         let ready = |layer: &Descriptor| told.lock().unwrap().push(layer.digest);
-        let how = (Codec::GZIP, Recompress::Never);
-        let encoded = encode_each(&lease, &image, how, &ready).unwrap();
+        let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
+        let encoded = encode_each(&lease, &image, (Codec::GZIP, foreign), &ready).unwrap();
         let mut layers: Vec<Digest> =
             encoded.value().layers.iter().map(|layer| layer.digest).collect();
         assert_eq!(layers[4], image.manifest.value().layers[4].digest);
@@ -275,6 +291,29 @@ mod tests {
             StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
         let error = encode(&lease, &image, Codec::GZIP, Recompress::Never).unwrap_err();
         assert!(matches!(error, RecodeError::Layer { layer, .. } if layer == lost), "{error}");
+    }
+
+    #[test]
+    fn a_layer_that_is_elsewhere_stays_what_it_is_without_its_bytes() {
+        let (_folder, lease, image) = built();
+        let (mut manifest, mut config) =
+            (image.manifest.value().clone(), image.config.value().clone());
+        let away = DiffId(Digest::of(b"away"));
+        let layer = Descriptor { digest: away.0, ..manifest.layers[0].clone() };
+        manifest.layers.insert(0, layer.clone());
+        config.rootfs.diff_ids.insert(0, away);
+        let manifest = RawDocument::new(manifest);
+        let image =
+            StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
+        let away = BTreeSet::from([away.0]);
+        let encoded = |recompress| {
+            let foreign = ForeignLayers { recompress, away: &away };
+            encode_each(&lease, &image, (Codec::GZIP, foreign), &|_| {})
+        };
+        let layers = encoded(Recompress::Never).unwrap().into_parts().1.layers;
+        assert_eq!(layers[0], layer);
+        assert_eq!(layers[1].media_type, Codec::GZIP.media_type(), "that one was made here");
+        assert!(encoded(Recompress::Differing).is_err(), "to change it, it has to be here");
     }
 
     #[test]

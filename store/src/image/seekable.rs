@@ -2,7 +2,7 @@
 
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
-use crate::image::encode::{Recompress, is_from_elsewhere};
+use crate::image::encode::{ForeignLayers, Recompress};
 use crate::image::recode::{RecodeError, Replacement, replace_layers};
 use crate::image::rootfs::layer_tree;
 use crate::layer::estargz::{self, TOC_DIGEST};
@@ -10,7 +10,7 @@ use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 
 /// The image with eStargz layers. Their tables of contents are part of what they uncompress to, so
-/// it has another configuration, too. Layers from elsewhere stay as they came, unless `recompress`
+/// it has another configuration, too. Layers from elsewhere stay as they came, unless `foreign`
 /// says otherwise and they have no table yet. Its documents and layers are in the store.
 ///
 /// # Errors
@@ -21,10 +21,10 @@ pub fn seekable(
     lease: &Lease,
     image: &StoredImage,
     level: u32,
-    recompress: Recompress,
+    foreign: ForeignLayers<'_>,
 ) -> Result<StoredImage, RecodeError> {
     replace_layers(lease, image, |_, layer, diff_id| {
-        if stays(lease, layer, recompress)? {
+        if stays(lease, layer, foreign)? {
             return Ok(None);
         }
         let tree = layer_tree(lease, layer, &diff_id).map_err(|error| error.cause)?;
@@ -36,14 +36,15 @@ pub fn seekable(
     })
 }
 
-fn stays(lease: &Lease, layer: &Descriptor, recompress: Recompress) -> Result<bool, ReadError> {
+fn stays(lease: &Lease, layer: &Descriptor, foreign: ForeignLayers<'_>) -> Result<bool, ReadError> {
     let unknown = layer.media_type.layer_compression().is_none();
     let settled = unknown || layer.annotations.contains_key(TOC_DIGEST);
-    Ok(settled || (recompress == Recompress::Never && is_from_elsewhere(lease, layer)?))
+    Ok(settled || (foreign.recompress == Recompress::Never && foreign.has(lease, layer)?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::io::Read as _;
 
     use super::*;
@@ -52,10 +53,15 @@ mod tests {
     use crate::image::tests::built;
     use crate::oci::content::Content as _;
 
+    fn made(lease: &Lease, image: &StoredImage, recompress: Recompress) -> StoredImage {
+        let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
+        seekable(lease, image, 6, foreign).unwrap()
+    }
+
     #[test]
     fn the_configuration_names_what_seekable_layers_uncompress_to() {
         let (_folder, lease, image) = built();
-        let made = seekable(&lease, &image, 6, Recompress::Never).unwrap();
+        let made = made(&lease, &image, Recompress::Never);
         let layer = &made.manifest.value().layers[0];
         let mut blob = Vec::new();
         StoredContent(lease.store()).open(layer).unwrap().read_to_end(&mut blob).unwrap();
@@ -69,7 +75,7 @@ mod tests {
     #[test]
     fn what_is_seekable_already_stays() {
         let (_folder, lease, image) = built();
-        let made = seekable(&lease, &image, 6, Recompress::Never).unwrap();
-        assert_eq!(seekable(&lease, &made, 6, Recompress::Differing).unwrap(), made);
+        let once = made(&lease, &image, Recompress::Never);
+        assert_eq!(made(&lease, &once, Recompress::Differing), once);
     }
 }

@@ -1,47 +1,27 @@
 # Layers of a base that nobody runs on stay at their registry: no build, name or push there fetches them, and who
 # needs their bytes later gets them from where they are recorded to be.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
+. "$CASES/../counting.sh"
 counted=$((20000 + ($$ + 6001) % 20000)) other=$((20000 + ($$ + 6002) % 20000))
-pids=
-trap '[ -z "$pids" ] || kill $pids' EXIT
-
-# registry PORT: one that logs each request.
-registry() {
-  printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' \
-    "$PWD/data$1" "$1" > "$1.yml"
-  docker-registry serve "$1.yml" > "$1.log" 2>&1 &
-  pids="$pids $!"
-  tries=0
-  until "$CASES/../listening" "$1"; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 100 ]
-    sleep 0.1
-  done
-}
-registry "$counted"
-registry "$other"
+counting_registry "$counted"
+counting_registry "$other"
 base=127.0.0.1:$counted/base:1
 "$WYTHE" --store maker build --build-context base=oci-layout://"$BASE" \
   -o "type=registry,name=$base,compression=gzip,force-compression=true" - > /dev/null << 'X'
 FROM base
 RUN mkdir -p /srv/app && head -c 3000000 /dev/urandom > /srv/big
 X
-layers=$("$WYTHE" --store maker copy "docker://$base" oci:base:1 > /dev/null; grep -o '"layers":.*' \
-  $(grep -l '"layers"' base/blobs/sha256/*) | grep -o 'sha256:[0-9a-f]*')
+"$WYTHE" --store maker copy "docker://$base" oci:base:1 > /dev/null
+layers=$(layers base)
 [ "$(echo "$layers" | wc -l)" -ge 2 ]
 
 # fetched: how many blobs of layers of the base the registry has handed out since it was asked last.
 fetched() {
-  sleep 0.2
-  tail -n "+$((seen + 1))" "$counted.log" > log
-  seen=$(wc -l < "$counted.log")
-  total=0
-  for layer in $layers; do
-    total=$((total + $(grep -c "GET /v2/base/blobs/$layer .* 200 " log || true)))
-  done
-  echo "$total" > count
+  since "$counted"
+  # shellcheck disable=SC2086
+  requests GET base 200 $layers > count
 }
-seen=$(wc -l < "$counted.log")
+fetched
 all=$(echo "$layers" | wc -l)
 mkdir context
 echo content > context/a

@@ -12,6 +12,9 @@ use crate::oci::document::Document;
 use crate::oci::index::Index;
 use crate::oci::reference::Reference;
 
+/// Where a layout directory has its blobs.
+const BLOBS: &str = "blobs/sha256";
+
 /// The index entry for an image under a name, annotated as `BuildKit` and containerd expect.
 pub fn named(mut entry: Descriptor, name: &Reference, created: Option<&str>) -> Descriptor {
     let name = name.clone().with_default_tag();
@@ -52,7 +55,7 @@ pub fn write(
 ) -> Result<(), LayoutError> {
     let fail = |error: io::Error| LayoutError { path: directory.to_owned(), problem: error.into() };
     let closure = Closure::of(content, entries).map_err(fail)?;
-    let blobs = directory.join("blobs/sha256");
+    let blobs = directory.join(BLOBS);
     fs::create_dir_all(&blobs).map_err(fail)?;
     for descriptor in &closure.blobs {
         write_blob(&blobs, content, descriptor).map_err(fail)?;
@@ -83,9 +86,18 @@ fn merge(mut index: Index, entries: &[Descriptor]) -> Index {
     index
 }
 
+/// Whether a layout directory has a blob, so that [`write()`] does not read it.
+pub fn has_blob(directory: &Path, descriptor: &Descriptor) -> bool {
+    is_written(&directory.join(BLOBS).join(descriptor.digest.hex()), descriptor)
+}
+
+fn is_written(path: &Path, descriptor: &Descriptor) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() == descriptor.size)
+}
+
 fn write_blob(blobs: &Path, content: &dyn Content, descriptor: &Descriptor) -> io::Result<()> {
     let path = blobs.join(descriptor.digest.hex());
-    if fs::metadata(&path).is_ok_and(|found| found.len() == descriptor.size) {
+    if is_written(&path, descriptor) {
         return Ok(());
     }
     let staged = staged(&path);

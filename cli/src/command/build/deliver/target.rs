@@ -2,6 +2,7 @@
 
 use wythe_builder::built::{BuiltTarget, Image};
 use wythe_delivery::annotation::Annotations;
+use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::{ImageOptions, LayerOptions, Times};
@@ -149,11 +150,11 @@ impl TargetOutput<'_> {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
         };
-        let (registry, origins, options) = (&client, &self.images.origins, self.options(asked));
-        let (lease, transfers) = (self.lease, self.transfers);
-        let source = Watched { images: registry, transfers };
+        let (transfers, options) = (self.transfers, self.options(asked));
+        let source = Watched { images: &client, transfers };
+        let content = &OutgoingContent::new(self.lease, &source, &self.images.origins);
         let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
-        let push = Delivery { registry, lease, origins, transfers };
+        let push = Delivery { registry: &client, content, transfers };
         let image = push.run(names, naming, make)?;
         let report = self.report(Stage::Shipped, &image);
         Ok((image.root, report))
