@@ -176,7 +176,7 @@ def grow(path, mebibytes):
 
 SIZES = {
     "context": [10_000, 100_000, 1_000_000],
-    "steps": [30, 120, 480],  # overlayfs takes 500 directories at most
+    "steps": [30, 120, 480, 900],  # a root takes 998 layers at most
     "stages": [10, 100],
     "layer": [1024, 8192],
     "processors": [20_000],

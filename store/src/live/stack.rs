@@ -4,6 +4,7 @@
 //! refuses a mount that names a directory twice, so a layer that comes again gets a second one,
 //! unless it can be left out.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{At as _, ReadError};
@@ -34,18 +35,20 @@ pub struct Stack<'a> {
     placed: Vec<Placed>,
     /// What is mounted.
     directories: Vec<PathBuf>,
+    /// The same, to be asked for by each of hundreds of layers.
+    mounted: HashSet<PathBuf>,
 }
 
 impl<'a> Stack<'a> {
     /// A stack of nothing. Directories that have to be made get owners as `idmap` maps them.
     pub fn new(lease: &'a Lease, idmap: &'a [u8]) -> Self {
-        Self { lease, idmap, placed: Vec::new(), directories: Vec::new() }
+        Self { lease, idmap, placed: Vec::new(), directories: Vec::new(), mounted: HashSet::new() }
     }
 
     /// Whether a directory is there already. Its layer then needs a tree or a blob, to be unpacked
     /// once more.
     pub fn contains(&self, directory: &Path) -> bool {
-        self.directories.iter().any(|known| known == directory)
+        self.mounted.contains(directory)
     }
 
     /// Puts a layer on top. Left out are a layer directly over itself, which changes nothing, and one
@@ -70,6 +73,7 @@ impl<'a> Stack<'a> {
         if self.contains(&directory) {
             directory = ensure_beside(self.lease, &placed.layer, self.idmap, &self.directories)?;
         }
+        self.mounted.insert(directory.clone());
         self.directories.push(directory);
         Ok(())
     }
