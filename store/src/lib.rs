@@ -61,6 +61,7 @@ mod sealed;
 mod side_by_side;
 pub mod sim;
 mod sparse;
+mod spread;
 mod stake;
 pub mod stat_cache;
 pub mod store;

@@ -20,6 +20,7 @@ use crate::lease::leases;
 use crate::live_record::{LiveName, Sync};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
+use crate::spread;
 use crate::store::Store;
 use crate::trash;
 use crate::vfs::Vfs;
@@ -56,6 +57,7 @@ fn is_done(store: &Store) -> bool {
 /// Decides on the state of the group number `sequence`.
 fn recover(store: &Store, sequence: u64) -> Result<(), WriteError> {
     let mut batch = Batch::new();
+    spread::out(&**store.vfs());
     let lives = drop_lives(store, &mut batch)?;
     let lost = check_packs(store, &mut batch)?;
     drop_records(store, &lives, lost, &mut batch)?;

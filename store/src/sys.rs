@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, IFlags, Mode, OFlags, RenameFlags, Stat};
 
 use crate::map::Mapping;
 use crate::side_by_side::side_by_side;
@@ -180,6 +180,15 @@ impl Vfs for Disk {
             Err(rustix::io::Errno::EXIST) => Ok(()),
             done => Ok(done?),
         }
+    }
+
+    fn spread(&self, path: &str) -> io::Result<()> {
+        let directory = self.openat(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let flags = rustix::fs::ioctl_getflags(&directory)?;
+        if !flags.contains(IFlags::TOPDIR) {
+            rustix::fs::ioctl_setflags(&directory, flags | IFlags::TOPDIR)?;
+        }
+        Ok(())
     }
 
     fn remove_tree(&self, path: &str) -> io::Result<()> {

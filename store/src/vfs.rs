@@ -44,6 +44,12 @@ pub trait Vfs: Debug + Send + Sync {
     fn sync_all(&self) -> io::Result<()>;
     /// Creates a directory of mode 0700, or leaves one that exists.
     fn make_dir(&self, path: &str) -> io::Result<()>;
+    /// Asks the file system to put the directories that are made in this one far from it and from each
+    /// other. Nothing depends on it.
+    fn spread(&self, path: &str) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
     /// Removes a directory and all below it.
     fn remove_tree(&self, path: &str) -> io::Result<()>;
     /// As [`Self::remove_tree`]. Where removing takes time, asks before each name whether to go on; told

@@ -21,6 +21,7 @@ pub const RANKS: &[&str] = &[
     "store",
     "trash",
     "reserve",
+    "spread",
     "live_record",
     "layers",
     "action",
