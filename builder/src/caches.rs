@@ -112,9 +112,21 @@ impl Caches {
         let layer = CachedLayer {
             backend: self.sources[at].backend.clone(),
             diff_id: action.diff_id,
+            content: action.content,
             lost,
         };
         Some(CacheHit { action, layer })
+    }
+
+    /// Distrusts a result before anything relied on it.
+    pub(crate) fn distrust(&self, key: &CacheKey) {
+        let mut state = self.state();
+        if let Some(Some((at, action))) = state.answers.get(key) {
+            let warning = not_held(self.sources[*at].backend.name(), &action.step);
+            state.warnings.push(warning);
+        }
+        state.used.remove(key);
+        state.distrusted.insert(*key);
     }
 
     /// Distrusts the results that turned out not to be what was announced. Says whether there are any
@@ -132,17 +144,17 @@ impl Caches {
             state.distrusted.insert(key);
         }
         for (at, step) in &names {
-            let cache = self.sources[*at].backend.name();
-            state
-                .warnings
-                .push(format!("{cache} does not hold what it announced of {step}: it runs"));
+            state.warnings.push(not_held(self.sources[*at].backend.name(), step));
         }
         !names.is_empty()
     }
 
     /// What deserves a warning since it was asked for last.
     pub fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.state().warnings)
+        let own = std::mem::take(&mut self.state().warnings);
+        own.into_iter()
+            .chain(self.sources.iter().flat_map(|source| source.backend.complaints()))
+            .collect()
     }
 
     /// What a build got from each cache: its name, how many results, and how long their steps took
@@ -167,6 +179,10 @@ impl Caches {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn not_held(cache: &str, step: &str) -> String {
+    format!("{cache} does not hold what it announced of {step}: it runs")
 }
 
 /// Asks on a thread of its own, which is left behind where it does not come back in time.

@@ -74,6 +74,11 @@ pub trait CacheBackend: Send + Sync {
     ///
     /// If it could not be written; what other machines have written stays found.
     fn finish(&self) -> Result<(), CacheError>;
+
+    /// What was found and is not to be used, in sentences for whoever builds, since it was last asked for.
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Opens what is to be sent, once for every attempt.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wythe_store::id::{CacheKey, LayerId, hex};
+use wythe_store::id::{CacheKey, ContentId, LayerId, hex};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
@@ -51,6 +51,10 @@ impl Solver<'_> {
         let (action, store) = (hit.action, self.env.store);
         let mut batch = Batch::new();
         let id = remember_announced(store, &action, &mut batch)?;
+        if !self.may_be(&id, &action.content)? {
+            self.env.caches.distrust(&key);
+            return Ok(None);
+        }
         let reference: Reference = NAME.parse().expect("a literal that follows the grammar");
         let origin = BlobOrigin::of_cache(action.blob.clone(), reference, hit.layer);
         let layer = BaseLayer { id, diff_id: action.diff_id, origin };
@@ -59,6 +63,17 @@ impl Solver<'_> {
         self.note_outcome(&mut batch, index, StepOutcome::Made);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(Some((Some(id), action.created)))
+    }
+
+    /// Whether a layer can have these files, as far as it is here or another record speaks of it.
+    fn may_be(&self, layer: &LayerId, content: &ContentId) -> Result<bool, BuildCause> {
+        if self.roots.cached_content(layer).is_some_and(|known| known != *content) {
+            return Ok(false);
+        }
+        let tree = self.env.store.layer(layer)?.and_then(|record| record.tree);
+        let Some(tree) = tree else { return Ok(true) };
+        let tree = self.env.store.tree(&tree)?;
+        Ok(tree.is_none_or(|tree| content_id(&tree) == *content))
     }
 
     /// The layer of a cache, where its files are not here.

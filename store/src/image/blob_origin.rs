@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::cache_backend::CacheBackend;
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
+use crate::id::ContentId;
 use crate::image::save::{SaveError, keep_blob};
 use crate::journal::Durability;
 use crate::journal::batch::Batch;
@@ -20,6 +21,7 @@ use crate::oci::layout::Layout;
 use crate::oci::reference::Reference;
 use crate::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
 use crate::store::Store;
+use crate::tree::encode::content_id;
 
 /// The blob of a layer, and where it comes from.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct CachedLayer {
     pub backend: Arc<dyn CacheBackend>,
     /// What the blob uncompresses to.
     pub diff_id: DiffId,
+    /// What its files are said to be: keys of later steps rely on it.
+    pub content: ContentId,
     /// Set once the cache did not hand over what it had announced.
     pub lost: Arc<AtomicBool>,
 }
@@ -201,6 +205,11 @@ impl BlobOrigin {
         let (limits, keep) = (lease.store().limits(), Keep::In(lease));
         let read = read_layer_within(limits, &mut blob, &cache.diff_id, keep);
         let (tree, size) = read.map_err(refused)?;
+        if content_id(&tree) != cache.content {
+            let problem = "its files are not those that the cache announced";
+            let error = io::Error::new(io::ErrorKind::InvalidData, problem);
+            return Err(SaveError::Transfer { reference: self.reference.to_string(), error });
+        }
         record.tree = Some(lease.put_tree(&tree)?);
         record.tar_size = Some(size);
         let mut batch = Batch::new();

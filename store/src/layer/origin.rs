@@ -71,15 +71,58 @@ pub fn remember_announced(
     let known =
         known.map(|known| LayerRecord { id, live: known.live.filter(|_| known.id == id), ..known });
     let mut record = known.unwrap_or_else(|| LayerRecord::new(id));
+    record.diff_id = Some(action.diff_id);
+    record.tar_size.get_or_insert(action.tar_size);
     let compression = action.blob.media_type.layer_compression();
-    if let Some(compression) = compression
+    // Of what is here the blob is not needed, and nobody has held it to the bytes.
+    if let Some(compression) = compression.filter(|_| record.tree.is_none())
         && !record.blobs.iter().any(|blob| blob.descriptor.digest == action.blob.digest)
     {
         let descriptor = action.blob.clone();
         record.blobs.push(LayerBlob { compression, codec: String::new(), descriptor });
     }
-    record.diff_id = Some(action.diff_id);
-    record.tar_size = Some(action.tar_size);
     batch.put_layer(&record);
     Ok(record.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::DiffId;
+    use crate::id::ContentId;
+    use crate::journal::Durability;
+    use crate::oci::media_type::MediaType;
+    use crate::store::OpenOptions;
+    use crate::timestamp::Timestamp;
+    use crate::tree::entry::Tree;
+
+    #[test]
+    fn what_a_cache_says_of_a_layer_that_is_here_changes_nothing_of_it() {
+        let said = PortableAction {
+            diff_id: DiffId(Digest::of(b"stream")),
+            tar_size: 7,
+            blob: Descriptor::of(MediaType::LAYER_GZIP, b"another stream"),
+            content: ContentId::of(b"files"),
+            created: Timestamp::default(),
+            duration: std::time::Duration::ZERO,
+            step: String::new(),
+            inputs: Vec::new(),
+        };
+        let id = layer_id(&said.diff_id);
+        for is_here in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+            let lease = store.lease().unwrap();
+            let tree = is_here.then(|| lease.put_tree(&Tree::default()).unwrap());
+            let (diff_id, tar_size) = (Some(said.diff_id), tree.map(|_| 1024));
+            let own = LayerRecord { tree, diff_id, tar_size, ..LayerRecord::new(id) };
+            let mut batch = Batch::new();
+            batch.put_layer(&own);
+            lease.commit(batch, Durability::Relaxed).unwrap();
+            let mut batch = Batch::new();
+            assert_eq!(remember_announced(&store, &said, &mut batch).unwrap(), id);
+            lease.commit(batch, Durability::Relaxed).unwrap();
+            assert_eq!(store.layer(&id).unwrap() == Some(own), is_here);
+        }
+    }
 }
