@@ -37,6 +37,8 @@ pub struct HttpOptions {
     /// The address, `http` or `https`, under which `ac/` and `cas/` lie. A user and a password in it are taken for
     /// those of [`HttpAccess::Basic`].
     pub url: String,
+    /// The part of the cache whose records are meant: they lie in `<scope>/ac/`, blobs of all scopes in `cas/`.
+    pub scope: Option<String>,
     /// Who asks.
     pub access: HttpAccess,
 }
@@ -82,6 +84,8 @@ pub struct HttpCache {
     requests: Requests,
     /// The address with a slash at its end.
     base: Url,
+    /// In what records lie, with a slash at its end.
+    records: String,
     authorization: Option<String>,
     /// Whether what the first blob is to lie in was seen to.
     prepared: OnceLock<()>,
@@ -129,10 +133,13 @@ impl HttpCache {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let requests = Requests::new(client, timing, format!("http {base}"), Busy::Wait);
+        let part = options.scope.map(|scope| format!("{scope}/")).unwrap_or_default();
+        let name = format!("http {base}{part}");
+        let requests = Requests::new(client, timing, name, Busy::Wait);
         Ok(Self {
             requests,
             base,
+            records: format!("{part}ac/"),
             authorization: authorization(&access),
             prepared: OnceLock::new(),
         })
@@ -143,7 +150,7 @@ impl HttpCache {
     }
 
     fn record_url(&self, key: &CacheKey) -> String {
-        self.url(&format!("ac/{key}"))
+        self.url(&format!("{}{key}", self.records))
     }
 
     fn blob_url(&self, blob: &Digest) -> String {

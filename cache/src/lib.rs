@@ -23,4 +23,7 @@ mod ranged;
 pub mod registry;
 mod requests;
 pub mod s3;
+pub mod scope;
+pub mod signature;
+pub mod signed;
 pub mod upload;

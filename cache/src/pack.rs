@@ -11,6 +11,8 @@ use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::portable_action::PortableAction;
 
+use crate::signature::stands_for;
+
 /// The type of the document of records, by which a pack is known among other manifests.
 pub(crate) const PACK_TYPE: &str = "application/vnd.wythe.cache.pack.v1+json";
 /// How many records a pack holds; the newest stay. A registry takes manifests of 4 MiB, and each blob
@@ -47,8 +49,14 @@ impl Pack {
 
     /// Adds those of another that this one lacks, and then drops the oldest that are too many.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (key, record) in other.records {
-            self.records.entry(key).or_insert(record);
+        for (key, theirs) in other.records {
+            // What somebody has signed is not given up for what nobody has.
+            let stays = self
+                .get(&key)
+                .is_some_and(|own| stands_for(own, &theirs.1) || !stands_for(&theirs.1, own));
+            if !stays {
+                self.records.insert(key, theirs);
+            }
         }
         let surplus = self.records.len().saturating_sub(MAX_RECORDS);
         let mut by_age: Vec<_> =
@@ -59,9 +67,10 @@ impl Pack {
         }
     }
 
-    /// Whether it holds every record of another, or a younger one in its place.
+    /// Whether it holds every record of another, or one in its place that will do.
     pub(crate) fn contains(&self, other: &Self) -> bool {
-        other.records.keys().all(|key| self.records.contains_key(key))
+        let holds = |key, new| self.get(key).is_some_and(|there| stands_for(there, new));
+        other.records.iter().all(|(key, (_, new))| holds(key, new))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -53,7 +53,7 @@ fn start(dir: &Path) -> (Running, String) {
 }
 
 fn cache(url: String) -> HttpCache {
-    let options = HttpOptions { url, access: HttpAccess::Anonymous };
+    let options = HttpOptions { url, scope: None, access: HttpAccess::Anonymous };
     HttpCache::new(Client::new(Settings::default()), Arc::new(SystemTiming), options)
         .expect("it is an address")
 }

@@ -72,7 +72,8 @@ fn start(shelf: Shelf) -> (String, Arc<Mutex<Shelf>>) {
 fn cache(url: &str, access: HttpAccess) -> HttpCache {
     let timing = Arc::new(InstantTiming::default());
     let client = Client::new(Settings { timing: timing.clone(), ..Settings::default() });
-    HttpCache::new(client, timing, HttpOptions { url: url.to_owned(), access }).unwrap()
+    HttpCache::new(client, timing, HttpOptions { url: url.to_owned(), scope: None, access })
+        .unwrap()
 }
 
 fn put(cache: &HttpCache, bytes: &[u8]) -> Result<(), CacheError> {
@@ -192,7 +193,8 @@ fn addresses_that_can_hold_nothing_are_refused() {
     let timing = Arc::new(InstantTiming::default());
     let refused = |url: &str| {
         let client = Client::new(Settings::default());
-        let options = HttpOptions { url: url.to_owned(), access: HttpAccess::Anonymous };
+        let options =
+            HttpOptions { url: url.to_owned(), scope: None, access: HttpAccess::Anonymous };
         HttpCache::new(client, timing.clone(), options).unwrap_err()
     };
     assert_eq!(refused("https://h/?x"), HttpAddressError::Query);

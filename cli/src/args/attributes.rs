@@ -54,6 +54,11 @@ impl Attributes {
         self.pairs.remove(key)
     }
 
+    /// Whether there is a value of a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.pairs.contains_key(key)
+    }
+
     /// Removes and returns the value of the first of several spellings that is there.
     pub(crate) fn take_any(&mut self, keys: &[&str]) -> Option<String> {
         keys.iter().find_map(|key| self.take(key))

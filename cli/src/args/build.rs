@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use wythe_delivery::annotation::Annotations;
 
 use super::annotation;
+use super::cache::key::KeyPlace;
 use super::cache::{CacheFrom, CacheTo};
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
@@ -119,6 +120,11 @@ pub(crate) struct ResultArgs {
     pub(crate) no_durable: Switch,
 }
 
+const SIGN_KEY: &str =
+    "Sign what is kept for other machines with an Ed25519 key in PEM: a file, or env://VARIABLE";
+const VERIFY_KEY: &str = "Reuse of other machines only what was signed with this key: \
+    a file with public keys in PEM, or env://VARIABLE";
+
 /// What is reused
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
@@ -139,6 +145,11 @@ pub(crate) struct CacheArgs {
     /// type=http,url=URL or type=gha, each with mode=max for all steps; or type=inline
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<CacheTo>,
+    // A key in its place begins with hyphens, and is to be refused without being shown.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help = SIGN_KEY)]
+    pub(crate) cache_sign_key: Option<KeyPlace>,
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help = VERIFY_KEY)]
+    pub(crate) cache_verify_key: Vec<KeyPlace>,
     /// Say for every step that runs why no earlier result would do
     #[arg(long)]
     pub(crate) explain: Switch,

@@ -1,6 +1,8 @@
 //! `--cache-from` and `--cache-to`: caches that other machines share, in the grammar of
 //! `docker buildx build`.
 
+pub(crate) mod key;
+mod scoped;
 pub(crate) mod service;
 
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use wythe_store::oci::reference::Reference;
 
+use self::key::KeyPlace;
+use self::scoped::{Naming, Scopes};
 use self::service::{ActionsPlace, WebPlace};
 use super::attributes::{AttributeError, Attributes};
 use super::s3_place::{self, S3Place, S3PlaceError};
@@ -42,7 +46,10 @@ pub(crate) enum Transport {
 /// One `--cache-from`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct CacheFrom {
-    pub(crate) place: CachePlace,
+    /// Where it is: the parts of all scopes that are read, in the order in which they are asked.
+    pub(crate) places: Vec<CachePlace>,
+    /// Whose key has to have signed what is used, where it is said for this cache.
+    pub(crate) verify: Option<KeyPlace>,
     /// How long it may take to answer.
     pub(crate) time: Option<Duration>,
 }
@@ -51,6 +58,8 @@ pub(crate) struct CacheFrom {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct CacheTo {
     pub(crate) place: CachePlace,
+    /// The key that signs, where it is said for this cache.
+    pub(crate) sign: Option<KeyPlace>,
     pub(crate) extent: Extent,
     pub(crate) on_error: OnError,
     /// How long it may take.
@@ -95,6 +104,10 @@ pub(crate) enum CacheArgError {
     Timeout(String),
     #[error("{0:?} is no name of an image")]
     Name(String),
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    #[error("default-scope is without scope")]
+    DefaultScope,
     #[error("{0}=false: caches are image manifests of OCI types")]
     Types(&'static str),
 }
@@ -106,16 +119,27 @@ impl FromStr for CacheFrom {
         let mut attributes = Attributes::parse(text)?;
         if attributes.is_bare() && !text.contains(',') {
             let place = CachePlace::Registry { name: name(text)?, transport: Transport::default() };
-            return Ok(Self { place, time: None });
+            return Ok(Self { places: vec![place], verify: None, time: None });
         }
-        let place = place(&mut attributes, "src")?;
+        let (place, scopes) = place(&mut attributes, "src")?;
         if place == CachePlace::Inline {
             return Err(CacheArgError::Inline);
         }
+        let places = scopes.read(&place)?;
+        let verify = attributes.take("verify-key").map(|key| KeyPlace::of(&key));
         let time = time(&mut attributes)?;
-        let known = ["ref", "registry.insecure", "src", "tag", "timeout", "type"];
+        let known = [
+            "default-scope",
+            "ref",
+            "registry.insecure",
+            "src",
+            "tag",
+            "timeout",
+            "type",
+            "verify-key",
+        ];
         attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
-        Ok(Self { place, time })
+        Ok(Self { places, verify, time })
     }
 }
 
@@ -124,7 +148,9 @@ impl FromStr for CacheTo {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut attributes = Attributes::parse(text)?;
-        let place = place(&mut attributes, "dest")?;
+        let (place, scopes) = place(&mut attributes, "dest")?;
+        let place = scopes.written(&place)?;
+        let sign = attributes.take("sign-key").map(|key| KeyPlace::of(&key));
         let extent = match attributes.take("mode").as_deref() {
             None | Some("min") => Extent::Image,
             Some("max") => Extent::All,
@@ -144,6 +170,7 @@ impl FromStr for CacheTo {
         }
         let time = time(&mut attributes)?;
         let known = [
+            "default-scope",
             "dest",
             "ignore-error",
             "image-manifest",
@@ -151,36 +178,46 @@ impl FromStr for CacheTo {
             "oci-mediatypes",
             "ref",
             "registry.insecure",
+            "sign-key",
             "tag",
             "timeout",
             "type",
         ];
         attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
-        Ok(Self { place, extent, on_error, time })
+        Ok(Self { place, sign, extent, on_error, time })
     }
 }
 
-/// Where it is; `path` is what its directory is called.
-fn place(attributes: &mut Attributes, path: &'static str) -> Result<CachePlace, CacheArgError> {
+/// Where it is, and which parts of it are meant; `path` is what its directory is called.
+fn place(
+    attributes: &mut Attributes,
+    path: &'static str,
+) -> Result<(CachePlace, Scopes), CacheArgError> {
     let kind = attributes.take("type").ok_or(AttributeError::Missing("type"))?;
-    match kind.as_str() {
-        "gha" => Ok(CachePlace::Gha(ActionsPlace::take(attributes)?)),
-        "http" => Ok(CachePlace::Http(WebPlace::take(attributes)?)),
-        "inline" => Ok(CachePlace::Inline),
+    // That of GitHub Actions and images have no parts, or others.
+    let has_scopes = !matches!(kind.as_str(), "gha" | "inline");
+    let is_named = ["name", "tag"].iter().any(|name| attributes.has(name));
+    let naming = if is_named { Naming::Both } else { Naming::Scope };
+    let scopes = if has_scopes { Scopes::take(attributes, naming)? } else { Scopes::default() };
+    let place = match kind.as_str() {
+        "gha" => CachePlace::Gha(ActionsPlace::take(attributes)?),
+        "http" => CachePlace::Http(WebPlace::take(attributes)?),
+        "inline" => CachePlace::Inline,
         "local" => {
             let directory = attributes.take(path).ok_or(AttributeError::Missing(path))?.into();
             let tag = attributes.take("tag").unwrap_or_else(|| "latest".to_owned());
-            Ok(CachePlace::Local { directory, tag })
+            CachePlace::Local { directory, tag }
         }
         "registry" => {
             let text = attributes.take("ref").ok_or(AttributeError::Missing("ref"))?;
             let insecure = attributes.take_bool("registry.insecure")?.unwrap_or_default();
             let transport = if insecure { Transport::Insecure } else { Transport::Configured };
-            Ok(CachePlace::Registry { name: name(&text)?, transport })
+            CachePlace::Registry { name: name(&text)?, transport }
         }
-        "s3" => Ok(CachePlace::S3(Box::new(S3Place::take(attributes)?))),
-        _ => Err(CacheArgError::Type(kind)),
-    }
+        "s3" => CachePlace::S3(Box::new(S3Place::take(attributes)?)),
+        _ => return Err(CacheArgError::Type(kind)),
+    };
+    Ok((place, scopes))
 }
 
 fn name(text: &str) -> Result<Reference, CacheArgError> {
@@ -201,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_cache_is_where_its_attributes_say() {
-        let from = |text: &str| text.parse::<CacheFrom>().unwrap().place;
+        let from = |text: &str| text.parse::<CacheFrom>().unwrap().places.remove(0);
         let local = CachePlace::Local { directory: "d".into(), tag: "latest".to_owned() };
         assert_eq!(from("type=local,src=d"), local);
         let name: Reference = "r.example/app:cache".parse().unwrap();
@@ -240,6 +277,10 @@ mod tests {
             ("type=gha,version=3", "3"),
             ("type=gha,repository=a/b", "repository"),
             ("type=local,dest=d,compression=zstd", "compression"),
+            ("type=inline,scope=x", "scope"),
+            ("type=local,dest=d,scope=", "scope"),
+            ("type=local,dest=d,default-scope=x", "default-scope"),
+            ("type=local,dest=d,verify-key=k", "verify-key"),
         ] {
             let error = text.parse::<CacheTo>().unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

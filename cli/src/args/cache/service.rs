@@ -16,6 +16,8 @@ pub(crate) struct WebPlace {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) token: Option<String>,
+    /// The part of it that is meant.
+    pub(crate) scope: Option<String>,
 }
 
 /// The cache of GitHub Actions; what is not said is what the variables of the job say.
@@ -57,7 +59,7 @@ impl WebPlace {
         let url = attributes.take("url").ok_or(AttributeError::Missing("url"))?;
         let [username, password, token] =
             ["username", "password", "token"].map(|key| attributes.take(key));
-        Ok(Self { url, username, password, token })
+        Ok(Self { url, username, password, token, scope: None })
     }
 }
 

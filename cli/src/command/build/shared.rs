@@ -1,6 +1,7 @@
 //! The caches that a build shares with other machines: opened, written, and told of.
 
 mod service;
+mod trust;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
 use wythe_builder::options::InlineCache;
 use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
+use wythe_cache::signed::{SignedCache, Trust};
 use wythe_cache::upload::{MadeStep, UPLOAD_TIME, Upload, Uploaded};
 use wythe_store::cache_backend::CacheBackend;
 use wythe_store::layer::codec::Codec;
@@ -31,17 +33,24 @@ const CACHE_TO: &str = "WYTHE_CACHE_TO";
 /// The caches to read from.
 pub(super) fn sources(args: &BuildArgs, session: &Session) -> Result<Caches, Failure> {
     let mut sources = Vec::new();
-    for CacheFrom { place, time } in named(&args.cache.cache_from, CACHE_FROM, session)? {
-        if let Some(backend) = open(&place, session)? {
-            sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
+    for CacheFrom { places, verify, time } in named(&args.cache.cache_from, CACHE_FROM, session)? {
+        let trust = trust::of_reading(verify.as_ref(), &args.cache, &session.settings)?;
+        for place in places {
+            if let Some(backend) = open(&place, &trust, session)? {
+                sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
+            }
         }
     }
     Ok(Caches::new(sources))
 }
 
-/// The caches to write to.
+/// The caches to write to. A key that cannot sign is told of before anything is built.
 pub(super) fn targets(args: &BuildArgs, session: &Session) -> Result<Vec<CacheTo>, Failure> {
-    named(&args.cache.cache_to, CACHE_TO, session)
+    let targets = named(&args.cache.cache_to, CACHE_TO, session)?;
+    for to in &targets {
+        trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+    }
+    Ok(targets)
 }
 
 /// Whether images are to carry records.
@@ -65,8 +74,23 @@ fn named<T: Clone + std::str::FromStr<Err = crate::args::cache::CacheArgError>>(
     text.split_whitespace().map(parse).collect()
 }
 
-/// A client of a cache; none where it is an image, or there is none here.
-fn open(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
+/// A client of a cache that is used as `trust` says; none where it is an image, or there is none here.
+fn open(
+    place: &CachePlace,
+    trust: &Trust,
+    session: &Session,
+) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
+    let signed = |inner| -> Arc<dyn CacheBackend> {
+        if trust.is_indifferent() {
+            inner
+        } else {
+            Arc::new(SignedCache::new(inner, trust.clone()))
+        }
+    };
+    Ok(client(place, session)?.map(signed))
+}
+
+fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
     Ok(Some(match place {
         CachePlace::Inline => return Ok(None),
         CachePlace::Local { directory, tag } => Arc::new(LocalCache::new(directory, tag)),
@@ -94,8 +118,9 @@ pub(super) fn write(
     args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
-    for CacheTo { place, extent, on_error, time } in to {
-        let Some(backend) = open(place, session)? else { continue };
+    for CacheTo { place, sign, extent, on_error, time } in to {
+        let trust = trust::of_writing(sign.as_ref(), &args.cache, &session.settings)?;
+        let Some(backend) = open(place, &trust, session)? else { continue };
         let wanted = built.steps.iter().filter(|step| *extent == Extent::All || step.in_image);
         let steps: Vec<MadeStep> = wanted.cloned().map(made).collect();
         let name = backend.name().to_owned();

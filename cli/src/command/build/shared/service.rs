@@ -20,7 +20,8 @@ const TOKEN: &str = "WYTHE_CACHE_TOKEN";
 const SCOPE: &str = "buildkit";
 
 pub(super) fn web(place: &WebPlace, session: &Session) -> Result<HttpCache, Failure> {
-    let options = HttpOptions { url: place.url.clone(), access: access(place, &session.settings) };
+    let (url, scope) = (place.url.clone(), place.scope.clone());
+    let options = HttpOptions { url, scope, access: access(place, &session.settings) };
     HttpCache::new(session.registry()?, Arc::new(SystemTiming), options)
         .map_err(|error| Failure::usage(format!("a cache of type=http: {error}")))
 }
@@ -129,7 +130,7 @@ mod tests {
     fn who_asks_is_what_the_flag_says_before_the_environment() {
         let place = |username: Option<&str>, token: Option<&str>| {
             let [username, token] = [username, token].map(|text| text.map(str::to_owned));
-            WebPlace { url: String::new(), username, password: None, token }
+            WebPlace { url: String::new(), username, password: None, token, scope: None }
         };
         let settings = Settings::of(&[(PASSWORD, "p"), (TOKEN, "env")]);
         let basic = access(&place(Some("u"), None), &settings);
