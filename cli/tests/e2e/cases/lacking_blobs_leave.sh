@@ -102,3 +102,13 @@ grep -q "$below" refused
 status=0
 "$WYTHE" --store ninth pull "127.0.0.1:$two/lost:1" > /dev/null 2>&1 || status=$?
 [ "$status" = 3 ]
+
+# A base of a layout whose layers the registry has stays away, too, and its name in the store is whole.
+"$WYTHE" --store tenth build --build-context "127.0.0.1:$one/base:1=oci-layout://base" -f - \
+  -t "127.0.0.1:$two/app:4" --push context > /dev/null <<X
+FROM 127.0.0.1:$one/base:1
+COPY --link a /b
+X
+"$WYTHE" --store tenth verify
+rm -r base
+"$WYTHE" --store tenth save "127.0.0.1:$two/app:4" -o tenth.tar

@@ -106,10 +106,36 @@ impl TargetOutput<'_> {
             Push::ByDigest => meanwhile(commit, || self.push(asked, &names, Naming::ByDigest))?,
             Push::ByName => meanwhile(commit, || self.push(asked, &names, Naming::ByName))?,
         };
+        if push == Push::ByName {
+            self.remember_pushed(&names)?;
+        }
         if asked.digest_names == DigestNames::Beside {
             self.name_by_digest(names, &root)?;
         }
         Ok(report)
+    }
+
+    /// Records where the image was pushed to for layers of the bases that are not here, and were to be had from
+    /// where nothing is recorded, such as a layout.
+    fn remember_pushed(&self, names: &[Reference]) -> Result<(), Failure> {
+        let (mut batch, store) = (Batch::default(), self.lease.store());
+        let Some(name) = names.first() else { return Ok(()) };
+        for PlatformImage { image, .. } in &self.images.images {
+            let layers = &image.manifest.value().layers;
+            for named in layers.iter().zip(&image.config.value().rootfs.diff_ids) {
+                let mut origins = self.images.origins.iter();
+                let origin = origins.find(|one| one.descriptor.digest == named.0.digest);
+                if let Some(origin) = origin.filter(|origin| !origin.is_elsewhere())
+                    && origin.is_away(store)?
+                {
+                    remember_origin(store, named, &name.name(), &mut batch)?;
+                }
+            }
+        }
+        if !batch.is_empty() {
+            self.lease.commit(batch, Durability::Durable)?;
+        }
+        Ok(())
     }
 
     /// Records where layers of the bases are: those that no step has needed stay there.
