@@ -116,6 +116,7 @@ impl Builder {
             git: None,
             emulators: &self.emulators,
             progress,
+            layers: &(),
             inspector: None,
             cancel: &self.cancel,
             clock: &self.now,

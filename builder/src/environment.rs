@@ -13,6 +13,7 @@ use crate::inspect::Inspector;
 use crate::progress::Progress;
 use crate::remote::Remote;
 use crate::remote::program::GitProgram;
+use crate::sealed::SealedLayers;
 
 /// Tells the time. A library that looked at the clock itself could not build the same image twice.
 pub trait Clock: Sync {
@@ -52,6 +53,8 @@ pub struct Environment<'a> {
     pub emulators: &'a Emulators,
     /// Who watches.
     pub progress: &'a dyn Progress,
+    /// Who is told of layers of images while later steps run.
+    pub layers: &'a dyn SealedLayers,
     /// Who looks at steps that failed.
     pub inspector: Option<&'a dyn Inspector>,
     /// Stops the build.

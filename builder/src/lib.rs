@@ -60,6 +60,7 @@ mod reference;
 pub mod remote;
 mod root;
 pub mod schedule;
+pub mod sealed;
 mod solve;
 mod sources;
 mod unfetched;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::read_any_image;
@@ -90,7 +91,7 @@ impl<'a> OutgoingImage<'a> {
     ) -> Result<(), DeliveryError> {
         let images = Watched { images: registry, transfers };
         let content = &OutgoingContent::new(self.lease, &images, self.origins);
-        let push = Push { registry, content, transfers };
+        let push = Push { registry, content, transfers, delivered: &Delivered::default() };
         push.outgoing(self, std::slice::from_ref(to))
     }
 

@@ -14,6 +14,7 @@
 //!
 //! Nothing here prints, looks at the environment or at the clock.
 
+pub mod ahead;
 pub mod annotation;
 pub mod archive;
 pub mod attestation;

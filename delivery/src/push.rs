@@ -3,6 +3,7 @@
 use std::fmt;
 
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_registry::push::{Outbox, Push as How};
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
@@ -31,6 +32,8 @@ pub struct Push<'a> {
     pub content: &'a OutgoingContent<'a>,
     /// Who is told how far blobs are.
     pub transfers: &'a dyn Transfers,
+    /// What was seen to before, by whoever shares it.
+    pub delivered: &'a Delivered,
 }
 
 impl fmt::Debug for Push<'_> {
@@ -83,13 +86,13 @@ impl Push<'_> {
         self.with_outbox(|outbox| send(outbox, image, names))
     }
 
-    fn with_outbox<T>(
+    pub(crate) fn with_outbox<T, E>(
         self,
-        send: impl FnOnce(&Outbox<'_>) -> Result<T, DeliveryError>,
-    ) -> Result<T, DeliveryError> {
-        let Self { registry, content, transfers } = self;
+        send: impl FnOnce(&Outbox<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Self { registry, content, transfers, delivered } = self;
         let origins = &content.repositories();
-        let how = How { origins, neighbours: content.neighbours(), transfers };
+        let how = How { origins, neighbours: content.neighbours(), transfers, delivered };
         send(&registry.outbox(content, how))
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use wythe_delivery::annotation::{Annotation, AnnotationTarget};
 use wythe_delivery::content::OutgoingContent;
@@ -11,11 +12,13 @@ use wythe_delivery::options::{ImageOptions, LayerCompression, LayerOptions};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push};
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
 use wythe_store::id::LayerId;
 use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::image::catalog::read_image;
 use wythe_store::image::encode::Recompress;
 use wythe_store::image::load::unpack;
 use wythe_store::journal::Durability;
@@ -174,7 +177,8 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
     };
     let names = ["app:1", "app:2"].map(|rest| name(&registry, rest));
     let content = &OutgoingContent::new(&lease, &client, &[]);
-    let push = Push { registry: &client, content, transfers: &() };
+    let push =
+        Push { registry: &client, content, transfers: &(), delivered: &Delivered::default() };
     let make =
         |ready: &(dyn Fn(&Descriptor) + Sync)| images.encode(&names, &options, (&client, ready));
     let image = push.run(&names, Naming::ByName, make).unwrap();
@@ -187,4 +191,57 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
     let asked =
         seen.iter().filter(|one| one.method == "HEAD" && one.target.contains("/blobs/")).count();
     assert_eq!(asked, registry.blobs("app").len(), "each blob once: {seen:?}");
+}
+
+#[test]
+fn a_layer_that_is_handed_over_arrives_while_the_image_is_made_and_is_asked_for_once() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
+    let push = Push { registry: &client, content, transfers: &(), delivered };
+    let names = ["app:1", "app:2"].map(|rest| name(&registry, rest));
+    let platform = Platform::linux("amd64");
+    let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
+    let layer = &image.manifest.value().layers[0];
+    let pushed = push.while_making(&names, LayerOptions::default(), |ahead| {
+        ahead.send(layer);
+        ahead.send(layer);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while registry.blobs("app").is_empty() {
+            assert!(Instant::now() < deadline, "it does not arrive");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ahead.encoded();
+        push.run(&names, Naming::ByName, |ready| {
+            OutgoingImage::encode_each(content, &images[0], (LayerOptions::default(), ready))
+        })
+    });
+    let root = pushed.unwrap().root.digest.to_string();
+    assert_eq!(registry.manifest("app", "2"), registry.manifest("app", &root));
+    let seen = registry.seen();
+    let blobs = seen.iter().filter(|one| one.target.contains("/blobs/"));
+    let count = |method| blobs.clone().filter(|one| one.method == method).count();
+    assert_eq!(["HEAD", "POST", "PUT"].map(count), [2; 3], "a layer and a configuration: {seen:?}");
+}
+
+#[test]
+fn what_is_on_its_way_is_broken_off_where_the_image_is_not_made() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
+    let push = Push { registry: &client, content, transfers: &(), delivered };
+    let names = [name(&registry, "app:1")];
+    let failed: Result<(), &str> = push.while_making(&names, LayerOptions::default(), |ahead| {
+        let platform = Platform::linux("amd64");
+        let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
+        // Nobody has such a layer: the push would say so.
+        ahead.send(&Descriptor::of(MediaType::LAYER, b"lost"));
+        ahead.send(&image.manifest.value().layers[0]);
+        ahead.encoded();
+        Err("a step failed")
+    });
+    assert_eq!(failed, Err("a step failed"));
+    assert!(registry.manifest("app", "1").is_none());
 }

@@ -20,6 +20,7 @@ mod auth;
 pub mod challenge;
 pub mod client;
 pub mod credentials;
+pub mod delivered;
 mod download;
 pub mod error;
 pub mod exchange;

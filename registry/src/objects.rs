@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RANGE};
@@ -76,7 +77,8 @@ impl Client {
     ) -> Result<(), RegistryError> {
         let repository = &self.inner.repository(name, Rights::Push)?;
         let told = Told { transfers: &(), reference: name, blob };
-        Upload { inner: &self.inner, repository, content, blob, told }.run(&[])
+        let given_up = &AtomicBool::new(false);
+        Upload { inner: &self.inner, repository, content, blob, told, given_up }.run(&[])
     }
 
     /// Puts a manifest under the tag of a name, in the place of what is there.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -17,6 +17,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
 
 use crate::client::{Client, Inner, Repository, Rights, header};
+use crate::delivered::Delivered;
 use crate::error::{PushError, RegistryError, RegistryProblem};
 use crate::manifest;
 use crate::retry::retry;
@@ -35,6 +36,8 @@ pub struct Push<'a> {
     pub neighbours: &'a [String],
     /// Who is told how far blobs are.
     pub transfers: &'a dyn Transfers,
+    /// What was seen to already.
+    pub delivered: &'a Delivered,
 }
 
 impl fmt::Debug for Push<'_> {
@@ -65,18 +68,17 @@ impl Client {
 
     /// Several pushes of the same content.
     pub fn outbox<'a>(&'a self, content: &'a dyn Content, how: Push<'a>) -> Outbox<'a> {
-        Outbox { inner: &self.inner, content, how, delivered: Mutex::default() }
+        Outbox { inner: &self.inner, content, how, given_up: AtomicBool::new(false) }
     }
 }
 
-/// Pushes that know what the ones before them have seen to: a blob is asked for and sent once for
-/// each repository.
+/// Pushes that know what others have seen to: a blob is asked for and sent once for each repository.
 pub struct Outbox<'a> {
     inner: &'a Inner,
     content: &'a dyn Content,
     how: Push<'a>,
-    /// Repositories, as `host/name`, by the blobs that were sent there or found there.
-    delivered: Mutex<BTreeMap<Digest, Vec<String>>>,
+    /// Whether nobody wants any more what is sent ahead.
+    given_up: AtomicBool,
 }
 
 /// A repository, and the names in it that are to stand for an image: at least one.
@@ -135,7 +137,7 @@ impl Outbox<'_> {
             Err(PushError::Request { error, .. })
                 if error.has_code("BLOB_UNKNOWN") || error.has_code("MANIFEST_UNKNOWN") =>
             {
-                self.lock().clear();
+                self.how.delivered.forget();
                 self.blobs(closure, target)?;
                 self.manifests(closure, root, target)
             }
@@ -144,7 +146,8 @@ impl Outbox<'_> {
     }
 
     /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
-    /// ready. What cannot be sent is left to [`push`](Self::push), which says why.
+    /// ready. What cannot be sent is left to [`push`](Self::push), which says why. Where `make` fails, what is
+    /// being sent is broken off.
     ///
     /// # Errors
     ///
@@ -160,18 +163,18 @@ impl Outbox<'_> {
         };
         let targets: Vec<Target<'_>> = to.iter().filter_map(target).collect();
         let (sender, queue) = channel::<Descriptor>();
-        let (queue, given_up) = (Mutex::new(queue), AtomicBool::new(false));
+        let (queue, skipped) = (Mutex::new(queue), AtomicBool::new(false));
         let work = || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             while let Ok(blob) = next() {
                 let send = |target| self.blob(&blob, target);
-                let skip = given_up.load(Ordering::Relaxed);
+                let skip = skipped.load(Ordering::Relaxed);
                 if !skip && targets.iter().try_for_each(send).is_err() {
-                    given_up.store(true, Ordering::Relaxed);
+                    skipped.store(true, Ordering::Relaxed);
                 }
             }
         };
-        std::thread::scope(|scope| {
+        let made = std::thread::scope(|scope| {
             for _ in 0..PARALLEL {
                 scope.spawn(work);
             }
@@ -181,10 +184,13 @@ impl Outbox<'_> {
                     let _ = sender.send(blob.clone());
                 }
             });
-            given_up.fetch_or(made.is_err(), Ordering::Relaxed);
+            skipped.fetch_or(made.is_err(), Ordering::Relaxed);
+            self.given_up.store(made.is_err(), Ordering::Relaxed);
             drop(sender);
             made
-        })
+        });
+        self.given_up.store(false, Ordering::Relaxed);
+        made
     }
 
     /// The closure lists each blob once, so none is sent twice.
@@ -195,21 +201,16 @@ impl Outbox<'_> {
     fn blob(&self, blob: &Descriptor, target: &Target<'_>) -> Result<(), RegistryError> {
         let Target { repository, names } = target;
         let place = format!("{}/{}", repository.host, repository.name);
-        let delivered = self.lock().get(&blob.digest).cloned().unwrap_or_default();
-        if delivered.contains(&place) {
-            return Ok(());
-        }
+        let Some(sending) = self.how.delivered.claim(blob.digest, &place) else { return Ok(()) };
         let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
+        let delivered = self.how.delivered.places(&blob.digest);
         let origins = [known, &delivered, self.how.neighbours].concat();
         let (inner, content, reference) = (self.inner, self.content, names[0]);
         let told = Told { transfers: self.how.transfers, reference, blob };
-        Upload { inner, repository, content, blob, told }.run(&origins)?;
-        self.lock().entry(blob.digest).or_default().push(place);
+        let given_up = &self.given_up;
+        Upload { inner, repository, content, blob, told, given_up }.run(&origins)?;
+        sending.done();
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<String>>> {
-        self.delivered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Children before parents, and the names last.

@@ -1,6 +1,7 @@
 //! One blob on its way out.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -28,6 +29,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) content: &'a dyn Content,
     pub(crate) blob: &'a Descriptor,
     pub(crate) told: Told<'a>,
+    /// Set where nobody wants it any more.
+    pub(crate) given_up: &'a AtomicBool,
 }
 
 /// Who is told how far a blob is.
@@ -52,10 +55,14 @@ struct Telling<'a> {
     blob: Box<dyn Read + Send + 'a>,
     meter: Meter,
     told: Told<'a>,
+    given_up: &'a AtomicBool,
 }
 
 impl Read for Telling<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up"));
+        }
         let count = self.blob.read(buffer)?;
         if let Some(bytes) = self.meter.pass(count as u64) {
             self.told.tell(TransferState::Moving, bytes);
@@ -74,8 +81,8 @@ enum Mount {
 
 impl Open for Upload<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        let (blob, told) = (self.content.open(self.blob)?, self.told);
-        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), told }))
+        let (blob, told, given_up) = (self.content.open(self.blob)?, self.told, self.given_up);
+        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), told, given_up }))
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
 use wythe_store::oci::content::MemoryContent;
@@ -89,7 +90,12 @@ fn an_index_goes_out_and_comes_back_byte_for_byte() {
 
     let client = Client::new(Settings::default());
     let reference: Reference = format!("{}/a/app:1", server.host).parse().unwrap();
-    let how = Push { origins: &BTreeMap::new(), neighbours: &[], transfers: &() };
+    let how = Push {
+        origins: &BTreeMap::new(),
+        neighbours: &[],
+        transfers: &(),
+        delivered: &Delivered::default(),
+    };
     client.push(&content, &index.descriptor(), &reference, how).unwrap();
 
     assert_eq!(client.resolve(&reference).unwrap(), index.descriptor());
@@ -105,7 +111,12 @@ fn an_index_goes_out_and_comes_back_byte_for_byte() {
     let other: Reference = format!("{}/b/app:1", server.host).parse().unwrap();
     let origin = format!("{}/a/app", server.host);
     let origins = BTreeMap::from([(layer.digest, vec![origin])]);
-    let how = Push { origins: &origins, neighbours: &[], transfers: &() };
+    let how = Push {
+        origins: &origins,
+        neighbours: &[],
+        transfers: &(),
+        delivered: &Delivered::default(),
+    };
     client.push(&content, &index.descriptor(), &other, how).unwrap();
     assert_eq!(client.resolve(&other).unwrap(), index.descriptor());
 }

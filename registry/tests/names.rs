@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
@@ -53,7 +54,15 @@ fn push(registry: &FakeRegistry, names: &[&str], told: &Told) -> Vec<Reference> 
     let client = Client::new(Settings::default());
     let (origins, transfers) = (BTreeMap::new(), told);
     client
-        .outbox(&content, Push { origins: &origins, neighbours: &[], transfers })
+        .outbox(
+            &content,
+            Push {
+                origins: &origins,
+                neighbours: &[],
+                transfers,
+                delivered: &Delivered::default(),
+            },
+        )
         .push_all(&root, &names)
         .unwrap();
     names

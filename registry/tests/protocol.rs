@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wythe_registry::client::Client;
 use wythe_registry::credentials::{Credential, Credentials, Secret};
+use wythe_registry::delivered::Delivered;
 use wythe_registry::error::{PushError, RegistryProblem};
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
@@ -56,7 +57,7 @@ fn push_with(
     origins: &BTreeMap<Digest, Vec<String>>,
 ) -> Result<(), PushError> {
     let (content, root) = image();
-    let how = Push { origins, neighbours: &[], transfers: &() };
+    let how = Push { origins, neighbours: &[], transfers: &(), delivered: &Delivered::default() };
     client.push(&content, &root, &reference(registry, "new/app:1"), how)
 }
 
@@ -75,8 +76,9 @@ fn a_blob_that_is_ready_arrives_before_the_image_is_made() {
     let (content, root) = image();
     let to = reference(&registry, "new/app:1");
     let origins = BTreeMap::new();
-    let outbox =
-        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
+    let delivered = &Delivered::default();
+    let how = Push { origins: &origins, neighbours: &[], transfers: &(), delivered };
+    let outbox = client.outbox(&content, how);
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
@@ -102,8 +104,9 @@ fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
     let client = client(&registry);
     let (content, root) = image();
     let origins = BTreeMap::new();
-    let outbox =
-        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
+    let delivered = &Delivered::default();
+    let how = Push { origins: &origins, neighbours: &[], transfers: &(), delivered };
+    let outbox = client.outbox(&content, how);
     outbox.push(&root, &reference(&registry, "new/app:1")).unwrap();
     outbox.push(&root, &reference(&registry, "other/app:1")).unwrap();
     check_pushed(&registry);
@@ -118,8 +121,9 @@ fn what_cannot_be_sent_ahead_is_told_by_the_push() {
     let client = client(&registry);
     let (_, root) = image();
     let (content, origins) = (MemoryContent::default(), BTreeMap::new());
-    let outbox =
-        client.outbox(&content, Push { origins: &origins, neighbours: &[], transfers: &() });
+    let delivered = &Delivered::default();
+    let how = Push { origins: &origins, neighbours: &[], transfers: &(), delivered };
+    let outbox = client.outbox(&content, how);
     let to = reference(&registry, "new/app:1");
     let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
         ready(&Descriptor::of(MediaType::LAYER, LAYER));
@@ -398,7 +402,12 @@ fn a_repository_that_may_have_everything_is_asked_for_all_that_is_lacking() {
     registry.put_blob("beside", LAYER);
     let neighbours = ["new/app", "beside"].map(|name| format!("{}/{name}", registry.host()));
     let (content, root) = image();
-    let how = Push { origins: &BTreeMap::new(), neighbours: &neighbours, transfers: &() };
+    let how = Push {
+        origins: &BTreeMap::new(),
+        neighbours: &neighbours,
+        transfers: &(),
+        delivered: &Delivered::default(),
+    };
     let to = reference(&registry, "new/app:1");
     client(&registry).push(&content, &root, &to, how).unwrap();
     check_pushed(&registry);
@@ -576,7 +585,12 @@ fn send_large(registry: &FakeRegistry) -> Result<(), PushError> {
     let config = Descriptor::of(MediaType::CONFIG, b"{}");
     let manifest = RawDocument::new(Manifest::new(config, vec![layer]));
     content.insert(manifest.bytes().to_vec());
-    let how = Push { origins: &BTreeMap::new(), neighbours: &[], transfers: &() };
+    let how = Push {
+        origins: &BTreeMap::new(),
+        neighbours: &[],
+        transfers: &(),
+        delivered: &Delivered::default(),
+    };
     let client = Client::new(Settings::default());
     client.push(&content, &manifest.descriptor(), &reference(registry, "big"), how)
 }

@@ -44,6 +44,7 @@ pub const ROOMS: &[&str] = &[
     // What is asked for, and who is told.
     "parallel",
     "inspect",
+    "sealed",
     "reason",
     "progress",
     "options",

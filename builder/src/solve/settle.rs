@@ -16,7 +16,10 @@ use wythe_store::id::{CacheKey, ContentId, LayerId};
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::layers::LayerRecord;
 use wythe_store::live::naming::{Directory, name_layer, name_over};
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::media_type::MediaType;
 use wythe_store::timestamp::Timestamp;
 
 use super::Solver;
@@ -62,6 +65,9 @@ impl Solver<'_> {
     /// Settles what steps have made, in that order, until nothing more comes or one cannot be sealed,
     /// which ends the build.
     pub(super) fn settle_all(&self, made: Receiver<usize>) -> Result<(), VertexError> {
+        for index in self.found.known.keys() {
+            self.tell_of_known(*index);
+        }
         for index in made {
             if self.env.cancel.is_cancelled() {
                 // What the steps made is remembered, and sealed by who needs it.
@@ -81,9 +87,28 @@ impl Solver<'_> {
         let settled = self.settled(index)?;
         if self.is_exported(index) {
             let sealed = self.roots.sealed(&settled.chain);
-            sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+            let sealed = sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+            self.tell(&sealed);
         }
         Ok(())
+    }
+
+    /// Tells of the layer that a result from before has in an image, where that was made here: it can leave
+    /// while the steps above it run.
+    fn tell_of_known(&self, index: usize) {
+        let own = self.made(index).and_then(|made| made.chain.last().copied());
+        let own = own.filter(|_| self.is_exported(index) && self.image(index).is_none());
+        // Where it cannot be read, the end of the build says so.
+        if let Some(record) = own.and_then(|own| self.env.store.layer(&own).ok().flatten()) {
+            self.tell(&record);
+        }
+    }
+
+    fn tell(&self, record: &LayerRecord) {
+        if let (Some(_), Some(diff_id), Some(size)) = (record.tree, record.diff_id, record.tar_size)
+        {
+            self.env.layers.sealed(&Descriptor::new(MediaType::LAYER, diff_id.0, size));
+        }
     }
 
     /// What a vertex is with all names final; settles it where nobody has.

@@ -3,12 +3,13 @@
 use std::str::FromStr;
 
 use wythe_delivery::annotation::Annotations;
-use wythe_delivery::options::{LayerCompression, MediaTypes, StatementForm, Times};
+use wythe_delivery::options::{LayerCompression, LayerOptions, MediaTypes, StatementForm, Times};
 use wythe_store::image::encode::Recompress;
 use wythe_store::oci::reference::Reference;
 
 use super::annotation;
 use super::attributes::Attributes;
+use super::build::ResultArgs;
 use super::image_name::{ImageName, ImageNameError};
 use super::output::OutputError;
 
@@ -61,6 +62,16 @@ pub(crate) enum CompressionArg {
 }
 
 impl ImageAttributes {
+    /// How the layers leave, where the flags say what the output does not.
+    pub(crate) fn layers(&self, flags: &ResultArgs) -> LayerOptions {
+        let compression = self.compression.or(flags.compression).map(Into::into);
+        LayerOptions {
+            compression: compression.unwrap_or_default(),
+            level: self.level,
+            recompress: self.recompress,
+        }
+    }
+
     /// Removes and reads what every output of images takes.
     pub(crate) fn take(attributes: &mut Attributes) -> Result<Self, OutputError> {
         let recompress = match attributes.take_bool("force-compression")? {

@@ -1,6 +1,7 @@
 //! `wythe build`.
 
 mod agents;
+mod attempt;
 pub(crate) mod cached;
 pub(crate) mod call;
 pub(crate) mod deliver;
@@ -19,20 +20,20 @@ pub(crate) mod targets;
 use std::io;
 use std::sync::Arc;
 
-use wythe_builder::build::build;
 use wythe_builder::built::Built;
 use wythe_builder::environment::Environment;
 use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_builder::options::Options;
-use wythe_builder::progress::{AsEvents, Progress};
+use wythe_builder::progress::Progress;
 use wythe_sandbox::enter;
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 
 use self::agents::Agents;
+use self::attempt::{Attempt, EarlyPush, Unfinished};
 use self::cached::Answer;
-use self::deliver::Delivery;
+use self::deliver::{Delivery, Routes};
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
 use self::on_error::OnErrorCommand;
@@ -99,16 +100,15 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = host::date();
+    let early = EarlyPush::of(args, session)?;
+    let (input, options, started) = (&input, &options, &started);
+    let attempt = Attempt { input, options, environment, args, session, started };
     loop {
-        let built = build(&input, &options, environment)
-            .map_err(|error| session.failed(error).reproducible(&reproduction(&host::words())))?;
-        let started = started.clone();
-        let results = Results { built: &built, input: &input, options: &options, started };
-        match results.deliver((&lease, &progress), args, session) {
+        match attempt.run(early.as_ref()) {
             // A cache did not hand over a layer that it had announced: its step runs after all.
-            Err(_) if resources.caches.distrust_lost() => {}
-            Err(failure) => return Err(failure),
-            Ok(()) => {
+            Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => {}
+            Err(unfinished) => return Err(unfinished.into()),
+            Ok(built) => {
                 shared::summarise(&resources.caches, session);
                 return shared::write(&cache_targets, (&built, &lease), args, session);
             }
@@ -129,13 +129,12 @@ impl Results<'_> {
     /// Sends it where the flags say.
     fn deliver(
         self,
-        (lease, progress): (&Lease, &dyn Progress),
+        (lease, routes): (&Lease, Routes<'_>),
         args: &BuildArgs,
         session: &Session,
     ) -> Result<(), Failure> {
         let Self { built, input, options, started } = self;
-        let transfers = AsEvents(progress);
-        let mut delivery = Delivery::new(lease, built, args, (session, &transfers))?;
+        let mut delivery = Delivery::new(lease, built, args, (session, routes))?;
         if let Some(asked) = args.attestation.provenance() {
             let mut images = built.targets.iter().flat_map(|target| &target.images);
             let epoch = images.any(|image| image.epoch.is_some());

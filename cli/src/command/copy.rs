@@ -9,6 +9,7 @@ use wythe_delivery::encode::Ready;
 use wythe_delivery::image::{OutgoingImage, refuse_other};
 use wythe_delivery::options::LayerOptions;
 use wythe_delivery::push::{Naming, Push};
+use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
@@ -63,7 +64,10 @@ fn copied(
     let copying = Copying { source: &source, content, args };
     match names {
         [] => copying.write(&lease),
-        names => copying.push(names, Push { registry: &client, content, transfers }),
+        names => {
+            let delivered = &Delivered::default();
+            copying.push(names, Push { registry: &client, content, transfers, delivered })
+        }
     }
 }
 

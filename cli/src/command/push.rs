@@ -5,6 +5,7 @@ use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::LayerOptions;
 use wythe_delivery::push::{Naming, Push};
+use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
@@ -41,6 +42,6 @@ fn pushed(
     };
     let content = &image.content(&lease);
     let make = |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, (layers, ready));
-    let push = Push { registry: &client, content, transfers };
+    let push = Push { registry: &client, content, transfers, delivered: &Delivered::default() };
     Ok(push.run(&[to], Naming::ByName, make)?.root.digest)
 }

@@ -85,6 +85,21 @@ pub fn encode_each(
     Ok(manifest)
 }
 
+/// The blob with which a layer leaves that was made here, of its uncompressed descriptor; it is in the store
+/// then. Parts are compressed on rayon's global pool.
+///
+/// # Errors
+///
+/// If the store does not hold the layer's files, or fails.
+pub fn encode_own(
+    lease: &Lease,
+    layer: &Descriptor,
+    codec: Codec,
+) -> Result<Descriptor, RecodeCause> {
+    let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
+    one(lease, layer, DiffId(layer.digest), (codec, foreign))
+}
+
 type Encoded = Result<Descriptor, RecodeCause>;
 
 /// Encodes the layers of an image, some at a time; none is begun once one has failed.

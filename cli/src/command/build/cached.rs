@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use wythe_builder::build::build;
 use wythe_builder::options::Misses;
+use wythe_builder::progress::AsEvents;
+use wythe_registry::delivered::Delivered;
 use wythe_sandbox::Cancel;
 
 use super::dockerfile::Dockerfile;
 use super::resources::BuildResources;
-use super::{Results, deliver, durability, input, options, project, show, targets};
+use super::{Results, Routes, deliver, durability, input, options, project, show, targets};
 use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::args::output::Output;
@@ -85,7 +87,8 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     };
     session.interrupts(resources.cancel())?;
     let results = Results { built: &built, input: &input, options: &options, started };
-    results.deliver((&lease, &progress), args, session)?;
+    let routes = Routes { transfers: &AsEvents(&progress), delivered: &Delivered::default() };
+    results.deliver((&lease, routes), args, session)?;
     Ok(Answer::Whole)
 }
 

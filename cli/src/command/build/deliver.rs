@@ -11,6 +11,7 @@ use wythe_builder::built::Built;
 use wythe_delivery::archive::{write_archive, write_layout};
 use wythe_delivery::files::PlatformSplit;
 use wythe_delivery::image::OutgoingImage;
+use wythe_registry::delivered::Delivered;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
@@ -65,6 +66,15 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
     outputs
 }
 
+/// What deliveries share.
+#[derive(Clone, Copy)]
+pub(crate) struct Routes<'a> {
+    /// Who is told how far blobs are.
+    pub(crate) transfers: &'a dyn Transfers,
+    /// What registries have been seen to already.
+    pub(crate) delivered: &'a Delivered,
+}
+
 /// What was built, on its way out.
 pub(crate) struct Delivery<'a> {
     lease: &'a Lease,
@@ -79,9 +89,9 @@ impl<'a> Delivery<'a> {
         lease: &'a Lease,
         built: &'a Built,
         args: &'a BuildArgs,
-        (session, transfers): (&'a Session, &'a dyn Transfers),
+        (session, routes): (&'a Session, Routes<'a>),
     ) -> Result<Self, Failure> {
-        let (args, how) = (&args.result, (session, transfers));
+        let (args, how) = (&args.result, (session, routes));
         let targets = built.targets.iter().map(|built| TargetOutput::new(lease, built, args, how));
         Ok(Self { lease, targets: targets.collect::<Result<_, _>>()?, args, session })
     }

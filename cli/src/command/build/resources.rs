@@ -59,6 +59,7 @@ impl BuildResources {
             git: self.git.as_ref(),
             emulators: &self.emulators,
             progress,
+            layers: &(),
             inspector: None,
             cancel: &self.cancel,
             clock: &host::SystemClock,

@@ -5,10 +5,11 @@ use wythe_delivery::annotation::Annotations;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::{ImageOptions, LayerOptions, Times};
+use wythe_delivery::options::{ImageOptions, Times};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_store::error::WriteError;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
@@ -20,6 +21,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
 
+use super::Routes;
 use super::report::{Stage, TargetReport};
 use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
@@ -37,6 +39,7 @@ pub(crate) struct TargetOutput<'a> {
     pub(super) args: &'a ResultArgs,
     session: &'a Session,
     transfers: &'a dyn Transfers,
+    delivered: &'a Delivered,
 }
 
 impl<'a> TargetOutput<'a> {
@@ -44,7 +47,7 @@ impl<'a> TargetOutput<'a> {
         lease: &'a Lease,
         built: &'a BuiltTarget,
         args: &'a ResultArgs,
-        (session, transfers): (&'a Session, &'a dyn Transfers),
+        (session, Routes { transfers, delivered }): (&'a Session, Routes<'a>),
     ) -> Result<Self, Failure> {
         let read = |image: &Image| {
             let times = (image.base_layers, image.epoch);
@@ -53,7 +56,7 @@ impl<'a> TargetOutput<'a> {
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
         let origins = built.origins();
         let images = PlatformImages { lease, images, origins, provenance: None };
-        Ok(Self { lease, built, images, args, session, transfers })
+        Ok(Self { lease, built, images, args, session, transfers, delivered })
     }
 }
 
@@ -180,7 +183,8 @@ impl TargetOutput<'_> {
         let source = Watched { images: &client, transfers };
         let content = &OutgoingContent::new(self.lease, &source, &self.images.origins);
         let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
-        let push = Delivery { registry: &client, content, transfers };
+        let delivered = self.delivered;
+        let push = Delivery { registry: &client, content, transfers, delivered };
         let image = push.run(names, naming, make)?;
         let report = self.report(Stage::Shipped, &image);
         Ok((image.root, report))
@@ -205,12 +209,7 @@ impl TargetOutput<'_> {
 
     /// How the image is to look for an output, which says more than the flags do.
     fn options(&self, asked: &ImageAttributes) -> ImageOptions {
-        let compression = asked.compression.or(self.args.compression).map(Into::into);
-        let layers = LayerOptions {
-            compression: compression.unwrap_or_default(),
-            level: asked.level,
-            recompress: asked.recompress,
-        };
+        let layers = asked.layers(self.args);
         let annotations = Annotations::all(self.args.annotation.iter().chain([&asked.annotations]));
         let (times, types, statements) = (asked.times, asked.types, asked.statements);
         ImageOptions { layers, times, types, annotations, statements }
