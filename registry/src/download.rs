@@ -13,6 +13,10 @@ use crate::retry::{MAX_ATTEMPTS, delay, retry};
 use crate::transport::{Call, chain};
 use crate::web::{decoded, is_coded};
 
+/// After so many bytes a download has come further, and what broke it before does not count. Who is cut off
+/// sooner each time has no connection to speak of.
+const PROGRESS: u64 = 64 << 10;
+
 /// A reader of a blob. Verifies the length and nothing else: whoever stores the bytes hashes them.
 pub(crate) struct Download {
     inner: Arc<Inner>,
@@ -20,7 +24,10 @@ pub(crate) struct Download {
     path: String,
     size: u64,
     done: u64,
+    /// Since it came further.
     failures: u32,
+    /// How far it was when it broke last.
+    broken_at: u64,
     /// Whether the way there compresses, so that a place in the blob is none in what comes.
     coded: bool,
     body: Box<dyn Read + Send>,
@@ -38,7 +45,8 @@ impl Download {
         let response = retry(&*inner.settings.timing, || inner.call(&repository, &call))?;
         let (size, coded) = (descriptor.size, is_coded(&response));
         let body = decoded(response);
-        Ok(Self { inner, repository, path, size, done: 0, failures: 0, coded, body })
+        let (done, failures, broken_at) = (0, 0, 0);
+        Ok(Self { inner, repository, path, size, done, failures, broken_at, coded, body })
     }
 
     /// Asks for the rest. The registry is asked, not the storage it redirected to, whose signed
@@ -75,6 +83,10 @@ impl Download {
         let url = self.repository.url(&self.path);
         let problem = RegistryProblem::Transport { detail: chain(cause) };
         let mut cause = RegistryError::new("GET", &url, problem);
+        if PROGRESS <= self.done - self.broken_at {
+            self.failures = 0;
+        }
+        self.broken_at = self.done;
         loop {
             self.failures += 1;
             let timing = self.inner.settings.timing.clone();

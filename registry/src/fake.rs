@@ -395,6 +395,10 @@ impl State {
         if closing && self.quirks.refuses_monolithic == Switch::On && !request.body.is_empty() {
             return Answer::status(413);
         }
+        if request.method == "DELETE" {
+            let known = self.uploads.remove(id).is_some();
+            return Answer::status(if known { 204 } else { 404 });
+        }
         let Some(bytes) = self.uploads.get_mut(id) else { return Answer::status(404) };
         bytes.extend_from_slice(&request.body);
         if !closing {

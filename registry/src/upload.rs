@@ -112,7 +112,7 @@ impl Upload<'_> {
         self.told.tell(TransferState::Moving, 0);
         retry(&*self.inner.settings.timing, || {
             let location = session.take().map_or_else(|| self.begin(), Ok)?;
-            self.put(location, bytes.as_deref())
+            self.within(location, |location| self.put(location, bytes.as_deref()))
         })?;
         Ok(TransferState::Done)
     }
@@ -173,6 +173,29 @@ impl Upload<'_> {
         location(&call, &response)
     }
 
+    /// Does something with an upload, and gives the upload up where that fails.
+    fn within(
+        self,
+        location: Url,
+        send: impl FnOnce(Url) -> Result<(), RegistryError>,
+    ) -> Result<(), RegistryError> {
+        let sent = send(location.clone());
+        if sent.is_err() {
+            self.cancel(location);
+        }
+        sent
+    }
+
+    /// Tells the registry that it need not keep what it has of a long upload. One that knows no such request
+    /// finds out by itself after a while.
+    fn cancel(self, location: Url) {
+        if self.blob.size < IN_MEMORY {
+            return;
+        }
+        let call = Call::new(Method::DELETE, location, Body::Empty);
+        drop(self.inner.call(self.repository, &call));
+    }
+
     /// Sends everything in one request; a proxy or registry that will not have it gets the body
     /// ahead of the closing request.
     fn put(self, location: Url, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
@@ -198,7 +221,8 @@ impl Upload<'_> {
     /// Asks for the answer to an upload that broke: who has decided before the end closes the
     /// connection, and the HTTP library loses the answer with it.
     fn announce(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
-        match self.close(self.begin()?, Body::Withheld(self.blob.size)) {
+        let withheld = Body::Withheld(self.blob.size);
+        match self.within(self.begin()?, |location| self.close(location, withheld)) {
             Err(error) if error.is_broken() => self.begin_with_a_piece(broken),
             answered => answered,
         }
@@ -210,9 +234,11 @@ impl Upload<'_> {
         let mut piece = Vec::new();
         let read = self.open().and_then(|blob| blob.take(IN_MEMORY).read_to_end(&mut piece));
         read.map_err(|error| RegistryError::new("PATCH", &url, RegistryProblem::Content(error)))?;
-        let body = Body::Bytes(&piece);
+        let (begun, body) = (url.clone(), Body::Bytes(&piece));
         let patch = Call { method: Method::PATCH, url, headers: binary(), body };
-        match self.inner.call(self.repository, &patch) {
+        let patched = self.inner.call(self.repository, &patch);
+        self.cancel(begun);
+        match patched {
             Err(refusal) if matches!(refusal.status(), Some(401 | 403 | 413 | 507)) => Err(refusal),
             // The piece is taken, or the registry takes none.
             _ => broken,
@@ -220,12 +246,12 @@ impl Upload<'_> {
     }
 
     fn patch_then_put(self, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
-        let url = self.begin()?;
-        let body = self.body(bytes);
-        let patch = Call { method: Method::PATCH, url, headers: binary(), body };
-        let response = self.inner.call(self.repository, &patch)?;
-        let location = location(&patch, &response)?;
-        self.close(location, Body::Empty)
+        self.within(self.begin()?, |url| {
+            let body = self.body(bytes);
+            let patch = Call { method: Method::PATCH, url, headers: binary(), body };
+            let response = self.inner.call(self.repository, &patch)?;
+            self.close(location(&patch, &response)?, Body::Empty)
+        })
     }
 
     fn body<'b>(&'b self, bytes: Option<&'b [u8]>) -> Body<'b> {

@@ -254,6 +254,21 @@ fn a_registry_without_ranges_sends_the_whole_blob_again() {
 }
 
 #[test]
+fn a_download_that_comes_further_each_time_may_break_as_often_as_it_likes() {
+    let blob = vec![7; 16 << 20];
+    // Each time half of what is left comes: the last break is 64 KiB before the end.
+    let registry = FakeRegistry::start(Quirks { truncate: 8, ..Quirks::default() }).unwrap();
+    registry.put_blob("app", &blob);
+    let (descriptor, client) = (Descriptor::of(MediaType::LAYER, &blob), client(&registry));
+    let mut read = Vec::new();
+    let reader = client.blob(&reference(&registry, "app"), &descriptor);
+    reader.unwrap().read_to_end(&mut read).unwrap();
+    assert!(read == blob);
+    let ranges = registry.seen().iter().filter(|seen| seen.headers.contains_key("range")).count();
+    assert_eq!(ranges, 8);
+}
+
+#[test]
 fn a_download_that_always_breaks_fails() {
     assert!(pull(Quirks { truncate: u32::MAX, ..Quirks::default() }).1.is_err());
 }
@@ -494,6 +509,8 @@ fn a_refusal_that_comes_before_the_blob_was_read_is_believed() {
         .filter(|seen| seen.headers.get("content-length") == Some(&size));
     let methods: Vec<String> = large.map(|seen| seen.method).collect();
     assert_eq!(methods, ["PUT", "PUT", "PATCH"]);
+    // Each of these uploads was given up.
+    assert_eq!(count(&registry, "DELETE", "/uploads/"), 3);
 }
 
 #[test]
