@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of some bytes, written `sha256:<64 lower-case hex digits>`.
@@ -59,6 +60,17 @@ impl Digest {
 pub struct Hasher(Sha256);
 
 impl Hasher {
+    /// What goes on from here needs to know: the numbers of SHA-256, and the bytes of a block that is not full.
+    pub(crate) fn state(&self) -> Vec<u8> {
+        self.0.serialize().to_vec()
+    }
+
+    /// The hasher with this [`state`](Self::state), if it is one.
+    pub(crate) fn from_state(state: &[u8]) -> Option<Self> {
+        let state = SerializedState::<Sha256>::try_from(state).ok()?;
+        Sha256::deserialize(&state).ok().map(Self)
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);

@@ -14,6 +14,7 @@ pub mod import;
 mod incompressible;
 pub mod limits;
 mod loaded;
+pub(crate) mod midstate;
 pub mod origin;
 pub mod recipe;
 pub mod tar_read;

@@ -13,7 +13,7 @@ use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
 use crate::layer::decompress::decompress;
 use crate::layer::fragment::cut_stream;
-use crate::layer::loaded;
+use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::WriteTarError;
 use crate::layers::{LayerBlob, LayerRecord};
@@ -81,19 +81,22 @@ pub enum ExportError {
 /// If the bytes of a file are not in `bodies`.
 pub fn measure(tree: &Tree, bodies: &dyn Bodies) -> Result<Measured, WriteTarError> {
     let mut counter = Counter::default();
-    loaded::each::<WriteTarError>(tree, bodies, &mut |loaded| {
-        counter.add(&loaded.entry.header);
-        if let Some(body) = &loaded.body {
-            body.each::<ReadError>(&mut |bytes| {
-                counter.add(bytes);
-                Ok(())
-            })?;
-            counter.add(&[0; BLOCK][..padding(body.len())]);
-        }
-        Ok(())
-    })?;
+    loaded::each::<WriteTarError>(tree, bodies, &mut |loaded| count(&mut counter, &loaded))?;
     counter.add(&END);
     Ok(counter.measured())
+}
+
+/// Counts an entry with the bytes of its file.
+pub(super) fn count(counter: &mut Counter, loaded: &Loaded) -> Result<(), WriteTarError> {
+    counter.add(&loaded.entry.header);
+    if let Some(body) = &loaded.body {
+        body.each::<ReadError>(&mut |bytes| {
+            counter.add(bytes);
+            Ok(())
+        })?;
+        counter.add(&[0; BLOCK][..padding(body.len())]);
+    }
+    Ok(())
 }
 
 /// The blob that `codec` makes of a layer. What was made before is found in the record and not

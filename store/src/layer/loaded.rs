@@ -32,9 +32,23 @@ pub(super) fn each<E: From<WriteTarError> + Send>(
     bodies: &dyn Bodies,
     sink: &mut (dyn FnMut(Loaded) -> Result<(), E> + Send),
 ) -> Result<(), E> {
+    each_after(tree, bodies, 0, sink)
+}
+
+/// As [`each`], without so many entries at the beginning.
+pub(super) fn each_after<E: From<WriteTarError> + Send>(
+    tree: &Tree,
+    bodies: &dyn Bodies,
+    n_skipped: usize,
+    sink: &mut (dyn FnMut(Loaded) -> Result<(), E> + Send),
+) -> Result<(), E> {
     let (next, ready) = (Vec::new(), Vec::new());
     let mut windows = Windows { bodies, sink, next, next_bytes: 0, ready };
-    canonical::each(tree, None, &mut |entry| windows.push(entry))?;
+    let mut n_entries = 0;
+    canonical::each(tree, None, &mut |entry| {
+        n_entries += 1;
+        if n_skipped < n_entries { windows.push(entry) } else { Ok(()) }
+    })?;
     windows.advance()?;
     windows.advance()
 }

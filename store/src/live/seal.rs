@@ -3,6 +3,7 @@
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::layer::export::measure;
+use crate::layer::midstate::measure_on;
 use crate::layer::tar_write::WriteTarError;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
@@ -85,7 +86,8 @@ fn is_the_same(lease: &Lease, record: &LayerRecord, tree: &Tree) -> Result<(), S
 pub fn seal(lease: &Lease, record: &mut LayerRecord, lower: &Tree) -> Result<Tree, SealError> {
     let tree = ensure_tree(lease, record, lower)?;
     if record.diff_id.is_none() {
-        let measured = measure(&tree, lease.store())?;
+        let (measured, midstates) = measure_on(lease, &tree)?;
+        midstates.iter().try_for_each(|midstate| midstate.keep(lease))?;
         record.diff_id = Some(measured.diff_id);
         record.tar_size = Some(measured.size);
     }

@@ -162,6 +162,16 @@ pub(in crate::layer) struct Counter {
 }
 
 impl Counter {
+    /// One that has counted so many bytes already, of which the hasher knows.
+    pub(in crate::layer) fn going_on(hasher: Hasher, size: u64) -> Self {
+        Self { hasher, size }
+    }
+
+    /// How far the hash is.
+    pub(in crate::layer) fn state(&self) -> Vec<u8> {
+        self.hasher.state()
+    }
+
     pub(in crate::layer) fn add(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
