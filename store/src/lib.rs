@@ -73,3 +73,4 @@ pub mod unread;
 pub mod usage;
 pub mod vfs;
 mod wire;
+mod writeback;

@@ -9,6 +9,8 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::os::fd::AsRawFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -213,6 +215,20 @@ fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the callers pass sealed files, which this crate never changes; should anybody else,
     // no reference into the mapping is ever made, so that nothing relies on its bytes staying.
     unsafe { Mmap::map(file) }
+}
+
+/// Has the system begin to write a part of a file to the disk, without waiting until it is there. What fails
+/// shows in a later sync.
+#[expect(unsafe_code, reason = "the call has no safe form")]
+pub(crate) fn begin_writeback(file: &File, range: Range<u64>) {
+    let length = range.end.saturating_sub(range.start);
+    let (Ok(start), Ok(length)) = (range.start.try_into(), length.try_into()) else { return };
+    let flags = libc::SYNC_FILE_RANGE_WRITE;
+    // SAFETY: the call takes numbers alone, and the descriptor is open as long as `file` is borrowed.
+    if unsafe { libc::sync_file_range(file.as_raw_fd(), start, length, flags) } != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(%error, "cannot begin to write early");
+    }
 }
 
 #[expect(unsafe_code, reason = "a slice of the mapping would promise that its bytes stay")]

@@ -84,6 +84,12 @@ pub trait VfsFile: Debug + Send + Sync {
     fn size(&self) -> io::Result<u64>;
     /// Cuts the file off.
     fn truncate(&self, size: u64) -> io::Result<()>;
+    /// Has the system begin to write bytes to the disk, so that a later [`sync`](Self::sync) has less to wait
+    /// for. Says whether it does: not while it is busy with others of the file. Nothing depends on it.
+    fn begin_sync(&self, range: Range<u64>) -> bool {
+        let _ = range;
+        true
+    }
     /// Makes the bytes durable.
     fn sync(&self) -> io::Result<()>;
     /// Takes write permission away: the file is finished.

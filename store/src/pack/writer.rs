@@ -23,6 +23,10 @@ const TARGET_SIZE: u64 = 128 * 1024 * 1024;
 /// Bytes collected before they are handed to the kernel.
 const BUFFER_SIZE: usize = 1024 * 1024;
 
+/// So much is handed to the disk at once while more comes: enough to keep it busy, and more than an ordinary
+/// commit has, whose sync comes at once.
+const WRITEBACK_SIZE: u64 = 8 * 1024 * 1024;
+
 /// Writes packs into a private directory. Shared between threads by reference.
 ///
 /// Nothing is visible to other processes before a lease publishes the finished packs.
@@ -60,6 +64,8 @@ struct OpenPack {
     path: String,
     file: Box<dyn VfsFile>,
     flushed: u64,
+    /// How much of that the disk was told to write.
+    handed: u64,
     buffer: Vec<u8>,
     entries: HashMap<ObjectName, Entry>,
     poison: Option<Poison>,
@@ -267,7 +273,7 @@ impl OpenPack {
         let mut buffer = Vec::with_capacity(BUFFER_SIZE);
         buffer.extend_from_slice(&file_header());
         let entries = HashMap::new();
-        Ok(Self { path, file, flushed: 0, buffer, entries, poison: None })
+        Ok(Self { path, file, flushed: 0, handed: 0, buffer, entries, poison: None })
     }
 
     fn end(&self) -> u64 {
@@ -315,6 +321,11 @@ impl OpenPack {
             return Err(error).writing(&self.path);
         }
         self.flushed += bytes.len() as u64;
+        if WRITEBACK_SIZE <= self.flushed - self.handed
+            && self.file.begin_sync(self.handed..self.flushed)
+        {
+            self.handed = self.flushed;
+        }
         Ok(())
     }
 
