@@ -1,5 +1,6 @@
 //! Bodies: the bytes of regular files, each stored once.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -24,7 +25,23 @@ pub const COMPRESS_BELOW: usize = 16 * 1024;
 /// them change as a whole, and chunks compress worse.
 const CHUNKS_FROM: usize = 8 * 1024 * 1024;
 
+/// The first bodies that a lease stores are compressed although they are not shorter: so many bytes of them,
+/// which takes a fiftieth of a second. A first build, which stores all, has no time for more, and reads it all again.
+pub const COMPRESS_FEW: u64 = 8 * 1024 * 1024;
+
+/// Those are shorter than this: whoever reads one has it in memory as a whole.
+pub const COMPRESS_FEW_BELOW: usize = 1024 * 1024;
+
 const PIECE: usize = 256 * 1024;
+
+thread_local! {
+    /// Where short files are read to.
+    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A thread keeps no more than this: fresh memory costs as much as reading does, but only what
+/// most files need is worth having all the time.
+const READ_KEPT: usize = 4 * 1024 * 1024 + 1;
 
 /// Bodies are compressed of which at least one part in so many is zeros.
 const BLANK_PART: u64 = 8;
@@ -39,9 +56,33 @@ impl Lease {
         if CHUNKS_FROM <= bytes.len() {
             return Ok(self.chunked(&mut |chunker| chunker.add(bytes))?.0);
         }
+        self.put_piece(bytes)
+    }
+
+    /// Stores a body that is short, or a chunk of one.
+    fn put_piece(&self, bytes: &[u8]) -> Result<BodyId, WriteError> {
         let id = BodyId::of(bytes);
-        self.put(Kind::Body, id.as_bytes(), encoding(bytes), bytes)?;
+        let name = ObjectName::new(Kind::Body, id.as_bytes());
+        if !self.is_published(&name)? {
+            self.writer().put(&name, self.encoding(bytes), bytes)?;
+        }
         Ok(id)
+    }
+
+    /// How a body, or a chunk of one, lies in a pack. A good part of zeros is worth the copy that reading
+    /// then costs, and so is room where there is little to store: versions of a project are stored one
+    /// by one, and add up.
+    fn encoding(&self, bytes: &[u8]) -> Encoding {
+        let is_blank = || sparse::blank(bytes) >= bytes.len() as u64 / BLANK_PART;
+        let is_one_of_few = || {
+            let length = bytes.len() as u64;
+            bytes.len() < COMPRESS_FEW_BELOW && self.squeeze(length) <= COMPRESS_FEW
+        };
+        if bytes.len() < COMPRESS_BELOW || is_blank() || is_one_of_few() {
+            Encoding::Zstd
+        } else {
+            Encoding::Raw
+        }
     }
 
     /// Stores what a reader gives, hashing as it reads; returns the length too. `size_hint` is how
@@ -75,11 +116,11 @@ impl Lease {
     /// If the file cannot be read, or the store cannot be written.
     pub fn body_from_file(&self, file: &mut File, size: u64) -> Result<(BodyId, u64), WriteError> {
         if size < CHUNKS_FROM as u64 {
-            return self.body_from_reader(file, size);
+            return self.short_body(file, size);
         }
         let size = self.with_room(file)?;
         if size < CHUNKS_FROM as u64 {
-            return self.body_from_reader(file, size);
+            return self.short_body(file, size);
         }
         self.chunked(&mut |chunker| {
             let mut at = 0;
@@ -94,6 +135,24 @@ impl Lease {
             source(file.seek(SeekFrom::Start(size)))?;
             add_all(chunker, file)
         })
+    }
+
+    /// Reads a file of about this size into memory that the thread keeps for the next one.
+    fn short_body(&self, file: &mut File, size: u64) -> Result<(BodyId, u64), WriteError> {
+        let size = usize::try_from(size).unwrap_or(CHUNKS_FROM);
+        let mut buffer = READ.take();
+        // One byte more: a read that does not get it was the last.
+        buffer.resize(buffer.len().max(size + 1), 0);
+        let length = source(read_once(file, &mut buffer[..=size], size))?;
+        let stored = if length <= size {
+            self.put_body(&buffer[..length]).map(|id| (id, length as u64))
+        } else {
+            self.body_from_reader(&mut (&buffer[..length]).chain(file), 0)
+        };
+        if buffer.len() <= READ_KEPT {
+            READ.set(buffer);
+        }
+        stored
     }
 
     /// The size of a file. Refuses one that cannot fit, before it has filled the disk.
@@ -127,6 +186,24 @@ impl Lease {
     }
 }
 
+/// Fills a buffer from the position of a file, until it is full or the file at its end. One that gives
+/// `expected` bytes where more were asked for is at its end.
+fn read_once(file: &mut File, buffer: &mut [u8], expected: usize) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if length == expected {
+            break;
+        }
+    }
+    Ok(length)
+}
+
 fn source<T>(read: io::Result<T>) -> Result<T, WriteError> {
     read.map_err(WriteError::Source)
 }
@@ -142,13 +219,6 @@ fn add_all(chunker: &mut Chunker<'_>, reader: &mut dyn Read) -> Result<(), Write
         }
         chunker.add(&piece)?;
     }
-}
-
-/// How a body, or a chunk of one, lies in a pack. A good part of zeros is worth the copy
-/// that reading then costs.
-fn encoding(bytes: &[u8]) -> Encoding {
-    let is_blank = || sparse::blank(bytes) >= bytes.len() as u64 / BLANK_PART;
-    if bytes.len() < COMPRESS_BELOW || is_blank() { Encoding::Zstd } else { Encoding::Raw }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod publish;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::bytes::Bytes;
@@ -39,6 +39,8 @@ pub struct Lease {
     stake: Arc<Stake>,
     /// How many of the blobs found have their names on disk for certain.
     synced_blobs: AtomicUsize,
+    /// How many bytes of bodies were compressed because there were few.
+    squeezed: AtomicU64,
     /// Held while packs are published and the journal is written, and taken before the writer's
     /// and the journal's own locks.
     committing: Mutex<()>,
@@ -128,8 +130,8 @@ impl Lease {
         let writer = Arc::new(PackWriter::new(Arc::clone(store.vfs()), work_path(&name)));
         store.add_writer(&writer);
         let (stake, committing) = (Arc::new(Stake::new(since)), Mutex::default());
-        let synced_blobs = AtomicUsize::new(0);
-        Self { store, name, writer, stake, synced_blobs, committing, lock }
+        let (synced_blobs, squeezed) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { store, name, writer, stake, synced_blobs, squeezed, committing, lock }
     }
 
     /// The store.
@@ -232,6 +234,11 @@ impl Lease {
         if let Err(error) = self.store.packs().cover_while(&scratch, extent, go_on) {
             tracing::debug!(%error, "cannot write a table of packs");
         }
+    }
+
+    /// Counts bytes that are compressed because there are few; returns how many there are with them.
+    pub(crate) fn squeeze(&self, length: u64) -> u64 {
+        self.squeezed.fetch_add(length, Ordering::Relaxed).saturating_add(length)
     }
 
     pub(crate) fn writer(&self) -> &Arc<PackWriter> {

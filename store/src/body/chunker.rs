@@ -8,12 +8,10 @@ use std::ops::Range;
 use fastcdc::v2020::FastCDC;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::encoding;
 use crate::chunk_list::{ChunkList, Piece};
 use crate::error::WriteError;
 use crate::id::BodyId;
 use crate::lease::Lease;
-use crate::object::Kind;
 use crate::sparse::{self, BLOCK, Run};
 
 /// A shorter chunk costs more to find than it saves.
@@ -174,7 +172,5 @@ fn cuts(buffer: &[u8], until: Until) -> Vec<Range<usize>> {
 
 fn put(lease: &Lease, buffer: &[u8], cut: &Range<usize>) -> Result<Piece, WriteError> {
     let bytes = &buffer[cut.clone()];
-    let id = BodyId::of(bytes);
-    lease.put(Kind::Body, id.as_bytes(), encoding(bytes), bytes)?;
-    Ok(Piece { length: bytes.len() as u64, chunk: Some(id) })
+    Ok(Piece { length: bytes.len() as u64, chunk: Some(lease.put_piece(bytes)?) })
 }

@@ -9,14 +9,27 @@ use zstd::bulk::{Compressor, Decompressor};
 /// The level of objects: what packs gain from a higher one is little, and takes long.
 const LEVEL: i32 = 1;
 
+/// Longer ones are rare.
+const FRAME_KEPT: usize = 2 * 1024 * 1024;
+
 thread_local! {
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// One frame of these bytes.
-pub(super) fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    with(&COMPRESSOR, || Compressor::new(LEVEL), |compressor| compressor.compress(bytes))
+/// Hands on one frame of these bytes, in memory that the thread keeps for the next one.
+pub(super) fn compressed<R>(bytes: &[u8], take: impl FnOnce(io::Result<&[u8]>) -> R) -> R {
+    let mut frame = FRAME.take();
+    frame.clear();
+    frame.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+    let make = || Compressor::new(LEVEL);
+    let made = with(&COMPRESSOR, make, |made| made.compress_to_buffer(bytes, &mut frame));
+    let taken = take(made.map(|_| &*frame));
+    if frame.capacity() <= FRAME_KEPT {
+        FRAME.set(frame);
+    }
+    taken
 }
 
 /// The bytes of a frame, if there are no more than `length`.
@@ -44,6 +57,10 @@ fn with<T, R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        compressed(bytes, |frame| frame.map(<[u8]>::to_vec))
+    }
 
     #[test]
     fn a_kept_tool_makes_what_a_new_one_makes() {

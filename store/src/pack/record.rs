@@ -14,8 +14,8 @@ pub const HEADER_SIZE: usize = 64;
 pub const ALIGNMENT: u64 = 8;
 
 /// Raw payloads of at least this many bytes begin at a multiple of 4 KiB, so that a file system
-/// can share their blocks with a file.
-pub const PAGE_ALIGNED_FROM: u64 = 64 * 1024;
+/// can share their blocks with a file. Of shorter ones the gaps would be a part of the store that counts.
+pub const PAGE_ALIGNED_FROM: u64 = 1024 * 1024;
 
 /// The most bytes a compressed object may decode to. Larger objects are stored raw, so a header
 /// that claims more is damaged, and must not make us allocate.

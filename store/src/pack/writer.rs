@@ -20,6 +20,10 @@ use crate::vfs::{Vfs, VfsFile, read_exact_at};
 /// keep packs few, small enough that rewriting one during garbage collection stays cheap.
 const TARGET_SIZE: u64 = 128 * 1024 * 1024;
 
+/// Objects of this length and more are compressed only where that saves one part in [`SAVED_PART`].
+const LONG: usize = 16 * 1024;
+const SAVED_PART: usize = 8;
+
 /// Bytes collected before they are handed to the kernel.
 const BUFFER_SIZE: usize = 1024 * 1024;
 
@@ -92,14 +96,24 @@ impl PackWriter {
         if self.contains(name) {
             return Ok(());
         }
-        let packed = match encoding {
-            Encoding::Zstd => shrink(bytes),
-            Encoding::Raw => None,
-        };
-        let (encoding, payload) = match &packed {
-            Some(packed) => (Encoding::Zstd, packed.as_slice()),
-            None => (Encoding::Raw, bytes),
-        };
+        if encoding == Encoding::Raw || record::MAX_DECODED < bytes.len() as u64 {
+            return self.put_as(name, Encoding::Raw, (bytes, bytes));
+        }
+        frame::compressed(bytes, |packed| match packed {
+            Ok(packed) if is_worth_it(packed.len(), bytes.len()) => {
+                self.put_as(name, Encoding::Zstd, (bytes, packed))
+            }
+            Ok(_) | Err(_) => self.put_as(name, Encoding::Raw, (bytes, bytes)),
+        })
+    }
+
+    /// Stores the bytes of an object as a payload.
+    fn put_as(
+        &self,
+        name: &ObjectName,
+        encoding: Encoding,
+        (bytes, payload): (&[u8], &[u8]),
+    ) -> Result<(), WriteError> {
         let (raw_len, stored_len) = (bytes.len() as u64, payload.len() as u64);
         let header = RecordHeader { name: *name, encoding, raw_len, stored_len };
         let hash = record::payload_hash(payload);
@@ -386,11 +400,8 @@ pub(crate) fn file_header() -> [u8; HEADER_SIZE] {
     header
 }
 
-/// A zstd frame of the bytes, where that is smaller.
-fn shrink(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.len() as u64 > record::MAX_DECODED {
-        return None;
-    }
-    let packed = frame::compress(bytes).ok()?;
-    (packed.len() < bytes.len()).then_some(packed)
+/// Whether bytes are to be a frame that is so long. Where they are not few it has to save something:
+/// raw they are read without being decoded.
+fn is_worth_it(frame: usize, bytes: usize) -> bool {
+    if bytes < LONG { frame < bytes } else { frame <= bytes - bytes / SAVED_PART }
 }

@@ -109,6 +109,9 @@ fn sizes_are_those_of_the_code() {
     assert!(PAGE.contains(&format!("| {} | – | payload |", record::HEADER_SIZE)));
     let compressed = crate::body::COMPRESS_BELOW >> 10;
     assert!(PAGE.contains(&format!("A body shorter than {compressed} KiB")));
+    let (below, few) = (crate::body::COMPRESS_FEW_BELOW >> 10, crate::body::COMPRESS_FEW >> 20);
+    let few = format!("shorter than {below} KiB among the first {few} MiB that a lease");
+    assert!(PAGE.contains(&few), "{few}");
 }
 
 #[test]
