@@ -28,7 +28,6 @@ use wythe_store::timestamp::Timestamp;
 
 use crate::bases::ImageBases;
 use crate::claims::Claims;
-use crate::copy::error::CopyError;
 use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
@@ -42,7 +41,7 @@ use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
 use crate::schedule;
-use crate::sources::Sources;
+use crate::sources::{Look, Sources};
 
 use self::keys::{operation_key, whole_key};
 use self::settle::{Settled, Use};
@@ -134,17 +133,15 @@ impl<'a> Solver<'a> {
             durations,
         };
         solver.look_up()?;
-        let whole = |cause| VertexError { vertex: None, cause };
         if options.misses == Misses::Refuse
             && !(solver.found.unknown.is_empty() && solver.sources.confirm(env))
         {
-            return Err(whole(BuildCause::Uncached));
+            return Err(BuildCause::Uncached.into());
         }
-        if !solver.can_run()? {
-            solver.sources.scan(env).map_err(whole)?;
+        while solver.look_closer()? == Look::Scanned {
             solver.look_up()?;
         }
-        solver.sources.remember(env).map_err(whole)?;
+        solver.sources.remember(env)?;
         Ok(solver)
     }
 
@@ -171,18 +168,22 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// Whether the files of everything that has to run were read. Where a directory is only known
-    /// to be as it was, its files are read before anything runs, and all keys follow from that
-    /// reading: so a step gets the very files that its key speaks of.
-    fn can_run(&self) -> Result<bool, VertexError> {
+    /// Looks at directories that are only taken to be as they were. Where the files of one are needed
+    /// they are read before anything runs, and all keys follow from that reading: so a step gets the
+    /// very files that its key speaks of. The others are compared with what they were.
+    fn look_closer(&mut self) -> Result<Look, VertexError> {
+        let mut look = Look::Stands;
         for &index in &self.found.unknown {
-            let suffice = self.sources.suffice(&self.graph.vertices[index]);
-            let fail = |error: CopyError| VertexError { vertex: Some(index), cause: error.into() };
-            if !suffice.map_err(fail)? {
-                return Ok(false);
+            let scanned = self.sources.scan_for(self.env, &self.graph.vertices[index]);
+            if scanned.map_err(|cause| VertexError { vertex: Some(index), cause })? == Look::Scanned
+            {
+                look = Look::Scanned;
             }
         }
-        Ok(true)
+        match look {
+            Look::Scanned => Ok(look),
+            Look::Stands => Ok(self.sources.scan_changed(self.env)?),
+        }
     }
 
     /// What the images need, and what of it is known.

@@ -44,9 +44,18 @@ pub(crate) struct Sources {
     pub(crate) remotes: Remotes,
 }
 
+/// What a closer look came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// Something was scanned, so that keys may be others now.
+    Scanned,
+    /// What was said stands.
+    Stands,
+}
+
 impl Sources {
-    /// Looks at every directory that a step of the graph refers to and scans those that changed; asks
-    /// meanwhile for all that is not on this machine.
+    /// Opens every directory that a step of the graph refers to and scans those that nothing is known of;
+    /// asks meanwhile for all that is not on this machine.
     pub(crate) fn look(
         env: Environment<'_>,
         options: &Options,
@@ -77,24 +86,38 @@ impl Sources {
         Ok(looked)
     }
 
-    /// Scans the directories that had not changed, because some step needs their files. What was
-    /// said of their content before may no longer hold.
-    pub(crate) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
-        let unread = self.directories.values_mut().filter(|directory| !directory.is_scanned());
-        unread.into_iter().try_for_each(|directory| directory.scan(env))
+    /// Scans what was not scanned of the directories that a vertex refers to, because it has to run; says
+    /// whether there are any. What was said of their content before may no longer hold.
+    pub(crate) fn scan_for(
+        &mut self,
+        env: Environment<'_>,
+        vertex: &Vertex,
+    ) -> Result<Look, BuildCause> {
+        let mut look = Look::Stands;
+        for (source, _) in references(vertex)? {
+            if let Some(one) = self.directories.get_mut(&source).filter(|one| !one.is_scanned()) {
+                one.scan(env)?;
+                look = Look::Scanned;
+            }
+        }
+        Ok(look)
+    }
+
+    /// Scans the directories that are not what they were taken to be; says whether there are any.
+    pub(crate) fn scan_changed(&mut self, env: Environment<'_>) -> Result<Look, BuildCause> {
+        let mut look = Look::Stands;
+        for directory in self.directories.values_mut() {
+            if !directory.confirm(env) {
+                directory.scan(env)?;
+                look = Look::Scanned;
+            }
+        }
+        Ok(look)
     }
 
     /// Whether all directories are what they were taken to be, where nothing is to be run.
     pub(crate) fn confirm(&mut self, env: Environment<'_>) -> bool {
         self.directories.values_mut().all(|directory| directory.confirm(env))
-    }
-
-    /// Whether a vertex could be carried out with what was scanned.
-    pub(crate) fn suffice(&self, vertex: &Vertex) -> Result<bool, CopyError> {
-        let unread = |(source, _): &(FileSource, _)| {
-            self.directories.get(source).is_some_and(|directory| !directory.is_scanned())
-        };
-        Ok(!references(vertex)?.iter().any(unread))
     }
 
     /// Leaves to the next build what this one found.

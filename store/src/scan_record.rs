@@ -4,6 +4,8 @@
 //! stand without it. One file under `cache/` per directory and use of it. It is a cache in the
 //! strict sense: any defect makes it absent.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ffi::CStr;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -21,6 +23,9 @@ use crate::wire::{read_u32, read_u64};
 const MAGIC: u64 = u64::from_le_bytes(*b"wytheSR1");
 const HEADER_SIZE: usize = 32;
 const ROW_SIZE: usize = 56;
+
+/// Where in a row the time of the last change is.
+const CTIME: usize = 40;
 
 /// How many records of one directory are kept: room for the Dockerfiles that share a context, and
 /// a bound for one whose text changes with every build.
@@ -95,6 +100,15 @@ impl ScanRecord {
         }
     }
 
+    /// Removes a record that turned out to be wrong. What it speaks of is over: no time of a change comes
+    /// again.
+    pub fn remove(store: &Store, name: &RecordName) {
+        let path = name.path();
+        if let Err(error) = store.vfs().unlink(&path) {
+            tracing::debug!(%error, path, "cannot remove a scan record");
+        }
+    }
+
     /// How many entries the scan met.
     pub fn n_entries(&self) -> usize {
         self.n_entries
@@ -110,6 +124,18 @@ impl ScanRecord {
     /// Whether the numbers of an entry are those it had.
     pub fn agrees(&self, entry: usize, stat: &FileStat) -> bool {
         self.row(entry)[..48] == fingerprint(stat)
+    }
+
+    /// The entries that had changed last, at most so many, the latest first.
+    pub fn latest(&self, count: usize) -> Vec<usize> {
+        let mut latest = BinaryHeap::with_capacity(count + 1);
+        for entry in 0..self.n_entries {
+            latest.push(Reverse((read_u64(self.row(entry), CTIME), entry)));
+            if latest.len() > count {
+                latest.pop();
+            }
+        }
+        latest.into_sorted_vec().into_iter().map(|Reverse((_, entry))| entry).collect()
     }
 
     /// What [`ScanRecordBuilder::save`] was given.
@@ -251,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_last_is_named_first() {
+        let stats = [(".", stat(20)), ("a", stat(10)), ("b", stat(40)), ("c", stat(30))];
+        let bytes = builder(&stats).encode(racy(), b"").unwrap();
+        let record = ScanRecord::decode(bytes).unwrap();
+        assert_eq!(record.latest(2), [2, 3]);
+        assert_eq!(record.latest(9), [2, 3, 0, 1]);
+        assert!(record.latest(0).is_empty());
+    }
+
+    #[test]
     fn any_other_number_disagrees() {
         let record = ScanRecord::decode(sample()).unwrap();
         let (old, time) = (stat(10), Timestamp { seconds: 10, nanos: 6 });
@@ -316,5 +352,7 @@ mod tests {
         }
         assert!(ScanRecord::load(&store, &other).is_some());
         assert_eq!(store.vfs().list("cache").unwrap().len(), RECORDS_PER_DIRECTORY + 1);
+        ScanRecord::remove(&store, &other);
+        assert!(ScanRecord::load(&store, &other).is_none());
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct SourceDirectory {
 
 #[derive(Debug)]
 enum State {
-    /// Taken to be as it was, until it is [confirmed](SourceDirectory::confirm).
+    /// Taken to be as it was, until that is [confirmed](SourceDirectory::confirm) or it is scanned.
     Presumed(ScanRecord),
     /// As it was: what its selections contain is known, and nothing else.
     Unchanged,
@@ -63,8 +63,8 @@ enum State {
 }
 
 impl SourceDirectory {
-    /// Looks at a directory: whether it has changed, and if so, at all that `specs` select. Where
-    /// nothing is to be run, that it has not changed is presumed, and all else refused.
+    /// Opens a directory, to be taken to be as its last scan found it. One that was never scanned for
+    /// all that `specs` select is scanned now, unless nothing is to be run.
     pub(super) fn open(
         env: Environment<'_>,
         misses: Misses,
@@ -89,9 +89,6 @@ impl SourceDirectory {
             (None, Misses::Refuse) => return Err(BuildCause::Uncached),
             (None, Misses::Run) => opened.scan(env)?,
         }
-        if misses == Misses::Run && !opened.confirm(env) {
-            opened.scan(env)?;
-        }
         Ok(opened)
     }
 
@@ -103,12 +100,15 @@ impl SourceDirectory {
         self.specs.iter().all(is_known).then_some((contents, record))
     }
 
-    /// Whether the directory is what it was taken to be.
+    /// Whether the directory is what it was taken to be. If it is not, nobody takes it for that again:
+    /// nor does this program once it has entered its namespaces and begun anew.
     pub(super) fn confirm(&mut self, env: Environment<'_>) -> bool {
         let State::Presumed(record) = &self.state else { return true };
         let stands = self.context.is_unchanged(record, env.pool);
         if stands {
             self.state = State::Unchanged;
+        } else {
+            ScanRecord::remove(env.store, &self.record);
         }
         stands
     }

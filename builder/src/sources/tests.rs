@@ -54,6 +54,9 @@ impl Room {
         let env = self.builder.environment(&self.images, &());
         let mut looked =
             SourceDirectory::open(env, Misses::Run, (directory, None), vec![spec.clone()]).unwrap();
+        if !looked.confirm(env) {
+            looked.scan(env).unwrap();
+        }
         let look = if looked.is_scanned() { Outcome::Scanned } else { Outcome::Unchanged };
         let content = looked.content(env, spec).unwrap();
         looked.remember(env).unwrap();
@@ -274,6 +277,24 @@ fn a_file_that_changes_right_after_the_scan_is_seen() {
 }
 
 #[test]
+fn a_record_that_was_found_wrong_is_not_compared_with_again() {
+    let (_folder, root) = context();
+    let mut room = Room::new();
+    let (_, before) = room.look(&root, &single("/"), LATER);
+    wait_for_next_stamp(&root);
+    fs::write(root.join("d/c"), "other").unwrap();
+    let env = room.builder.environment(&room.images, &());
+    let open = |misses| SourceDirectory::open(env, misses, (&root, None), vec![single("/")]);
+    if has_records(&room, &root) {
+        let mut presumed = open(Misses::Refuse).unwrap();
+        assert_eq!(presumed.content(env, &single("/")).unwrap(), before);
+        assert!(!presumed.confirm(env));
+    }
+    assert!(matches!(open(Misses::Refuse), Err(BuildCause::Uncached)));
+    assert!(open(Misses::Run).unwrap().is_scanned());
+}
+
+#[test]
 fn other_selections_and_other_ignore_files_have_records_of_their_own() {
     let (_folder, root) = context();
     let mut room = Room::new();
@@ -321,6 +342,8 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
     fs::write(root.join("d/c"), "seven").unwrap();
     // Where nothing is recorded the bytes are in the store from the scan on, and nothing is read again.
     assert_eq!(looked.held_tree(env).is_ok(), scanned);
+    let mut changed = open();
+    assert!(!changed.confirm(env) || scanned);
     assert!(open().held_tree(env).is_ok());
 }
 
