@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for target in builder.build(&input, &options, &registry)?.targets {
         let origins = target.origins();
         let content = OutgoingContent::new(builder.lease(), &registry, &origins);
-        let image = OutgoingImage::encode(&content, &target.root, LayerOptions::default())?;
+        let (layers, pool) = (LayerOptions::default(), builder.pool());
+        let image = OutgoingImage::encode(&content, &target.root, layers, pool)?;
         image.push(&registry, &name, &())?;
         println!("{name} {}", image.root.digest);
     }

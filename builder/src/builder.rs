@@ -95,6 +95,11 @@ impl Builder {
         &self.cancel
     }
 
+    /// The threads with which this builder reads, hashes and compresses.
+    pub fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
     /// The lease under which this builder writes.
     pub fn lease(&self) -> &Lease {
         &self.lease

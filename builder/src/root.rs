@@ -2,6 +2,7 @@
 //! somebody asks and then remembered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,9 +55,11 @@ pub(crate) struct Roots<'a> {
 }
 
 impl<'a> Roots<'a> {
-    pub(crate) fn new(env: Environment<'a>) -> Self {
+    /// Of a build that runs so many steps at once, where it says so: no more layers are unpacked.
+    pub(crate) fn new(env: Environment<'a>, jobs: Option<NonZeroUsize>) -> Self {
         let (foreign, cached, merged, busy) = Default::default();
-        Self { env, foreign, cached, merged, busy, downloads: Permits::new(DOWNLOADS) }
+        let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
+        Self { env, foreign, cached, merged, busy, downloads }
     }
 
     /// Announces layers that can be fetched when they are needed.

@@ -109,7 +109,8 @@ impl<'a> Solver<'a> {
         let ran = (0..count).map(|_| AtomicBool::new(false)).collect();
         let (settling, uses) = (Claims::default(), Mutex::new(vec![Use::Free; count]));
         let durations = Mutex::default();
-        let (roots, keys, whole, stale) = (Roots::new(env), Vec::new(), Vec::new(), Vec::new());
+        let (roots, keys, whole, stale) =
+            (Roots::new(env, options.jobs), Vec::new(), Vec::new(), Vec::new());
         let (found, deferred) = (Demand::default(), BTreeMap::new());
         let mut solver = Self {
             env,

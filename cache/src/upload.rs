@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use rayon::ThreadPool;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
 use wythe_store::error::{ReadError, WriteError};
 use wythe_store::id::{CacheKey, LayerId};
@@ -49,7 +50,9 @@ pub struct Upload<'a> {
     pub lease: &'a Lease,
     /// The cache.
     pub backend: Arc<dyn CacheBackend>,
-    /// How layers are compressed: as those of the image, so that both have the same blobs.
+    /// Where layers are compressed.
+    pub pool: &'a ThreadPool,
+    /// How they are: as those of the image, so that both have the same blobs.
     pub codec: Codec,
     /// How long it may take.
     pub time: Duration,
@@ -131,7 +134,7 @@ impl Upload<'_> {
         let tree = layer.tree.map(|id| store.tree(&id)).transpose()?.flatten();
         let Some(tree) = tree else { return Ok(None) };
         let before = layer.clone();
-        let blob = export(self.lease, &mut layer, self.codec)?;
+        let blob = self.pool.install(|| export(self.lease, &mut layer, self.codec))?;
         if layer != before {
             let mut batch = Batch::new();
             batch.put_layer(&layer);

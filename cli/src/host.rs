@@ -1,9 +1,13 @@
 //! What a build needs of this machine: its time, its threads, its names.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::{env, fs};
 
+use rayon::ThreadPool;
 use rustix::time::{ClockId, clock_gettime};
 use wythe_builder::environment::Clock;
 use wythe_builder::remote::program::GitProgram;
@@ -41,9 +45,30 @@ pub(crate) fn words() -> Vec<String> {
 }
 
 /// Threads for hashing, walking and compressing: as many as there are processors.
-pub(crate) fn threads() -> Result<rayon::ThreadPool, Failure> {
+pub(crate) fn threads() -> Result<ThreadPool, Failure> {
     // As many as rayon thinks best.
     wythe_builder::builder::pool(0).map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+/// Sees to it that work which does not say on which threads it is to be done fails, where this is a
+/// program to be tried: rayon would start one thread for each processor, whatever `--jobs` says.
+pub(crate) fn forbid_other_threads() {
+    if cfg!(debug_assertions) {
+        let none = rayon::ThreadPoolBuilder::new().spawn_handler(|_| Err(ErrorKind::Other.into()));
+        drop(none.build_global());
+    }
+}
+
+/// As [`threads`], but no more than steps run at once.
+pub(crate) fn threads_for(jobs: Option<NonZeroUsize>) -> Result<ThreadPool, Failure> {
+    let Some(jobs) = jobs else { return threads() };
+    let threads = wythe_builder::builder::pool(threads_of(jobs).get());
+    threads.map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+/// How many threads serve so many steps: more than there are processors would be in each other's way.
+pub(crate) fn threads_of(jobs: NonZeroUsize) -> NonZeroUsize {
+    available_parallelism().map_or(jobs, |processors| jobs.min(processors))
 }
 
 /// Which user namespace this process is in.

@@ -40,6 +40,7 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     wythe_store::map::survive_lost_pages();
+    host::forbid_other_threads();
     let Cli { global, command } = Cli::of_process();
     let form = global.progress;
     let entered = command.namespaces().enter();

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::settings::{Settings, file};
-use crate::{registry_client, render, signals};
+use crate::{host, registry_client, render, signals};
 
 /// What collecting may take of the time of a command, as long as the store keeps within its budget. With
 /// what the end of a lease deletes of what was thrown away, it is 50 ms at most.
@@ -90,7 +91,7 @@ impl Session {
 
     /// Opens the store, and makes it where there is none.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        self.store_with(Durability::Durable)
+        self.store_with(Durability::Durable, None)
     }
 
     /// As [`Self::store`], for commands that change nothing: stores that a newer version has made do
@@ -101,11 +102,17 @@ impl Session {
         Ok(self.read.get_or_init(|| store).clone())
     }
 
-    /// As [`Self::store`], with the strongest promise that its commits make.
-    pub(crate) fn store_with(&self, durability: Durability) -> Result<Store, Failure> {
+    /// As [`Self::store`], with the strongest promise that its commits make, for a command that does so
+    /// many things at once.
+    pub(crate) fn store_with(
+        &self,
+        durability: Durability,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Store, Failure> {
         // Before there is anything to do over again.
         self.bounds()?;
-        let options = OpenOptions { durability, ..self.store_options()? };
+        let threads = jobs.map(host::threads_of);
+        let options = OpenOptions { durability, threads, ..self.store_options()? };
         let store = Store::open(&self.store_path()?, &options)?;
         Ok(self.opened.get_or_init(|| store).clone())
     }

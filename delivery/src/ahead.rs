@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use rayon::ThreadPool;
 use wythe_store::digest::Digest;
 use wythe_store::image::encode::encode_own;
-use wythe_store::lease::Lease;
+use wythe_store::image::recode::RecodeCause;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 
@@ -43,8 +44,8 @@ impl LayerOptions {
 }
 
 impl Push<'_> {
-    /// Does something, such as a build, that tells of layers as they are complete: they are compressed and sent
-    /// to the repositories of `names` meanwhile. What cannot be sent is left to a push that shares
+    /// Does something, such as a build, that tells of layers as they are complete: they are compressed in a pool
+    /// and sent to the repositories of `names` meanwhile. What cannot be sent is left to a push that shares
     /// [`delivered`](Push::delivered), which says why; such a push may be a part of it. If it fails, what is being
     /// sent is broken off.
     ///
@@ -54,7 +55,7 @@ impl Push<'_> {
     pub fn while_making<T, E>(
         self,
         names: &[Reference],
-        layers: LayerOptions,
+        (layers, pool): (LayerOptions, &ThreadPool),
         make: impl FnOnce(&LayersAhead) -> Result<T, E>,
     ) -> Result<T, E> {
         let lease = self.content.lease;
@@ -65,7 +66,14 @@ impl Push<'_> {
                 let waiting = &Mutex::new(waiting);
                 std::thread::scope(|scope| {
                     for _ in 0..AT_A_TIME {
-                        scope.spawn(move || ahead.encode_each(waiting, lease, (layers, ready)));
+                        scope.spawn(move || {
+                            let encode = |layer: &_| encode_own(lease, layer, layers.codec());
+                            ahead.encode_each(
+                                waiting,
+                                &|layer| pool.install(|| encode(layer)),
+                                ready,
+                            );
+                        });
                     }
                     let made = make(ahead);
                     ahead.given_up.fetch_or(made.is_err(), Ordering::Relaxed);
@@ -115,14 +123,14 @@ impl LayersAhead {
     fn encode_each(
         &self,
         queue: &Mutex<Receiver<Descriptor>>,
-        lease: &Lease,
-        (layers, ready): (LayerOptions, Ready<'_>),
+        encode: &dyn Fn(&Descriptor) -> Result<Descriptor, RecodeCause>,
+        ready: Ready<'_>,
     ) {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok(layer) = next() {
             let _settled = Settled(self);
             if !self.given_up.load(Ordering::Relaxed) {
-                match encode_own(lease, &layer, layers.codec()) {
+                match encode(&layer) {
                     Ok(encoded) => ready(&encoded),
                     // Whoever makes the image says why.
                     Err(_) => self.given_up.store(true, Ordering::Relaxed),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use rayon::ThreadPool;
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::encode::{ForeignLayers, encode_each};
@@ -25,6 +26,7 @@ pub type Ready<'a> = &'a (dyn Fn(&Descriptor) + Sync);
 pub struct Encoder<'a> {
     pub(crate) lease: &'a Lease,
     options: LayerOptions,
+    pool: &'a ThreadPool,
     ready: Ready<'a>,
     /// What the store lacks, and can get.
     away: BTreeSet<Digest>,
@@ -40,7 +42,7 @@ impl fmt::Debug for Encoder<'_> {
 const DEFLATE_LEVEL: u32 = 5;
 
 impl<'a> Encoder<'a> {
-    /// One that makes such layers, and tells of each. What it has to change is here then.
+    /// One that makes such layers in a pool, and tells of each. What it has to change is here then.
     ///
     /// # Errors
     ///
@@ -48,10 +50,10 @@ impl<'a> Encoder<'a> {
     pub fn new(
         content: &OutgoingContent<'a>,
         options: LayerOptions,
-        ready: Ready<'a>,
+        (pool, ready): (&'a ThreadPool, Ready<'a>),
     ) -> Result<Self, DeliveryError> {
         content.complete_for(options)?;
-        Ok(Self { lease: content.lease, options, ready, away: content.away()? })
+        Ok(Self { lease: content.lease, options, pool, ready, away: content.away()? })
     }
 
     /// The manifest with which an image of the store leaves; it is in the store.
@@ -61,7 +63,8 @@ impl<'a> Encoder<'a> {
     /// If a layer is neither a blob nor a tree of this store, nor elsewhere, or the store fails.
     pub fn manifest(&self, image: &StoredImage) -> Result<RawDocument<Manifest>, RecodeError> {
         let image = self.with_tables(image)?;
-        encode_each(self.lease, &image, (self.options.codec(), self.foreign()), self.ready)
+        let how = (self.options.codec(), self.foreign());
+        encode_each(self.lease, &image, how, (self.pool, self.ready))
     }
 
     /// The image with layers that have a table of contents, where that is asked for. They cannot be
@@ -70,7 +73,8 @@ impl<'a> Encoder<'a> {
         let LayerOptions { compression, level, .. } = self.options;
         match compression {
             LayerCompression::Estargz => {
-                seekable(self.lease, image, level.unwrap_or(DEFLATE_LEVEL), self.foreign())
+                let level = level.unwrap_or(DEFLATE_LEVEL);
+                self.pool.install(|| seekable(self.lease, image, level, self.foreign()))
             }
             LayerCompression::Gzip | LayerCompression::Uncompressed | LayerCompression::Zstd => {
                 Ok(image.clone())

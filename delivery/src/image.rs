@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use rayon::ThreadPool;
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
@@ -45,6 +46,7 @@ pub struct OutgoingImage<'a> {
 
 impl<'a> OutgoingImage<'a> {
     /// What leaves for what a name of the store stands for: one image, or an index with all it lists.
+    /// Layers are compressed in `pool`.
     ///
     /// # Errors
     ///
@@ -53,8 +55,9 @@ impl<'a> OutgoingImage<'a> {
         content: &OutgoingContent<'a>,
         root: &Descriptor,
         layers: LayerOptions,
+        pool: &ThreadPool,
     ) -> Result<Self, DeliveryError> {
-        Self::encode_each(content, root, (layers, &|_| {}))
+        Self::encode_each(content, root, layers, (pool, &|_| {}))
     }
 
     /// As [`encode`](Self::encode). Tells `ready` of each layer as soon as it can leave.
@@ -65,10 +68,11 @@ impl<'a> OutgoingImage<'a> {
     pub fn encode_each(
         content: &OutgoingContent<'a>,
         root: &Descriptor,
-        (layers, ready): (LayerOptions, Ready<'_>),
+        layers: LayerOptions,
+        (pool, ready): (&ThreadPool, Ready<'_>),
     ) -> Result<Self, DeliveryError> {
         let (lease, origins) = (content.lease, content.origins);
-        let encoder = Encoder::new(content, layers, ready)?;
+        let encoder = Encoder::new(content, layers, (pool, ready))?;
         let machine = Platform::linux(host_architecture());
         let image = read_any_image(lease.store(), root, &machine).ok();
         let created = image.and_then(|image| image.config.value().created.clone());

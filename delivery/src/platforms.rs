@@ -1,6 +1,7 @@
 //! What a build made, on its way out: with the times, the annotations and the compression that is
 //! asked for, and under one index where there are several platforms.
 
+use rayon::ThreadPool;
 use serde_json::Value;
 use wythe_store::digest::Digest;
 use wythe_store::error::WriteError;
@@ -44,6 +45,8 @@ pub struct PlatformImage {
 pub struct PlatformImages<'a> {
     /// What keeps their bytes.
     pub lease: &'a Lease,
+    /// Where files are read, hashed and compressed.
+    pub pool: &'a ThreadPool,
     /// The images, in the order in which an index lists them.
     pub images: Vec<PlatformImage>,
     /// Where layers of their bases are to be had.
@@ -84,7 +87,7 @@ impl PlatformImages<'_> {
         (source, ready): (&dyn ImageSource, Ready<'_>),
     ) -> Result<OutgoingImage<'_>, DeliveryError> {
         let content = OutgoingContent::new(self.lease, source, &self.origins);
-        let encoder = Encoder::new(&content, options.layers, ready)?;
+        let encoder = Encoder::new(&content, options.layers, (self.pool, ready))?;
         let images = self.with_times_and_annotations(options)?;
         let images = images.iter().map(|image| encoder.with_tables(image));
         let images: Vec<StoredImage> = images.collect::<Result<_, _>>()?;
@@ -160,7 +163,8 @@ impl PlatformImages<'_> {
         &self,
         options: &ImageOptions,
     ) -> Result<Vec<StoredImage>, DeliveryError> {
-        self.images.iter().map(|image| image.prepare(self.lease, options)).collect()
+        let prepare = |image: &PlatformImage| image.prepare(self.lease, options);
+        self.pool.install(|| self.images.iter().map(prepare).collect())
     }
 
     /// The only manifest, or an index of several and of what is stated about them.

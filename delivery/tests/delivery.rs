@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use wythe_delivery::annotation::{Annotation, AnnotationTarget};
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::error::DeliveryError;
@@ -74,13 +75,17 @@ fn image(lease: &Lease, architecture: &str) -> Descriptor {
     manifest.descriptor()
 }
 
+fn pool() -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(2).build().unwrap()
+}
+
 fn name(registry: &FakeRegistry, rest: &str) -> Reference {
     format!("{}/{rest}", registry.host()).parse().unwrap()
 }
 
 fn encoded<'a>(lease: &'a Lease, client: &'a Client, root: &Descriptor) -> OutgoingImage<'a> {
     let content = OutgoingContent::new(lease, client, &[]);
-    OutgoingImage::encode(&content, root, LayerOptions::default()).unwrap()
+    OutgoingImage::encode(&content, root, LayerOptions::default(), &pool()).unwrap()
 }
 
 /// The root that a layout says an image has.
@@ -126,7 +131,7 @@ fn layers_of_a_base_are_fetched_before_a_push_only_where_they_leave_in_another_f
     let content = OutgoingContent::new(&lease, &client, &origins);
     let fetched = |recompress| {
         let layers = LayerOptions { recompress, ..LayerOptions::default() };
-        OutgoingImage::encode(&content, &images[0], layers).unwrap();
+        OutgoingImage::encode(&content, &images[0], layers, &pool()).unwrap();
         origins.each_ref().map(|origin| {
             let digest = origin.descriptor.digest.to_string();
             registry.seen().iter().any(|seen| seen.target.ends_with(&digest))
@@ -159,6 +164,7 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
     };
     let images = PlatformImages {
         lease: &lease,
+        pool: &pool(),
         images: images.iter().zip(&platforms).map(read).collect(),
         origins: Vec::new(),
         provenance: Some(serde_json::json!({"buildDefinition": {}})),
@@ -204,7 +210,7 @@ fn a_layer_that_is_handed_over_arrives_while_the_image_is_made_and_is_asked_for_
     let platform = Platform::linux("amd64");
     let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
     let layer = &image.manifest.value().layers[0];
-    let pushed = push.while_making(&names, LayerOptions::default(), |ahead| {
+    let pushed = push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
         ahead.send(layer);
         ahead.send(layer);
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -214,7 +220,12 @@ fn a_layer_that_is_handed_over_arrives_while_the_image_is_made_and_is_asked_for_
         }
         ahead.encoded();
         push.run(&names, Naming::ByName, |ready| {
-            OutgoingImage::encode_each(content, &images[0], (LayerOptions::default(), ready))
+            OutgoingImage::encode_each(
+                content,
+                &images[0],
+                LayerOptions::default(),
+                (&pool(), ready),
+            )
         })
     });
     let root = pushed.unwrap().root.digest.to_string();
@@ -233,15 +244,16 @@ fn what_is_on_its_way_is_broken_off_where_the_image_is_not_made() {
     let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
     let push = Push { registry: &client, content, transfers: &(), delivered };
     let names = [name(&registry, "app:1")];
-    let failed: Result<(), &str> = push.while_making(&names, LayerOptions::default(), |ahead| {
-        let platform = Platform::linux("amd64");
-        let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
-        // Nobody has such a layer: the push would say so.
-        ahead.send(&Descriptor::of(MediaType::LAYER, b"lost"));
-        ahead.send(&image.manifest.value().layers[0]);
-        ahead.encoded();
-        Err("a step failed")
-    });
+    let failed: Result<(), &str> =
+        push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
+            let platform = Platform::linux("amd64");
+            let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
+            // Nobody has such a layer: the push would say so.
+            ahead.send(&Descriptor::of(MediaType::LAYER, b"lost"));
+            ahead.send(&image.manifest.value().layers[0]);
+            ahead.encoded();
+            Err("a step failed")
+        });
     assert_eq!(failed, Err("a step failed"));
     assert!(registry.manifest("app", "1").is_none());
 }

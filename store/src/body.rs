@@ -298,7 +298,7 @@ mod tests {
         assert!(*store.body(&id).unwrap().unwrap().load().unwrap() == bytes);
         let into = trial.directory.path().join("into");
         std::fs::create_dir(&into).unwrap();
-        unpack(&tree_of(id), &store, &into).unwrap();
+        unpack(&tree_of(id), (&store, store.unpacking_threads()), &into).unwrap();
         let mut out = File::open(into.join("f")).unwrap();
         assert!(plain(&mut out) == bytes);
         // Where the file system has holes at all.

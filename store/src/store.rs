@@ -4,6 +4,7 @@
 //! [`lease`](crate::lease) is the right to write.
 
 use std::collections::{BTreeSet, HashSet};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -38,6 +39,8 @@ pub struct OpenOptions {
     pub boot: BootId,
     /// What layers and archives may unpack to.
     pub limits: Limits,
+    /// How many threads may unpack a layer; as many as there are processors if absent.
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// What to do where there is no store yet.
@@ -72,6 +75,7 @@ struct Inner {
     durability: Durability,
     access: Access,
     limits: Limits,
+    threads: Option<NonZeroUsize>,
     /// What the format file is known to have.
     features: Mutex<Features>,
     packs: Packs,
@@ -103,6 +107,7 @@ impl Store {
             durability: options.durability,
             access,
             limits: options.limits,
+            threads: options.threads,
             features: Mutex::new(features),
             packs: Packs::new(Arc::clone(&vfs)),
             journal: Journal::open(Arc::clone(&vfs), options.boot)?,
@@ -118,6 +123,12 @@ impl Store {
     /// What layers and archives may unpack to.
     pub fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// How many threads may unpack a layer.
+    pub fn unpacking_threads(&self) -> NonZeroUsize {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.0.threads.unwrap_or_else(processors)
     }
 
     /// Reads what other processes have committed since.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -202,7 +203,7 @@ fn trial(path: &Path, way: &str) {
         "unpack" => {
             let into = path.join("work/into");
             std::fs::create_dir(&into).unwrap();
-            assert!(unpack(&tree(), &store, &into).is_err());
+            assert!(unpack(&tree(), (&store, NonZeroUsize::MIN), &into).is_err());
         }
         "blob" => assert!(read_all(blob).is_err()),
         "verify" => assert!(!store.verify(Depth::Full).unwrap().is_empty()),

@@ -12,6 +12,7 @@ use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 use wythe_store::cache_mount::{CacheError, CacheSpec, Company, Held, Origin};
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::live::materialise::unpack;
 use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
 use wythe_store::store::Store;
@@ -261,7 +262,8 @@ fn fill(execution: &Execution<'_>, cache: &CacheMount, into: &Path) -> Result<()
     };
     let selection = select(&files, &spec)?;
     let tree = place(&selection, &Tree::default().children, &spec)?;
-    wythe_store::live::materialise::unpack(&tree, execution.env.store, into)?;
+    let store = execution.env.store;
+    unpack(&tree, (store, store.unpacking_threads()), into)?;
     // A directory that is named is what the cache begins as, owner and mode included.
     if let [Item::Contents { metadata: Some(own), .. }] = selection.items() {
         adopt(into, own).map_err(|cause| CacheError { path: into.into(), cause: cause.into() })?;

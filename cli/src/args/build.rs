@@ -176,7 +176,7 @@ pub(crate) struct RunArgs {
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_error: Option<String>,
-    /// How many steps may run at once
+    /// How many steps may run at once, and at most how many threads hash, compress and unpack
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 }

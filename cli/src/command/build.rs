@@ -72,14 +72,14 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     };
     targets::refuse_unclear(args)?;
     deliver::refuse_undeliverable(&args.result)?;
-    let lease = session.store_with(durability(args))?.lease()?;
+    let lease = session.store_with(durability(args), args.run.jobs)?.lease()?;
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     let cache_targets = shared::targets(args, session)?;
     options.inline_cache = shared::inline(&cache_targets);
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
-    let mut resources = BuildResources::new(session, session.cancel()?)?;
+    let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
     resources.caches = shared::sources(args, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
@@ -110,7 +110,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             Err(unfinished) => return Err(unfinished.into()),
             Ok(built) => {
                 shared::summarise(&resources.caches, session);
-                return shared::write(&cache_targets, (&built, &lease), args, session);
+                let made = (&built, &lease, resources.pool());
+                return shared::write(&cache_targets, made, args, session);
             }
         }
     }

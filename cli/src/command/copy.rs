@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use rayon::ThreadPool;
 use wythe_builder::progress::AsEvents;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
@@ -28,6 +29,7 @@ use crate::aws::create_repositories;
 use crate::closure::LocatedImage;
 use crate::command::save::spoken;
 use crate::failure::Failure;
+use crate::host;
 use crate::session::Session;
 
 /// Copies an image from one place to another, and prints its digest, unless the image goes where that
@@ -61,7 +63,7 @@ fn copied(
     let images = &Watched { images: &client, transfers };
     let source = locate(&args.source, args.which.platform()?.as_ref(), (&lease, images))?;
     let content = &source.content(&lease);
-    let copying = Copying { source: &source, content, args };
+    let copying = Copying { source: &source, content, pool: &host::threads()?, args };
     match names {
         [] => copying.write(&lease),
         names => {
@@ -75,6 +77,7 @@ fn copied(
 struct Copying<'a> {
     source: &'a LocatedImage<'a>,
     content: &'a OutgoingContent<'a>,
+    pool: &'a ThreadPool,
     args: &'a CopyArgs,
 }
 
@@ -83,7 +86,12 @@ impl Copying<'_> {
     fn push(&self, names: &[Reference], push: Push<'_>) -> Result<Digest, Failure> {
         let root = &self.source.root;
         let make = |ready: Ready<'_>| {
-            OutgoingImage::encode_each(self.content, root, (LayerOptions::default(), ready))
+            OutgoingImage::encode_each(
+                self.content,
+                root,
+                LayerOptions::default(),
+                (self.pool, ready),
+            )
         };
         Ok(push.run(names, Naming::ByName, make)?.root.digest)
     }
@@ -100,7 +108,7 @@ impl Copying<'_> {
             | ImageLocation::Store(_) => self.source.complete(lease)?,
         }
         let layers = LayerOptions::default();
-        let mut image = OutgoingImage::encode(self.content, &self.source.root, layers)?;
+        let mut image = OutgoingImage::encode(self.content, &self.source.root, layers, self.pool)?;
         // What docker loads without a name it lists without one.
         image.names.extend(self.args.source.name().and_then(|name| spoken(name.parse().ok()?)));
         deliver(&mut image, &self.args.destination)?;

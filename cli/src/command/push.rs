@@ -14,6 +14,7 @@ use crate::args::image::PushArgs;
 use crate::aws::create_repositories;
 use crate::closure;
 use crate::failure::Failure;
+use crate::host;
 use crate::session::Session;
 
 /// Sends an image to its registry, and prints the digest it has there.
@@ -40,8 +41,9 @@ fn pushed(
         compression: args.compression.map(Into::into).unwrap_or_default(),
         ..LayerOptions::default()
     };
-    let content = &image.content(&lease);
-    let make = |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, (layers, ready));
+    let (content, pool) = (&image.content(&lease), &host::threads()?);
+    let make =
+        |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, layers, (pool, ready));
     let push = Push { registry: &client, content, transfers, delivered: &Delivered::default() };
     Ok(push.run(&[to], Naming::ByName, make)?.root.digest)
 }

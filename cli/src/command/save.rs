@@ -13,6 +13,7 @@ use crate::args::image::SaveArgs;
 use crate::args::output::Format;
 use crate::closure;
 use crate::failure::Failure;
+use crate::host;
 use crate::session::Session;
 
 /// Writes an image to an archive.
@@ -33,7 +34,8 @@ pub(crate) fn run(args: &SaveArgs, session: &Session) -> Result<(), Failure> {
         Access::Write => LayerCompression::default(),
     };
     let layers = LayerOptions { compression, ..LayerOptions::default() };
-    let mut image = OutgoingImage::encode(&stored.content(&lease), &stored.root, layers)?;
+    let (content, pool) = (stored.content(&lease), host::threads()?);
+    let mut image = OutgoingImage::encode(&content, &stored.root, layers, &pool)?;
     image.names.extend(spoken(name));
     write_file(&image, args.output.as_deref(), flavour(args.format))
 }

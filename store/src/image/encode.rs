@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use rayon::ThreadPool;
+
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
@@ -45,7 +47,7 @@ pub struct ForeignLayers<'a> {
 const AT_A_TIME: usize = 2;
 
 /// The manifest of an image whose layers are compressed, in the store like the blobs it lists.
-/// What was compressed once is found again.
+/// What was compressed once is found again. All the work is done in `pool`.
 ///
 /// # Errors
 ///
@@ -53,15 +55,15 @@ const AT_A_TIME: usize = 2;
 pub fn encode(
     lease: &Lease,
     image: &StoredImage,
-    codec: Codec,
-    recompress: Recompress,
+    (codec, recompress): (Codec, Recompress),
+    pool: &ThreadPool,
 ) -> Result<RawDocument<Manifest>, RecodeError> {
     let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
-    encode_each(lease, image, (codec, foreign), &|_| {})
+    encode_each(lease, image, (codec, foreign), (pool, &|_| {}))
 }
 
-/// As [`encode`]. Tells `ready` of each layer as soon as its blob is there, from several threads.
-/// Parts are compressed on rayon's global pool.
+/// As [`encode`]. Tells `ready` of each layer as soon as its blob is there, from several threads that
+/// are none of the pool's: it may wait.
 ///
 /// # Errors
 ///
@@ -71,10 +73,10 @@ pub fn encode_each(
     lease: &Lease,
     image: &StoredImage,
     how: (Codec, ForeignLayers<'_>),
-    ready: &(dyn Fn(&Descriptor) + Sync),
+    (pool, ready): (&ThreadPool, &(dyn Fn(&Descriptor) + Sync)),
 ) -> Result<RawDocument<Manifest>, RecodeError> {
     let mut layers = side_by_side(image, &|layer, diff_id| {
-        let encoded = one(lease, layer, diff_id, how)?;
+        let encoded = pool.install(|| one(lease, layer, diff_id, how))?;
         ready(&encoded);
         Ok(encoded)
     });
@@ -86,7 +88,7 @@ pub fn encode_each(
 }
 
 /// The blob with which a layer leaves that was made here, of its uncompressed descriptor; it is in the store
-/// then. Parts are compressed on rayon's global pool.
+/// then. Parts are compressed on the current rayon pool.
 ///
 /// # Errors
 ///
@@ -232,6 +234,10 @@ mod tests {
     use crate::oci::platform::Platform;
     use crate::oci::source::ImageSource as _;
 
+    fn pool() -> ThreadPool {
+        rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()
+    }
+
     fn bytes(lease: &Lease, descriptor: &Descriptor) -> Vec<u8> {
         let content = StoredContent(lease.store());
         let mut bytes = Vec::new();
@@ -242,11 +248,11 @@ mod tests {
     #[track_caller]
     fn check(codec: Codec, uncompress: fn(&[u8]) -> Vec<u8>) {
         let (_folder, lease, image) = built();
-        let manifest = encode(&lease, &image, codec, Recompress::Never).unwrap();
+        let manifest = encode(&lease, &image, (codec, Recompress::Never), &pool()).unwrap();
         let layer = &manifest.value().layers[0];
         let plain = uncompress(&bytes(&lease, layer));
         assert_eq!(Digest::of(&plain), image.config.value().rootfs.diff_ids[0].0);
-        let again = encode(&lease, &image, codec, Recompress::Never).unwrap();
+        let again = encode(&lease, &image, (codec, Recompress::Never), &pool()).unwrap();
         assert_eq!(again.bytes(), manifest.bytes());
     }
 
@@ -274,7 +280,8 @@ mod tests {
         let told = Mutex::new(Vec::new());
         let ready = |layer: &Descriptor| told.lock().unwrap().push(layer.digest);
         let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
-        let encoded = encode_each(&lease, &image, (Codec::GZIP, foreign), &ready).unwrap();
+        let how = (Codec::GZIP, foreign);
+        let encoded = encode_each(&lease, &image, how, (&pool(), &ready)).unwrap();
         let mut layers: Vec<Digest> =
             encoded.value().layers.iter().map(|layer| layer.digest).collect();
         assert_eq!(layers[4], image.manifest.value().layers[4].digest);
@@ -304,7 +311,7 @@ mod tests {
         let manifest = RawDocument::new(manifest);
         let image =
             StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
-        let error = encode(&lease, &image, Codec::GZIP, Recompress::Never).unwrap_err();
+        let error = encode(&lease, &image, (Codec::GZIP, Recompress::Never), &pool()).unwrap_err();
         assert!(matches!(error, RecodeError::Layer { layer, .. } if layer == lost), "{error}");
     }
 
@@ -323,7 +330,7 @@ mod tests {
         let away = BTreeSet::from([away.0]);
         let encoded = |recompress| {
             let foreign = ForeignLayers { recompress, away: &away };
-            encode_each(&lease, &image, (Codec::GZIP, foreign), &|_| {})
+            encode_each(&lease, &image, (Codec::GZIP, foreign), (&pool(), &|_| {}))
         };
         let layers = encoded(Recompress::Never).unwrap().into_parts().1.layers;
         assert_eq!(layers[0], layer);
@@ -334,7 +341,7 @@ mod tests {
     #[test]
     fn without_compression_the_manifest_stays() {
         let (_folder, lease, image) = built();
-        let manifest = encode(&lease, &image, Codec::None, Recompress::Never).unwrap();
+        let manifest = encode(&lease, &image, (Codec::None, Recompress::Never), &pool()).unwrap();
         assert_eq!(manifest.bytes(), image.manifest.bytes());
         let layer = &manifest.value().layers[0];
         assert_eq!(Digest::of(&bytes(&lease, layer)), layer.digest);
@@ -343,7 +350,8 @@ mod tests {
     #[test]
     fn an_archive_of_an_image_made_here_reads_back() {
         let (_folder, lease, image) = built();
-        let root = encode(&lease, &image, Codec::GZIP, Recompress::Never).unwrap().descriptor();
+        let root =
+            encode(&lease, &image, (Codec::GZIP, Recompress::Never), &pool()).unwrap().descriptor();
         let entry = named(root, &"app".parse().unwrap(), None);
         let mut bytes = Vec::new();
         let content = StoredContent(lease.store());

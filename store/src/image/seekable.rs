@@ -11,7 +11,8 @@ use crate::oci::descriptor::Descriptor;
 
 /// The image with eStargz layers. Their tables of contents are part of what they uncompress to, so
 /// it has another configuration, too. Layers from elsewhere stay as they came, unless `foreign`
-/// says otherwise and they have no table yet. Its documents and layers are in the store.
+/// says otherwise and they have no table yet. Its documents and layers are in the store. Works on the
+/// current rayon pool.
 ///
 /// # Errors
 ///

@@ -220,7 +220,7 @@ mod tests {
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
     use crate::live::seal::seal;
-    use crate::live::tests::{Pulled, Trial, bodies, ours};
+    use crate::live::tests::{ONE, Pulled, Trial, bodies, ours};
     use crate::tree::sketch::sketch;
     use std::fs;
     use std::path::{Path, PathBuf};
@@ -245,7 +245,7 @@ mod tests {
     /// A layer that a step made over `lower`.
     fn adopted(trial: &Trial, words: &str, lower: &str) -> PathBuf {
         let made = scratch(&trial.lease, &[], b"map").unwrap();
-        unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
+        unpack(&ours(&sketch(words)), (&bodies(words), ONE), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();

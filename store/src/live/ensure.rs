@@ -202,7 +202,7 @@ fn from_store(building: &Building<'_>, record: &mut LayerRecord) -> Result<(), E
     }
     let (store, gone) = (building.lease.store(), EnsureError::Gone(record.id));
     let tree = record.tree.map(|id| store.tree(&id)).transpose()?.flatten().ok_or(gone)?;
-    Ok(unpack(&tree, store, &building.absolute())?)
+    Ok(unpack(&tree, (store, store.unpacking_threads()), &building.absolute())?)
 }
 
 /// Unpacks the first blob of the layer that is kept as it was pulled; `false` if there is none.
@@ -228,7 +228,7 @@ fn fill(
 ) -> Result<(), EnsureError> {
     let store = building.lease.store();
     let read = std::thread::scope(|scope| {
-        let mut filler = Filler::new(scope, store);
+        let mut filler = Filler::new(scope, store, store.unpacking_threads());
         let unpacker = Unpacker::new(&building.absolute(), &mut filler);
         let unpacker = unpacker.writing(&building.path)?;
         let read = read_layer_within(store.limits(), reader, diff_id, unpacker);

@@ -13,10 +13,11 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::layer::bodies::Bodies;
@@ -39,12 +40,6 @@ pub(super) const HELD: usize = 256 << 10;
 
 /// More threads than that wait for the one that makes names.
 const THREADS_MAX: usize = 3;
-
-/// How many threads help: the one that makes names has a processor of its own.
-static THREADS: LazyLock<usize> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    (processors - 1).min(THREADS_MAX)
-});
 
 /// A file that has a name, and what it is to become.
 #[derive(Debug)]
@@ -86,16 +81,14 @@ struct Work<'env> {
 }
 
 impl<'scope, 'env> Filler<'scope, 'env> {
-    /// One whose threads end in `scope`, for files whose bytes are in `bodies` unless they are held.
-    pub(super) fn new(scope: &'scope Scope<'scope, 'env>, bodies: &'env dyn Bodies) -> Self {
-        Self::with_threads(scope, bodies, *THREADS)
-    }
-
-    fn with_threads(
+    /// One whose threads end in `scope`, for files whose bytes are in `bodies` unless they are held. It
+    /// has one thread less than there may be: the other one makes names.
+    pub(super) fn new(
         scope: &'scope Scope<'scope, 'env>,
         bodies: &'env dyn Bodies,
-        n_threads: usize,
+        threads: NonZeroUsize,
     ) -> Self {
+        let n_threads = (threads.get() - 1).min(THREADS_MAX);
         let (has_failed, failure) = (AtomicBool::new(false), Mutex::default());
         let work = Arc::new(Work { bodies, has_failed, failure });
         Self { scope, work, n_files: 0, n_threads, waiting: None, threads: Vec::new() }
@@ -224,7 +217,8 @@ mod tests {
         let bodies: BTreeMap<BodyId, FileBytes> =
             there.map(|number| (stored[number].body, bytes(number).into())).collect();
         std::thread::scope(|scope| {
-            let mut filler = Filler::with_threads(scope, &bodies, n_threads);
+            let threads = NonZeroUsize::MIN.saturating_add(n_threads);
+            let mut filler = Filler::new(scope, &bodies, threads);
             let root = rustix::fs::open(into, super::super::place::DIRECTORY, 0.into()).unwrap();
             let filled = (0..N_FILES).try_for_each(|number| {
                 let name = number.to_string();

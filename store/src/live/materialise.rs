@@ -1,6 +1,7 @@
 //! Making the directory of a layer out of its tree.
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -17,18 +18,22 @@ use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, File, Node, Tree};
 
 /// Writes a changeset into an empty directory, in the form an overlay mount with `userxattr` takes
-/// as a lower directory.
+/// as a lower directory, on so many threads.
 ///
 /// # Errors
 ///
 /// If a body is missing, or an entry cannot be made. The first that fails is named, in the order of
 /// the tree.
-pub fn unpack(tree: &Tree, bodies: &dyn Bodies, into: &Path) -> Result<(), MaterialiseError> {
+pub fn unpack(
+    tree: &Tree,
+    (bodies, threads): (&dyn Bodies, NonZeroUsize),
+    into: &Path,
+) -> Result<(), MaterialiseError> {
     let failed = |cause| MaterialiseError { path: LayerPath::root(), cause };
     let root = sys::open(into, DIRECTORY, Mode::empty());
     let root = root.map_err(|error| failed(error.into()))?;
     std::thread::scope(|scope| {
-        let mut filler = Filler::new(scope, bodies);
+        let mut filler = Filler::new(scope, bodies, threads);
         let mut unpack = Unpack { files: Files::new(root.as_fd()), filler: &mut filler };
         let made = unpack.children(&root, &tree.children, &LayerPath::root());
         // What was to be filled comes before what has failed here.
@@ -101,6 +106,8 @@ mod tests {
     use crate::tree::sketch::sketch;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
+    const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
     #[test]
     fn a_changeset_becomes_an_overlay_directory() {
         let directory = tempfile::tempdir().unwrap();
@@ -111,7 +118,7 @@ mod tests {
             |text: &str| (BodyId::of(text.as_bytes()), FileBytes::from(text.as_bytes().to_vec()));
         let bodies = BTreeMap::from([body("1"), body("2")]);
         let tree = sketch("a=1@1 b=1@1 d/ d/c=2 i/f=2 l>../../etc -w");
-        unpack(&tree, &bodies, directory.path()).unwrap();
+        unpack(&tree, (&bodies, TWO), directory.path()).unwrap();
         let stat = |name: &str| std::fs::symlink_metadata(directory.path().join(name)).unwrap();
         assert_eq!(stat("a").ino(), stat("b").ino());
         assert_eq!((stat("a").mode() & 0o7777, stat("a").mtime()), (0o644, 1));
@@ -132,7 +139,7 @@ mod tests {
         std::fs::create_dir(&into).unwrap();
         let text = b"1".to_vec();
         let bodies = BTreeMap::from([(BodyId::of(&text), FileBytes::from(text))]);
-        unpack(&sketch("a=1 d/ d/e/ d/b=1 i/c=1 l>a -w"), &bodies, &into).unwrap();
+        unpack(&sketch("a=1 d/ d/e/ d/b=1 i/c=1 l>a -w"), (&bodies, TWO), &into).unwrap();
         let ours = std::fs::symlink_metadata(directory.path()).unwrap();
         for name in ["", "a", "d", "d/e", "d/b", "i", "i/c", "l"] {
             let found = std::fs::symlink_metadata(into.join(name)).unwrap();

@@ -75,14 +75,14 @@ mod tests {
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
     use crate::live::seal::seal;
-    use crate::live::tests::{Trial, bodies, ours};
+    use crate::live::tests::{ONE, Trial, bodies, ours};
     use crate::tree::entry::Tree;
     use crate::tree::sketch::sketch;
 
     /// A step that wrote `words`, adopted and sealed.
     fn sealed(trial: &Trial, words: &str) -> LayerRecord {
         let made = scratch(&trial.lease, &[], b"map").unwrap();
-        unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
+        unpack(&ours(&sketch(words)), (&bodies(words), ONE), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();

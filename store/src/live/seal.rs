@@ -106,7 +106,7 @@ mod tests {
     use crate::live::found::is_at_hand;
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
-    use crate::live::tests::{Trial, bodies, ours};
+    use crate::live::tests::{ONE, Trial, bodies, ours};
     use crate::live_record::Sync;
     use crate::tree::encode::encode;
     use crate::tree::merge::merge;
@@ -115,7 +115,7 @@ mod tests {
     /// A step that wrote `words`, adopted.
     fn adopted(trial: &Trial, words: &str) -> LayerRecord {
         let made = scratch(&trial.lease, &[], b"map").unwrap();
-        unpack(&ours(&sketch(words)), &bodies(words), &made.upper).unwrap();
+        unpack(&ours(&sketch(words)), (&bodies(words), ONE), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();

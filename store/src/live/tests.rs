@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::bytes::FileBytes;
@@ -15,6 +16,9 @@ use crate::oci::media_type::MediaType;
 use crate::store::{OpenOptions, Store};
 use crate::tree::entry::{Claim, Directory, Entry, Metadata, Node, Subdirectory, Tree};
 use crate::tree::sketch::sketch;
+
+/// So many threads unpack what is small.
+pub(crate) const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// A store in a directory that vanishes.
 pub(crate) struct Trial {

@@ -295,7 +295,7 @@ mod tests {
     use crate::layer::canonical;
     use crate::live::device;
     use crate::live::materialise::unpack;
-    use crate::live::tests::{Trial, bodies, ours};
+    use crate::live::tests::{ONE, Trial, bodies, ours};
     use crate::timestamp::Timestamp;
     use crate::tree::encode::encode;
     use crate::tree::merge::merge;
@@ -304,7 +304,7 @@ mod tests {
     /// The children of `upper`, written to disk and read back as a change of `lower`.
     fn changes(trial: &Trial, lower: &Tree, upper: &str) -> Tree {
         let path = tempfile::tempdir_in(trial.directory.path()).unwrap();
-        unpack(&ours(&sketch(upper)), &bodies(upper), path.path()).unwrap();
+        unpack(&ours(&sketch(upper)), (&bodies(upper), ONE), path.path()).unwrap();
         let found = upper_tree(&trial.lease, (path.path(), b"map"), lower).unwrap();
         Tree { root: None, ..found }
     }

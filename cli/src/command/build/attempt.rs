@@ -65,7 +65,7 @@ impl Attempt<'_> {
         let transfers = &AsEvents(self.environment.progress);
         let content = &OutgoingContent::new(self.environment.lease, client, &[]);
         let push = Delivery { registry: client, content, transfers, delivered };
-        push.while_making(names, *layers, |ahead| {
+        push.while_making(names, (*layers, self.environment.pool), |ahead| {
             self.build_and_deliver(&Sent(ahead), delivered, || ahead.encoded())
         })
     }
@@ -86,7 +86,7 @@ impl Attempt<'_> {
         encoded();
         let results = Results { built: &built, input, options, started: started.to_owned() };
         let transfers = &AsEvents(environment.progress);
-        let routes = Routes { transfers, delivered };
+        let routes = Routes { pool: environment.pool, transfers, delivered };
         let sent = results.deliver((environment.lease, routes), args, session);
         sent.map_err(Unfinished::Delivery)?;
         Ok(built)

@@ -69,14 +69,14 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let Some(dockerfile) = Dockerfile::local(args)? else { return Ok(Answer::InPart) };
     targets::refuse_unclear(args)?;
     deliver::refuse_undeliverable(&args.result)?;
-    let store = session.store_with(durability(args))?;
+    let store = session.store_with(durability(args), args.run.jobs)?;
     let mut options = options::options(args, &session.settings)?;
     options.misses = Misses::Refuse;
     options.project = project::project(args, dockerfile.path.as_deref());
     let lease = store.lease()?;
     // Signals end the process while there is nothing to clear up.
     let cancel = Cancel::new().map_err(|error| Failure::of(Class::Environment, &error))?;
-    let resources = BuildResources::new(session, cancel)?;
+    let resources = BuildResources::new(session, cancel, args.run.jobs)?;
     let (screen, source) = (Arc::default(), dockerfile.source.clone());
     let progress = Held::new(|| show(args, session, &source, &screen));
     let (input, started) = (input(args, dockerfile), host::date());
@@ -87,7 +87,8 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     };
     session.interrupts(resources.cancel())?;
     let results = Results { built: &built, input: &input, options: &options, started };
-    let routes = Routes { transfers: &AsEvents(&progress), delivered: &Delivered::default() };
+    let (transfers, delivered) = (&AsEvents(&progress), &Delivered::default());
+    let routes = Routes { pool: resources.pool(), transfers, delivered };
     results.deliver((&lease, routes), args, session)?;
     Ok(Answer::Whole)
 }

@@ -7,6 +7,7 @@ mod tree;
 
 use std::io;
 
+use rayon::ThreadPool;
 use wythe_builder::built::Built;
 use wythe_delivery::archive::{write_archive, write_layout};
 use wythe_delivery::files::PlatformSplit;
@@ -69,6 +70,8 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
 /// What deliveries share.
 #[derive(Clone, Copy)]
 pub(crate) struct Routes<'a> {
+    /// Where layers are compressed.
+    pub(crate) pool: &'a ThreadPool,
     /// Who is told how far blobs are.
     pub(crate) transfers: &'a dyn Transfers,
     /// What registries have been seen to already.

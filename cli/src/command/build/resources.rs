@@ -1,5 +1,7 @@
 //! What every build of this process works with, made once.
 
+use std::num::NonZeroUsize;
+
 use rayon::ThreadPool;
 use wythe_builder::caches::Caches;
 use wythe_builder::environment::Environment;
@@ -27,14 +29,19 @@ pub(crate) struct BuildResources {
 }
 
 impl BuildResources {
-    pub(crate) fn new(session: &Session, cancel: Cancel) -> Result<Self, Failure> {
+    /// For a build that runs so many steps at once.
+    pub(crate) fn new(
+        session: &Session,
+        cancel: Cancel,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             web: Web(session.registry()?),
             git: host::git(&session.settings),
             emulators: host::emulators(&session.settings),
             cancel,
             caches: Caches::default(),
-            pool: host::threads()?,
+            pool: host::threads_for(jobs)?,
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
         })
@@ -43,6 +50,11 @@ impl BuildResources {
     /// The switch that stops what is built here.
     pub(super) fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+
+    /// Where files are read, hashed and compressed.
+    pub(super) fn pool(&self) -> &ThreadPool {
+        &self.pool
     }
 
     pub(crate) fn environment<'a>(

@@ -5,6 +5,7 @@ mod trust;
 
 use std::sync::Arc;
 
+use rayon::ThreadPool;
 use wythe_builder::built::Built;
 use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
 use wythe_builder::options::InlineCache;
@@ -114,7 +115,7 @@ fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheB
 /// unless it was asked to be more.
 pub(super) fn write(
     to: &[CacheTo],
-    (built, lease): (&Built, &Lease),
+    (built, lease, pool): (&Built, &Lease, &ThreadPool),
     args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
@@ -125,7 +126,7 @@ pub(super) fn write(
         let steps: Vec<MadeStep> = wanted.cloned().map(made).collect();
         let name = backend.name().to_owned();
         let (codec, time) = (codec(&args.result), time.unwrap_or(UPLOAD_TIME));
-        match (Upload { lease, backend, codec, time }).run(&steps) {
+        match (Upload { lease, pool, backend, codec, time }).run(&steps) {
             Ok(Uploaded { records: 0, .. }) => {}
             Ok(Uploaded { records, blobs, bytes }) => session.remark(&format!(
                 "cache {name}: {records} results written, {blobs} layers sent ({})",

@@ -104,7 +104,7 @@ mod tests {
     use crate::live::ensure::receive;
     use crate::live::materialise::unpack;
     use crate::live::scratch::{adopt, scratch};
-    use crate::live::tests::{Pulled, Trial, bodies, ours, record_of};
+    use crate::live::tests::{ONE, Pulled, Trial, bodies, ours, record_of};
     use crate::tree::sketch::sketch;
     use std::fs;
     use std::path::Path;
@@ -165,7 +165,7 @@ mod tests {
     fn the_result_of_a_step_that_was_emptied_is_told_of_and_forgotten() {
         let trial = Trial::new();
         let made = scratch(&trial.lease, &[], b"map").unwrap();
-        unpack(&ours(&sketch("a=1 b=2")), &bodies("a=1 b=2"), &made.upper).unwrap();
+        unpack(&ours(&sketch("a=1 b=2")), (&bodies("a=1 b=2"), ONE), &made.upper).unwrap();
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &made, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();

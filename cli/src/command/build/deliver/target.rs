@@ -47,15 +47,16 @@ impl<'a> TargetOutput<'a> {
         lease: &'a Lease,
         built: &'a BuiltTarget,
         args: &'a ResultArgs,
-        (session, Routes { transfers, delivered }): (&'a Session, Routes<'a>),
+        (session, routes): (&'a Session, Routes<'a>),
     ) -> Result<Self, Failure> {
+        let Routes { pool, transfers, delivered } = routes;
         let read = |image: &Image| {
             let times = (image.base_layers, image.epoch);
             PlatformImage::read(lease, &image.manifest, image.platform.clone(), times)
         };
         let images = built.images.iter().map(read).collect::<Result<_, _>>()?;
         let origins = built.origins();
-        let images = PlatformImages { lease, images, origins, provenance: None };
+        let images = PlatformImages { lease, pool, images, origins, provenance: None };
         Ok(Self { lease, built, images, args, session, transfers, delivered })
     }
 }
