@@ -24,7 +24,8 @@ use crate::merge::merge;
 use crate::options::{Misses, Options};
 use crate::progress::{AsEvents, Event};
 use crate::remote::NoRemote;
-use crate::solve::Solver;
+use crate::root::Roots;
+use crate::solve::{Ground, Work, solve};
 use crate::sources::{MainContext, Sources};
 use crate::unfetched::NoImages;
 
@@ -84,8 +85,7 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
     };
     let at = |error: VertexError| located(error, &graph, &place);
     loop {
-        let sources = Sources::look(env, options, &main, &graph).map_err(at)?;
-        let made = solve(env, (&graph, options), (&bases, sources));
+        let made = make(env, (&graph, options), (&bases, &main));
         let warnings = env.caches.warnings();
         for reason in &warnings {
             env.progress.event(&Event::CacheFailed { reason });
@@ -99,10 +99,10 @@ pub fn build(input: &Input, options: &Options, env: Environment<'_>) -> Result<B
 }
 
 /// Makes what the images of a graph need, and puts them together.
-fn solve(
+fn make(
     env: Environment<'_>,
     (graph, options): (&Graph, &Options),
-    (bases, sources): (&ImageBases<'_>, Sources),
+    (bases, main): (&ImageBases<'_>, &MainContext),
 ) -> Result<Built, VertexError> {
     // What one step's failure stops is this build, not whoever builds.
     let (interrupt, steps) = (env.cancel, env.cancel.below());
@@ -110,9 +110,11 @@ fn solve(
     let transfers = AsEvents(env.progress);
     let images = Watched { images: env.images, transfers: &transfers };
     let images = Interruptible { images: &images, cancel: &steps };
-    let env = Environment { images: &images, cancel: &steps, ..env };
-    let solver = Solver::new(env, options, graph, (bases, sources), interrupt)?;
-    solver.solve()?;
+    let inside = Environment { images: &images, cancel: &steps, ..env };
+    let (roots, work) = (Roots::new(inside, options.jobs), Work::new(graph.vertices.len()));
+    let (roots, work) = (&roots, &work);
+    let ground = Ground { env: inside, interrupt, options, graph, bases, roots, work };
+    let solver = solve(ground, || Sources::look(inside, options, main, graph))?;
     finish(&solver, options)
 }
 

@@ -36,7 +36,7 @@ pub enum Hit {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The graph is known.
+    /// The graph is known. Steps that need nothing of what is looked at may have begun before.
     Planned {
         /// How many steps the target needs.
         steps: usize,

@@ -101,10 +101,19 @@ impl<'a> Roots<'a> {
             return Ok(known.clone());
         }
         let lower = self.tree_of(below)?;
-        let changes = self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?;
+        let changes = match self.stored_tree(top)? {
+            Some(changes) => changes,
+            None => self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?,
+        };
         let tree = Arc::new(merge(&lower, &changes));
         lock(&self.merged).insert(chain.to_vec(), tree.clone());
         Ok(tree)
+    }
+
+    /// The tree of a layer that has one: it is read at once, however much the pool has to do.
+    fn stored_tree(&self, layer: &LayerId) -> Result<Option<Tree>, BuildCause> {
+        let tree = self.env.store.layer(layer)?.and_then(|record| record.tree);
+        Ok(tree.map(|id| self.env.store.tree(&id)).transpose()?.flatten())
     }
 
     /// The layer at the top of a chain, with its tree, its DiffID and its length.
@@ -227,8 +236,11 @@ impl<'a> Roots<'a> {
                 lacking.push(layer);
             }
         }
-        let work = |layer: &LayerId| self.with_record(layer, |_, _| Ok(()));
-        in_parallel(&lacking, DOWNLOADS, work).into_iter().collect()
+        let fetch = |layer: &LayerId| {
+            let _alone = self.busy.claim(*layer);
+            self.held(layer).map(drop)
+        };
+        in_parallel(&lacking, DOWNLOADS, fetch).into_iter().collect()
     }
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {

@@ -2,116 +2,172 @@
 //!
 //! A step runs on a thread of its own: it mostly sleeps, waiting for a process, a disk or a
 //! registry, so a thread per running step costs nothing and a thread pool would only be in the way.
+//! Steps may become known while others run already.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Which steps there are and what each waits for.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// For each step the steps whose results it needs, all of lower index.
-    pub inputs: Vec<Vec<usize>>,
+/// A step, and the numbers of those whose results it needs: all that were added are numbered from 0.
+pub type Planned<T> = (T, Vec<usize>);
+
+/// Steps to run, of which more may come.
+#[derive(Debug)]
+pub struct Schedule<T, E> {
+    board: Mutex<Board<T, E>>,
+    wake: Condvar,
+}
+
+/// Whether more steps may come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Intake {
+    Open,
+    Closed,
 }
 
 /// Where every step stands.
 #[derive(Debug)]
-struct Board<E> {
+struct Board<T, E> {
+    steps: Vec<T>,
+    intake: Intake,
     ready: BTreeSet<usize>,
     missing: Vec<usize>,
     dependents: Vec<Vec<usize>>,
-    unfinished: usize,
+    finished: BTreeSet<usize>,
     failure: Option<E>,
 }
 
-/// Runs every step of `plan` once, after its inputs, at most `jobs` at a time.
-///
-/// The first failure stops new steps from starting, and `stop` is called, which is to end those that
-/// run; they are waited for.
-///
-/// # Errors
-///
-/// The first error that a step returned.
-pub fn run<E: Send>(
-    plan: &Plan,
-    jobs: NonZeroUsize,
-    step: &(dyn Fn(usize) -> Result<(), E> + Sync),
-    stop: &(dyn Fn() + Sync),
-) -> Result<(), E> {
-    let board = Mutex::new(Board::new(plan));
-    let wake = Condvar::new();
-    let workers = jobs.get().min(plan.inputs.len());
-    std::thread::scope(|scope| {
-        for _ in 1..workers {
-            scope.spawn(|| work((&board, &wake), step, stop));
-        }
-        work((&board, &wake), step, stop);
-    });
-    let board = board.into_inner().unwrap_or_else(PoisonError::into_inner);
-    board.failure.map_or(Ok(()), Err)
-}
-
-fn work<E>(
-    (board, wake): (&Mutex<Board<E>>, &Condvar),
-    step: &(dyn Fn(usize) -> Result<(), E> + Sync),
-    stop: &(dyn Fn() + Sync),
-) {
-    while let Some(index) = next(board, wake) {
-        let outcome = step(index);
-        let failed = outcome.is_err();
-        // Noted before others are stopped, whose ends are none of the reasons.
-        lock(board).finish(index, outcome);
-        if failed {
-            stop();
-        }
-        wake.notify_all();
+impl<T, E> Default for Schedule<T, E> {
+    fn default() -> Self {
+        Self { board: Mutex::new(Board::new()), wake: Condvar::new() }
     }
 }
 
-/// The next step to run; waits while others may still free one.
-fn next<E>(board: &Mutex<Board<E>>, wake: &Condvar) -> Option<usize> {
-    let mut state = lock(board);
-    loop {
-        if state.unfinished == 0 || state.failure.is_some() {
-            return None;
+impl<T: Copy + Send, E: Send> Schedule<T, E> {
+    /// Adds steps. What each needs was added before it, now or earlier.
+    pub fn add(&self, steps: Vec<Planned<T>>) {
+        let mut board = self.lock();
+        for (step, inputs) in steps {
+            board.add(step, &inputs);
         }
-        if let Some(index) = state.ready.pop_first() {
-            return Some(index);
-        }
-        state = wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        self.wake.notify_all();
     }
-}
 
-fn lock<E>(board: &Mutex<Board<E>>) -> MutexGuard<'_, Board<E>> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
-}
+    /// No more steps come.
+    pub fn close(&self) {
+        self.lock().intake = Intake::Closed;
+        self.wake.notify_all();
+    }
 
-impl<E> Board<E> {
-    fn new(plan: &Plan) -> Self {
-        let count = plan.inputs.len();
-        let mut dependents = vec![Vec::new(); count];
-        for (index, inputs) in plan.inputs.iter().enumerate() {
-            for &input in inputs {
-                dependents[input].push(index);
+    /// Runs every step once, after its inputs, at most `jobs` at a time, until there are no more and
+    /// none can come.
+    ///
+    /// The first failure stops new steps from starting, and `stop` is called, which is to end those that
+    /// run; they are waited for.
+    ///
+    /// # Errors
+    ///
+    /// The first error that a step returned.
+    pub fn run(
+        &self,
+        jobs: NonZeroUsize,
+        step: &(dyn Fn(T) -> Result<(), E> + Sync),
+        stop: &(dyn Fn() + Sync),
+    ) -> Result<(), E> {
+        std::thread::scope(|scope| {
+            for _ in 1..self.lock().workers(jobs) {
+                scope.spawn(|| self.work(step, stop));
             }
-        }
-        let missing: Vec<usize> = plan.inputs.iter().map(Vec::len).collect();
-        let ready = (0..count).filter(|&index| missing[index] == 0).collect();
-        Self { ready, missing, dependents, unfinished: count, failure: None }
+            self.work(step, stop);
+        });
+        self.lock().failure.take().map_or(Ok(()), Err)
     }
 
-    fn finish(&mut self, index: usize, outcome: Result<(), E>) {
-        self.unfinished -= 1;
+    fn work(&self, step: &(dyn Fn(T) -> Result<(), E> + Sync), stop: &(dyn Fn() + Sync)) {
+        while let Some((number, next)) = self.next() {
+            let outcome = step(next);
+            let failed = outcome.is_err();
+            // Noted before others are stopped, whose ends are none of the reasons.
+            self.lock().finish(number, outcome);
+            if failed {
+                stop();
+            }
+            self.wake.notify_all();
+        }
+    }
+
+    /// The next step to run; waits while others may still free one, or more may come.
+    fn next(&self) -> Option<(usize, T)> {
+        let mut board = self.lock();
+        loop {
+            if board.is_over() {
+                return None;
+            }
+            if let Some(number) = board.ready.pop_first() {
+                return Some((number, board.steps[number]));
+            }
+            board = self.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board<T, E>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, E> Board<T, E> {
+    fn new() -> Self {
+        Self {
+            steps: Vec::new(),
+            intake: Intake::Open,
+            ready: BTreeSet::new(),
+            missing: Vec::new(),
+            dependents: Vec::new(),
+            finished: BTreeSet::new(),
+            failure: None,
+        }
+    }
+
+    fn add(&mut self, step: T, inputs: &[usize]) {
+        let number = self.steps.len();
+        let open: Vec<usize> =
+            inputs.iter().copied().filter(|input| !self.finished.contains(input)).collect();
+        for &input in &open {
+            self.dependents[input].push(number);
+        }
+        if open.is_empty() {
+            self.ready.insert(number);
+        }
+        self.steps.push(step);
+        self.missing.push(open.len());
+        self.dependents.push(Vec::new());
+    }
+
+    /// A thread more than there are steps is of use only where more may come.
+    fn workers(&self, jobs: NonZeroUsize) -> usize {
+        match self.intake {
+            Intake::Open => jobs.get(),
+            Intake::Closed => jobs.get().min(self.steps.len()),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let done = self.intake == Intake::Closed && self.finished.len() == self.steps.len();
+        done || self.failure.is_some()
+    }
+
+    fn finish(&mut self, number: usize, outcome: Result<(), E>) {
+        self.finished.insert(number);
         match outcome {
-            Ok(()) => self.release(index),
+            Ok(()) => self.release(number),
             Err(error) => {
                 self.failure.get_or_insert(error);
             }
         }
     }
 
-    fn release(&mut self, index: usize) {
-        for dependent in std::mem::take(&mut self.dependents[index]) {
+    fn release(&mut self, number: usize) {
+        for dependent in std::mem::take(&mut self.dependents[number]) {
             self.missing[dependent] -= 1;
             if self.missing[dependent] == 0 {
                 self.ready.insert(dependent);
@@ -124,6 +180,7 @@ impl<E> Board<E> {
 mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
     use super::*;
 
@@ -131,60 +188,91 @@ mod tests {
         NonZeroUsize::new(count).unwrap()
     }
 
+    /// Steps that are their own numbers, of which no more come.
+    fn planned<E: Send>(inputs: &[&[usize]]) -> Schedule<usize, E> {
+        let schedule = Schedule::default();
+        schedule.add(inputs.iter().enumerate().map(|(at, of)| (at, of.to_vec())).collect());
+        schedule.close();
+        schedule
+    }
+
     #[test]
     fn a_step_runs_after_all_its_inputs() {
-        let plan = Plan { inputs: vec![vec![], vec![0], vec![0], vec![1, 2], vec![]] };
+        let inputs: [&[usize]; 5] = [&[], &[0], &[0], &[1, 2], &[]];
         for count in [1, 2, 8] {
             let done = Mutex::new(Vec::new());
             let step = |index: usize| {
                 let mut done = done.lock().unwrap();
-                assert!(plan.inputs[index].iter().all(|input| done.contains(input)), "{index}");
+                assert!(inputs[index].iter().all(|input| done.contains(input)), "{index}");
                 done.push(index);
                 Ok::<(), ()>(())
             };
-            run(&plan, jobs(count), &step, &|| {}).unwrap();
+            planned(&inputs).run(jobs(count), &step, &|| {}).unwrap();
             assert_eq!(done.into_inner().unwrap().len(), 5, "with {count} jobs");
         }
     }
 
     #[test]
     fn independent_steps_run_at_the_same_time() {
-        let plan = Plan { inputs: vec![vec![], vec![], vec![]] };
         let barrier = Barrier::new(3);
         let step = |_| {
             barrier.wait();
             Ok::<(), ()>(())
         };
-        run(&plan, jobs(3), &step, &|| {}).unwrap();
+        planned(&[&[], &[], &[]]).run(jobs(3), &step, &|| {}).unwrap();
+    }
+
+    #[test]
+    fn steps_that_come_later_wait_for_what_still_runs_and_not_for_what_is_done() {
+        let schedule = Schedule::default();
+        schedule.add(vec![(0, vec![]), (1, vec![])]);
+        let ((done, first), (go, second)) = (channel(), channel());
+        let (second, order) = (Mutex::new(second), Mutex::new(Vec::new()));
+        let step = |index: usize| {
+            if index == 1 {
+                second.lock().unwrap().recv().unwrap();
+            }
+            order.lock().unwrap().push(index);
+            done.send(index).unwrap();
+            Ok::<(), ()>(())
+        };
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| schedule.run(jobs(2), &step, &|| {}));
+            assert_eq!(first.recv().unwrap(), 0);
+            schedule.add(vec![(2, vec![0]), (3, vec![1, 2])]);
+            assert_eq!(first.recv().unwrap(), 2);
+            go.send(()).unwrap();
+            schedule.close();
+            running.join().unwrap().unwrap();
+        });
+        assert_eq!(order.into_inner().unwrap(), [0, 2, 1, 3]);
     }
 
     #[test]
     fn a_failure_keeps_later_steps_from_starting() {
-        let plan = Plan { inputs: vec![vec![], vec![0], vec![1]] };
         let started = AtomicUsize::new(0);
         let step = |index| {
             started.fetch_add(1, Ordering::SeqCst);
             if index == 1 { Err("no") } else { Ok(()) }
         };
-        assert_eq!(run(&plan, jobs(2), &step, &|| {}), Err("no"));
+        assert_eq!(planned(&[&[], &[0], &[1]]).run(jobs(2), &step, &|| {}), Err("no"));
         assert_eq!(started.into_inner(), 2);
     }
 
     #[test]
     fn a_failure_stops_those_that_run_and_is_the_one_that_is_told() {
-        let plan = Plan { inputs: vec![vec![], vec![]] };
-        let (send, receive) = std::sync::mpsc::channel();
+        let (send, receive) = channel();
         let (send, receive) = (Mutex::new(send), Mutex::new(receive));
         let step = |index| match index {
             0 => Err("failed"),
             _ => receive.lock().unwrap().recv().map_err(|_| "never stopped").and(Err("stopped")),
         };
         let stop = || send.lock().unwrap().send(()).unwrap();
-        assert_eq!(run(&plan, jobs(2), &step, &stop), Err("failed"));
+        assert_eq!(planned(&[&[], &[]]).run(jobs(2), &step, &stop), Err("failed"));
     }
 
     #[test]
-    fn an_empty_plan_is_done_at_once() {
-        assert_eq!(run(&Plan::default(), jobs(4), &|_| Ok::<(), ()>(()), &|| {}), Ok(()));
+    fn nothing_to_do_is_done_at_once() {
+        assert_eq!(planned(&[]).run(jobs(4), &|_| Ok::<(), ()>(()), &|| {}), Ok(()));
     }
 }

@@ -5,17 +5,17 @@
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing. For that
 //! their layers have to be sealed; so it is only done where an operation like it has a result.
 
+mod early;
 mod elsewhere;
+mod flow;
 mod keys;
 mod past;
 mod settle;
 mod tasks;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wythe_sandbox::Cancel;
 use wythe_store::action::ActionRecord;
@@ -27,24 +27,23 @@ use wythe_store::live::found::is_at_hand;
 use wythe_store::timestamp::Timestamp;
 
 use crate::bases::ImageBases;
-use crate::claims::Claims;
 use crate::demand::{Demand, Wiring, demand};
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
 use crate::execute::mounts::{cache_identities, clear_caches};
-use crate::explain::notes::{StepOutcome, forget_old};
+use crate::explain::notes::StepOutcome;
 use crate::graph::Graph;
 use crate::operation::facts::Fact;
 use crate::operation::{BaseSource, Operation};
 use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
-use crate::schedule;
 use crate::sources::{Look, Sources};
 
+pub(crate) use self::flow::solve;
 use self::keys::{operation_key, whole_key};
-use self::settle::{Settled, Use};
+pub(crate) use self::work::Work;
 
 /// What a vertex came to.
 #[derive(Clone, Debug)]
@@ -55,8 +54,9 @@ pub(crate) struct Made {
     pub(crate) created: Timestamp,
 }
 
-/// The work of one build.
-pub(crate) struct Solver<'a> {
+/// What the solvers of a build have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
     /// Its switch stops the steps of this build, and so does the one it is below.
     pub(crate) env: Environment<'a>,
     /// The switch of whoever builds, which no failure throws.
@@ -64,75 +64,68 @@ pub(crate) struct Solver<'a> {
     pub(crate) options: &'a Options,
     pub(crate) graph: &'a Graph,
     pub(crate) bases: &'a ImageBases<'a>,
-    pub(crate) roots: Roots<'a>,
+    pub(crate) roots: &'a Roots<'a>,
+    pub(crate) work: &'a Work,
+}
+
+/// What is known of a graph by what was looked at, and how to make the rest.
+pub(crate) struct Solver<'a> {
+    pub(crate) env: Environment<'a>,
+    pub(crate) interrupt: &'a Cancel,
+    pub(crate) options: &'a Options,
+    pub(crate) graph: &'a Graph,
+    pub(crate) bases: &'a ImageBases<'a>,
+    pub(crate) roots: &'a Roots<'a>,
+    work: &'a Work,
     pub(crate) sources: Sources,
-    keys: Vec<CacheKey>,
+    /// Of the vertices whose sources were looked at.
+    keys: BTreeMap<usize, CacheKey>,
     /// What each vertex's whole root is known as: its key, and that of everything below it.
-    whole: Vec<CacheKey>,
+    whole: BTreeMap<usize, CacheKey>,
     /// Vertices that are to run again, and those above them.
     stale: Vec<bool>,
+    /// Vertices that are made by an earlier solver.
+    begun: BTreeSet<usize>,
     /// What the images need, and what of it was known at the start.
     found: Demand<Known>,
     /// What of it was known at the start and is told when what lies below is made. It stands whatever
     /// a collection removes meanwhile: what such a vertex was made from is nowhere.
     deferred: BTreeMap<usize, Known>,
-    made: Vec<OnceLock<Made>>,
-    /// Layers that were made before what is below them.
-    loose: Vec<OnceLock<Known>>,
-    /// Vertices that ran in this build.
-    ran: Vec<AtomicBool>,
-    /// What vertices are called once their layers are sealed.
-    settled: Vec<OnceLock<Settled>>,
-    settling: Claims<usize>,
-    /// Which results are used as they were made.
-    uses: Mutex<Vec<Use>>,
-    /// How long steps took that ran in this build.
-    durations: Mutex<BTreeMap<usize, Duration>>,
 }
 
 /// The layer of a known vertex, and when it was made. Bases have none of their own.
 type Known = (Option<LayerId>, Timestamp);
 
 impl<'a> Solver<'a> {
-    /// Prepares to solve a graph: computes the key of every vertex.
-    pub(crate) fn new(
-        env: Environment<'a>,
-        options: &'a Options,
-        graph: &'a Graph,
-        (bases, sources): (&'a ImageBases<'a>, Sources),
-        interrupt: &'a Cancel,
-    ) -> Result<Self, VertexError> {
-        let count = graph.vertices.len();
-        let made = (0..count).map(|_| OnceLock::new()).collect();
-        let loose = (0..count).map(|_| OnceLock::new()).collect();
-        let settled = (0..count).map(|_| OnceLock::new()).collect();
-        let ran = (0..count).map(|_| AtomicBool::new(false)).collect();
-        let (settling, uses) = (Claims::default(), Mutex::new(vec![Use::Free; count]));
-        let durations = Mutex::default();
-        let (roots, keys, whole, stale) =
-            (Roots::new(env, options.jobs), Vec::new(), Vec::new(), Vec::new());
-        let (found, deferred) = (Demand::default(), BTreeMap::new());
-        let mut solver = Self {
+    fn over(ground: Ground<'a>, sources: Sources, begun: BTreeSet<usize>) -> Self {
+        let Ground { env, interrupt, options, graph, bases, roots, work } = ground;
+        let (keys, whole, stale, found, deferred) = Default::default();
+        Self {
             env,
             interrupt,
             options,
             graph,
             bases,
             roots,
+            work,
             sources,
             keys,
             whole,
             stale,
+            begun,
             found,
             deferred,
-            made,
-            loose,
-            ran,
-            settled,
-            settling,
-            uses,
-            durations,
-        };
+        }
+    }
+
+    /// Prepares to solve a graph: computes the key of every vertex. Some have been begun.
+    fn new(
+        ground: Ground<'a>,
+        sources: Sources,
+        begun: BTreeSet<usize>,
+    ) -> Result<Self, VertexError> {
+        let Ground { env, options, .. } = ground;
+        let mut solver = Self::over(ground, sources, begun);
         solver.look_up()?;
         if options.misses == Misses::Refuse
             && !(solver.found.unknown.is_empty() && solver.sources.confirm(env))
@@ -148,23 +141,26 @@ impl<'a> Solver<'a> {
 
     /// Gives every vertex its key, and finds out what is known.
     fn look_up(&mut self) -> Result<(), VertexError> {
-        self.assign_keys()?;
-        (self.found, self.deferred) = self.demand()?;
+        self.assign_keys(&|_| true)?;
+        (self.found, self.deferred) = self.demand(&self.graph.wiring())?;
         Ok(())
     }
 
-    fn assign_keys(&mut self) -> Result<(), VertexError> {
+    /// Gives vertices their keys, but for those whose sources were not looked at.
+    fn assign_keys(&mut self, is_looked_at: &dyn Fn(usize) -> bool) -> Result<(), VertexError> {
         let graph = self.graph;
         (self.keys, self.whole, self.stale) = Default::default();
         for (index, vertex) in graph.vertices.iter().enumerate() {
-            let key = self.definition_key(vertex);
-            let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
-            let below = vertex.parent.map(|parent| self.whole[parent.0]);
             let refreshed = vertex.caching == Caching::Refresh;
             let stale = refreshed || vertex.reads().any(|id| self.stale[id.0]);
-            self.keys.push(key);
-            self.whole.push(whole_key(below, key));
             self.stale.push(stale);
+            if is_looked_at(index) {
+                let key = self.definition_key(vertex);
+                let key = key.map_err(|cause| VertexError { vertex: Some(index), cause })?;
+                let below = vertex.parent.map(|parent| self.whole[&parent.0]);
+                self.keys.insert(index, key);
+                self.whole.insert(index, whole_key(below, key));
+            }
         }
         Ok(())
     }
@@ -188,44 +184,18 @@ impl<'a> Solver<'a> {
     }
 
     /// What the images need, and what of it is known.
-    fn demand(&self) -> Result<(Demand<Known>, BTreeMap<usize, Known>), VertexError> {
+    fn demand(
+        &self,
+        wiring: &Wiring,
+    ) -> Result<(Demand<Known>, BTreeMap<usize, Known>), VertexError> {
         let tops = self.graph.images.iter().filter_map(|plan| plan.top);
         let tops: Vec<usize> = tops.map(|top| top.0).collect();
-        let wiring = self.graph.wiring();
-        self.ask_caches(&wiring, &tops)?;
-        let mut found = demand(&wiring, &tops, &mut |index| {
+        self.ask_caches(wiring, &tops)?;
+        let mut found = demand(wiring, &tops, &mut |index| {
             self.find(index).map_err(|cause| VertexError { vertex: Some(index), cause })
         })?;
-        let deferred = defer(&mut found, &wiring);
+        let deferred = defer(&mut found, wiring);
         Ok((found, deferred))
-    }
-
-    /// Makes what the images need.
-    pub(crate) fn solve(&self) -> Result<(), VertexError> {
-        let found = &self.found;
-        let steps = found.known.len() + found.unknown.len();
-        self.env.progress.event(&Event::Planned { steps });
-        self.settle(found)?;
-        self.clear_caches()?;
-        let (tasks, plan) = self.plan();
-        let (made, to_settle) = channel();
-        let (steps, settled) = std::thread::scope(|scope| {
-            let settling = scope.spawn(|| self.settle_all(to_settle));
-            let step = |at: usize| self.task(tasks[at], &made);
-            let steps = schedule::run(&plan, self.jobs(), &step, &|| self.env.cancel.cancel());
-            drop(made);
-            let settled = settling.join();
-            (steps, settled.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        match (steps, settled) {
-            // That it was stopped is no reason.
-            (Err(VertexError { cause: BuildCause::Cancelled, .. }), Err(reason)) => Err(reason),
-            (steps, settled) => steps.and(settled),
-        }?;
-        if self.ran.iter().any(|ran| ran.load(Ordering::Relaxed)) {
-            forget_old(self.env.store, self.env.lease).map_err(BuildCause::from)?;
-        }
-        Ok(())
     }
 
     /// Empties the caches of all steps that are to run without, before any does: what one of them puts
@@ -249,13 +219,7 @@ impl<'a> Solver<'a> {
 
     /// What a vertex came to, once it is solved.
     pub(crate) fn made(&self, index: usize) -> Option<&Made> {
-        self.made.get(index)?.get()
-    }
-
-    /// Steps mostly wait, so more of them than processors make a build faster.
-    fn jobs(&self) -> std::num::NonZeroUsize {
-        let default = std::num::NonZeroUsize::MIN.saturating_add(STEPS_AT_ONCE - 1);
-        self.options.jobs.unwrap_or(default)
+        self.work.made.get(index)?.get()
     }
 
     /// The remembered result of a vertex. Bases are always known: their layers wait elsewhere.
@@ -267,12 +231,13 @@ impl<'a> Solver<'a> {
         ) {
             return Ok(Some((None, Timestamp::default())));
         }
-        if self.stale[index] {
+        if self.stale[index] || self.begun.contains(&index) {
             return Ok(None);
         }
-        match self.remembered(&self.keys[index])? {
+        let Some(key) = self.keys.get(&index) else { return Ok(None) };
+        match self.remembered(key)? {
             Some(known) => Ok(Some(known)),
-            None => self.cached_elsewhere(index),
+            None => self.cached_elsewhere(index, *key),
         }
     }
 
@@ -283,9 +248,10 @@ impl<'a> Solver<'a> {
         Ok(at_hand.then_some((Some(layer), action.created)))
     }
 
-    /// Takes over what is known, parents first.
-    fn settle(&self, found: &Demand<Known>) -> Result<(), VertexError> {
-        for (&index, &(layer, created)) in &found.known {
+    /// Takes over what is known, parents first, unless it was before.
+    fn settle(&self) -> Result<(), VertexError> {
+        let is_new = |(index, _): &(&usize, &Known)| self.made(**index).is_none();
+        for (&index, &(layer, created)) in self.found.known.iter().filter(is_new) {
             self.put(index, layer, created)?;
             if !matches!(self.graph.vertices[index].operation, Operation::Base(_)) {
                 let own = layer.filter(|own| self.roots.cached_content(own).is_some());
@@ -313,7 +279,7 @@ impl<'a> Solver<'a> {
         };
         chain.extend(layer);
         // Every vertex is solved once.
-        let _ = self.made[index].set(Made { chain, created });
+        let _ = self.work.made[index].set(Made { chain, created });
         Ok(())
     }
 
@@ -331,7 +297,7 @@ impl<'a> Solver<'a> {
         let known = match self.deferred.get(&index) {
             Some(known) => Some(*known),
             None if self.stale[index] => None,
-            None => self.remembered(&self.keys[index]).map_err(at)?,
+            None => self.remembered(&self.keys[&index]).map_err(at)?,
         };
         if let Some(known) = known {
             let own = known.0.filter(|own| self.roots.cached_content(own).is_some());
@@ -404,8 +370,7 @@ impl<'a> Solver<'a> {
         };
         let created = self.env.clock.now();
         self.remember(batch, index, (layer, created), Vec::new())?;
-        self.ran[index].store(true, Ordering::Relaxed);
-        self.took(index, elapsed);
+        self.work.note_run(index, elapsed);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok((Some(layer), created))
     }
@@ -418,7 +383,7 @@ impl<'a> Solver<'a> {
         inputs: Vec<Chain>,
     ) -> Execution<'s> {
         let vertex = &self.graph.vertices[index];
-        let Self { env, interrupt, options, ref roots, ref sources, .. } = *self;
+        let Self { env, interrupt, options, roots, ref sources, .. } = *self;
         Execution { env, interrupt, options, roots, sources, index, vertex, below, inputs }
     }
 
@@ -452,7 +417,7 @@ impl<'a> Solver<'a> {
     ) -> Result<(), BuildCause> {
         let mut inputs = self.inputs_of(index)?;
         inputs.extend(listed);
-        let (key, layer) = (self.keys[index], Some(layer));
+        let (key, layer) = (self.keys[&index], Some(layer));
         batch.put_action(&ActionRecord { key, layer, created, inputs });
         Ok(())
     }
@@ -472,10 +437,6 @@ fn defer<T>(found: &mut Demand<T>, wiring: &Wiring) -> BTreeMap<usize, T> {
     found.unknown.sort_unstable();
     deferred
 }
-
-/// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
-/// a network or a sleep overlap even on two processors.
-const STEPS_AT_ONCE: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,7 @@ pub(crate) struct MainContext {
 const FETCHED_FILE: &str = "context";
 
 /// What was looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sources {
     directories: BTreeMap<FileSource, SourceDirectory>,
     /// Files of contexts that lie elsewhere.

@@ -7,8 +7,11 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use wythe_builder::builder::Builder;
+use wythe_builder::environment::{Clock, Environment};
+use wythe_builder::error::BuildCause;
 use wythe_builder::input::Input;
 use wythe_builder::options::Options;
+use wythe_builder::remote::{HttpRequest, HttpResponse, Remote, RemoteError, RemoteProblem};
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::oci::config::ImageConfig;
 use wythe_store::oci::content::{Content as _, MemoryContent};
@@ -39,9 +42,14 @@ impl Gate {
     }
 
     fn pass(&self) -> bool {
-        let mut come = self.come.lock().unwrap();
-        *come += 1;
+        *self.come.lock().unwrap() += 1;
         self.enough.notify_all();
+        self.opens()
+    }
+
+    /// Waits for the others without being one of them.
+    fn opens(&self) -> bool {
+        let come = self.come.lock().unwrap();
         let few = |come: &mut usize| *come < self.of;
         !self.enough.wait_timeout_while(come, PATIENCE, few).unwrap().1.timed_out()
     }
@@ -191,4 +199,81 @@ fn a_linked_copy_does_not_wait_for_what_it_lies_upon() {
     let text = "FROM r.example/one\nCOPY <<X /x\nX\nCOPY --link --from=r.example/two / /y\n";
     build(text, &registry);
     assert!(registry.asked().values().all(|count| *count == 1), "{:?}", registry.asked());
+}
+
+/// What is looked at is there when layers have been asked for.
+struct Late<'a>(&'a Registry);
+
+impl Remote for Late<'_> {
+    fn get(&self, request: &HttpRequest) -> Result<HttpResponse, RemoteError> {
+        if !self.0.layers.opens() {
+            return Err(RemoteError::new(&request.url, RemoteProblem::Status(503)));
+        }
+        let body = Box::new(&b"fetched"[..]);
+        Ok(HttpResponse { status: 200, etag: None, last_modified: None, body })
+    }
+}
+
+impl Clock for Late<'_> {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    /// Only who begins to scan a directory asks for this.
+    fn stamp(&self) -> Option<Timestamp> {
+        assert!(self.0.layers.opens(), "no step has begun while a directory is scanned");
+        None
+    }
+}
+
+/// Builds twice an image of a stage of a base and of `rest`, which is late.
+#[track_caller]
+fn check_late(rest: &str) {
+    let registry = Registry::new(&NAMES[..1], 1, (1, 1));
+    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(files.path().join("f"), "file").unwrap();
+    let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+    let builder = Builder::open(&store, Timestamp::default()).unwrap();
+    let text = format!(
+        "FROM r.example/one AS a\nCOPY <<X /x\nX\nFROM scratch\n{rest}\nCOPY --from=a /x /x\n"
+    );
+    let context = Some(files.path().to_owned());
+    let input = Input { dockerfile: text.into_bytes(), context, ..Input::default() };
+    let options = Options::new(Platform::linux("amd64"));
+    let late = Late(&registry);
+    let mut roots = Vec::new();
+    for _ in 0..2 {
+        let env =
+            Environment { remote: &late, clock: &late, ..builder.environment(&registry, &()) };
+        let built = wythe_builder::build::build(&input, &options, env).unwrap();
+        roots.push(built.targets[0].root.digest);
+        let asked = registry.asked();
+        assert!(asked.values().all(|count| *count == 1), "{asked:?}");
+    }
+    assert_eq!(roots[0], roots[1]);
+}
+
+#[test]
+fn a_step_that_needs_nothing_of_it_does_not_wait_for_what_is_fetched() {
+    check_late("ADD https://r.example/f /f");
+}
+
+#[test]
+fn a_step_that_needs_nothing_of_it_does_not_wait_for_a_directory_that_is_scanned() {
+    check_late("COPY f /f");
+}
+
+#[test]
+fn why_a_look_failed_is_told_whatever_steps_have_begun() {
+    let registry = Registry::new(&NAMES[..1], 1, (1, 1));
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+    let builder = Builder::open(&store, Timestamp::default()).unwrap();
+    let text =
+        "FROM r.example/one AS a\nCOPY <<X /x\nX\nFROM scratch\nCOPY f /\nCOPY --from=a /x /x\n";
+    let context = Some(folder.path().join("nowhere"));
+    let input = Input { dockerfile: text.into(), context, ..Input::default() };
+    let options = Options::new(Platform::linux("amd64"));
+    let failed = builder.build(&input, &options, &registry).unwrap_err();
+    assert!(matches!(failed.cause, BuildCause::Context(_)), "{failed:?}");
 }

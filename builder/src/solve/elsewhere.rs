@@ -1,8 +1,5 @@
 //! Results that other machines have made, and those that they may have from here.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use wythe_store::id::{CacheKey, ContentId, LayerId, hex};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::journal::Durability;
@@ -32,21 +29,27 @@ impl Solver<'_> {
         }
         let local = demand(wiring, tops, &mut |index| {
             let is_image = self.image(index).is_some();
-            let known = || self.remembered(&self.keys[index]);
             let fail = |cause| VertexError { vertex: Some(index), cause };
-            if is_image { Ok(Some(())) } else { known().map(|one| one.map(drop)).map_err(fail) }
+            match self.keys.get(&index) {
+                _ if is_image => Ok(Some(())),
+                Some(key) => self.remembered(key).map(|one| one.map(drop)).map_err(fail),
+                None => Ok(None),
+            }
         })?;
         let fresh = |index: &&usize| !self.stale[**index];
-        let keys: Vec<CacheKey> =
-            local.unknown.iter().rev().filter(fresh).map(|&index| self.keys[index]).collect();
+        let fresh = local.unknown.iter().rev().filter(fresh);
+        let keys: Vec<CacheKey> = fresh.filter_map(|index| self.keys.get(index).copied()).collect();
         self.env.caches.ask(&keys);
         Ok(())
     }
 
     /// The result of a vertex that a cache knows. Its bytes stay where they are until somebody needs
     /// them.
-    pub(super) fn cached_elsewhere(&self, index: usize) -> Result<Option<Known>, BuildCause> {
-        let key = self.keys[index];
+    pub(super) fn cached_elsewhere(
+        &self,
+        index: usize,
+        key: CacheKey,
+    ) -> Result<Option<Known>, BuildCause> {
         let Some(hit) = self.env.caches.hit(&key) else { return Ok(None) };
         let (action, store) = (hit.action, self.env.store);
         let mut batch = Batch::new();
@@ -86,14 +89,6 @@ impl Solver<'_> {
         Ok(if is_here { None } else { self.roots.foreign(layer) })
     }
 
-    pub(super) fn took(&self, index: usize, elapsed: Duration) {
-        self.durations().insert(index, elapsed);
-    }
-
-    fn durations(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Duration>> {
-        self.durations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// Records of the layers that the build put over the first ones of an image.
     pub(crate) fn inline_records(
         &self,
@@ -115,7 +110,7 @@ impl Solver<'_> {
             };
             let created = self.created(index);
             records.push(InlineRecord {
-                key: hex(self.keys[index].as_bytes()),
+                key: hex(self.keys[&index].as_bytes()),
                 layer,
                 tar_size: record.tar_size.unwrap_or_default(),
                 content: hex(content.as_bytes()),
@@ -128,7 +123,7 @@ impl Solver<'_> {
 
     /// The layer that a vertex came to, by its last name.
     fn own_layer(&self, index: usize) -> Option<LayerId> {
-        let made = self.settled[index].get().map(|one| &one.chain);
+        let made = self.work.settled[index].get().map(|one| &one.chain);
         let chain = made.or_else(|| self.made(index).map(|made| &made.chain));
         chain.and_then(|chain| chain.last().copied())
     }
@@ -143,11 +138,11 @@ impl Solver<'_> {
                 continue;
             }
             steps.push(BuiltStep {
-                key: self.keys[index],
+                key: self.keys[&index],
                 name: vertex.name.clone(),
                 layer,
                 created: self.created(index),
-                duration: self.durations().get(&index).copied().unwrap_or_default(),
+                duration: self.work.duration(index),
                 inputs: self.inputs_of(index)?,
                 in_image: self.is_exported(index),
             });

@@ -24,12 +24,12 @@ impl Solver<'_> {
             Operation::Copy(step) if step.base == crate::copy::CopyTarget::Nothing => {}
             Operation::Copy(_) | Operation::Run(_) | Operation::Workdir(_) => {
                 inputs.push(match vertex.parent {
-                    Some(parent) => InputKey::Definition(self.whole[parent.0]),
+                    Some(parent) => InputKey::Definition(self.whole[&parent.0]),
                     None => InputKey::Content(ContentId::of(b"")),
                 });
             }
         }
-        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[id.0])));
+        inputs.extend(vertex.inputs.iter().map(|id| InputKey::Definition(self.whole[&id.0])));
         inputs.extend(self.context_content(vertex)?);
         Ok(cache_key(&vertex.operation, Lookup::Definition, &inputs))
     }

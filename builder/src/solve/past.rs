@@ -1,7 +1,6 @@
 //! What is kept with a result to explain a later miss, and why a step runs.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use wythe_dockerfile::mount::Requirement;
 use wythe_store::action::LISTING;
@@ -75,7 +74,7 @@ impl Solver<'_> {
 
     /// What the root of another step is known as, and the name of that step.
     fn known_as(&self, VertexId(index): VertexId) -> String {
-        format!("{} {}", self.whole[index], self.graph.vertices[index].name)
+        format!("{} {}", self.whole[&index], self.graph.vertices[index].name)
     }
 
     fn remote_inputs(&self, sources: &[CopySource]) -> Vec<Fact> {
@@ -167,10 +166,10 @@ impl Solver<'_> {
             let read = read_by(&vertex.operation).into_iter().find(|(name, ..)| name == within)?;
             self.listing(index, &read).ok()?
         };
-        let ran = |id: VertexId| self.ran[id.0].load(Ordering::Relaxed);
+        let ran = |id: VertexId| self.work.ran(id.0);
         let below = if vertex.parent.is_some_and(ran) { StepBelow::Ran } else { StepBelow::Stood };
         let present = Present { inputs: &inputs, listings: &listings, below };
-        Ok(past.reason(&self.keys[index], present))
+        Ok(past.reason(&self.keys[&index], present))
     }
 
     fn place(&self, vertex: &Vertex) -> Place {
@@ -180,7 +179,7 @@ impl Solver<'_> {
     /// Notes what came of a vertex.
     pub(super) fn note_outcome(&self, batch: &mut Batch, index: usize, outcome: StepOutcome) {
         let place = self.place(&self.graph.vertices[index]);
-        place.note(self.env.store, batch, (self.keys[index], outcome));
+        place.note(self.env.store, batch, (self.keys[&index], outcome));
     }
 
     /// Notes that a step failed, as well as that can be: why it did is what has to be told.

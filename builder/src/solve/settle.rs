@@ -6,9 +6,7 @@
 //! reads the same again is not run; and by what it made, so that a step that made again what one made
 //! before, but for times, is taken for that one, and what stands on it stands.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{MutexGuard, PoisonError};
 
 use wythe_store::action::ActionRecord;
 use wythe_store::digest::DiffId;
@@ -24,6 +22,8 @@ use wythe_store::timestamp::Timestamp;
 
 use super::Solver;
 use super::keys::{bottom, operation_key, result_key, stacked};
+use super::tasks::Task;
+use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::graph::{Vertex, VertexId};
 use crate::operation::facts::Fact;
@@ -64,17 +64,17 @@ struct Keys {
 impl Solver<'_> {
     /// Settles what steps have made, in that order, until nothing more comes or one cannot be sealed,
     /// which ends the build.
-    pub(super) fn settle_all(&self, made: Receiver<usize>) -> Result<(), VertexError> {
-        for index in self.found.known.keys() {
-            self.tell_of_known(*index);
-        }
-        for index in made {
-            if self.env.cancel.is_cancelled() {
+    pub(super) fn settle_all(
+        env: Environment<'_>,
+        made: Receiver<(&Self, Task)>,
+    ) -> Result<(), VertexError> {
+        for (solver, task) in made {
+            if env.cancel.is_cancelled() {
                 // What the steps made is remembered, and sealed by who needs it.
                 return Ok(());
             }
-            if let Err(error) = self.seal(index) {
-                self.env.cancel.cancel();
+            if let Err(error) = solver.seal(task.vertex()) {
+                env.cancel.cancel();
                 return Err(error);
             }
         }
@@ -91,6 +91,11 @@ impl Solver<'_> {
             self.tell(&sealed);
         }
         Ok(())
+    }
+
+    /// Tells of the layers that results from before have in images.
+    pub(super) fn tell_of_all_known(&self) {
+        self.found.known.keys().for_each(|index| self.tell_of_known(*index));
     }
 
     /// Tells of the layer that a result from before has in an image, where that was made here: it can leave
@@ -113,20 +118,20 @@ impl Solver<'_> {
 
     /// What a vertex is with all names final; settles it where nobody has.
     pub(crate) fn settled(&self, index: usize) -> Result<&Settled, VertexError> {
-        if let Some(settled) = self.settled[index].get() {
+        if let Some(settled) = self.work.settled[index].get() {
             return Ok(settled);
         }
         let vertex = &self.graph.vertices[index];
         let below = self.settled_below(vertex)?;
         // Before anything is claimed: others may be in the middle of what this asks for.
         let keys = self.keys_to_be(index)?;
-        let _alone = self.settling.claim(index);
-        if let Some(settled) = self.settled[index].get() {
+        let _alone = self.work.settling.claim(index);
+        if let Some(settled) = self.work.settled[index].get() {
             return Ok(settled);
         }
         let settled = self.settle_one(index, below, keys);
         let settled = settled.map_err(|cause| VertexError { vertex: Some(index), cause })?;
-        Ok(self.settled[index].get_or_init(|| settled))
+        Ok(self.work.settled[index].get_or_init(|| settled))
     }
 
     /// What lies below a vertex, with all names final.
@@ -155,10 +160,10 @@ impl Solver<'_> {
 
     /// The layers of a vertex as they are now, which from now on they are.
     fn as_made(&self, VertexId(index): VertexId) -> Result<Chain, VertexError> {
-        if let Some(settled) = self.settled[index].get() {
+        if let Some(settled) = self.work.settled[index].get() {
             return Ok(settled.chain.clone());
         }
-        let mut uses = self.uses();
+        let mut uses = self.work.uses();
         if uses[index] == Use::Replaced {
             drop(uses);
             return Ok(self.settled(index)?.chain.clone());
@@ -172,7 +177,7 @@ impl Solver<'_> {
     fn keys_to_be(&self, index: usize) -> Result<Option<Keys>, VertexError> {
         let at = |cause: BuildCause| VertexError { vertex: Some(index), cause };
         let operation = &self.graph.vertices[index].operation;
-        let ran = self.ran[index].load(Ordering::Relaxed);
+        let ran = self.work.ran(index);
         let is_new = ran || !self.is_sealed(index).map_err(at)?;
         // What a known result was made from need not have been made in this build.
         let is_there = |id: VertexId| self.made(id.0).is_some();
@@ -269,7 +274,7 @@ impl Solver<'_> {
         if tree.is_none_or(|tree| name_over(&tree, below) != layer) {
             return Ok(None);
         }
-        let mut uses = self.uses();
+        let mut uses = self.work.uses();
         if uses[index] == Use::Taken {
             return Ok(None);
         }
@@ -308,8 +313,8 @@ impl Solver<'_> {
         while let Some(VertexId(index)) = at {
             let fail = |cause| VertexError { vertex: Some(index), cause };
             let is_known =
-                self.settled[index].get().is_none() && self.is_sealed(index).map_err(fail)?;
-            if !is_known || self.ran[index].load(Ordering::Relaxed) {
+                self.work.settled[index].get().is_none() && self.is_sealed(index).map_err(fail)?;
+            if !is_known || self.work.ran(index) {
                 return Ok(self.settled(top.0)?.chain.clone());
             }
             at = self.graph.vertices[index].parent;
@@ -319,12 +324,8 @@ impl Solver<'_> {
 
     /// When the layer of a vertex was made.
     pub(crate) fn created(&self, index: usize) -> Timestamp {
-        let settled = self.settled[index].get().map(|settled| settled.created);
+        let settled = self.work.settled[index].get().map(|settled| settled.created);
         let made = || self.made(index).map(|made| made.created);
         settled.or_else(made).unwrap_or_default()
-    }
-
-    fn uses(&self) -> MutexGuard<'_, Vec<Use>> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

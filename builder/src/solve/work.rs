@@ -1,0 +1,71 @@
+//! What a build has made so far, whoever of its solvers has made it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::settle::{Settled, Use};
+use super::{Known, Made};
+use crate::claims::Claims;
+
+/// What became of the vertices of a graph.
+pub(crate) struct Work {
+    pub(super) made: Vec<OnceLock<Made>>,
+    /// Layers that were made before what is below them.
+    pub(super) loose: Vec<OnceLock<Known>>,
+    /// Vertices that ran in this build.
+    ran: Vec<AtomicBool>,
+    /// What vertices are called once their layers are sealed.
+    pub(super) settled: Vec<OnceLock<Settled>>,
+    pub(super) settling: Claims<usize>,
+    /// Which results are used as they were made.
+    uses: Mutex<Vec<Use>>,
+    /// How long steps took that ran in this build.
+    durations: Mutex<BTreeMap<usize, Duration>>,
+}
+
+impl Work {
+    /// Nothing is done yet of a graph of so many vertices.
+    pub(crate) fn new(vertices: usize) -> Self {
+        let each = 0..vertices;
+        Self {
+            made: each.clone().map(|_| OnceLock::new()).collect(),
+            loose: each.clone().map(|_| OnceLock::new()).collect(),
+            ran: each.clone().map(|_| AtomicBool::new(false)).collect(),
+            settled: each.map(|_| OnceLock::new()).collect(),
+            settling: Claims::default(),
+            uses: Mutex::new(vec![Use::Free; vertices]),
+            durations: Mutex::default(),
+        }
+    }
+
+    /// Whether a vertex ran in this build.
+    pub(super) fn ran(&self, index: usize) -> bool {
+        self.ran[index].load(Ordering::Relaxed)
+    }
+
+    /// Whether any did.
+    pub(super) fn any_ran(&self) -> bool {
+        (0..self.ran.len()).any(|index| self.ran(index))
+    }
+
+    /// Notes that a vertex ran, and how long.
+    pub(super) fn note_run(&self, index: usize, elapsed: Duration) {
+        self.ran[index].store(true, Ordering::Relaxed);
+        self.durations().insert(index, elapsed);
+    }
+
+    /// How long a vertex ran in this build.
+    pub(super) fn duration(&self, index: usize) -> Duration {
+        self.durations().get(&index).copied().unwrap_or_default()
+    }
+
+    pub(super) fn uses(&self) -> MutexGuard<'_, Vec<Use>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn durations(&self) -> MutexGuard<'_, BTreeMap<usize, Duration>> {
+        self.durations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
