@@ -57,7 +57,7 @@ pub enum Codec {
 
 impl Codec {
     /// gzip at the level below the one that others use: it makes layers up to 0.4 % longer, in 8 to
-    /// 20 % less time.
+    /// 20 % less time. Those below it cost more in length than they save in time (`benches/README.md`).
     pub const GZIP: Self = Self::Gzip { level: 5 };
     /// zstd at its own default level.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
