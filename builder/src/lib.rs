@@ -28,7 +28,6 @@ pub mod build;
 pub mod builder;
 pub mod built;
 pub mod caches;
-mod claims;
 pub mod context;
 pub mod copy;
 pub mod demand;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wythe_store::claims::Claims;
 use wythe_store::id::{BodyId, ContentId, LayerId};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::StoredContent;
@@ -29,7 +30,6 @@ use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::bases::BaseLayer;
-use crate::claims::Claims;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::parallel::{Permits, in_parallel};

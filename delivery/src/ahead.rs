@@ -67,12 +67,9 @@ impl Push<'_> {
                 std::thread::scope(|scope| {
                     for _ in 0..AT_A_TIME {
                         scope.spawn(move || {
-                            let encode = |layer: &_| encode_own(lease, layer, layers.codec());
-                            ahead.encode_each(
-                                waiting,
-                                &|layer| pool.install(|| encode(layer)),
-                                ready,
-                            );
+                            let how = (layers.codec(), pool);
+                            let encode = |layer: &_| encode_own(lease, layer, how);
+                            ahead.encode_each(waiting, &encode, ready);
                         });
                     }
                     let made = make(ahead);

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::bytes::Bytes;
+use crate::claims::Claims;
 use crate::closure;
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
+use crate::id::LayerId;
 use crate::index::Extent;
 use crate::lease::leases::{create_locked, discard, lease_path, work_path};
 use crate::object::{Encoding, Kind, ObjectName};
@@ -44,6 +46,8 @@ pub struct Lease {
     /// Held while packs are published and the journal is written, and taken before the writer's
     /// and the journal's own locks.
     committing: Mutex<()>,
+    /// Layers that are given a blob, each by one thread at a time.
+    exporting: Claims<LayerId>,
     lock: Option<Lock>,
 }
 
@@ -131,7 +135,8 @@ impl Lease {
         store.add_writer(&writer);
         let (stake, committing) = (Arc::new(Stake::new(since)), Mutex::default());
         let (synced_blobs, squeezed) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { store, name, writer, stake, synced_blobs, squeezed, committing, lock }
+        let exporting = Claims::default();
+        Self { store, name, writer, stake, synced_blobs, squeezed, committing, exporting, lock }
     }
 
     /// The store.
@@ -142,6 +147,11 @@ impl Lease {
     /// The name of the lease's file.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The layers that threads of this lease are making blobs of.
+    pub(crate) fn exporting(&self) -> &Claims<LayerId> {
+        &self.exporting
     }
 
     /// The lease's own directory, in which nothing survives it.

@@ -27,6 +27,7 @@ pub mod bytes;
 pub mod cache_backend;
 pub mod cache_mount;
 mod chunk_list;
+pub mod claims;
 mod closure;
 pub mod digest;
 pub mod error;

@@ -66,7 +66,6 @@ pub const ROOMS: &[&str] = &[
     "unfetched",
     // The graph.
     "demand",
-    "claims",
     "schedule",
     "operation",
     "key",

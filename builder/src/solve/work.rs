@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::settle::{Settled, Use};
 use super::{Known, Made};
-use crate::claims::Claims;
+use wythe_store::claims::Claims;
 
 /// What became of the vertices of a graph.
 pub(crate) struct Work {

@@ -10,10 +10,8 @@ use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
 use crate::image::recode::{RecodeCause, RecodeError, recode};
-use crate::journal::Durability;
-use crate::journal::batch::Batch;
 use crate::layer::codec::Codec;
-use crate::layer::export::export;
+use crate::layer::export::export_once;
 use crate::layer::import::layer_id;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
@@ -76,7 +74,7 @@ pub fn encode_each(
     (pool, ready): (&ThreadPool, &(dyn Fn(&Descriptor) + Sync)),
 ) -> Result<RawDocument<Manifest>, RecodeError> {
     let mut layers = side_by_side(image, &|layer, diff_id| {
-        let encoded = pool.install(|| one(lease, layer, diff_id, how))?;
+        let encoded = one(lease, layer, diff_id, (how, pool))?;
         ready(&encoded);
         Ok(encoded)
     });
@@ -88,7 +86,7 @@ pub fn encode_each(
 }
 
 /// The blob with which a layer leaves that was made here, of its uncompressed descriptor; it is in the store
-/// then. Parts are compressed on the current rayon pool.
+/// then. Parts are compressed in `pool`, by whose threads this is not to be called.
 ///
 /// # Errors
 ///
@@ -96,10 +94,10 @@ pub fn encode_each(
 pub fn encode_own(
     lease: &Lease,
     layer: &Descriptor,
-    codec: Codec,
+    (codec, pool): (Codec, &ThreadPool),
 ) -> Result<Descriptor, RecodeCause> {
     let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
-    one(lease, layer, DiffId(layer.digest), (codec, foreign))
+    one(lease, layer, DiffId(layer.digest), ((codec, foreign), pool))
 }
 
 type Encoded = Result<Descriptor, RecodeCause>;
@@ -139,11 +137,11 @@ fn one(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    (codec, foreign): (Codec, ForeignLayers<'_>),
+    ((codec, foreign), pool): ((Codec, ForeignLayers<'_>), &ThreadPool),
 ) -> Encoded {
     match stays(lease, layer, codec, foreign)? {
         Stays::Yes => Ok(layer.clone()),
-        Stays::No => encode_layer(lease, layer, diff_id, codec),
+        Stays::No => encode_layer(lease, layer, diff_id, (codec, pool)),
     }
 }
 
@@ -183,20 +181,14 @@ fn encode_layer(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    codec: Codec,
+    how: (Codec, &ThreadPool),
 ) -> Result<Descriptor, RecodeCause> {
-    let mut record = record(lease, layer, diff_id)?;
-    let before = record.clone();
-    let mut descriptor = export(lease, &mut record, codec)?;
+    let id = record(lease, layer, diff_id)?.id;
+    let read = || record(lease, layer, diff_id);
+    let (_, mut descriptor) = export_once(lease, id, read, how)?;
     if layer.media_type.layer_compression() == Some(Compression::None) {
         // What is said of a compressed layer may be about its compression.
         descriptor.annotations.clone_from(&layer.annotations);
-    }
-    if record != before {
-        let mut batch = Batch::default();
-        batch.put_layer(&record);
-        // The blob can be made again: its record need not survive a power cut.
-        lease.commit(batch, Durability::Relaxed)?;
     }
     Ok(descriptor)
 }

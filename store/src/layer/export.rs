@@ -4,10 +4,15 @@
 
 use std::io;
 
+use rayon::ThreadPool;
+
 use self::assembler::{Assembler, Counter};
 use self::window::cut_ahead;
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
+use crate::id::LayerId;
+use crate::journal::Durability;
+use crate::journal::batch::Batch;
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
@@ -131,6 +136,33 @@ pub fn export(
     Ok(descriptor)
 }
 
+/// As [`export`], of a layer that several may ask for at the same time: it is compressed once, and the
+/// record is committed. `read` reads the record of the layer `id` once nobody else is at work on it.
+///
+/// It waits for who is, and hands the compressing to the pool: no thread of the pool may call it.
+///
+/// # Errors
+///
+/// What `read` says, and as [`export`].
+pub fn export_once<E: From<ExportError>>(
+    lease: &Lease,
+    id: LayerId,
+    read: impl FnOnce() -> Result<LayerRecord, E>,
+    (codec, pool): (Codec, &ThreadPool),
+) -> Result<(LayerRecord, Descriptor), E> {
+    let _alone = lease.exporting().claim(id);
+    let mut record = read()?;
+    let before = record.clone();
+    let descriptor = pool.install(|| export(lease, &mut record, codec))?;
+    if record != before {
+        let mut batch = Batch::default();
+        batch.put_layer(&record);
+        // The blob can be made again: its record need not survive a power cut.
+        lease.commit(batch, Durability::Relaxed).map_err(ExportError::Write)?;
+    }
+    Ok((record, descriptor))
+}
+
 /// What the layer's tar stream is, if that was computed from its tree. Of a layer from elsewhere it
 /// was not: its files may make another stream than the one inside its blob.
 fn measured_in_tree(record: &LayerRecord) -> Option<Measured> {
@@ -184,9 +216,6 @@ mod tests {
 
     use super::*;
     use crate::digest::Digest;
-    use crate::id::LayerId;
-    use crate::journal::Durability;
-    use crate::journal::batch::Batch;
     use crate::layer::blob_view::{self, BlobReader};
     use crate::layer::tar_write::tar_write;
     use crate::object::{Encoding, Kind, ObjectName};
@@ -350,6 +379,32 @@ mod tests {
         bare.tar_size = record.tar_size;
         assert_eq!(export(&other, &mut bare, Codec::GZIP).unwrap(), descriptor);
         read(&other, &descriptor);
+    }
+
+    #[test]
+    fn who_asks_for_the_same_layer_at_once_compresses_it_once() {
+        let (_folder, lease) = store();
+        let (record, _) = layer(&lease, 0);
+        commit(&lease, &record);
+        let (store, reads) = (lease.store(), std::sync::Mutex::new(Vec::new()));
+        // One thread, which whoever waits must not take up.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let blobs: Vec<Descriptor> = std::thread::scope(|scope| {
+            let ask = || {
+                let read = || {
+                    let found = store.layer(&record.id)?.ok_or(ExportError::Gone)?;
+                    reads.lock().unwrap().push(found.blobs.len());
+                    Ok::<_, ExportError>(found)
+                };
+                export_once(&lease, record.id, read, (Codec::GZIP, &pool)).unwrap().1
+            };
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(blobs.iter().all(|blob| *blob == blobs[0]));
+        // Whoever reads the record has the lease of it: the others find what the first has made.
+        assert_eq!(*reads.lock().unwrap(), [0, 1, 1, 1]);
+        assert_eq!(store.layer(&record.id).unwrap().unwrap().blobs[0].descriptor, blobs[0]);
     }
 
     #[test]

@@ -11,14 +11,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What is being worked on.
 #[derive(Debug)]
-pub(crate) struct Claims<K> {
+pub struct Claims<K> {
     taken: Mutex<BTreeSet<K>>,
     freed: Condvar,
 }
 
 /// The right to work on something alone, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Claim<'c, K: Copy + Ord> {
+pub struct Claim<'c, K: Copy + Ord> {
     claims: &'c Claims<K>,
     key: K,
 }
@@ -31,7 +31,7 @@ impl<K> Default for Claims<K> {
 
 impl<K: Copy + Ord> Claims<K> {
     /// Waits until nobody else works on `key`. What they have made of it is there to be found then.
-    pub(crate) fn claim(&self, key: K) -> Claim<'_, K> {
+    pub fn claim(&self, key: K) -> Claim<'_, K> {
         let mut taken = self.taken();
         while !taken.insert(key) {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
