@@ -117,6 +117,7 @@ impl Builder {
             lease: &self.lease,
             images,
             caches: &self.caches,
+            results: &(),
             remote: &NoRemote,
             git: None,
             emulators: &self.emulators,

@@ -61,6 +61,27 @@ pub struct BuiltStep {
     pub in_image: bool,
 }
 
+/// Who wants results before the build ends, such as caches that are written while later steps run. Told from
+/// several threads at once; must be quick.
+pub trait StepResults: Sync {
+    /// A step has come to something, and its files are in the store. A step may be told of more than once.
+    fn sealed(&self, step: &BuiltStep);
+
+    /// Whether anybody listens. For a result that is told the store is asked what the step was made from.
+    fn is_wanted(&self) -> bool {
+        true
+    }
+}
+
+/// Nobody.
+impl StepResults for () {
+    fn sealed(&self, _: &BuiltStep) {}
+
+    fn is_wanted(&self) -> bool {
+        false
+    }
+}
+
 /// What a target came to.
 #[derive(Clone, Debug)]
 pub struct BuiltTarget {

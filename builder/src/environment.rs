@@ -8,6 +8,7 @@ use wythe_store::oci::source::ImageSource;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
+use crate::built::StepResults;
 use crate::caches::Caches;
 use crate::inspect::Inspector;
 use crate::progress::Progress;
@@ -45,6 +46,8 @@ pub struct Environment<'a> {
     pub images: &'a dyn ImageSource,
     /// The caches of other machines.
     pub caches: &'a Caches,
+    /// Who wants results before the build ends.
+    pub results: &'a dyn StepResults,
     /// Where files behind `http` and `https` come from.
     pub remote: &'a dyn Remote,
     /// What fetches git repositories; without it none are fetched.

@@ -35,7 +35,7 @@ pub struct LayerOptions {
 
 impl LayerOptions {
     /// How layers are compressed that take another form.
-    pub(crate) fn codec(self) -> Codec {
+    pub fn codec(self) -> Codec {
         match (self.compression, self.level) {
             (LayerCompression::Gzip, None) | (LayerCompression::Estargz, _) => Codec::GZIP,
             (LayerCompression::Gzip, Some(level)) => Codec::Gzip { level },

@@ -130,23 +130,38 @@ impl Solver<'_> {
 
     /// What the steps of the build came to, but for those that caches know.
     pub(crate) fn steps(&self) -> Result<Vec<BuiltStep>, BuildCause> {
-        let mut steps = Vec::new();
-        for (index, vertex) in self.graph.vertices.iter().enumerate() {
-            let Some(layer) = self.own_layer(index) else { continue };
-            let is_base = matches!(vertex.operation, Operation::Base(_));
-            if is_base || self.roots.cached_content(&layer).is_some() {
-                continue;
-            }
-            steps.push(BuiltStep {
-                key: self.keys[&index],
-                name: vertex.name.clone(),
-                layer,
-                created: self.created(index),
-                duration: self.work.duration(index),
-                inputs: self.inputs_of(index)?,
-                in_image: self.is_exported(index),
-            });
+        let all = 0..self.graph.vertices.len();
+        all.filter_map(|index| self.step(index).transpose()).collect()
+    }
+
+    /// What a step came to by now; nothing for a base, and for what caches know.
+    fn step(&self, index: usize) -> Result<Option<BuiltStep>, BuildCause> {
+        let vertex = &self.graph.vertices[index];
+        let Some(layer) = self.own_layer(index) else { return Ok(None) };
+        let is_base = matches!(vertex.operation, Operation::Base(_));
+        if is_base || self.roots.cached_content(&layer).is_some() {
+            return Ok(None);
         }
-        Ok(steps)
+        Ok(Some(BuiltStep {
+            key: self.keys[&index],
+            name: vertex.name.clone(),
+            layer,
+            created: self.created(index),
+            duration: self.work.duration(index),
+            inputs: self.inputs_of(index)?,
+            in_image: self.is_exported(index),
+        }))
+    }
+
+    /// Tells who wants it what a step came to, once its layer is sealed.
+    pub(super) fn tell_result(&self, index: usize) -> Result<(), VertexError> {
+        if self.env.results.is_wanted() {
+            let step = self.step(index);
+            let step = step.map_err(|cause| VertexError { vertex: Some(index), cause });
+            if let Some(step) = step? {
+                self.env.results.sealed(&step);
+            }
+        }
+        Ok(())
     }
 }

@@ -82,7 +82,7 @@ impl Solver<'_> {
     }
 
     /// Settles a vertex, and computes what an image says of its layer, if it is in one. Nobody but
-    /// images waits for that.
+    /// images waits for that, and who wants results early.
     fn seal(&self, index: usize) -> Result<(), VertexError> {
         let settled = self.settled(index)?;
         if self.is_exported(index) {
@@ -90,7 +90,7 @@ impl Solver<'_> {
             let sealed = sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
             self.tell(&sealed);
         }
-        Ok(())
+        self.tell_result(index)
     }
 
     /// Tells of the layers that results from before have in images.
@@ -107,6 +107,8 @@ impl Solver<'_> {
         if let Some(record) = own.and_then(|own| self.env.store.layer(&own).ok().flatten()) {
             self.tell(&record);
         }
+        // Where that cannot be read, the end of the build says so.
+        drop(self.tell_result(index));
     }
 
     fn tell(&self, record: &LayerRecord) {

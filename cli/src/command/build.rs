@@ -40,6 +40,8 @@ use self::on_error::OnErrorCommand;
 use self::provenance::BuildInvocation;
 use self::reproduction::reproduction;
 use self::resources::BuildResources;
+use self::shared::OpenedCaches;
+use self::shared::writing::CacheWriters;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     };
     targets::refuse_unclear(args)?;
     deliver::refuse_undeliverable(&args.result)?;
-    let lease = session.store_with(durability(args), args.run.jobs)?.lease()?;
+    let lease = Arc::new(session.store_with(durability(args), args.run.jobs)?.lease()?);
     let mut options = options::options(args, &session.settings)?;
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     let cache_targets = shared::targets(args, session)?;
@@ -80,7 +82,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
-    resources.caches = shared::sources(args, session)?;
+    let mut opened_caches = OpenedCaches::default();
+    resources.caches = shared::sources(args, &mut opened_caches, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
         None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,
@@ -97,7 +100,10 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let on_error =
         args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
     let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
-    let environment = Environment { inspector, ..resources.environment(&lease, &progress) };
+    let wanted = (&lease, resources.pool(), args);
+    let writers = CacheWriters::open(&cache_targets, &mut opened_caches, wanted, session)?;
+    let environment = resources.environment(&lease, &progress);
+    let environment = Environment { inspector, results: &writers, ..environment };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = host::date();
     let early = EarlyPush::of(args, session)?;
@@ -110,8 +116,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             Err(unfinished) => return Err(unfinished.into()),
             Ok(built) => {
                 shared::summarise(&resources.caches, session);
-                let made = (&built, &lease, resources.pool());
-                return shared::write(&cache_targets, made, args, session);
+                return writers.finish(&built, session).map(drop);
             }
         }
     }

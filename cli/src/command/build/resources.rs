@@ -1,6 +1,7 @@
 //! What every build of this process works with, made once.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use rayon::ThreadPool;
 use wythe_builder::caches::Caches;
@@ -23,7 +24,7 @@ pub(crate) struct BuildResources {
     cancel: Cancel,
     /// The caches of other machines; none until it is set.
     pub(super) caches: Caches,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
     id_map: String,
     resolv_conf: Vec<u8>,
 }
@@ -41,7 +42,7 @@ impl BuildResources {
             emulators: host::emulators(&session.settings),
             cancel,
             caches: Caches::default(),
-            pool: host::threads_for(jobs)?,
+            pool: Arc::new(host::threads_for(jobs)?),
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
         })
@@ -53,7 +54,7 @@ impl BuildResources {
     }
 
     /// Where files are read, hashed and compressed.
-    pub(super) fn pool(&self) -> &ThreadPool {
+    pub(super) fn pool(&self) -> &Arc<ThreadPool> {
         &self.pool
     }
 
@@ -67,6 +68,7 @@ impl BuildResources {
             lease,
             images: &self.web.0,
             caches: &self.caches,
+            results: &(),
             remote: &self.web,
             git: self.git.as_ref(),
             emulators: &self.emulators,

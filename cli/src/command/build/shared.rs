@@ -2,42 +2,43 @@
 
 mod service;
 mod trust;
+pub(super) mod writing;
 
 use std::sync::Arc;
 
-use rayon::ThreadPool;
-use wythe_builder::built::Built;
 use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
 use wythe_builder::options::InlineCache;
 use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
 use wythe_cache::signed::{SignedCache, Trust};
-use wythe_cache::upload::{MadeStep, UPLOAD_TIME, Upload, Uploaded};
 use wythe_store::cache_backend::CacheBackend;
-use wythe_store::layer::codec::Codec;
-use wythe_store::lease::Lease;
 
-use super::deliver::outputs;
-use crate::args::build::{BuildArgs, ResultArgs};
-use crate::args::cache::{CacheFrom, CachePlace, CacheTo, Extent, OnError, Transport};
-use crate::args::image_attributes::CompressionArg;
-use crate::args::output::Output;
+use crate::args::build::BuildArgs;
+use crate::args::cache::{CacheFrom, CachePlace, CacheTo, Transport};
 use crate::aws;
-use crate::failure::{Class, Failure};
-use crate::render::quantity::{Bytes, Elapsed};
+use crate::failure::Failure;
+use crate::render::quantity::Elapsed;
 use crate::session::Session;
 
 /// The variables that name caches where no flag does.
 const CACHE_FROM: &str = "WYTHE_CACHE_FROM";
 const CACHE_TO: &str = "WYTHE_CACHE_TO";
 
+/// The caches that a build has to do with, each once.
+#[derive(Default)]
+pub(super) struct OpenedCaches(Vec<(CachePlace, Option<Arc<dyn CacheBackend>>)>);
+
 /// The caches to read from.
-pub(super) fn sources(args: &BuildArgs, session: &Session) -> Result<Caches, Failure> {
+pub(super) fn sources(
+    args: &BuildArgs,
+    opened: &mut OpenedCaches,
+    session: &Session,
+) -> Result<Caches, Failure> {
     let mut sources = Vec::new();
     for CacheFrom { places, verify, time } in named(&args.cache.cache_from, CACHE_FROM, session)? {
         let trust = trust::of_reading(verify.as_ref(), &args.cache, &session.settings)?;
         for place in places {
-            if let Some(backend) = open(&place, &trust, session)? {
+            if let Some(backend) = opened.open(&place, &trust, session)? {
                 sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
             }
         }
@@ -75,20 +76,29 @@ fn named<T: Clone + std::str::FromStr<Err = crate::args::cache::CacheArgError>>(
     text.split_whitespace().map(parse).collect()
 }
 
-/// A client of a cache that is used as `trust` says; none where it is an image, or there is none here.
-fn open(
-    place: &CachePlace,
-    trust: &Trust,
-    session: &Session,
-) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
-    let signed = |inner| -> Arc<dyn CacheBackend> {
-        if trust.is_indifferent() {
-            inner
-        } else {
-            Arc::new(SignedCache::new(inner, trust.clone()))
+impl OpenedCaches {
+    /// A client of a cache that is used as `trust` says; none where it is an image, or there is none here.
+    /// Below it is one for those who read and who write.
+    fn open(
+        &mut self,
+        place: &CachePlace,
+        trust: &Trust,
+        session: &Session,
+    ) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
+        let signed = |inner| -> Arc<dyn CacheBackend> {
+            if trust.is_indifferent() {
+                inner
+            } else {
+                Arc::new(SignedCache::new(inner, trust.clone()))
+            }
+        };
+        if let Some((_, opened)) = self.0.iter().find(|(known, _)| known == place) {
+            return Ok(opened.clone().map(signed));
         }
-    };
-    Ok(client(place, session)?.map(signed))
+        let opened = client(place, session)?;
+        self.0.push((place.clone(), opened.clone()));
+        Ok(opened.map(signed))
+    }
 }
 
 fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
@@ -109,55 +119,6 @@ fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheB
         },
         CachePlace::S3(place) => Arc::new(aws::s3_cache(place, session)?),
     }))
-}
-
-/// Writes what a build made to the caches that want it. A cache that cannot be written is a remark,
-/// unless it was asked to be more.
-pub(super) fn write(
-    to: &[CacheTo],
-    (built, lease, pool): (&Built, &Lease, &ThreadPool),
-    args: &BuildArgs,
-    session: &Session,
-) -> Result<(), Failure> {
-    for CacheTo { place, sign, extent, on_error, time } in to {
-        let trust = trust::of_writing(sign.as_ref(), &args.cache, &session.settings)?;
-        let Some(backend) = open(place, &trust, session)? else { continue };
-        let wanted = built.steps.iter().filter(|step| *extent == Extent::All || step.in_image);
-        let steps: Vec<MadeStep> = wanted.cloned().map(made).collect();
-        let name = backend.name().to_owned();
-        let (codec, time) = (codec(&args.result), time.unwrap_or(UPLOAD_TIME));
-        match (Upload { lease, pool, backend, codec, time }).run(&steps) {
-            Ok(Uploaded { records: 0, .. }) => {}
-            Ok(Uploaded { records, blobs, bytes }) => session.remark(&format!(
-                "cache {name}: {records} results written, {blobs} layers sent ({})",
-                Bytes(bytes)
-            )),
-            Err(error) if *on_error == OnError::Warn => {
-                session.remark(&format!("the cache was not written: {error}"));
-            }
-            Err(error) => return Err(Failure::of(Class::Network, &error)),
-        }
-    }
-    Ok(())
-}
-
-fn made(step: wythe_builder::built::BuiltStep) -> MadeStep {
-    let wythe_builder::built::BuiltStep { key, name, layer, created, duration, inputs, .. } = step;
-    MadeStep { key, name, layer, created, duration, inputs }
-}
-
-/// How layers leave for the first output that says so: the cache has the same blobs then.
-fn codec(args: &ResultArgs) -> Codec {
-    let outputs = outputs(args);
-    let mut said = outputs.iter().filter_map(|asked| match &asked.output {
-        Output::Archive { image, .. } | Output::Image { image, .. } => image.compression,
-        Output::CacheOnly | Output::Files { .. } | Output::Tar { .. } => None,
-    });
-    match said.next().or(args.compression) {
-        None | Some(CompressionArg::Gzip | CompressionArg::Estargz) => Codec::GZIP,
-        Some(CompressionArg::Uncompressed) => Codec::None,
-        Some(CompressionArg::Zstd) => Codec::ZSTD,
-    }
 }
 
 /// Says what the caches spared.
