@@ -92,6 +92,7 @@ impl LocalCache {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
         let mut all = new.clone();
         all.merge(self.read()?);
+        all.keep_newest();
         let document = all.to_bytes();
         let manifest = all.manifest(&document);
         for bytes in [&document, &manifest] {

@@ -15,9 +15,11 @@ use crate::signature::stands_for;
 
 /// The type of the document of records, by which a pack is known among other manifests.
 pub(crate) const PACK_TYPE: &str = "application/vnd.wythe.cache.pack.v1+json";
-/// How many records a pack holds; the newest stay. A registry takes manifests of 4 MiB, and each blob
-/// is listed in one; a large build has a hundred steps.
-const MAX_RECORDS: usize = 2000;
+/// How many records a pack holds. A registry takes manifests of 4 MiB, and each blob is listed in one; a
+/// large build has a hundred steps.
+pub(crate) const MAX_RECORDS: usize = 2000;
+/// How many bytes of records a pack holds that is written: a quarter of what is read.
+const MAX_WRITTEN: usize = 8 << 20;
 /// The longest document of records that is read.
 pub(crate) const MAX_PACK: u64 = 32 << 20;
 
@@ -47,7 +49,7 @@ impl Pack {
         }
     }
 
-    /// Adds those of another that this one lacks, and then drops the oldest that are too many.
+    /// Adds those of another that this one lacks.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, theirs) in other.records {
             // What somebody has signed is not given up for what nobody has.
@@ -58,6 +60,10 @@ impl Pack {
                 self.records.insert(key, theirs);
             }
         }
+    }
+
+    /// Drops the oldest, where there are more than one pack holds.
+    pub(crate) fn keep_newest(&mut self) {
         let surplus = self.records.len().saturating_sub(MAX_RECORDS);
         let mut by_age: Vec<_> =
             self.records.iter().map(|(key, one)| (one.0.created, *key)).collect();
@@ -65,6 +71,28 @@ impl Pack {
         for (_, key) in &by_age[..surplus] {
             self.records.remove(key);
         }
+    }
+
+    /// The same records in as many packs as they need.
+    pub(crate) fn split(self) -> Vec<Self> {
+        let (mut packs, mut bytes) = (Vec::<Self>::new(), 0);
+        for (key, record) in self.records {
+            bytes += record.1.len();
+            let last = packs
+                .last_mut()
+                .filter(|last| last.records.len() < MAX_RECORDS && bytes <= MAX_WRITTEN);
+            if let Some(last) = last {
+                last.records.insert(key, record);
+            } else {
+                bytes = record.1.len();
+                packs.push(Self { records: BTreeMap::from([(key, record)]) });
+            }
+        }
+        packs
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// Whether it holds every record of another, or one in its place that will do.
@@ -145,11 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_records_the_newest_stay() {
+    fn of_too_many_records_the_newest_stay_or_there_are_more_packs() {
         let many = i64::try_from(MAX_RECORDS).unwrap();
-        let mut one = pack(0..many);
-        one.merge(pack([many]));
-        assert_eq!(one.records.len(), MAX_RECORDS);
+        let mut one = pack(0..=many);
+        let packs = one.clone().split();
+        assert_eq!(packs.iter().map(Pack::len).collect::<Vec<_>>(), [MAX_RECORDS, 1]);
+        assert!(packs.iter().all(|part| one.contains(part)));
+        one.keep_newest();
+        assert_eq!(one.len(), MAX_RECORDS);
         assert!(one.contains(&pack([1, many])) && !one.contains(&pack([0])));
     }
 }

@@ -1,16 +1,28 @@
-//! `type=registry`: a tag of a repository. It names one manifest, whose configuration is the document of
-//! records and whose layers are the blobs that these need, so that the registry keeps them.
+//! `type=registry`: a tag of a repository. It names a small index of packs; each pack is a manifest whose
+//! configuration is a document of records and whose layers are the blobs that these need, so that the registry
+//! keeps them.
 //!
-//! Two jobs that write at once merge: who writes reads again before, and looks afterwards whether the
-//! other has written over it. What is none of ours is left alone: a sibling of the tag is used then.
+//! ```text
+//! tag ──► index, written anew ──► pack ──► document of records
+//!                            └──► pack      └─► blobs of layers
+//! ```
+//!
+//! A build adds one pack, which is never changed, and then puts it on the index of the tag. Two jobs that do at
+//! once merge: who writes reads the index again before, and looks afterwards whether the other has written over
+//! it. What is none of ours is left alone: a sibling of the tag is used then.
 
-use std::collections::BTreeSet;
+mod packs;
+mod pointer;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wythe_registry::client::Client;
+use wythe_registry::delivered::Delivered;
 use wythe_registry::error::RegistryError;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
@@ -21,13 +33,15 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource as _, SourceError, SourceErrorClass};
 
+use self::packs::Packs;
+use self::pointer::{PackEntry, PackRecords, Pointer};
 use crate::inline;
-use crate::pack::{MAX_PACK, PACK_TYPE, Pack, document_of};
+use crate::pack::{Pack, document_of};
 use crate::parallel::those;
 
 /// What is added to a tag that has something else than a cache of ours.
 const SIBLING: &str = "-wythe";
-/// How often a pack is written until it is not written over.
+/// How often a tag is written until it is not written over.
 const ATTEMPTS: u32 = 12;
 /// How long after writing it is looked whether another job has written over it: longer than any takes
 /// from reading to writing. It is four times as long as this job took, and at least this.
@@ -38,25 +52,36 @@ const PARALLEL: usize = 8;
 /// A tag of a repository.
 #[derive(Debug)]
 pub struct RegistryCache {
+    place: Place,
+    packs: Packs,
+    state: Mutex<State>,
+}
+
+/// Where it is.
+#[derive(Debug)]
+struct Place {
     name: String,
     client: Client,
     reference: Reference,
     sibling: Reference,
-    state: Mutex<State>,
+    delivered: Arc<Delivered>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    read: Option<Found>,
+    /// All records that were there when it was looked at first.
+    read: Option<Pack>,
     new: Pack,
 }
 
 /// What is under the tag, or beside it.
 #[derive(Clone, Debug)]
 struct Found {
-    pack: Pack,
+    pointer: Pointer,
     /// The tag that is ours to write.
     tag: Reference,
+    /// What is under the tag that was asked for, where that is none of ours.
+    foreign: Option<Vec<u8>>,
 }
 
 impl RegistryCache {
@@ -66,13 +91,107 @@ impl RegistryCache {
         let sibling = format!("{}:{}{SIBLING}", reference.name(), reference.tag_or_latest());
         let sibling = sibling.parse().unwrap_or_else(|_| reference.clone());
         let name = format!("registry {reference}");
-        Self { name, client, reference, sibling, state: Mutex::default() }
+        let delivered = Arc::default();
+        let place = Place { name, client, reference, sibling, delivered };
+        Self { place, packs: Packs::default(), state: Mutex::default() }
+    }
+
+    /// Shares what was delivered with pushes: what one of them sends, or knows to be there, the other need
+    /// neither send nor ask for.
+    #[must_use]
+    pub fn sharing(mut self, delivered: Arc<Delivered>) -> Self {
+        self.place.delivered = delivered;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads what was there when it was looked at first.
+    fn at_first<T>(&self, read: impl FnOnce(&Pack) -> T) -> Result<T, CacheError> {
+        let mut state = self.state();
+        let pack = match &mut state.read {
+            Some(pack) => pack,
+            unread => unread.insert(self.look()?),
+        };
+        Ok(read(pack))
+    }
+
+    fn look(&self) -> Result<Pack, CacheError> {
+        let place = &self.place;
+        let found = place.look()?;
+        let mut all = self.packs.all(place, &found.pointer)?;
+        // The manifests of packs name them, so that the registry keeps them.
+        let mut named = all.blobs().into_iter().map(|blob| blob.digest);
+        let Place { client, reference, delivered, .. } = place;
+        let taken = client.take_for_delivered(reference, &mut named, delivered);
+        taken.map_err(|error| place.refused(&error))?;
+        if let Some(root) = &found.foreign {
+            // It may be an image that carries records of its own.
+            all.merge(inline::records(&place.client, &place.reference, root));
+        }
+        Ok(all)
+    }
+
+    /// Puts what is new beside what is there by now.
+    fn write(&self, new: &Pack) -> Result<(), CacheError> {
+        let put = |part| self.packs.put(&self.place, part);
+        let own: Vec<PackEntry> =
+            new.clone().split().into_iter().map(put).collect::<Result<_, _>>()?;
+        for attempt in 0..ATTEMPTS {
+            let started = Instant::now();
+            let mut found = self.place.look()?;
+            if self.is_there(&found.pointer, &own, new)? {
+                return Ok(());
+            }
+            let lacking = own.iter().filter(|pack| !found.pointer.lists(pack));
+            let lacking: Vec<PackEntry> = lacking.cloned().collect();
+            found.pointer.packs.extend(lacking);
+            self.packs.compact(&self.place, &mut found.pointer)?;
+            self.point(&found.tag, found.pointer)?;
+            let unequal = own.first().map_or(0, |pack| pack.digest.as_bytes()[attempt as usize]);
+            // Jobs that write in step get out of it.
+            let jitter = Duration::from_millis(u64::from(unequal) * u64::from(attempt.min(1)));
+            std::thread::sleep(SETTLING.max(started.elapsed() * 4) + jitter);
+        }
+        if self.is_there(&self.place.look()?.pointer, &own, new)? {
+            return Ok(());
+        }
+        let detail = "other jobs write over it all the time".to_owned();
+        Err(self.place.fail(CacheProblem::Network { detail }))
+    }
+
+    /// Whether a pointer leads to all that is new: to the packs, or to those that others have made of them.
+    fn is_there(
+        &self,
+        pointer: &Pointer,
+        own: &[PackEntry],
+        new: &Pack,
+    ) -> Result<bool, CacheError> {
+        let is_listed = own.iter().all(|pack| pointer.lists(pack));
+        Ok(is_listed || self.packs.all(&self.place, pointer)?.contains(new))
+    }
+
+    /// Lets a tag stand for packs, without those that the registry has lost.
+    fn point(&self, tag: &Reference, mut pointer: Pointer) -> Result<(), CacheError> {
+        let put = |pointer: &Pointer| {
+            self.place.put_manifest(tag, &MediaType::INDEX, &pointer.to_bytes())
+        };
+        match put(&pointer) {
+            Err(CacheError {
+                problem: CacheProblem::NotFound { .. } | CacheProblem::Protocol { .. },
+                ..
+            }) => {
+                Packs::drop_lost(&self.place, &mut pointer)?;
+                put(&pointer)
+            }
+            done => done,
+        }
+    }
+}
+
+impl Place {
     fn fail(&self, problem: impl Into<CacheProblem>) -> CacheError {
         CacheError { backend: self.name.clone(), problem: problem.into() }
     }
@@ -92,42 +211,6 @@ impl RegistryCache {
         })
     }
 
-    /// What is under the tag now, or where that is none of ours, under its sibling.
-    fn look(&self) -> Result<Found, CacheError> {
-        if let Some(found) = self.read(&self.reference)? {
-            return Ok(found);
-        }
-        // Where the sibling is taken as well, what is there is left alone.
-        let taken = || self.fail(CacheProblem::Protocol { detail: taken(&self.sibling) });
-        let mut found = self.read(&self.sibling)?.ok_or_else(taken)?;
-        if let Ok((_, root)) = self.client.manifest(&self.reference) {
-            // It may be an image that carries records of its own.
-            found.pack.merge(inline::records(&self.client, &self.reference, &root));
-        }
-        Ok(found)
-    }
-
-    /// The pack under a tag, an empty one where there is nothing; `None` where something else is.
-    fn read(&self, tag: &Reference) -> Result<Option<Found>, CacheError> {
-        let empty = || Some(Found { pack: Pack::default(), tag: tag.clone() });
-        let manifest = match self.client.manifest(tag) {
-            Ok((_, manifest)) => manifest,
-            Err(error) if error.class() == SourceErrorClass::NotFound => return Ok(empty()),
-            Err(error) => return Err(self.unread(&error)),
-        };
-        let Some(document) = document_of(&manifest) else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let blob = self.client.blob(tag, &document);
-        let blob = blob.map_err(|error| self.unread(&error))?;
-        blob.take(MAX_PACK).read_to_end(&mut bytes).map_err(|error| self.fail(error))?;
-        if Digest::of(&bytes) != document.digest {
-            let detail = format!("{} is not what its digest says", document.digest);
-            return Err(self.fail(CacheProblem::Protocol { detail }));
-        }
-        let pack = Pack::of_bytes(&bytes).unwrap_or_default();
-        Ok(Some(Found { pack, tag: tag.clone() }))
-    }
-
     fn unread(&self, error: &SourceError) -> CacheError {
         let detail = error.problem.to_string();
         self.fail(match error.class() {
@@ -142,45 +225,64 @@ impl RegistryCache {
         })
     }
 
-    /// Reads what was there when it was looked at first.
-    fn at_first<T>(&self, read: impl FnOnce(&Pack) -> T) -> Result<T, CacheError> {
-        let mut state = self.state();
-        let found = match &mut state.read {
-            Some(found) => found,
-            unread => unread.insert(self.look()?),
+    /// What is under the tag now, or where that is none of ours, under its sibling.
+    fn look(&self) -> Result<Found, CacheError> {
+        let foreign = match self.read(&self.reference)? {
+            Under::Ours(pointer) => {
+                return Ok(Found { pointer, tag: self.reference.clone(), foreign: None });
+            }
+            Under::Foreign(bytes) => Some(bytes),
         };
-        Ok(read(&found.pack))
+        match self.read(&self.sibling)? {
+            Under::Ours(pointer) => Ok(Found { pointer, tag: self.sibling.clone(), foreign }),
+            // What is there is left alone as well.
+            Under::Foreign(_) => {
+                Err(self.fail(CacheProblem::Protocol { detail: taken(&self.sibling) }))
+            }
+        }
     }
 
-    /// Puts what is new over what is there by now.
-    fn write(&self, new: &Pack) -> Result<(), CacheError> {
-        for _ in 0..ATTEMPTS {
-            let started = Instant::now();
-            let found = self.look()?;
-            if found.pack.contains(new) {
-                return Ok(());
+    /// What is under a tag; no packs where there is nothing.
+    fn read(&self, tag: &Reference) -> Result<Under, CacheError> {
+        let (root, bytes) = match self.client.manifest(tag) {
+            Ok(found) => found,
+            Err(error) if error.class() == SourceErrorClass::NotFound => {
+                return Ok(Under::Ours(Pointer::default()));
             }
-            let mut all = new.clone();
-            all.merge(found.pack);
-            let document = all.to_bytes();
-            let config = Descriptor::of(MediaType::new(PACK_TYPE), &document);
-            let content = Sent(&|| Ok(Box::new(io::Cursor::new(document.clone()))));
-            let refused = |error: RegistryError| self.refused(&error);
-            self.client.put_blob(&found.tag, &content, &config).map_err(refused)?;
-            let manifest = all.manifest(&document);
-            self.client
-                .put_manifest(&found.tag, &MediaType::MANIFEST, &manifest)
-                .map_err(refused)?;
-            std::thread::sleep(SETTLING.max(started.elapsed() * 4));
+            Err(error) => return Err(self.unread(&error)),
+        };
+        if let Some(pointer) = Pointer::parse(&bytes) {
+            return Ok(Under::Ours(pointer));
         }
-        let found = self.look()?;
-        let detail = "other jobs write over it all the time".to_owned();
-        if found.pack.contains(new) {
-            Ok(())
-        } else {
-            Err(self.fail(CacheProblem::Network { detail }))
-        }
+        // What versions before the index have written is a pack under a tag of its own.
+        Ok(document_of(&bytes).map_or(Under::Foreign(bytes), |document| {
+            let records = PackRecords { document, count: None };
+            let (digest, size) = (root.digest, root.size);
+            Under::Ours(Pointer { packs: vec![PackEntry { digest, size, records }] })
+        }))
     }
+
+    fn put_bytes(&self, document: &Descriptor, bytes: &[u8]) -> Result<(), CacheError> {
+        let content = Sent(&|| Ok(Box::new(bytes)));
+        let put = self.client.put_blob(&self.reference, &content, document, &Delivered::default());
+        put.map_err(|error| self.refused(&error))
+    }
+
+    fn put_manifest(
+        &self,
+        name: &Reference,
+        media_type: &MediaType,
+        bytes: &[u8],
+    ) -> Result<(), CacheError> {
+        let put = self.client.put_manifest(name, media_type, bytes);
+        put.map_err(|error| self.refused(&error))
+    }
+}
+
+/// What is under a tag.
+enum Under {
+    Ours(Pointer),
+    Foreign(Vec<u8>),
 }
 
 fn taken(sibling: &Reference) -> String {
@@ -198,11 +300,11 @@ impl Content for Sent<'_> {
 
 impl CacheBackend for RegistryCache {
     fn name(&self) -> &str {
-        &self.name
+        &self.place.name
     }
 
     fn repository(&self) -> Option<&Reference> {
-        Some(&self.reference)
+        Some(&self.place.reference)
     }
 
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
@@ -210,16 +312,13 @@ impl CacheBackend for RegistryCache {
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
-        // The manifest names them, so that the registry keeps them.
-        let named: BTreeSet<Digest> =
-            self.at_first(|pack| pack.blobs().iter().map(|blob| blob.digest).collect())?;
-        let open: Vec<Digest> =
-            blobs.iter().filter(|blob| !named.contains(blob)).copied().collect();
+        self.at_first(|_| ())?;
+        let Place { client, reference, delivered, .. } = &self.place;
         let is_missing = |blob: &Digest| {
-            let is_there = self.client.has_blob(&self.reference, blob);
-            is_there.map(|is_there| !is_there).map_err(|error| self.refused(&error))
+            let is_there = client.has_blob(reference, blob, delivered);
+            is_there.map(|is_there| !is_there).map_err(|error| self.place.refused(&error))
         };
-        those(&open, PARALLEL, is_missing)
+        those(blobs, PARALLEL, is_missing)
     }
 
     fn blob(
@@ -227,14 +326,15 @@ impl CacheBackend for RegistryCache {
         blob: &Digest,
         range: Range<u64>,
     ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
-        let reader = self.client.blob_range(&self.reference, blob, range);
-        reader.map_err(|error| self.refused(&error))
+        let reader = self.place.client.blob_range(&self.place.reference, blob, range);
+        reader.map_err(|error| self.place.refused(&error))
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
         let descriptor = Descriptor::new(MediaType::new(blob.media_type), blob.digest, blob.size);
-        let put = self.client.put_blob(&self.reference, &Sent(blob.open), &descriptor);
-        put.map_err(|error| self.refused(&error))
+        let Place { client, reference, delivered, .. } = &self.place;
+        let put = client.put_blob(reference, &Sent(blob.open), &descriptor, delivered);
+        put.map_err(|error| self.place.refused(&error))
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
@@ -245,56 +345,5 @@ impl CacheBackend for RegistryCache {
     fn finish(&self) -> Result<(), CacheError> {
         let new = std::mem::take(&mut self.state().new);
         if new.is_empty() { Ok(()) } else { self.write(&new) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wythe_registry::fake::{FakeRegistry, Quirks};
-    use wythe_registry::settings::Settings;
-
-    use super::*;
-    use crate::contract::{check, keep};
-
-    fn cache(registry: &FakeRegistry) -> RegistryCache {
-        let reference = format!("{}/app:cache", registry.host()).parse().unwrap();
-        RegistryCache::new(Client::new(Settings::default()), reference)
-    }
-
-    #[test]
-    fn it_keeps_to_the_contract() {
-        let registry = FakeRegistry::start(Quirks::default()).unwrap();
-        check(&|| Box::new(cache(&registry)));
-    }
-
-    #[test]
-    fn jobs_that_write_at_once_lose_nothing() {
-        let registry = FakeRegistry::start(Quirks::default()).unwrap();
-        std::thread::scope(|scope| {
-            for number in 0..4 {
-                let cache = cache(&registry);
-                scope.spawn(move || keep(&cache, &[number]));
-            }
-        });
-        let keys: Vec<_> = (0..4i64).map(|number| CacheKey::of(&number.to_le_bytes())).collect();
-        let found = cache(&registry).records(&keys).unwrap();
-        assert!(found.iter().all(Option::is_some));
-    }
-
-    #[test]
-    fn an_image_under_the_tag_is_left_alone() {
-        let registry = FakeRegistry::start(Quirks::default()).unwrap();
-        let own = cache(&registry);
-        let config =
-            Descriptor::of(MediaType::new("application/vnd.buildkit.cacheconfig.v0"), b"{}");
-        let content = Sent(&|| Ok(Box::new(&b"{}"[..])));
-        own.client.put_blob(&own.reference, &content, &config).unwrap();
-        let manifest = wythe_store::oci::manifest::Manifest::new(config, Vec::new());
-        let bytes = wythe_store::oci::document::Document::to_bytes(&manifest);
-        own.client.put_manifest(&own.reference, &MediaType::MANIFEST, &bytes).unwrap();
-        keep(&own, &[1]);
-        assert_eq!(own.client.manifest(&own.reference).unwrap().1, bytes);
-        let found = cache(&registry).records(&[CacheKey::of(&1i64.to_le_bytes())]).unwrap();
-        assert!(found[0].is_some());
     }
 }

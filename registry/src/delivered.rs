@@ -56,8 +56,13 @@ impl Delivered {
         there.map(|(place, _)| place.clone()).collect()
     }
 
+    /// Notes that a repository, as `host/name`, has a blob.
+    pub(crate) fn found(&self, digest: Digest, place: &str) {
+        self.lock().entry(digest).or_default().entry(place.to_owned()).or_insert(Arrival::There);
+    }
+
     /// Takes nothing for delivered any more.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         for known in self.lock().values_mut() {
             known.retain(|_, arrival| *arrival == Arrival::OnItsWay);
         }

@@ -12,20 +12,29 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 
-use crate::client::{Client, Rights};
+use crate::client::{Client, Repository, Rights};
+use crate::delivered::Delivered;
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::retry;
 use crate::transport::{Body, Call};
 use crate::upload::{Told, Upload};
 
 impl Client {
-    /// Whether the repository of a name holds a blob.
+    /// Whether the repository of a name holds a blob. Of those that were delivered it is not asked.
     ///
     /// # Errors
     ///
     /// If the registry cannot be reached or refuses.
-    pub fn has_blob(&self, name: &Reference, blob: &Digest) -> Result<bool, RegistryError> {
+    pub fn has_blob(
+        &self,
+        name: &Reference,
+        blob: &Digest,
+        delivered: &Delivered,
+    ) -> Result<bool, RegistryError> {
         let repository = self.inner.repository(name, Rights::Pull)?;
+        if delivered.places(blob).contains(&place_of(&repository)) {
+            return Ok(true);
+        }
         let url = repository.url(&format!("blobs/{blob}"));
         let call = Call::new(Method::HEAD, url, Body::Empty);
         match retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call)) {
@@ -33,6 +42,22 @@ impl Client {
             Err(error) if error.status() == Some(404) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes blobs for delivered that something in the repository of a name is known to need.
+    ///
+    /// # Errors
+    ///
+    /// If the name is of no registry that can be reached.
+    pub fn take_for_delivered(
+        &self,
+        name: &Reference,
+        blobs: &mut dyn Iterator<Item = Digest>,
+        delivered: &Delivered,
+    ) -> Result<(), RegistryError> {
+        let place = place_of(&self.inner.repository(name, Rights::Pull)?);
+        blobs.for_each(|blob| delivered.found(blob, &place));
+        Ok(())
     }
 
     /// A reader of a part of a blob, which is not verified.
@@ -64,7 +89,8 @@ impl Client {
         Ok(Box::new(body.take(range.end.saturating_sub(range.start))))
     }
 
-    /// Sees to it that the repository of a name holds a blob.
+    /// Sends a blob that the repository of a name lacks, unless it was delivered; waits for who is at that. To
+    /// send one that it has is no error.
     ///
     /// # Errors
     ///
@@ -74,14 +100,20 @@ impl Client {
         name: &Reference,
         content: &dyn Content,
         blob: &Descriptor,
+        delivered: &Delivered,
     ) -> Result<(), RegistryError> {
         let repository = &self.inner.repository(name, Rights::Push)?;
         let told = Told { transfers: &(), reference: name, blob };
+        let place = place_of(repository);
+        let Some(sending) = delivered.claim(blob.digest, &place) else { return Ok(()) };
         let given_up = &AtomicBool::new(false);
-        Upload { inner: &self.inner, repository, content, blob, told, given_up }.run(&[])
+        Upload { inner: &self.inner, repository, content, blob, told, given_up }.send()?;
+        sending.done();
+        Ok(())
     }
 
-    /// Puts a manifest under the tag of a name, in the place of what is there.
+    /// Puts a manifest under the tag of a name, in the place of what is there, or under the digest of a
+    /// name without a tag.
     ///
     /// # Errors
     ///
@@ -93,7 +125,9 @@ impl Client {
         bytes: &[u8],
     ) -> Result<(), RegistryError> {
         let repository = self.inner.repository(name, Rights::Push)?;
-        let url = repository.url(&format!("manifests/{}", name.tag_or_latest()));
+        let digest = name.digest().filter(|_| name.tag().is_none()).map(|one| one.to_string());
+        let place = digest.as_deref().unwrap_or(name.tag_or_latest());
+        let url = repository.url(&format!("manifests/{place}"));
         let mut call = Call::new(Method::PUT, url, Body::Bytes(bytes));
         let kind = HeaderValue::from_str(media_type.as_str());
         let what = "media type";
@@ -102,4 +136,9 @@ impl Client {
         call.headers.insert(CONTENT_TYPE, kind);
         retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call)).map(drop)
     }
+}
+
+/// A repository as deliveries are noted.
+pub(crate) fn place_of(repository: &Repository) -> String {
+    format!("{}/{}", repository.host, repository.name)
 }

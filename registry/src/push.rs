@@ -20,6 +20,7 @@ use crate::client::{Client, Inner, Repository, Rights, header};
 use crate::delivered::Delivered;
 use crate::error::{PushError, RegistryError, RegistryProblem};
 use crate::manifest;
+use crate::objects::place_of;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
 use crate::upload::{Told, Upload};
@@ -200,7 +201,7 @@ impl Outbox<'_> {
 
     fn blob(&self, blob: &Descriptor, target: &Target<'_>) -> Result<(), RegistryError> {
         let Target { repository, names } = target;
-        let place = format!("{}/{}", repository.host, repository.name);
+        let place = place_of(repository);
         let Some(sending) = self.how.delivered.claim(blob.digest, &place) else { return Ok(()) };
         let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
         let delivered = self.how.delivered.places(&blob.digest);

@@ -95,6 +95,13 @@ impl Upload<'_> {
         Ok(())
     }
 
+    /// Sends it without asking whether it is there.
+    pub(crate) fn send(self) -> Result<(), RegistryError> {
+        self.transfer(None)?;
+        self.told.tell(TransferState::Done, self.blob.size);
+        Ok(())
+    }
+
     /// What became of it.
     fn state(self, origins: &[String]) -> Result<TransferState, RegistryError> {
         if self.exists()? {
@@ -108,13 +115,18 @@ impl Upload<'_> {
                 Mount::Refused => {}
             }
         }
+        self.transfer(session)?;
+        Ok(TransferState::Done)
+    }
+
+    /// Sends its bytes, to an upload that is open or to a new one.
+    fn transfer(self, mut session: Option<Url>) -> Result<(), RegistryError> {
         let bytes = self.in_memory()?;
         self.told.tell(TransferState::Moving, 0);
         retry(&*self.inner.settings.timing, || {
             let location = session.take().map_or_else(|| self.begin(), Ok)?;
             self.within(location, |location| self.put(location, bytes.as_deref()))
-        })?;
-        Ok(TransferState::Done)
+        })
     }
 
     fn exists(self) -> Result<bool, RegistryError> {

@@ -108,11 +108,12 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let started = host::date();
     let early = EarlyPush::of(args, session)?;
     let (input, options, started) = (&input, &options, &started);
-    let attempt = Attempt { input, options, environment, args, session, started };
+    let delivered = &*opened_caches.delivered;
+    let attempt = Attempt { input, options, environment, args, session, started, delivered };
     loop {
         match attempt.run(early.as_ref()) {
             // A cache did not hand over a layer that it had announced: its step runs after all.
-            Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => {}
+            Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => delivered.forget(),
             Err(unfinished) => return Err(unfinished.into()),
             Ok(built) => {
                 shared::summarise(&resources.caches, session);

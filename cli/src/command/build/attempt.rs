@@ -37,6 +37,8 @@ pub(super) struct Attempt<'a> {
     pub(super) session: &'a Session,
     /// When it began.
     pub(super) started: &'a str,
+    /// What was seen to at registries.
+    pub(super) delivered: &'a Delivered,
 }
 
 /// Why there is no result where it was to be.
@@ -58,7 +60,7 @@ impl From<Unfinished> for Failure {
 impl Attempt<'_> {
     /// Builds and delivers.
     pub(super) fn run(self, early: Option<&EarlyPush>) -> Result<Built, Unfinished> {
-        let delivered = &Delivered::default();
+        let delivered = self.delivered;
         let Some(EarlyPush { client, names, layers }) = early else {
             return self.build_and_deliver(&(), delivered, || {});
         };

@@ -11,6 +11,7 @@ use wythe_builder::options::InlineCache;
 use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
 use wythe_cache::signed::{SignedCache, Trust};
+use wythe_registry::delivered::Delivered;
 use wythe_store::cache_backend::CacheBackend;
 
 use crate::args::build::BuildArgs;
@@ -26,7 +27,11 @@ const CACHE_TO: &str = "WYTHE_CACHE_TO";
 
 /// The caches that a build has to do with, each once.
 #[derive(Default)]
-pub(super) struct OpenedCaches(Vec<(CachePlace, Option<Arc<dyn CacheBackend>>)>);
+pub(super) struct OpenedCaches {
+    opened: Vec<(CachePlace, Option<Arc<dyn CacheBackend>>)>,
+    /// What was seen to at registries, by caches and pushes alike.
+    pub(super) delivered: Arc<Delivered>,
+}
 
 /// The caches to read from.
 pub(super) fn sources(
@@ -92,16 +97,20 @@ impl OpenedCaches {
                 Arc::new(SignedCache::new(inner, trust.clone()))
             }
         };
-        if let Some((_, opened)) = self.0.iter().find(|(known, _)| known == place) {
+        if let Some((_, opened)) = self.opened.iter().find(|(known, _)| known == place) {
             return Ok(opened.clone().map(signed));
         }
-        let opened = client(place, session)?;
-        self.0.push((place.clone(), opened.clone()));
+        let opened = client(place, &self.delivered, session)?;
+        self.opened.push((place.clone(), opened.clone()));
         Ok(opened.map(signed))
     }
 }
 
-fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
+fn client(
+    place: &CachePlace,
+    delivered: &Arc<Delivered>,
+    session: &Session,
+) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
     Ok(Some(match place {
         CachePlace::Inline => return Ok(None),
         CachePlace::Local { directory, tag } => Arc::new(LocalCache::new(directory, tag)),
@@ -110,7 +119,7 @@ fn client(place: &CachePlace, session: &Session) -> Result<Option<Arc<dyn CacheB
                 Transport::Configured => session.registry()?,
                 Transport::Insecure => session.registry_over_http(std::slice::from_ref(name))?,
             };
-            Arc::new(RegistryCache::new(client, name.clone()))
+            Arc::new(RegistryCache::new(client, name.clone()).sharing(delivered.clone()))
         }
         CachePlace::Http(place) => Arc::new(service::web(place, session)?),
         CachePlace::Gha(place) => match service::actions(place, session)? {

@@ -1,0 +1,179 @@
+//! The engine against a registry in this process: jobs at once, many records, what is not ours, what was before.
+
+use wythe_registry::fake::{FakeRegistry, Quirks};
+use wythe_registry::settings::Settings;
+
+use super::packs::MAX_PACKS;
+use super::*;
+use crate::contract::{check, keep, record};
+use crate::pack::{MAX_RECORDS, PACK_TYPE};
+
+fn registry() -> FakeRegistry {
+    FakeRegistry::start(Quirks::default()).unwrap()
+}
+
+fn cache(registry: &FakeRegistry) -> RegistryCache {
+    let reference = format!("{}/app:cache", registry.host()).parse().unwrap();
+    RegistryCache::new(Client::new(Settings::default()), reference)
+}
+
+fn keys(numbers: Range<i64>) -> Vec<CacheKey> {
+    numbers.map(|number| CacheKey::of(&number.to_le_bytes())).collect()
+}
+
+fn has_all(registry: &FakeRegistry, numbers: Range<i64>) -> bool {
+    cache(registry).records(&keys(numbers)).unwrap().iter().all(Option::is_some)
+}
+
+fn put(own: &RegistryCache, numbers: Range<i64>) {
+    let records: Vec<_> = keys(numbers.clone())
+        .into_iter()
+        .zip(numbers.map(|number| record(number).encode()))
+        .collect();
+    own.put_records(&records).unwrap();
+    own.finish().unwrap();
+}
+
+/// The requests since there were `from` of them, without their parameters.
+fn requests(registry: &FakeRegistry, from: usize) -> Vec<String> {
+    let seen = registry.seen();
+    let line = |target: &str| target.split(['?', ':']).next().unwrap().to_owned();
+    seen[from..].iter().map(|one| format!("{} {}", one.method, line(&one.target))).collect()
+}
+
+#[test]
+fn it_keeps_to_the_contract() {
+    let registry = registry();
+    check(&|| Box::new(cache(&registry)));
+}
+
+#[test]
+fn jobs_that_write_at_once_lose_nothing_also_while_packs_are_merged() {
+    let registry = registry();
+    for round in 0..3 {
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let cache = cache(&registry);
+                scope.spawn(move || keep(&cache, &[round * 4 + number]));
+            }
+        });
+    }
+    assert!(has_all(&registry, 0..12));
+}
+
+#[test]
+fn more_records_than_a_pack_holds_are_written_once_and_found() {
+    let registry = registry();
+    let many = i64::try_from(MAX_RECORDS).unwrap() + 1;
+    put(&cache(&registry), 0..many);
+    let tags = requests(&registry, 0);
+    let tags = tags.iter().filter(|request| *request == "PUT /v2/app/manifests/cache").count();
+    assert_eq!(tags, 1);
+    assert!(has_all(&registry, 0..many));
+}
+
+#[test]
+fn a_look_up_is_a_request_for_the_tag_and_one_for_each_of_few_packs() {
+    let registry = registry();
+    for number in 0..20 {
+        let from = registry.seen().len();
+        put(&cache(&registry), number..number + 1);
+        let written = registry.seen()[from..].iter().map(|one| one.body.len()).sum::<usize>();
+        assert!(written < 16 << 10, "{written} bytes");
+        let from = registry.seen().len();
+        assert!(has_all(&registry, 0..number + 1));
+        let asked = requests(&registry, from);
+        assert_eq!(asked[0], "GET /v2/app/manifests/cache");
+        assert!(asked[1..].iter().all(|one| *one == "GET /v2/app/blobs/sha256"), "{asked:?}");
+        assert!(asked.len() <= 1 + MAX_PACKS, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_build_writes_a_pack_and_the_tag() {
+    let registry = registry();
+    let own = cache(&registry);
+    own.records(&keys(0..1)).unwrap();
+    let from = registry.seen().len();
+    put(&own, 0..1);
+    assert_eq!(
+        requests(&registry, from),
+        [
+            "POST /v2/app/blobs/uploads/",
+            "PUT /v2/app/blobs/uploads/upload-1",
+            "PUT /v2/app/manifests/sha256",
+            "GET /v2/app/manifests/cache",
+            "PUT /v2/app/manifests/cache",
+            "GET /v2/app/manifests/cache",
+        ]
+    );
+}
+
+#[test]
+fn of_more_full_packs_than_a_tag_names_the_oldest_goes() {
+    let registry = registry();
+    let full = i64::try_from(MAX_RECORDS).unwrap();
+    for number in 0..=i64::try_from(MAX_PACKS).unwrap() {
+        put(&cache(&registry), number * full..(number + 1) * full);
+    }
+    let found = cache(&registry).records(&keys(0..2 * full)).unwrap();
+    let full = usize::try_from(full).unwrap();
+    assert!(found[..full].iter().all(Option::is_none) && found[full..].iter().all(Option::is_some));
+}
+
+#[test]
+fn what_older_versions_have_written_is_read_and_kept() {
+    let registry = registry();
+    let mut pack = Pack::default();
+    pack.insert(keys(1..2)[0], &record(1).encode());
+    let document = pack.to_bytes();
+    registry.put_blob("app", &document);
+    let media_type = MediaType::MANIFEST.as_str().to_owned();
+    registry.put_manifest("app", "cache", &media_type, &pack.manifest(&document));
+    assert!(has_all(&registry, 1..2));
+    keep(&cache(&registry), &[2]);
+    assert!(has_all(&registry, 1..3));
+}
+
+#[test]
+fn a_pack_that_is_damaged_is_not_there_and_the_others_are() {
+    let registry = registry();
+    for number in 1..3 {
+        keep(&cache(&registry), &[number]);
+    }
+    let bytes = registry.manifest("app", "cache").unwrap();
+    let mut pointer = Pointer::parse(&bytes).unwrap();
+    pointer.packs[0].records.document = Descriptor::of(MediaType::new(PACK_TYPE), b"gone");
+    let media_type = MediaType::INDEX.as_str().to_owned();
+    registry.put_manifest("app", "cache", &media_type, &pointer.to_bytes());
+    let found = cache(&registry).records(&keys(1..3)).unwrap();
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
+    keep(&cache(&registry), &[1]);
+    assert!(has_all(&registry, 1..3));
+}
+
+#[test]
+fn packs_that_the_registry_has_lost_are_left_out() {
+    let registry = registry();
+    let own = cache(&registry);
+    keep(&own, &[1]);
+    let mut pointer = own.place.look().unwrap().pointer;
+    let lost = PackEntry { digest: Digest::of(b"lost"), ..pointer.packs[0].clone() };
+    pointer.packs.insert(0, lost);
+    Packs::drop_lost(&own.place, &mut pointer).unwrap();
+    assert_eq!(pointer.packs.len(), 1);
+}
+
+#[test]
+fn an_image_under_the_tag_is_left_alone() {
+    let registry = registry();
+    let own = cache(&registry);
+    let config = Descriptor::of(MediaType::new("application/vnd.buildkit.cacheconfig.v0"), b"{}");
+    own.place.put_bytes(&config, b"{}").unwrap();
+    let manifest = wythe_store::oci::manifest::Manifest::new(config, Vec::new());
+    let bytes = wythe_store::oci::document::Document::to_bytes(&manifest);
+    own.place.put_manifest(&own.place.reference, &MediaType::MANIFEST, &bytes).unwrap();
+    keep(&own, &[1]);
+    assert_eq!(own.place.client.manifest(&own.place.reference).unwrap().1, bytes);
+    assert!(has_all(&registry, 1..2));
+}
