@@ -53,7 +53,7 @@ pub struct BuiltStep {
     pub layer: LayerId,
     /// When it ran.
     pub created: Timestamp,
-    /// How long it took, where it ran in this build.
+    /// How long it took when it ran; zero where that is not known.
     pub duration: Duration,
     /// What went into its key, as names and values.
     pub inputs: Vec<(String, String)>,

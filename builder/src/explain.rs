@@ -6,6 +6,7 @@
 //! long as the result. None of this is part of a key, and nothing but an explanation is lost with it.
 
 mod compare;
+pub(crate) mod durations;
 pub(crate) mod inputs;
 pub(crate) mod listing;
 pub(crate) mod notes;

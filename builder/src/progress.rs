@@ -56,6 +56,8 @@ pub enum Event<'a> {
         name: &'a str,
         /// How it was found.
         hit: Hit,
+        /// How long it took when it ran; zero where that is not known.
+        saved: Duration,
     },
     /// A step wrote something.
     Output {

@@ -32,6 +32,7 @@ use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
 use crate::execute::mounts::{cache_identities, clear_caches};
+use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
 use crate::graph::Graph;
 use crate::operation::facts::Fact;
@@ -263,7 +264,8 @@ impl<'a> Solver<'a> {
 
     fn cached(&self, index: usize, hit: Hit) {
         let (step, name) = (StepId(index + 1), &self.graph.vertices[index].name);
-        self.env.progress.event(&Event::Cached { step, name, hit });
+        let saved = duration_of(self.env.store, &self.keys[&index]);
+        self.env.progress.event(&Event::Cached { step, name, hit, saved });
     }
 
     fn put(
@@ -337,7 +339,9 @@ impl<'a> Solver<'a> {
             layer = self.named_here(layer, &below).map_err(at)?;
         }
         let listed = self.listed(index)?;
-        self.remember(Batch::new(), index, (layer, created), listed).map_err(at)?;
+        let mut batch = Batch::new();
+        note_duration(&mut batch, &self.keys[&index], duration_of(self.env.store, &key));
+        self.remember(batch, index, (layer, created), listed).map_err(at)?;
         Ok(Some((Some(layer), created)))
     }
 
@@ -369,8 +373,9 @@ impl<'a> Solver<'a> {
             }
         };
         let created = self.env.clock.now();
+        note_duration(&mut batch, &self.keys[&index], elapsed);
         self.remember(batch, index, (layer, created), Vec::new())?;
-        self.work.note_run(index, elapsed);
+        self.work.note_run(index);
         self.env.progress.event(&Event::Finished { step, elapsed });
         Ok((Some(layer), created))
     }

@@ -11,6 +11,7 @@
 mod action_result;
 mod busy_time;
 pub mod contract;
+pub mod counted;
 #[cfg(test)]
 mod fake_web;
 pub mod gha;

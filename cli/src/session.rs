@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wythe_builder::environment::Clock as _;
 use wythe_builder::error::{BuildCause, BuildError};
 use wythe_builder::progress::Progress;
@@ -30,6 +30,7 @@ use crate::namespaces::Namespaces;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
+use crate::render::summary::BuildSummary;
 use crate::settings::{Settings, file};
 use crate::{host, registry_client, render, signals};
 
@@ -253,6 +254,28 @@ impl Session {
             }
         };
         // A standard error that is closed misses nothing that counts.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// Tells what a build came to, after all else.
+    pub(crate) fn summarise(&self, summary: &BuildSummary) {
+        let line = match self.global.progress {
+            ProgressForm::Quiet => return,
+            ProgressForm::Json => {
+                let mut event = json!({"v": json::VERSION, "event": "summary"});
+                if let (Some(event), Value::Object(fields)) =
+                    (event.as_object_mut(), summary.fields())
+                {
+                    event.extend(fields);
+                }
+                json::escape(&event.to_string())
+            }
+            ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Tty => {
+                let text = summary.to_string();
+                format!("summary: {}", sanitize::text(text.as_bytes(), Medium::Log))
+            }
+        };
+        // As with remarks.
         let _ = writeln!(io::stderr(), "{line}");
     }
 

@@ -11,6 +11,8 @@ use wythe_store::journal::batch::{Batch, Table};
 use wythe_store::lease::Lease;
 use wythe_store::store::Store;
 
+use super::durations::subject;
+
 const PREFIX: &[u8] = b"step\0";
 
 /// Notes of older versions, which told no projects apart.
@@ -124,7 +126,8 @@ impl PlaceResults {
     }
 }
 
-/// Forgets places that nothing can be told of, where there are many.
+/// Forgets places that nothing can be told of, where there are many, and how long steps took whose results
+/// are gone.
 ///
 /// # Errors
 ///
@@ -140,7 +143,9 @@ pub(crate) fn forget_old(store: &Store, lease: &Lease) -> Result<(), WriteError>
         let is_idle =
             || !PlaceResults::decode(note).is_some_and(|known| known.0.iter().any(is_kept));
         let is_old = key.starts_with(OLD_PREFIX);
-        if is_old || (places > MAX_PLACES && key.starts_with(PREFIX) && is_idle()) {
+        let is_stray =
+            subject(key).is_some_and(|result| !store.journal().contains(Table::Actions, result));
+        if is_old || is_stray || (places > MAX_PLACES && key.starts_with(PREFIX) && is_idle()) {
             batch.delete(Table::Notes, key);
         }
     }

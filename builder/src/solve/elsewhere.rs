@@ -14,6 +14,7 @@ use crate::bases::BaseLayer;
 use crate::built::BuiltStep;
 use crate::demand::{Wiring, demand};
 use crate::error::{BuildCause, VertexError};
+use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
 use crate::graph::{ImagePlan, VertexId};
 use crate::operation::Operation;
@@ -64,6 +65,7 @@ impl Solver<'_> {
         self.roots.announce_cached(layer, action.content);
         self.note(&mut batch, index, (id, action.created), Vec::new())?;
         self.note_outcome(&mut batch, index, StepOutcome::Made);
+        note_duration(&mut batch, &key, action.duration);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(Some((Some(id), action.created)))
     }
@@ -147,7 +149,7 @@ impl Solver<'_> {
             name: vertex.name.clone(),
             layer,
             created: self.created(index),
-            duration: self.work.duration(index),
+            duration: duration_of(self.env.store, &self.keys[&index]),
             inputs: self.inputs_of(index)?,
             in_image: self.is_exported(index),
         }))

@@ -1,9 +1,7 @@
 //! What a build has made so far, whoever of its solvers has made it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use super::settle::{Settled, Use};
 use super::{Known, Made};
@@ -21,8 +19,6 @@ pub(crate) struct Work {
     pub(super) settling: Claims<usize>,
     /// Which results are used as they were made.
     uses: Mutex<Vec<Use>>,
-    /// How long steps took that ran in this build.
-    durations: Mutex<BTreeMap<usize, Duration>>,
 }
 
 impl Work {
@@ -36,7 +32,6 @@ impl Work {
             settled: each.map(|_| OnceLock::new()).collect(),
             settling: Claims::default(),
             uses: Mutex::new(vec![Use::Free; vertices]),
-            durations: Mutex::default(),
         }
     }
 
@@ -50,22 +45,12 @@ impl Work {
         (0..self.ran.len()).any(|index| self.ran(index))
     }
 
-    /// Notes that a vertex ran, and how long.
-    pub(super) fn note_run(&self, index: usize, elapsed: Duration) {
+    /// Notes that a vertex ran.
+    pub(super) fn note_run(&self, index: usize) {
         self.ran[index].store(true, Ordering::Relaxed);
-        self.durations().insert(index, elapsed);
-    }
-
-    /// How long a vertex ran in this build.
-    pub(super) fn duration(&self, index: usize) -> Duration {
-        self.durations().get(&index).copied().unwrap_or_default()
     }
 
     pub(super) fn uses(&self) -> MutexGuard<'_, Vec<Use>> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn durations(&self) -> MutexGuard<'_, BTreeMap<usize, Duration>> {
-        self.durations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

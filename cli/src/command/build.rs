@@ -49,6 +49,8 @@ use crate::args::global::ProgressForm;
 use crate::failure::Failure;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::source::SourceFile;
+use crate::render::summary::BuildSummary;
+use crate::render::tally::Tally;
 use crate::render::unexplained::Unexplained;
 use crate::session::Session;
 use crate::{host, render};
@@ -96,7 +98,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress = show(args, session, &dockerfile.source, &screen);
     let progress: Box<dyn Progress> =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
-    let progress = PausedProgress { progress, screen: &screen };
+    let progress = Tally::new(PausedProgress { progress, screen: &screen });
     let on_error =
         args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
     let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
@@ -116,10 +118,20 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => delivered.forget(),
             Err(unfinished) => return Err(unfinished.into()),
             Ok(built) => {
-                shared::summarise(&resources.caches, session);
-                return writers.finish(&built, session).map(drop);
+                writers.finish(&built, session)?;
+                let summary =
+                    shared::summary(progress.summary(), &resources.caches, &opened_caches);
+                summarise(&summary, args, session);
+                return Ok(());
             }
         }
+    }
+}
+
+/// Says what a build came to, unless it is to be quiet.
+fn summarise(summary: &BuildSummary, args: &BuildArgs, session: &Session) {
+    if !args.result.quiet.is_on() {
+        session.summarise(summary);
     }
 }
 

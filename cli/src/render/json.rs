@@ -110,13 +110,15 @@ impl<W: Write + Send> Progress for Json<W> {
             Event::Started { step, name } => {
                 self.write(state, "started", json!({"step": step.0, "name": name}));
             }
-            Event::Cached { step, name, hit } => {
+            Event::Cached { step, name, hit, saved } => {
                 let hit = match hit {
                     Hit::Cache => "cache",
                     Hit::Content => "content",
                     Hit::Definition => "definition",
                 };
-                self.write(state, "cached", json!({"step": step.0, "name": name, "hit": hit}));
+                let saved = saved.as_secs_f64();
+                let fields = json!({"step": step.0, "name": name, "hit": hit, "saved": saved});
+                self.write(state, "cached", fields);
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
             Event::Explained { step, reason } => {

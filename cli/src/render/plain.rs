@@ -189,7 +189,12 @@ mod tests {
 
     #[test]
     fn steps_are_set_apart() {
-        let cached = Event::Cached { step: StepId(3), name: "[3/3] COPY a b", hit: Hit::Content };
+        let cached = Event::Cached {
+            step: StepId(3),
+            name: "[3/3] COPY a b",
+            hit: Hit::Content,
+            saved: Duration::ZERO,
+        };
         check(&[started(), cached], "#2 [2/3] RUN make\n\n#3 [3/3] COPY a b\n#3 CACHED\n");
     }
 }

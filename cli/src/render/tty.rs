@@ -188,7 +188,12 @@ mod tests {
         state.view.take(&started, Duration::ZERO);
         state.draw(Duration::ZERO, USUAL);
         assert_eq!(state.drawn.len(), 2);
-        let cached = Event::Cached { step: StepId(2), name: "two", hit: Hit::Definition };
+        let cached = Event::Cached {
+            step: StepId(2),
+            name: "two",
+            hit: Hit::Definition,
+            saved: Duration::ZERO,
+        };
         state.view.take(&cached, Duration::ZERO);
         state.draw(Duration::ZERO, USUAL);
         let written = String::from_utf8(state.out).unwrap();

@@ -12,7 +12,9 @@ use wythe_sandbox::Cancel;
 
 use super::dockerfile::Dockerfile;
 use super::resources::BuildResources;
-use super::{Results, Routes, deliver, durability, input, options, project, show, targets};
+use super::{
+    Results, Routes, deliver, durability, input, options, project, show, summarise, targets,
+};
 use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::args::output::Output;
@@ -20,6 +22,7 @@ use crate::args::secret::{SecretArg, SecretSource};
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::render::held::Held;
+use crate::render::tally::Tally;
 use crate::session::Session;
 
 /// How much of a build the cache answers.
@@ -78,7 +81,7 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let cancel = Cancel::new().map_err(|error| Failure::of(Class::Environment, &error))?;
     let resources = BuildResources::new(session, cancel, args.run.jobs)?;
     let (screen, source) = (Arc::default(), dockerfile.source.clone());
-    let progress = Held::new(|| show(args, session, &source, &screen));
+    let progress = Tally::new(Held::new(|| show(args, session, &source, &screen)));
     let (input, started) = (input(args, dockerfile), host::date());
     let built = build(&input, &options, resources.environment(&lease, &progress));
     // What steps left can only be collected where they ran.
@@ -90,6 +93,7 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let (transfers, delivered) = (&AsEvents(&progress), &Delivered::default());
     let routes = Routes { pool: resources.pool(), transfers, delivered };
     results.deliver((&lease, routes), args, session)?;
+    summarise(&progress.summary(), args, session);
     Ok(Answer::Whole)
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
 use wythe_builder::options::InlineCache;
+use wythe_cache::counted::CountedCache;
 use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
 use wythe_cache::signed::{SignedCache, Trust};
@@ -18,7 +19,7 @@ use crate::args::build::BuildArgs;
 use crate::args::cache::{CacheFrom, CachePlace, CacheTo, Transport};
 use crate::aws;
 use crate::failure::Failure;
-use crate::render::quantity::Elapsed;
+use crate::render::summary::BuildSummary;
 use crate::session::Session;
 
 /// The variables that name caches where no flag does.
@@ -28,7 +29,7 @@ const CACHE_TO: &str = "WYTHE_CACHE_TO";
 /// The caches that a build has to do with, each once.
 #[derive(Default)]
 pub(super) struct OpenedCaches {
-    opened: Vec<(CachePlace, Option<Arc<dyn CacheBackend>>)>,
+    opened: Vec<(CachePlace, Option<Arc<CountedCache>>)>,
     /// What was seen to at registries, by caches and pushes alike.
     pub(super) delivered: Arc<Delivered>,
 }
@@ -90,7 +91,7 @@ impl OpenedCaches {
         trust: &Trust,
         session: &Session,
     ) -> Result<Option<Arc<dyn CacheBackend>>, Failure> {
-        let signed = |inner| -> Arc<dyn CacheBackend> {
+        let signed = |inner: Arc<CountedCache>| -> Arc<dyn CacheBackend> {
             if trust.is_indifferent() {
                 inner
             } else {
@@ -101,6 +102,7 @@ impl OpenedCaches {
             return Ok(opened.clone().map(signed));
         }
         let opened = client(place, &self.delivered, session)?;
+        let opened = opened.map(|cache| Arc::new(CountedCache::new(cache)));
         self.opened.push((place.clone(), opened.clone()));
         Ok(opened.map(signed))
     }
@@ -130,11 +132,20 @@ fn client(
     }))
 }
 
-/// Says what the caches spared.
-pub(super) fn summarise(caches: &Caches, session: &Session) {
-    for (name, hits, time) in caches.savings().into_iter().filter(|(_, hits, _)| *hits > 0) {
-        let saved =
-            if time.is_zero() { String::new() } else { format!(", {} saved", Elapsed(time)) };
-        session.remark(&format!("cache {name}: {hits} results found{saved}"));
+/// Adds to what was counted of a build what its caches have to say.
+pub(super) fn summary(
+    counted: BuildSummary,
+    caches: &Caches,
+    opened: &OpenedCaches,
+) -> BuildSummary {
+    let mut summary = counted;
+    for (name, hits, saved) in caches.savings().into_iter().filter(|(_, hits, _)| *hits > 0) {
+        summary.cached.push((name, hits));
+        summary.saved += saved;
     }
+    for cache in opened.opened.iter().filter_map(|(_, cache)| cache.as_ref()) {
+        summary.fetched += cache.fetched();
+        summary.sent += cache.sent();
+    }
+    summary
 }

@@ -56,14 +56,12 @@ impl CacheWriters {
         self,
         built: &Built,
         session: &Session,
-    ) -> Result<u64, Failure> {
-        let mut sent = 0;
+    ) -> Result<(), Failure> {
         for CacheWriter { name, upload, extent, on_error, .. } in self.0 {
             let wanted = built.steps.iter().filter(|step| extent.includes(step));
             match upload.finish(wanted.map(made).collect()) {
                 Ok(Uploaded { records: 0, .. }) => {}
                 Ok(Uploaded { records, blobs, bytes }) => {
-                    sent += bytes;
                     session.remark(&format!(
                         "cache {name}: {records} results written, {blobs} layers sent ({})",
                         Bytes(bytes)
@@ -75,7 +73,7 @@ impl CacheWriters {
                 Err(error) => return Err(Failure::of(Class::Network, &error)),
             }
         }
-        Ok(sent)
+        Ok(())
     }
 }
 
