@@ -30,7 +30,8 @@ def write(value):
 index = json.loads((place / "index.json").read_bytes())
 manifest = read(index["manifests"][0]["digest"])
 records = read(manifest["config"]["digest"])
-first, last = sorted(records, key=lambda key: records[key]["created"])
+results = [key for key in records if "latest" not in records[key]]
+first, last = sorted(results, key=lambda key: records[key]["created"])
 exec(sys.argv[2])
 manifest["config"].update(write(records))
 index["manifests"][0].update(write(manifest))
@@ -77,8 +78,9 @@ build moved --cache-from type=local,src=moved --cache-verify-key one.pub
 [ "$(ran)" = 1 ]
 grep -q 'is wrongly signed: not used' log
 # A key that is none is told of before anything runs; a key in place of its name is not repeated.
-! build none --cache-to type=local,dest=x --cache-sign-key one.pub > /dev/null
-! "$WYTHE" build --cache-to type=local,dest=x --cache-sign-key "$(cat one.pem)" context 2> log
+if build none --cache-to type=local,dest=x --cache-sign-key one.pub > out; then exit 1; fi
+grep -q "there is no private key in PEM in it" log
+if "$WYTHE" build --cache-to type=local,dest=x --cache-sign-key "$(cat one.pem)" context 2> log; then exit 1; fi
 grep -q 'not written on the command line' log
 if grep -qF "$(sed -n 2p one.pem)" log; then exit 1; fi
 # Records of nobody in particular, that announce what is not so: another stream, other files, other bytes.
