@@ -55,7 +55,9 @@ pub struct BuiltStep {
     pub created: Timestamp,
     /// How long it took when it ran; zero where that is not known.
     pub duration: Duration,
-    /// What went into its key, as names and values.
+    /// Under which key the latest result of its place is kept, for others to explain why they ran it.
+    pub place: CacheKey,
+    /// What went into its key, as names and values, and which listings of files the store has of that.
     pub inputs: Vec<(String, String)>,
     /// Whether its layer is one of an image.
     pub in_image: bool,

@@ -108,6 +108,10 @@ impl Caches {
             return None;
         }
         let (at, action) = state.answers.get(key)?.clone()?;
+        // What is said of a place is no result.
+        if action.latest.is_some() {
+            return None;
+        }
         let lost = state.used.entry(*key).or_default().clone();
         let layer = CachedLayer {
             backend: self.sources[at].backend.clone(),
@@ -116,6 +120,18 @@ impl Caches {
             lost,
         };
         Some(CacheHit { action, layer })
+    }
+
+    /// The latest result of a place whose [key](PortableAction::latest) was asked for, the key of that result,
+    /// and the cache that knows it.
+    pub(crate) fn latest(
+        &self,
+        place: &CacheKey,
+    ) -> Option<(PortableAction, CacheKey, Arc<dyn CacheBackend>)> {
+        let state = self.state();
+        let (at, action) = state.answers.get(place)?.clone()?;
+        let key = action.latest?;
+        Some((action, key, self.sources[at].backend.clone()))
     }
 
     /// Distrusts a result before anything relied on it.
@@ -272,6 +288,8 @@ mod tests {
             duration: Duration::from_secs(3),
             step: "[1/1] RUN make".to_owned(),
             inputs: Vec::new(),
+            listings: None,
+            latest: None,
         }
     }
 

@@ -27,6 +27,8 @@ pub fn record(number: i64) -> PortableAction {
         duration: Duration::from_secs(1),
         step: format!("[{number}/9] RUN step"),
         inputs: Vec::new(),
+        listings: None,
+        latest: None,
     }
 }
 

@@ -107,7 +107,7 @@ impl Pack {
 
     /// What its records need, each blob once.
     pub(crate) fn blobs(&self) -> Vec<&Descriptor> {
-        let blobs = self.records.values().map(|(record, _)| &record.blob);
+        let blobs = self.records.values().flat_map(|(record, _)| record.blobs());
         let unique: BTreeMap<_, _> = blobs.map(|blob| (blob.digest, blob)).collect();
         unique.into_values().collect()
     }

@@ -25,6 +25,7 @@ use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::layer::codec::Codec;
 use wythe_store::layer::export::ExportError;
 use wythe_store::lease::Lease;
+use wythe_store::portable_listings::ListingsError;
 use wythe_store::timestamp::Timestamp;
 
 use self::queue::{Queue, UploadEnd};
@@ -46,7 +47,9 @@ pub struct MadeStep {
     pub created: Timestamp,
     /// How long it took; zero where that is not known.
     pub duration: Duration,
-    /// What went into its key.
+    /// What its place is known by: there the latest result is kept, to be compared with.
+    pub place: CacheKey,
+    /// What went into its key, and which listings the store has of that.
     pub inputs: Vec<(String, String)>,
 }
 
@@ -89,6 +92,9 @@ pub enum UploadError {
     /// It could not do what it was asked for.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The listings of what a step has read could not be packed.
+    #[error(transparent)]
+    Listings(#[from] ListingsError),
     /// A layer could not be compressed.
     #[error(transparent)]
     Export(#[from] ExportError),

@@ -52,6 +52,7 @@ pub mod pack;
 pub mod path;
 pub mod place;
 pub mod portable_action;
+pub mod portable_listings;
 pub mod racy;
 mod read_only;
 mod recover;

@@ -36,6 +36,11 @@ pub struct PortableAction {
     pub step: String,
     /// What went into its key, as names and values.
     pub inputs: Vec<(String, String)>,
+    /// The blob of the [listings](crate::portable_listings) that its inputs name.
+    pub listings: Option<Descriptor>,
+    /// The key of the result, in the record of a place: that of the latest result of a step of some project,
+    /// kept to be compared with. A newer one takes the place of an older one.
+    pub latest: Option<CacheKey>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -51,9 +56,24 @@ struct Form {
     milliseconds: u64,
     step: String,
     inputs: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listings: Option<Descriptor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latest: Option<String>,
 }
 
 impl PortableAction {
+    /// What it needs to be of use: the layer, and what it is explained by.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        [&self.blob].into_iter().chain(&self.listings)
+    }
+
+    /// The record of the place where this is the latest result.
+    #[must_use]
+    pub fn as_latest(&self, key: CacheKey) -> Self {
+        Self { latest: Some(key), ..self.clone() }
+    }
+
     /// The record as JSON.
     ///
     /// # Panics
@@ -70,6 +90,8 @@ impl PortableAction {
             milliseconds: u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
             step: self.step.clone(),
             inputs: self.inputs.clone(),
+            listings: self.listings.clone(),
+            latest: self.latest.map(|key| hex(key.as_bytes())),
         };
         serde_json::to_vec(&form).expect("all keys are texts")
     }
@@ -84,16 +106,23 @@ impl PortableAction {
             serde_json::from_slice(bytes).ok().filter(|form: &Form| form.v == VERSION)?;
         form.blob.media_type.layer_compression()?;
         let (seconds, nanos) = form.created;
+        // Where else something may be had is for nobody to say: it comes from the cache.
+        let plain = |blob: Descriptor| Descriptor::new(blob.media_type, blob.digest, blob.size);
+        let latest = match form.latest {
+            Some(key) => Some(CacheKey::from_bytes(unhex(&key)?)),
+            None => None,
+        };
         Some(Self {
             diff_id: DiffId(form.diff_id),
             tar_size: form.tar_size,
-            // Where else it may be had is for nobody to say: it comes from the cache.
-            blob: Descriptor::new(form.blob.media_type, form.blob.digest, form.blob.size),
+            blob: plain(form.blob),
             content: ContentId::from_bytes(unhex(&form.content)?),
             created: Timestamp { seconds, nanos },
             duration: Duration::from_millis(form.milliseconds),
             step: form.step,
             inputs: form.inputs,
+            listings: form.listings.map(plain),
+            latest,
         })
     }
 }
@@ -137,6 +166,8 @@ impl InlineRecord {
             duration: Duration::ZERO,
             step: self.step.clone(),
             inputs: Vec::new(),
+            listings: None,
+            latest: None,
         };
         Some((CacheKey::from_bytes(unhex(&self.key)?), action))
     }
@@ -157,12 +188,18 @@ mod tests {
             duration: Duration::from_millis(1234),
             step: "[1/1] RUN make".to_owned(),
             inputs: vec![("argument".to_owned(), "make".to_owned())],
+            listings: None,
+            latest: None,
         }
     }
 
     #[test]
     fn a_record_reads_back() {
-        assert_eq!(PortableAction::decode(&record().encode()), Some(record()));
+        let listings = Some(Descriptor::of(MediaType::new("x/y"), b"listings"));
+        let other = PortableAction { listings, ..record() }.as_latest(CacheKey::of(b"step"));
+        for record in [record(), other] {
+            assert_eq!(PortableAction::decode(&record.encode()), Some(record));
+        }
     }
 
     #[test]
@@ -196,6 +233,8 @@ mod tests {
     fn a_record_sends_nobody_to_other_places() {
         let mut record = record();
         record.blob.urls.push("http://169.254.169.254/".to_owned());
-        assert!(PortableAction::decode(&record.encode()).unwrap().blob.urls.is_empty());
+        record.listings = Some(record.blob.clone());
+        let read = PortableAction::decode(&record.encode()).unwrap();
+        assert!(read.blobs().all(|blob| blob.urls.is_empty()));
     }
 }

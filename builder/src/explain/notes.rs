@@ -66,6 +66,11 @@ impl Place {
         [PREFIX, &self.stage, &self.number.to_be_bytes()].concat()
     }
 
+    /// Under which key caches of other machines keep the latest result of this place.
+    pub(crate) fn shared(self) -> CacheKey {
+        CacheKey::of(&self.key())
+    }
+
     /// What is known of this place.
     pub(crate) fn results(self, store: &Store) -> PlaceResults {
         let note = store.journal().get(Table::Notes, &self.key());

@@ -33,17 +33,18 @@ pub(crate) struct Past<'s> {
 }
 
 impl<'s> Past<'s> {
-    /// What is remembered of the place of a step. `others` are the operations that other steps of this
-    /// build have: their results are not its own, which has `inputs`.
+    /// What is remembered of the place of a step, here and by other machines (`elsewhere`). `others` are the
+    /// operations that other steps of this build have: their results are not its own, which has `inputs`.
     pub(crate) fn of(
         store: &'s Store,
-        place: Place,
+        (place, elsewhere): (Place, Option<ActionRecord>),
         inputs: &[Fact],
         others: &[Vec<Fact>],
     ) -> Result<Self, ReadError> {
         let own = place.results(store);
         let mut candidates = Vec::new();
-        for action in records(store, &own)? {
+        let elsewhere = elsewhere.filter(|action| has_kind(&action.inputs));
+        for action in records(store, &own)?.into_iter().chain(elsewhere) {
             let told = essence(&action.inputs);
             let is_anothers =
                 told != essence(inputs) && others.iter().any(|other| essence(other) == told);

@@ -1,5 +1,6 @@
 //! Results that other machines have made, and those that they may have from here.
 
+use wythe_store::action::LISTING;
 use wythe_store::id::{CacheKey, ContentId, LayerId, hex};
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::journal::Durability;
@@ -18,6 +19,7 @@ use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
 use crate::graph::{ImagePlan, VertexId};
 use crate::operation::Operation;
+use crate::operation::facts::Fact;
 
 /// What layers of caches are called in messages about their blobs.
 const NAME: &str = "cache/step";
@@ -38,9 +40,11 @@ impl Solver<'_> {
             }
         })?;
         let fresh = |index: &&usize| !self.stale[**index];
-        let fresh = local.unknown.iter().rev().filter(fresh);
-        let keys: Vec<CacheKey> = fresh.filter_map(|index| self.keys.get(index).copied()).collect();
-        self.env.caches.ask(&keys);
+        let unknown = local.unknown.iter().rev().filter(fresh);
+        let keys = unknown.filter_map(|index| self.keys.get(index).copied());
+        let place = |index: &usize| self.place(&self.graph.vertices[*index]).shared();
+        let places = local.unknown.iter().filter(|_| self.env.progress.is_curious()).map(place);
+        self.env.caches.ask(&keys.chain(places).collect::<Vec<CacheKey>>());
         Ok(())
     }
 
@@ -123,6 +127,14 @@ impl Solver<'_> {
         Ok(records)
     }
 
+    /// What a vertex is made from, and the listings that are kept with its result.
+    fn inputs_listed(&self, index: usize) -> Result<Vec<Fact>, BuildCause> {
+        let kept = self.env.store.action(&self.keys[&index])?;
+        let kept = kept.into_iter().flat_map(|action| action.inputs);
+        let listed = kept.filter(|(name, _)| name.starts_with(LISTING));
+        Ok(self.inputs_of(index)?.into_iter().chain(listed).collect())
+    }
+
     /// The layer that a vertex came to, by its last name.
     fn own_layer(&self, index: usize) -> Option<LayerId> {
         let made = self.work.settled[index].get().map(|one| &one.chain);
@@ -150,7 +162,8 @@ impl Solver<'_> {
             layer,
             created: self.created(index),
             duration: duration_of(self.env.store, &self.keys[&index]),
-            inputs: self.inputs_of(index)?,
+            place: self.place(vertex).shared(),
+            inputs: self.inputs_listed(index)?,
             in_image: self.is_exported(index),
         }))
     }

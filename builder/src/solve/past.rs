@@ -1,12 +1,19 @@
 //! What is kept with a result to explain a later miss, and why a step runs.
 
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use wythe_dockerfile::mount::Requirement;
-use wythe_store::action::LISTING;
+use wythe_store::action::{ActionRecord, LISTING};
+use wythe_store::cache_backend::CacheBackend;
+use wythe_store::digest::Digest;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::MAX_DOCUMENT;
+use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_listings::unpack;
 use wythe_store::tree::entry::Tree;
 
 use super::Solver;
@@ -161,7 +168,9 @@ impl Solver<'_> {
         let inputs = self.inputs_of(index)?;
         let others = self.graph.vertices.iter().filter(|other| other.stage == vertex.stage);
         let others: Vec<Vec<Fact>> = others.map(|other| of_operation(&other.operation)).collect();
-        let past = Past::of(self.env.store, self.place(vertex), &inputs, &others)?;
+        let place = self.place(vertex);
+        let past =
+            Past::of(self.env.store, (place, self.latest_elsewhere(place)), &inputs, &others)?;
         let listings = |within: &str| {
             let read = read_by(&vertex.operation).into_iter().find(|(name, ..)| name == within)?;
             self.listing(index, &read).ok()?
@@ -172,7 +181,21 @@ impl Solver<'_> {
         Ok(past.reason(&self.keys[&index], present))
     }
 
-    fn place(&self, vertex: &Vertex) -> Place {
+    /// What a cache says of the latest result of a place, with the listings that it was made from.
+    fn latest_elsewhere(&self, place: Place) -> Option<ActionRecord> {
+        let (action, key, backend) = self.env.caches.latest(&place.shared())?;
+        if let Some(listings) = &action.listings {
+            // Without them it is not told which files changed.
+            match fetch_listings(&*backend, listings) {
+                Ok(packed) => unpack(self.env.lease, &packed).ok()?,
+                Err(error) => tracing::debug!(%error, "cannot read the listings of a cache"),
+            }
+        }
+        let PortableAction { created, inputs, .. } = action;
+        Some(ActionRecord { key, layer: None, created, inputs })
+    }
+
+    pub(super) fn place(&self, vertex: &Vertex) -> Place {
         Place::of(&self.options.project, &vertex.name)
     }
 
@@ -189,6 +212,21 @@ impl Solver<'_> {
         if let Err(error) = self.env.lease.commit(batch, Durability::Relaxed) {
             tracing::debug!(%error, "cannot note that a step failed");
         }
+    }
+}
+
+/// The listings that a cache has, whole and as they were announced.
+fn fetch_listings(backend: &dyn CacheBackend, blob: &Descriptor) -> io::Result<Vec<u8>> {
+    if blob.size > MAX_DOCUMENT as u64 {
+        return Err(io::Error::other("the listings are too long"));
+    }
+    let mut packed = Vec::new();
+    let reader = backend.blob(&blob.digest, 0..blob.size).map_err(io::Error::other)?;
+    reader.take(blob.size).read_to_end(&mut packed)?;
+    if Digest::of(&packed) == blob.digest {
+        Ok(packed)
+    } else {
+        Err(io::Error::other("the listings are not what their digest says"))
     }
 }
 

@@ -3,6 +3,7 @@
 use wythe_store::id::CacheKey;
 use wythe_store::layer::export::{ExportError, export_once};
 use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_listings;
 use wythe_store::tree::encode::content_id;
 
 use super::queue::Queue;
@@ -19,10 +20,11 @@ pub(super) fn run(plan: &UploadPlan, queue: &Queue) -> Result<(), UploadError> {
         for (step, found) in steps.iter().zip(&known) {
             if found.as_deref().and_then(PortableAction::decode).is_some() {
                 queue.is_there(step.key);
-            } else if let Some(record) = plan.record(step)?
-                && !queue.ready((step.key, record))
-            {
-                return Ok(());
+            } else if let Some(record) = plan.record(step)? {
+                let latest = record.as_latest(step.key);
+                if !queue.ready([(step.key, record), (step.place, latest)]) {
+                    return Ok(());
+                }
             }
         }
     }
@@ -47,6 +49,7 @@ impl UploadPlan {
             return Ok(None);
         };
         let MadeStep { name, created, duration, inputs, .. } = step.clone();
+        let listings = portable_listings::pack(&self.lease, &inputs)?;
         let content = content_id(&tree);
         Ok(Some(PortableAction {
             diff_id,
@@ -57,6 +60,8 @@ impl UploadPlan {
             duration,
             step: name,
             inputs,
+            listings,
+            latest: None,
         }))
     }
 }

@@ -104,13 +104,13 @@ impl Queue {
         self.change(|state| state.seen.extend([key]));
     }
 
-    /// Hands on a record; `false` if nobody wants it any more.
-    pub(super) fn ready(&self, record: ReadyRecord) -> bool {
+    /// Hands on the record of a step and that of its place; `false` if nobody wants them any more.
+    pub(super) fn ready(&self, records: [ReadyRecord; 2]) -> bool {
         let mut wanted = true;
         self.change(|state| {
-            state.seen.insert(record.0);
+            state.seen.extend(records.iter().map(|(key, _)| *key));
             wanted = state.input != Input::Abandoned;
-            state.records.push(record);
+            state.records.extend(records);
         });
         wanted
     }

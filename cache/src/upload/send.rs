@@ -42,7 +42,8 @@ impl UploadPlan {
         known: &mut BTreeSet<Digest>,
         request: &Request<'_>,
     ) -> Result<Uploaded, CacheError> {
-        let mut blobs: Vec<&Descriptor> = records.iter().map(|(_, record)| &record.blob).collect();
+        let mut blobs: Vec<&Descriptor> =
+            records.iter().flat_map(|(_, record)| record.blobs()).collect();
         blobs.retain(|blob| known.insert(blob.digest));
         let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest).collect();
         let missing = if digests.is_empty() { digests } else { self.backend.missing(&digests)? };
@@ -52,7 +53,9 @@ impl UploadPlan {
         let encoded: Vec<_> = records.iter().map(|(key, record)| (*key, record.encode())).collect();
         self.backend.put_records(&encoded)?;
         let bytes = blobs.iter().map(|blob| blob.size).sum();
-        Ok(Uploaded { records: records.len(), blobs: blobs.len(), bytes })
+        let results = records.iter().filter(|(_, record)| record.latest.is_none()).count();
+        let layers = blobs.iter().filter(|blob| blob.media_type.layer_compression().is_some());
+        Ok(Uploaded { records: results, blobs: layers.count(), bytes })
     }
 
     fn put(&self, blob: &Descriptor, request: &Request<'_>) -> Result<(), CacheError> {

@@ -144,7 +144,8 @@ impl Trial {
         self.lease.commit(batch, Durability::Relaxed).unwrap();
         let (name, inputs) = (format!("[{number}/9] RUN step"), Vec::new());
         let (created, duration) = (Timestamp::default(), Duration::ZERO);
-        MadeStep { key: CacheKey::of(&[number]), name, layer, created, duration, inputs }
+        let place = CacheKey::of(&[b'p', number]);
+        MadeStep { key: CacheKey::of(&[number]), name, layer, created, duration, place, inputs }
     }
 
     fn upload(&self, double: &Arc<Double>, time: Duration) -> Upload {

@@ -107,6 +107,8 @@ mod tests {
             duration: std::time::Duration::ZERO,
             step: String::new(),
             inputs: Vec::new(),
+            listings: None,
+            latest: None,
         };
         let id = layer_id(&said.diff_id);
         for is_here in [false, true] {

@@ -98,8 +98,8 @@ impl Extent {
 }
 
 fn made(step: &BuiltStep) -> MadeStep {
-    let BuiltStep { key, name, layer, created, duration, inputs, .. } = step.clone();
-    MadeStep { key, name, layer, created, duration, inputs }
+    let BuiltStep { key, name, layer, created, duration, place, inputs, .. } = step.clone();
+    MadeStep { key, name, layer, created, duration, place, inputs }
 }
 
 /// How layers leave for the first output that says so: the cache has the same blobs then.
