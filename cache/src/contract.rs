@@ -103,6 +103,8 @@ fn what_is_kept_is_found(open: &dyn Fn() -> Box<dyn CacheBackend>) {
 
 fn ranges_are_read(cache: &dyn CacheBackend) {
     let (bytes, digest) = (blob(1), record(1).blob.digest);
+    // A blob is asked for by who has read of it.
+    cache.records(&[key(1)]).expect("records are found");
     for range in [0..bytes.len(), 0..7, 11..bytes.len(), 500..501] {
         let mut read = Vec::new();
         let asked = range.start as u64..range.end as u64;

@@ -19,6 +19,7 @@ use crate::manifest;
 use crate::origin;
 use crate::retry::retry;
 use crate::settings::Settings;
+use crate::tls;
 use crate::transport::{Access, Body, Call, Transport};
 use crate::web::WebRequest;
 
@@ -58,6 +59,15 @@ impl Client {
     pub fn new(settings: Settings) -> Self {
         let (transport, auth) = (Transport::default(), Auth::default());
         Self { inner: Arc::new(Inner { settings, transport, auth, bases: Mutex::default() }) }
+    }
+
+    /// Whom this client believes to be who they say, for what speaks another protocol over TLS.
+    ///
+    /// # Errors
+    ///
+    /// If a certificate that was named cannot be read.
+    pub fn tls(&self) -> Result<rustls::ClientConfig, RegistryProblem> {
+        tls::config(&self.inner.settings, tls::Trust::Authorities)
     }
 
     fn fetch_manifest(

@@ -42,7 +42,8 @@ pub trait CacheBackend: Send + Sync {
     /// As [`records`](Self::records).
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError>;
 
-    /// A reader of the bytes `range` of a blob, which is not verified.
+    /// A reader of the bytes `range` of a blob, which is not verified. It is one that a record speaks of which
+    /// was asked for before.
     ///
     /// # Errors
     ///

@@ -15,6 +15,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-registry", &["wythe-store"]),
     ("wythe-aws", &["wythe-registry"]),
     ("wythe-cache", &["wythe-aws", "wythe-registry", "wythe-store"]),
+    ("wythe-reapi", &["wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     (
@@ -25,6 +26,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "wythe-cache",
             "wythe-delivery",
             "wythe-dockerfile",
+            "wythe-reapi",
             "wythe-registry",
             "wythe-sandbox",
             "wythe-store",

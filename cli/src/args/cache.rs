@@ -13,7 +13,7 @@ use wythe_store::oci::reference::Reference;
 
 use self::key::KeyPlace;
 use self::scoped::{Naming, Scopes};
-use self::service::{ActionsPlace, WebPlace};
+use self::service::{ActionsPlace, ExecutionPlace, WebPlace};
 use super::attributes::{AttributeError, Attributes};
 use super::s3_place::{self, S3Place, S3PlaceError};
 
@@ -28,6 +28,8 @@ pub(crate) enum CachePlace {
     Registry { name: Reference, transport: Transport },
     /// A web server.
     Http(WebPlace),
+    /// A server of the remote execution API.
+    Reapi(ExecutionPlace),
     /// That of GitHub Actions.
     Gha(ActionsPlace),
     /// A bucket.
@@ -94,7 +96,7 @@ pub(crate) enum CacheArgError {
     S3(#[from] S3PlaceError),
     #[error("type=inline is read with type=registry,ref=IMAGE")]
     Inline,
-    #[error("type {0:?} is not one of gha, http, inline, local, registry, s3")]
+    #[error("type {0:?} is not one of gha, http, inline, local, reapi, registry, s3")]
     Type(String),
     #[error("version {0:?} is neither 1 nor 2")]
     Version(String),
@@ -208,6 +210,7 @@ fn place(
             let tag = attributes.take("tag").unwrap_or_else(|| "latest".to_owned());
             CachePlace::Local { directory, tag }
         }
+        "reapi" => CachePlace::Reapi(ExecutionPlace::take(attributes)?),
         "registry" => {
             let text = attributes.take("ref").ok_or(AttributeError::Missing("ref"))?;
             let insecure = attributes.take_bool("registry.insecure")?.unwrap_or_default();

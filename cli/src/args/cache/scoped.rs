@@ -68,6 +68,7 @@ impl Scopes {
             CachePlace::Local { tag, .. } => *tag = named(tag),
             CachePlace::Registry { name, .. } => *name = tag_of(name, scope)?,
             CachePlace::Http(web) => web.scope = Some(scope.to_string()),
+            CachePlace::Reapi(server) => server.scope = Some(scope.to_string()),
             CachePlace::S3(bucket) => {
                 bucket.names = bucket.names.iter().map(|name| named(name)).collect();
             }
@@ -94,6 +95,7 @@ mod tests {
             CachePlace::Local { tag, .. } => tag.clone(),
             CachePlace::Registry { name, .. } => name.to_string(),
             CachePlace::Http(web) => web.scope.clone().unwrap_or_default(),
+            CachePlace::Reapi(server) => server.scope.clone().unwrap_or_default(),
             CachePlace::S3(bucket) => bucket.names.join(";"),
             CachePlace::Gha(actions) => actions.scope.clone().unwrap_or_default(),
             CachePlace::Inline => String::new(),
@@ -119,6 +121,7 @@ mod tests {
             ("type=local,src=d,dest=d,scope=main", "main", "main"),
             ("type=local,src=d,dest=d,tag=t,scope=x", "t-x t-main", "t-x"),
             ("type=http,url=http://h/,scope=x", "x main", "x"),
+            ("type=reapi,url=grpc://h,scope=x", "x main", "x"),
             ("type=gha,scope=x", "x", "x"),
         ] {
             let from = text.replace(",dest=d", "").parse::<CacheFrom>().unwrap();

@@ -6,8 +6,8 @@ use super::CacheArgError;
 use crate::args::attributes::{AttributeError, Attributes};
 
 /// What a cache on a web server, and that of GitHub Actions, may be told.
-pub(super) const KNOWN: [&str; 7] =
-    ["password", "scope", "token", "url", "url_v2", "username", "version"];
+pub(super) const KNOWN: [&str; 8] =
+    ["instance", "password", "scope", "token", "url", "url_v2", "username", "version"];
 
 /// A cache on a web server.
 #[derive(Clone, Eq, PartialEq)]
@@ -15,6 +15,18 @@ pub(crate) struct WebPlace {
     pub(crate) url: String,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
+    pub(crate) token: Option<String>,
+    /// The part of it that is meant.
+    pub(crate) scope: Option<String>,
+}
+
+/// A cache at a server of the remote execution API.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct ExecutionPlace {
+    /// `grpc://HOST:PORT/INSTANCE` or `grpcs://…`.
+    pub(crate) url: String,
+    /// The instance, where the address does not say.
+    pub(crate) instance: Option<String>,
     pub(crate) token: Option<String>,
     /// The part of it that is meant.
     pub(crate) scope: Option<String>,
@@ -47,6 +59,13 @@ impl fmt::Debug for WebPlace {
 }
 
 /// Without what may be a secret.
+impl fmt::Debug for ExecutionPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ExecutionPlace").finish_non_exhaustive()
+    }
+}
+
+/// Without what may be a secret.
 impl fmt::Debug for ActionsPlace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = out.debug_struct("ActionsPlace");
@@ -60,6 +79,14 @@ impl WebPlace {
         let [username, password, token] =
             ["username", "password", "token"].map(|key| attributes.take(key));
         Ok(Self { url, username, password, token, scope: None })
+    }
+}
+
+impl ExecutionPlace {
+    pub(super) fn take(attributes: &mut Attributes) -> Result<Self, CacheArgError> {
+        let url = attributes.take("url").ok_or(AttributeError::Missing("url"))?;
+        let [instance, token] = ["instance", "token"].map(|key| attributes.take(key));
+        Ok(Self { url, instance, token, scope: None })
     }
 }
 

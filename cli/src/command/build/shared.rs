@@ -1,5 +1,7 @@
 //! The caches that a build shares with other machines: opened, written, and told of.
 
+#[cfg(feature = "reapi")]
+mod execution;
 mod service;
 mod trust;
 pub(super) mod writing;
@@ -124,6 +126,14 @@ fn client(
             Arc::new(RegistryCache::new(client, name.clone()).sharing(delivered.clone()))
         }
         CachePlace::Http(place) => Arc::new(service::web(place, session)?),
+        #[cfg(feature = "reapi")]
+        CachePlace::Reapi(place) => Arc::new(execution::cache(place, session)?),
+        #[cfg(not(feature = "reapi"))]
+        CachePlace::Reapi(_) => {
+            let why =
+                "type=reapi: this program was built without it (cargo build --features reapi)";
+            return Err(Failure::usage(why));
+        }
         CachePlace::Gha(place) => match service::actions(place, session)? {
             Some(cache) => Arc::new(cache),
             None => return Ok(None),

@@ -1,0 +1,75 @@
+# A server of the remote execution API as a cache, BuildGrid from PyPI: cold and warm, a long layer, a branch, signatures,
+# and no server at all.
+case $("$WYTHE" build --cache-from type=reapi,url=grpc://127.0.0.1:1 . 2>&1 || true) in
+*"built without it"*) skip "the program is built without the feature reapi" ;;
+esac
+python3 -m venv venv
+venv/bin/pip install -q buildgrid==0.4.4
+port=$((20000 + ($$ + 9001) % 20000))
+cat > server.yml << X
+server:
+  - !channel
+    address: 127.0.0.1:$port
+    insecure-mode: true
+instances:
+  - name: team
+    storages:
+      - !lru-storage &store
+        size: 512M
+    caches:
+      - !lru-action-cache &actions
+        storage: *store
+        max-cached-refs: 4096
+        cache-failed-actions: true
+        allow-updates: true
+    services:
+      - !cas
+        storage: *store
+      - !bytestream
+        storage: *store
+      - !action-cache
+        cache: *actions
+thread-pool-size: 20
+X
+venv/bin/bgd server start server.yml > server.log 2>&1 &
+pid=$!
+trap 'kill $pid' EXIT
+tries=0
+until "$CASES/../listening" "$port"; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 200 ]
+  sleep 0.1
+done
+mkdir context
+head -c 6000000 /dev/urandom > context/long
+printf 'FROM base\nRUN date +%%N > /chance\nCOPY long /long\nRUN cat /chance > /copied\n' > context/Dockerfile
+build() {
+  store=$1
+  shift
+  "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" -o "type=oci,dest=$store.tar" \
+    "$@" context 2> log || { cat log; return 1; }
+}
+ran() { grep -c '^#[0-9]* DONE ' log || true; }
+cache=type=reapi,url=grpc://127.0.0.1:$port/team
+build cold --cache-to "$cache,mode=max,ignore-error=false"
+[ "$(ran)" = 3 ]
+grep -q '3 results written, 3 layers sent' log
+build warm --cache-from "$cache" --cache-to "$cache,mode=max,ignore-error=false"
+[ "$(ran)" = 0 ]
+cmp cold.tar warm.tar
+if grep -q 'results written' log; then exit 1; fi
+"$WYTHE" --store warm verify
+build branch --cache-from "$cache,scope=x" --cache-to "$cache,scope=x,ignore-error=false"
+[ "$(ran)" = 3 ]
+build again --cache-from "$cache,scope=x"
+[ "$(ran)" = 0 ]
+openssl genpkey -algorithm ed25519 -out key.pem 2> /dev/null
+openssl pkey -in key.pem -pubout -out key.pub
+build refused --cache-from "$cache" --cache-verify-key key.pub
+[ "$(ran)" = 3 ]
+grep -q 'not signed: not used' log
+build other --cache-from "$cache" --cache-from "${cache}x"
+[ "$(ran)" = 0 ]
+kill "$pid"
+build dead --cache-from "$cache" --cache-to "$cache"
+[ "$(ran)" = 3 ]
