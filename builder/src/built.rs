@@ -40,6 +40,21 @@ pub struct Built {
     pub targets: Vec<BuiltTarget>,
     /// What its steps came to, for caches that other machines share.
     pub steps: Vec<BuiltStep>,
+    /// The cache mounts of its steps, each once for every platform.
+    pub mounts: Vec<BuiltMount>,
+}
+
+/// A cache mount of a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BuiltMount {
+    /// The id that the Dockerfile has.
+    pub id: String,
+    /// What tells it from others on every machine.
+    pub identity: String,
+    /// What the step runs on.
+    pub platform: String,
+    /// Whether a step with it ran in this build, so that it may hold something else than before.
+    pub was_used: bool,
 }
 
 /// What a step of a build came to.

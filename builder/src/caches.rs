@@ -14,6 +14,7 @@ use wythe_store::cache_backend::CacheBackend;
 use wythe_store::id::CacheKey;
 use wythe_store::image::blob_origin::CachedLayer;
 use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_mount::{PortableMount, mount_key};
 
 /// How long a cache may take to say what it knows, unless it is said otherwise: longer than any that
 /// is well takes for a thousand keys, shorter than anybody waits for a dead one.
@@ -39,6 +40,11 @@ pub struct Caches {
 struct State {
     /// What was asked for, and which cache knew it.
     answers: BTreeMap<CacheKey, Option<(usize, PortableAction)>>,
+    /// Cache mounts that were asked for, by where they are found: each with the caches that have it, the one
+    /// that was saved last at the end.
+    mounts: BTreeMap<CacheKey, Vec<(usize, PortableMount)>>,
+    /// Cache mounts that were restored, and from where.
+    restored: Vec<(usize, PortableMount)>,
     /// Results whose layers are in use.
     used: BTreeMap<CacheKey, Arc<AtomicBool>>,
     /// Results that are not what they were announced to be.
@@ -53,6 +59,14 @@ struct State {
 pub(crate) struct CacheHit {
     pub(crate) action: PortableAction,
     pub(crate) layer: CachedLayer,
+}
+
+/// A cache mount that a cache has.
+#[derive(Clone)]
+pub(crate) struct SavedMount {
+    at: usize,
+    pub(crate) backend: Arc<dyn CacheBackend>,
+    pub(crate) mount: PortableMount,
 }
 
 impl fmt::Debug for CacheSource {
@@ -163,6 +177,58 @@ impl Caches {
             state.warnings.push(not_held(self.sources[*at].backend.name(), step));
         }
         !names.is_empty()
+    }
+
+    /// The cache mount of this identity and platform as it was saved last, wherever that was; once that was
+    /// [refused](Self::refuse_mount), as it was before.
+    pub(crate) fn mount(&self, identity: &str, platform: &str) -> Option<SavedMount> {
+        let key = mount_key(identity, platform);
+        if !self.state().mounts.contains_key(&key) {
+            let found = self.ask_for_mount(key);
+            self.state().mounts.insert(key, found);
+        }
+        let (at, mount) = self.state().mounts.get(&key)?.last()?.clone();
+        Some(SavedMount { at, backend: self.sources[at].backend.clone(), mount })
+    }
+
+    fn ask_for_mount(&self, key: CacheKey) -> Vec<(usize, PortableMount)> {
+        let mut found = Vec::new();
+        for (at, source) in self.sources.iter().enumerate() {
+            if self.state().given_up.contains(&at) {
+                continue;
+            }
+            match look_up(source, &[key]) {
+                Ok(records) => {
+                    let records = records.into_iter().flatten();
+                    let mounts = records.filter_map(|bytes| PortableMount::decode(&bytes));
+                    found.extend(mounts.filter(|one| one.key() == key).map(|one| (at, one)));
+                }
+                Err(why) => self.give_up(at, why),
+            }
+        }
+        found.sort_by_key(|(_, mount)| mount.created);
+        found
+    }
+
+    /// What a cache does not hand over as it was announced is not asked for again.
+    pub(crate) fn refuse_mount(&self, saved: &SavedMount) {
+        let known = &mut self.state().mounts;
+        let same = |(at, mount): &(usize, PortableMount)| *at == saved.at && *mount == saved.mount;
+        if let Some(found) = known.get_mut(&saved.mount.key()) {
+            found.retain(|one| !same(one));
+        }
+    }
+
+    /// Notes that a mount was restored.
+    pub(crate) fn restored(&self, saved: SavedMount) {
+        self.state().restored.push((saved.at, saved.mount));
+    }
+
+    /// The cache mounts that were restored, with the name of the cache that had them.
+    pub fn restored_mounts(&self) -> Vec<(String, PortableMount)> {
+        let name = |at: usize| self.sources[at].backend.name().to_owned();
+        let state = self.state();
+        state.restored.iter().map(|(at, mount)| (name(*at), mount.clone())).collect()
     }
 
     /// What deserves a warning since it was asked for last.

@@ -6,6 +6,7 @@ mod copy;
 mod given;
 mod mask;
 pub(crate) mod mounts;
+mod restored;
 mod run;
 mod space;
 mod workdir;

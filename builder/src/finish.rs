@@ -35,7 +35,7 @@ pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, Ve
     let plans = solver.graph.images.chunk_by(|one, next| one.target == next.target);
     let targets = plans.map(|plans| target(solver, options, plans)).collect::<Result<_, _>>()?;
     solver.env.lease.commit(Batch::new(), Durability::Relaxed).map_err(BuildCause::from)?;
-    Ok(Built { targets, steps: solver.steps()? })
+    Ok(Built { targets, steps: solver.steps()?, mounts: solver.mounts() })
 }
 
 /// The images of a target, one for each platform.

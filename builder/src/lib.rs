@@ -48,6 +48,7 @@ pub mod key;
 pub mod lint;
 pub mod lower;
 mod merge;
+pub mod mount_identity;
 pub mod operation;
 pub mod options;
 pub mod origin;

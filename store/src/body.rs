@@ -14,6 +14,7 @@ use crate::object::{Encoding, Kind, ObjectName};
 use crate::sparse;
 
 mod chunker;
+pub(crate) mod named;
 mod stored;
 
 /// Bodies shorter than this are compressed: together they are most of the objects and few of the
@@ -122,19 +123,7 @@ impl Lease {
         if size < CHUNKS_FROM as u64 {
             return self.short_body(file, size);
         }
-        self.chunked(&mut |chunker| {
-            let mut at = 0;
-            while at < size {
-                let data = source(sparse::next_data(file, at))?.unwrap_or(size).min(size);
-                chunker.skip(data - at)?;
-                at = source(sparse::next_hole(file, data, size))?.max(data);
-                source(file.seek(SeekFrom::Start(data)))?;
-                add_all(chunker, &mut (&mut *file).take(at - data))?;
-            }
-            // It may have grown, which the caller has to learn.
-            source(file.seek(SeekFrom::Start(size)))?;
-            add_all(chunker, file)
-        })
+        self.chunked(&mut |chunker| add_file(chunker, file, size))
     }
 
     /// Reads a file of about this size into memory that the thread keeps for the next one.
@@ -172,7 +161,8 @@ impl Lease {
         &self,
         fill: &mut dyn FnMut(&mut Chunker<'_>) -> Result<(), WriteError>,
     ) -> Result<(BodyId, u64), WriteError> {
-        let mut chunker = Chunker::new(self);
+        let put = |bytes: &[u8]| self.put_piece(bytes);
+        let mut chunker = Chunker::new(&put);
         fill(&mut chunker)?;
         let (id, list) = chunker.finish()?;
         if self.holds_body(&id)? {
@@ -202,6 +192,21 @@ fn read_once(file: &mut File, buffer: &mut [u8], expected: usize) -> io::Result<
         }
     }
     Ok(length)
+}
+
+/// Adds the bytes of a file of at least this size.
+fn add_file(chunker: &mut Chunker<'_>, file: &mut File, size: u64) -> Result<(), WriteError> {
+    let mut at = 0;
+    while at < size {
+        let data = source(sparse::next_data(file, at))?.unwrap_or(size).min(size);
+        chunker.skip(data - at)?;
+        at = source(sparse::next_hole(file, data, size))?.max(data);
+        source(file.seek(SeekFrom::Start(data)))?;
+        add_all(chunker, &mut (&mut *file).take(at - data))?;
+    }
+    // It may have grown, which the caller has to learn.
+    source(file.seek(SeekFrom::Start(size)))?;
+    add_all(chunker, file)
 }
 
 fn source<T>(read: io::Result<T>) -> Result<T, WriteError> {
@@ -392,7 +397,7 @@ mod tests {
         file.write_all_at(&noise(9, 3), 20 * MIB + 1234).unwrap();
         let bytes = plain(&mut file);
         let cut = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-            let mut chunker = Chunker::new(&trial.lease);
+            let mut chunker = Chunker::new(&|bytes| Ok(BodyId::of(bytes)));
             pieces.for_each(|piece| chunker.add(piece).unwrap());
             chunker.finish().unwrap()
         };

@@ -4,7 +4,10 @@
 //! caches/<identity>/0        the directory that shared and locked mounts use
 //! caches/<identity>/0.lock   held by whoever uses 0: together by shared mounts, else alone
 //! caches/<identity>/1 …      further instances for private mounts
+//! caches/<identity>/0.seen   what its files were when it was last saved or restored
+//! caches/<identity>/0.new    what is restored, until it is whole
 //! caches/<identity>/about    what people call it
+//! caches/<identity>/identity what other machines know it by
 //! ```
 //!
 //! Whoever holds a lock has made sure that its file still has its name: a lock on a file that was
@@ -12,7 +15,9 @@
 
 mod about;
 mod lock;
+pub mod quiet;
 pub mod shelf;
+pub mod vacancy;
 
 use std::fs::{self, File};
 use std::io;
@@ -33,6 +38,8 @@ const MAX_INSTANCES: usize = 64;
 pub struct CacheSpec {
     /// What tells it from others: its id, and whatever else makes it another cache.
     pub identity: Vec<u8>,
+    /// What tells it from others on every machine, in which the owners of files have no numbers of this one.
+    pub portable: String,
     /// Who may use it at the same time.
     pub company: Company,
     /// Mode of a new directory.

@@ -53,6 +53,8 @@ pub mod path;
 pub mod place;
 pub mod portable_action;
 pub mod portable_listings;
+pub mod portable_mount;
+pub mod portable_record;
 pub mod racy;
 mod read_only;
 mod recover;

@@ -68,6 +68,7 @@ pub const ROOMS: &[&str] = &[
     "demand",
     "schedule",
     "operation",
+    "mount_identity",
     "key",
     "graph",
     "history",

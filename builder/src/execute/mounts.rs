@@ -25,8 +25,9 @@ use crate::copy::error::Missing;
 use crate::copy::place::place;
 use crate::copy::select::{Item, select};
 use crate::error::{BuildCause, MountError};
+use crate::mount_identity::{local_identity, portable_identity};
 use crate::operation::FileSource;
-use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode};
+use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode, cache_of};
 use crate::view::View;
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
@@ -65,7 +66,7 @@ impl Mounts {
             }
         }
         let mut mounts = Self::default();
-        mounts.open_caches(execution.env.store, run)?;
+        mounts.open_caches(execution, run)?;
         for (position, mount) in run.mounts.iter().enumerate() {
             mounts.add(execution, position, mount)?;
         }
@@ -75,7 +76,8 @@ impl Mounts {
     /// Opens all caches of a step, in the same order whatever the order of the mounts: two steps
     /// that want two caches alone would wait for each other. Where steps cannot be kept apart in a
     /// cache that they share, one has it at a time.
-    fn open_caches(&mut self, store: &Store, run: &RunStep) -> Result<(), CacheError> {
+    fn open_caches(&mut self, execution: &Execution<'_>, run: &RunStep) -> Result<(), CacheError> {
+        let store = execution.env.store;
         let mut wanted: Vec<(usize, CacheSpec)> = run
             .mounts
             .iter()
@@ -95,6 +97,7 @@ impl Mounts {
                 self.caches.insert(position, Opened { path, origin, company });
                 continue;
             }
+            execution.restore_cache(&spec)?;
             let held = store.open_cache(&spec)?;
             let (path, origin) = (held.path.clone(), held.origin);
             self.caches.insert(position, Opened { path, origin, company });
@@ -218,10 +221,6 @@ pub(crate) fn clear_caches(
     })
 }
 
-fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
-    if let MountKind::Cache(cache) = &mount.kind { Some(cache) } else { None }
-}
-
 fn spec(cache: &CacheMount, run: &RunStep) -> CacheSpec {
     let Owner { uid, gid, mode } = cache.owner;
     let company = match cache.sharing {
@@ -230,26 +229,13 @@ fn spec(cache: &CacheMount, run: &RunStep) -> CacheSpec {
         Sharing::Private => Company::Apart,
     };
     let (label, platform) = (cache.id.clone(), run.platform.to_string());
-    CacheSpec { identity: identity(cache), company, mode, uid, gid, label, platform }
+    let portable = portable_identity(cache);
+    let identity = local_identity(&portable);
+    CacheSpec { identity, portable, company, mode, uid, gid, label, platform }
 }
 
-/// What makes two cache mounts one cache.
 fn identity(cache: &CacheMount) -> Vec<u8> {
-    let Owner { uid, gid, mode } = cache.owner;
-    let from = match &cache.from {
-        // At which place it is among what the step reads says nothing.
-        FileSource::Input(_) => format!("Input({:?})", cache.from_name),
-        from @ (FileSource::Context | FileSource::Directory(_) | FileSource::Nothing) => {
-            format!("{from:?}")
-        }
-    };
-    let mut text = format!("{}\0{from}\0{}\0{uid}:{gid}:{mode:o}", cache.id, cache.path);
-    // Steps with other ids cannot write what is in it.
-    if let Some(entry) = enter::entry().filter(|_| enter::is_apart()) {
-        text.push('\0');
-        text.push_str(&entry.ids.description());
-    }
-    text.into_bytes()
+    local_identity(&portable_identity(cache))
 }
 
 /// Puts the initial content into a new cache.

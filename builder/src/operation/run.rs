@@ -51,6 +51,11 @@ pub struct Script {
     pub text: String,
 }
 
+/// The cache that a mount is of; `None` for other mounts.
+pub fn cache_of(mount: &RunMount) -> Option<&CacheMount> {
+    if let MountKind::Cache(cache) = &mount.kind { Some(cache) } else { None }
+}
+
 /// `--security`
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SecurityMode {

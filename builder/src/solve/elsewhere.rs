@@ -1,5 +1,7 @@
 //! Results that other machines have made, and those that they may have from here.
 
+use std::collections::BTreeMap;
+
 use wythe_store::action::LISTING;
 use wythe_store::id::{CacheKey, ContentId, LayerId, hex};
 use wythe_store::image::blob_origin::BlobOrigin;
@@ -12,14 +14,16 @@ use wythe_store::tree::encode::content_id;
 
 use super::{Known, Solver};
 use crate::bases::BaseLayer;
-use crate::built::BuiltStep;
+use crate::built::{BuiltMount, BuiltStep};
 use crate::demand::{Wiring, demand};
 use crate::error::{BuildCause, VertexError};
 use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
 use crate::graph::{ImagePlan, VertexId};
+use crate::mount_identity::portable_identity;
 use crate::operation::Operation;
 use crate::operation::facts::Fact;
+use crate::operation::run::cache_of;
 
 /// What layers of caches are called in messages about their blobs.
 const NAME: &str = "cache/step";
@@ -178,5 +182,22 @@ impl Solver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The cache mounts of all steps.
+    pub(crate) fn mounts(&self) -> Vec<BuiltMount> {
+        let mut mounts: BTreeMap<(String, String), BuiltMount> = BTreeMap::new();
+        for (index, vertex) in self.graph.vertices.iter().enumerate() {
+            let Operation::Run(run) = &vertex.operation else { continue };
+            let has_run = self.work.ran(index);
+            for cache in run.mounts.iter().filter_map(cache_of) {
+                let (identity, platform) = (portable_identity(cache), run.platform.to_string());
+                let mount = mounts.entry((identity.clone(), platform.clone()));
+                let id = cache.id.clone();
+                let new = || BuiltMount { id, identity, platform, was_used: false };
+                mount.or_insert_with(new).was_used |= has_run;
+            }
+        }
+        mounts.into_values().collect()
     }
 }

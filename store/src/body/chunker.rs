@@ -11,7 +11,6 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::chunk_list::{ChunkList, Piece};
 use crate::error::WriteError;
 use crate::id::BodyId;
-use crate::lease::Lease;
 use crate::sparse::{self, BLOCK, Run};
 
 /// A shorter chunk costs more to find than it saves.
@@ -27,9 +26,12 @@ const WINDOW: usize = 4 << 20;
 /// As many zeros are no part of any chunk: they cost nothing to store, to read and to write.
 const ZEROS_FROM: u64 = CHUNK_MIN as u64;
 
-/// Cuts what is added, and stores the chunks.
-pub(super) struct Chunker<'lease> {
-    lease: &'lease Lease,
+/// Takes the bytes of a chunk, and names them. Called from several threads.
+pub(super) type TakeChunk<'a> = &'a (dyn Fn(&[u8]) -> Result<BodyId, WriteError> + Sync);
+
+/// Cuts what is added, and hands the chunks on.
+pub(super) struct Chunker<'take> {
+    take: TakeChunk<'take>,
     whole: blake3::Hasher,
     list: ChunkList,
     /// What is not cut yet.
@@ -51,10 +53,10 @@ enum Until {
     End,
 }
 
-impl<'lease> Chunker<'lease> {
-    pub(super) fn new(lease: &'lease Lease) -> Self {
+impl<'take> Chunker<'take> {
+    pub(super) fn new(take: TakeChunk<'take>) -> Self {
         let (whole, list) = (BodyId::hasher(), ChunkList::default());
-        Self { lease, whole, list, buffer: Vec::new(), hashed: 0, zeros: 0, block: Vec::new() }
+        Self { take, whole, list, buffer: Vec::new(), hashed: 0, zeros: 0, block: Vec::new() }
     }
 
     /// Adds bytes.
@@ -85,7 +87,7 @@ impl<'lease> Chunker<'lease> {
         self.add(sparse::some_zeros(rest % in_block))
     }
 
-    /// Stores the rest, and says what the whole consists of.
+    /// Hands the rest on, and says what the whole consists of.
     pub(super) fn finish(mut self) -> Result<(BodyId, ChunkList), WriteError> {
         let block = std::mem::take(&mut self.block);
         self.blocks(&block)?;
@@ -136,16 +138,16 @@ impl<'lease> Chunker<'lease> {
     }
 
     fn cut(&mut self, until: Until) -> Result<(), WriteError> {
-        let (lease, whole, buffer) = (self.lease, &mut self.whole, &self.buffer);
+        let (take, whole, buffer) = (self.take, &mut self.whole, &self.buffer);
         let fresh = &buffer[self.hashed..];
         // What is no thread of a pool is not to start one.
         let pieces: Result<Vec<Piece>, WriteError> = if rayon::current_thread_index().is_some() {
             let put =
-                || cuts(buffer, until).par_iter().map(|cut| put(lease, buffer, cut)).collect();
+                || cuts(buffer, until).par_iter().map(|cut| name(take, buffer, cut)).collect();
             rayon::join(|| whole.update(fresh).count(), put).1
         } else {
             whole.update(fresh);
-            cuts(buffer, until).iter().map(|cut| put(lease, buffer, cut)).collect()
+            cuts(buffer, until).iter().map(|cut| name(take, buffer, cut)).collect()
         };
         let pieces = pieces?;
         let done = pieces.iter().map(|piece| piece.length).sum::<u64>();
@@ -170,7 +172,7 @@ fn cuts(buffer: &[u8], until: Until) -> Vec<Range<usize>> {
     cuts
 }
 
-fn put(lease: &Lease, buffer: &[u8], cut: &Range<usize>) -> Result<Piece, WriteError> {
+fn name(take: TakeChunk<'_>, buffer: &[u8], cut: &Range<usize>) -> Result<Piece, WriteError> {
     let bytes = &buffer[cut.clone()];
-    Ok(Piece { length: bytes.len() as u64, chunk: Some(lease.put_piece(bytes)?) })
+    Ok(Piece { length: bytes.len() as u64, chunk: Some(take(bytes)?) })
 }

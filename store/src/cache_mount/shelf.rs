@@ -77,7 +77,7 @@ impl Store {
         let mut listed = Vec::new();
         for mount in self.cache_mounts()? {
             let about = about::read(&self.path().join(mount.path())).reading(&mount.path())?;
-            let About { label, platform } = about;
+            let About { label, platform, .. } = about;
             let bytes = measure.mount(&mount, &uses)?;
             let last_used = uses.of(&Used::CacheMount(&mount.name)).map(|known| known.last);
             listed.push(ListedCacheMount { mount, label, platform, bytes, last_used });

@@ -270,7 +270,7 @@ impl Walk<'_> {
     }
 }
 
-fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(super) fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
     for entry in sys::Dir::read_from(at)? {
         let entry = entry?;

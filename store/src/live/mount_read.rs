@@ -1,0 +1,213 @@
+//! The directory of a cache mount as a tree.
+//!
+//! It is nobody's upper directory: no name in it means that something is gone, and there is nothing below it.
+//! Sockets and devices are left out, which mean nothing on another machine.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::body::named::name_file;
+use crate::chunk_list::ChunkList;
+use crate::error::WriteError;
+use crate::id::BodyId;
+use crate::live::attributes::{self, metadata};
+use crate::live::mount_seen::{Seen, SeenFile, changed};
+use crate::live::owner::Ids;
+use crate::live::place::DIRECTORY;
+use crate::live::upper::names;
+use crate::path::{LayerPath, PathError};
+use crate::tree::entry::{
+    Claim, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree,
+};
+use crate::tree::links;
+
+/// The directory of a cache mount could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path} of a cache mount")]
+pub struct MountReadError {
+    /// The entry.
+    pub path: LayerPath,
+    /// Why.
+    #[source]
+    pub cause: MountReadCause,
+}
+
+/// Why the directory of a cache mount could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountReadCause {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] WriteError),
+    /// Its path is longer or deeper than any tree holds.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl From<Errno> for MountReadCause {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// What a cache mount holds.
+#[derive(Debug)]
+pub struct MountFiles {
+    /// Its files by what they hold, and all else.
+    pub tree: Tree,
+    /// What its long files consist of.
+    pub(crate) lists: BTreeMap<BodyId, ChunkList>,
+    /// What is noted of them for the next time.
+    pub seen: Seen,
+}
+
+/// Reads a directory that nobody changes meanwhile, whose owners are those of `idmap`. What is as it was `seen`
+/// is not opened. On a thread of a rayon pool all of its threads read.
+///
+/// # Errors
+///
+/// With the first entry that cannot be read, or has a place in no tree.
+pub fn read(path: &Path, idmap: &[u8], seen: &Seen) -> Result<MountFiles, MountReadError> {
+    let at_root = |error: Errno| MountReadError { path: LayerPath::root(), cause: error.into() };
+    let root = sys::open(path, DIRECTORY, Mode::empty()).map_err(at_root)?;
+    let stat = sys::fstat(&root).map_err(at_root)?;
+    let found = attributes::read(&root).map_err(at_root)?;
+    let ids = Ids::of(idmap);
+    let owner = ids.owner((stat.st_uid, stat.st_gid), found.owner);
+    let walk = Walk { ids, seen, state: Mutex::default() };
+    let children = walk.directory(&root, &LayerPath::root())?;
+    let children = links::without_singles(&Arc::new(children));
+    let tree = Tree { root: Some(metadata(&stat, owner, found.image)), children };
+    let files = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner).files;
+    let long = files.values().filter_map(|file| Some((file.body, file.list.clone()?)));
+    Ok(MountFiles { tree, lists: long.collect(), seen: Seen::of(files) })
+}
+
+struct Walk<'a> {
+    ids: Ids,
+    seen: &'a Seen,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<u64, SeenFile>,
+    /// Files with several names, by inode.
+    groups: BTreeMap<u64, LinkGroup>,
+}
+
+impl Walk<'_> {
+    fn directory(&self, at: &OwnedFd, path: &LayerPath) -> Result<Directory, MountReadError> {
+        let failed = |cause: MountReadCause| MountReadError { path: path.clone(), cause };
+        let names = names(at).map_err(|error| failed(error.into()))?;
+        let entry = |name: &Vec<u8>| self.entry(at, name, &path.join(name));
+        let entries: Vec<Option<Entry>> = if rayon::current_thread_index().is_some() {
+            names.par_iter().map(entry).collect::<Result<_, _>>()?
+        } else {
+            names.iter().map(entry).collect::<Result<_, _>>()?
+        };
+        Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
+    }
+
+    fn entry(
+        &self,
+        at: &OwnedFd,
+        name: &[u8],
+        path: &LayerPath,
+    ) -> Result<Option<Entry>, MountReadError> {
+        let failed = |cause: MountReadCause| MountReadError { path: path.clone(), cause };
+        path.check().map_err(|cause| failed(cause.into()))?;
+        let stat = sys::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = stat.map_err(|error| failed(error.into()))?;
+        let made = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => return self.subdirectory(at, name, path).map(Some),
+            FileType::RegularFile => self.file(at, name, &stat).map(Some),
+            FileType::Symlink => self.symlink(at, name, &stat).map(Some),
+            FileType::Fifo => Ok(Some((self.plain(&stat), Node::Fifo))),
+            FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => Ok(None),
+        };
+        let made = made.map_err(failed)?;
+        Ok(made.map(|(metadata, node)| Entry { name: name.into(), metadata, node }))
+    }
+
+    fn subdirectory(
+        &self,
+        at: &OwnedFd,
+        name: &[u8],
+        path: &LayerPath,
+    ) -> Result<Entry, MountReadError> {
+        let failed = |error: Errno| MountReadError { path: path.clone(), cause: error.into() };
+        let opened = sys::openat(at, name, DIRECTORY, Mode::empty()).map_err(failed)?;
+        let stat = sys::fstat(&opened).map_err(failed)?;
+        let found = attributes::read(&opened).map_err(failed)?;
+        let owner = self.ids.owner((stat.st_uid, stat.st_gid), found.owner);
+        let children = Arc::new(self.directory(&opened, path)?);
+        let node = Node::Directory(Subdirectory { claim: Claim::Explicit, children });
+        let metadata = metadata(&stat, owner, found.image);
+        Ok(Entry { name: name.into(), metadata, node })
+    }
+
+    fn file(
+        &self,
+        at: &OwnedFd,
+        name: &[u8],
+        stat: &Stat,
+    ) -> Result<(Metadata, Node), MountReadCause> {
+        let file = match self.seen.get(stat) {
+            Some(known) => known.clone(),
+            None => self.look(at, name)?,
+        };
+        let SeenFile { size, body, ref metadata, .. } = file;
+        let metadata = metadata.clone();
+        let mut state = self.state();
+        state.files.insert(stat.st_ino, file);
+        let next = LinkGroup(state.groups.len() as u64);
+        let group = || *state.groups.entry(stat.st_ino).or_insert(next);
+        let link = (stat.st_nlink > 1).then(group);
+        Ok((metadata, Node::File(File { body, size, link })))
+    }
+
+    fn look(&self, at: &OwnedFd, name: &[u8]) -> Result<SeenFile, MountReadCause> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = sys::openat(at, name, flags, Mode::empty())?;
+        let (stat, found) = (sys::fstat(&opened)?, attributes::read(&opened)?);
+        let owner = self.ids.owner((stat.st_uid, stat.st_gid), found.owner);
+        let metadata = metadata(&stat, owner, found.image);
+        let mut opened = std::fs::File::from(opened);
+        let hint = u64::try_from(stat.st_size).unwrap_or(0);
+        let (body, size, list) = name_file(&mut opened, hint)?;
+        Ok(SeenFile { changed: changed(&stat), size, metadata, body, list })
+    }
+
+    fn symlink(
+        &self,
+        at: &OwnedFd,
+        name: &[u8],
+        stat: &Stat,
+    ) -> Result<(Metadata, Node), MountReadCause> {
+        let target = sys::readlinkat(at, name, Vec::new())?;
+        Ok((self.plain(stat), Node::Symlink(target.into_bytes().into())))
+    }
+
+    /// Of what holds no attributes.
+    fn plain(&self, stat: &Stat) -> Metadata {
+        let owner = self.ids.owner((stat.st_uid, stat.st_gid), None);
+        metadata(stat, owner, Vec::new())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

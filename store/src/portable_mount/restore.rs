@@ -1,0 +1,161 @@
+//! Filling a directory with a cache mount that was saved: packs are fetched, checked and written side by side.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::PortableMount;
+use super::document::{Document, Piece};
+use crate::cache_backend::{CacheBackend, CacheError};
+use crate::digest::Digest;
+use crate::id::BodyId;
+use crate::layer::files_error::MaterialiseError;
+use crate::live::mount_seen::Seen;
+use crate::live::mount_write::MountWriter;
+use crate::oci::descriptor::Descriptor;
+
+/// How many packs come at once. Each takes a thread that waits for the line or the disk, and a few megabytes.
+const PARALLEL: usize = 4;
+/// The longest document that is fetched.
+const MAX_FETCHED: u64 = 128 << 20;
+
+/// A cache mount could not be restored. What the directory has been filled with by then is worth nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot restore cache mount {label} from {backend}: {cause}")]
+pub struct RestoreError {
+    /// What people call it.
+    pub label: String,
+    /// The cache.
+    pub backend: String,
+    /// Why.
+    #[source]
+    pub cause: RestoreCause,
+}
+
+/// Why a cache mount could not be restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreCause {
+    /// The cache does not hand it over.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A blob is not what its digest says, or what has its digest is no document.
+    #[error("{0} is not what was announced")]
+    Blob(Digest),
+    /// A blob ended too early, or could not be read to its end.
+    #[error("blob {digest}: {error}")]
+    Stream {
+        /// Which.
+        digest: Digest,
+        /// What failed.
+        error: io::Error,
+    },
+    /// The directory cannot be filled.
+    #[error("{}: {}", .0, .0.cause)]
+    Write(#[from] MaterialiseError),
+}
+
+/// The document of a mount, which has to be what the record says.
+pub(super) fn fetch_document(
+    backend: &dyn CacheBackend,
+    record: &PortableMount,
+) -> Result<Document, RestoreCause> {
+    let blob = &record.document;
+    let mut bytes = Vec::new();
+    if MAX_FETCHED < blob.size {
+        return Err(RestoreCause::Blob(blob.digest));
+    }
+    let reader = backend.blob(&blob.digest, 0..blob.size)?;
+    let read = reader.take(blob.size).read_to_end(&mut bytes);
+    read.map_err(|error| RestoreCause::Stream { digest: blob.digest, error })?;
+    let document = (Digest::of(&bytes) == blob.digest).then(|| Document::decode(&bytes)).flatten();
+    let document = document.filter(|document| document.packs.len() == record.packs.len());
+    document.ok_or(RestoreCause::Blob(blob.digest))
+}
+
+/// Fills an empty directory, which nobody else can reach, with what was saved under a record. Every file is held to
+/// its id before it counts.
+///
+/// # Errors
+///
+/// If the cache does not hand over what it announced, or the directory cannot be written.
+pub fn restore(
+    backend: &dyn CacheBackend,
+    record: &PortableMount,
+    into: &Path,
+) -> Result<Seen, RestoreError> {
+    let filled = fill(backend, record, into);
+    filled.map_err(|cause| RestoreError {
+        label: record.label.clone(),
+        backend: backend.name().to_owned(),
+        cause,
+    })
+}
+
+fn fill(
+    backend: &dyn CacheBackend,
+    record: &PortableMount,
+    into: &Path,
+) -> Result<Seen, RestoreCause> {
+    let document = fetch_document(backend, record)?;
+    let parts = document.parts();
+    let writer = MountWriter::begin(into, &document.tree, &document.lists)?;
+    let packs: Vec<(&Descriptor, &Vec<Piece>)> = record.packs.iter().zip(&document.packs).collect();
+    let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let failure = Mutex::new(None);
+    let work = || {
+        while !stopped.load(Ordering::Relaxed)
+            && let Some((blob, pieces)) = packs.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let put = |number: usize, bytes: &[u8]| -> Result<(), RestoreCause> {
+                let part = &parts[number];
+                if BodyId::of(bytes) != part.id {
+                    return Err(RestoreCause::Blob(blob.digest));
+                }
+                Ok(writer.put(&part.id, bytes)?)
+            };
+            if let Err(cause) = unpack(backend, (blob, pieces), &put) {
+                stopped.store(true, Ordering::Relaxed);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..PARALLEL.min(packs.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(cause) => Err(cause),
+        None => Ok(writer.finish()?),
+    }
+}
+
+/// Takes a part, by its number, and the bytes that are said to be it.
+type TakePart<'a> = &'a dyn Fn(usize, &[u8]) -> Result<(), RestoreCause>;
+
+/// Reads a pack to its last part, and hands on those that count.
+fn unpack(
+    backend: &dyn CacheBackend,
+    (blob, pieces): (&Descriptor, &[Piece]),
+    put: TakePart<'_>,
+) -> Result<(), RestoreCause> {
+    let failed = |error: io::Error| RestoreCause::Stream { digest: blob.digest, error };
+    let reader = backend.blob(&blob.digest, 0..blob.size)?;
+    let mut plain = zstd::Decoder::new(reader.take(blob.size)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    for piece in pieces {
+        let mut bytes_of_piece = (&mut plain).take(piece.length);
+        let Some(part) = piece.part else {
+            io::copy(&mut bytes_of_piece, &mut io::sink()).map_err(failed)?;
+            continue;
+        };
+        bytes.clear();
+        bytes_of_piece.read_to_end(&mut bytes).map_err(failed)?;
+        put(part, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! Saving a cache mount: what a cache has of it, what that lacks, and sending it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
+};
+
+use super::document::{Document, Piece, parts};
+use super::pack_writer::{Source, write};
+use super::packing::{OldPack, Packing, pack};
+use super::restore::{self, fetch_document};
+use super::{DOCUMENT_TYPE, PortableMount, mount_key};
+use crate::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem, OpenBlob};
+use crate::cache_mount::quiet::QuietMount;
+use crate::digest::Digest;
+use crate::live::mount_read::{MountFiles, MountReadError, read};
+use crate::live::mount_seen::Seen;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::media_type::MediaType;
+use crate::path::LayerPath;
+use crate::timestamp::Timestamp;
+use crate::tree::encode::tree_id;
+use crate::tree::files::files;
+
+/// How many blobs are sent at once: registries limit each connection more than each client.
+const PARALLEL: usize = 4;
+
+/// A cache mount could not be saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveMountError {
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] MountReadError),
+    /// Its packs could not be written to the store, from where they are sent.
+    #[error("cannot pack a cache mount")]
+    Pack(#[source] io::Error),
+}
+
+/// What a cache has of a mount already.
+#[derive(Debug)]
+pub struct Previous {
+    document: Document,
+    old: Vec<OldPack>,
+    /// Whether all of it is there.
+    is_whole: bool,
+}
+
+/// What a cache is to be sent of a mount.
+#[derive(Debug)]
+pub struct Gathered {
+    record: PortableMount,
+    document: Vec<u8>,
+    /// The new packs, in files.
+    packs: Vec<(Descriptor, PathBuf)>,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SentMount {
+    /// How many files the mount has.
+    pub files: u64,
+    /// How many bytes these have.
+    pub bytes: u64,
+    /// How many packs were sent.
+    pub packs: usize,
+    /// How many bytes were sent.
+    pub sent: u64,
+}
+
+/// Asks a cache what it has of the mount with this identity. What it has of it and what makes no sense is as
+/// though it were not there, and will be written anew.
+///
+/// # Errors
+///
+/// If the cache was not reached or refused.
+pub fn previous(
+    backend: &dyn CacheBackend,
+    identity: &str,
+    platform: &str,
+) -> Result<Option<Previous>, CacheError> {
+    let key = mount_key(identity, platform);
+    let found = backend.records(&[key])?.into_iter().next().flatten();
+    let record = found.as_deref().and_then(PortableMount::decode);
+    let Some(record) = record.filter(|record| record.key() == key) else { return Ok(None) };
+    let digests: Vec<Digest> = record.blobs().map(|blob| blob.digest).collect();
+    let missing = backend.missing(&digests)?;
+    let document = match fetch_document(backend, &record) {
+        Ok(document) => document,
+        Err(restore::RestoreCause::Cache(error))
+            if !matches!(error.problem, CacheProblem::NotFound { .. }) =>
+        {
+            return Err(error);
+        }
+        Err(_) => return Ok(None),
+    };
+    let known = document.parts();
+    let piece = |piece: &Piece| (piece.part.map(|part| known[part].id), piece.length);
+    let packs = record.packs.into_iter().zip(&document.packs);
+    let old = packs.filter(|(blob, _)| !missing.contains(&blob.digest));
+    let old =
+        old.map(|(blob, pieces)| OldPack { blob, pieces: pieces.iter().map(piece).collect() });
+    Ok(Some(Previous { old: old.collect(), is_whole: missing.is_empty(), document }))
+}
+
+/// Reads a mount that nobody uses, and packs what a cache lacks of it into files of `work`, which is the
+/// caller's to remove. `None` where the cache has all of it, or there is nothing. Reads on the threads of the rayon
+/// pool that it is called in.
+///
+/// # Errors
+///
+/// If the mount cannot be read, or the packs cannot be written.
+pub fn gather(
+    mount: &QuietMount,
+    previous: Option<Previous>,
+    (work, idmap, created): (&Path, &[u8], Timestamp),
+) -> Result<Option<Gathered>, SaveMountError> {
+    let found = read(mount.path(), idmap, &Seen::load(&mount.seen()))?;
+    if let Err(error) = found.seen.save(&mount.seen()) {
+        tracing::debug!(%error, "what was seen of a cache mount is not noted");
+    }
+    let MountFiles { tree, lists, .. } = found;
+    let is_known = |previous: &Previous| {
+        previous.is_whole && tree_id(&previous.document.tree) == tree_id(&tree)
+    };
+    let is_nothing = previous.is_none() && tree.children.is_empty();
+    if is_nothing || previous.as_ref().is_some_and(is_known) {
+        return Ok(None);
+    }
+    let parts = parts(&tree, &lists);
+    let mut document = Document { tree, lists, packs: Vec::new() };
+    let Packing { kept, new } = pack(&parts, previous.map(|one| one.old).unwrap_or_default());
+    let sources = sources(&document);
+    let packs = write_packs(mount.path(), (&sources, &new), work).map_err(SaveMountError::Pack)?;
+    let mut named: Vec<Descriptor> = Vec::new();
+    for (blob, pieces) in kept {
+        named.push(blob);
+        document.packs.push(pieces);
+    }
+    for ((blob, _), numbers) in packs.iter().zip(&new) {
+        named.push(blob.clone());
+        let piece = |part: &usize| Piece { length: parts[*part].length, part: Some(*part) };
+        document.packs.push(numbers.iter().map(piece).collect());
+    }
+    let encoded = document.encode().map_err(SaveMountError::Pack)?;
+    let (count, bytes) = size(&document);
+    let record = PortableMount {
+        identity: mount.identity().to_owned(),
+        platform: mount.platform().to_owned(),
+        label: mount.label().to_owned(),
+        created,
+        files: count,
+        bytes,
+        document: Descriptor::of(MediaType::new(DOCUMENT_TYPE), &encoded),
+        packs: named,
+    };
+    Ok(Some(Gathered { record, document: encoded, packs }))
+}
+
+/// How many files there are, and how many bytes.
+fn size(document: &Document) -> (u64, u64) {
+    let files = files(&document.tree.children);
+    files.fold((0, 0), |(count, bytes), (_, _, file)| (count + 1, bytes + file.size))
+}
+
+/// Where the bytes of each part are, by its number.
+fn sources(document: &Document) -> Vec<Source> {
+    let parts = document.parts();
+    let mut places: BTreeMap<_, (LayerPath, u64)> = BTreeMap::new();
+    for (path, _, file) in files(&document.tree.children) {
+        let Some(list) = document.lists.get(&file.body) else {
+            places.entry(file.body).or_insert((path, 0));
+            continue;
+        };
+        let mut offset = 0;
+        for piece in &list.0 {
+            if let Some(chunk) = piece.chunk {
+                places.entry(chunk).or_insert_with(|| (path.clone(), offset));
+            }
+            offset += piece.length;
+        }
+    }
+    let source = |part: super::document::Part| {
+        let (path, offset) = places.remove(&part.id).unwrap_or_default();
+        Source { part, path, offset }
+    };
+    parts.into_iter().map(source).collect()
+}
+
+fn write_packs(
+    mount: &Path,
+    (sources, packs): (&[Source], &[Vec<usize>]),
+    work: &Path,
+) -> io::Result<Vec<(Descriptor, PathBuf)>> {
+    let root = OwnedFd::from(File::open(mount)?);
+    let one = |(number, parts): (usize, &Vec<usize>)| {
+        let into = work.join(number.to_string());
+        let sources: Vec<&Source> = parts.iter().map(|part| &sources[*part]).collect();
+        write(&root, &sources, &into).map(|blob| (blob, into))
+    };
+    if rayon::current_thread_index().is_some() {
+        packs.par_iter().enumerate().map(one).collect()
+    } else {
+        packs.iter().enumerate().map(one).collect()
+    }
+}
+
+impl Gathered {
+    /// Sends what the cache lacks, and the record at last. It counts once the cache is told to
+    /// [finish](CacheBackend::finish).
+    ///
+    /// # Errors
+    ///
+    /// If the cache could not be written. What it had before still counts.
+    pub fn send(&self, backend: &dyn CacheBackend) -> Result<SentMount, CacheError> {
+        let open = || Ok(Box::new(io::Cursor::new(&*self.document)) as Box<dyn Read + Send + '_>);
+        put(backend, &self.record.document, &open)?;
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<(), CacheError> {
+            while let Some((blob, path)) = self.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let open = || Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>);
+                put(backend, blob, &open)?;
+                // What is sent is in the way.
+                let _ = fs::remove_file(path);
+            }
+            Ok(())
+        };
+        let results: Vec<Result<(), CacheError>> = std::thread::scope(|scope| {
+            let threads = 1..PARALLEL.min(self.packs.len());
+            let threads: Vec<_> = threads.map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let others = threads.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            others.chain([own]).collect()
+        });
+        results.into_iter().collect::<Result<(), _>>()?;
+        backend.put_records(&[(self.record.key(), self.record.encode())])?;
+        let PortableMount { files, bytes, ref document, .. } = self.record;
+        let sent = self.packs.iter().map(|(blob, _)| blob.size).sum::<u64>() + document.size;
+        Ok(SentMount { files, bytes, packs: self.packs.len(), sent })
+    }
+}
+
+fn put<'a>(
+    backend: &dyn CacheBackend,
+    blob: &'a Descriptor,
+    open: OpenBlob<'a>,
+) -> Result<(), CacheError> {
+    let (digest, size, media_type) = (blob.digest, blob.size, blob.media_type.as_str());
+    backend.put_blob(&CacheBlob { digest, size, media_type, open })
+}
