@@ -9,6 +9,7 @@ use wythe_store::id::{CacheKey, ContentId};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_mount::{DOCUMENT_TYPE, PACK_TYPE, PortableMount};
 use wythe_store::timestamp::Timestamp;
 
 /// The bytes of the blob of a made-up layer.
@@ -30,6 +31,22 @@ pub fn record(number: i64) -> PortableAction {
         listings: None,
         latest: None,
     }
+}
+
+/// A made-up cache mount as it was saved at some second, under the key of all of them.
+pub fn mount(second: i64) -> (CacheKey, Vec<u8>) {
+    let saved = blob(second);
+    let mount = PortableMount {
+        identity: "npm".to_owned(),
+        platform: "linux/amd64".to_owned(),
+        label: "npm".to_owned(),
+        created: Timestamp { seconds: second, nanos: 0 },
+        files: 1,
+        bytes: 2,
+        document: Descriptor::of(MediaType::new(DOCUMENT_TYPE), &saved),
+        packs: vec![Descriptor::of(MediaType::new(PACK_TYPE), &saved)],
+    };
+    (mount.key(), mount.encode())
 }
 
 /// Keeps a made-up step, as an export does.
@@ -75,6 +92,7 @@ pub fn check(open: &dyn Fn() -> Box<dyn CacheBackend>) {
     what_is_kept_is_found(open);
     ranges_are_read(&*open());
     what_another_has_written_stays(open);
+    a_mount_is_found_as_it_was_saved_last(open);
 }
 
 fn nothing_is_no_error(cache: &dyn CacheBackend) {
@@ -124,4 +142,29 @@ fn what_another_has_written_stays(open: &dyn Fn() -> Box<dyn CacheBackend>) {
     keep(&*two, &[4]);
     let found = open().records(&[1, 2, 3, 4].map(key)).expect("records are found");
     assert!(found.iter().all(Option::is_some), "nothing that was written is lost");
+}
+
+fn a_mount_is_found_as_it_was_saved_last(open: &dyn Fn() -> Box<dyn CacheBackend>) {
+    for second in [1, 2] {
+        let (cache, (key, record)) = (open(), mount(second));
+        let bytes = blob(second);
+        let digest = Digest::of(&bytes);
+        if !cache.missing(&[digest]).expect("presence is told").is_empty() {
+            let open = || Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn io::Read + Send>);
+            let size = bytes.len() as u64;
+            let blob = CacheBlob { digest, size, media_type: PACK_TYPE, open: &open };
+            cache.put_blob(&blob).expect("it takes a blob");
+        }
+        cache.put_records(&[(key, record.clone())]).expect("it takes records");
+        cache.finish().expect("it writes what is left");
+        let found = open_records(&*open(), key);
+        assert_eq!(
+            found.as_deref().and_then(PortableMount::decode),
+            PortableMount::decode(&record)
+        );
+    }
+}
+
+fn open_records(cache: &dyn CacheBackend, key: CacheKey) -> Option<Vec<u8>> {
+    cache.records(&[key]).expect("records are found").remove(0)
 }

@@ -15,6 +15,7 @@ use wythe_store::oci::document::Document as _;
 use wythe_store::oci::index::Index;
 use wythe_store::oci::layout::REF_NAME;
 use wythe_store::oci::media_type::MediaType;
+use wythe_store::portable_mount::PortableMount;
 
 use crate::pack::{MAX_PACK, Pack, document_of};
 
@@ -44,6 +45,15 @@ impl LocalCache {
         let name = format!("local {}", directory.display());
         let (directory, tag) = (directory.to_owned(), tag.to_owned());
         Self { name, directory, tag, state: Mutex::default() }
+    }
+
+    /// The cache mounts that are saved there.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub fn mounts(&self) -> Result<Vec<PortableMount>, CacheError> {
+        self.read().map(|pack| pack.mounts()).map_err(|error| self.fail(error))
     }
 
     fn fail(&self, problem: impl Into<CacheProblem>) -> CacheError {

@@ -9,7 +9,8 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document as _;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
-use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_mount::PortableMount;
+use wythe_store::portable_record::PortableRecord;
 
 use crate::signature::stands_for;
 
@@ -23,10 +24,18 @@ const MAX_WRITTEN: usize = 8 << 20;
 /// The longest document of records that is read.
 pub(crate) const MAX_PACK: u64 = 32 << 20;
 
+/// A record: what it says, and its bytes.
+type Kept = (PortableRecord, Vec<u8>);
+
+/// Whether a record takes the place of one that is there: a newer state, which whoever signed that one has signed.
+fn is_newer(new: &Kept, there: &Kept) -> bool {
+    new.0.replaces(&there.0) && stands_for(&new.1, &there.1) && stands_for(&there.1, &new.1)
+}
+
 /// Records by key, each with what it needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pack {
-    records: BTreeMap<CacheKey, (PortableAction, Vec<u8>)>,
+    records: BTreeMap<CacheKey, Kept>,
 }
 
 impl Pack {
@@ -37,7 +46,7 @@ impl Pack {
 
     /// Adds a record; one that cannot be read is none.
     pub(crate) fn insert(&mut self, key: CacheKey, bytes: &[u8]) {
-        if let Some(record) = PortableAction::decode(bytes) {
+        if let Some(record) = PortableRecord::decode(bytes) {
             self.records.insert(key, (record, bytes.to_vec()));
         }
     }
@@ -49,13 +58,14 @@ impl Pack {
         }
     }
 
-    /// Adds those of another that this one lacks.
+    /// Adds those of another that this one lacks or has in an older state.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, theirs) in other.records {
             // What somebody has signed is not given up for what nobody has.
-            let stays = self
-                .get(&key)
-                .is_some_and(|own| stands_for(own, &theirs.1) || !stands_for(&theirs.1, own));
+            let stays = self.records.get(&key).is_some_and(|own| {
+                let does = stands_for(&own.1, &theirs.1) && !is_newer(&theirs, own);
+                does || !stands_for(&theirs.1, &own.1)
+            });
             if !stays {
                 self.records.insert(key, theirs);
             }
@@ -66,7 +76,7 @@ impl Pack {
     pub(crate) fn keep_newest(&mut self) {
         let surplus = self.records.len().saturating_sub(MAX_RECORDS);
         let mut by_age: Vec<_> =
-            self.records.iter().map(|(key, one)| (one.0.created, *key)).collect();
+            self.records.iter().map(|(key, one)| (one.0.created(), *key)).collect();
         by_age.sort_by_key(|(created, key)| (created.seconds, created.nanos, *key));
         for (_, key) in &by_age[..surplus] {
             self.records.remove(key);
@@ -97,8 +107,20 @@ impl Pack {
 
     /// Whether it holds every record of another, or one in its place that will do.
     pub(crate) fn contains(&self, other: &Self) -> bool {
-        let holds = |key, new| self.get(key).is_some_and(|there| stands_for(there, new));
-        other.records.iter().all(|(key, (_, new))| holds(key, new))
+        let holds = |key, new: &Kept| {
+            let there = self.records.get(key);
+            there.is_some_and(|there| stands_for(&there.1, &new.1) && !is_newer(new, there))
+        };
+        other.records.iter().all(|(key, new)| holds(key, new))
+    }
+
+    /// The cache mounts among them.
+    pub(crate) fn mounts(&self) -> Vec<PortableMount> {
+        let mount = |(record, _): &Kept| match record {
+            PortableRecord::Mount(mount) => Some((**mount).clone()),
+            PortableRecord::Action(_) => None,
+        };
+        self.records.values().filter_map(mount).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,7 +136,7 @@ impl Pack {
 
     /// The document of records: an object from keys to records, which are kept as they came.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let entry = |(key, (_, bytes)): (&CacheKey, &(PortableAction, Vec<u8>))| {
+        let entry = |(key, (_, bytes)): (&CacheKey, &Kept)| {
             let record = serde_json::from_slice::<Value>(bytes).ok()?;
             Some((hex(key.as_bytes()), record))
         };
@@ -170,6 +192,23 @@ mod tests {
             document_of(&one.manifest(&bytes)).unwrap().digest,
             wythe_store::digest::Digest::of(&bytes)
         );
+    }
+
+    #[test]
+    fn of_a_mount_the_newest_record_stays_whoever_merges() {
+        let saved = |second| {
+            let (key, bytes) = crate::contract::mount(second);
+            let mut pack = Pack::default();
+            pack.insert(key, &bytes);
+            pack
+        };
+        let (old, new) = (saved(1), saved(2));
+        for (mut one, other) in [(old.clone(), new.clone()), (new.clone(), old.clone())] {
+            one.merge(other);
+            assert_eq!(one, new);
+        }
+        assert!(new.contains(&old) && !old.contains(&new));
+        assert_eq!(new.mounts().len(), 1);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use rustls::ClientConfig;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
-use wythe_store::portable_action::PortableAction;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::portable_record::PortableRecord;
 
 use crate::address::ReapiAddress;
 use crate::channel::Channel;
@@ -196,8 +197,8 @@ impl ReapiCache {
 
     /// Notes how long the blobs are that a record speaks of.
     fn learn(&self, record: &[u8]) {
-        if let Some(action) = PortableAction::decode(record) {
-            let named = action.blobs().map(|blob| (blob.digest, blob.size));
+        if let Some(kept) = PortableRecord::decode(record) {
+            let named = kept.blobs().into_iter().map(|blob| (blob.digest, blob.size));
             self.state().sizes.extend(named);
         }
     }
@@ -380,15 +381,10 @@ impl CacheBackend for ReapiCache {
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
         self.flush()?;
         let put = |(key, record): &(CacheKey, Vec<u8>)| {
-            let action = PortableAction::decode(record);
-            let named = |action: PortableAction| -> Vec<BlobName> {
-                let name = |blob: &_| -> BlobName {
-                    let blob: &wythe_store::oci::descriptor::Descriptor = blob;
-                    BlobName { digest: blob.digest, size: blob.size }
-                };
-                action.blobs().map(name).collect()
-            };
-            let blobs = action.map(named).unwrap_or_default();
+            let kept = PortableRecord::decode(record);
+            let named = kept.iter().flat_map(PortableRecord::blobs);
+            let name = |blob: &Descriptor| BlobName { digest: blob.digest, size: blob.size };
+            let blobs: Vec<BlobName> = named.map(name).collect();
             let message =
                 message::update_action(self.instance(), &self.action(key), record, &blobs);
             let put = self.ask("ActionCache/UpdateActionResult", &message);

@@ -44,11 +44,11 @@ struct Written {
 }
 
 impl Index {
-    /// Takes over what another index knows. Of what both know, the newer is taken.
+    /// Takes over what another index knows. Of what both know, the newer is taken, or else the other's.
     pub(super) fn merge(&mut self, other: Self) {
         for (key, record) in other.records {
             match self.records.get(&key) {
-                Some(known) if record.written <= known.written => {}
+                Some(known) if record.written < known.written => {}
                 _ => drop(self.records.insert(key, record)),
             }
         }
