@@ -15,7 +15,6 @@ use wythe_store::lease::Lease;
 use wythe_store::portable_mount::save::{SaveMountError, SentMount, gather, previous};
 use wythe_store::timestamp::Timestamp;
 
-
 /// A cache mount that is to be saved.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WantedMount {

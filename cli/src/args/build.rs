@@ -142,7 +142,8 @@ pub(crate) struct CacheArgs {
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_from: Vec<CacheFrom>,
     /// Keep results for other machines: type=registry,ref=NAME, type=local,dest=DIR,
-    /// type=http,url=URL or type=gha, each with mode=max for all steps; or type=inline
+    /// type=http,url=URL or type=gha, each with mode=max for all steps; or type=inline. With
+    /// mounts=ID;ID or mounts=all, what steps left in cache mounts is kept as well
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<CacheTo>,
     // A key in its place begins with hyphens, and is to be refused without being shown.

@@ -66,6 +66,41 @@ pub(crate) struct CacheTo {
     pub(crate) on_error: OnError,
     /// How long it may take.
     pub(crate) time: Option<Duration>,
+    /// Which cache mounts are saved.
+    pub(crate) mounts: SavedMounts,
+}
+
+/// Which cache mounts are saved.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum SavedMounts {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those with these ids.
+    Named(Vec<String>),
+    /// Those of all steps.
+    All,
+}
+
+impl SavedMounts {
+    /// `all`, or ids with semicolons between them.
+    fn parse(text: &str) -> Self {
+        match text {
+            "all" => Self::All,
+            _ => Self::Named(
+                text.split(';').filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+            ),
+        }
+    }
+
+    /// Whether a mount with this id is among them.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Named(ids) => ids.iter().any(|named| named == id),
+            Self::All => true,
+        }
+    }
 }
 
 /// What is kept.
@@ -96,6 +131,10 @@ pub(crate) enum CacheArgError {
     S3(#[from] S3PlaceError),
     #[error("type=inline is read with type=registry,ref=IMAGE")]
     Inline,
+    #[error("mounts: an image carries no cache mounts; another type does")]
+    InlineMounts,
+    #[error("mounts= names none: say all, or ids with ; between them")]
+    NoMounts,
     #[error("type {0:?} is not one of gha, http, inline, local, reapi, registry, s3")]
     Type(String),
     #[error("version {0:?} is neither 1 nor 2")]
@@ -171,12 +210,21 @@ impl FromStr for CacheTo {
             }
         }
         let time = time(&mut attributes)?;
+        let mounts = attributes.take("mounts").map(|text| SavedMounts::parse(&text));
+        let mounts = mounts.unwrap_or_default();
+        if mounts == SavedMounts::Named(Vec::new()) {
+            return Err(CacheArgError::NoMounts);
+        }
+        if place == CachePlace::Inline && mounts != SavedMounts::Nothing {
+            return Err(CacheArgError::InlineMounts);
+        }
         let known = [
             "default-scope",
             "dest",
             "ignore-error",
             "image-manifest",
             "mode",
+            "mounts",
             "oci-mediatypes",
             "ref",
             "registry.insecure",
@@ -186,7 +234,7 @@ impl FromStr for CacheTo {
             "type",
         ];
         attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
-        Ok(Self { place, sign, extent, on_error, time })
+        Ok(Self { place, sign, extent, on_error, time, mounts })
     }
 }
 
@@ -269,6 +317,15 @@ mod tests {
     }
 
     #[test]
+    fn cache_mounts_are_saved_by_id_or_all() {
+        let mounts = |text: &str| text.parse::<CacheTo>().unwrap().mounts;
+        assert_eq!(mounts("type=local,dest=d"), SavedMounts::Nothing);
+        assert_eq!(mounts("type=gha,mounts=all"), SavedMounts::All);
+        let named = mounts("type=local,dest=d,\"mounts=npm;/root/.cache,x\"");
+        assert!(named.has("npm") && named.has("/root/.cache,x") && !named.has("all"));
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_by_name() {
         for (text, named) in [
             ("type=local,dest=d,mdoe=max", "mdoe"),
@@ -276,6 +333,8 @@ mod tests {
             ("type=local,dest=d,mode=mid", "mid"),
             ("type=registry,ref=a/b,image-manifest=false", "image-manifest"),
             ("type=local", "dest"),
+            ("type=local,dest=d,mounts=", "mounts"),
+            ("type=inline,mounts=all", "mounts"),
             ("type=http", "url"),
             ("type=gha,version=3", "3"),
             ("type=gha,repository=a/b", "repository"),

@@ -41,6 +41,7 @@ use self::provenance::BuildInvocation;
 use self::reproduction::reproduction;
 use self::resources::BuildResources;
 use self::shared::OpenedCaches;
+use self::shared::mounts::{self, MountsToSave};
 use self::shared::writing::CacheWriters;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
@@ -119,6 +120,10 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             Err(unfinished) => return Err(unfinished.into()),
             Ok(built) => {
                 writers.finish(&built, session)?;
+                mounts::tell_restored(&resources.caches, session);
+                let (pool, delivered) = (&**resources.pool(), &opened_caches.delivered);
+                let what = MountsToSave { built: &built, lease: &lease, pool, delivered };
+                mounts::save(&cache_targets, what, args, session)?;
                 let summary =
                     shared::summary(progress.summary(), &resources.caches, &opened_caches);
                 summarise(&summary, args, session);

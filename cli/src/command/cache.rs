@@ -1,13 +1,18 @@
 //! `wythe cache`.
 
+mod travel;
+
 use serde_json::{Value, json};
 use wythe_builder::environment::Clock as _;
 use wythe_store::cache_mount::shelf::{ListedCacheMount, Removal};
 use wythe_store::gc::{Pace, Policy};
+use wythe_store::portable_mount::save::SentMount;
+use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
 use crate::args::cache_mounts::{CacheLsArgs, CacheMountsArgs, CacheMountsCommand, CacheRmArgs};
 use crate::args::call::AnswerFormat;
+use crate::args::switch::Switch;
 use crate::failure::Failure;
 use crate::host::SystemClock;
 use crate::render::quantity::Bytes;
@@ -23,6 +28,8 @@ const MIN_DIGITS: usize = 6;
 /// Looks after cache mounts.
 pub(crate) fn run(args: &CacheMountsArgs, session: &Session) -> Result<(), Failure> {
     match &args.command {
+        CacheMountsCommand::Export(args) => travel::export(args, session),
+        CacheMountsCommand::Import(args) => travel::import(args, session),
         CacheMountsCommand::Ls(args) => list(args, session),
         CacheMountsCommand::Rm(args) => remove(args, session),
     }
@@ -58,26 +65,38 @@ fn date(time: Timestamp) -> String {
     jiff::Timestamp::from_second(time.seconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
-fn remove(args: &CacheRmArgs, session: &Session) -> Result<(), Failure> {
-    if args.mounts.is_empty() != args.all.is_on() {
+/// The mounts that are named by id or by the beginning of their name, or all.
+fn chosen(
+    (named, all): (&[String], Switch),
+    store: &Store,
+) -> Result<Vec<ListedCacheMount>, Failure> {
+    if named.is_empty() != all.is_on() {
         return Err(Failure::usage("name cache mounts, or say --all"));
     }
-    let store = session.store()?;
-    let mounts = store.list_cache_mounts()?;
+    let mut mounts = store.list_cache_mounts()?;
     let is_meant = |one: &ListedCacheMount, what: &str| {
         one.label == what || what.len() >= MIN_DIGITS && one.mount.name.starts_with(what)
     };
-    for what in &args.mounts {
+    for what in named {
         if !mounts.iter().any(|one| is_meant(one, what)) {
             let failure = Failure::usage(format!("there is no cache mount {what:?}"));
             return Err(failure.remedy("`wythe cache ls` lists them"));
         }
     }
+    mounts.retain(|one| all.is_on() || named.iter().any(|what| is_meant(one, what)));
+    Ok(mounts)
+}
+
+/// What was saved of a mount, for people.
+pub(crate) fn shown(label: &str, sent: SentMount) -> String {
+    let SentMount { files, bytes, packs, sent } = sent;
+    format!("{label}: {files} files ({}) saved, {packs} packs sent ({})", Bytes(bytes), Bytes(sent))
+}
+
+fn remove(args: &CacheRmArgs, session: &Session) -> Result<(), Failure> {
+    let store = session.store()?;
     let mut freed = 0;
-    for one in &mounts {
-        if !args.all.is_on() && !args.mounts.iter().any(|what| is_meant(one, what)) {
-            continue;
-        }
+    for one in &chosen((&args.mounts, args.all), &store)? {
         match store.remove_cache_mount(&one.mount)? {
             Removal::Done => freed += one.bytes,
             Removal::InUse => {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "reapi")]
 mod execution;
+pub(super) mod mounts;
 mod service;
 mod trust;
 pub(super) mod writing;

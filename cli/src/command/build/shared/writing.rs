@@ -37,7 +37,7 @@ impl CacheWriters {
         session: &Session,
     ) -> Result<Self, Failure> {
         let mut writers = Vec::new();
-        for CacheTo { place, sign, extent, on_error, time } in to {
+        for CacheTo { place, sign, extent, on_error, time, .. } in to {
             let trust = trust::of_writing(sign.as_ref(), &args.cache, &session.settings)?;
             let Some(backend) = opened.open(place, &trust, session)? else { continue };
             let (name, lease) = (backend.name().to_owned(), lease.clone());
