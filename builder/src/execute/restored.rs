@@ -27,11 +27,14 @@ impl Execution<'_> {
     fn fill_vacancy(&self, vacancy: Vacancy, spec: &CacheSpec) -> Result<(), CacheError> {
         let caches = self.env.caches;
         while let Some(saved) = caches.mount(&spec.portable, &spec.platform) {
-            match restore(&*saved.backend, &saved.mount, vacancy.path()) {
+            let go_on = || !self.env.cancel.is_cancelled();
+            match restore(&*saved.backend, &saved.mount, (vacancy.path(), &go_on)) {
                 Ok(seen) => {
                     caches.restored(saved);
                     return vacancy.settle(spec, &seen);
                 }
+                // The step is not to run either.
+                Err(_) if self.env.cancel.is_cancelled() => return Ok(()),
                 Err(error) => {
                     let reason = &error.to_string();
                     self.env.progress.event(&Event::CacheFailed { reason });

@@ -52,10 +52,16 @@ pub enum RestoreCause {
         /// What failed.
         error: io::Error,
     },
+    /// Whoever wanted it does not any more.
+    #[error("interrupted")]
+    Interrupted,
     /// The directory cannot be filled.
     #[error("{}: {}", .0, .0.cause)]
     Write(#[from] MaterialiseError),
 }
+
+/// Asked between packs. Called from several threads.
+pub type GoOn<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// The document of a mount, which has to be what the record says.
 pub(super) fn fetch_document(
@@ -75,8 +81,8 @@ pub(super) fn fetch_document(
     document.ok_or(RestoreCause::Blob(blob.digest))
 }
 
-/// Fills an empty directory, which nobody else can reach, with what was saved under a record. Every file is held to
-/// its id before it counts.
+/// Fills an empty directory, which nobody else can reach, with what was saved under a record, as long as it is to
+/// `go_on`. Every file is held to its id before it counts.
 ///
 /// # Errors
 ///
@@ -84,9 +90,9 @@ pub(super) fn fetch_document(
 pub fn restore(
     backend: &dyn CacheBackend,
     record: &PortableMount,
-    into: &Path,
+    (into, go_on): (&Path, GoOn<'_>),
 ) -> Result<Seen, RestoreError> {
-    let filled = fill(backend, record, into);
+    let filled = fill(backend, record, (into, go_on));
     filled.map_err(|cause| RestoreError {
         label: record.label.clone(),
         backend: backend.name().to_owned(),
@@ -97,7 +103,7 @@ pub fn restore(
 fn fill(
     backend: &dyn CacheBackend,
     record: &PortableMount,
-    into: &Path,
+    (into, go_on): (&Path, GoOn<'_>),
 ) -> Result<Seen, RestoreCause> {
     let document = fetch_document(backend, record)?;
     let parts = document.parts();
@@ -116,7 +122,12 @@ fn fill(
                 }
                 Ok(writer.put(&part.id, bytes)?)
             };
-            if let Err(cause) = unpack(backend, (blob, pieces), &put) {
+            let unpacked = if go_on() {
+                unpack(backend, (blob, pieces), &put)
+            } else {
+                Err(RestoreCause::Interrupted)
+            };
+            if let Err(cause) = unpacked {
                 stopped.store(true, Ordering::Relaxed);
                 failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
             }

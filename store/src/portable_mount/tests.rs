@@ -124,7 +124,7 @@ impl Machine {
         let key = mount_key("npm", "linux/amd64");
         let record = cache.records.lock().unwrap()[&key].clone();
         let record = PortableMount::decode(&record).unwrap();
-        let seen = restore::restore(cache, &record, vacancy.path())?;
+        let seen = restore::restore(cache, &record, (vacancy.path(), &|| true))?;
         vacancy.settle(&self.spec, &seen).unwrap();
         Ok(true)
     }
@@ -280,6 +280,20 @@ fn a_cache_that_lies_or_lacks_something_reaches_no_mount() {
     plain[5] ^= 1;
     cache.blobs.lock().unwrap().insert(pack, zstd::encode_all(&*plain, 1).unwrap());
     assert!(Machine::new(Company::Everybody).restore(&cache).is_err());
+}
+
+#[test]
+fn who_does_not_want_it_any_more_has_nothing_of_it() {
+    let (cache, (one, _)) = (Memory::default(), furnished());
+    one.save(&cache, 1).unwrap();
+    let record = cache.records.lock().unwrap().values().next().unwrap().clone();
+    let record = PortableMount::decode(&record).unwrap();
+    let two = Machine::new(Company::Everybody);
+    let vacancy = two.store.vacancy(&two.spec).unwrap().unwrap();
+    let stopped = restore::restore(&cache, &record, (vacancy.path(), &|| false)).unwrap_err();
+    assert!(matches!(stopped.cause, restore::RestoreCause::Interrupted));
+    drop(vacancy);
+    assert_eq!(two.open().1, Origin::Created);
 }
 
 #[test]
