@@ -217,6 +217,23 @@ fn too_many_requests_is_final() {
 }
 
 #[test]
+fn blobs_that_are_put_at_once_are_refused_once() {
+    for kind in KINDS {
+        let double = Double::start();
+        double.state().knobs = Knobs { refuses_entries: Some(429), ..Knobs::default() };
+        let cache = job(&double, kind);
+        cache.records(&[key("a")]).unwrap();
+        let asked = double.state().seen.len();
+        std::thread::scope(|scope| {
+            for bytes in [b"a", b"b", b"c", b"d"] {
+                scope.spawn(|| put(&cache, bytes).unwrap_err());
+            }
+        });
+        assert_eq!(double.state().seen.len(), asked + 1, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_token_that_may_only_read_writes_nothing() {
     let double = Double::start();
     let claims = r#"{"ac":"[{\"Scope\":\"refs/heads/main\",\"Permission\":1}]"}"#;

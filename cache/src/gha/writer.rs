@@ -11,9 +11,9 @@ use wythe_store::id::CacheKey;
 
 use crate::gha::catalog::Catalog;
 use crate::gha::index::{Index, PackEntry, Place, Record};
-use crate::gha::lock;
 use crate::gha::pack::Head;
 use crate::gha::service::{Part, Reserved, Service, Target};
+use crate::gha::{Closed, lock};
 
 /// How many entries a build makes: the service counts them, and limits how many a repository makes in a minute.
 const MAX_ENTRIES: u32 = 3;
@@ -39,6 +39,8 @@ pub(super) struct Writer {
     written: Index,
     /// Why nothing more is written.
     broken: Option<String>,
+    /// What the service said when it would have no more packs: those who waited meanwhile do not ask again.
+    refused: Option<Closed>,
 }
 
 /// A pack that is being written.
@@ -95,6 +97,9 @@ impl Writer {
         if let Some(detail) = self.broken.clone() {
             return Err(service.requests.error(CacheProblem::Network { detail }));
         }
+        if let Some(refused) = self.refused.clone() {
+            return Err(service.requests.error(refused.into()));
+        }
         let now = service.requests.timing().now();
         let is_old =
             |open: &OpenPack| open.under_way == 0 && now.duration_since(open.begun) >= ROLL_OVER;
@@ -103,7 +108,8 @@ impl Writer {
         }
         if self.open.is_none() {
             let above = self.written.packs.keys().last().copied().unwrap_or(catalog.newest);
-            let begun = OpenPack::begin(service, catalog, above.max(catalog.newest))?;
+            let begun = OpenPack::begin(service, catalog, above.max(catalog.newest));
+            let begun = begun.inspect_err(|error| self.refused = Closed::by(&error.problem))?;
             self.entries += 1;
             self.open = Some(begun);
         }
