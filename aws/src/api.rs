@@ -167,7 +167,7 @@ fn split(url: &str) -> Option<(String, &str)> {
 /// What an answer without success says.
 fn refusal(answer: ServiceAnswer) -> AwsProblem {
     #[derive(Default, Deserialize)]
-    struct Told {
+    struct ErrorBody {
         #[serde(rename = "__type", default)]
         kind: String,
         #[serde(alias = "Message", default)]
@@ -182,8 +182,8 @@ fn refusal(answer: ServiceAnswer) -> AwsProblem {
     // What can be read of it is told; the status stands either way.
     let _ = answer.body.take(MAX_ANSWER).read_to_end(&mut body);
     let text = String::from_utf8_lossy(&body);
-    let told: Told = serde_json::from_slice(&body).unwrap_or_default();
-    let code = named.filter(|name| !name.is_empty()).unwrap_or(told.kind);
+    let said: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+    let code = named.filter(|name| !name.is_empty()).unwrap_or(said.kind);
     // `com.amazonaws.ecr#RepositoryNotFoundException:http://…`
     let code = code.split(':').next().unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default();
@@ -192,7 +192,7 @@ fn refusal(answer: ServiceAnswer) -> AwsProblem {
         own.or_else(|| xml::text_of(&text, name))
     };
     let code = of(code, "Code").unwrap_or_else(|| format!("status {status}"));
-    let message = region.or_else(|| of(&told.message, "Message")).unwrap_or_default();
+    let message = region.or_else(|| of(&said.message, "Message")).unwrap_or_default();
     AwsProblem::refused(status, &code, &message)
 }
 

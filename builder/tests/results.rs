@@ -22,12 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The steps that were told of.
 #[derive(Default)]
-struct Told {
+struct Recorder {
     steps: Mutex<Vec<BuiltStep>>,
     changed: Condvar,
 }
 
-impl StepResults for Told {
+impl StepResults for Recorder {
     fn sealed(&self, step: &BuiltStep) {
         self.steps.lock().unwrap().push(step.clone());
         self.changed.notify_all();
@@ -36,7 +36,7 @@ impl StepResults for Told {
 
 /// Lets no directory be made before the result of the copy below it was told of.
 struct Waits<'a> {
-    told: &'a Told,
+    told: &'a Recorder,
     in_vain: Mutex<bool>,
 }
 
@@ -63,7 +63,7 @@ fn a_result_is_told_of_while_a_later_step_runs_and_is_what_the_build_ends_with()
     let builder = Builder::open(&store, Timestamp::default()).unwrap();
     let images = Client::new(Settings::default());
     for round in ["made", "known before"] {
-        let told = Told::default();
+        let told = Recorder::default();
         let waits = Waits { told: &told, in_vain: Mutex::default() };
         let env = Environment { results: &told, ..builder.environment(&images, &waits) };
         let dockerfile = "FROM scratch\nCOPY f /\nWORKDIR /below\n".into();

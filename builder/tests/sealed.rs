@@ -20,9 +20,9 @@ use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
 #[derive(Default)]
-struct Told(Mutex<BTreeSet<Digest>>);
+struct Recorder(Mutex<BTreeSet<Digest>>);
 
-impl SealedLayers for Told {
+impl SealedLayers for Recorder {
     fn sealed(&self, layer: &Descriptor) {
         self.0.lock().unwrap().insert(layer.digest);
     }
@@ -55,7 +55,7 @@ fn layers_of_the_image_are_told_of_whether_they_are_made_or_known_and_no_others(
         FROM scratch\nCOPY <<X /c\nc\nX\nCOPY --from=tools /a /d\n"
         .to_owned();
     for layers in [2, 3] {
-        let (told, images) = (Told::default(), NoRegistry);
+        let (told, images) = (Recorder::default(), NoRegistry);
         let env = Environment { layers: &told, ..builder.environment(&images, &()) };
         let input = Input { dockerfile: dockerfile.clone().into_bytes(), ..Input::default() };
         let built = build(&input, &options, env).unwrap();

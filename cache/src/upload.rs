@@ -158,7 +158,7 @@ impl Upload {
         self.queue.complete(steps);
         let backend = || self.plan.backend.name().to_owned();
         match self.queue.wait(self.plan.time) {
-            Some(UploadEnd::Told(outcome)) => outcome,
+            Some(UploadEnd::Finished(outcome)) => outcome,
             Some(UploadEnd::Unforeseen) => Err(UploadError::Ended { backend: backend() }),
             None => Err(UploadError::Time { backend: backend(), time: self.plan.time }),
         }

@@ -17,7 +17,7 @@ use crate::delivered::Delivered;
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::{Told, Upload};
+use crate::upload::{Progress, Upload};
 
 impl Client {
     /// Whether the repository of a name holds a blob. Of those that were delivered it is not asked.
@@ -103,11 +103,11 @@ impl Client {
         delivered: &Delivered,
     ) -> Result<(), RegistryError> {
         let repository = &self.inner.repository(name, Rights::Push)?;
-        let told = Told { transfers: &(), reference: name, blob };
+        let progress = Progress { transfers: &(), reference: name, blob };
         let place = place_of(repository);
         let Some(sending) = delivered.claim(blob.digest, &place) else { return Ok(()) };
         let given_up = &AtomicBool::new(false);
-        Upload { inner: &self.inner, repository, content, blob, told, given_up }.send()?;
+        Upload { inner: &self.inner, repository, content, blob, progress, given_up }.send()?;
         sending.done();
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::manifest;
 use crate::objects::place_of;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::{Told, Upload};
+use crate::upload::{Progress, Upload};
 
 /// Uploads at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -207,9 +207,9 @@ impl Outbox<'_> {
         let delivered = self.how.delivered.places(&blob.digest);
         let origins = [known, &delivered, self.how.neighbours].concat();
         let (inner, content, reference) = (self.inner, self.content, names[0]);
-        let told = Told { transfers: self.how.transfers, reference, blob };
+        let progress = Progress { transfers: self.how.transfers, reference, blob };
         let given_up = &self.given_up;
-        Upload { inner, repository, content, blob, told, given_up }.run(&origins)?;
+        Upload { inner, repository, content, blob, progress, given_up }.run(&origins)?;
         sending.done();
         Ok(())
     }

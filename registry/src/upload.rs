@@ -28,21 +28,21 @@ pub(crate) struct Upload<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) content: &'a dyn Content,
     pub(crate) blob: &'a Descriptor,
-    pub(crate) told: Told<'a>,
+    pub(crate) progress: Progress<'a>,
     /// Set where nobody wants it any more.
     pub(crate) given_up: &'a AtomicBool,
 }
 
 /// Who is told how far a blob is.
 #[derive(Clone, Copy)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Progress<'a> {
     pub(crate) transfers: &'a dyn Transfers,
     /// The image it goes to.
     pub(crate) reference: &'a Reference,
     pub(crate) blob: &'a Descriptor,
 }
 
-impl Told<'_> {
+impl Progress<'_> {
     fn tell(self, state: TransferState, bytes: u64) {
         let Self { reference, blob: Descriptor { digest, size, .. }, .. } = self;
         let (direction, digest, size) = (Direction::Push, *digest, *size);
@@ -54,7 +54,7 @@ impl Told<'_> {
 struct Telling<'a> {
     blob: Box<dyn Read + Send + 'a>,
     meter: Meter,
-    told: Told<'a>,
+    progress: Progress<'a>,
     given_up: &'a AtomicBool,
 }
 
@@ -65,7 +65,7 @@ impl Read for Telling<'_> {
         }
         let count = self.blob.read(buffer)?;
         if let Some(bytes) = self.meter.pass(count as u64) {
-            self.told.tell(TransferState::Moving, bytes);
+            self.progress.tell(TransferState::Moving, bytes);
         }
         Ok(count)
     }
@@ -81,8 +81,9 @@ enum Mount {
 
 impl Open for Upload<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        let (blob, told, given_up) = (self.content.open(self.blob)?, self.told, self.given_up);
-        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), told, given_up }))
+        let (blob, progress, given_up) =
+            (self.content.open(self.blob)?, self.progress, self.given_up);
+        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), progress, given_up }))
     }
 }
 
@@ -91,14 +92,14 @@ impl Upload<'_> {
     pub(crate) fn run(self, origins: &[String]) -> Result<(), RegistryError> {
         let state = self.state(origins)?;
         let passed = if state == TransferState::Done { self.blob.size } else { 0 };
-        self.told.tell(state, passed);
+        self.progress.tell(state, passed);
         Ok(())
     }
 
     /// Sends it without asking whether it is there.
     pub(crate) fn send(self) -> Result<(), RegistryError> {
         self.transfer(None)?;
-        self.told.tell(TransferState::Done, self.blob.size);
+        self.progress.tell(TransferState::Done, self.blob.size);
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl Upload<'_> {
     /// Sends its bytes, to an upload that is open or to a new one.
     fn transfer(self, mut session: Option<Url>) -> Result<(), RegistryError> {
         let bytes = self.in_memory()?;
-        self.told.tell(TransferState::Moving, 0);
+        self.progress.tell(TransferState::Moving, 0);
         retry(&*self.inner.settings.timing, || {
             let location = session.take().map_or_else(|| self.begin(), Ok)?;
             self.within(location, |location| self.put(location, bytes.as_deref()))

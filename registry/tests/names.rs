@@ -37,9 +37,9 @@ fn image() -> (MemoryContent, Descriptor) {
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<(String, Digest, TransferState, u64)>>);
+struct Recorder(Mutex<Vec<(String, Digest, TransferState, u64)>>);
 
-impl Transfers for Told {
+impl Transfers for Recorder {
     fn transferred(&self, transfer: &Transfer<'_>) {
         assert_eq!(transfer.direction, Direction::Push);
         let name = transfer.reference.to_string();
@@ -47,7 +47,7 @@ impl Transfers for Told {
     }
 }
 
-fn push(registry: &FakeRegistry, names: &[&str], told: &Told) -> Vec<Reference> {
+fn push(registry: &FakeRegistry, names: &[&str], told: &Recorder) -> Vec<Reference> {
     let (content, root) = image();
     let reference = |rest: &&str| format!("{}/{rest}", registry.host()).parse().unwrap();
     let names: Vec<Reference> = names.iter().map(reference).collect();
@@ -76,7 +76,7 @@ fn count(registry: &FakeRegistry, method: &str, part: &str) -> usize {
 #[test]
 fn names_in_one_repository_share_everything_and_are_written_last() {
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
-    push(&registry, &["app:1", "app:2", "app:3"], &Told::default());
+    push(&registry, &["app:1", "app:2", "app:3"], &Recorder::default());
     let root = image().1.digest;
     for tag in ["1", "2", "3"] {
         assert_eq!(Digest::of(&registry.manifest("app", tag).unwrap()), root);
@@ -94,7 +94,7 @@ fn names_in_one_repository_share_everything_and_are_written_last() {
 #[test]
 fn each_blob_is_told_of_until_it_is_there_and_how_it_came() {
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
-    let told = Told::default();
+    let told = Recorder::default();
     let names = push(&registry, &["app:1", "app:2", "other:1"], &told);
     push(&registry, &["app:4"], &told);
     let layer = Digest::of(&vec![7; 9 << 20]);

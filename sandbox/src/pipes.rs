@@ -26,7 +26,7 @@ impl Pipes {
     /// as `/dev/stdout`.
     pub(crate) fn open(step: &Step) -> Result<Self, Errno> {
         let input = match &step.streams {
-            Streams::Told => None,
+            Streams::Delivered => None,
             Streams::Fed => Some(fed(&step.identity)?),
             Streams::Terminal(terminal) => {
                 hand(terminal, (step.identity.uid, None))?;

@@ -70,7 +70,7 @@ impl Step {
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
             stacking: None,
-            streams: Streams::Told,
+            streams: Streams::Delivered,
             changes: Changes::Kept,
             devices: Devices::Hidden,
             device_attribute: DEVICE_ATTRIBUTE.to_vec(),
@@ -105,7 +105,7 @@ pub enum Stacking {
 pub enum Streams {
     /// It reads nothing, and what it prints is delivered.
     #[default]
-    Told,
+    Delivered,
     /// It reads what this program would read, and what it prints is delivered.
     Fed,
     /// All three are this terminal, which becomes that of its session. Nothing is delivered.

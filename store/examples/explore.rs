@@ -11,12 +11,12 @@
 
 #[path = "../tests/schedule/checks.rs"]
 mod checks;
+#[path = "../tests/schedule/fixtures.rs"]
+mod fixtures;
 #[path = "../tests/schedule/plays.rs"]
 mod plays;
 #[path = "../tests/schedule/searched.rs"]
 mod searched;
-#[path = "../tests/schedule/world.rs"]
-mod world;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -37,7 +37,7 @@ struct State {
 #[derive(Debug)]
 pub(super) enum UploadEnd {
     /// As it should, or with an error that says why.
-    Told(Result<Uploaded, UploadError>),
+    Finished(Result<Uploaded, UploadError>),
     /// A thread has panicked.
     Unforeseen,
 }
@@ -157,8 +157,8 @@ impl Queue {
         let guard = PanicGuard(self);
         match work() {
             Ok(None) => {}
-            Ok(Some(uploaded)) => self.end(UploadEnd::Told(Ok(uploaded))),
-            Err(error) => self.end(UploadEnd::Told(Err(error))),
+            Ok(Some(uploaded)) => self.end(UploadEnd::Finished(Ok(uploaded))),
+            Err(error) => self.end(UploadEnd::Finished(Err(error))),
         }
         std::mem::forget(guard);
     }

@@ -27,10 +27,10 @@ pub(super) struct Stack {
 #[derive(Debug)]
 enum Overlay {
     /// The kernel knows its layers.
-    Told { context: Slot },
+    Configured { context: Slot },
     /// The kernel is told them when it is mounted: lower ones, the topmost first, with what opening
     /// them is called; the upper and the work directory.
-    ToTell { lowers: Vec<(String, CString)>, scratch: Option<[Slot; 2]> },
+    Unconfigured { lowers: Vec<(String, CString)>, scratch: Option<[Slot; 2]> },
 }
 
 impl Plan {
@@ -82,7 +82,7 @@ impl Plan {
                 });
                 let lowers = lowers.iter().rev().map(|lower| named(label, lower));
                 let lowers = lowers.collect::<Result<_, _>>()?;
-                Ok(Overlay::ToTell { lowers, scratch: scratch.transpose()? })
+                Ok(Overlay::Unconfigured { lowers, scratch: scratch.transpose()? })
             }
         }
     }
@@ -106,7 +106,7 @@ impl Plan {
             let (label, path) = named(label, directory)?;
             self.push(&label, ContextOp::Directory { context, key, path });
         }
-        Ok(Overlay::Told { context })
+        Ok(Overlay::Configured { context })
     }
 
     /// Opens a directory of the machine.
@@ -129,7 +129,7 @@ impl Plan {
     ) -> Slot {
         let (name, at) = self.board_place(board);
         match overlay {
-            Overlay::Told { context } => {
+            Overlay::Configured { context } => {
                 if let Some(directory) = lowest {
                     self.push(label, ContextOp::Layer { context, key: c"lowerdir+", directory });
                 }
@@ -138,7 +138,7 @@ impl Plan {
                 self.push(label, MountOp::Attach { mount, at });
                 mount
             }
-            Overlay::ToTell { lowers, scratch } => {
+            Overlay::Unconfigured { lowers, scratch } => {
                 let lowers = lowers.into_iter().map(|(label, path)| self.open(&label, path));
                 let lowers = lowers.collect();
                 self.push(label, MountOp::Overlay { lowers, lowest, scratch, at });

@@ -207,16 +207,16 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<(TransferState, u64)>>);
+    struct Recorder(Mutex<Vec<(TransferState, u64)>>);
 
-    impl Transfers for Told {
+    impl Transfers for Recorder {
         fn transferred(&self, transfer: &Transfer<'_>) {
             self.0.lock().unwrap().push((transfer.state, transfer.bytes));
         }
     }
 
     fn told(size: u64) -> Vec<(TransferState, u64)> {
-        let told = Told::default();
+        let told = Recorder::default();
         let watched = Watched { images: &Zeros, transfers: &told };
         let descriptor = Descriptor::new(MediaType::LAYER, Digest::of(b""), size);
         let name = "example.org/base".parse().unwrap();

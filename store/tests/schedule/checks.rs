@@ -17,8 +17,8 @@ use wythe_store::sim::schedule::stage::Ending;
 use wythe_store::store::Store;
 use wythe_store::vfs::Vfs as _;
 
+use crate::fixtures::{Fact, Version, blob, body, built, config, manifest, open, pulled, told};
 use crate::plays::{OLD, Performance, another_build, copy};
-use crate::world::{Fact, Version, blob, body, built, config, manifest, open, pulled, told};
 
 /// Whether an image of this layer has all of it: documents, record, and the bytes of its file, or
 /// the blob that it was pulled as.

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 mod checks;
+mod fixtures;
 mod held;
 mod kept;
 mod plays;
 mod searched;
-mod world;

@@ -19,7 +19,7 @@ use wythe_store::timestamp::Timestamp;
 use wythe_store::vfs::Vfs as _;
 
 use crate::checks;
-use crate::world::{
+use crate::fixtures::{
     Fact, Ledger, Version, blob, blob_descriptor, body, built, config, key, manifest, open, pulled,
     told, tree,
 };

@@ -19,13 +19,15 @@ impl Inspector for OnErrorCommand<'_> {
     fn inspect(&self, failed: &FailedStep<'_>) -> Result<Outcome, StepError> {
         let argv = ["/bin/sh", "-c", self.command];
         // Where no terminal can be made the command runs without one.
-        let Ok(Some(terminal)) = Terminal::open() else { return failed.run(&argv, Streams::Told) };
+        let Ok(Some(terminal)) = Terminal::open() else {
+            return failed.run(&argv, Streams::Delivered);
+        };
         let _held = self.screen.hold();
         // A terminal that is gone cannot be told so.
         let _ = writeln!(io::stderr(), "\nwhere it failed: {}", self.command);
         match terminal.lend(|streams| failed.run(&argv, streams)) {
             Ok(ended) => ended,
-            Err(_) => failed.run(&argv, Streams::Told),
+            Err(_) => failed.run(&argv, Streams::Delivered),
         }
     }
 }

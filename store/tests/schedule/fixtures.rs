@@ -1,4 +1,4 @@
-//! A small world: what the images of the plays are made of, and who says what has been promised.
+//! What the plays have in common: what their images are made of, and who says what has been promised.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
