@@ -163,6 +163,7 @@ impl<'a> Roots<'a> {
             gathered => return Ok(gathered?),
         }
         let fetched = in_parallel(&self.of_bases(chain), DOWNLOADS, |layer| {
+            let _alone = self.busy.claim(*layer);
             let _permit = self.downloads.acquire();
             let base = self.foreign(layer);
             base.map_or(Ok(()), |base| base.origin.fetch(self.env.lease, self.env.images))
@@ -248,6 +249,8 @@ impl<'a> Roots<'a> {
         let Some(base) = self.foreign(layer) else {
             return Ok(ensure(env.lease, layer, env.idmap)?);
         };
+        // Steps that begin at once on a base ask for its layers at once: the first one fetches each.
+        let _alone = self.busy.claim(*layer);
         let descriptor = &base.origin.descriptor;
         let announced = (descriptor, &base.diff_id);
         if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {

@@ -87,6 +87,18 @@ echo more > context/a
 fetched
 [ "$(cat count)" = 0 ]
 
+# Steps that begin at once on a base share what is fetched.
+for stage in 1 2 3 4 5 6 7 8; do
+  printf 'FROM %s AS stage%s\nRUN echo %s > /srv/out%s\n' "$base" "$stage" "$stage" "$stage"
+done > context/stages.Dockerfile
+printf 'FROM %s\n' "$base" >> context/stages.Dockerfile
+for stage in 1 2 3 4 5 6 7 8; do
+  printf 'COPY --link --from=stage%s /srv/out%s /\n' "$stage" "$stage"
+done >> context/stages.Dockerfile
+"$WYTHE" --store seven build -t stages:1 -f context/stages.Dockerfile context
+fetched
+[ "$(cat count)" = "$all" ]
+
 # What is not to be had is said, and from where.
 "$WYTHE" --store six build -t app:1 context
 kill $pids
