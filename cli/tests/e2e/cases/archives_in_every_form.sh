@@ -35,7 +35,7 @@ cmp context/holes made/o/holes
 # refused FILE WORDS: ADD of it fails, and says why
 refused() {
   printf 'FROM scratch\nADD %s /o/\n' "$1" > context/Dockerfile
-  ! "$WYTHE" build -o type=local,dest=no context 2> said
+  fails "$WYTHE" build -o type=local,dest=no context 2> said
   grep -q "$2" said
 }
 refused out.tar '\.\./evil: path leads out'
@@ -46,9 +46,9 @@ refused damaged.tar 'damaged.tar: .*header at byte 0, header checksum mismatch'
 printf 'FROM scratch\nADD several.tar /o/\n' > context/Dockerfile
 tar -C context -cf context/several.tar t
 build() { "$WYTHE" "$@" build --no-cache -o type=local,dest=no context 2> said; }
-! build --limit entries=3
+fails build --limit entries=3
 grep -q 'several.tar: .*more than 3 entries: .*--limit entries=NUMBER' said
-! WYTHE_LIMITS=unpacked=1,entries=9 build
+WYTHE_LIMITS=unpacked=1,entries=9 fails build
 grep -q 'more than 1 bytes' said
 WYTHE_LIMITS=entries=1 build --limit entries=4
 

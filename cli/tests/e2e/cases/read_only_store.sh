@@ -7,7 +7,7 @@ cat > on.sh <<'END'
 mount --bind store at && mount -o remount,bind,ro at || exit 9
 for command in images 'inspect app' du verify; do "$WYTHE" --store at $command > /dev/null || exit 1; done
 "$WYTHE" --store at save app > saved.tar || exit 2
-! "$WYTHE" --store at build -t other context 2> told || exit 3
+if "$WYTHE" --store at build -t other context 2> told; then exit 3; fi
 grep -q 'read-only' told && grep -q '^help:' told
 END
 unshare -Urm sh on.sh
