@@ -3,7 +3,8 @@
 mkdir project
 base="$BASE"
 build() { "$WYTHE" build --progress=plain --build-context "base=oci-layout://$base" --build-context "more=project/more" "$@" project 2> log > built || { cat log; return 1; }; }
-because() { sed -n 's/^#[0-9]* [0-9.]* *because /  /p; s/^#[0-9]* because /  /p' log; }
+# Steps that run at once say so in either order.
+because() { sed -n 's/^#[0-9]* [0-9.]* *because /  /p; s/^#[0-9]* because /  /p' log | LC_ALL=C sort; }
 reset() {
   rm -rf project; mkdir -p project/src/d project/more; base=$BASE
   echo a > project/src/a; echo b > project/src/b; echo c > project/src/d/c; echo m > project/more/m
