@@ -24,6 +24,4 @@ pub use self::address::{ReapiAddress, ReapiAddressError};
 pub use self::cache::{ReapiCache, ReapiOptions};
 
 #[cfg(test)]
-mod double;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The cache against a server in this process.
 
+mod double;
+
 use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +14,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::portable_action::PortableAction;
 
-use crate::double::{Shelf, start};
+use self::double::{Shelf, start};
 use crate::{ReapiCache, ReapiOptions};
 
 fn open(url: &str, scope: Option<&str>) -> ReapiCache {
