@@ -60,16 +60,12 @@ use crate::{host, render};
 pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let call = args.question();
     if call.method == Method::Build {
-        let is_first_run = !enter::is_entered()
-            && cached::is_possible(args)
-            && shared::targets(args, session)?.is_empty();
-        if is_first_run && cached::run(args, session)? == Answer::Whole {
+        if is_answered(args, session)? {
             return Ok(());
         }
         session.enter()?;
     }
-    let local = Dockerfile::local(args)?;
-    let local = match local {
+    let local = match Dockerfile::local(args)? {
         Some(dockerfile) if call.method != Method::Build => {
             return call::answer(call, dockerfile, args, session);
         }
@@ -131,6 +127,14 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// Whether earlier results answer the whole build, which is tried once, before namespaces are entered.
+fn is_answered(args: &BuildArgs, session: &Session) -> Result<bool, Failure> {
+    let is_first_run = !enter::is_entered()
+        && cached::is_possible(args)
+        && shared::targets(args, session)?.is_empty();
+    Ok(is_first_run && cached::run(args, session)? == Answer::Whole)
 }
 
 /// Says what a build came to, unless it is to be quiet.
