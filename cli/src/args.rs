@@ -7,6 +7,7 @@ pub(crate) mod annotation;
 pub(crate) mod attributes;
 pub(crate) mod budget;
 pub(crate) mod build;
+pub(crate) mod buildx;
 pub(crate) mod cache;
 pub(crate) mod cache_mounts;
 pub(crate) mod call;
@@ -28,6 +29,8 @@ pub(crate) mod secret;
 pub(crate) mod store;
 pub(crate) mod switch;
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use self::global::GlobalArgs;
@@ -46,16 +49,18 @@ pub(crate) struct Cli {
 impl Cli {
     /// The command line as data, for parsing and for shell completion.
     pub(crate) fn definition() -> clap::Command {
-        Self::command().mut_subcommands(|command| {
-            let command = command.mut_args(switch::complete);
-            command.mut_subcommands(|within| within.mut_args(switch::complete))
-        })
+        fn complete(command: clap::Command) -> clap::Command {
+            command.mut_args(switch::complete).mut_subcommands(complete)
+        }
+        Self::command().mut_subcommands(complete)
     }
 
-    /// Reads the arguments of the process; on `--help` and mistakes clap prints and exits.
-    pub(crate) fn of_process() -> Self {
-        let matches = Self::definition().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    /// Reads the words of a command line, the name of the program first; on `--help` and mistakes clap
+    /// prints and exits.
+    pub(crate) fn of_words(words: Vec<OsString>) -> Self {
+        let matches = Self::definition().try_get_matches_from(words);
+        let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        cli.unwrap_or_else(|error| context::or_dot(error).exit())
     }
 
     #[cfg(test)]

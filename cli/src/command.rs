@@ -1,9 +1,11 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
 pub(crate) mod build;
+pub(crate) mod buildx;
 pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod copy;
+pub(crate) mod docker_plugin;
 pub(crate) mod doctor;
 pub(crate) mod du;
 pub(crate) mod explain;
@@ -24,6 +26,7 @@ pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::args::build::BuildArgs;
+use crate::args::buildx::{BuildxArgs, BuildxCommand};
 use crate::args::cache_mounts::CacheMountsArgs;
 use crate::args::call::Method;
 use crate::args::image::{
@@ -31,7 +34,8 @@ use crate::args::image::{
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::store::{
-    CompletionArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs, VersionArgs,
+    CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs,
+    VersionArgs,
 };
 use crate::failure::Failure;
 use crate::namespaces::Namespaces;
@@ -41,6 +45,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Build(Box<BuildArgs>),
+    Buildx(BuildxArgs),
     Cache(CacheMountsArgs),
     Completion(CompletionArgs),
     Copy(CopyArgs),
@@ -50,6 +55,7 @@ pub(crate) enum Command {
     History(HistoryArgs),
     Images(ImagesArgs),
     Inspect(InspectArgs),
+    InstallDockerPlugin(DockerPluginArgs),
     Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
@@ -66,6 +72,18 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// What is to be done, where a group of docker's calls a command of ours by another name.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few commands of docker's are ours")]
+    pub(crate) fn resolved(self) -> Self {
+        let Self::Buildx(args) = self else { return self };
+        match args.command {
+            BuildxCommand::Build(args) => Self::Build(args),
+            BuildxCommand::Du(args) => Self::Du(args.du),
+            BuildxCommand::Prune(args) => Self::Prune(args.prune),
+            command => Self::Buildx(BuildxArgs { command, ..args }),
+        }
+    }
+
     /// Whether it has to be root of a user namespace: it runs steps, or touches files of
     /// subordinate ids. Where there can be no such files there is nothing else to be root for.
     #[expect(
@@ -94,6 +112,7 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Build(args) => build::run(args, session),
+            Self::Buildx(args) => buildx::run(&args.command, session),
             Self::Cache(args) => cache::run(args, session),
             Self::Completion(args) => completion::run(args, session),
             Self::Copy(args) => copy::run(args, session),
@@ -103,6 +122,7 @@ impl Command {
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
+            Self::InstallDockerPlugin(args) => docker_plugin::run(args, session),
             Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),

@@ -214,9 +214,11 @@ impl Failure {
     pub(crate) fn text(&self, form: ProgressForm) -> String {
         match form {
             ProgressForm::Json => self.event(),
-            ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Quiet | ProgressForm::Tty => {
-                self.lines().join("\n")
-            }
+            ProgressForm::Auto
+            | ProgressForm::Plain
+            | ProgressForm::Quiet
+            | ProgressForm::RawJson
+            | ProgressForm::Tty => self.lines().join("\n"),
         }
     }
 

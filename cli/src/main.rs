@@ -13,6 +13,7 @@ mod fetch;
 mod files;
 mod host;
 mod namespaces;
+mod plugin;
 mod registry_client;
 mod render;
 mod session;
@@ -28,7 +29,9 @@ use std::process::ExitCode;
 use crate::args::Cli;
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::plugin::Called;
 use crate::session::Session;
+use crate::settings::Settings;
 
 fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     let outcome = command.run(session);
@@ -41,10 +44,22 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
 fn main() -> ExitCode {
     wythe_store::map::survive_lost_pages();
     host::forbid_other_threads();
-    let Cli { global, command } = Cli::of_process();
+    let line = match Called::by(std::env::args_os()) {
+        Called::Command(line) => line,
+        Called::Protocol(answer) => {
+            // Who closed standard output does not want to know.
+            let _ = writeln!(std::io::stdout(), "{answer}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let settings = Settings::of_process(line.variables);
+    let Cli { mut global, command } = Cli::of_words(line.words);
+    let command = command.resolved();
+    global.progress = global.progress.settled(&settings);
     let form = global.progress;
     let entered = command.namespaces().enter();
-    match entered.and_then(|barred| run(&command, &Session::new(global, barred))) {
+    let session = |barred| Session::new(global, settings, barred);
+    match entered.and_then(|barred| run(&command, &session(barred))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.

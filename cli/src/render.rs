@@ -8,6 +8,7 @@ pub(crate) mod quantity;
 pub(crate) mod reason;
 pub(crate) mod sanitize;
 pub(crate) mod screen;
+pub(crate) mod solve_status;
 pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod summary;
@@ -27,6 +28,7 @@ use self::json::Json;
 use self::plain::Plain;
 use self::sanitize::Medium;
 use self::screen::Screen;
+use self::solve_status::SolveStatuses;
 use self::source::SourceFile;
 use self::stopwatch::Stopwatch;
 use self::tty::Tty;
@@ -44,6 +46,9 @@ pub(crate) fn progress(
     match (form, medium) {
         (ProgressForm::Json, _) => Box::new(Json::new(io::stderr(), stopwatch, source)),
         (ProgressForm::Quiet, _) => Box::new(()),
+        (ProgressForm::RawJson, _) => {
+            Box::new(SolveStatuses::new(io::stderr(), solve_status::now, source))
+        }
         (ProgressForm::Tty, _) | (ProgressForm::Auto, Medium::Terminal) => {
             Box::new(Tty::new(io::stderr(), stopwatch, source, Arc::clone(screen)))
         }

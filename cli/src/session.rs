@@ -27,12 +27,12 @@ use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
 use crate::namespaces::Namespaces;
-use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
+use crate::render::{json, solve_status};
 use crate::settings::{Settings, file};
-use crate::{host, registry_client, render, signals};
+use crate::{host, plugin, registry_client, render, signals};
 
 /// What collecting may take of the time of a command, as long as the store keeps within its budget. With
 /// what the end of a lease deletes of what was thrown away, it is 50 ms at most.
@@ -55,10 +55,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session of this process.
-    pub(crate) fn new(global: GlobalArgs, barred: Option<InitError>) -> Self {
+    pub(crate) fn new(global: GlobalArgs, settings: Settings, barred: Option<InitError>) -> Self {
         Self {
             global,
-            settings: Settings::of_process(),
+            settings,
             barred: barred.map(OnceLock::from).unwrap_or_default(),
             is_calm: OnceLock::new(),
             opened: OnceLock::new(),
@@ -207,9 +207,14 @@ impl Session {
         Ok(cancel)
     }
 
-    /// Has the first signal throw a switch. Starts a thread.
-    #[expect(clippy::unused_self, reason = "a session is what is interrupted")]
+    /// Has the first signal throw a switch, and docker where it has called this and hangs up. Starts
+    /// threads.
     pub(crate) fn interrupts(&self, cancel: &Cancel) -> Result<(), Failure> {
+        if let Some(socket) = self.settings.raw(plugin::SOCKET).filter(|name| !name.is_empty()) {
+            let interrupt = cancel.clone();
+            // A docker that is gone already cannot hang up, and its signals arrive all the same.
+            let _ = plugin::watch(socket, move || interrupt.cancel());
+        }
         let interrupt = cancel.clone();
         let watched = signals::watch(move || interrupt.cancel());
         watched.map_err(|error| Failure::of(Class::Environment, &error))
@@ -249,6 +254,7 @@ impl Session {
                 let event = json!({"v": json::VERSION, "event": "note", "message": text});
                 json::escape(&event.to_string())
             }
+            ProgressForm::RawJson => solve_status::note(text),
             ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Tty => {
                 format!("note: {}", sanitize::text(text.as_bytes(), Medium::Log))
             }
@@ -260,7 +266,7 @@ impl Session {
     /// Tells what a build came to, after all else.
     pub(crate) fn summarise(&self, summary: &BuildSummary) {
         let line = match self.global.progress {
-            ProgressForm::Quiet => return,
+            ProgressForm::Quiet | ProgressForm::RawJson => return,
             ProgressForm::Json => {
                 let mut event = json!({"v": json::VERSION, "event": "summary"});
                 if let (Some(event), Value::Object(fields)) =

@@ -18,9 +18,9 @@ pub(crate) struct Settings {
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
 
 impl Settings {
-    /// Reads the environment.
-    pub(crate) fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+    /// Reads the environment; these variables stand over what it says.
+    pub(crate) fn of_process(variables: Vec<(OsString, OsString)>) -> Self {
+        Self { variables: std::env::vars_os().chain(variables).collect() }
     }
 
     #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) attestation: AttestationArgs,
     #[command(flatten)]
-    docker: DockerArgs,
+    pub(crate) docker: DockerArgs,
     /// Ask about the Dockerfile instead: build, check, context, outline or targets[,format=json]
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<Call>,

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 /// Where the files or the image of a context come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ContextSource {
@@ -94,6 +96,20 @@ impl FromStr for NamedContext {
         }
         Ok(Self { name: name.to_owned(), source: source.into() })
     }
+}
+
+/// What was wrong with a command line; where it lacks the context, with the dot that was forgotten.
+pub(crate) fn or_dot(mut error: clap::Error) -> clap::Error {
+    let lacking = error.get(ContextKind::InvalidArg);
+    let is_context = |name: &String| name.contains("CONTEXT");
+    let lacks_context =
+        matches!(lacking, Some(ContextValue::Strings(names)) if names.iter().any(is_context));
+    if error.kind() == ErrorKind::MissingRequiredArgument && lacks_context {
+        let tip = "the context is usually the directory you are in, which is a dot: wythe build .";
+        let tip = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    error
 }
 
 #[cfg(test)]

@@ -28,18 +28,92 @@ pub(crate) struct DockerArgs {
     /// Remove containers of steps: none is left
     #[arg(long, hide = true)]
     rm: Switch,
+    #[command(flatten)]
+    ignored: IgnoredArgs,
+    /// Refused: nobody checks sources against a policy here
+    #[arg(long, hide = true, value_parser = no_policy, value_name = "FILE")]
+    policy: Option<String>,
+    /// Refused: a shell in the result of a build is another command here
+    #[arg(long, hide = true, value_parser = no_shell, value_name = "COMMAND")]
+    invoke: Option<String>,
+}
+
+/// Flags that were about the builder that docker had before BuildKit. BuildKit takes them, says that
+/// they do nothing, and builds; so do we.
+#[derive(Debug, Args)]
+struct IgnoredArgs {
+    #[arg(long, hide = true, value_name = "NUMBER")]
+    cpu_period: Option<String>,
+    #[arg(long, hide = true, value_name = "NUMBER")]
+    cpu_quota: Option<String>,
+    #[arg(short, long, hide = true, value_name = "NUMBER")]
+    cpu_shares: Option<String>,
+    #[arg(long, hide = true, value_name = "LIST")]
+    cpuset_cpus: Option<String>,
+    #[arg(long, hide = true, value_name = "LIST")]
+    cpuset_mems: Option<String>,
+    #[arg(short, long, hide = true, value_name = "BYTES")]
+    memory: Option<String>,
+    #[arg(long, hide = true, value_name = "BYTES")]
+    memory_swap: Option<String>,
+    #[arg(long, hide = true, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    #[arg(long, hide = true)]
+    squash: Switch,
+}
+
+impl DockerArgs {
+    /// The flags that were given and do nothing, as with docker's own builder, with what there is
+    /// instead.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let IgnoredArgs { security_opt, squash, .. } = &self.ignored;
+        let values = &self.ignored;
+        let given = [
+            ("--cpu-period", values.cpu_period.is_some()),
+            ("--cpu-quota", values.cpu_quota.is_some()),
+            ("--cpu-shares", values.cpu_shares.is_some()),
+            ("--cpuset-cpus", values.cpuset_cpus.is_some()),
+            ("--cpuset-mems", values.cpuset_mems.is_some()),
+            ("--memory", values.memory.is_some()),
+            ("--memory-swap", values.memory_swap.is_some()),
+            ("--security-opt (RUN --security=insecure)", !security_opt.is_empty()),
+            ("--squash (several stages)", squash.is_on()),
+        ];
+        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
+    }
+}
+
+fn no_policy(_: &str) -> Result<String, &'static str> {
+    Err("sources are not checked against policies; pin them by digest instead")
+}
+
+fn no_shell(_: &str) -> Result<String, &'static str> {
+    Err("`wythe run IMAGE` gives a shell in a result, `--on-error` one where a step failed")
 }
 
 #[cfg(test)]
 mod tests {
     use crate::args::Cli;
+    use crate::command::Command;
 
     #[test]
     fn a_command_line_of_docker_is_taken() {
         let line = "wythe build --rm --force-rm=true --compress --builder default -D \
             --cgroup-parent /x --isolation=default .";
         assert!(Cli::of(&line.split_whitespace().collect::<Vec<_>>()).is_ok());
-        assert!(Cli::of(&["wythe", "build", "--isolation=hyperv", "."]).is_err());
-        assert!(Cli::of(&["wythe", "build", "--memory=1g", "."]).is_err());
+        for refused in ["--isolation=hyperv", "--policy=x.rego", "--invoke=sh", "--sotre=x"] {
+            assert!(Cli::of(&["wythe", "build", refused, "."]).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_docker_ignores_is_ignored_and_named() {
+        let ignored = |words: &str| {
+            let cli = Cli::of(&words.split(' ').collect::<Vec<_>>()).unwrap();
+            let Command::Build(args) = cli.command else { panic!("not a build") };
+            args.docker.without_effect()
+        };
+        assert_eq!(ignored("wythe build -m 1g --cpu-quota=5 ."), ["--cpu-quota", "--memory"]);
+        assert_eq!(ignored("wythe build --squash=false ."), [""; 0]);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::args::layer_limit::LayerLimit;
+use crate::settings::Settings;
 
 /// What every command shares
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -49,13 +50,56 @@ pub(crate) enum ProgressForm {
     #[default]
     Auto,
     /// One JSON object per event
-    #[value(alias = "rawjson")]
     Json,
     /// A log
     Plain,
     /// Nothing but errors
     #[value(alias = "none")]
     Quiet,
+    /// The JSON of buildx
+    #[value(name = "rawjson")]
+    RawJson,
     /// A live view
     Tty,
+}
+
+impl ProgressForm {
+    /// The form, where the flag leaves it open, that the environment asks for: `BUILDKIT_PROGRESS` as
+    /// with docker, and a log where it says that this is a CI system.
+    pub(crate) fn settled(self, settings: &Settings) -> Self {
+        if self != Self::Auto {
+            return self;
+        }
+        let text = |name: &str| settings.text(name).filter(|text| !text.is_empty());
+        let asked = text("BUILDKIT_PROGRESS").and_then(|form| Self::from_str(&form, true).ok());
+        let is_ci = text("CI").is_some_and(|value| value != "false" && value != "0");
+        match asked {
+            Some(form) if form != Self::Auto => form,
+            _ if is_ci => Self::Plain,
+            _ => Self::Auto,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(flag: ProgressForm, variables: &[(&str, &str)], expected: ProgressForm) {
+        assert_eq!(flag.settled(&Settings::of(variables)), expected, "{variables:?}");
+    }
+
+    #[test]
+    fn the_environment_settles_what_the_flag_leaves_open() {
+        let (auto, plain) = (ProgressForm::Auto, ProgressForm::Plain);
+        check(auto, &[], auto);
+        check(auto, &[("BUILDKIT_PROGRESS", "plain")], plain);
+        check(auto, &[("BUILDKIT_PROGRESS", "rawjson")], ProgressForm::RawJson);
+        check(auto, &[("BUILDKIT_PROGRESS", "nonsense")], auto);
+        check(auto, &[("CI", "true")], plain);
+        check(auto, &[("CI", "false")], auto);
+        check(auto, &[("CI", "1"), ("BUILDKIT_PROGRESS", "tty")], ProgressForm::Tty);
+        check(ProgressForm::Tty, &[("CI", "1"), ("BUILDKIT_PROGRESS", "plain")], ProgressForm::Tty);
+    }
 }

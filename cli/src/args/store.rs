@@ -92,3 +92,11 @@ pub(crate) struct ManualArgs {
 /// Print the version
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {}
+
+/// Let docker build, docker buildx and Compose build with this program
+#[derive(Debug, Args)]
+pub(crate) struct DockerPluginArgs {
+    /// Let them build with docker's own builder again
+    #[arg(long)]
+    pub(crate) remove: Switch,
+}

@@ -137,8 +137,12 @@ fn is_answered(args: &BuildArgs, session: &Session) -> Result<bool, Failure> {
     Ok(is_first_run && cached::run(args, session)? == Answer::Whole)
 }
 
-/// Says what a build came to, unless it is to be quiet.
+/// Says what a build came to, and which flags had no part in it, unless it is to be quiet.
 fn summarise(summary: &BuildSummary, args: &BuildArgs, session: &Session) {
+    let idle = args.docker.without_effect();
+    if !idle.is_empty() {
+        session.remark(&format!("without effect, as with BuildKit: {}", idle.join(", ")));
+    }
     if !args.result.quiet.is_on() {
         session.summarise(summary);
     }
