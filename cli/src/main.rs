@@ -33,6 +33,11 @@ use crate::plugin::Called;
 use crate::session::Session;
 use crate::settings::Settings;
 
+/// The allocator of musl has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     let outcome = command.run(session);
     if command.uses_images() {

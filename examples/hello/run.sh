@@ -14,6 +14,7 @@ needs() { command -v "$1" > /dev/null || { shift; missing="$missing $*"; }; }
 needs mmdebstrap mmdebstrap
 needs newuidmap uidmap
 needs cc gcc libc6-dev
+needs musl-gcc musl-tools
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || { echo "as root, please: apt-get install$missing" >&2; exit 1; }
   say "installing$missing"
@@ -35,11 +36,13 @@ if ! grep -q "^$user:" /etc/subuid || ! grep -q "^$user:" /etc/subgid; then
 fi
 
 say "compiling wythe"
-cargo build --release --locked --package wythe
+target=$(uname -m)-unknown-linux-musl
+! command -v rustup > /dev/null || rustup -q target add "$target"
+cargo build --release --locked --package wythe --features reapi --target "$target"
 work=/var/tmp/wythe-hello-$user
 $as_user mkdir -p "$work"
 rm -rf "$work/hello"
-install -m 755 "${CARGO_TARGET_DIR:-target}/release/wythe" "$work/wythe"
+install -m 755 "${CARGO_TARGET_DIR:-target}/$target/release/wythe" "$work/wythe"
 cp -r examples/hello "$work/hello"
 cd "$work"
 export WYTHE_STORE="$work/store"
