@@ -14,7 +14,7 @@ use wythe_store::timestamp::Timestamp;
 use crate::build::build;
 use crate::built::Built;
 use crate::caches::Caches;
-use crate::environment::Environment;
+use crate::environment::{Environment, Snapshotter};
 use crate::error::BuildError;
 use crate::input::Input;
 use crate::options::Options;
@@ -32,6 +32,8 @@ pub struct Builder {
     idmap: Vec<u8>,
     /// The text of `resolv.conf` for steps; empty until it is set.
     pub resolv_conf: Vec<u8>,
+    /// Where steps get their files from.
+    pub snapshotter: Option<Snapshotter>,
     /// What runs programs of other architectures; nothing until it is set.
     pub emulators: Emulators,
     /// The time that new things get.
@@ -85,6 +87,7 @@ impl Builder {
             caches: Caches::default(),
             idmap: ids.unwrap_or_default().into_bytes(),
             resolv_conf: Vec::new(),
+            snapshotter: None,
             emulators: Emulators::default(),
             now,
         })
@@ -129,6 +132,7 @@ impl Builder {
             pool: &self.pool,
             idmap: &self.idmap,
             resolv_conf: &self.resolv_conf,
+            snapshotter: self.snapshotter,
         }
     }
 

@@ -35,6 +35,15 @@ impl Clock for Timestamp {
     }
 }
 
+/// Where the root file system of a step comes from, by the names that `BuildKit` has for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Snapshotter {
+    /// The kernel stacks directories of layers.
+    Overlayfs,
+    /// All files are copied to a directory, which the steps of a stage take over from each other.
+    Native,
+}
+
 /// What a build needs from the world.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
@@ -70,6 +79,9 @@ pub struct Environment<'a> {
     pub idmap: &'a [u8],
     /// The text of the machine's `resolv.conf`, for steps that use its network.
     pub resolv_conf: &'a [u8],
+    /// Where steps get their files from; where the kernel stacks no layers they are copied, if
+    /// nothing is said.
+    pub snapshotter: Option<Snapshotter>,
 }
 
 impl fmt::Debug for Environment<'_> {

@@ -19,6 +19,7 @@ use wythe_store::layer::tar_write::WriteTarError;
 use wythe_store::live::ensure::EnsureError;
 use wythe_store::live::gather::GatherError;
 use wythe_store::live::seal::SealError;
+use wythe_store::live::whole::WholeError;
 
 use crate::assemble::AssembleError;
 use crate::context::error::ContextError;
@@ -149,6 +150,9 @@ pub enum BuildCause {
     /// A layer could not be read back.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A directory could not be made a root file system, or what a step did to it not be read.
+    #[error(transparent)]
+    Whole(#[from] WholeError),
     /// A layer's archive could not be computed.
     #[error(transparent)]
     Tar(#[from] WriteTarError),

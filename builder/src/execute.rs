@@ -4,6 +4,7 @@ mod add;
 mod agent;
 mod copy;
 mod given;
+mod ground;
 mod mask;
 pub(crate) mod mounts;
 mod restored;

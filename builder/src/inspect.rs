@@ -48,7 +48,7 @@ impl FailedStep<'_> {
                 None
             }
         });
-        for scratch in stacks.chain([&mut step.root.scratch]) {
+        for scratch in stacks.chain(step.root.scratch_mut()) {
             scratch.work = another(&scratch.work).map_err(|error| StepError {
                 doing: "making a work directory".to_owned(),
                 cause: StepCause::Io(error),

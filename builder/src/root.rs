@@ -1,11 +1,13 @@
 //! The root file systems of a build: chains of layers, as trees and as directories, made when
 //! somebody asks and then remembered.
 
+mod whole;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wythe_store::claims::Claims;
 use wythe_store::id::{BodyId, ContentId, LayerId};
@@ -29,8 +31,9 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
+use self::whole::Waiting;
 use crate::bases::BaseLayer;
-use crate::environment::Environment;
+use crate::environment::{Environment, Snapshotter};
 use crate::error::BuildCause;
 use crate::parallel::{Permits, in_parallel};
 
@@ -52,6 +55,10 @@ pub(crate) struct Roots<'a> {
     busy: Claims<LayerId>,
     /// Taken last, so that nobody who has one waits for a claim.
     downloads: Permits,
+    /// Where steps get their files from, once one has asked.
+    snapshotter: OnceLock<Snapshotter>,
+    /// Directories that steps have left to later ones.
+    waiting: Mutex<Vec<Waiting>>,
 }
 
 impl<'a> Roots<'a> {
@@ -59,7 +66,8 @@ impl<'a> Roots<'a> {
     pub(crate) fn new(env: Environment<'a>, jobs: Option<NonZeroUsize>) -> Self {
         let (foreign, cached, merged, busy) = Default::default();
         let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
-        Self { env, foreign, cached, merged, busy, downloads }
+        let (snapshotter, waiting) = Default::default();
+        Self { env, foreign, cached, merged, busy, downloads, snapshotter, waiting }
     }
 
     /// Announces layers that can be fetched when they are needed.

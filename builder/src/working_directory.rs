@@ -52,6 +52,25 @@ pub fn recreate(
     Ok(())
 }
 
+/// As [`recreate`], in a directory that has all files of the root.
+///
+/// # Errors
+///
+/// As [`recreate`].
+pub(crate) fn recreate_in(root: &Path, cwd: &str, owner: Owner) -> Result<(), ViewError> {
+    let layers = [root.to_owned()];
+    let found = View::new(&layers).resolve(cwd)?;
+    let mut at = root.to_owned();
+    for part in found.path.components() {
+        at.push(part);
+        let fail = |error| ViewError { path: cwd.to_owned(), cause: ViewCause::Io(error) };
+        if found.file.is_none() && fs::symlink_metadata(&at).is_err() {
+            make(&at, owner).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
 fn make(path: &Path, owner: Owner) -> io::Result<()> {
     fs::create_dir(path)?;
     // Owner before mode: chown clears set-id bits. The mode after the fact: no umask takes any of it.

@@ -18,6 +18,7 @@ pub(crate) mod global;
 pub(crate) mod image;
 pub(crate) mod image_attributes;
 pub(crate) mod image_name;
+pub(crate) mod isolation;
 pub(crate) mod key_value;
 pub(crate) mod layer_limit;
 pub(crate) mod limits;

@@ -53,7 +53,7 @@ impl Container<'_> {
         recreate((&lowers, &made), directory, root, host::id_map().as_bytes())
             .map_err(|error| Failure::of(Class::Usage, &error))?;
         let scratch = Scratch { upper: made.upper, work: made.work };
-        let mut step = Step::new(RootFs { lowers, scratch }, self.argv()?);
+        let mut step = Step::new(RootFs::Layers { lowers, scratch }, self.argv()?);
         step.cwd = directory.into();
         step.env = self.environment(&String::from_utf8_lossy(&user.home));
         step.identity = identity;

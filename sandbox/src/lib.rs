@@ -20,7 +20,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     wythe_sandbox::init()?;
-//!     let root = RootFs {
+//!     let root = RootFs::Layers {
 //!         lowers: vec!["/layers/base".into()],
 //!         scratch: Scratch { upper: "/layers/new".into(), work: "/layers/work".into() },
 //!     };
@@ -66,5 +66,6 @@ pub use enter::{Entry, InitError, init};
 pub use error::StepError;
 pub use outcome::Outcome;
 pub use output::{Output, Stream};
+pub use overlay::stacks_layers;
 pub use run::run;
 pub use step::Step;

@@ -7,13 +7,15 @@
 //! rules.
 
 use std::ffi::CStr;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsOpenFlags, MountFlags, fsconfig_set_flag, fsconfig_set_string, fsopen, mount,
+    FsOpenFlags, MountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsopen, mount,
 };
 use rustix::path::DecInt;
 use rustix::process::{chdir, fchdir};
@@ -34,6 +36,34 @@ fn takes_one_by_one() -> Result<Stacking, Errno> {
     // Where every word is taken, they are looked at when the mount is made.
     let is_read = fsconfig_set_flag(&context, c"no-such-option").is_err();
     Ok(if added.is_ok() && is_read { Stacking::OneByOne } else { Stacking::AtOnce })
+}
+
+/// Whether the kernel stacks layers here whose changes go to `directory`: kernels before 5.11 do so for
+/// root of the machine alone, and file systems that are stacked themselves take no changes.
+///
+/// Nothing is left in the directory. The process has to be in its namespaces.
+pub fn stacks_layers(directory: &Path) -> bool {
+    let tried = stack_in(directory);
+    tracing::debug!(?tried, "tried to stack layers");
+    tried.is_ok()
+}
+
+fn stack_in(directory: &Path) -> io::Result<()> {
+    let top = directory.join("stacking");
+    let made = ["lower", "upper", "work"]
+        .iter()
+        .try_for_each(|name| std::fs::create_dir_all(top.join(name)));
+    let stacked = made.and_then(|()| {
+        let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_flag(&context, c"userxattr")?;
+        for (key, name) in [(c"lowerdir", "lower"), (c"upperdir", "upper"), (c"workdir", "work")] {
+            let opened = openat(CWD, top.join(name), DIRECTORY, Mode::empty())?;
+            add(context.as_fd(), key, opened.as_fd())?;
+        }
+        Ok(fsconfig_create(&context)?)
+    });
+    let removed = std::fs::remove_dir_all(&top);
+    stacked.and(removed)
 }
 
 /// Gives an overlay the directory at a path.

@@ -23,15 +23,15 @@ use crate::plan::{Inherited, Op, Plan, compile};
 use crate::seal::seal;
 use crate::seccomp::{Attention, Binds};
 use crate::spawn::{Child, spawn};
-use crate::step::{Changes, Devices, Network, Step};
+use crate::step::{Changes, Devices, Network, RootFs, Step};
 use crate::supervisor::{Apart, Supervisor};
 use crate::sys;
 use crate::watch::Watch;
 
 /// Runs a step to its end on this thread and delivers what it prints.
 ///
-/// When it returns no process of the step is left; `step.root.scratch.upper` holds the changes,
-/// complete and without the mount points the step needed. Where they are [kept](Changes::Kept) and
+/// When it returns no process of the step is left; the directory that [`changed`](crate::step::RootFs::changed)
+/// names holds the changes, complete and without the mount points the step needed. Where they are [kept](Changes::Kept) and
 /// the command was a success, nobody can change them any more. Should the program be killed
 /// meanwhile, the kernel kills the step.
 ///
@@ -57,7 +57,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if task.report.has_bare_proc && ended.as_ref().is_ok_and(|ended| is_failure(*ended)) {
         output.write(Stream::Stderr, BARE_PROC);
     }
-    let tidied = leftovers::remove(&step.root.scratch.upper, &task.report.made);
+    let tidied = leftovers::remove(step.root.changed(), &task.report.made);
     tidied.map_err(|errno| refused("removing mount points from the layer", errno))?;
     ended
 }
@@ -130,9 +130,9 @@ fn carry_out(
     let watch =
         Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
     let outcome = watch.until_end().map_err(|errno| refused("watching the step", errno))?;
-    if let Some(root) = received.root.filter(|_| outcome.is_success())
-        && step.changes == Changes::Kept
-    {
+    // What is a layer because it was read is no longer in anybody's reach.
+    let is_layer = matches!(step.root, RootFs::Layers { .. }) && step.changes == Changes::Kept;
+    if let Some(root) = received.root.filter(|_| outcome.is_success() && is_layer) {
         seal(&root).map_err(|cause| failed("closing the files of the step", cause))?;
     }
     Ok(outcome)
@@ -143,7 +143,7 @@ fn attention(step: &Step) -> Attention {
     let mut value = [0; LONGEST_NOTE];
     let mut has_devices =
         |layer: &PathBuf| getxattr(layer, &*step.device_attribute, &mut value[..]).is_ok();
-    if step.devices == Devices::Shown || step.root.lowers.iter().any(&mut has_devices) {
+    if step.devices == Devices::Shown || step.root.shown().iter().any(&mut has_devices) {
         Attention::Looks
     } else {
         Attention::Deeds

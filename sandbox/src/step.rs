@@ -1,14 +1,15 @@
 //! A build step as a value: what to run, on which root, as whom, with which mounts.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything [`run`](crate::run) needs to know about one command.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The layers below the command and the directory that takes its changes.
+    /// What the command sees, and where its changes go.
     pub root: RootFs,
     /// The command; the first word is looked up in the `PATH` of `env` when it has no slash.
     pub argv: Vec<Vec<u8>>,
@@ -135,13 +136,44 @@ pub enum Changes {
     Forgotten,
 }
 
-/// The file system of a step: layers, and where changes go.
+/// The file system of a step.
 #[derive(Clone, Debug)]
-pub struct RootFs {
-    /// Layer directories, bottom first. May be empty: then the root is an empty image.
-    pub lowers: Vec<PathBuf>,
-    /// Where the changes of the step are collected.
-    pub scratch: Scratch,
+pub enum RootFs {
+    /// Layers, and where changes go.
+    Layers {
+        /// Layer directories, bottom first. May be empty: then the root is an empty image.
+        lowers: Vec<PathBuf>,
+        /// Where the changes of the step are collected.
+        scratch: Scratch,
+    },
+    /// A directory with all files, that nobody else uses and the step changes.
+    Whole(PathBuf),
+}
+
+impl RootFs {
+    /// The directory where the changes of the step are.
+    pub fn changed(&self) -> &Path {
+        match self {
+            Self::Layers { scratch, .. } => &scratch.upper,
+            Self::Whole(directory) => directory,
+        }
+    }
+
+    /// The directories whose files the step sees, bottom first, but for its own changes.
+    pub(crate) fn shown(&self) -> &[PathBuf] {
+        match self {
+            Self::Layers { lowers, .. } => lowers,
+            Self::Whole(directory) => slice::from_ref(directory),
+        }
+    }
+
+    /// Where the changes of the step are collected, if that is apart from what it sees.
+    pub fn scratch_mut(&mut self) -> Option<&mut Scratch> {
+        match self {
+            Self::Layers { scratch, .. } => Some(scratch),
+            Self::Whole(_) => None,
+        }
+    }
 }
 
 /// The two directories an overlay writes to. Both exist, lie on one file system, and `work` is

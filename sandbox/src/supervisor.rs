@@ -84,7 +84,7 @@ impl<'a> Supervisor<'a> {
             tracing::trace!(?woken, "many calls are announced");
         }
         let devices = if looks { Devices::Shown } else { step.devices };
-        let (attribute, upper) = (&*step.device_attribute, &*step.root.scratch.upper);
+        let (attribute, upper) = (&*step.device_attribute, step.root.changed());
         Self { listener, attribute, upper, devices, apart }
     }
 

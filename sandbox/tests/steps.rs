@@ -67,7 +67,8 @@ const CLAIMS: &[Claim] = claims! {
         a_linked_target_stays_inside whiteouts_and_opaque_directories_are_written
         an_existing_target_is_used later_layers_cover_earlier_ones a_socket_is_bound_like_a_file directories_may_have_any_path
         a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused
-        what_a_layer_removes_is_gone_however_many_there_are;
+        what_a_layer_removes_is_gone_however_many_there_are
+        a_directory_with_all_files_is_a_root;
     devices: a_device_is_kept_as_a_marked_file only_who_may_makes_devices
         no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing
         a_device_has_the_group_of_its_maker devices_appear_where_the_step_means_them

@@ -29,3 +29,4 @@ pub mod stack;
 pub(crate) mod tests;
 mod unpack;
 pub mod upper;
+pub mod whole;

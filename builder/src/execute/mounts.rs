@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::slice;
 
 use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
 use wythe_sandbox::enter::{self, admit};
@@ -15,6 +16,7 @@ use wythe_store::journal::batch::Batch;
 use wythe_store::live::materialise::unpack;
 use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
+use wythe_store::live::whole::WholeRoot;
 use wythe_store::store::Store;
 use wythe_store::tree::entry::{Metadata, Tree};
 
@@ -24,10 +26,12 @@ use crate::copy::CopySpec;
 use crate::copy::error::Missing;
 use crate::copy::place::place;
 use crate::copy::select::{Item, select};
+use crate::environment::Snapshotter;
 use crate::error::{BuildCause, MountError};
 use crate::mount_identity::{local_identity, portable_identity};
 use crate::operation::FileSource;
 use crate::operation::run::{CacheMount, MountKind, RunMount, RunStep, SecurityMode, cache_of};
+use crate::root::Chain;
 use crate::view::View;
 
 /// The mode of a tmpfs's root: everybody may write, as in `/tmp`.
@@ -46,6 +50,8 @@ pub(crate) struct Mounts {
     caches: BTreeMap<usize, Opened>,
     held: Vec<Held>,
     relays: Vec<Relay>,
+    /// Directories of other stages and of contexts.
+    wholes: Vec<WholeRoot>,
 }
 
 /// A cache that is open.
@@ -113,7 +119,9 @@ impl Mounts {
         mount: &RunMount,
     ) -> Result<(), BuildCause> {
         let source = match &mount.kind {
-            MountKind::Bind { from, path, access } => Some(bind(execution, (from, path), *access)?),
+            MountKind::Bind { from, path, access } => {
+                Some(self.bind(execution, (from, path), *access)?)
+            }
             MountKind::Cache(cache) => self.cache(execution, position, cache)?,
             MountKind::Tmpfs { size } => Some(MountSource::Tmpfs { size: *size, mode: TMPFS_MODE }),
             MountKind::Secret { id, required, owner } => {
@@ -135,6 +143,37 @@ impl Mounts {
         let target = mount.target.clone().into_bytes();
         self.list.extend(source.map(|source| Mount { target, source }));
         Ok(())
+    }
+
+    fn bind(
+        &mut self,
+        execution: &Execution<'_>,
+        (from, path): (&FileSource, &str),
+        access: mount::Access,
+    ) -> Result<MountSource, BuildCause> {
+        let chain = chain_of(execution, (from, path))?;
+        let subpath = path.as_bytes().to_vec();
+        if execution.roots.snapshotter() == Snapshotter::Native {
+            let whole = execution.roots.whole(&chain)?;
+            let directory = whole.path().to_owned();
+            seek(slice::from_ref(&directory), path)?;
+            self.wholes.push(whole);
+            let access = match access {
+                mount::Access::ReadOnly => Access::ReadOnly,
+                mount::Access::ReadWrite => Access::ReadWrite,
+            };
+            return Ok(MountSource::Bind { path: directory, subpath, access });
+        }
+        let lowers = execution.roots.directories(&chain)?;
+        seek(&lowers, path)?;
+        let scratch = match access {
+            mount::Access::ReadOnly => None,
+            mount::Access::ReadWrite => {
+                let area = scratch(execution.env.lease, &lowers, execution.env.idmap)?;
+                Some(Scratch { upper: area.upper, work: area.work })
+            }
+        };
+        Ok(MountSource::Layers { lowers, scratch, subpath })
     }
 
     fn agent(
@@ -263,39 +302,32 @@ fn adopt(path: &Path, own: &Metadata) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(own.mode))
 }
 
-fn bind(
+/// The layers of what a mount shows.
+fn chain_of(
     execution: &Execution<'_>,
     (from, path): (&FileSource, &str),
-    access: mount::Access,
-) -> Result<MountSource, BuildCause> {
-    let chain = match from {
-        FileSource::Input(position) => execution.input(*position),
-        FileSource::Nothing | FileSource::Context | FileSource::Directory(_) => {
-            let files = execution.files(from)?;
-            let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
-            select(&files, &spec).map_err(|error| execution.sources.explained(from, error))?;
-            let mut batch = Batch::new();
-            let layer = execution.keep(&files, &mut batch)?;
-            execution.env.lease.commit(batch, Durability::Relaxed)?;
-            vec![layer]
-        }
-    };
-    let lowers = execution.roots.directories(&chain)?;
+) -> Result<Chain, BuildCause> {
+    if let FileSource::Input(position) = from {
+        return Ok(execution.input(*position));
+    }
+    let files = execution.files(from)?;
+    let spec = CopySpec { sources: vec![path.to_owned()], ..CopySpec::default() };
+    select(&files, &spec).map_err(|error| execution.sources.explained(from, error))?;
+    let mut batch = Batch::new();
+    let layer = execution.keep(&files, &mut batch)?;
+    execution.env.lease.commit(batch, Durability::Relaxed)?;
+    Ok(vec![layer])
+}
+
+/// Refuses a path that leads nowhere in these layers.
+fn seek(lowers: &[PathBuf], path: &str) -> Result<(), BuildCause> {
     let is_named = Path::new(path).components().any(|part| matches!(part, Component::Normal(_)));
-    if is_named && View::new(&lowers).resolve(path)?.file.is_none() {
+    if is_named && View::new(lowers).resolve(path)?.file.is_none() {
         let within = Some("the source of the mount".to_owned());
         let missing = Missing { path: path.to_owned(), within, ..Missing::default() };
         return Err(MountError::Source(Box::new(missing)).into());
     }
-    let scratch = match access {
-        mount::Access::ReadOnly => None,
-        mount::Access::ReadWrite => {
-            let area = scratch(execution.env.lease, &lowers, execution.env.idmap)?;
-            Some(Scratch { upper: area.upper, work: area.work })
-        }
-    };
-    let subpath = path.as_bytes().to_vec();
-    Ok(MountSource::Layers { lowers, scratch, subpath })
+    Ok(())
 }
 
 /// Whose the file or directory is that a mount makes.

@@ -8,15 +8,15 @@ use std::time::Instant;
 use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::step::{
-    Devices, Identity as StepIdentity, Mount, MountSource, Network, RootFs, Scratch, Security, Step,
+    Devices, Identity as StepIdentity, Mount, MountSource, Network, Security, Step,
 };
 use wythe_sandbox::{Outcome, Output, StepError, Stream as SandboxStream};
 use wythe_store::id::LayerId;
 use wythe_store::journal::batch::Batch;
 use wythe_store::live::device;
-use wythe_store::live::scratch::{adopt, scratch};
 
 use super::Execution;
+use super::ground::Ground;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
@@ -28,7 +28,6 @@ use crate::owner::Owner;
 use crate::progress::{Event, StepId, Stream, Tail};
 use crate::user::{Accounts, Identity, run_identity};
 use crate::view::View;
-use crate::working_directory::recreate;
 
 /// How many lines of a failed step its error repeats.
 const SHOWN_LINES: usize = 40;
@@ -61,16 +60,14 @@ impl Execution<'_> {
     ) -> Result<Option<LayerId>, BuildCause> {
         let env = self.env;
         env.emulators.enable(&run.platform.architecture)?;
-        let lowers = self.roots.directories(self.below)?;
-        let identity = identity(&lowers, &run.user)?;
+        let ground = Ground::of(self)?;
+        let identity = identity(&ground.shown(), &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
-        let area = scratch(env.lease, &lowers, env.idmap)?;
         let owner = Owner { uid: identity.uid, gid: identity.gid };
-        recreate((&lowers, &area), &run.cwd, owner, env.idmap)?;
+        ground.recreate(&run.cwd, owner, env.idmap)?;
         let mounts = Mounts::prepare(self, run)?;
-        let upper = Scratch { upper: area.upper.clone(), work: area.work.clone() };
         let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let mut step = Step::new(RootFs { lowers, scratch: upper }, argv);
+        let mut step = Step::new(ground.root_fs(), argv);
         step.env = environment(run, &identity, &mounts);
         step.cwd = run.cwd.as_bytes().to_vec();
         step.identity = numbers(&identity);
@@ -91,7 +88,7 @@ impl Execution<'_> {
             return Ok(None);
         }
         drop(mounts);
-        Ok(Some(adopt(env.lease, &area, env.idmap, batch)?))
+        Ok(Some(ground.keep(self, batch)?))
     }
 
     fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {
@@ -115,7 +112,7 @@ impl Execution<'_> {
                     outcome,
                     output: listener.tail.lines(SHOWN_LINES),
                     elapsed: started.elapsed(),
-                    full: space::missing(&step.root.scratch.upper),
+                    full: space::missing(step.root.changed()),
                 };
                 self.inspect(step, &listener);
                 Err(BuildCause::Step(failure))

@@ -14,6 +14,7 @@ use super::create_repository::RepositoryArgs;
 use super::docker::DockerArgs;
 use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
+use super::isolation::SnapshotterArg;
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::output::OutputArg;
@@ -177,6 +178,9 @@ pub(crate) struct RunArgs {
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_error: Option<String>,
+    /// Where steps get their files from
+    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
+    pub(crate) snapshotter: SnapshotterArg,
     /// How many steps may run at once, and at most how many threads hash, compress and unpack
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,

@@ -81,6 +81,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
+    resources.snapshotter = args.run.snapshotter.chosen();
     let mut opened_caches = OpenedCaches::default();
     resources.caches = shared::sources(args, &mut opened_caches, session)?;
     let opened = match local {

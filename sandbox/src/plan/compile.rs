@@ -41,7 +41,7 @@ pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepErr
 impl Plan {
     /// Mount points first, the root, then mounts from the bottom up. Returns the root's `/dev`.
     fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<Slot, StepError> {
-        let (stack, board) = self.begin_root(&step.root)?;
+        let (begun, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
         let resolv_conf = if step.network == Network::None { &[][..] } else { &step.resolv_conf };
@@ -49,7 +49,7 @@ impl Plan {
         let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
-        let root = self.finish_root(stack, &board);
+        let root = self.finish_root(begun, &board);
         self.push("lending the root", Op::Lend { mount: root, channel, kind: Sent::Root });
         let kernel = self.kernel(root, &board, (step.shm_size, step.security));
         let room = step.shares().then(|| self.sockets(kernel.dev, &board));

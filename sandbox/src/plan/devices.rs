@@ -116,9 +116,11 @@ impl Plan {
         mount
     }
 
+    /// Attaches a mount beneath a root, at a directory that is made where it is missing: a root
+    /// without layers has none below it that has mount points.
     pub(super) fn attach_at(&mut self, label: &str, mount: Slot, root: Slot, path: &CStr) {
         let at = self.slot();
-        let (path, absent) = (path.into(), Absent::Fail);
+        let (path, absent) = (path.into(), Absent::Make { like: mount });
         self.push(label, Op::Find { root, path, absent, found: at });
         self.push(label, MountOp::Attach { mount, at });
     }

@@ -23,18 +23,46 @@ pub(super) struct Prepared {
     attributes: MountAttrFlags,
 }
 
+/// A root that is not mounted yet.
+#[derive(Debug)]
+pub(super) enum Root {
+    /// Layers.
+    Stack(Stack),
+    /// A detached mount of the directory that has all.
+    Whole(Slot),
+}
+
 impl Plan {
-    /// Begins the root's overlay and makes the board.
-    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Stack, Board), StepError> {
-        let stack = self.stack("mounting the root", &root.lowers, Some(&root.scratch))?;
-        // The upper directory is resolved by now, so that the board may cover it.
-        let board = self.board(path_string("mounting the root", &root.scratch.upper)?);
-        Ok((stack, board))
+    /// Begins the root and makes the board.
+    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Root, Board), StepError> {
+        let label = "mounting the root";
+        let begun = match root {
+            RootFs::Layers { lowers, scratch } => {
+                Root::Stack(self.stack(label, lowers, Some(scratch))?)
+            }
+            RootFs::Whole(directory) => {
+                let (of, mount) = (self.slot(), self.slot());
+                self.push(label, MountOp::Open { path: path_string(label, directory)?, found: of });
+                self.push(label, MountOp::Clone { of, depth: Depth::One, mount });
+                Root::Whole(mount)
+            }
+        };
+        // The directory is resolved by now, so that the board may cover it.
+        let board = self.board(path_string(label, root.changed())?);
+        Ok((begun, board))
     }
 
-    /// Completes the overlay with the stub layer, and mounts it.
-    pub(super) fn finish_root(&mut self, stack: Stack, board: &Board) -> Slot {
-        self.mount_stack("mounting the root", stack, (Some(board.stub), board))
+    /// Completes an overlay with the stub layer, and mounts the root.
+    pub(super) fn finish_root(&mut self, root: Root, board: &Board) -> Slot {
+        let label = "mounting the root";
+        match root {
+            Root::Stack(stack) => self.mount_stack(label, stack, (Some(board.stub), board)),
+            Root::Whole(mount) => {
+                let at = self.board_directory(board);
+                self.push(label, MountOp::Attach { mount, at });
+                mount
+            }
+        }
     }
 
     /// Opens what a mount shows and puts its mount point into the stub layer.

@@ -128,7 +128,7 @@ pub(crate) fn no_abstract_socket_of_others_is_reached(fixture: &Fixture) {
     assert_eq!(connect(&name), "yes");
     for (network, refusal) in [(Network::Host, "not permitted"), (Network::None, "refused")] {
         step.network = network;
-        step.root.scratch = fixture.scratch();
+        step.root = fixture.root();
         let answer = run(&step).stdout;
         let is_old = network == Network::Host && kernel() < SINCE_LANDLOCK_6;
         assert!(answer.contains(refusal) || is_old, "{network:?}: {answer}");

@@ -57,13 +57,18 @@ impl Fixture {
         Scratch { upper: self.fresh(), work: self.fresh() }
     }
 
+    /// The image, and a new directory for changes.
+    pub(crate) fn root(&self) -> RootFs {
+        RootFs::Layers { lowers: vec![self.path("base")], scratch: self.scratch() }
+    }
+
     /// A step that runs a shell script on the image.
     pub(crate) fn step(&self, script: &str) -> Step {
         self.step_on(&[self.path("base")], script)
     }
 
     pub(crate) fn step_on(&self, lowers: &[PathBuf], script: &str) -> Step {
-        let root = RootFs { lowers: lowers.to_vec(), scratch: self.scratch() };
+        let root = RootFs::Layers { lowers: lowers.to_vec(), scratch: self.scratch() };
         let argv = ["/bin/sh", "-c", script].map(|word| word.as_bytes().to_vec());
         let mut step = Step::new(root, argv.to_vec());
         step.env = vec![(b"PATH".to_vec(), b"/bin".to_vec())];
@@ -103,7 +108,7 @@ pub(crate) fn attempt_until(step: &Step, cancel: &Cancel) -> Result<Ran, StepErr
         outcome,
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
-        upper: step.root.scratch.upper.clone(),
+        upper: step.root.changed().to_owned(),
     })
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn root_of_a_step_is_not_root_of_the_machine(fixture: &Fixture) {
     let expected = "0\n0\n65534\nrefused\nrefused\n";
     assert!(ran.stdout.starts_with(expected) || !has_apart(), "{}", ran.stdout);
     step.identity.uid = wythe_sandbox::enter::reserved().unwrap_or(u32::MAX - 1);
-    step.root.scratch = fixture.scratch();
+    step.root = fixture.root();
     assert!(attempt(&step).is_err() || !has_apart());
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn a_cancelled_switch_starts_nothing(fixture: &Fixture) {
     cancel.cancel();
     let step = fixture.step("touch /x");
     assert_eq!(attempt_until(&step, &cancel).unwrap().outcome, Outcome::Cancelled);
-    assert!(!step.root.scratch.upper.join("x").exists());
+    assert!(!step.root.changed().join("x").exists());
 }
 
 struct Relay;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::PathBuf;
 
-use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch, Stacking};
+use wythe_sandbox::step::{Access, Identity, Mount, MountSource, RootFs, Scratch, Stacking};
 
 use crate::fixture::{Fixture, attempt, listing, run, succeed};
 
@@ -268,6 +268,24 @@ fn is_known(fixture: &Fixture, stacking: Stacking) -> bool {
     stacking == Stacking::AtOnce || attempt(&step).is_ok()
 }
 
+pub(crate) fn a_directory_with_all_files_is_a_root(fixture: &Fixture) {
+    let whole = fixture.fresh();
+    let words = [OsStr::new("-a"), fixture.path("base").as_os_str(), whole.as_os_str()]
+        .map(OsStr::to_owned);
+    assert!(std::process::Command::new("cp").args(words).status().unwrap().success());
+    let root = whole.join("base");
+    let before = listing(&root);
+    let mut step =
+        fixture.step("test -e /proc/self && echo 1 > /dev/null && cat /etc/hosts > /new");
+    step.root = RootFs::Whole(root.clone());
+    step.mounts = vec![at("/not/there", MountSource::Tmpfs { size: None, mode: 0o755 })];
+    succeed(&step);
+    let after: Vec<String> = listing(&root).into_iter().filter(|it| !before.contains(it)).collect();
+    assert_eq!(after, ["new"]);
+    // One step after the other runs in it.
+    succeed(&step);
+}
+
 pub(crate) fn what_a_layer_removes_is_gone_however_many_there_are(fixture: &Fixture) {
     let changed = |lowers: &[PathBuf], script: &str| {
         let ran = succeed(&fixture.step_on(lowers, script));
@@ -307,7 +325,7 @@ pub(crate) fn directories_may_have_any_path(fixture: &Fixture) {
         let lowers = [fixture.path("base"), lower.clone()];
         let mut step = fixture.step_on(&lowers, "cat /f /mnt/f; echo 1 > /g; echo 2 > /mnt/g");
         step.stacking = Some(stacking);
-        step.root.scratch = Scratch { upper: upper.clone(), work };
+        *step.root.scratch_mut().unwrap() = Scratch { upper: upper.clone(), work };
         let (lowers, scratch, subpath) = (vec![lower], Some(bound), Vec::new());
         step.mounts = vec![at("/mnt", MountSource::Layers { lowers, scratch, subpath })];
         assert_eq!(succeed(&step).stdout, "texttext", "{}", top.display());

@@ -1,6 +1,7 @@
 //! Making the directory of a layer out of its tree.
 
 use std::borrow::Cow;
+use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{self as sys, Mode};
 
 use crate::layer::bodies::Bodies;
-use crate::layer::files_error::MaterialiseError;
+use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::live::files::Files;
 use crate::live::filler::{Content, Filler, Unfilled};
 use crate::live::place::{
@@ -25,6 +26,16 @@ use crate::tree::entry::{Directory, Entry, File, Node, Tree};
 /// If a body is missing, or an entry cannot be made. The first that fails is named, in the order of
 /// the tree.
 pub fn unpack(
+    tree: &Tree,
+    (bodies, threads): (&dyn Bodies, NonZeroUsize),
+    into: &Path,
+) -> Result<(), MaterialiseError> {
+    add(tree, (bodies, threads), into)
+}
+
+/// As [`unpack`], into a directory where nothing is in the way: what it has stays, but for the
+/// metadata of directories that the tree names, too.
+pub(super) fn add(
     tree: &Tree,
     (bodies, threads): (&dyn Bodies, NonZeroUsize),
     into: &Path,
@@ -59,8 +70,7 @@ impl<'env> Unpack<'_, '_, 'env> {
             match &entry.node {
                 Node::Directory(below) => {
                     let failed = |cause| MaterialiseError { path: path.clone(), cause };
-                    let made = make_directory(at, &entry.name, entry.metadata.mode);
-                    let made = made.map_err(failed)?;
+                    let made = enter(at, &entry.name, entry.metadata.mode).map_err(failed)?;
                     self.children(&made, &below.children, &path)?;
                     finish_directory(&made, entry, below.claim).map_err(failed)?;
                 }
@@ -93,6 +103,16 @@ impl<'env> Unpack<'_, '_, 'env> {
             Ok(None) => Ok(()),
             Err(cause) => Err(MaterialiseError { path, cause }),
         }
+    }
+}
+
+/// Makes a directory, unless there is one.
+fn enter(at: &OwnedFd, name: &[u8], mode: u32) -> Result<OwnedFd, MaterialiseCause> {
+    match make_directory(at, name, mode) {
+        Err(MaterialiseCause::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(sys::openat(at, name, DIRECTORY, Mode::empty())?)
+        }
+        made => made,
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::WriteError;
+use crate::id::BodyId;
 use crate::layer::canonical::is_mark;
 use crate::lease::Lease;
 use crate::live::attributes::{self, Attributes, entered, metadata};
@@ -90,8 +91,7 @@ pub(super) fn read(
     let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
     let stat = sys::fstat(&root).map_err(at_root)?;
     let found = attributes::read(&root).map_err(at_root)?;
-    let walk =
-        Walk { reading, owners: Owners::new(idmap, reading.known(lower)), files: Mutex::default() };
+    let walk = Walk::new(reading, idmap, lower);
     let below = lower.root.clone().unwrap_or_else(implied);
     let beside = (below.uid, below.gid);
     let owner = walk.owner(&stat, found.owner, (None, beside));
@@ -109,16 +109,23 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// An open directory, and whose it is.
-type At<'a> = (&'a OwnedFd, Owner);
+pub(super) type At<'a> = (&'a OwnedFd, Owner);
 
-struct Walk<'a> {
+/// A way through the directory of a step.
+pub(super) struct Walk<'a> {
     reading: Reading<'a>,
     owners: Owners<'a>,
     /// Files with several names, by inode.
     files: Mutex<BTreeMap<(u64, u64), File>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// One that reads for `reading` what was written through `idmap` over `lower`.
+    pub(super) fn new(reading: Reading<'a>, idmap: &[u8], lower: &'a Tree) -> Self {
+        let owners = Owners::new(idmap, reading.known(lower));
+        Self { reading, owners, files: Mutex::default() }
+    }
+
     fn directory(
         &self,
         at: At<'_>,
@@ -200,7 +207,7 @@ impl Walk<'_> {
     }
 
     /// What is no directory; `None` for sockets, which no layer holds.
-    fn leaf(
+    pub(super) fn leaf(
         &self,
         (at, parent): At<'_>,
         (name, lower): (&[u8], Option<&Entry>),
@@ -241,7 +248,7 @@ impl Walk<'_> {
         Ok(Some((metadata(stat, owner, xattrs), node)))
     }
 
-    fn owner(
+    pub(super) fn owner(
         &self,
         stat: &Stat,
         recorded: Option<Owner>,
@@ -251,23 +258,32 @@ impl Walk<'_> {
     }
 
     fn file(&self, opened: OwnedFd, stat: &Stat) -> Result<File, UpperCause> {
-        let shared = (stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino));
-        if let Some(file) = shared.and_then(|inode| self.files().get(&inode).copied()) {
+        if let Some(file) = shared(stat).and_then(|inode| self.files().get(&inode).copied()) {
             return Ok(file);
         }
         let hint = u64::try_from(stat.st_size).unwrap_or(0);
         let mut reader = std::fs::File::from(opened);
         let (body, size) = self.reading.body(&mut reader, hint)?;
-        let Some(inode) = shared else { return Ok(File { body, size, link: None }) };
+        Ok(self.linked(stat, (body, size)))
+    }
+
+    /// A file of these bytes, in the group of all who have its inode.
+    pub(super) fn linked(&self, stat: &Stat, (body, size): (BodyId, u64)) -> File {
+        let Some(inode) = shared(stat) else { return File { body, size, link: None } };
         // Two threads may have read it at once; the first says which group it is.
         let mut files = self.files();
         let link = Some(LinkGroup(files.len() as u64));
-        Ok(*files.entry(inode).or_insert(File { body, size, link }))
+        *files.entry(inode).or_insert(File { body, size, link })
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), File>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The inode of a file with several names.
+fn shared(stat: &Stat) -> Option<(u64, u64)> {
+    (stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino))
 }
 
 pub(super) fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {

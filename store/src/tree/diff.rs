@@ -7,7 +7,8 @@ use crate::tree::entry::{Claim, Directory, Entry, File, Metadata, Node, Subdirec
 use crate::tree::links::{self, Groups};
 
 /// The changeset that makes `upper` out of `lower`; both are root file systems. Laying it over
-/// `lower` gives `upper`, and it names nothing that is the same in both.
+/// `lower` gives `upper`, and it names nothing that is the same in both, but for a directory that
+/// `upper` says is another one (it is opaque there): that is named with all it has.
 pub fn diff(lower: &Tree, upper: &Tree) -> Tree {
     let diff =
         Diff { lower: links::groups(&lower.children), upper: links::groups(&upper.children) };
@@ -62,6 +63,10 @@ impl Diff {
         (old, below): (&Entry, &Subdirectory),
         (new, above): (&Entry, &Subdirectory),
     ) -> Option<Entry> {
+        // Another directory has the name of the old one: all that it has is new.
+        if above.claim == Claim::Opaque {
+            return Some(new.clone());
+        }
         let children = if self.is_shared(&below.children, &above.children) {
             Directory::default()
         } else {
@@ -123,6 +128,12 @@ mod tests {
     #[test]
     fn a_change_of_kind_replaces() {
         check("a=1 d/ d/x=1", "a/ a/y=2 d=3", "a/ a/y=2 d=3");
+    }
+
+    #[test]
+    fn a_directory_that_is_another_one_is_named_with_all_it_has() {
+        let (lower, upper) = (sketch("d/ d/a=1 d/b=2 e/ e/c=3"), sketch("d! d/a=1 e/ e/c=3"));
+        assert_eq!(diff(&lower, &upper), sketch("d! d/a=1"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 use wythe_builder::caches::Caches;
-use wythe_builder::environment::Environment;
+use wythe_builder::environment::{Environment, Snapshotter};
 use wythe_builder::progress::Progress;
 use wythe_builder::remote::program::GitProgram;
 use wythe_sandbox::{Cancel, Emulators};
@@ -27,6 +27,8 @@ pub(crate) struct BuildResources {
     pool: Arc<ThreadPool>,
     id_map: String,
     resolv_conf: Vec<u8>,
+    /// Where steps get their files from, where that is said.
+    pub(super) snapshotter: Option<Snapshotter>,
 }
 
 impl BuildResources {
@@ -45,6 +47,7 @@ impl BuildResources {
             pool: Arc::new(host::threads_for(jobs)?),
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
+            snapshotter: None,
         })
     }
 
@@ -80,6 +83,7 @@ impl BuildResources {
             pool: &self.pool,
             idmap: self.id_map.as_bytes(),
             resolv_conf: &self.resolv_conf,
+            snapshotter: self.snapshotter,
         }
     }
 }
