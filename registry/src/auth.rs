@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,10 +15,10 @@ use url::Url;
 use crate::challenge::{self, Bearer, Challenge};
 use crate::credentials::Credential;
 use crate::error::{Asker, RegistryError, RegistryProblem};
-use crate::origin;
+use crate::places::Reach;
 use crate::realm::Realm;
 use crate::settings::Settings;
-use crate::transport::{Access, Body, Call, Transport};
+use crate::transport::{Access, Body, Call, Server, Transport};
 
 /// Token services answer with some kilobytes; one that does not end would fill the memory.
 const MAX_TOKEN: u64 = 1 << 20;
@@ -43,6 +43,8 @@ pub(crate) struct Audience<'a> {
     pub(crate) name: &'a str,
     /// The rights, as `repository:name:actions`, separated by spaces; the most needed first.
     pub(crate) scope: &'a str,
+    /// How the registry is believed.
+    pub(crate) reach: &'a Reach,
 }
 
 /// What is known about registries and the tokens they gave.
@@ -50,9 +52,13 @@ pub(crate) struct Audience<'a> {
 pub(crate) struct Auth {
     challenges: Mutex<BTreeMap<String, Challenge>>,
     tokens: Mutex<BTreeMap<(String, String), Token>>,
+    desks: Mutex<BTreeMap<(String, String), Desk>>,
     /// By host and repository.
     credentials: Mutex<BTreeMap<(String, String), Found>>,
 }
+
+/// Held by whoever gets a token.
+type Desk = Arc<Mutex<()>>;
 
 #[derive(Debug)]
 struct Found {
@@ -91,14 +97,12 @@ impl Auth {
         audience: Audience<'_>,
     ) -> Result<Option<String>, RegistryError> {
         let key = (audience.base.to_string(), audience.scope.to_owned());
-        if let Some(token) = lock(&self.tokens).get(&key)
-            && settings.timing.now() < token.stale
-        {
-            return Ok(Some(token.header.clone()));
+        if let Some(header) = self.fresh(settings, &key) {
+            return Ok(Some(header));
         }
         let known = lock(&self.challenges).get(audience.base.as_str()).cloned();
         match known {
-            Some(challenge) => self.answer(transport, settings, audience, &challenge),
+            Some(challenge) => self.answer(transport, settings, audience, (&challenge, None)),
             None => Ok(None),
         }
     }
@@ -125,35 +129,49 @@ impl Auth {
     }
 
     /// The header that answers `challenge`; `None` where there is nothing to answer with.
+    ///
+    /// Where several requests want a token for the same, one gets it and the others wait: `refused` is the
+    /// header that a token has to be newer than.
     pub(crate) fn answer(
         &self,
         transport: &Transport,
         settings: &Settings,
         audience: Audience<'_>,
-        challenge: &Challenge,
+        (challenge, refused): (&Challenge, Option<&str>),
     ) -> Result<Option<String>, RegistryError> {
         lock(&self.challenges).insert(audience.base.to_string(), challenge.clone());
         let credential = self.credential(settings, audience)?;
-        match (challenge, credential) {
-            (Challenge::Bearer(bearer), credential) => {
-                let service = TokenService { transport, settings, audience, bearer };
-                let token = service.fetch(credential.as_ref());
-                let token =
-                    token.map_err(|error| error.denied(|| audience.asker(credential.as_ref())))?;
-                let key = (audience.base.to_string(), audience.scope.to_owned());
-                lock(&self.tokens).insert(key, token.clone());
-                Ok(Some(token.header))
-            }
-            (Challenge::Basic, Some(credential)) => Ok(Some(basic(&credential))),
-            (Challenge::Basic, None) => Ok(None),
+        let bearer = match challenge {
+            Challenge::Bearer(bearer) => bearer,
+            Challenge::Basic => return Ok(credential.as_ref().map(basic)),
+        };
+        let key = (audience.base.to_string(), audience.scope.to_owned());
+        let desk = lock(&self.desks).entry(key.clone()).or_default().clone();
+        let _own = lock(&desk);
+        if let Some(header) = self.fresh(settings, &key)
+            && refused != Some(&header)
+        {
+            return Ok(Some(header));
         }
+        let service = TokenService { transport, settings, audience, bearer };
+        let token = service.fetch(credential.as_ref());
+        let token = token.map_err(|error| error.denied(|| audience.asker(credential.as_ref())))?;
+        lock(&self.tokens).insert(key, token.clone());
+        Ok(Some(token.header))
+    }
+
+    /// The header with a token that is good for a while.
+    fn fresh(&self, settings: &Settings, key: &(String, String)) -> Option<String> {
+        let tokens = lock(&self.tokens);
+        let token = tokens.get(key).filter(|token| settings.timing.now() < token.stale)?;
+        Some(token.header.clone())
     }
 }
 
 impl<'a> Audience<'a> {
-    /// The registry, if it may show any certificate.
-    pub(crate) fn lenient(self, settings: &Settings) -> Option<&'a Url> {
-        origin::is_lenient(self.host, self.base, settings).then_some(self.base)
+    /// The registry, for who sends requests to it.
+    pub(crate) fn server(self) -> Server<'a> {
+        Server { base: self.base, tls: &self.reach.tls }
     }
 
     /// Who asks for what, for the text of a refusal.
@@ -183,8 +201,7 @@ struct TokenService<'a> {
 impl TokenService<'_> {
     fn fetch(&self, credential: Option<&Credential>) -> Result<Token, RegistryError> {
         let named = Realm {
-            settings: self.settings,
-            host: self.audience.host,
+            reach: self.audience.reach,
             base: self.audience.base,
             name: &self.bearer.realm,
         };
@@ -206,7 +223,7 @@ impl TokenService<'_> {
 
     /// A service on the host of a registry is treated as that.
     fn access(&self) -> Access<'_> {
-        Access { lenient: self.audience.lenient(self.settings), ..Access::default() }
+        Access { server: Some(self.audience.server()), ..Access::default() }
     }
 
     fn get(

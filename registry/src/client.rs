@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -16,10 +17,12 @@ use crate::auth::{Audience, Auth};
 use crate::download::Download;
 use crate::error::{RegistryError, RegistryProblem};
 use crate::manifest;
+use crate::notice::{self, Notice};
 use crate::origin;
-use crate::retry::retry;
+use crate::places::{Asked, Reach, Wanted};
+use crate::retry::delay;
 use crate::settings::Settings;
-use crate::tls;
+use crate::tls::{self, Tls};
 use crate::transport::{Access, Body, Call, Transport};
 use crate::web::WebRequest;
 
@@ -27,6 +30,7 @@ use crate::web::WebRequest;
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    asked: Asked,
 }
 
 #[derive(Debug)]
@@ -35,7 +39,9 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) auth: Auth,
     /// Where registries are that may do without TLS, as was found by asking.
-    bases: Mutex<BTreeMap<String, Url>>,
+    pub(crate) bases: Mutex<BTreeMap<String, Url>>,
+    /// Mirrors that are left alone, and until when.
+    pub(crate) resting: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// A repository, and the rights that requests to it need.
@@ -45,6 +51,10 @@ pub(crate) struct Repository {
     pub(crate) name: String,
     pub(crate) base: Url,
     pub(crate) scope: String,
+    /// Whose images a mirror is asked for, where it wants to know.
+    pub(crate) namespace: Option<String>,
+    /// How the registry is believed.
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// What requests to a repository do.
@@ -58,7 +68,16 @@ impl Client {
     /// A client. Nothing is connected or read until the first request.
     pub fn new(settings: Settings) -> Self {
         let (transport, auth) = (Transport::default(), Auth::default());
-        Self { inner: Arc::new(Inner { settings, transport, auth, bases: Mutex::default() }) }
+        let (bases, resting) = (Mutex::default(), Mutex::default());
+        let inner = Inner { settings, transport, auth, bases, resting };
+        Self { inner: Arc::new(inner), asked: Asked::default() }
+    }
+
+    /// The same client, which asks registries themselves for everything and mirrors for nothing: for who
+    /// changes what tags stand for by what they stood for before.
+    #[must_use]
+    pub fn without_mirrors(&self) -> Self {
+        Self { inner: self.inner.clone(), asked: Asked::Registry }
     }
 
     /// Whom this client believes to be who they say, for what speaks another protocol over TLS.
@@ -67,25 +86,26 @@ impl Client {
     ///
     /// If a certificate that was named cannot be read.
     pub fn tls(&self) -> Result<rustls::ClientConfig, RegistryProblem> {
-        tls::config(&self.inner.settings, tls::Trust::Authorities)
+        tls::config(&self.inner.settings, &Tls::default())
     }
 
     fn fetch_manifest(
         &self,
         reference: &Reference,
     ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
-        let repository = self.inner.repository(reference, Rights::Pull)?;
-        let call = manifest::call(&repository, Method::GET, reference);
-        retry(&*self.inner.settings.timing, || {
-            let response = self.inner.call(&repository, &call)?;
+        let stops = self.inner.stops(reference, Wanted::Manifest, self.asked)?;
+        self.inner.anywhere(&stops, |repository| {
+            let call = manifest::call(repository, Method::GET, reference);
+            let response = self.inner.call(repository, &call)?;
             manifest::read(reference, &call, response)
         })
     }
 
     fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>, RegistryError> {
-        let repository = self.inner.repository(reference, Rights::Pull)?;
-        let call = manifest::call(&repository, Method::HEAD, reference);
-        let response = retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call))?;
+        let stops = self.inner.stops(reference, Wanted::Manifest, self.asked)?;
+        let response = self.inner.anywhere(&stops, |repository| {
+            self.inner.call(repository, &manifest::call(repository, Method::HEAD, reference))
+        })?;
         Ok(manifest::announced(&response))
     }
 }
@@ -100,7 +120,9 @@ impl ImageSource for Client {
         reference: &Reference,
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
-        let download = Download::start(self.inner.clone(), reference, descriptor);
+        let stops = self.inner.stops(reference, Wanted::Blob, self.asked);
+        let download =
+            stops.and_then(|stops| Download::start(self.inner.clone(), stops, descriptor));
         Ok(Box::new(download.map_err(|error| error.about(reference))?))
     }
 
@@ -140,31 +162,6 @@ impl ImageSource for Client {
 }
 
 impl Inner {
-    /// Where the registry is: over TLS, unless it may do without and nothing speaks TLS there.
-    pub(crate) fn base(&self, host: &str) -> Result<Url, RegistryError> {
-        let broken = |error: url::ParseError| RegistryError {
-            method: "GET".to_owned(),
-            url: host.to_owned(),
-            problem: error.into(),
-        };
-        let secure = origin::base_url(host).map_err(broken)?;
-        if !origin::is_lenient(host, &secure, &self.settings) {
-            return Ok(secure);
-        }
-        // A panic while it is held leaves the map as it was.
-        let mut known = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(base) = known.get(host) {
-            return Ok(base.clone());
-        }
-        let base = if self.transport.speaks_tls(&self.settings, &secure)? {
-            secure
-        } else {
-            origin::without_tls(host).map_err(broken)?
-        };
-        known.insert(host.to_owned(), base.clone());
-        Ok(base)
-    }
-
     /// Sends a request in the name of an audience.
     pub(crate) fn send(
         &self,
@@ -172,24 +169,35 @@ impl Inner {
         call: &Call<'_>,
         authorization: Option<&str>,
     ) -> Result<Response, RegistryError> {
-        let lenient = audience.lenient(&self.settings);
-        self.transport.send(
-            &self.settings,
-            call,
-            Access { authorization, lenient, ..Access::default() },
-        )
+        let Settings { traffic, timing, .. } = &self.settings;
+        let host = audience.host;
+        let turn = traffic.turn(host, audience.reach.max_requests, &**timing);
+        if matches!(call.body, Body::Stream(..)) {
+            // What is sent may have to be fetched from the same host first.
+            drop(turn);
+        }
+        let server = Some(audience.server());
+        let access = Access { authorization, server, ..Access::default() };
+        let answer = self.transport.send(&self.settings, call, access);
+        match &answer {
+            Ok(response) => {
+                traffic.answered(host);
+                self.tell(&notice::of_headers(host, response.headers()));
+            }
+            Err(error) if error.status() == Some(429) || error.retry_after().is_some() => {
+                let rest = error.retry_after().and_then(|asked| delay(&**timing, 1, Some(asked)));
+                traffic.refused(host, timing.now(), rest);
+            }
+            Err(_) => {}
+        }
+        answer
     }
 
-    pub(crate) fn repository(
-        &self,
-        reference: &Reference,
-        rights: Rights,
-    ) -> Result<Repository, RegistryError> {
-        let (host, name) = (reference.host().to_owned(), reference.repository().to_owned());
-        let base = self.base(&host)?;
-        let actions = if rights == Rights::Push { "pull,push" } else { "pull" };
-        let scope = format!("repository:{name}:{actions}");
-        Ok(Repository { host, name, base, scope })
+    /// Tells what was not told yet.
+    pub(crate) fn tell(&self, notices: &[Notice]) {
+        let Settings { traffic, notices: listener, .. } = &self.settings;
+        let new = notices.iter().filter(|notice| traffic.is_new(notice.subject()));
+        new.for_each(|notice| listener.notice(notice));
     }
 
     /// Sends a request, and once more with a fresh answer if it is challenged.
@@ -226,7 +234,8 @@ impl Inner {
             let is_shown = header.is_some() || !refused.is_of(audience.base);
             return Err(if is_shown { refused } else { refused.unchallenged() });
         };
-        let answer = self.auth.answer(&self.transport, &self.settings, audience, challenge)?;
+        let challenged = (&**challenge, header.as_deref());
+        let answer = self.auth.answer(&self.transport, &self.settings, audience, challenged)?;
         match answer {
             Some(answer) => self.send(audience, call, Some(&answer)),
             None => Err(refused),
@@ -237,12 +246,21 @@ impl Inner {
 impl Repository {
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("/v2/{}/{path}", self.name));
+        url.set_path(&format!("{}{}/{path}", self.base.path(), self.name));
+        if let Some(namespace) = &self.namespace {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
         url
     }
 
     fn audience(&self) -> Audience<'_> {
-        Audience { host: &self.host, base: &self.base, name: &self.name, scope: &self.scope }
+        Audience {
+            host: &self.host,
+            base: &self.base,
+            name: &self.name,
+            scope: &self.scope,
+            reach: &self.reach,
+        }
     }
 }
 

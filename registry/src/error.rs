@@ -90,6 +90,20 @@ pub enum RegistryProblem {
         /// Why not.
         detail: String,
     },
+    /// A certificate that this side is to show cannot be used.
+    #[error("cannot use the client certificate or key {}: {detail}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        detail: String,
+    },
+    /// Somebody has forbidden this part of a registry.
+    #[error("{by} blocks it")]
+    Blocked {
+        /// Where it says so.
+        by: String,
+    },
     /// A redirect that is not followed.
     #[error("refused to follow a redirect to {target}: {reason}")]
     Redirect {
@@ -305,6 +319,8 @@ impl RegistryError {
             | RegistryProblem::Transport { .. }
             | RegistryProblem::Url(_) => SourceErrorClass::Network,
             RegistryProblem::Authorities { .. }
+            | RegistryProblem::Blocked { .. }
+            | RegistryProblem::Identity { .. }
             | RegistryProblem::Proxy { .. }
             | RegistryProblem::Tls(_) => SourceErrorClass::Local,
             RegistryProblem::Content(_) => SourceErrorClass::Refused,

@@ -23,8 +23,8 @@ impl Client {
     /// If it cannot be reached or refuses them, or if its token service answers them with a token
     /// that is nobody's.
     pub fn login(&self, host: &str) -> Result<Login, RegistryError> {
-        let base = self.inner.base(host)?;
-        let audience = Audience { host, base: &base, name: "", scope: "" };
+        let (base, reach) = &self.inner.site(host)?;
+        let audience = Audience { host, base, name: "", scope: "", reach };
         let credential = self.inner.auth.credential(&self.inner.settings, audience)?;
         let accepted = self.show(audience, credential.as_ref());
         accepted.map_err(|error| error.denied(|| audience.asker(credential.as_ref())))
@@ -48,7 +48,8 @@ impl Client {
         else {
             return Err(refused);
         };
-        let answer = inner.auth.answer(&inner.transport, &inner.settings, audience, challenge)?;
+        let challenged = (&**challenge, None);
+        let answer = inner.auth.answer(&inner.transport, &inner.settings, audience, challenged)?;
         let Some(header) = answer else { return Err(refused) };
         inner.send(audience, &call, Some(&header))?;
         if is_for_nobody(&header) {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
+use crate::hosts::{Connection, Security};
 use crate::settings::Settings;
 
 /// Where the registry `host` is spoken to over TLS.
@@ -17,10 +18,28 @@ pub(crate) fn without_tls(host: &str) -> Result<Url, url::ParseError> {
     Url::parse(&format!("http://{host}/v2/"))
 }
 
-/// Whether the registry may show any certificate or do without TLS: it is on this machine, or the
-/// user listed it.
-pub(crate) fn is_lenient(host: &str, base: &Url, settings: &Settings) -> bool {
-    is_loopback(base) || settings.insecure.contains(host)
+/// What the registry has to show: what is said of it, else anything where it is on this machine. What the
+/// caller lists for this once comes before all.
+pub(crate) fn security(
+    host: &str,
+    base: &Url,
+    connection: &Connection,
+    settings: &Settings,
+) -> Security {
+    let anything = is_loopback(base) && connection.authorities.is_empty();
+    match connection.security {
+        Some(Security::Plain) => Security::Plain,
+        _ if settings.insecure.contains(host) => Security::AnyOrPlain,
+        Some(said) => said,
+        None if anything => Security::AnyOrPlain,
+        None => Security::Verified,
+    }
+}
+
+/// The server of an address, as `host[:port]`.
+pub(crate) fn name_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether both are on one machine, as far as their names tell.
@@ -102,13 +121,21 @@ mod tests {
     fn lenience_is_for_loopback_and_listed_hosts_only() {
         let mut settings = Settings::default();
         settings.insecure.insert("plain.example:80".to_owned());
-        let lenient = |host: &str| is_lenient(host, &base_url(host).unwrap(), &settings);
+        let security = |host: &str, connection: &Connection| {
+            security(host, &base_url(host).unwrap(), connection, &settings)
+        };
+        let nothing = Connection::default();
         for host in ["localhost:5000", "127.0.0.1:1", "[::1]:5000", "plain.example:80"] {
-            assert!(lenient(host), "{host}");
+            assert_eq!(security(host, &nothing), Security::AnyOrPlain, "{host}");
         }
         for host in ["plain.example", "10.0.0.1:5000", "localhost.evil.com", "docker.io"] {
-            assert!(!lenient(host), "{host}");
+            assert_eq!(security(host, &nothing), Security::Verified, "{host}");
         }
+        let named = Connection { authorities: vec!["ca.pem".into()], ..Connection::default() };
+        assert_eq!(security("localhost:5000", &named), Security::Verified);
+        let said = Some(Security::AnyCertificate);
+        let said = Connection { security: said, ..Connection::default() };
+        assert_eq!(security("r.example", &said), Security::AnyCertificate);
         assert_eq!(base_url("docker.io").unwrap().host_str(), Some("registry-1.docker.io"));
     }
 

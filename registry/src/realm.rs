@@ -4,14 +4,14 @@ use url::Url;
 
 use crate::error::{RegistryError, RegistryProblem, without_query};
 use crate::origin;
-use crate::settings::Settings;
+use crate::places::Reach;
+use crate::tls::Trust;
 
 /// A token service as a registry names it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Realm<'a> {
-    pub(crate) settings: &'a Settings,
-    /// The registry, as the user writes it.
-    pub(crate) host: &'a str,
+    /// How the registry is believed.
+    pub(crate) reach: &'a Reach,
     /// Where the registry is.
     pub(crate) base: &'a Url,
     /// The name, which some registries write relative to their own.
@@ -43,9 +43,9 @@ impl Realm<'_> {
     /// reached over TLS, or on this machine. Of a registry whose word may have been changed only a
     /// service on its own host is believed, or one that the user named.
     pub(crate) fn is_entrusted(self, realm: &Url) -> bool {
-        let insecure = self.settings.insecure.contains(self.host);
+        let verified = self.reach.tls.trust == Trust::Authorities;
         let believed =
-            origin::is_loopback(self.base) || (self.base.scheme() == "https" && !insecure);
+            origin::is_loopback(self.base) || (self.base.scheme() == "https" && verified);
         let private = origin::is_loopback(realm) || realm.scheme() == "https";
         (believed && private) || origin::same_host(realm, self.base) || self.is_listed(realm)
     }
@@ -57,10 +57,7 @@ impl Realm<'_> {
     }
 
     fn is_listed(self, realm: &Url) -> bool {
-        let listed = self.settings.auth_hosts.get(self.host);
-        let host = realm.host_str().unwrap_or_default();
-        let name = realm.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        listed.is_some_and(|hosts| hosts.contains(&name))
+        self.reach.auth_hosts.contains(&origin::name_of(realm))
     }
 }
 
@@ -77,11 +74,13 @@ mod tests {
 
     #[track_caller]
     fn check(base: &str, name: &str, expected: Verdict) {
-        let mut settings = Settings::default();
-        settings.insecure.insert("insecure.example".to_owned());
         let base: Url = base.parse().unwrap();
-        let host = base.host_str().unwrap();
-        let realm = Realm { settings: &settings, host, base: &base, name };
+        let mut reach = Reach::default();
+        if base.host_str() == Some("insecure.example") {
+            reach.tls.trust = Trust::Anybody;
+            reach.auth_hosts.insert("listed.example:5002".to_owned());
+        }
+        let realm = Realm { reach: &reach, base: &base, name };
         let found = match realm.address() {
             Err(_) => Verdict::Refused,
             Ok(address) if realm.is_entrusted(&address) => Verdict::Entrusted,
@@ -130,6 +129,7 @@ mod tests {
             let registry = format!("{scheme}://insecure.example/v2/");
             check(&registry, &format!("{scheme}://insecure.example:5001/t"), Verdict::Entrusted);
             check(&registry, "https://sso.example/auth", Verdict::Anonymous);
+            check(&registry, "https://listed.example:5002/auth", Verdict::Entrusted);
         }
     }
 }

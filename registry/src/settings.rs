@@ -1,6 +1,6 @@
 //! What a client is told by whoever makes it; it reads no environment and no clock of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::credentials::Credentials;
+use crate::hosts::Hosts;
+use crate::notice::Notices;
 use crate::proxy::Proxies;
+use crate::traffic::Traffic;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -18,8 +21,8 @@ pub struct Settings {
     /// Hosts, with their port if any, that may show any certificate, and where nothing speaks TLS are
     /// spoken to without. Loopback addresses always are.
     pub insecure: BTreeSet<String>,
-    /// Token services, by registry host, that get that registry's credentials beside the usual ones.
-    pub auth_hosts: BTreeMap<String, BTreeSet<String>>,
+    /// How registries are reached where their names do not say.
+    pub hosts: Hosts,
     /// The proxies for requests, and the hosts that are reached without.
     pub proxies: Proxies,
     /// PEM files, or directories of such, of certificate authorities that are trusted beside the system's.
@@ -28,6 +31,10 @@ pub struct Settings {
     pub user_agent: String,
     /// Time and chance.
     pub timing: Arc<dyn Timing>,
+    /// What it shares with other clients.
+    pub traffic: Arc<Traffic>,
+    /// Who hears what happens on the way.
+    pub notices: Arc<dyn Notices>,
 }
 
 /// Time and chance, so that tests need neither.
@@ -63,11 +70,13 @@ impl Default for Settings {
         Self {
             credentials: Credentials::default(),
             insecure: BTreeSet::new(),
-            auth_hosts: BTreeMap::new(),
+            hosts: Hosts::default(),
             proxies: Proxies::default(),
             certificate_authorities: Vec::new(),
             user_agent: concat!("wythe/", env!("CARGO_PKG_VERSION")).to_owned(),
             timing: Arc::new(SystemTiming),
+            traffic: Arc::default(),
+            notices: Arc::new(()),
         }
     }
 }

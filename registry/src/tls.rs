@@ -1,12 +1,14 @@
 //! Whose certificates are believed.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -14,6 +16,7 @@ use rustls::{
 };
 
 use crate::error::RegistryProblem;
+use crate::hosts::Identity;
 use crate::settings::Settings;
 
 /// Where the systems we know keep the certificates they trust.
@@ -25,23 +28,34 @@ const SYSTEM_ROOTS: [&str; 4] = [
 ];
 
 /// How a server has to show that it is who it says.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Trust {
     /// By a certificate of an authority that is trusted.
+    #[default]
     Authorities,
     /// By any certificate.
     Anybody,
 }
 
+/// What both sides of a handshake show.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Tls {
+    pub(crate) trust: Trust,
+    /// Authorities that are trusted beside those of all servers.
+    pub(crate) authorities: Vec<PathBuf>,
+    /// What this side shows.
+    pub(crate) identity: Option<Identity>,
+}
+
 /// What the handshakes of a client go by.
-pub(crate) fn config(settings: &Settings, trust: Trust) -> Result<ClientConfig, RegistryProblem> {
+pub(crate) fn config(settings: &Settings, tls: &Tls) -> Result<ClientConfig, RegistryProblem> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+    let verifier: Arc<dyn ServerCertVerifier> = match tls.trust {
         Trust::Anybody => Arc::new(AnyCertificate { provider }),
         Trust::Authorities => {
-            let (roots, named) = authorities(settings)?;
+            let (roots, named) = authorities(settings, &tls.authorities)?;
             if roots.is_empty() {
                 // No server is believed, which is for the first handshake to say.
                 return Ok(builder.with_root_certificates(roots).with_no_client_auth());
@@ -52,12 +66,35 @@ pub(crate) fn config(settings: &Settings, trust: Trust) -> Result<ClientConfig, 
             Arc::new(Authorities { verifier, named })
         }
     };
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let Some(identity) = &tls.identity else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = shown(identity)?;
+    let config = builder.with_client_auth_cert(chain, key);
+    config.map_err(|error| unusable(&identity.certificate, &error))
+}
+
+/// The certificates and the key of an identity.
+fn shown(
+    identity: &Identity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), RegistryProblem> {
+    let Identity { certificate, key } = identity;
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+    let chain: Vec<_> = chain.map_err(|error| unusable(certificate, &error))?;
+    if chain.is_empty() {
+        return Err(unusable(certificate, &"there is no certificate in it"));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+    Ok((chain, key))
+}
+
+fn unusable(path: &Path, why: &dyn Display) -> RegistryProblem {
+    RegistryProblem::Identity { path: path.to_owned(), detail: why.to_string() }
 }
 
 /// Who is trusted, and the certificates that somebody named among them.
 fn authorities(
     settings: &Settings,
+    own: &[PathBuf],
 ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), RegistryProblem> {
     let mut roots = RootCertStore::empty();
     if let Some(system) = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists()) {
@@ -69,7 +106,7 @@ fn authorities(
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     let mut named = Vec::new();
-    for path in &settings.certificate_authorities {
+    for path in settings.certificate_authorities.iter().chain(own) {
         named.extend(read(path)?);
     }
     roots.add_parsable_certificates(named.iter().cloned());
@@ -217,8 +254,24 @@ mod tests {
         for path in [missing, empty] {
             let certificate_authorities = vec![path.clone()];
             let settings = Settings { certificate_authorities, ..Settings::default() };
-            let error = config(&settings, Trust::Authorities).unwrap_err();
+            let error = config(&settings, &Tls::default()).unwrap_err();
             assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            let tls = Tls { authorities: vec![path.clone()], ..Tls::default() };
+            let error = config(&Settings::default(), &tls).unwrap_err();
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_identity_has_a_certificate_and_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
+        std::fs::write(&empty, "no certificate").unwrap();
+        for certificate in [missing, empty] {
+            let identity = Some(Identity { certificate: certificate.clone(), key: certificate });
+            let error = config(&Settings::default(), &Tls { identity, ..Tls::default() });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("client certificate"), "{error}");
         }
     }
 }

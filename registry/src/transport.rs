@@ -14,11 +14,13 @@ use url::Url;
 
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::exchange::Route;
+use crate::hosts::Security;
 use crate::origin;
 use crate::pieces;
+use crate::places;
 use crate::proxy;
 use crate::settings::{Settings, Timing};
-use crate::tls::{self, Trust};
+use crate::tls::{self, Tls};
 
 /// A server that cannot be reached is given up after this; a slow one is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,12 +71,36 @@ pub(crate) trait Open: Sync {
 pub(crate) struct Access<'a> {
     /// The value of `Authorization`. It goes to the origin of the first address and to no other.
     pub(crate) authorization: Option<&'a str>,
-    /// A registry whose host may show any certificate.
-    pub(crate) lenient: Option<&'a Url>,
+    /// The registry that it is about.
+    pub(crate) server: Option<Server<'a>>,
     /// Whether it may go through a proxy.
     pub(crate) route: Route,
     /// How long it may take as a whole, where that is limited.
     pub(crate) patience: Option<Duration>,
+}
+
+/// A registry, and what handshakes with it go by.
+#[derive(Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) base: &'a Url,
+    pub(crate) tls: &'a Tls,
+}
+
+impl Server<'_> {
+    /// What a handshake with another server goes by, to which the registry may have led: what is said of that
+    /// one, and on the registry's own host, what is said of the registry.
+    fn tls_at(self, settings: &Settings, url: &Url) -> Tls {
+        if origin::same_host(self.base, url) {
+            return self.tls.clone();
+        }
+        let name = origin::name_of(url);
+        let connection = settings.hosts.of(&name, "").connection;
+        let security = match connection.security {
+            _ if settings.insecure.contains(&name) => Security::AnyCertificate,
+            said => said.unwrap_or(Security::Verified),
+        };
+        places::tls_of(connection, security)
+    }
 }
 
 impl Access<'_> {
@@ -89,7 +115,7 @@ impl Access<'_> {
 pub(crate) struct Transport {
     /// By whom they trust and the proxy they use; each made when it is first needed, for it costs a
     /// thread and the reading of all certificates.
-    clients: Mutex<BTreeMap<(Trust, Option<String>), Client>>,
+    clients: Mutex<BTreeMap<(Tls, Option<String>), Client>>,
 }
 
 impl Transport {
@@ -99,22 +125,26 @@ impl Transport {
         url: &Url,
         access: Access<'_>,
     ) -> Result<Client, RegistryProblem> {
-        let lenient = access.lenient.is_some_and(|registry| origin::same_host(registry, url));
-        let trust = if lenient { Trust::Anybody } else { Trust::Authorities };
-        let key = (trust, access.proxy(settings, url).map(str::to_owned));
+        let tls = access.server.map(|server| server.tls_at(settings, url)).unwrap_or_default();
+        let key = (tls, access.proxy(settings, url).map(str::to_owned));
         // A panic while it is held leaves the map as it was.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(settings, trust, key.1.as_deref())?;
+        let client = build(settings, &key.0, key.1.as_deref())?;
         Ok(clients.entry(key).or_insert(client).clone())
     }
 
     /// Whether something at `url` answers over TLS, whatever it answers.
-    pub(crate) fn speaks_tls(&self, settings: &Settings, url: &Url) -> Result<bool, RegistryError> {
-        let lenient = Access { lenient: Some(url), ..Access::default() };
-        let client = self.client(settings, url, lenient);
+    pub(crate) fn speaks_tls(
+        &self,
+        settings: &Settings,
+        url: &Url,
+        tls: &Tls,
+    ) -> Result<bool, RegistryError> {
+        let access = Access { server: Some(Server { base: url, tls }), ..Access::default() };
+        let client = self.client(settings, url, access);
         let client = client.map_err(|problem| RegistryError::new("GET", url, problem))?;
         Ok(client.get(url.clone()).timeout(PROBE_TIMEOUT).send().is_ok())
     }
@@ -299,13 +329,9 @@ fn handshake<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     inner.downcast_ref().or_else(|| handshake(inner))
 }
 
-fn build(
-    settings: &Settings,
-    trust: Trust,
-    proxy: Option<&str>,
-) -> Result<Client, RegistryProblem> {
+fn build(settings: &Settings, tls: &Tls, proxy: Option<&str>) -> Result<Client, RegistryProblem> {
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls::config(settings, trust)?)
+        .tls_backend_preconfigured(tls::config(settings, tls)?)
         .user_agent(&settings.user_agent)
         .timeout(None)
         .connect_timeout(CONNECT_TIMEOUT)
