@@ -9,7 +9,6 @@ use wythe_aws::registry_host::RegistryHost;
 use wythe_aws::s3::{Bucket, BucketOptions};
 use wythe_aws::surroundings::{Surroundings, WallClock};
 use wythe_cache::s3::{S3Cache, S3Options};
-use wythe_registry::credentials::Credentials;
 use wythe_registry::settings::SystemTiming;
 use wythe_store::oci::reference::Reference;
 
@@ -35,7 +34,7 @@ pub(crate) fn surroundings(global: &GlobalArgs, settings: &Settings) -> Arc<Surr
         home: settings.path("HOME"),
         clock: Arc::new(SystemClock),
         timing: Arc::new(SystemTiming),
-        client: registry_client::client_with(Credentials::default(), global, settings),
+        client: registry_client::service_client(global, settings),
     })
 }
 

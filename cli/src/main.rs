@@ -15,6 +15,7 @@ mod host;
 mod namespaces;
 mod plugin;
 mod registry_client;
+mod registry_hosts;
 mod render;
 mod session;
 mod settings;
@@ -43,6 +44,7 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     if command.uses_images() {
         session.tidy();
     }
+    session.tell_notices();
     outcome.map_err(|failure| session.traced(failure))
 }
 

@@ -5,22 +5,25 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use wythe_registry::client::Client;
 use wythe_registry::credentials::{Credentials, host_of};
+use wythe_registry::notice::{Notice, Notices};
 use wythe_registry::proxy::Proxies;
 use wythe_registry::settings::Settings as ClientSettings;
+use wythe_registry::traffic::Traffic;
 
 use crate::args::global::GlobalArgs;
 use crate::aws;
 use crate::failure::{Class, Failure};
+use crate::registry_hosts;
 use crate::settings::Settings;
 
 /// A client for every registry; connects to none.
 pub(crate) fn client(global: &GlobalArgs, settings: &Settings) -> Result<Client, Failure> {
     let credentials = credentials(settings)?.with_source(Arc::new(aws::ecr(global, settings)));
-    Ok(client_with(credentials, global, settings))
+    client_with(credentials, global, settings)
 }
 
 /// A client that shows these credentials only.
@@ -28,18 +31,57 @@ pub(crate) fn client_with(
     credentials: Credentials,
     global: &GlobalArgs,
     settings: &Settings,
-) -> Client {
+) -> Result<Client, Failure> {
+    let hosts = registry_hosts::hosts(settings)?;
+    Ok(Client::new(ClientSettings { credentials, hosts, ..plain(global, settings) }))
+}
+
+/// A client for services that are no registries.
+pub(crate) fn service_client(global: &GlobalArgs, settings: &Settings) -> Client {
+    Client::new(plain(global, settings))
+}
+
+fn plain(global: &GlobalArgs, settings: &Settings) -> ClientSettings {
     let directories = settings.raw("SSL_CERT_DIR").unwrap_or_default();
     let directories =
         std::env::split_paths(directories).filter(|path| !path.as_os_str().is_empty());
     let certificates = settings.path("SSL_CERT_FILE").into_iter().chain(directories);
-    Client::new(ClientSettings {
-        credentials,
+    ClientSettings {
         insecure: global.insecure_registry.iter().map(|host| host_of(host)).collect(),
         proxies: proxies(settings),
         certificate_authorities: certificates.collect(),
+        traffic: SHARED.traffic.clone(),
+        notices: SHARED.heard.clone(),
         ..ClientSettings::default()
-    })
+    }
+}
+
+/// What all clients of this process have in common.
+#[derive(Default)]
+struct Shared {
+    traffic: Arc<Traffic>,
+    heard: Arc<Heard>,
+}
+
+static SHARED: LazyLock<Shared> = LazyLock::new(Shared::default);
+
+/// What clients have taken notice of, until somebody tells it.
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<Notice>>);
+
+impl Notices for Heard {
+    fn notice(&self, notice: &Notice) {
+        // A panic while it is held leaves the list as it was.
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !heard.contains(notice) {
+            heard.push(notice.clone());
+        }
+    }
+}
+
+/// What happened on the way to registries since this was asked last.
+pub(crate) fn notices() -> Vec<Notice> {
+    std::mem::take(&mut SHARED.heard.0.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The variable that holds the text of a configuration of docker.

@@ -1,6 +1,5 @@
 //! What commands share: flags, environment, output, store, cancellation.
 
-use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -31,7 +30,7 @@ use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
 use crate::render::{json, solve_status};
-use crate::settings::{Settings, file};
+use crate::settings::Settings;
 use crate::{host, plugin, registry_client, render, signals};
 
 /// What collecting may take of the time of a command, as long as the store keeps within its budget. With
@@ -139,15 +138,8 @@ impl Session {
     pub(crate) fn bounds(&self) -> Result<Bounds, Failure> {
         let told = self.settings.bounds();
         let told = told.map_err(|why| Failure::new(Class::Usage, format!("cannot use {why}")))?;
-        let Some(path) = self.settings.configuration_file() else { return Ok(told) };
-        let at = |why: &dyn Display| {
-            Failure::new(Class::Usage, format!("cannot use {}: {why}", path.display()))
-        };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(told.or(file::parse(&text).map_err(|why| at(&why))?.store)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(told),
-            Err(error) => Err(at(&error)),
-        }
+        let files = self.settings.configurations()?.into_iter();
+        Ok(files.fold(told, |told, (_, file)| told.or(file.store)))
     }
 
     /// Tells later collections what the command used of the store, and where the store exceeds its
@@ -223,6 +215,13 @@ impl Session {
     /// A client for registries; it connects to none before it is asked something.
     pub(crate) fn registry(&self) -> Result<Client, Failure> {
         registry_client::client(&self.global, &self.settings)
+    }
+
+    /// Tells what happened on the way to registries, each thing once.
+    pub(crate) fn tell_notices(&self) {
+        for notice in registry_client::notices() {
+            self.remark(&notice.to_string());
+        }
     }
 
     /// As [`Self::registry`]; the hosts of these names are spoken to with any certificate, or over plain HTTP.

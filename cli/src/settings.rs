@@ -1,18 +1,25 @@
 //! What the environment says, read once and here only.
 
 pub(crate) mod file;
+mod registry_table;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use crate::args::budget::Bounds;
+use crate::failure::{Class, Failure};
+use crate::settings::file::Configuration;
 
 /// The environment of the process, as far as this program looks at it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     variables: BTreeMap<OsString, OsString>,
 }
+
+/// The variable that names the configuration file.
+const CONFIG: &str = "WYTHE_CONFIG";
 
 /// The proxy variables, which `docker build` hands to a build as well.
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
@@ -69,11 +76,46 @@ impl Settings {
         self.path("WYTHE_STORE").or_else(|| data().or_else(home).map(beneath))
     }
 
-    /// The file with this program's settings.
-    pub(crate) fn configuration_file(&self) -> Option<PathBuf> {
+    /// The folder where a user's programs keep their settings.
+    pub(crate) fn config_folder(&self) -> Option<PathBuf> {
         let home = || Some(self.path("HOME")?.join(".config"));
-        let folder = self.path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        Some(folder.or_else(home)?.join("wythe/config.toml"))
+        self.path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).or_else(home)
+    }
+
+    /// The files with this program's settings: the one that the environment names, and else the user's and that
+    /// of the machine.
+    pub(crate) fn configuration_files(&self) -> Vec<PathBuf> {
+        if let Some(path) = self.path(CONFIG) {
+            return vec![path];
+        }
+        let folders = [self.config_folder(), Some(PathBuf::from("/etc"))].into_iter().flatten();
+        folders.map(|folder| folder.join("wythe/config.toml")).collect()
+    }
+
+    /// What those files say, the most telling first.
+    ///
+    /// # Errors
+    ///
+    /// With the file that makes no sense, or that is named and not there.
+    pub(crate) fn configurations(&self) -> Result<Vec<(PathBuf, Configuration)>, Failure> {
+        let mut found = Vec::new();
+        for path in self.configuration_files() {
+            let unusable = || Failure::new(Class::Usage, format!("cannot use {}", path.display()));
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound && self.path(CONFIG).is_none() =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(unusable().because(&error)),
+            };
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            let parsed = file::parse(&text, folder)
+                .map_err(|error| unusable().because(&error).advised(error.remedy.clone()))?;
+            found.push((path, parsed));
+        }
+        Ok(found)
     }
 
     /// What the environment says of the store's budget.
@@ -136,12 +178,29 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_is_where_the_desktop_keeps_such() {
-        let file = |pairs: &[(&str, &str)]| Settings::of(pairs).configuration_file();
-        let of = |path: &str| Some(PathBuf::from(path));
-        assert_eq!(file(&[("HOME", "/h")]), of("/h/.config/wythe/config.toml"));
-        assert_eq!(file(&[("XDG_CONFIG_HOME", "/c")]), of("/c/wythe/config.toml"));
-        assert_eq!(file(&[]), None);
+    fn the_configuration_is_where_it_is_named_or_where_such_are_kept() {
+        let files = |pairs: &[(&str, &str)]| Settings::of(pairs).configuration_files();
+        let system = PathBuf::from("/etc/wythe/config.toml");
+        let of = |path: &str| vec![PathBuf::from(path), system.clone()];
+        assert_eq!(files(&[("HOME", "/h")]), of("/h/.config/wythe/config.toml"));
+        assert_eq!(files(&[("XDG_CONFIG_HOME", "/c")]), of("/c/wythe/config.toml"));
+        assert_eq!(files(&[]), std::slice::from_ref(&system));
+        let named = [("WYTHE_CONFIG", "/w.toml"), ("HOME", "/h")];
+        assert_eq!(files(&named), [PathBuf::from("/w.toml")]);
+        let told = Settings::of(&named).configurations().unwrap_err().sentence();
+        assert!(told.contains("/w.toml"), "{told}");
+    }
+
+    #[test]
+    fn a_configuration_that_makes_no_sense_is_named_with_its_line_and_what_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.toml");
+        std::fs::write(&path, "[registry.\"r.io\"]\nmirror = []\n").unwrap();
+        let settings = Settings::of(&[("WYTHE_CONFIG", path.to_str().unwrap())]);
+        let told = settings.configurations().unwrap_err().lines().join("\n");
+        for word in ["own.toml", "line 2", "`mirror`", "help: ", "`mirrors`"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
     }
 
     #[test]

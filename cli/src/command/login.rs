@@ -34,7 +34,7 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
     let mut config = read(session)?;
     let credential = Credential::new(&args.username, password);
     let credentials = Credentials::default().with(&registry, credential);
-    let client = registry_client::client_with(credentials, &session.global, &session.settings);
+    let client = registry_client::client_with(credentials, &session.global, &session.settings)?;
     if client.login(&registry)? == Login::NotAsked {
         session
             .remark(&format!("{registry} asks nobody for a password, so this one is not checked"));

@@ -38,7 +38,9 @@ fn class(error: &RegistryError) -> Class {
             error.downcast_ref::<AwsError>().map_or(Class::Environment, aws::class)
         }
         RegistryProblem::Authorities { .. }
+        | RegistryProblem::Blocked { .. }
         | RegistryProblem::Credentials(_)
+        | RegistryProblem::Identity { .. }
         | RegistryProblem::Proxy { .. }
         | RegistryProblem::Tls(_) => Class::Environment,
         _ => Class::Network,
@@ -122,13 +124,22 @@ fn remedy_anywhere(error: &RegistryError) -> Option<String> {
             Some("the registry, or a proxy in front of it, has to send WWW-Authenticate".to_owned())
         }
         RegistryProblem::Certificate(_) => Some(format!(
-            "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or believe anybody with \
-             --insecure-registry {}",
+            "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or with ca in the table \
+             [registry.{0:?}] of the configuration file, or believe anybody with \
+             --insecure-registry {0}",
             host(error)
         )),
         RegistryProblem::Authorities { .. } => {
-            Some("SSL_CERT_FILE and SSL_CERT_DIR have to lead to certificates".to_owned())
+            Some("SSL_CERT_FILE, SSL_CERT_DIR and ca have to lead to certificates".to_owned())
         }
+        RegistryProblem::Identity { .. } => Some(
+            "client-cert and client-key name PEM files, the certificate first and readable to you"
+                .to_owned(),
+        ),
+        RegistryProblem::Transport { detail } if detail.contains("CertificateRequired") => Some(
+            "the registry wants a certificate of yours: name it with client-cert and client-key"
+                .to_owned(),
+        ),
         RegistryProblem::Transport { detail } if detail.starts_with("through the proxy") => {
             Some("check the proxy, and whether NO_PROXY has to name the registry".to_owned())
         }

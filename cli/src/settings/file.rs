@@ -1,83 +1,143 @@
-//! The configuration file: as much of TOML as its few settings need, and everything else refused
-//! with its line.
+//! The configuration file: a table for each thing that is set there, and nothing that is not known.
 
-use crate::args::budget::Bounds;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-/// What the file says.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use wythe_registry::hosts::{HostConfig, Part};
+
+use super::registry_table::Registries;
+use crate::args::budget::{Age, Amount, Bounds};
+
+/// How much of a line is shown that is wrong.
+const SHOWN: usize = 60;
+
+/// What a file says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Configuration {
     /// The table `[store]`.
     pub(crate) store: Bounds,
+    /// The tables `[registry."HOST"]`.
+    pub(crate) registries: Vec<(Part, HostConfig)>,
 }
 
-/// Reads the text of a configuration file.
+/// A file that is not what it should be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{place}{what}")]
+pub(crate) struct FileError {
+    /// Which line, where that is known.
+    place: String,
+    what: String,
+    /// What it could be instead.
+    pub(crate) remedy: Option<String>,
+}
+
+/// The tables as they are written. Whoever adds one adds a field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Tables {
+    #[serde(default)]
+    store: StoreTable,
+    #[serde(default)]
+    registry: Registries,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoreTable {
+    max_used_space: Option<Written<Amount>>,
+    reserved_space: Option<Written<Amount>>,
+    min_free_space: Option<Written<Amount>>,
+    keep_duration: Option<Written<Age>>,
+}
+
+/// A value that flags and variables write as text; here it may be a number, too.
+pub(crate) struct Written<T>(pub(crate) T);
+
+/// Reads the text of a configuration file; relative paths in it begin at its folder.
 ///
 /// # Errors
 ///
 /// With the line and what is wrong there.
-pub(crate) fn parse(text: &str) -> Result<Configuration, String> {
-    let mut found = Configuration::default();
-    let mut table = "";
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let at = |why: String| format!("line {number}: {why}");
-        let line = without_comment(line).trim();
-        if line.is_empty() {
-            continue;
+pub(crate) fn parse(text: &str, folder: &Path) -> Result<Configuration, FileError> {
+    let Tables { store, registry } = read(text)?;
+    Ok(Configuration { store: store.bounds(), registries: registry.configs(folder) })
+}
+
+/// Reads a TOML file of any kind.
+///
+/// # Errors
+///
+/// With the line and what is wrong there.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, FileError> {
+    toml::from_str(text).map_err(|error| {
+        let place = error.span().map(|span| place(text, span.start)).unwrap_or_default();
+        let message = error.message().trim_end().replace('\n', " ");
+        let (what, remedy) = match message.split_once(", expected ") {
+            Some((what, known)) => (what.to_owned(), Some(format!("it takes {known}"))),
+            None => (message, None),
+        };
+        FileError { place, what, remedy }
+    })
+}
+
+/// The line that is at a place of a text, with its number.
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default().trim();
+    let line: String = line.chars().take(SHOWN).collect();
+    format!("line {number}, `{line}`: ")
+}
+
+/// A path as a file names it: a relative one begins at the folder of the file.
+pub(crate) fn beside(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path)
+}
+
+impl StoreTable {
+    fn bounds(self) -> Bounds {
+        Bounds {
+            max_used: self.max_used_space.map(|written| written.0),
+            reserved: self.reserved_space.map(|written| written.0),
+            min_free: self.min_free_space.map(|written| written.0),
+            keep_for: self.keep_duration.map(|written| written.0),
         }
-        if let Some(name) = line.strip_prefix('[') {
-            let whole = name.strip_suffix(']').map(str::trim);
-            table = whole.ok_or_else(|| at(format!("{line} is no table")))?;
-            if table != "store" {
-                return Err(at(format!("there is no table [{table}]")));
+    }
+}
+
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Scalar;
+        impl Visitor<'_> for Scalar {
+            type Value = String;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a string or a number")
             }
-            continue;
-        }
-        let pair = line.split_once('=').ok_or_else(|| at(format!("{line:?} sets nothing")))?;
-        let (key, value) = (pair.0.trim(), value(pair.1.trim()).map_err(at)?);
-        if seen.contains(&(table, key)) {
-            return Err(at(format!("{key} is set twice")));
-        }
-        seen.push((table, key));
-        if table.is_empty()
-            || !found.store.set(key, value).map_err(|why| at(format!("{key}: {why}")))?
-        {
-            let table = if table.is_empty() { "the file" } else { "[store]" };
-            return Err(at(format!("there is no setting {key} in {table}")));
-        }
-    }
-    Ok(found)
-}
 
-/// A comment begins with a `#` that is in no string.
-fn without_comment(line: &str) -> &str {
-    let mut quote = None;
-    for (at, letter) in line.char_indices() {
-        match (quote, letter) {
-            (None, '#') => return &line[..at],
-            (None, '"' | '\'') => quote = Some(letter),
-            (Some(open), letter) if open == letter => quote = None,
-            _ => {}
-        }
-    }
-    line
-}
+            fn visit_str<E>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
 
-/// A string in quotes without escapes, or a number.
-fn value(text: &str) -> Result<&str, String> {
-    let quoted = ['"', '\''].into_iter().find_map(|quote| {
-        text.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote))
-    });
-    match quoted {
-        Some(inner) if !inner.contains('\\') => Ok(inner),
-        None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(text),
-        _ => Err(format!("{text} is neither a string nor a number")),
+            fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+        }
+        let text = from.deserialize_any(Scalar)?;
+        text.parse().map(Self).map_err(D::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(text: &str) -> Result<Configuration, FileError> {
+        parse(text, Path::new("/etc/wythe"))
+    }
 
     #[test]
     fn the_table_of_the_store_has_its_bounds() {
@@ -88,28 +148,34 @@ mod tests {
         {
             expected.set(name, value).unwrap();
         }
-        assert_eq!(parse(text), Ok(Configuration { store: expected }));
-        assert_eq!(parse(""), Ok(Configuration::default()));
+        assert_eq!(parsed(text).unwrap().store, expected);
+        assert_eq!(parsed(""), Ok(Configuration::default()));
     }
 
     #[track_caller]
     fn refused(text: &str, words: &[&str]) {
-        let told = parse(text).unwrap_err();
+        let error = parsed(text).unwrap_err();
+        let told = format!("{error}; {}", error.remedy.as_deref().unwrap_or_default());
         assert!(words.iter().all(|word| told.contains(word)), "{told}");
     }
 
     #[test]
-    fn what_is_not_known_is_refused_by_name_with_its_line() {
-        refused("\n[store]\nmax-used = \"1g\"", &["line 3", "max-used"]);
-        refused("[stores]", &["line 1", "stores"]);
+    fn what_is_not_known_is_refused_by_name_with_its_line_and_what_is_known() {
+        refused(
+            "\n[store]\nmax-used = \"1g\"",
+            &["line 3", "unknown field `max-used`", "`max-used-space`"],
+        );
+        refused("[stores]", &["line 1", "stores", "`store`"]);
         refused("[store", &["line 1", "[store"]);
         refused("max-used-space = 1", &["line 1", "max-used-space"]);
         refused("[store]\nmax-used-space = \"much\"", &["line 2", "max-used-space", "much"]);
-        refused("[store]\nmax-used-space = 1\nmax-used-space = 2", &["line 3", "twice"]);
+        refused("[store]\nmax-used-space = 1\nmax-used-space = 2", &["line 3", "duplicate"]);
         for bad in [
             "[store]\nmax-used-space",
             "[store]\nkeep-duration = 1h",
             "[store]\nkeep-duration = \"1h",
+            "[store]\nmax-used-space = -1",
+            "[store]\nmax-used-space = true",
         ] {
             refused(bad, &["line 2"]);
         }

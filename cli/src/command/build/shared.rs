@@ -124,7 +124,9 @@ fn client(
                 Transport::Configured => session.registry()?,
                 Transport::Insecure => session.registry_over_http(std::slice::from_ref(name))?,
             };
-            Arc::new(RegistryCache::new(client, name.clone()).sharing(delivered.clone()))
+            // What a mirror took an hour ago is not what others have put there since.
+            let cache = RegistryCache::new(client.without_mirrors(), name.clone());
+            Arc::new(cache.sharing(delivered.clone()))
         }
         CachePlace::Http(place) => Arc::new(service::web(place, session)?),
         #[cfg(feature = "reapi")]
