@@ -59,7 +59,9 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 fn files(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split('`').skip(1).step_by(2);
     words.filter(|word| {
-        let plain = !word.contains([' ', '*', '\n', '{', '<']) && !word.starts_with(['.', '/']);
+        // What begins so is a file of whoever reads the page.
+        let elsewhere = word.starts_with(['.', '/', '~', '$']);
+        let plain = !word.contains([' ', '*', '\n', '{', '<']) && !elsewhere;
         let ending = Path::new(word).extension().and_then(|ending| ending.to_str());
         plain && word.contains('/') && ending.is_some_and(|ending| ENDINGS.contains(&ending))
     })
@@ -90,6 +92,10 @@ mod tests {
     #[test]
     fn a_path_in_code_style_is_looked_up_from_the_root() {
         missing("docs/a.md", "`store/src/lib.rs` and `store/src/gone.rs`", &["store/src/gone.rs"]);
-        missing("docs/a.md", "`lib.rs`, `a/b`, `cp a/b.rs c/`, `tests/crash*.rs`", &[]);
+        missing(
+            "docs/a.md",
+            "`lib.rs`, `a/b`, `cp a/b.rs c/`, `tests/crash*.rs`, `~/a/b.toml`",
+            &[],
+        );
     }
 }
