@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
+use wythe_delivery::archive::write_archive;
 use wythe_delivery::image::OutgoingImage;
 use wythe_store::oci::archive::Flavour;
 
@@ -16,25 +17,39 @@ pub(crate) fn write_file(
     path: Option<&Path>,
     flavour: Flavour,
 ) -> Result<(), Failure> {
+    write_files(std::slice::from_ref(image), path, flavour)
+}
+
+/// As [`write_file`], with several images.
+pub(crate) fn write_files(
+    images: &[OutgoingImage<'_>],
+    path: Option<&Path>,
+    flavour: Flavour,
+) -> Result<(), Failure> {
     let Some(path) = path else {
         refuse_terminal(&io::stdout())?;
-        return write(image, flavour, &mut io::stdout().lock());
+        return write(images, flavour, &mut io::stdout().lock());
     };
     let failed = |error: io::Error| {
         let text = format!("cannot write {}", path.display());
         Failure::new(Class::Environment, text).because(&error)
     };
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    write(image, flavour, &mut file)?;
+    write(images, flavour, &mut file)?;
     file.flush().map_err(failed)
 }
 
-fn write(image: &OutgoingImage<'_>, flavour: Flavour, out: &mut dyn Write) -> Result<(), Failure> {
-    match flavour {
-        Flavour::Docker => image.write_docker(&this_machine(), out)?,
-        Flavour::Oci => image.write_oci(out)?,
-    }
-    Ok(())
+fn write(
+    images: &[OutgoingImage<'_>],
+    flavour: Flavour,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let machine = this_machine();
+    let platform = match flavour {
+        Flavour::Docker => Some(&machine),
+        Flavour::Oci => None,
+    };
+    Ok(write_archive(images, (flavour, platform), out)?)
 }
 
 /// Refuses to write an archive to a person.

@@ -177,8 +177,7 @@ pub(crate) fn of_store<'a>(
     platform: Option<&Platform>,
     client: &'a dyn ImageSource,
 ) -> Result<LocatedImage<'a>, Failure> {
-    let reference: Reference = name.parse()?;
-    let root = stored_image::root(lease.store(), &reference)?;
+    let (reference, root) = stored_image::resolve(lease.store(), name)?;
     let names = namesakes(lease.store(), &reference, &root)?;
     let source = Box::new(Namesakes { client, names: names.clone() });
     let pinned = reference.clone().with_digest(root.digest);

@@ -4,7 +4,10 @@ pub(crate) mod build;
 pub(crate) mod buildx;
 pub(crate) mod cache;
 pub(crate) mod completion;
+pub(crate) mod context;
 pub(crate) mod copy;
+pub(crate) mod copy_out;
+pub(crate) mod diff;
 pub(crate) mod docker_plugin;
 pub(crate) mod doctor;
 pub(crate) mod du;
@@ -14,6 +17,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;
+pub(crate) mod manifest;
 pub(crate) mod manual;
 pub(crate) mod prune;
 pub(crate) mod pull;
@@ -29,6 +33,10 @@ use crate::args::build::BuildArgs;
 use crate::args::buildx::{BuildxArgs, BuildxCommand};
 use crate::args::cache_mounts::CacheMountsArgs;
 use crate::args::call::Method;
+use crate::args::copy_out::{CopyOutArgs, DiffArgs};
+use crate::args::docker_groups::{
+    BuilderGroup, ContextGroup, ImageGroup, ManifestGroup, SystemGroup,
+};
 use crate::args::image::{
     CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
@@ -45,20 +53,32 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Build(Box<BuildArgs>),
+    #[command(hide = true)]
+    Builder(BuilderGroup),
+    #[command(hide = true)]
     Buildx(BuildxArgs),
     Cache(CacheMountsArgs),
     Completion(CompletionArgs),
+    #[command(hide = true)]
+    Context(ContextGroup),
     Copy(CopyArgs),
+    #[command(name = "cp")]
+    CopyOut(CopyOutArgs),
+    Diff(DiffArgs),
     Doctor(DoctorArgs),
     Du(DuArgs),
     Explain(ExplainArgs),
     History(HistoryArgs),
+    #[command(hide = true)]
+    Image(ImageGroup),
     Images(ImagesArgs),
     Inspect(InspectArgs),
     InstallDockerPlugin(DockerPluginArgs),
     Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
+    #[command(hide = true)]
+    Manifest(ManifestGroup),
     Manual(ManualArgs),
     Prune(PruneArgs),
     Pull(PullArgs),
@@ -66,6 +86,8 @@ pub(crate) enum Command {
     Rmi(RmiArgs),
     Run(RunImageArgs),
     Save(SaveArgs),
+    #[command(hide = true)]
+    System(SystemGroup),
     Tag(TagArgs),
     Verify(VerifyArgs),
     Version(VersionArgs),
@@ -75,7 +97,13 @@ impl Command {
     /// What is to be done, where a group of docker's calls a command of ours by another name.
     #[expect(clippy::wildcard_enum_match_arm, reason = "few commands of docker's are ours")]
     pub(crate) fn resolved(self) -> Self {
-        let Self::Buildx(args) = self else { return self };
+        let args = match self {
+            Self::Builder(group) => return group.resolved(),
+            Self::Buildx(args) => args,
+            Self::Image(group) => return group.resolved(),
+            Self::System(group) => return group.resolved(),
+            command => return command,
+        };
         match args.command {
             BuildxCommand::Build(args) => Self::Build(args),
             BuildxCommand::Du(args) => Self::Du(args.du),
@@ -94,9 +122,12 @@ impl Command {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
-            Self::Build(_) | Self::Cache(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => {
-                Namespaces::ForSteps
-            }
+            Self::Build(_)
+            | Self::Cache(_)
+            | Self::CopyOut(_)
+            | Self::Du(_)
+            | Self::Prune(_)
+            | Self::Verify(_) => Namespaces::ForSteps,
             Self::Run(_) => Namespaces::Needed,
             _ => Namespaces::NotNeeded,
         }
@@ -105,7 +136,11 @@ impl Command {
     /// Whether what it reads of the store is used thereby; to look after the store is no use.
     pub(crate) fn uses_images(&self) -> bool {
         let takes = matches!(self, Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_));
-        takes || matches!(self, Self::Push(_) | Self::Run(_) | Self::Save(_))
+        takes
+            || matches!(
+                self,
+                Self::CopyOut(_) | Self::Diff(_) | Self::Push(_) | Self::Run(_) | Self::Save(_)
+            )
     }
 
     /// Does it.
@@ -114,8 +149,13 @@ impl Command {
             Self::Build(args) => build::run(args, session),
             Self::Buildx(args) => buildx::run(&args.command, session),
             Self::Cache(args) => cache::run(args, session),
+            // Commands of ours under other names.
+            Self::Builder(_) | Self::Image(_) | Self::System(_) => Ok(()),
             Self::Completion(args) => completion::run(args, session),
+            Self::Context(args) => context::run(args, session),
             Self::Copy(args) => copy::run(args, session),
+            Self::CopyOut(args) => copy_out::run(args, session),
+            Self::Diff(args) => diff::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
             Self::Du(args) => du::run(args, session),
             Self::Explain(args) => explain::run(args, session),
@@ -126,6 +166,7 @@ impl Command {
             Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),
+            Self::Manifest(args) => manifest::run(args, session),
             Self::Manual(args) => manual::run(args, session),
             Self::Prune(args) => prune::run(args, session),
             Self::Pull(args) => pull::run(args, session),

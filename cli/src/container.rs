@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wythe_builder::owner::Owner;
 use wythe_builder::user::{self, Accounts, run_identity};
@@ -10,7 +10,9 @@ use wythe_builder::view::View;
 use wythe_builder::working_directory::recreate;
 use wythe_sandbox::Step;
 use wythe_sandbox::enter::admit;
-use wythe_sandbox::step::{Changes, Identity, Network, RootFs, Scratch};
+use wythe_sandbox::step::{
+    Access, Changes, Identity, Mount, MountSource, Network, RootFs, Scratch,
+};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::layer::import::layer_id;
 use wythe_store::lease::Lease;
@@ -22,8 +24,10 @@ use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::unnamed::has_unnamed;
 
 use crate::args::build::NetworkArg;
+use crate::args::container::Volume;
 use crate::args::image::RunImageArgs;
 use crate::args::key_value::KeyValue;
+use crate::args::limits::Size;
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::settings::Settings;
@@ -55,15 +59,48 @@ impl Container<'_> {
         let scratch = Scratch { upper: made.upper, work: made.work };
         let mut step = Step::new(RootFs::Layers { lowers, scratch }, self.argv()?);
         step.cwd = directory.into();
-        step.env = self.environment(&String::from_utf8_lossy(&user.home));
+        step.env = self.environment(&String::from_utf8_lossy(&user.home))?;
         step.identity = identity;
         step.network = match self.args.network {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,
         };
+        step.mounts = self.mounts()?;
+        if let Some(name) = &self.args.docker.hostname {
+            step.hostname.clone_from(name);
+        }
         step.changes = Changes::Forgotten;
         step.resolv_conf = host::resolv_conf();
         Ok(step)
+    }
+
+    /// What of this machine the command sees, and what is empty.
+    fn mounts(self) -> Result<Vec<Mount>, Failure> {
+        let mut mounts = Vec::new();
+        for Volume { source, target, writes } in &self.args.docker.volume {
+            let path = source.canonicalize().map_err(|error| {
+                Failure::usage(format!("cannot show {}", source.display())).because(&error)
+            })?;
+            let access = if writes.is_on() { Access::ReadWrite } else { Access::ReadOnly };
+            let source = MountSource::Bind { path, subpath: Vec::new(), access };
+            mounts.push(Mount { target: target.clone().into_bytes(), source });
+        }
+        for text in &self.args.docker.tmpfs {
+            let (target, options) = text.split_once(':').unwrap_or((text, ""));
+            let mut size = None;
+            for option in options.split(',').filter(|option| !option.is_empty()) {
+                let Some(bytes) = option.strip_prefix("size=") else {
+                    return Err(Failure::usage(format!("--tmpfs has no option {option:?}"))
+                        .remedy("size=SIZE is the only one"));
+                };
+                let bytes: Size =
+                    bytes.parse().map_err(|error| Failure::of(Class::Usage, &error))?;
+                size = Some(bytes.0);
+            }
+            let source = MountSource::Tmpfs { size, mode: TMPFS_MODE };
+            mounts.push(Mount { target: target.as_bytes().to_vec(), source });
+        }
+        Ok(mounts)
     }
 
     /// The directory of every layer, bottom first.
@@ -115,13 +152,16 @@ impl Container<'_> {
 
     /// The environment of the image, and over it that of the flags; a flag that gives a name alone
     /// means what the caller has under it, and takes it away where the caller has nothing.
-    fn environment(self, home: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fn environment(self, home: &str) -> Result<Variables, Failure> {
         let of_image = self.image.config.value().config.env.iter();
         let of_image = of_image.filter_map(|pair| pair.split_once('='));
         let usual = [("PATH", DEFAULT_PATH), ("HOME", home)];
         let usual = usual.into_iter().chain(of_image);
         let usual = usual.map(|(key, value)| (key, Some(value.as_bytes())));
-        let given = self.args.env.iter().map(|KeyValue { key, value }| {
+        let of_files = self.args.docker.env_file.iter().map(|path| variables(path));
+        let of_files = of_files.collect::<Result<Vec<_>, _>>()?;
+        let given = of_files.iter().flatten().chain(&self.args.env);
+        let given = given.map(|KeyValue { key, value }| {
             let own = || self.settings.raw(key).map(OsStr::as_bytes);
             (key.as_str(), value.as_deref().map(str::as_bytes).or_else(own))
         });
@@ -130,7 +170,7 @@ impl Container<'_> {
             found.retain(|(known, _)| *known != key);
             found.extend(value.map(|value| (key, value)));
         }
-        found.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+        Ok(found.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 
     /// Who runs it, looked up in the files of the image.
@@ -144,6 +184,27 @@ impl Container<'_> {
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         run_identity(user, accounts).map_err(|error| Failure::of(Class::Usage, &error))
     }
+}
+
+/// Variables and their values.
+type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The mode of an empty directory in memory, as docker has it.
+const TMPFS_MODE: u32 = 0o1777;
+
+/// The variables of a file: a line for each, as docker reads it, where quotes mean nothing.
+fn variables(path: &Path) -> Result<Vec<KeyValue>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("cannot read {}", path.display())).because(&error)
+    })?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let variable = |line: &str| {
+        line.parse::<KeyValue>().map_err(|error| {
+            Failure::usage(format!("cannot read {}: {line:?}", path.display())).because(&error)
+        })
+    };
+    lines.map(variable).collect()
 }
 
 /// Where programs are looked for if the image does not say, as docker has it.

@@ -7,7 +7,9 @@ mod aws;
 mod closure;
 mod command;
 mod container;
+mod difference;
 mod docker_config;
+mod docker_image;
 mod failure;
 mod fetch;
 mod files;
@@ -21,6 +23,7 @@ mod session;
 mod settings;
 mod signals;
 mod stored_image;
+mod template;
 mod terminal;
 mod web;
 

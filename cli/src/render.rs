@@ -3,6 +3,7 @@
 pub(crate) mod held;
 pub(crate) mod json;
 pub(crate) mod lines;
+pub(crate) mod listing;
 pub(crate) mod plain;
 pub(crate) mod quantity;
 pub(crate) mod reason;

@@ -4,9 +4,11 @@ use clap::{Args, Subcommand};
 
 use super::build::BuildArgs;
 use super::call::AnswerFormat;
+use super::format::template;
 use super::image::format;
 use super::store::{DuArgs, PruneArgs, VersionArgs};
 use super::switch::Switch;
+use crate::template::Template;
 
 /// The commands of docker buildx, for which this program is a plugin
 #[derive(Debug, Args)]
@@ -193,8 +195,20 @@ pub(crate) struct ImagetoolsArgs {
 pub(crate) enum ImagetoolsCommand {
     /// Put images of a registry under one index
     Create(ImagetoolsWords),
-    /// Show what a name of a registry stands for
-    Inspect(ImagetoolsWords),
+    Inspect(ImagetoolsInspectArgs),
+}
+
+/// Show what a name of a registry stands for
+#[derive(Debug, Args)]
+pub(crate) struct ImagetoolsInspectArgs {
+    /// Which name
+    pub(crate) name: String,
+    /// Print the document as the registry has it
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) raw: Switch,
+    /// Print what a template makes of .Name and .Manifest
+    #[arg(long, value_parser = template, value_name = "TEMPLATE")]
+    pub(crate) format: Option<Template>,
 }
 
 /// Flags and names

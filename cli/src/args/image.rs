@@ -6,8 +6,11 @@ use clap::Args;
 use wythe_store::oci::platform::Platform;
 
 use super::call::AnswerFormat;
+use super::container::ContainerArgs;
 use super::create_repository::RepositoryArgs;
+use super::format::ListFormat;
 use super::image_attributes::CompressionArg;
+use super::image_filter::ImageFilter;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
 use super::output::Format;
@@ -47,7 +50,11 @@ pub(crate) struct PushArgs {
     /// Which image
     pub(crate) image: String,
     /// Where to, if not to where the name says
+    #[arg(conflicts_with = "all_tags")]
     pub(crate) destination: Option<String>,
+    /// Send all that the store has under the name, whatever its tag
+    #[arg(short, long)]
+    pub(crate) all_tags: Switch,
     #[command(flatten)]
     pub(crate) which: Which,
     /// How layers built here are compressed
@@ -82,24 +89,58 @@ pub(crate) struct TagArgs {
 /// List the images of the store
 #[derive(Debug, Args)]
 pub(crate) struct ImagesArgs {
-    /// Print a table or one JSON array
-    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
-    pub(crate) format: AnswerFormat,
+    /// Only those of this name, with any tag where it has none
+    #[arg(value_name = "NAME[:TAG]")]
+    pub(crate) name: Option<String>,
+    /// Print the ids alone, each once
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
+    /// Print ids in full
+    #[arg(long)]
+    pub(crate) no_trunc: Switch,
+    /// Print digests, too
+    #[arg(long)]
+    pub(crate) digests: Switch,
+    /// Only some: reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, dangling=BOOL
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Vec<ImageFilter>,
+    /// Print a table, one JSON array, or what a template makes, such as {{.Repository}}:{{.Tag}}
+    #[arg(long, default_value = "text", value_name = "text|json|TEMPLATE")]
+    pub(crate) format: ListFormat,
+    /// Accepted for scripts made for docker: there are no images in between
+    #[arg(short, long, hide = true)]
+    all: Switch,
 }
 
 /// Remove names of images; what no name needs any more goes with the next prune
 #[derive(Debug, Args)]
 pub(crate) struct RmiArgs {
-    /// Which names
+    /// Which names, or ids as `wythe images` prints them
     #[arg(required = true)]
     pub(crate) images: Vec<String>,
+    /// A name that is not there is no failure, and an id may have several
+    #[arg(short, long)]
+    pub(crate) force: Switch,
+    /// Accepted for scripts made for docker: what no name needs goes with the next prune
+    #[arg(long, hide = true)]
+    no_prune: Switch,
 }
 
-/// Print what an image is as JSON
+/// Print what images are as JSON, in docker's words
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Which image
-    pub(crate) image: String,
+    /// Which images
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Print what a template makes of each, such as {{json .Config.Env}}
+    #[arg(short, long, value_parser = template_or_json, conflicts_with = "raw", value_name = "json|TEMPLATE")]
+    pub(crate) format: Option<ListFormat>,
+    /// Accepted for scripts made for docker: there are images alone
+    #[arg(long = "type", hide = true, value_parser = ["image"], value_name = "KIND")]
+    kind: Option<String>,
+    /// Accepted for scripts made for docker: sizes are always told
+    #[arg(short, long, hide = true)]
+    size: Switch,
     /// Print a document exactly as it is stored
     #[arg(long, value_enum, value_name = "DOCUMENT")]
     pub(crate) raw: Option<Document>,
@@ -130,9 +171,27 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct HistoryArgs {
     /// Which image
     pub(crate) image: String,
-    /// Print a table or one JSON array
-    #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]
-    pub(crate) format: AnswerFormat,
+    /// Print a table, one JSON array, or what a template makes, such as {{.Size}}
+    #[arg(long, default_value = "text", value_name = "text|json|TEMPLATE")]
+    pub(crate) format: ListFormat,
+    /// Print the instructions in full, which happens anyway
+    #[arg(long)]
+    no_trunc: Switch,
+    /// Print the ids alone
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
+    /// Print sizes and times for people, or exactly with =false
+    #[arg(
+        short = 'H',
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true",
+        hide_default_value = true,
+        value_name = "BOOL"
+    )]
+    pub(crate) human: bool,
 }
 
 /// Run a command in an image, on a file system that is forgotten afterwards
@@ -169,6 +228,10 @@ pub(crate) struct RunImageArgs {
     /// The network: host or none
     #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
     pub(crate) network: super::build::NetworkArg,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) docker: ContainerArgs,
 }
 
 impl RunImageArgs {
@@ -190,11 +253,12 @@ impl RunImageArgs {
     }
 }
 
-/// Write an image to an archive
+/// Write images to an archive
 #[derive(Debug, Args)]
 pub(crate) struct SaveArgs {
-    /// Which image
-    pub(crate) image: String,
+    /// Which images
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
     /// The file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -208,9 +272,12 @@ pub(crate) struct SaveArgs {
 /// Read the images of an archive or layout
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The archive or layout directory; - reads an archive from standard input
-    #[arg(short, long, value_name = "PATH")]
+    /// The archive or layout directory; - is an archive on standard input
+    #[arg(short, long, default_value = "-", value_name = "PATH")]
     pub(crate) input: PathBuf,
+    /// Print nothing but what went wrong
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
     /// The name it gets [default: those that it has inside]
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Option<String>,
@@ -251,6 +318,14 @@ pub(super) fn format(text: &str) -> Result<AnswerFormat, &'static str> {
     }
 }
 
+fn template_or_json(text: &str) -> Result<ListFormat, String> {
+    match text.parse() {
+        Ok(format @ (ListFormat::Json | ListFormat::Lines(_))) => Ok(format),
+        Ok(ListFormat::Table | ListFormat::TableOf(_)) => Err("one image is no table".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn archive_format(text: &str) -> Result<Format, &'static str> {
     match text {
         "docker" => Ok(Format::Docker),
@@ -288,5 +363,15 @@ mod tests {
     #[test]
     fn an_unknown_flag_is_no_image() {
         assert!(run("run --usr 5 app").image().is_err());
+    }
+
+    #[test]
+    fn a_command_line_of_docker_is_taken_as_far_as_it_can_be() {
+        let run = run("run --rm --name x -v /tmp:/t:ro -p 80:80 --pull never app sh");
+        assert_eq!((run.image().unwrap(), run.command()), ("app", &["sh".to_owned()][..]));
+        for refused in ["--rm=false", "-d", "-p 8080:80", "-v data:/d", "--read-only", "-P"] {
+            let words = ["wythe", "run"].into_iter().chain(refused.split(' ')).chain(["app"]);
+            assert!(Cli::of(&words.collect::<Vec<_>>()).is_err(), "{refused}");
+        }
     }
 }

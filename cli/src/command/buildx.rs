@@ -7,6 +7,7 @@ use crate::args::buildx::{
     ImagetoolsCommand, InspectBuilderArgs, ListBuildersArgs,
 };
 use crate::args::call::AnswerFormat;
+use crate::command::manifest;
 use crate::failure::Failure;
 use crate::plugin;
 use crate::render::table::Table;
@@ -21,7 +22,7 @@ pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Fail
         }
         BuildxCommand::Create(args) => create(args, session),
         BuildxCommand::History(args) => history(args, session),
-        BuildxCommand::Imagetools(args) => Err(imagetools(args)),
+        BuildxCommand::Imagetools(args) => imagetools(args, session),
         BuildxCommand::Inspect(args) => inspect(args, session),
         BuildxCommand::Ls(args) => list(args, session),
         BuildxCommand::Rm(args) => {
@@ -139,16 +140,13 @@ fn history(args: &BuildHistoryArgs, session: &Session) -> Result<(), Failure> {
     }
 }
 
-fn imagetools(args: &ImagetoolsArgs) -> Failure {
+fn imagetools(args: &ImagetoolsArgs, session: &Session) -> Result<(), Failure> {
     match &args.command {
-        ImagetoolsCommand::Create(_) => refused(
+        ImagetoolsCommand::Create(_) => Err(refused(
             "buildx imagetools create",
             "`wythe build --platform A,B --push` makes an index, `wythe copy` copies one",
-        ),
-        ImagetoolsCommand::Inspect(_) => refused(
-            "buildx imagetools inspect",
-            "`wythe pull NAME` and `wythe inspect --raw manifest NAME` show a manifest",
-        ),
+        )),
+        ImagetoolsCommand::Inspect(args) => manifest::imagetools_inspect(args, session),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `wythe load`.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use wythe_delivery::image::{OutgoingImage, refuse_other};
@@ -25,6 +26,10 @@ use crate::session::Session;
 /// unless a flag gives another name. A name that stood for another image is told of.
 pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
     let tag = args.tag.as_ref().map(|tag| tag.parse::<Reference>()).transpose()?;
+    if args.input.as_os_str() == "-" && io::stdin().is_terminal() {
+        let text = "an archive does not come from a terminal, which standard input is";
+        return Err(Failure::usage(text).remedy("name it with --input, or hand it over with <"));
+    }
     let lease = session.store()?.lease()?;
     let layout =
         if args.input.is_dir() { args.input.clone() } else { unpacked(&args.input, &lease)? };
@@ -49,6 +54,9 @@ pub(crate) fn run(args: &LoadArgs, session: &Session) -> Result<(), Failure> {
         digests.push(root.digest);
     }
     lease.commit(batch, Durability::Durable)?;
+    if args.quiet.is_on() {
+        return Ok(());
+    }
     digests.iter().try_for_each(|digest| session.print(&digest.to_string()))
 }
 

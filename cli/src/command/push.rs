@@ -16,27 +16,55 @@ use crate::closure;
 use crate::failure::Failure;
 use crate::host;
 use crate::session::Session;
+use crate::stored_image;
 
 /// Sends an image to its registry, and prints the digest it has there.
 pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
+    if args.all_tags.is_on() {
+        return all_tags(args, session);
+    }
     let to: Reference = args.destination.as_ref().unwrap_or(&args.image).parse()?;
     create_repositories(std::slice::from_ref(&to), args.repositories.create_repo, session)?;
     let progress = session.progress();
-    let digest = pushed(args, to, (session, &AsEvents(&*progress)))?;
+    let digest = pushed(args, (&args.image, to), (session, &AsEvents(&*progress)))?;
     drop(progress);
     session.print(&digest.to_string())
+}
+
+/// Sends everything that the store has under a name, and prints each with its digest.
+fn all_tags(args: &PushArgs, session: &Session) -> Result<(), Failure> {
+    let name: Reference = args.image.parse()?;
+    if name.tag().is_some() || name.digest().is_some() {
+        let text = format!("--all-tags sends every tag, and {name} has one");
+        return Err(Failure::usage(text).remedy(format!("leave it at {}", name.familiar_name())));
+    }
+    let refs = session.store_to_read()?.list_refs()?.into_iter();
+    let tagged = refs.filter_map(|(text, _)| Some((text.parse::<Reference>().ok()?, text)));
+    let own = tagged.filter(|(known, _)| known.name() == name.name() && known.digest().is_none());
+    let own: Vec<(Reference, String)> = own.collect();
+    if own.is_empty() {
+        return Err(stored_image::absent(&name));
+    }
+    create_repositories(std::slice::from_ref(&name), args.repositories.create_repo, session)?;
+    for (to, text) in own {
+        let progress = session.progress();
+        let digest = pushed(args, (&text, to), (session, &AsEvents(&*progress)))?;
+        drop(progress);
+        session.print(&format!("{text} {digest}"))?;
+    }
+    Ok(())
 }
 
 /// Sends the image, and of it what the registry lacks; gives its digest there.
 fn pushed(
     args: &PushArgs,
-    to: Reference,
+    (image, to): (&str, Reference),
     (session, transfers): (&Session, &dyn Transfers),
 ) -> Result<Digest, Failure> {
     let (lease, client) = (session.store()?.lease()?, session.registry()?);
     let platform = args.which.platform()?;
     let source = Watched { images: &client, transfers };
-    let image = closure::of_store(&lease, &args.image, platform.as_ref(), &source)?;
+    let image = closure::of_store(&lease, image, platform.as_ref(), &source)?;
     let layers = LayerOptions {
         compression: args.compression.map(Into::into).unwrap_or_default(),
         ..LayerOptions::default()

@@ -4,8 +4,12 @@ use std::io::{self, Write};
 
 use wythe_sandbox::step::Streams;
 use wythe_sandbox::{Outcome, Output, Step, Stream};
+use wythe_store::image::catalog::StoredImage;
+use wythe_store::lease::Lease;
 
+use crate::args::container::PullWhen;
 use crate::args::image::RunImageArgs;
+use crate::command::pull::{self, Platforms};
 use crate::container::Container;
 use crate::failure::{Class, Failure};
 use crate::host;
@@ -17,7 +21,7 @@ use crate::terminal::Terminal;
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let lease = store.lease()?;
-    let image = stored_image::complete(&lease, args.image()?, session)?;
+    let image = image(args, (&lease, session))?;
     let emulators = host::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
     let step =
@@ -30,6 +34,25 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
         start(Streams::Fed)?
     };
     ended(outcome)
+}
+
+/// The image, which is fetched where the store has none or the flags say so.
+fn image(
+    args: &RunImageArgs,
+    (lease, session): (&Lease, &Session),
+) -> Result<StoredImage, Failure> {
+    let (name, platform) = (args.image()?, args.which.platform()?);
+    let is_here = || stored_image::resolve(lease.store(), name).is_ok();
+    let fetched = match args.docker.pull {
+        PullWhen::Always => true,
+        PullWhen::Missing => !is_here(),
+        PullWhen::Never => false,
+    };
+    if fetched {
+        let which = platform.clone().map_or(Platforms::OfThisMachine, Platforms::One);
+        pull::fetch(&name.parse()?, which, (lease, session))?;
+    }
+    stored_image::complete(lease, name, platform.as_ref(), session)
 }
 
 fn unusable(error: &io::Error) -> Failure {

@@ -10,7 +10,7 @@ use wythe_builder::progress::AsEvents;
 use wythe_registry::delivered::Delivered;
 use wythe_sandbox::Cancel;
 
-use super::dockerfile::Dockerfile;
+use super::dockerfile::{Dockerfile, USUAL};
 use super::resources::BuildResources;
 use super::{
     Results, Routes, deliver, durability, input, options, project, show, summarise, targets,
@@ -41,7 +41,7 @@ pub(crate) fn is_possible(args: &BuildArgs) -> bool {
     let ContextSource::Directory(context) = &args.context else { return false };
     let (file, cache) = (args.input.file.as_deref(), &args.cache);
     let named = file.into_iter().flat_map(|file| [file.into(), context.join(file)]);
-    let mut read = named.chain([context.join("Dockerfile"), context.join("dockerfile")]);
+    let mut read = named.chain(USUAL.map(|name| context.join(name)));
     let reuses = !cache.no_cache.is_on() && cache.no_cache_filter.is_empty() && !cache.pull.is_on();
     let mut outputs = deliver::outputs(&args.result).into_iter();
     reuses

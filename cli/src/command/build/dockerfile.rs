@@ -16,6 +16,10 @@ use crate::render::source::SourceFile;
 /// The longest Dockerfile that is read: a hundred times the longest anybody has written.
 const MAX_DOCKERFILE: u64 = 16 << 20;
 
+/// What a Dockerfile is called that nobody named, the first that is there: as docker has it, then as
+/// podman.
+pub(crate) const USUAL: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
+
 /// A Dockerfile that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Dockerfile {
@@ -69,12 +73,9 @@ impl Dockerfile {
             let failure = Failure::usage(format!("the context {} {there}", context.display()));
             return Err(failure.remedy("name the directory that holds the sources, usually ."));
         }
-        let usual = context.join("Dockerfile");
-        let lower = context.join("dockerfile");
-        if !usual.exists() && lower.exists() {
-            return Self::of_regular(&lower);
-        }
-        Self::of_regular(&usual)
+        let usual = context.join(USUAL[0]);
+        let mut others = USUAL.iter().map(|name| context.join(name));
+        Self::of_regular(&others.find(|path| path.exists()).unwrap_or(usual))
     }
 
     /// A Dockerfile that nobody named: what is no regular file could not be meant, and a pipe would
@@ -139,6 +140,14 @@ mod tests {
         let folder = context(&[("dockerfile", "FROM a\n")]);
         assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM a\n");
         let folder = context(&[("dockerfile", "FROM a\n"), ("Dockerfile", "FROM b\n")]);
+        assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM b\n");
+    }
+
+    #[test]
+    fn a_containerfile_is_found_where_there_is_no_dockerfile() {
+        let folder = context(&[("Containerfile", "FROM a\n")]);
+        assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM a\n");
+        let folder = context(&[("Containerfile", "FROM a\n"), ("Dockerfile", "FROM b\n")]);
         assert_eq!(Dockerfile::of_context(folder.path()).unwrap().source.text, "FROM b\n");
     }
 

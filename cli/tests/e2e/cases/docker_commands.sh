@@ -1,0 +1,111 @@
+# The everyday commands of docker, as scripts have them.
+mkdir context
+printf 'FROM base\nLABEL team=one\nENV A=1\nRUN mkdir /d; echo old > /d/f; echo same > /d/g\n' > context/Containerfile
+base="--build-context base=oci-layout://$BASE"
+# shellcheck disable=SC2086
+"$WYTHE" build -q $base -t team/app:1 -t team/app:2 context
+printf 'FROM team/app:1\nENV A=2\nRUN echo newer > /d/f; chmod 700 /d/g; echo x > /d/h\n' > context/Containerfile
+# shellcheck disable=SC2086
+"$WYTHE" build -q --build-context team/app:1=docker-image://team/app:1 -t team/next context
+
+# Lists.
+"$WYTHE" images -q team/app > ids
+[ "$(wc -l < ids)" = 1 ]
+id=$(cat ids)
+[ "${#id}" = 12 ]
+[ "$("$WYTHE" images --format '{{.Repository}}:{{.Tag}}' team/app | sort | tr '\n' ' ')" = 'team/app:1 team/app:2 ' ]
+"$WYTHE" images --format 'table {{.ID}}\t{{.Tag}}' team/app | head -n 1 | grep -q '^IMAGE ID *TAG$'
+[ "$("$WYTHE" image ls -q --no-trunc --filter reference='team/a*:1')" = "$("$WYTHE" inspect -f '{{.Id}}' team/app:1)" ]
+[ -z "$("$WYTHE" images -q -f dangling=true)" ]
+"$WYTHE" images --filter label=team=one --filter since=team/app:1 --format '{{.Repository}}' | grep -qx team/next
+fails "$WYTHE" images --filter nope=1 2> refused
+grep -q '"nope"' refused
+fails "$WYTHE" images --format '{{.Idd}}'
+
+# What an image is, in docker's words.
+"$WYTHE" inspect team/app:1 team/next > both
+python3 - <<'END'
+import json
+one, two = json.load(open("both"))
+assert one["RepoTags"] == ["team/app:1", "team/app:2"], one["RepoTags"]
+assert "A=1" in one["Config"]["Env"] and "A=2" in two["Config"]["Env"]
+assert one["Config"]["Entrypoint"] is None and one["Os"] == "linux"
+assert len(two["RootFS"]["Layers"]) == len(one["RootFS"]["Layers"]) + 1
+END
+[ "$("$WYTHE" inspect --format '{{index .Config.Labels "team"}} {{join .RepoTags ","}}' "$id")" = 'one team/app:1,team/app:2' ]
+"$WYTHE" inspect -f '{{json .Config.Env}}' team/app:1 | python3 -c 'import json, sys; assert "A=1" in json.load(sys.stdin)'
+"$WYTHE" history --no-trunc --format '{{.CreatedBy}}' team/app:1 | grep -q 'echo same'
+[ "$("$WYTHE" history -q team/app:1 | head -n 1)" = "$id" ]
+
+# Archives of several, through pipes.
+"$WYTHE" save team/app:1 team/next:latest -o both.tar
+"$WYTHE" tag "$id" team/again:1
+"$WYTHE" rmi team/app:1 team/next > /dev/null
+"$WYTHE" load < both.tar > digests
+[ "$(wc -l < digests)" = 2 ]
+"$WYTHE" inspect team/next > /dev/null
+
+# Names that are not there, ids with several names.
+fails "$WYTHE" rmi team/none
+"$WYTHE" rmi -f team/none
+fails "$WYTHE" rmi "$id" 2> several
+grep -q 'several names' several
+"$WYTHE" rmi -f "$id" > removed
+grep -q 'team/again:1' removed
+fails "$WYTHE" inspect team/app:1
+"$WYTHE" load -q -i both.tar
+
+# Commands in images.
+printf '# ours\nB=from file\nHOME\n' > variables
+mkdir shown
+echo here > shown/f
+"$WYTHE" run --rm --name any --env-file variables -v "$PWD/shown:/m:ro" -v ./shown:/w --tmpfs /t:size=1m --hostname box \
+  -p 8080:8080 team/app:1 sh -c 'echo "$B"; cat /m/f; echo w > /w/g; echo x > /m/x; df /t | tail -n 1; hostname' > out 2> err || true
+grep -qx 'from file' out
+grep -qx here out
+[ "$(cat shown/g)" = w ]
+[ ! -e shown/x ]
+"$WYTHE" run --hostname box team/app:1 sh -c 'cat /proc/sys/kernel/hostname' | grep -qx box
+fails "$WYTHE" run -p 80:8080 team/app:1 true 2> refused
+grep -q 'network of this machine' refused
+fails "$WYTHE" run -v named:/x team/app:1 true
+fails "$WYTHE" run --pull never team/not-here true
+if [ -n "$REGISTRY" ]; then
+  "$WYTHE" tag team/app:1 "$REGISTRY/everyday/app:1"
+  "$WYTHE" tag team/next "$REGISTRY/everyday/app:2"
+  "$WYTHE" push --all-tags "$REGISTRY/everyday/app" > pushed
+  [ "$(wc -l < pushed)" = 2 ]
+  "$WYTHE" rmi "$REGISTRY/everyday/app:1" "$REGISTRY/everyday/app:2" > /dev/null
+  [ "$("$WYTHE" run "$REGISTRY/everyday/app:2" cat /d/f)" = newer ]
+  "$WYTHE" manifest inspect "$REGISTRY/everyday/app:1" | grep -q '"schemaVersion"'
+  "$WYTHE" buildx imagetools inspect "$REGISTRY/everyday/app:1" | grep -q '^Digest: *sha256:'
+  "$WYTHE" buildx imagetools inspect --format '{{.Manifest.digest}}' "$REGISTRY/everyday/app:1" | grep -q "$(grep -o 'sha256:.*' pushed | head -n 1)"
+fi
+
+# Files out of images, and what differs.
+"$WYTHE" cp team/app:1:/d/f copied
+[ "$(cat copied)" = old ]
+mkdir into
+"$WYTHE" cp team/app:1:/d into
+[ "$(cat into/d/g)" = same ]
+"$WYTHE" cp team/app:1:/d/. into
+[ "$(cat into/f)" = old ]
+"$WYTHE" cp team/app:1:/d - | tar -t | grep -qx 'd/f'
+fails "$WYTHE" cp team/app:1:/nope out 2> told
+grep -q 'has no /nope' told
+"$WYTHE" diff team/app:1 team/next > different
+cat different
+grep -q '^config Env .*A=1.*A=2' different
+grep -q '^C /d/f  size 4 -> 6$' different
+grep -q '^C /d/g  mode 0644 -> 0700$' different
+grep -q '^A /d/h$' different
+[ -z "$("$WYTHE" diff team/app:1 team/app:1)" ]
+"$WYTHE" diff --format json team/app:1 team/next | python3 -m json.tool > /dev/null
+
+# The groups.
+"$WYTHE" system df > /dev/null
+"$WYTHE" system prune -f > /dev/null
+"$WYTHE" builder prune -f --filter until=240h > /dev/null
+"$WYTHE" image prune -f > /dev/null
+[ "$("$WYTHE" context show)" = default ]
+"$WYTHE" help build | grep -q -- --tag
