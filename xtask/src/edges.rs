@@ -33,6 +33,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("benches", &["wythe-builder", "wythe-dockerfile", "wythe-registry", "wythe-store"]),
+    ("wythe-quirks", &[]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,141 @@
+//! A registry that listens.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::connection;
+use crate::contents::Contents;
+use crate::journal::{Counts, Entry, Journal, Origin};
+use crate::quirks::Quirks;
+
+/// Who is let in, where anybody is asked.
+pub const USER: &str = "canary";
+/// Their password. Nothing else is called so: where it is found, it was sent.
+pub const PASSWORD: &str = "quirks-canary-password";
+/// What takes the place of the password at a token service that wants one.
+pub const IDENTITY_TOKEN: &str = "quirks-canary-identity-token";
+
+/// Where a server is, and where it keeps things.
+#[derive(Debug)]
+pub struct Place {
+    /// Where the registry listens; port 0 for any.
+    pub registry: SocketAddr,
+    /// The same for the storage, which has to be another host.
+    pub storage: SocketAddr,
+    /// Where there is room for blobs. Nothing of them is left behind.
+    pub directory: PathBuf,
+    /// Where a line of JSON is written for each request.
+    pub journal: Option<File>,
+}
+
+impl Place {
+    /// Ports of this machine that are free.
+    pub fn here(directory: PathBuf) -> Self {
+        let (registry, storage) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+        let (registry, storage) = ((registry, 0).into(), (storage, 0).into());
+        Self { registry, storage, directory, journal: None }
+    }
+}
+
+/// A registry that listens until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    stopped: Arc<AtomicBool>,
+}
+
+/// What connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) quirks: Quirks,
+    /// `host:port` of the registry.
+    pub(crate) registry: String,
+    /// `host:port` of the storage.
+    pub(crate) storage: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) journal: Journal,
+    contents: Mutex<Contents>,
+}
+
+impl Shared {
+    pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// If an address cannot be listened at.
+    pub fn start(quirks: Quirks, place: Place) -> io::Result<Self> {
+        let registry = TcpListener::bind(place.registry)?;
+        let storage = TcpListener::bind(place.storage)?;
+        let (busy, collected) = (quirks.busy, quirks.collected);
+        let shared = Arc::new(Shared {
+            quirks,
+            registry: registry.local_addr()?.to_string(),
+            storage: storage.local_addr()?.to_string(),
+            directory: place.directory,
+            journal: Journal::new(place.journal),
+            contents: Mutex::new(Contents::new(busy, collected)),
+        });
+        let stopped = Arc::new(AtomicBool::new(false));
+        for (listener, origin) in [(registry, Origin::Registry), (storage, Origin::Storage)] {
+            let (shared, stopped) = (Arc::clone(&shared), Arc::clone(&stopped));
+            thread::spawn(move || listen(&listener, origin, (&shared, &stopped)));
+        }
+        Ok(Self { shared, stopped })
+    }
+
+    /// `host:port` of the registry.
+    pub fn registry(&self) -> &str {
+        &self.shared.registry
+    }
+
+    /// `host:port` of the storage.
+    pub fn storage(&self) -> &str {
+        &self.shared.storage
+    }
+
+    /// The sums of what was asked so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.journal.counts()
+    }
+
+    /// What was asked so far.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.shared.journal.entries()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        for address in [&self.shared.registry, &self.shared.storage] {
+            // Only to wake who listens; it is no matter if nobody does.
+            drop(TcpStream::connect(address));
+        }
+    }
+}
+
+fn listen(listener: &TcpListener, origin: Origin, (shared, stopped): (&Arc<Shared>, &AtomicBool)) {
+    for stream in listener.incoming() {
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        // A client that went away again.
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            // A connection that breaks is what this is about.
+            let _ = connection::serve(&shared, origin, &stream);
+        });
+    }
+}
