@@ -7,8 +7,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 use wythe_store::digest::Digest;
-use wythe_store::image::encode::encode_own;
+use wythe_store::image::encode::{Leaving, encode_own};
 use wythe_store::image::recode::RecodeCause;
+use wythe_store::layer::export::Exporting;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 
@@ -67,7 +68,8 @@ impl Push<'_> {
                 std::thread::scope(|scope| {
                     for _ in 0..AT_A_TIME {
                         scope.spawn(move || {
-                            let how = (layers.codec(), pool);
+                            let begun = &|blob| ready(Leaving::Growing(blob));
+                            let how = Exporting { codec: layers.codec(), pool, begun };
                             let encode = |layer: &_| encode_own(lease, layer, how);
                             ahead.encode_each(waiting, &encode, ready);
                         });
@@ -128,7 +130,7 @@ impl LayersAhead {
             let _settled = Settled(self);
             if !self.given_up.load(Ordering::Relaxed) {
                 match encode(&layer) {
-                    Ok(encoded) => ready(&encoded),
+                    Ok(encoded) => ready(Leaving::Ready(&encoded)),
                     // Whoever makes the image says why.
                     Err(_) => self.given_up.store(true, Ordering::Relaxed),
                 }

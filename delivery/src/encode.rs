@@ -6,11 +6,10 @@ use std::fmt;
 use rayon::ThreadPool;
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::encode::{ForeignLayers, encode_each};
+use wythe_store::image::encode::{ForeignLayers, Told, encode_each};
 use wythe_store::image::recode::RecodeError;
 use wythe_store::image::seekable::seekable;
 use wythe_store::lease::Lease;
-use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
 use wythe_store::oci::manifest::Manifest;
 
@@ -18,8 +17,8 @@ use crate::content::OutgoingContent;
 use crate::error::DeliveryError;
 use crate::options::{LayerCompression, LayerOptions};
 
-/// Who is told of a layer as soon as it can leave, from several threads.
-pub type Ready<'a> = &'a (dyn Fn(&Descriptor) + Sync);
+/// Who is told of a layer as it is compressed and as soon as it can leave, from several threads.
+pub type Ready<'a> = Told<'a>;
 
 /// Gives images the layers they leave with.
 #[derive(Clone)]

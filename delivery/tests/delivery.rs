@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use wythe_delivery::annotation::{Annotation, AnnotationTarget};
 use wythe_delivery::content::OutgoingContent;
+use wythe_delivery::encode::Ready;
 use wythe_delivery::error::DeliveryError;
 use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::{ImageOptions, LayerCompression, LayerOptions};
@@ -185,8 +186,7 @@ fn several_platforms_leave_under_one_annotated_index_and_names_share_blobs() {
     let content = &OutgoingContent::new(&lease, &client, &[]);
     let push =
         Push { registry: &client, content, transfers: &(), delivered: &Delivered::default() };
-    let make =
-        |ready: &(dyn Fn(&Descriptor) + Sync)| images.encode(&names, &options, (&client, ready));
+    let make = |ready: Ready<'_>| images.encode(&names, &options, (&client, ready));
     let image = push.run(&names, Naming::ByName, make).unwrap();
     let bytes = registry.manifest("app", "2").unwrap();
     assert_eq!(Digest::of(&bytes), image.root.digest);

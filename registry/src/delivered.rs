@@ -1,15 +1,18 @@
 //! Which blobs were seen to, and where.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::digest::Digest;
+use wythe_store::oci::growing::GrowingContent;
 
 /// Blobs that were sent to repositories or found there. Pushes that share it ask for each blob once, and
 /// send it once, whichever comes first.
 #[derive(Debug, Default)]
 pub struct Delivered {
     places: Mutex<BTreeMap<Digest, BTreeMap<String, Arrival>>>,
+    /// Those that are on their way to a repository while they grow.
+    growing: Mutex<Vec<(String, Arc<dyn GrowingContent>)>>,
     /// One is no longer on its way.
     settled: Condvar,
 }
@@ -29,11 +32,23 @@ pub(crate) struct Sending<'a> {
     place: &'a str,
 }
 
+/// A blob that somebody sends while it grows. If they leave without a word, it may be sent when it is complete.
+#[derive(Debug)]
+pub(crate) struct SendingGrowing<'a> {
+    delivered: &'a Delivered,
+    blob: Arc<dyn GrowingContent>,
+    place: &'a str,
+}
+
 impl Delivered {
     /// Sees to a blob for a repository, as `host/name`; `None` if that is done. Waits for who is at it.
     pub(crate) fn claim<'a>(&'a self, digest: Digest, place: &'a str) -> Option<Sending<'a>> {
         let mut places = self.lock();
         loop {
+            if self.is_growing(&digest, place) {
+                places = self.settled.wait(places).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
             let known = places.entry(digest).or_default();
             match known.get(place) {
                 Some(Arrival::There) => return None,
@@ -46,6 +61,27 @@ impl Delivered {
                 }
             }
         }
+    }
+
+    /// Sees to a blob whose digest nobody knows yet. Who comes for it once that is known waits.
+    pub(crate) fn claim_growing<'a>(
+        &'a self,
+        blob: Arc<dyn GrowingContent>,
+        place: &'a str,
+    ) -> SendingGrowing<'a> {
+        self.growing().push((place.to_owned(), Arc::clone(&blob)));
+        SendingGrowing { delivered: self, blob, place }
+    }
+
+    fn is_growing(&self, digest: &Digest, place: &str) -> bool {
+        let is_it = |blob: &Arc<dyn GrowingContent>| {
+            blob.descriptor().is_some_and(|found| found.digest == *digest)
+        };
+        self.growing().iter().any(|(to, blob)| to == place && is_it(blob))
+    }
+
+    fn growing(&self) -> MutexGuard<'_, Vec<(String, Arc<dyn GrowingContent>)>> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The repositories that have a blob.
@@ -92,9 +128,68 @@ impl Drop for Sending<'_> {
     }
 }
 
+impl SendingGrowing<'_> {
+    /// It is there now, and is this.
+    pub(crate) fn done(self, digest: Digest) {
+        self.delivered.found(digest, self.place);
+    }
+}
+
+impl Drop for SendingGrowing<'_> {
+    fn drop(&mut self) {
+        let places = self.delivered.lock();
+        self.delivered.growing().retain(|(_, blob)| !Arc::ptr_eq(blob, &self.blob));
+        drop(places);
+        self.delivered.settled.notify_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use wythe_store::oci::descriptor::Descriptor;
+    use wythe_store::oci::media_type::MediaType;
+
     use super::*;
+
+    /// One that is complete already.
+    #[derive(Debug)]
+    struct Grown;
+
+    impl GrowingContent for Grown {
+        fn outgrows(&self, _: u64) -> bool {
+            false
+        }
+
+        fn descriptor(&self) -> Option<Descriptor> {
+            Some(Descriptor::of(MediaType::LAYER, b"blob"))
+        }
+
+        fn read_from(&self, at: u64) -> Box<dyn Read + Send + '_> {
+            Box::new(&b"blob"[usize::try_from(at).unwrap()..])
+        }
+    }
+
+    #[test]
+    fn who_comes_for_what_is_sent_while_it_grows_waits_for_that() {
+        let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
+        for arrives in [true, false] {
+            let growing = delivered.claim_growing(Arc::new(Grown), "r.io/a");
+            assert!(delivered.claim(digest, "r.io/b").is_some(), "elsewhere it is another's");
+            assert!(delivered.claim(Digest::of(b"other"), "r.io/a").is_some());
+            std::thread::scope(|scope| {
+                let second = scope.spawn(|| delivered.claim(digest, "r.io/a").is_none());
+                if arrives {
+                    growing.done(digest);
+                } else {
+                    drop(growing);
+                }
+                assert_eq!(second.join().unwrap(), arrives, "otherwise it is theirs");
+            });
+            delivered.forget();
+        }
+    }
 
     #[test]
     fn a_blob_is_seen_to_by_one_at_a_time_and_once() {

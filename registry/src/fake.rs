@@ -53,6 +53,16 @@ pub struct Quirks {
     pub realm: Option<String>,
     /// After how many requests a token is no longer good.
     pub token_uses: Option<u32>,
+    /// After how many bytes of their bodies the next requests to uploads that have more break; what came is kept.
+    pub breaks_after: Vec<u64>,
+    /// Whether what came of an upload that broke is forgotten with it.
+    pub forgets_broken: Switch,
+    /// Which length of a body of an upload is answered 413 if it is exceeded.
+    pub longest: Option<usize>,
+    /// Whether a body of an upload without a length is answered 411.
+    pub needs_lengths: Switch,
+    /// How many answers to closing requests are lost.
+    pub loses_answers: u32,
 }
 
 /// Whether a quirk is on.
@@ -202,14 +212,63 @@ impl FakeRegistry {
             }
             return Ok(());
         }
-        read_body(&mut reader, &mut request)?;
+        if self.breaks(&mut reader, &mut request)? {
+            return Ok(());
+        }
+        request.body = read_body(&mut reader, &request, u64::MAX)?;
         let answer = {
             let mut state = self.state();
             state.seen.push(request.clone());
-            state.answer(&request, &self.address)
+            let answer = state.answer(&request, &self.address);
+            if 0 < state.quirks.loses_answers && request.is_closing() {
+                state.quirks.loses_answers -= 1;
+                return Ok(());
+            }
+            answer
         };
         let coded = self.state().quirks.codes == Switch::On && request.method == "GET";
         write_answer(stream, &request, &if coded { answer.coded() } else { answer })
+    }
+}
+
+impl FakeRegistry {
+    /// Whether a request to an upload is to break. It has by now.
+    fn breaks(&self, reader: &mut BufReader<TcpStream>, request: &mut Seen) -> io::Result<bool> {
+        let is_upload =
+            matches!(request.method.as_str(), "PATCH" | "PUT") && request.upload().is_some();
+        let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+        let after = {
+            let mut state = self.state();
+            let first = state.quirks.breaks_after.first().copied();
+            let first = first.filter(|after| is_upload && *after < length.unwrap_or(u64::MAX));
+            let Some(after) = first else { return Ok(false) };
+            state.quirks.breaks_after.remove(0);
+            after
+        };
+        request.body = read_body(reader, request, after)?;
+        let mut state = self.state();
+        state.seen.push(request.clone());
+        let forgets = state.quirks.forgets_broken == Switch::On;
+        if let Some(id) = request.upload().map(str::to_owned) {
+            if forgets {
+                state.uploads.remove(&id);
+            } else if let Some(bytes) = state.uploads.get_mut(&id) {
+                bytes.extend_from_slice(&request.body);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Seen {
+    /// The name of the upload that it is about.
+    fn upload(&self) -> Option<&str> {
+        let (path, _) = self.target.split_once('?')?;
+        path.split_once("/blobs/uploads/").map(|(_, id)| id)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.method == "PUT" && self.upload().is_some()
     }
 }
 
@@ -392,17 +451,32 @@ impl State {
 
     fn upload(&mut self, repository: &str, id: &str, query: &str, request: &Seen) -> Answer {
         let closing = request.method == "PUT";
-        if closing && self.quirks.refuses_monolithic == Switch::On && !request.body.is_empty() {
+        let too_long = self.quirks.longest.is_some_and(|longest| longest < request.body.len());
+        let monolithic = self.quirks.refuses_monolithic == Switch::On && closing;
+        if too_long || (monolithic && !request.body.is_empty()) {
             return Answer::status(413);
+        }
+        if self.quirks.needs_lengths == Switch::On
+            && request.headers.contains_key("transfer-encoding")
+        {
+            return Answer::status(411);
         }
         if request.method == "DELETE" {
             let known = self.uploads.remove(id).is_some();
             return Answer::status(if known { 204 } else { 404 });
         }
         let Some(bytes) = self.uploads.get_mut(id) else { return Answer::status(404) };
+        let location = format!("/v2/{repository}/blobs/uploads/{id}?state=a%2Fb");
+        if request.method == "GET" {
+            let range = format!("0-{}", bytes.len().saturating_sub(1));
+            return Answer::status(204).with("Location", &location).with("Range", &range);
+        }
+        let place = request.headers.get("content-range").and_then(|range| range.split('-').next());
+        if place.is_some_and(|start| start.parse() != Ok(bytes.len())) {
+            return Answer::status(416);
+        }
         bytes.extend_from_slice(&request.body);
         if !closing {
-            let location = format!("/v2/{repository}/blobs/uploads/{id}?state=a%2Fb");
             return Answer::status(202).with("Location", &location);
         }
         let digest = Digest::of(bytes);

@@ -17,7 +17,7 @@ use crate::delivered::Delivered;
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::{Progress, Upload};
+use crate::upload::{Destination, Progress, Upload};
 
 impl Client {
     /// Whether the repository of a name holds a blob. Of those that were delivered it is not asked.
@@ -107,7 +107,8 @@ impl Client {
         let place = place_of(repository);
         let Some(sending) = delivered.claim(blob.digest, &place) else { return Ok(()) };
         let given_up = &AtomicBool::new(false);
-        Upload { inner: &self.inner, repository, content, blob, progress, given_up }.send()?;
+        let to = Destination { inner: &self.inner, repository };
+        Upload { to, content, blob, progress, given_up }.send()?;
         sending.done();
         Ok(())
     }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use url::Url;
 use wythe_store::digest::Digest;
+use wythe_store::image::encode::{Leaving, Told};
 use wythe_store::oci::closure::Closure;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::growing::GrowingContent;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
 
@@ -23,10 +25,14 @@ use crate::manifest;
 use crate::objects::place_of;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::{Progress, Upload};
+use crate::upload::{Destination, GrowingUpload, Progress, Upload};
 
 /// Uploads at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
+
+/// A blob that becomes longer than this is sent while it grows. To send what is shorter takes about as long as the three
+/// requests that this takes, and of what the registry has already, no more than this is sent for nothing at once.
+const WORTH_AN_UPLOAD: u64 = 32 << 20;
 
 /// What a push may know beside the image itself.
 #[derive(Clone, Copy)]
@@ -69,7 +75,8 @@ impl Client {
 
     /// Several pushes of the same content.
     pub fn outbox<'a>(&'a self, content: &'a dyn Content, how: Push<'a>) -> Outbox<'a> {
-        Outbox { inner: &self.inner, content, how, given_up: AtomicBool::new(false) }
+        let (given_up, needs_lengths) = (AtomicBool::new(false), AtomicBool::new(false));
+        Outbox { inner: &self.inner, content, how, given_up, needs_lengths }
     }
 }
 
@@ -80,6 +87,23 @@ pub struct Outbox<'a> {
     how: Push<'a>,
     /// Whether nobody wants any more what is sent ahead.
     given_up: AtomicBool,
+    /// Whether a blob could not be sent while it grew.
+    needs_lengths: AtomicBool,
+}
+
+/// What is to be sent ahead.
+enum Errand {
+    /// What is being made.
+    Growing(Arc<dyn GrowingContent>),
+    /// What is there.
+    Whole(Box<Descriptor>),
+}
+
+/// Where it is sent.
+struct Ahead<'a> {
+    targets: Vec<Target<'a>>,
+    /// Whether something could not be sent, or is wanted no more: the rest is left to the push.
+    skipped: AtomicBool,
 }
 
 /// A repository, and the names in it that are to stand for an image: at least one.
@@ -147,8 +171,8 @@ impl Outbox<'_> {
     }
 
     /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
-    /// ready. What cannot be sent is left to [`push`](Self::push), which says why. Where `make` fails, what is
-    /// being sent is broken off.
+    /// ready, and of those that are long and can be sent while they grow. What cannot be sent is left to
+    /// [`push`](Self::push), which says why. Where `make` fails, what is being sent is broken off.
     ///
     /// # Errors
     ///
@@ -156,22 +180,21 @@ impl Outbox<'_> {
     pub fn ahead<T, E>(
         &self,
         to: &[Reference],
-        make: impl FnOnce(&(dyn Fn(&Descriptor) + Sync)) -> Result<T, E>,
+        make: impl FnOnce(Told<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let target = |name| {
             let repository = self.inner.repository(name, Rights::Push).ok()?;
             Some(Target { repository, names: vec![name] })
         };
         let targets: Vec<Target<'_>> = to.iter().filter_map(target).collect();
-        let (sender, queue) = channel::<Descriptor>();
-        let (queue, skipped) = (Mutex::new(queue), AtomicBool::new(false));
+        let (sender, queue) = channel::<Errand>();
+        let (queue, ahead) =
+            (Mutex::new(queue), Ahead { targets, skipped: AtomicBool::new(false) });
         let work = || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            while let Ok(blob) = next() {
-                let send = |target| self.blob(&blob, target);
-                let skip = skipped.load(Ordering::Relaxed);
-                if !skip && targets.iter().try_for_each(send).is_err() {
-                    skipped.store(true, Ordering::Relaxed);
+            while let Ok(errand) = next() {
+                if !ahead.skipped.load(Ordering::Relaxed) {
+                    self.errand(errand, &ahead);
                 }
             }
         };
@@ -179,19 +202,65 @@ impl Outbox<'_> {
             for _ in 0..PARALLEL {
                 scope.spawn(work);
             }
-            let made = make(&|blob| {
-                // Foreign layers stay where they are published.
-                if !blob.media_type.is_foreign() || blob.urls.is_empty() {
-                    let _ = sender.send(blob.clone());
-                }
+            let made = make(&|leaving| {
+                let errand = match leaving {
+                    Leaving::Growing(blob) => Errand::Growing(blob),
+                    // Foreign layers stay where they are published.
+                    Leaving::Ready(blob)
+                        if blob.media_type.is_foreign() && !blob.urls.is_empty() =>
+                    {
+                        return;
+                    }
+                    Leaving::Ready(blob) => Errand::Whole(Box::new(blob.clone())),
+                };
+                let _ = sender.send(errand);
             });
-            skipped.fetch_or(made.is_err(), Ordering::Relaxed);
+            ahead.skipped.fetch_or(made.is_err(), Ordering::Relaxed);
             self.given_up.store(made.is_err(), Ordering::Relaxed);
             drop(sender);
             made
         });
         self.given_up.store(false, Ordering::Relaxed);
         made
+    }
+
+    fn errand(&self, errand: Errand, ahead: &Ahead<'_>) {
+        match errand {
+            Errand::Growing(blob) => {
+                // The others take it from the first.
+                if let Some(target) = ahead.targets.first() {
+                    self.growing(&blob, target);
+                }
+            }
+            Errand::Whole(blob) => {
+                let send = |target| self.blob(&blob, target);
+                if ahead.targets.iter().try_for_each(send).is_err() {
+                    ahead.skipped.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Sends a blob while it grows, if it becomes long enough for that. Where it cannot be sent so, it is sent as a
+    /// whole when it is complete, as all that come after it are.
+    fn growing(&self, blob: &Arc<dyn GrowingContent>, target: &Target<'_>) {
+        let takes_any = || !self.needs_lengths.load(Ordering::Relaxed);
+        if !takes_any() || !blob.outgrows(WORTH_AN_UPLOAD) || !takes_any() {
+            return;
+        }
+        let Target { repository, names } = target;
+        let place = place_of(repository);
+        let sending = self.how.delivered.claim_growing(Arc::clone(blob), &place);
+        let to = Destination { inner: self.inner, repository };
+        let (transfers, reference, given_up) = (self.how.transfers, names[0], &self.given_up);
+        let upload = GrowingUpload { to, blob: &**blob, transfers, reference, given_up };
+        match upload.run() {
+            Ok(found) => sending.done(found.digest),
+            Err(error) => {
+                tracing::debug!(%error, "a blob is not sent while it grows");
+                self.needs_lengths.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The closure lists each blob once, so none is sent twice.
@@ -206,10 +275,10 @@ impl Outbox<'_> {
         let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
         let delivered = self.how.delivered.places(&blob.digest);
         let origins = [known, &delivered, self.how.neighbours].concat();
-        let (inner, content, reference) = (self.inner, self.content, names[0]);
+        let (content, reference) = (self.content, names[0]);
         let progress = Progress { transfers: self.how.transfers, reference, blob };
-        let given_up = &self.given_up;
-        Upload { inner, repository, content, blob, progress, given_up }.run(&origins)?;
+        let (to, given_up) = (Destination { inner: self.inner, repository }, &self.given_up);
+        Upload { to, content, blob, progress, given_up }.run(&origins)?;
         sending.done();
         Ok(())
     }

@@ -56,6 +56,8 @@ pub(crate) enum Body<'a> {
     Bytes(&'a [u8]),
     /// A stream that can be opened again for another attempt.
     Stream(&'a dyn Open, u64),
+    /// A stream that ends where it ends.
+    Unsized(&'a dyn Open),
     /// The announcement of so many bytes, and none of them: whoever decides by the announcement
     /// answers it.
     Withheld(u64),
@@ -217,7 +219,8 @@ impl Transport {
                 let nothing = Nothing { timing: settings.timing.clone() };
                 request.body(reqwest::blocking::Body::sized(nothing, length)).send()
             }
-            Body::Stream(open, length) => stream(request, open, length).map_err(fail)?,
+            Body::Stream(open, length) => stream(request, open, Some(length)).map_err(fail)?,
+            Body::Unsized(open) => stream(request, open, None).map_err(fail)?,
         };
         sent.map_err(|error| fail(transport(error).through(access.proxy(settings, url))))
     }
@@ -240,12 +243,16 @@ impl Read for Nothing {
 fn stream(
     request: reqwest::blocking::RequestBuilder,
     open: &dyn Open,
-    length: u64,
+    length: Option<u64>,
 ) -> Result<reqwest::Result<Response>, RegistryProblem> {
     let (feed, pieces) = pieces::channel();
     std::thread::scope(|scope| {
         let feeder = scope.spawn(move || feed.all(&mut *open.open()?));
-        let sent = request.body(reqwest::blocking::Body::sized(pieces, length)).send();
+        let body = match length {
+            Some(length) => reqwest::blocking::Body::sized(pieces, length),
+            None => reqwest::blocking::Body::new(pieces),
+        };
+        let sent = request.body(body).send();
         match feeder.join() {
             Ok(Err(error)) => Err(RegistryProblem::Content(error)),
             _ => Ok(sent),

@@ -4,28 +4,37 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Method;
-use reqwest::blocking::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use url::Url;
-use wythe_store::oci::content::Content;
+use wythe_store::oci::content::{Content, read_document};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Direction, Meter, Transfer, TransferState, Transfers};
 
-use crate::client::{Inner, Repository};
-use crate::error::{RegistryError, RegistryProblem, without_query};
-use crate::origin;
-use crate::retry::retry;
+use self::attempts::{Resume, send};
+use self::session::Session;
+use crate::client::Repository;
+use crate::error::{RegistryError, RegistryProblem};
 use crate::transport::{Body, Call, Open};
+
+mod attempts;
+mod growing;
+mod session;
+
+pub(crate) use self::growing::GrowingUpload;
+pub(crate) use self::session::Destination;
 
 /// Blobs below this are sent from memory, which the HTTP library does several times faster.
 const IN_MEMORY: u64 = 8 << 20;
 
+/// How much of a blob is sent at a time where the whole is refused as too long: registries take more of a piece of a
+/// range, but not all of them.
+const CHUNK: usize = 4 << 20;
+/// Where that is refused, too, it is halved down to this, which proxies take that nobody has told otherwise.
+const CHUNK_LEAST: usize = 512 << 10;
+
 /// A blob, and where it goes.
 #[derive(Clone, Copy)]
 pub(crate) struct Upload<'a> {
-    pub(crate) inner: &'a Inner,
-    pub(crate) repository: &'a Repository,
+    pub(crate) to: Destination<'a>,
     pub(crate) content: &'a dyn Content,
     pub(crate) blob: &'a Descriptor,
     pub(crate) progress: Progress<'a>,
@@ -72,22 +81,31 @@ impl Read for Telling<'_> {
 }
 
 /// What the registry made of a request to take the blob from elsewhere.
-enum Mount {
+enum Mount<'a> {
     Done,
     /// It opened an upload in its place.
-    Session(Url),
+    Session(Session<'a>),
     Refused,
 }
 
-impl Open for Upload<'_> {
+/// The bytes of a blob behind those that have arrived.
+struct Rest<'a> {
+    upload: Upload<'a>,
+    from: u64,
+}
+
+impl Open for Rest<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        let (blob, progress, given_up) =
-            (self.content.open(self.blob)?, self.progress, self.given_up);
-        Ok(Box::new(Telling { blob, meter: Meter::new(self.blob.size), progress, given_up }))
+        let Upload { content, blob, progress, given_up, .. } = self.upload;
+        let mut bytes = content.open(blob)?;
+        let passed = io::copy(&mut (&mut bytes).take(self.from), &mut io::sink())?;
+        let mut meter = Meter::new(blob.size);
+        meter.pass(passed);
+        Ok(Box::new(Telling { blob: bytes, meter, progress, given_up }))
     }
 }
 
-impl Upload<'_> {
+impl<'a> Upload<'a> {
     /// Sees to it that the registry has the blob, by the cheapest way that works.
     pub(crate) fn run(self, origins: &[String]) -> Result<(), RegistryError> {
         let state = self.state(origins)?;
@@ -105,14 +123,14 @@ impl Upload<'_> {
 
     /// What became of it.
     fn state(self, origins: &[String]) -> Result<TransferState, RegistryError> {
-        if self.exists()? {
+        if self.to.has(&self.blob.digest)? {
             return Ok(TransferState::Present);
         }
         let mut session = None;
         if let Some(from) = self.neighbour(origins) {
             match self.mount(from)? {
                 Mount::Done => return Ok(TransferState::Mounted),
-                Mount::Session(location) => session = Some(location),
+                Mount::Session(open) => session = Some(open),
                 Mount::Refused => {}
             }
         }
@@ -120,122 +138,123 @@ impl Upload<'_> {
         Ok(TransferState::Done)
     }
 
-    /// Sends its bytes, to an upload that is open or to a new one.
-    fn transfer(self, mut session: Option<Url>) -> Result<(), RegistryError> {
-        let bytes = self.in_memory()?;
-        self.progress.tell(TransferState::Moving, 0);
-        retry(&*self.inner.settings.timing, || {
-            let location = session.take().map_or_else(|| self.begin(), Ok)?;
-            self.within(location, |location| self.put(location, bytes.as_deref()))
-        })
-    }
-
-    fn exists(self) -> Result<bool, RegistryError> {
-        let url = self.repository.url(&format!("blobs/{}", self.blob.digest));
-        let call = Call::new(Method::HEAD, url, Body::Empty);
-        let found = retry(&*self.inner.settings.timing, || self.inner.call(self.repository, &call));
-        match found {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.status(), Some(405 | 501)) => self.is_given(),
-            // Some registries refuse the question to those who may only push.
-            Err(error) if matches!(error.status(), Some(400 | 403 | 404)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The same question to a registry that does not know it: what it begins to give is left there.
-    fn is_given(self) -> Result<bool, RegistryError> {
-        let url = self.repository.url(&format!("blobs/{}", self.blob.digest));
-        match self.inner.call(self.repository, &Call::get(url)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.status().is_some() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Another repository of the same registry that has the blob.
     fn neighbour<'b>(&self, origins: &'b [String]) -> Option<&'b str> {
+        let own = self.to.repository;
         let mut names = origins.iter().filter_map(|origin| {
             let (host, name) = origin.split_once('/')?;
-            (host == self.repository.host && name != self.repository.name).then_some(name)
+            (host == own.host && name != own.name).then_some(name)
         });
         names.next()
     }
 
     /// The token of a mount covers both repositories. Whatever is not a success is answered by an
     /// ordinary upload: registries differ in how they say no.
-    fn mount(self, from: &str) -> Result<Mount, RegistryError> {
-        let mut url = self.repository.url("blobs/uploads/");
+    fn mount(self, from: &str) -> Result<Mount<'a>, RegistryError> {
+        let Destination { inner, repository } = self.to;
+        let mut url = repository.url("blobs/uploads/");
         let digest = self.blob.digest.to_string();
         url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
-        let scope = format!("{} repository:{from}:pull", self.repository.scope);
-        let both = Repository { scope, ..self.repository.clone() };
+        let scope = format!("{} repository:{from}:pull", repository.scope);
+        let both = Repository { scope, ..repository.clone() };
         let call = Call::new(Method::POST, url, Body::Empty);
-        match self.inner.call(&both, &call) {
+        match inner.call(&both, &call) {
             Ok(response) if response.status().as_u16() == 201 => Ok(Mount::Done),
-            Ok(response) => Ok(Mount::Session(location(&call, &response)?)),
+            Ok(response) => Ok(Mount::Session(Session::of(self.to, &call, &response)?)),
             Err(error) if error.status().is_some() => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
     }
 
-    fn begin(self) -> Result<Url, RegistryError> {
-        let url = self.repository.url("blobs/uploads/");
-        let call = Call::new(Method::POST, url, Body::Empty);
-        let response = self.inner.call(self.repository, &call)?;
-        location(&call, &response)
-    }
-
-    /// Does something with an upload, and gives the upload up where that fails.
-    fn within(
-        self,
-        location: Url,
-        send: impl FnOnce(Url) -> Result<(), RegistryError>,
-    ) -> Result<(), RegistryError> {
-        let sent = send(location.clone());
-        if sent.is_err() {
-            self.cancel(location);
-        }
-        sent
-    }
-
-    /// Tells the registry that it need not keep what it has of a long upload. One that knows no such request
-    /// finds out by itself after a while.
-    fn cancel(self, location: Url) {
-        if self.blob.size < IN_MEMORY {
-            return;
-        }
-        let call = Call::new(Method::DELETE, location, Body::Empty);
-        drop(self.inner.call(self.repository, &call));
+    /// Sends its bytes, to an upload that is open or to a new one.
+    fn transfer(self, open: Option<Session<'a>>) -> Result<(), RegistryError> {
+        let bytes = self.in_memory()?;
+        let resume = if bytes.is_some() { Resume::Never } else { Resume::Asked };
+        self.progress.tell(TransferState::Moving, 0);
+        send(self.to, (open, resume), |session, arrived| match arrived {
+            0 => self.whole(session, bytes.as_deref()),
+            arrived => self.rest(session, arrived),
+        })
     }
 
     /// Sends everything in one request; a proxy or registry that will not have it gets the body
     /// ahead of the closing request.
-    fn put(self, location: Url, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
-        let mut put = self.close(location, self.body(bytes));
-        if bytes.is_none() && put.as_ref().is_err_and(RegistryError::is_broken) {
+    fn whole(self, session: &mut Session<'a>, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
+        let all = Rest { upload: self, from: 0 };
+        let body = bytes.map_or(Body::Stream(&all, self.blob.size), Body::Bytes);
+        let mut put = session.close(&self.blob.digest, body);
+        let broken = bytes.is_none() && put.as_ref().is_err_and(RegistryError::is_broken);
+        // Of what has come a part of the way the rest is sent.
+        if broken && session.arrived() == 0 {
             put = self.announce(put);
         }
         match put {
             Err(refusal) if matches!(refusal.status(), Some(405 | 411 | 413 | 501)) => {
-                let ahead = self.patch_then_put(bytes);
+                let refused = std::mem::replace(session, self.to.begin()?);
+                if bytes.is_none() {
+                    refused.cancel();
+                }
+                let ahead = self.rest(session, 0);
                 ahead.map_err(|error| if error.is_broken() { refusal } else { error })
             }
             other => other,
         }
     }
 
-    fn close(self, location: Url, body: Body<'_>) -> Result<(), RegistryError> {
-        let url = with_query(location, "digest", &self.blob.digest.to_string());
-        let call = Call { method: Method::PUT, url, headers: binary(), body };
-        self.inner.call(self.repository, &call).map(drop)
+    /// Sends what has not arrived ahead of the closing request; in pieces, where it is refused as too long.
+    fn rest(self, session: &mut Session<'a>, arrived: u64) -> Result<(), RegistryError> {
+        let rest = Rest { upload: self, from: arrived };
+        let length = self.blob.size.saturating_sub(arrived);
+        match session.patch(Body::Stream(&rest, length), None) {
+            Err(refusal) if refusal.status() == Some(413) => {
+                let pieces = self.pieces(session, arrived);
+                pieces
+                    .map_err(|error| if error.status() == Some(413) { refusal } else { error })?;
+            }
+            other => other?,
+        }
+        session.close_alone(&self.blob.digest)
+    }
+
+    /// Sends what has not arrived in requests that each say which range they have.
+    fn pieces(self, session: &mut Session<'a>, arrived: u64) -> Result<(), RegistryError> {
+        let least = usize::try_from(session.shortest).unwrap_or(usize::MAX).max(CHUNK_LEAST);
+        let (mut longest, mut at) = (CHUNK.max(least), arrived);
+        let rest = Rest { upload: self, from: arrived };
+        let mut blob = rest.open().map_err(|error| session.unreadable("PATCH", error))?;
+        let mut waiting = Vec::new();
+        loop {
+            let more = (longest.saturating_sub(waiting.len())) as u64;
+            let read = (&mut blob).take(more).read_to_end(&mut waiting);
+            read.map_err(|error| session.unreadable("PATCH", error))?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let piece = &waiting[..longest.min(waiting.len())];
+            let end = at + piece.len() as u64;
+            match session.patch(Body::Bytes(piece), Some(&(at..end))) {
+                Ok(()) => {
+                    waiting.drain(..piece.len());
+                    at = end;
+                }
+                Err(error) if error.status() == Some(413) && least < longest => {
+                    longest = (longest / 2).max(least);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Asks for the answer to an upload that broke: who has decided before the end closes the
     /// connection, and the HTTP library loses the answer with it.
     fn announce(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
         let withheld = Body::Withheld(self.blob.size);
-        match self.within(self.begin()?, |location| self.close(location, withheld)) {
+        let session = self.to.begin()?;
+        let answer = session.close(&self.blob.digest, withheld);
+        if answer.is_err() {
+            session.cancel();
+        }
+        match answer {
             Err(error) if error.is_broken() => self.begin_with_a_piece(broken),
             answered => answered,
         }
@@ -243,14 +262,13 @@ impl Upload<'_> {
 
     /// Asks who decides after having read something. Of what is sent from memory no answer is lost.
     fn begin_with_a_piece(self, broken: Result<(), RegistryError>) -> Result<(), RegistryError> {
-        let url = self.begin()?;
+        let mut session = self.to.begin()?;
         let mut piece = Vec::new();
-        let read = self.open().and_then(|blob| blob.take(IN_MEMORY).read_to_end(&mut piece));
-        read.map_err(|error| RegistryError::new("PATCH", &url, RegistryProblem::Content(error)))?;
-        let (begun, body) = (url.clone(), Body::Bytes(&piece));
-        let patch = Call { method: Method::PATCH, url, headers: binary(), body };
-        let patched = self.inner.call(self.repository, &patch);
-        self.cancel(begun);
+        let all = Rest { upload: self, from: 0 };
+        let read = all.open().and_then(|blob| blob.take(IN_MEMORY).read_to_end(&mut piece));
+        read.map_err(|error| session.unreadable("PATCH", error))?;
+        let patched = session.patch(Body::Bytes(&piece), None);
+        session.cancel();
         match patched {
             Err(refusal) if matches!(refusal.status(), Some(401 | 403 | 413 | 507)) => Err(refusal),
             // The piece is taken, or the registry takes none.
@@ -258,72 +276,14 @@ impl Upload<'_> {
         }
     }
 
-    fn patch_then_put(self, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
-        self.within(self.begin()?, |url| {
-            let body = self.body(bytes);
-            let patch = Call { method: Method::PATCH, url, headers: binary(), body };
-            let response = self.inner.call(self.repository, &patch)?;
-            self.close(location(&patch, &response)?, Body::Empty)
-        })
-    }
-
-    fn body<'b>(&'b self, bytes: Option<&'b [u8]>) -> Body<'b> {
-        bytes.map_or(Body::Stream(self, self.blob.size), Body::Bytes)
-    }
-
     fn in_memory(self) -> Result<Option<Vec<u8>>, RegistryError> {
         if IN_MEMORY <= self.blob.size {
             return Ok(None);
         }
-        let read = wythe_store::oci::content::read_document(self.content, self.blob);
         let fail = |error| {
-            let url = self.repository.url("blobs/uploads/");
+            let url = self.to.repository.url("blobs/uploads/");
             RegistryError::new("POST", &url, RegistryProblem::Content(error))
         };
-        read.map(Some).map_err(fail)
-    }
-}
-
-/// Where an upload continues, relative to whoever answered. Another host than the registry's gets the content and no credentials.
-fn location(call: &Call<'_>, response: &Response) -> Result<Url, RegistryError> {
-    let from = response.url();
-    let fail = |problem| RegistryError::new(call.method.as_str(), from, problem);
-    let text = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let text = text.ok_or_else(|| fail(RegistryProblem::Answer { what: "Location" }))?;
-    let url = from.join(text).map_err(|error| fail(error.into()))?;
-    match origin::objection(from, &url) {
-        None => Ok(url),
-        Some(reason) => {
-            Err(fail(RegistryProblem::Redirect { target: without_query(&url), reason }))
-        }
-    }
-}
-
-/// Appends to the query and leaves what is there byte for byte: it may be signed.
-fn with_query(mut url: Url, name: &str, value: &str) -> Url {
-    let query = match url.query() {
-        Some(query) if !query.is_empty() => format!("{query}&{name}={value}"),
-        _ => format!("{name}={value}"),
-    };
-    url.set_query(Some(&query));
-    url
-}
-
-fn binary() -> HeaderMap {
-    let kind = HeaderValue::from_static("application/octet-stream");
-    HeaderMap::from_iter([(CONTENT_TYPE, kind)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_query_of_a_location_is_kept_byte_for_byte() {
-        let check = |url: &str, expected: &str| {
-            assert_eq!(with_query(url.parse().unwrap(), "digest", "sha256:00").as_str(), expected);
-        };
-        check("https://r.io/u", "https://r.io/u?digest=sha256:00");
-        check("https://r.io/u?s=a%2Fb+c", "https://r.io/u?s=a%2Fb+c&digest=sha256:00");
+        read_document(self.content, self.blob).map(Some).map_err(fail)
     }
 }

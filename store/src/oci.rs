@@ -9,6 +9,7 @@ pub mod content;
 pub mod descriptor;
 pub mod document;
 mod frame;
+pub mod growing;
 pub mod index;
 pub mod json;
 pub mod layout;

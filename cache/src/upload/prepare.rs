@@ -1,7 +1,7 @@
 //! What is kept of steps: the cache is asked which it lacks, and the layers of those are compressed.
 
 use wythe_store::id::CacheKey;
-use wythe_store::layer::export::{ExportError, export_once};
+use wythe_store::layer::export::{ExportError, Exporting, export_once};
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_listings;
 use wythe_store::tree::encode::content_id;
@@ -44,7 +44,8 @@ impl UploadPlan {
             let found = store.layer(&step.layer).map_err(ExportError::Read)?;
             found.ok_or(ExportError::Gone)
         };
-        let (layer, blob) = export_once(&self.lease, step.layer, read, (self.codec, &self.pool))?;
+        let how = Exporting { codec: self.codec, pool: &self.pool, begun: &|_| {} };
+        let (layer, blob) = export_once(&self.lease, step.layer, read, how)?;
         let (Some(diff_id), Some(tar_size)) = (layer.diff_id, layer.tar_size) else {
             return Ok(None);
         };

@@ -59,10 +59,40 @@ pub(super) fn read_head(reader: &mut impl BufRead) -> io::Result<Seen> {
     Ok(request)
 }
 
-pub(super) fn read_body(reader: &mut impl BufRead, request: &mut Seen) -> io::Result<()> {
+/// Reads the body of a request, so many bytes at most.
+pub(super) fn read_body(
+    reader: &mut impl BufRead,
+    request: &Seen,
+    most: u64,
+) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if request.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        while let Some(left) = most.checked_sub(body.len() as u64).filter(|left| 0 < *left) {
+            let length = read_number(reader)?;
+            reader.take(length.min(left)).read_to_end(&mut body)?;
+            if length == 0 {
+                read_line(reader)?;
+                break;
+            }
+            if length <= left {
+                read_line(reader)?;
+            }
+        }
+        return Ok(body);
+    }
     let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
-    reader.take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
-    Ok(())
+    reader.take(length.unwrap_or(0).min(most)).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// The length of a chunk.
+fn read_number(reader: &mut impl BufRead) -> io::Result<u64> {
+    u64::from_str_radix(read_line(reader)?.trim(), 16).map_err(io::Error::other)
+}
+
+fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line).map(|_| line)
 }
 
 pub(super) fn write_answer(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::ThreadPool;
 
@@ -11,12 +11,14 @@ use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
 use crate::image::recode::{RecodeCause, RecodeError, recode};
 use crate::layer::codec::Codec;
-use crate::layer::export::export_once;
+use crate::layer::export::growing::Begun;
+use crate::layer::export::{Exporting, export_once};
 use crate::layer::import::layer_id;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::document::RawDocument;
+use crate::oci::growing::GrowingContent;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::Compression;
 
@@ -40,6 +42,18 @@ pub struct ForeignLayers<'a> {
     pub away: &'a BTreeSet<Digest>,
 }
 
+/// What there is to tell of a layer on its way out.
+#[derive(Clone, Debug)]
+pub enum Leaving<'a> {
+    /// It is being compressed, and whoever sends it may begin. It is told of again when it can leave as a whole.
+    Growing(Arc<dyn GrowingContent>),
+    /// Its blob is there.
+    Ready(&'a Descriptor),
+}
+
+/// Who is told, from several threads that are none of the pool's.
+pub type Told<'a> = &'a (dyn Fn(Leaving<'_>) + Sync);
+
 /// Layers that are compressed at a time: while one waits for its hash, another keeps the cores
 /// busy, and each holds a window of its parts.
 const AT_A_TIME: usize = 2;
@@ -60,8 +74,7 @@ pub fn encode(
     encode_each(lease, image, (codec, foreign), (pool, &|_| {}))
 }
 
-/// As [`encode`]. Tells `ready` of each layer as soon as its blob is there, from several threads that
-/// are none of the pool's: it may wait.
+/// As [`encode`]. Tells of each layer as it begins to be compressed, and when its blob is there.
 ///
 /// # Errors
 ///
@@ -71,11 +84,13 @@ pub fn encode_each(
     lease: &Lease,
     image: &StoredImage,
     how: (Codec, ForeignLayers<'_>),
-    (pool, ready): (&ThreadPool, &(dyn Fn(&Descriptor) + Sync)),
+    (pool, told): (&ThreadPool, Told<'_>),
 ) -> Result<RawDocument<Manifest>, RecodeError> {
+    let (codec, foreign) = how;
+    let begun: Begun<'_> = &|blob| told(Leaving::Growing(blob));
     let mut layers = side_by_side(image, &|layer, diff_id| {
-        let encoded = one(lease, layer, diff_id, (how, pool))?;
-        ready(&encoded);
+        let encoded = one(lease, layer, diff_id, (foreign, Exporting { codec, pool, begun }))?;
+        told(Leaving::Ready(&encoded));
         Ok(encoded)
     });
     layers.reverse();
@@ -94,10 +109,10 @@ pub fn encode_each(
 pub fn encode_own(
     lease: &Lease,
     layer: &Descriptor,
-    (codec, pool): (Codec, &ThreadPool),
+    how: Exporting<'_>,
 ) -> Result<Descriptor, RecodeCause> {
     let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
-    one(lease, layer, DiffId(layer.digest), ((codec, foreign), pool))
+    one(lease, layer, DiffId(layer.digest), (foreign, how))
 }
 
 type Encoded = Result<Descriptor, RecodeCause>;
@@ -137,11 +152,11 @@ fn one(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    ((codec, foreign), pool): ((Codec, ForeignLayers<'_>), &ThreadPool),
+    (foreign, how): (ForeignLayers<'_>, Exporting<'_>),
 ) -> Encoded {
-    match stays(lease, layer, codec, foreign)? {
+    match stays(lease, layer, how.codec, foreign)? {
         Stays::Yes => Ok(layer.clone()),
-        Stays::No => encode_layer(lease, layer, diff_id, (codec, pool)),
+        Stays::No => encode_layer(lease, layer, diff_id, how),
     }
 }
 
@@ -181,7 +196,7 @@ fn encode_layer(
     lease: &Lease,
     layer: &Descriptor,
     diff_id: DiffId,
-    how: (Codec, &ThreadPool),
+    how: Exporting<'_>,
 ) -> Result<Descriptor, RecodeCause> {
     let id = record(lease, layer, diff_id)?.id;
     let read = || record(lease, layer, diff_id);
@@ -270,7 +285,10 @@ mod tests {
         let image =
             StoredImage { root: manifest.descriptor(), manifest, config: RawDocument::new(config) };
         let told = Mutex::new(Vec::new());
-        let ready = |layer: &Descriptor| told.lock().unwrap().push(layer.digest);
+        let ready = |news: Leaving<'_>| match news {
+            Leaving::Growing(_) => {}
+            Leaving::Ready(layer) => told.lock().unwrap().push(layer.digest),
+        };
         let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
         let how = (Codec::GZIP, foreign);
         let encoded = encode_each(&lease, &image, how, (&pool(), &ready)).unwrap();

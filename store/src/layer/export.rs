@@ -2,12 +2,12 @@
 //! a recipe of parts. Parts are compressed apart and kept, so that the next version of a layer
 //! compresses only what changed, and the bytes do not depend on how many threads do it.
 
-use std::io;
+use std::{fmt, io};
 
 use rayon::ThreadPool;
 
 use self::assembler::{Assembler, Counter};
-use self::window::cut_ahead;
+use self::growing::Begun;
 use crate::digest::DiffId;
 use crate::error::{ReadError, WriteError};
 use crate::id::LayerId;
@@ -17,7 +17,6 @@ use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{BLOCK, END, padding};
 use crate::layer::codec::Codec;
 use crate::layer::decompress::decompress;
-use crate::layer::fragment::cut_stream;
 use crate::layer::loaded::{self, Loaded};
 use crate::layer::tar_read::Policy;
 use crate::layer::tar_write::WriteTarError;
@@ -27,6 +26,8 @@ use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::Tree;
 
 pub(super) mod assembler;
+pub mod growing;
+mod in_order;
 mod made;
 mod window;
 
@@ -79,6 +80,23 @@ pub enum ExportError {
     Write(#[from] WriteError),
 }
 
+/// How a layer is given a blob.
+#[derive(Clone, Copy)]
+pub struct Exporting<'a> {
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Where. No thread of it may ask for it.
+    pub pool: &'a ThreadPool,
+    /// Who is told of a blob that is not known yet, before the first of its parts is made. It must be quick.
+    pub begun: Begun<'a>,
+}
+
+impl fmt::Debug for Exporting<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Exporting").field("codec", &self.codec).finish_non_exhaustive()
+    }
+}
+
 /// Computes the [`DiffId`] of a layer. Files are read on the current rayon pool.
 ///
 /// # Errors
@@ -116,6 +134,14 @@ pub fn export(
     record: &mut LayerRecord,
     codec: Codec,
 ) -> Result<Descriptor, ExportError> {
+    export_by(lease, record, (codec, None, None))
+}
+
+fn export_by(
+    lease: &Lease,
+    record: &mut LayerRecord,
+    (codec, pool, begun): (Codec, Option<&ThreadPool>, Option<Begun<'_>>),
+) -> Result<Descriptor, ExportError> {
     if codec == Codec::None
         && let (Some(diff_id), Some(size)) = (record.diff_id, record.tar_size)
     {
@@ -125,7 +151,7 @@ pub fn export(
     if let Some(known) = known(lease, record, &id)? {
         return Ok(known);
     }
-    let (measured, descriptor) = compress(lease, record, (codec, &id))?;
+    let (measured, descriptor) = compress(lease, record, (codec, &id), (pool, begun))?;
     record.diff_id = Some(measured.diff_id);
     record.tar_size = Some(measured.size);
     if codec != Codec::None {
@@ -139,7 +165,8 @@ pub fn export(
 /// As [`export`], of a layer that several may ask for at the same time: it is compressed once, and the
 /// record is committed. `read` reads the record of the layer `id` once nobody else is at work on it.
 ///
-/// It waits for who is, and hands the compressing to the pool: no thread of the pool may call it.
+/// It waits for who is, and hands the compressing to the pool: no thread of that may call it. Whoever is told that
+/// the blob grows can know what it is by the time this returns.
 ///
 /// # Errors
 ///
@@ -148,12 +175,12 @@ pub fn export_once<E: From<ExportError>>(
     lease: &Lease,
     id: LayerId,
     read: impl FnOnce() -> Result<LayerRecord, E>,
-    (codec, pool): (Codec, &ThreadPool),
+    Exporting { codec, pool, begun }: Exporting<'_>,
 ) -> Result<(LayerRecord, Descriptor), E> {
     let _alone = lease.exporting().claim(id);
     let mut record = read()?;
     let before = record.clone();
-    let descriptor = pool.install(|| export(lease, &mut record, codec))?;
+    let descriptor = export_by(lease, &mut record, (codec, Some(pool), Some(begun)))?;
     if record != before {
         let mut batch = Batch::default();
         batch.put_layer(&record);
@@ -187,14 +214,21 @@ fn compress(
     lease: &Lease,
     record: &LayerRecord,
     (codec, id): (Codec, &str),
+    (pool, begun): (Option<&ThreadPool>, Option<Begun<'_>>),
 ) -> Result<(Measured, Descriptor), ExportError> {
     let store = lease.store();
-    let assembler = |known| Assembler::new(lease, (codec, id), known);
+    let assembler = |known| {
+        let mut assembler = Assembler::new(lease, (codec, id), known);
+        if let Some(begun) = begun.filter(|_| codec != Codec::None) {
+            assembler.tell(begun);
+        }
+        assembler
+    };
     let mut failed = ExportError::Gone;
     if let Some(tree) = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten() {
         let mut files = assembler(measured_in_tree(record));
-        let cut = cut_ahead(&tree, &mut |window| files.window(window));
-        match cut.and_then(|()| files.finish(record.diff_id)) {
+        let added = files.tree(&tree, pool);
+        match added.and_then(|()| files.finish(record.diff_id)) {
             Err(error @ (ExportError::Tar(_) | ExportError::DiffId { .. })) => failed = error,
             done => return done,
         }
@@ -203,7 +237,7 @@ fn compress(
         if let Some(blob) = store.foreign_blob(&blob.descriptor.digest)? {
             let mut plain = decompress(Box::new(blob), Policy::Layer)?;
             let mut stream = assembler(None);
-            cut_stream(&mut plain, &mut |part| stream.push(part))?;
+            stream.stream(&mut plain, pool)?;
             return stream.finish(record.diff_id);
         }
     }
@@ -396,7 +430,8 @@ mod tests {
                     reads.lock().unwrap().push(found.blobs.len());
                     Ok::<_, ExportError>(found)
                 };
-                export_once(&lease, record.id, read, (Codec::GZIP, &pool)).unwrap().1
+                let how = Exporting { codec: Codec::GZIP, pool: &pool, begun: &|_| {} };
+                export_once(&lease, record.id, read, how).unwrap().1
             };
             let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
             asking.into_iter().map(|one| one.join().unwrap()).collect()

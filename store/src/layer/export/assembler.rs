@@ -1,20 +1,32 @@
 //! Putting a blob together from parts that are compressed apart.
 
+use std::io::{self, Read};
+
+use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
+use super::growing::{Begun, Growth};
+use super::in_order::{Push, Stopped, Workers, in_order};
 use super::made::{Made, Making};
-use super::window::Window;
+use super::window::{Window, WindowLimits, cut_in_windows};
 use super::{ExportError, Measured};
 use crate::digest::{DiffId, Hasher};
 use crate::format::Feature;
 use crate::layer::codec::Codec;
-use crate::layer::fragment::Part;
+use crate::layer::fragment::{Part, cut_stream};
 use crate::layer::recipe::{Piece, Recipe};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
+use crate::tree::entry::Tree;
 
-/// Puts a blob together, one window of parts after the other: while one is compressed, the one
-/// before it is hashed.
+/// How many plain bytes each thread of the pool may have on their way into a blob: the longest part, and what makes
+/// up for another thread's longest.
+const ON_THE_WAY: u64 = 12 << 20;
+/// For so many threads at most, which is what memory is worth.
+const THREADS_MAX: usize = 8;
+
+/// Puts a blob together, of the parts of a tree or a stream, or of those that are pushed. The latter come one window
+/// after the other: while one is compressed, the one before it is hashed.
 pub(in crate::layer) struct Assembler<'a> {
     making: Making<'a>,
     tar: TarStream,
@@ -25,6 +37,8 @@ pub(in crate::layer) struct Assembler<'a> {
     starts: Vec<u64>,
     waiting: Window,
     made: Vec<Made>,
+    /// Whoever reads the blob while it grows.
+    growth: Option<Growth>,
 }
 
 /// The tar stream that is compressed.
@@ -53,8 +67,9 @@ impl<'a> Assembler<'a> {
             blob: Counter::default(),
             pieces: Vec::new(),
             starts: Vec::new(),
-            waiting: Window::default(),
+            waiting: Window::new(WindowLimits::ALL_THREADS),
             made: Vec::new(),
+            growth: None,
         };
         assembler.literal(codec.head().to_vec());
         assembler
@@ -64,13 +79,61 @@ impl<'a> Assembler<'a> {
         self.waiting.push(part).map_or(Ok(()), |full| self.advance(&full))
     }
 
-    /// Adds all parts of a window, behind those that were pushed.
-    pub(super) fn window(&mut self, window: &[Part]) -> Result<(), ExportError> {
-        let waiting = self.waiting.take();
-        if !waiting.is_empty() {
-            self.advance(&waiting)?;
-        }
-        self.advance(window)
+    /// Tells of the blob now, so that it is read while it grows. To be called before anything is added.
+    pub(super) fn tell(&mut self, begun: Begun<'_>) {
+        let growth = Growth::begin(self.making.lease.store(), begun);
+        growth.literal(self.making.codec.head());
+        self.growth = Some(growth);
+    }
+
+    /// Adds all parts of a layer. They are cut on a thread of their own, so that those who make parts need not wait.
+    pub(super) fn tree(
+        &mut self,
+        tree: &Tree,
+        pool: Option<&ThreadPool>,
+    ) -> Result<(), ExportError> {
+        self.parts(pool, |push| {
+            // Where nobody takes any more, there is an error that says why.
+            cut_in_windows(tree, push).unwrap_or(());
+            Ok(())
+        })
+    }
+
+    /// Adds a tar stream that somebody else wrote.
+    pub(super) fn stream(
+        &mut self,
+        plain: &mut (dyn Read + Send),
+        pool: Option<&ThreadPool>,
+    ) -> Result<(), ExportError> {
+        self.parts(pool, |push| {
+            let mut one = |part: Part| {
+                let bytes = part.length();
+                Ok(push(vec![part], bytes)?)
+            };
+            match cut_stream(plain, &mut one) {
+                Err(CutError::Source(error)) => Err(error.into()),
+                Ok(()) | Err(CutError::Stopped) => Ok(()),
+            }
+        })
+    }
+
+    fn parts(
+        &mut self,
+        pool: Option<&ThreadPool>,
+        cut: impl FnOnce(Push<'_, Vec<Part>>) -> Result<(), ExportError> + Send,
+    ) -> Result<(), ExportError> {
+        let threads = pool.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads);
+        let room = ON_THE_WAY * threads.clamp(2, THREADS_MAX) as u64;
+        let making = self.making.clone();
+        let make = |parts: Vec<Part>| {
+            parts.iter().map(|part| making.make(part)).collect::<Result<Vec<Made>, _>>()
+        };
+        in_order(Workers { pool, room }, cut, make, |made| {
+            for part in &made {
+                self.add(part);
+            }
+            Ok(())
+        })
     }
 
     /// Where in the blob each part starts that was pushed so far.
@@ -92,6 +155,9 @@ impl<'a> Assembler<'a> {
 
     fn drain(&mut self) -> Result<(), ExportError> {
         let last = self.waiting.take();
+        if last.is_empty() && self.made.is_empty() {
+            return Ok(());
+        }
         self.advance(&last)?;
         self.advance(&[])
     }
@@ -105,12 +171,19 @@ impl<'a> Assembler<'a> {
         self.crc.combine(&crc32fast::Hasher::new_with_initial_len(checksum.crc, checksum.size));
         self.starts.push(self.blob.size);
         self.blob.add(made.compressed());
-        self.pieces.push(Piece::Checked(made.name));
+        let piece = Piece::Checked(made.name);
+        if let Some(growth) = &self.growth {
+            growth.checked(&piece, made.object());
+        }
+        self.pieces.push(piece);
     }
 
     pub(in crate::layer) fn literal(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.blob.add(&bytes);
+            if let Some(growth) = &self.growth {
+                growth.literal(&bytes);
+            }
             self.pieces.push(Piece::Literal(bytes));
         }
     }
@@ -132,7 +205,31 @@ impl<'a> Assembler<'a> {
             lease.store().require(Feature::CheckedParts)?;
             lease.put_recipe(&digest, &recipe)?;
         }
-        Ok((measured, Descriptor::new(media_type, digest, size)))
+        let descriptor = Descriptor::new(media_type, digest, size);
+        if let Some(growth) = self.growth {
+            growth.complete(&descriptor);
+        }
+        Ok((measured, descriptor))
+    }
+}
+
+/// Why a stream was not cut to its end.
+enum CutError {
+    /// It cannot be read.
+    Source(io::Error),
+    /// Nobody takes any more.
+    Stopped,
+}
+
+impl From<io::Error> for CutError {
+    fn from(error: io::Error) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<Stopped> for CutError {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
     }
 }
 

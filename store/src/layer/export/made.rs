@@ -97,6 +97,11 @@ impl<'a> Making<'a> {
 }
 
 impl Made {
+    /// The object that it is in the store: its bytes in the blob, and the checksum.
+    pub(super) fn object(&self) -> &Bytes {
+        &self.object
+    }
+
     /// Its bytes in the blob.
     pub(super) fn compressed(&self) -> &[u8] {
         &self.object[..self.object.len() - Checksum::SIZE]

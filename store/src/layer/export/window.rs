@@ -1,32 +1,45 @@
-//! Parts that are made at the same time.
+//! Parts that are made together.
 
-use std::sync::mpsc::sync_channel;
-
+use super::in_order::{Push, Stopped};
 use crate::layer::fragment::{Part, cut_tree};
 use crate::tree::entry::Tree;
 
-/// Parts wait until there is this much of them, or this many: enough to keep every core busy, and
-/// little enough to hold.
-const WINDOW_BYTES: u64 = 16 << 20;
-const WINDOW_PARTS: usize = 1024;
+/// How many parts wait for each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WindowLimits {
+    /// With the part that makes them this long they are enough.
+    bytes: u64,
+    /// Or with this many.
+    parts: usize,
+}
 
-/// Windows that are cut before somebody takes them, beside the one that is being cut: their bodies are not
-/// read yet, but headers take memory.
-const AHEAD: usize = 1;
+impl WindowLimits {
+    /// Enough to keep every core busy, and little enough to hold.
+    pub(super) const ALL_THREADS: Self = Self { bytes: 16 << 20, parts: 1024 };
+    /// Work for one thread: enough that handing it over costs nothing, and no more than one long part, so that what is
+    /// made can leave soon.
+    pub(super) const ONE_THREAD: Self = Self { bytes: 1 << 20, parts: 128 };
+}
 
 /// Parts that wait for others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Window {
+    limits: WindowLimits,
     parts: Vec<Part>,
     bytes: u64,
 }
 
 impl Window {
+    pub(super) fn new(limits: WindowLimits) -> Self {
+        Self { limits, parts: Vec::new(), bytes: 0 }
+    }
+
     /// Adds a part. With the last that there is room for, gives all of them back.
     pub(super) fn push(&mut self, part: Part) -> Option<Vec<Part>> {
         self.bytes += part.length();
         self.parts.push(part);
-        let is_full = WINDOW_BYTES <= self.bytes || WINDOW_PARTS <= self.parts.len();
+        let WindowLimits { bytes, parts } = self.limits;
+        let is_full = bytes <= self.bytes || parts <= self.parts.len();
         is_full.then(|| self.take())
     }
 
@@ -37,24 +50,15 @@ impl Window {
     }
 }
 
-/// Cuts the canonical tar stream of a tree, and hands its parts to `sink`, one window after the other. They are
-/// cut on a thread of their own, so that those who make the parts of one window need not wait for the next.
-pub(super) fn cut_ahead<E>(
-    tree: &Tree,
-    sink: &mut dyn FnMut(&[Part]) -> Result<(), E>,
-) -> Result<(), E> {
-    let (sender, windows) = sync_channel(AHEAD);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut window = Window::default();
-            let mut push = |part| window.push(part).map_or(Ok(()), |full| sender.send(full));
-            // Nobody listens any more where making a part has failed.
-            if cut_tree(tree, &mut push).is_ok() {
-                let _ = sender.send(window.take());
-            }
-        });
-        windows.into_iter().try_for_each(|window| sink(&window))
-    })
+/// Cuts the canonical tar stream of a tree, and pushes its parts, some at a time, with the number of their bytes.
+pub(super) fn cut_in_windows(tree: &Tree, push: Push<'_, Vec<Part>>) -> Result<(), Stopped> {
+    let mut window = Window::new(WindowLimits::ONE_THREAD);
+    let mut push = |window: Vec<Part>| {
+        let bytes = window.iter().map(Part::length).sum();
+        push(window, bytes)
+    };
+    cut_tree(tree, &mut |part| window.push(part).map_or(Ok(()), &mut push))?;
+    push(window.take())
 }
 
 #[cfg(test)]
@@ -75,30 +79,32 @@ mod tests {
 
     #[test]
     fn windows_hold_the_parts_of_the_tree_in_order_and_none_too_many() {
-        let tree = tree(WINDOW_PARTS * 40);
+        let most = WindowLimits::ONE_THREAD.parts;
+        let tree = tree(most * 40);
         let (mut at_once, mut in_windows, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         cut_tree(&tree, &mut |part| {
             at_once.push(part.name(""));
             Ok::<_, ()>(())
         })
         .unwrap();
-        cut_ahead(&tree, &mut |window| {
+        cut_in_windows(&tree, &mut |window, _| {
             sizes.push(window.len());
             in_windows.extend(window.iter().map(|part| part.name("")));
-            Ok::<_, ()>(())
+            Ok(())
         })
         .unwrap();
         assert!(in_windows == at_once);
-        assert!(sizes.len() > 2 && sizes.iter().all(|size| *size <= WINDOW_PARTS), "{sizes:?}");
+        assert!(sizes.len() > 2 && sizes.iter().all(|size| *size <= most), "{sizes:?}");
     }
 
     #[test]
-    fn a_sink_that_fails_ends_the_cutting() {
+    fn who_takes_no_more_ends_the_cutting() {
         let mut windows = 0;
-        let failed = cut_ahead(&tree(WINDOW_PARTS * 40), &mut |_| {
+        let stopped = cut_in_windows(&tree(40 * WindowLimits::ONE_THREAD.parts), &mut |_, _| {
             windows += 1;
-            Err("full")
+            Err(Stopped)
         });
-        assert_eq!((failed, windows), (Err("full"), 1));
+        assert!(stopped.is_err());
+        assert_eq!(windows, 1);
     }
 }
