@@ -17,6 +17,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-cache", &["wythe-aws", "wythe-registry", "wythe-store"]),
     ("wythe-reapi", &["wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
+    ("wythe-bake", &["wythe-dockerfile"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     (
         "wythe",

@@ -1,0 +1,6 @@
+target "default" {
+  args = {
+    PLATFORM = BAKE_LOCAL_PLATFORM
+    CONTEXT  = BAKE_CMD_CONTEXT
+  }
+}

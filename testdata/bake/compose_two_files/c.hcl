@@ -1,0 +1,6 @@
+target "web" {
+  args = { H = "hcl" }
+}
+group "all" {
+  targets = ["web", "default"]
+}

@@ -1,0 +1,5 @@
+prefix = "me/${suffix}"
+suffix = upper("x")
+target "default" {
+  tags = ["${prefix}/app"]
+}

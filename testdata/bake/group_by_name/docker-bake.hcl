@@ -1,0 +1,9 @@
+group "default" {
+  targets = ["web", "worker"]
+}
+group "some" {
+  targets = ["web"]
+}
+target "web" {}
+target "worker" {}
+target "other" {}

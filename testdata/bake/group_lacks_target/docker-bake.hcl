@@ -1,0 +1,4 @@
+group "default" {
+  targets = ["web", "missing"]
+}
+target "web" {}

@@ -1,0 +1,7 @@
+group "default" {
+  targets = ["default", "other"]
+}
+target "default" {
+  args = { A = 1 }
+}
+target "other" {}

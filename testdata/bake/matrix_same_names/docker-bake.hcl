@@ -1,0 +1,5 @@
+target "app" {
+  matrix = {
+    item = ["a", "b"]
+  }
+}

@@ -1,0 +1,5 @@
+target "docker-metadata-action" {}
+target "build" {
+  inherits  = ["docker-metadata-action"]
+  platforms = ["linux/amd64"]
+}

@@ -1,0 +1,5 @@
+TAG = "over"
+target "default" {
+  args     = { B = 3 }
+  platforms = ["linux/amd64"]
+}

@@ -1,0 +1,6 @@
+variable "TAG" {
+  default = TAG
+}
+target "default" {
+  args = { TAG = TAG }
+}

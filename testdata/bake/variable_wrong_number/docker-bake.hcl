@@ -1,0 +1,6 @@
+variable "JOBS" {
+  default = 4
+}
+target "default" {
+  args = { JOBS = JOBS }
+}
