@@ -32,10 +32,28 @@ pub enum Hit {
     Definition,
 }
 
+/// How steps are kept apart.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Isolation {
+    /// They have namespaces and ids of their own.
+    Userns,
+    /// They have another root directory, and nothing more.
+    Chroot,
+    /// Not enough: none is run.
+    Refused,
+}
+
 /// Something a person watching a build would want to know.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// How steps are kept apart, before any of them begins.
+    Isolated {
+        /// How.
+        isolation: Isolation,
+        /// Why not better.
+        reason: Option<&'a str>,
+    },
     /// The graph is known. Steps that need nothing of what is looked at may have begun before.
     Planned {
         /// How many steps the target needs.

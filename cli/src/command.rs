@@ -41,6 +41,7 @@ use crate::args::image::{
     CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
+use crate::args::isolation::IsolationArg;
 use crate::args::store::{
     CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs,
     VersionArgs,
@@ -121,6 +122,10 @@ impl Command {
     pub(crate) fn namespaces(&self) -> Namespaces {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
+            // What the session enters then is no namespace.
+            Self::Build(args) if args.run.isolation == IsolationArg::Chroot => {
+                Namespaces::NotNeeded
+            }
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
             Self::Build(_)
             | Self::Cache(_)

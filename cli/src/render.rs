@@ -1,6 +1,7 @@
 //! Progress of a build on standard error: as a log, as JSON, as a live view, or not at all.
 
 pub(crate) mod held;
+pub(crate) mod isolation;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod listing;

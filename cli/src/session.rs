@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wythe_builder::environment::Clock as _;
 use wythe_builder::error::{BuildCause, BuildError};
-use wythe_builder::progress::Progress;
+use wythe_builder::progress::{Isolation, Progress};
 use wythe_registry::client::Client;
+use wythe_sandbox::chroot::{self, ChrootError};
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::{Cancel, InitError, enter};
 use wythe_store::gc::budget::Budget;
@@ -22,6 +23,7 @@ use wythe_store::store::{Access, OpenOptions, Store};
 
 use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
+use crate::args::isolation::IsolationArg;
 use crate::args::layer_limit::layer_limits;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
@@ -44,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     /// Why there are no namespaces to run steps in, where that is so.
     barred: OnceLock<InitError>,
+    /// Why steps cannot do without them, where that was asked.
+    rooted: OnceLock<ChrootError>,
     /// Set once the store was seen to be within its budget by a command that adds nothing to it.
     is_calm: OnceLock<()>,
     /// The store, once a command has opened it.
@@ -59,6 +63,7 @@ impl Session {
             global,
             settings,
             barred: barred.map(OnceLock::from).unwrap_or_default(),
+            rooted: OnceLock::new(),
             is_calm: OnceLock::new(),
             opened: OnceLock::new(),
             read: OnceLock::new(),
@@ -66,27 +71,61 @@ impl Session {
     }
 
     /// Enters the namespaces for steps if that was put off, and does not return then: the process
-    /// starts over in them. Where that cannot be done, steps fail for want of them.
+    /// starts over in them. Where that cannot be done steps are run without, if they may be; else they
+    /// fail for want of them.
     ///
     /// Nothing may be at work any more, nor have been done that may not be done twice.
-    pub(crate) fn enter(&self) -> Result<(), Failure> {
-        if enter::is_entered() || self.barred.get().is_some() {
+    pub(crate) fn enter(&self, isolation: IsolationArg) -> Result<(), Failure> {
+        if enter::is_entered() {
             return Ok(());
         }
-        if let Some(why) = Namespaces::ForSteps.enter()? {
+        let is_open = isolation != IsolationArg::Chroot && self.barred.get().is_none();
+        if is_open && let Some(why) = Namespaces::ForSteps.enter()? {
             self.barred.get_or_init(|| why);
+        }
+        if isolation != IsolationArg::Userns {
+            let store = self.store_path()?;
+            let made = std::fs::create_dir_all(&store);
+            made.map_err(|error| {
+                Failure::of(Class::Environment, &error).within(store.display().to_string())
+            })?;
+            if let Err(why) = chroot::settle(&store) {
+                self.rooted.get_or_init(|| why);
+            }
         }
         Ok(())
     }
 
+    /// How steps are kept apart, and why not better.
+    pub(crate) fn isolation(&self) -> (Isolation, Option<String>) {
+        let reasons = [
+            self.barred.get().map(|why| why.cause.to_string()),
+            self.rooted.get().map(ToString::to_string),
+        ];
+        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        if enter::is_entered() {
+            (Isolation::Userns, None)
+        } else if chroot::is_settled() {
+            (Isolation::Chroot, reason)
+        } else {
+            (Isolation::Refused, reason)
+        }
+    }
+
     /// A build that failed, which for want of namespaces has a cause of its own.
     pub(crate) fn failed(&self, error: BuildError) -> Failure {
-        match self.barred.get() {
-            Some(why) if lacks_namespaces(&error) => Failure::from(error)
-                .because(why)
-                .remedy("`wythe doctor` says what this machine lacks"),
-            _ => error.into(),
+        if !lacks_namespaces(&error) {
+            return error.into();
         }
+        let mut failure = Failure::from(error);
+        if let Some(why) = self.barred.get() {
+            failure = failure.because(why);
+        }
+        if let Some(why) = self.rooted.get() {
+            failure = failure.because(why);
+        }
+        failure.remedy("`wythe doctor` says what this machine lacks")
     }
 
     /// Opens the store, and makes it where there is none.

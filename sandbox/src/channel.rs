@@ -4,6 +4,7 @@ use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
@@ -54,6 +55,25 @@ impl Channel {
     /// The end that the child sends to.
     pub(crate) fn childs_end(&self) -> RawFd {
         self.childs.as_raw_fd()
+    }
+
+    /// What comes from a child that has a copy of the other end, until it lets go of that.
+    pub(crate) fn received_until_end(self) -> Result<Received, Errno> {
+        let Self { ours, childs } = self;
+        drop(childs);
+        let mut received = Received::default();
+        loop {
+            let mut polled = [PollFd::new(&ours, PollFlags::IN)];
+            match poll(&mut polled, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            match receive(&ours)? {
+                Some((_, None)) => return Ok(received),
+                Some((_, listener)) => received.listener = listener,
+                None => {}
+            }
+        }
     }
 
     /// What came from a child that has executed its command, or failed to.

@@ -7,6 +7,7 @@
 mod process;
 mod target;
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -17,7 +18,7 @@ use rustix::mount::{
     fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
     open_tree, unmount,
 };
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
 pub(crate) use target::Made;
 
@@ -30,7 +31,7 @@ use crate::sys::{self, Depth, PointerList};
 #[derive(Debug)]
 pub(crate) struct Task<'a> {
     plan: &'a Plan,
-    filter: &'static [libc::sock_filter],
+    filter: Cow<'static, [libc::sock_filter]>,
     /// The same for where nobody can listen.
     unheard: &'static [libc::sock_filter],
     /// How much the filter announces.
@@ -41,6 +42,9 @@ pub(crate) struct Task<'a> {
     /// What the child has to say.
     pub(crate) report: Report,
 }
+
+/// What the filter of a step is, and what it is where nobody can listen.
+type Filters = (Cow<'static, [libc::sock_filter]>, &'static [libc::sock_filter]);
 
 /// What the child has to say.
 #[derive(Debug)]
@@ -58,10 +62,21 @@ pub(crate) struct Report {
 impl<'a> Task<'a> {
     /// Everything `plan` needs, allocated.
     pub(crate) fn new(plan: &'a Plan, (attention, binds): (Attention, Binds)) -> Self {
+        let filter = Cow::Borrowed(seccomp::program(attention, binds));
+        let unheard = seccomp::program(Attention::Nothing, binds);
+        Self::with(plan, attention, (filter, unheard))
+    }
+
+    /// The same with a filter that forbids nothing.
+    pub(crate) fn listening(plan: &'a Plan, filter: Vec<libc::sock_filter>) -> Self {
+        Self::with(plan, Attention::Nothing, (Cow::Owned(filter), seccomp::EVERYTHING))
+    }
+
+    fn with(plan: &'a Plan, attention: Attention, (filter, unheard): Filters) -> Self {
         Self {
             plan,
-            filter: seccomp::program(attention, binds),
-            unheard: seccomp::program(Attention::Nothing, binds),
+            filter,
+            unheard,
             attention,
             argv: PointerList::new(&plan.argv),
             envp: PointerList::new(&plan.envp),
@@ -117,10 +132,11 @@ impl<'a> Task<'a> {
                 sys::duplicate(null.as_raw_fd(), 0)?;
             }
             Op::Pivot { root } => enter_root(self.fd(*root))?,
+            Op::ChangeRoot { root } => change_root(self.fd(*root))?,
             Op::Lend { mount, channel, kind } => {
                 process::send(self.fd(*mount), *channel, *kind)?;
             }
-            Op::Filter => process::filter(self.filter, self.unheard)?,
+            Op::Filter => process::filter(&self.filter, self.unheard)?,
             Op::Execute => return Err(self.execute()),
         }
         Ok(0)
@@ -342,6 +358,13 @@ fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     fchdir(root)?;
     pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;
+    chdir(c"/")
+}
+
+/// Makes a directory the root, from which one can climb where it lets go of nothing.
+fn change_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    fchdir(root)?;
+    chroot(c".")?;
     chdir(c"/")
 }
 

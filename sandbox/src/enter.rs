@@ -28,7 +28,7 @@ use crate::error::StepError;
 use crate::idmap::{self, IdMap};
 use crate::nest::Nest;
 use crate::step::Identity;
-use crate::{supervisor, sys};
+use crate::{chroot, supervisor, sys};
 use error::namespace_refused;
 pub(crate) use mapping::write_maps;
 use mapping::{Mapping, Writers};
@@ -102,7 +102,7 @@ pub fn reserved() -> Option<u32> {
 /// binds their sockets, and a container may keep their system calls from it.
 pub fn supervises() -> bool {
     static SUPERVISES: OnceLock<bool> = OnceLock::new();
-    *SUPERVISES.get_or_init(supervisor::is_possible)
+    !chroot::is_settled() && *SUPERVISES.get_or_init(supervisor::is_possible)
 }
 
 /// Has a program of the machine run with the ids that the machine has, as it would without this
@@ -235,7 +235,7 @@ pub(crate) fn current_ids() -> Result<IdMap, InitError> {
 
 /// Waits a while for the other threads to end: who joins a thread does not wait until the kernel
 /// has forgotten it, and pools are told to end and not joined. Says whether this is the only one.
-fn is_alone() -> bool {
+pub(crate) fn is_alone() -> bool {
     let since = Instant::now();
     while n_threads() != 1 {
         if since.elapsed() > LEAVING {

@@ -20,6 +20,12 @@ pub enum StepCause {
     /// The process has not called [`init`](crate::init), which steps need.
     #[error("the process is not in a user namespace of its own")]
     NotEntered,
+    /// The container allows no namespaces, and something cannot be had without.
+    #[error("{what} cannot be had without user namespaces, which this container does not allow")]
+    NeedsNamespaces {
+        /// What.
+        what: String,
+    },
     /// A word, path or variable of the step holds a NUL byte.
     #[error("contains a NUL byte")]
     Nul,
@@ -76,6 +82,9 @@ impl StepCause {
             Self::TooManyLayers { .. } => Some(
                 "begin another stage with `FROM scratch` and `COPY --from=STAGE / /`, which makes one layer of all",
             ),
+            Self::NeedsNamespaces { .. } => {
+                Some("leave it out, or build where `wythe doctor` finds user namespaces")
+            }
             Self::NotEntered
             | Self::Nul
             | Self::NoCommand

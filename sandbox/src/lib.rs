@@ -38,6 +38,7 @@ pub mod binfmt;
 pub mod cancel;
 mod channel;
 mod child;
+pub mod chroot;
 pub mod enter;
 pub mod error;
 mod guarded;

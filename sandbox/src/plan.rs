@@ -5,6 +5,7 @@
 
 mod apart;
 mod board;
+mod chroot;
 mod compile;
 mod devices;
 mod identity;
@@ -20,6 +21,7 @@ use std::ffi::CString;
 use crate::error::{StepCause, StepError};
 use crate::step::Stacking;
 
+pub(crate) use chroot::{Handed, compile_for_chroot};
 pub(crate) use compile::{Inherited, compile};
 pub(crate) use op::{Absent, CHANNEL, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
 

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, waitpid};
 
+use crate::chroot;
 use crate::enter::ids_of_steps;
 use crate::idmap::Extent;
 use crate::sys;
@@ -39,6 +40,8 @@ pub enum Need {
     EveryStep,
     /// Steps that ask for more than others, or a promise that is not kept without it.
     SomeSteps,
+    /// Steps where something that every step needs is missing.
+    InTheirStead,
 }
 
 /// Whether something works here.
@@ -64,12 +67,20 @@ pub fn probes(directory: &Path) -> Vec<Probe> {
     let is_entered = first.outcome == Availability::Available;
     let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
     let mut found: Vec<Probe> = iter::once(first).chain(others).collect();
-    let lacks_overlay = found.iter().any(|probe| probe.name == OVERLAYS && is_missing(probe));
-    // What helps is said there.
-    if let Some(step) = found.last_mut().filter(|step| lacks_overlay && is_missing(step)) {
-        step.remedy = None;
+    if found.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {
+        found.push(in_chroot(directory));
     }
     found
+}
+
+/// Whether steps can run without namespaces.
+fn in_chroot(directory: &Path) -> Probe {
+    let (name, need, remedy) = (CHROOT, Need::InTheirStead, Some(AS_ROOT));
+    let outcome = match chroot::probe(directory) {
+        Ok(()) => return Probe { name, need, outcome: Availability::Available, remedy: None },
+        Err(error) => Availability::Unavailable { reason: error.to_string() },
+    };
+    Probe { name, need, outcome, remedy }
 }
 
 fn is_missing(probe: &Probe) -> bool {
@@ -130,7 +141,7 @@ const OVERLAYS: &str = "overlay in the store";
 const INSIDE: &[Question] = &[
     Question {
         name: OVERLAYS,
-        need: Need::EveryStep,
+        need: Need::SomeSteps,
         attempt: attempt::overlay,
         remedy: |errno| match errno {
             Errno::OPNOTSUPP => Some(OLD),
@@ -202,8 +213,12 @@ fn container(errno: Errno) -> Option<&'static str> {
     }
 }
 
-const OVERLAY: &str = "give --store a directory on ext4, xfs or btrfs (or on tmpfs, from Linux 6.6 on), not on overlayfs or a network; in a container, a volume";
-const OLD: &str = "use Linux 5.11 or later for RUN; builds without RUN need nothing of this";
+/// What the probe of steps without namespaces is called.
+const CHROOT: &str = "a root directory of its own (--isolation=chroot)";
+
+const AS_ROOT: &str = "run the container as root with Docker's default capabilities (securityContext: runAsUser: 0 and no `drop`), and give --store a volume without `nodev`";
+const OVERLAY: &str = "files are copied for each stage, which is slower; give --store a directory on ext4, xfs or btrfs (or on tmpfs, from Linux 6.6 on), not on overlayfs or a network; in a container, a volume";
+const OLD: &str = "files are copied for each stage, which is slower; use Linux 5.11 or later";
 const NO_SCOPES: &str = "with the network of the machine, a step reaches abstract sockets of this machine and of steps beside it; give it `--network=none`, or use Linux 6.12 or later with Landlock (lsm=landlock)";
 const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
 const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::cancel::Cancel;
 use crate::channel::Channel;
 use crate::child::{Report, Task};
+use crate::chroot;
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
@@ -41,6 +42,9 @@ use crate::watch::Watch;
 /// are to be kept and somebody can still write to them. A command
 /// that is missing or fails is no error but an [`Outcome`].
 pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome, StepError> {
+    if chroot::is_settled() {
+        return chroot::run(step, output, cancel);
+    }
     let nest = enter::nest();
     let nest = nest.ok_or_else(|| failed("running a step", StepCause::NotEntered))?;
     if cancel.is_cancelled() {
@@ -63,7 +67,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
 }
 
 /// Whether a command failed by itself.
-fn is_failure(ended: Outcome) -> bool {
+pub(crate) fn is_failure(ended: Outcome) -> bool {
     match ended {
         Outcome::Exited(code) => code != 0,
         Outcome::Signaled(_) => true,
@@ -173,7 +177,7 @@ fn namespaces(network: Network, nest: &Nest) -> c_int {
 
 /// What the failure of a child means: a command that is not there is an outcome, all else is an
 /// error.
-fn explain(
+pub(crate) fn explain(
     plan: &Plan,
     report: &Report,
     (index, errno): (usize, Errno),
@@ -213,7 +217,7 @@ fn not_executed(errno: Errno) -> (i32, String) {
     }
 }
 
-fn refused(doing: &str, errno: Errno) -> StepError {
+pub(crate) fn refused(doing: &str, errno: Errno) -> StepError {
     failed(doing, StepCause::Io(errno.into()))
 }
 

@@ -5,12 +5,14 @@
 
 mod emit;
 mod looks;
+mod names;
 mod tables;
 
 use std::sync::OnceLock;
 
 use emit::emit;
 pub(crate) use looks::{Link, PathCall, Purpose};
+pub(crate) use names::{NameCall, Wish, name_call, names_filter};
 use tables::{Table, native_tables};
 
 /// How much a filter announces.

@@ -20,12 +20,14 @@ use crate::sys;
 pub(crate) struct Child {
     /// Its first process, as a descriptor that names no other process later.
     pub(crate) pidfd: OwnedFd,
+    /// The signal upon which it ends with all that it has started.
+    pub(crate) end: Signal,
 }
 
 impl Drop for Child {
     /// Nothing of a step outlives the call that ran it, even if that call panics.
     fn drop(&mut self) {
-        if pidfd_send_signal(&self.pidfd, Signal::KILL).is_ok() {
+        if pidfd_send_signal(&self.pidfd, self.end).is_ok() {
             let ended = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
             tracing::debug!(?ended, "killed a step that was given up");
         }
@@ -75,7 +77,10 @@ fn clone(stack: &Stack, mut start: Start<'_, '_>) -> Result<Child, Errno> {
     // SAFETY: the stack outlives the call, which returns when the usher has left it; the usher
     // gets the only reference to `start`, which this thread does not touch until then.
     let usher = number(unsafe { libc::clone(usher, stack.top(), flags, told) })?;
-    let child = (start.child >= 0).then(|| Child { pidfd: sys::adopt(start.child) });
+    let child = (start.child >= 0).then(|| {
+        let pidfd = sys::adopt(start.child);
+        Child { pidfd, end: Signal::KILL }
+    });
     let ended = loop {
         match waitid(WaitId::Pid(usher), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}

@@ -25,6 +25,8 @@ pub struct Step {
     pub network: Network,
     /// How much of the sandbox is taken down.
     pub security: Security,
+    /// Whether programs of the step gain privileges, as those of other users do.
+    pub privileges: Privileges,
     /// Mounts in the order they were asked for; a later one may lie inside or on an earlier one.
     pub mounts: Vec<Mount>,
     /// The text of `/etc/hosts`.
@@ -65,6 +67,7 @@ impl Step {
             hostname: "buildkitsandbox".to_owned(),
             network: Network::Host,
             security: Security::Sandbox,
+            privileges: Privileges::Gained,
             mounts: Vec::new(),
             hosts_file: DEFAULT_HOSTS.to_vec(),
             resolv_conf: Vec::new(),
@@ -213,6 +216,15 @@ pub enum Security {
     Sandbox,
     /// Every capability of the namespace, no filter, no masks: `RUN --security=insecure`.
     Insecure,
+}
+
+/// Whether programs of a step gain privileges by set-user-ID bits and file capabilities.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Privileges {
+    /// They do.
+    Gained,
+    /// They need not: where there are no namespaces they do not, and only then see a `/proc`.
+    Kept,
 }
 
 /// One mount inside the root of a step.

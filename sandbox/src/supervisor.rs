@@ -7,6 +7,7 @@ mod apart;
 mod binds;
 mod caller;
 mod devices;
+mod kernel_files;
 mod layout;
 mod looks;
 mod mark;
@@ -27,6 +28,8 @@ pub(crate) use apart::Apart;
 use crate::seccomp::{self, Announced, Attention};
 use crate::step::{Devices, Step};
 use crate::sys::{self, Reply, Request};
+
+pub(crate) use kernel_files::KernelFiles;
 
 /// Whether system calls of steps can be received here, and acted upon.
 pub(crate) fn is_possible() -> bool {
@@ -54,6 +57,8 @@ pub(crate) struct Supervisor<'a> {
     upper: &'a Path,
     /// What the programs of the step are to see of devices.
     devices: Devices,
+    /// What the step sees of `/proc`, where nothing else shows it one.
+    kernel_files: Option<KernelFiles>,
     /// Where its sockets are apart from other steps, if it shares anything with them.
     apart: Option<Apart>,
 }
@@ -85,7 +90,16 @@ impl<'a> Supervisor<'a> {
         }
         let devices = if looks { Devices::Shown } else { step.devices };
         let (attribute, upper) = (&*step.device_attribute, step.root.changed());
-        Self { listener, attribute, upper, devices, apart }
+        Self { listener, attribute, upper, devices, apart, kernel_files: None }
+    }
+
+    /// Whoever answers for a step without a `/proc`, whose filter announces looks at names.
+    pub(crate) fn of_kernel_files(listener: OwnedFd, step: &'a Step, files: KernelFiles) -> Self {
+        let woken = sys::wake_at_once(listener.as_fd());
+        tracing::trace!(?woken, "looks at names are announced");
+        let (attribute, upper) = (&*step.device_attribute, step.root.changed());
+        let (devices, kernel_files) = (step.devices, Some(files));
+        Self { listener, attribute, upper, devices, apart: None, kernel_files }
     }
 
     /// Answers the calls that wait.
@@ -118,6 +132,11 @@ impl<'a> Supervisor<'a> {
             Err(Errno::NOENT | Errno::INTR) => return Ok(Attended::Fully),
             request => request?,
         };
+        if let Some(files) = &self.kernel_files {
+            let reply = seccomp::name_call(request.architecture, request.number)
+                .map_or(Reply::Run, |call| files.answer(&self.listener, &request, call));
+            return self.reply(&request, reply);
+        }
         let reply =
             match seccomp::announced(request.architecture, request.number, request.arguments[0]) {
                 Some(Announced::Device { mode }) => {
@@ -138,7 +157,11 @@ impl<'a> Supervisor<'a> {
                 Some(Announced::PathCall(look)) => looks::answer(self, &request, look),
                 None => Reply::Fail(Errno::NOSYS),
             };
-        match sys::answer_request(self.listener.as_fd(), &request, reply) {
+        self.reply(&request, reply)
+    }
+
+    fn reply(&self, request: &Request, reply: Reply) -> Result<Attended, Errno> {
+        match sys::answer_request(self.listener.as_fd(), request, reply) {
             Ok(()) | Err(Errno::NOENT) => Ok(Attended::Fully),
             Err(errno) => Err(errno),
         }

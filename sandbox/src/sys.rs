@@ -11,6 +11,7 @@
 
 mod filter;
 mod mount;
+mod process;
 mod request;
 mod socket;
 
@@ -25,6 +26,10 @@ use rustix::io::Errno;
 
 pub(crate) use filter::{install_filter, install_unheard_filter};
 pub(crate) use mount::{Depth, release_mount, restrict_mount};
+pub(crate) use process::{
+    FileUser, Shared, die_of, fork_from_thread, give_up_new_privileges, signal_at_death_of_parent,
+    take_signal, take_up_orphans,
+};
 pub(crate) use request::{
     Reply, Request, answer_request, hand_to_caller, is_waiting, next_request, wake_at_once,
 };

@@ -58,7 +58,7 @@ impl Watch<'_> {
             Attended::ForGood => self.supervisor = None,
             Attended::Awaited => {
                 self.stopping.get_or_insert((Outcome::MadeDevice, None));
-                self.signal(Signal::KILL)?;
+                self.signal(self.child.end)?;
             }
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Watch<'_> {
             }
             Some((why, Some(kill_at))) if kill_at <= now => {
                 self.stopping = Some((why, None));
-                self.signal(Signal::KILL)
+                self.signal(self.child.end)
             }
             _ => Ok(()),
         }
@@ -112,12 +112,12 @@ impl Watch<'_> {
 
     /// Asks the step to end if it listens, else ends it.
     fn stop(&mut self, why: Outcome) -> Result<(), Errno> {
-        if handles_termination(self.child) {
+        if self.child.end != Signal::KILL || handles_termination(self.child) {
             self.stopping = Some((why, Some(Instant::now() + self.grace)));
             self.signal(Signal::TERM)
         } else {
             self.stopping = Some((why, None));
-            self.signal(Signal::KILL)
+            self.signal(self.child.end)
         }
     }
 
@@ -201,7 +201,7 @@ fn handles_termination(child: &Child) -> bool {
 }
 
 /// The number that `/proc` has for a child.
-fn number_of(child: &Child) -> Option<u32> {
+pub(crate) fn number_of(child: &Child) -> Option<u32> {
     let path = format!("/proc/self/fdinfo/{}", child.pidfd.as_raw_fd());
     let text = std::fs::read_to_string(path).ok()?;
     let number = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;

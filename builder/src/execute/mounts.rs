@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::slice;
 
 use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
+use wythe_sandbox::chroot;
 use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Scratch};
 use wythe_store::cache_mount::{CacheError, CacheSpec, Company, Held, Origin};
@@ -159,8 +160,9 @@ impl Mounts {
             seek(slice::from_ref(&directory), path)?;
             self.wholes.push(whole);
             let access = match access {
-                mount::Access::ReadOnly => Access::ReadOnly,
-                mount::Access::ReadWrite => Access::ReadWrite,
+                // Nobody keeps a step from writing there, and what it writes is lost.
+                mount::Access::ReadOnly if !chroot::is_settled() => Access::ReadOnly,
+                mount::Access::ReadOnly | mount::Access::ReadWrite => Access::ReadWrite,
             };
             return Ok(MountSource::Bind { path: directory, subpath, access });
         }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use wythe_sandbox::chroot;
 use wythe_sandbox::enter::{self, admit};
 use wythe_sandbox::error::StepCause;
 use wythe_sandbox::step::{
-    Devices, Identity as StepIdentity, Mount, MountSource, Network, Security, Step,
+    Devices, Identity as StepIdentity, Mount, MountSource, Network, Privileges, Security, Step,
 };
 use wythe_sandbox::{Outcome, Output, StepError, Stream as SandboxStream};
 use wythe_store::id::LayerId;
@@ -37,7 +38,7 @@ const SCRIPT_MODE: u32 = 0o755;
 
 impl Execution<'_> {
     pub(crate) fn command(&self, run: &RunStep, batch: &mut Batch) -> Result<LayerId, BuildCause> {
-        if !enter::is_entered() {
+        if !enter::is_entered() && !chroot::is_settled() {
             // Nothing is unpacked for a step that cannot run.
             let doing = "running a step".to_owned();
             return Err(StepError { doing, cause: StepCause::NotEntered }.into());
@@ -83,6 +84,7 @@ impl Execution<'_> {
         step.limits.clone_from(&run.limits);
         step.devices = devices;
         step.device_attribute = device::ATTRIBUTE.to_vec();
+        step.privileges = privileges(run);
         step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
         if self.execute(&step, &mounts)? == Ended::AtDevice {
             return Ok(None);
@@ -149,6 +151,17 @@ fn makes_devices(run: &RunStep) -> bool {
     let words = run.argv.iter().chain(run.scripts.iter().map(|script| &script.text));
     words.into_iter().any(|word| MAKERS.iter().any(|maker| word.contains(maker)))
 }
+
+/// Whether programs of a step are to gain privileges. In a chroot all others see a `/proc`, and of
+/// most steps none does.
+fn privileges(run: &RunStep) -> Privileges {
+    let words = run.argv.iter().chain(run.scripts.iter().map(|script| &script.text));
+    let gains = words.into_iter().any(|word| GAINERS.iter().any(|gainer| word.contains(gainer)));
+    if gains { Privileges::Gained } else { Privileges::Kept }
+}
+
+/// Programs by which others than root become root.
+const GAINERS: [&str; 3] = ["sudo", "doas", "pkexec"];
 
 /// Programs that make devices.
 const MAKERS: [&str; 4] = ["mknod", "debootstrap", "MAKEDEV", "makedev"];

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use wythe_sandbox::chroot;
 use wythe_store::id::{BodyId, LayerId};
 use wythe_store::live::whole::WholeRoot;
 use wythe_store::tree::diff::diff;
@@ -21,7 +22,8 @@ impl Roots<'_> {
     /// Where steps get their files from.
     pub(crate) fn snapshotter(&self) -> Snapshotter {
         let tried = || {
-            let stacks = wythe_sandbox::stacks_layers(&self.env.lease.work_dir());
+            let stacks =
+                !chroot::is_settled() && wythe_sandbox::stacks_layers(&self.env.lease.work_dir());
             if stacks { Snapshotter::Overlayfs } else { Snapshotter::Native }
         };
         *self.snapshotter.get_or_init(|| self.env.snapshotter.unwrap_or_else(tried))

@@ -14,7 +14,7 @@ use super::create_repository::RepositoryArgs;
 use super::docker::DockerArgs;
 use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
-use super::isolation::SnapshotterArg;
+use super::isolation::{IsolationArg, SnapshotterArg};
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::output::OutputArg;
@@ -178,6 +178,9 @@ pub(crate) struct RunArgs {
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_error: Option<String>,
+    /// How steps are kept apart; auto takes the strongest kind that this machine allows, and says which
+    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
+    pub(crate) isolation: IsolationArg,
     /// Where steps get their files from
     #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
     pub(crate) snapshotter: SnapshotterArg,

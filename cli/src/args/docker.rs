@@ -22,9 +22,6 @@ pub(crate) struct DockerArgs {
     /// Remove containers of steps: none is left
     #[arg(long, hide = true)]
     force_rm: Switch,
-    /// Which isolation: default is the only one
-    #[arg(long, hide = true, value_parser = ["", "default"], value_name = "KIND")]
-    isolation: Option<String>,
     /// Remove containers of steps: none is left
     #[arg(long, hide = true)]
     rm: Switch,

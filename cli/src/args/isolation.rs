@@ -1,7 +1,21 @@
-//! Where steps get their files from.
+//! How steps are kept apart, and where they get their files from.
 
 use clap::ValueEnum;
 use wythe_builder::environment::Snapshotter;
+
+/// How steps are kept apart. The names are those of buildah, where it has them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum IsolationArg {
+    /// The strongest that there is, which is said
+    #[default]
+    #[value(alias = "default", alias = "")]
+    Auto,
+    /// Namespaces and ids of their own
+    #[value(alias = "rootless")]
+    Userns,
+    /// None: only another root directory, for containers that allow no namespaces
+    Chroot,
+}
 
 /// Where steps get their files from, by the names that `BuildKit` has for it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -25,8 +25,8 @@ use wythe_builder::environment::Environment;
 use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_builder::options::Options;
-use wythe_builder::progress::Progress;
-use wythe_sandbox::enter;
+use wythe_builder::progress::{Event, Progress};
+use wythe_sandbox::{chroot, enter};
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 
@@ -47,6 +47,7 @@ use crate::args::build::BuildArgs;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
+use crate::args::isolation::SnapshotterArg;
 use crate::failure::Failure;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::source::SourceFile;
@@ -63,7 +64,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         if is_answered(args, session)? {
             return Ok(());
         }
-        session.enter()?;
+        session.enter(args.run.isolation)?;
+        refuse_overlays(args)?;
     }
     let local = match Dockerfile::local(args)? {
         Some(dockerfile) if call.method != Method::Build => {
@@ -97,6 +99,8 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress: Box<dyn Progress> =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
     let progress = Tally::new(PausedProgress { progress, screen: &screen });
+    let (isolation, reason) = session.isolation();
+    progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
     let on_error =
         args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
     let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
@@ -128,6 +132,15 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// Refuses what no chroot has.
+fn refuse_overlays(args: &BuildArgs) -> Result<(), Failure> {
+    if chroot::is_settled() && args.run.snapshotter == SnapshotterArg::Overlayfs {
+        let text = "--snapshotter=overlayfs needs user namespaces, which steps do not have here";
+        return Err(Failure::usage(text).remedy("leave it out: files are copied"));
+    }
+    Ok(())
 }
 
 /// Whether earlier results answer the whole build, which is tried once, before namespaces are entered.

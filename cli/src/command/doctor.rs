@@ -24,12 +24,28 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
         session.print(&line)?;
     }
     if probes.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {
-        return Err(Failure::new(Class::Environment, "steps cannot run here"));
+        return without_namespaces(&probes, session);
     }
     if probes.iter().any(is_missing) {
         session.print("steps run here, with what is said above")?;
     }
     Ok(())
+}
+
+/// What is told where something is missing that every step with namespaces needs.
+fn without_namespaces(probes: &[Probe], session: &Session) -> Result<(), Failure> {
+    let chroot = probes.iter().any(|probe| probe.need == Need::InTheirStead && !is_missing(probe));
+    if !chroot {
+        return Err(Failure::new(Class::Environment, "steps cannot run here"));
+    }
+    // Where namespaces can be entered, nothing less is taken unless that is asked for.
+    if probes.first().is_some_and(|first| !is_missing(first)) {
+        let failure =
+            Failure::new(Class::Environment, "steps run here with --isolation=chroot only");
+        return Err(failure.remedy("what that does not promise is in docs/security.md"));
+    }
+    session
+        .print("steps run here in a chroot, which protects from nothing they do (docs/security.md)")
 }
 
 fn is_missing(probe: &Probe) -> bool {
@@ -49,7 +65,7 @@ fn lines(probe: &Probe) -> Vec<String> {
         Availability::Available => vec![format!("  ok  {}", probe.name)],
         Availability::Unavailable { reason } => {
             let mark = match probe.need {
-                Need::EveryStep => "  no ",
+                Need::EveryStep | Need::InTheirStead => "  no ",
                 Need::SomeSteps => "part ",
             };
             let mut lines = vec![format!("{mark} {}: {reason}", probe.name)];

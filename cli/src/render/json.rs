@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
 use super::transfer;
-use super::{reason, sanitize};
+use super::{isolation, reason, sanitize};
 
 /// The version of the objects. Raised when a field changes its meaning or goes; readers have to
 /// ignore events and fields they do not know.
@@ -106,6 +106,10 @@ impl<W: Write + Send> Progress for Json<W> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         match *event {
+            Event::Isolated { isolation, reason } => {
+                let fields = json!({"isolation": isolation::name(isolation), "reason": reason});
+                self.write(state, "isolated", fields);
+            }
             Event::Planned { steps } => self.write(state, "planned", json!({"steps": steps})),
             Event::Started { step, name } => {
                 self.write(state, "started", json!({"step": step.0, "name": name}));

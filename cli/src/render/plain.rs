@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wythe_builder::progress::{Event, Progress, StepId, Stream};
 
+use super::isolation::isolated;
 use super::lines::Lines;
 use super::quantity::Elapsed;
 use super::sanitize::{self, Medium};
@@ -106,6 +107,9 @@ impl<W: Write + Send> Progress for Plain<W> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         match *event {
+            Event::Isolated { isolation, reason } => {
+                state.write(&format!("{}\n", isolated(isolation, reason)));
+            }
             Event::Started { step, name } => {
                 let since = self.stopwatch.elapsed();
                 state.running.insert(step, Running { since, ..Running::default() });

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar;
-use wythe_builder::progress::{Event, StepId, Stream};
+use wythe_builder::progress::{Event, Isolation, StepId, Stream};
 use wythe_store::digest::Digest;
 use wythe_store::oci::transfer::{Direction, Transfer, TransferState};
 
+use super::isolation::isolated;
 use super::lines::Lines;
 use super::quantity::{Bytes, Elapsed};
 use super::sanitize::{self, Medium};
@@ -85,6 +86,7 @@ impl View {
                 self.end(step, format!("failed {}", Elapsed(elapsed)));
             }
             Event::Transferred { transfer } => self.transfer(&transfer),
+            Event::Isolated { isolation, reason } => self.isolated(isolation, reason),
             Event::CacheFailed { reason } => {
                 let text = format!("WARN {}", clean(reason));
                 self.settled.push(Settled { text, end: String::new() });
@@ -94,6 +96,14 @@ impl View {
                 self.settled.push(Settled { text, end: String::new() });
             }
             _ => {}
+        }
+    }
+
+    /// Who looks on is told of what is not as it should be.
+    fn isolated(&mut self, isolation: Isolation, reason: Option<&str>) {
+        if isolation == Isolation::Chroot {
+            let text = format!("WARN {}", isolated(isolation, reason));
+            self.settled.push(Settled { text, end: String::new() });
         }
     }
 

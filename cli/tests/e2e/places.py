@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 # Docker's capabilities for root of a container.
 DOCKERS = """CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT
@@ -25,6 +26,36 @@ NEW_NAMESPACES = 0x7E020000
 
 MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]
 FROZEN = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+# Steps that touch what the ways of running them do differently.
+MANY = """COPY file /src/file
+RUN mkdir -p /d/e && echo 1 > /d/one && ln -s x /d/l && ln /d/one /d/two && chown 5:6 /d/e && chmod 750 /d/two && chmod 3755 /d/e
+RUN rm -rf /src && mkdir /src && echo new > /src/new && touch -t 200001010000 /d/old && mkfifo /d/pipe
+RUN mknod /null c 1 3 && chown 7:8 /null && test -c /dev/null && echo x > /dev/null && mv /d /moved
+RUN test "$(cat /proc/self/comm)" = cat && echo out > /dev/stdout
+RUN ls /proc/self/fd > /dev/null && test "$(readlink /proc/self)" -gt 1 && ls -d /proc/[0-9]* > /dev/null && grep -q MemTotal /proc/meminfo
+RUN --mount=type=cache,target=/cache echo kept >> /cache/f && cat /cache/f > /kept
+RUN --mount=type=bind,target=/context --mount=type=tmpfs,target=/scratch --mount=type=secret,id=words \
+  cat /context/file > /scratch/one && cp /scratch/one /from-context && test -s /run/secrets/words
+RUN rm -rf /etc/group && : > /etc/new && test -s /etc/hosts && env | sort > /env
+RUN (setsid sh -c 'sleep 1; echo late > /late' &) ; true
+RUN sleep 1.5; test ! -e /late
+WORKDIR /home/app/work
+USER app
+RUN id > /tmp/who && test ! -w /etc && cat /proc/self/status > /dev/null && test "$(readlink /proc/self/exe)" = /bin/busybox
+RUN <<EOF
+echo "a script" > /tmp/script
+EOF
+FROM base
+COPY --from=0 /moved /moved
+RUN --mount=type=bind,from=0,source=/moved,target=/mnt,rw cp /mnt/one /copied && echo lost > /mnt/lost"""
+
+# What a step in a chroot may not find out: the first process is the builder, and has a variable to be found.
+CURIOUS = """RUN cat /proc/self/environ > /own && ! grep CANARY /own && ! env | grep CANARY
+RUN ! cat /proc/1/environ && ! cat /proc/1/root/wythe && ! ls /proc/1/fd && ! ls /proc/1 && ! readlink /proc/1/exe
+RUN ! ls /proc/self/root/wythe && ! cat /proc/self/root/../wythe && ! chroot / true
+RUN n=0; while [ $n -lt 300 ]; do (setsid sleep 1000 &); n=$((n + 1)); done
+RUN test "$(ls -d /proc/[0-9]* | wc -l)" -lt 10"""
 
 passed = failed = 0
 
@@ -53,9 +84,10 @@ class Place:
         shutil.copy(wythe, os.path.join(self.root, "wythe"))
         self.has_libraries_of(wythe)
         shutil.copytree(base, os.path.join(self.root, "base"))
-        for name, steps in [("steps", "RUN echo ran > /ran"), ("copies", "COPY file /")]:
+        for name, steps in [("steps", "RUN echo ran > /ran"), ("copies", "COPY file /"), ("many", MANY)]:
             self.write(f"context/{name}", f"FROM base\n{steps}\n")
         self.write("context/file", "text\n")
+        self.write("context/words", "secret words")
         self.write("etc/passwd", "root:x:0:0::/:/sh\nada:x:1000:1000::/:/sh\n")
         self.n_runs = 0
 
@@ -102,7 +134,7 @@ class Place:
             "process": {
                 "user": {"uid": uid, "gid": uid},
                 "args": ["/wythe", "--store", "/volume/store", *words],
-                "env": ["PATH=/usr/bin", "HOME=/volume"],
+                "env": ["PATH=/usr/bin", "HOME=/volume", "CANARY=a variable of the builder"],
                 "cwd": "/",
                 "capabilities": sets,
                 "noNewPrivileges": not new_privileges,
@@ -122,9 +154,22 @@ class Place:
         ran = subprocess.run(runc, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         return ran.returncode, ran.stdout + ran.stderr
 
-    def build(self, what, **place):
+    def build(self, what, *flags, **place):
         words = ["build", "--no-cache", "--progress=plain", "--build-context", "base=oci-layout:///base", "-f", f"/context/{what}"]
-        return self.run([*words, "-t", what, "/context"], **place)
+        return self.run([*words, *flags, "-t", what, "/context"], **place)
+
+    def digest(self, **place):
+        """Builds what the ways of running steps do differently: how that ended, and the digest of the image."""
+        out = ["--build-arg", "SOURCE_DATE_EPOCH=1700000000", "--secret", "id=words,src=/context/words"]
+        out += ["-o", "type=oci,dest=/volume/out,tar=false,rewrite-timestamp=true"]
+        volume = os.path.join(self.top, f"volume-{place.get('uid', 0)}")
+        at = os.path.join(volume if place.get("volume", True) else os.path.join(self.root, "volume"), "out")
+        shutil.rmtree(at, ignore_errors=True)
+        answer = self.build("many", *out, **place)
+        if answer[0] != 0:
+            return answer, None
+        with open(os.path.join(at, "index.json")) as file:
+            return answer, json.load(file)["manifests"][0]["digest"]
 
 
 def check(claim, answer, code, *words):
@@ -149,6 +194,33 @@ def is_refused(name, container, code_of_doctor, words, **place):
     check(f"{name}: prune", container.run(["prune"], **place), 0)
 
 
+def killed_without_namespaces(wythe, base, top):
+    """Kills a builder whose steps have no namespace that would end with it."""
+    with open(os.path.join(top, "sleeping"), "w") as file:
+        file.write("FROM base\nRUN (setsid sleep 424242 &); sleep 424242\n")
+    words = [wythe, "--store", os.path.join(top, "chroots"), "build", "--isolation=chroot", "--no-cache", "-f"]
+    words += [os.path.join(top, "sleeping"), "--build-context", f"base=oci-layout://{base}", top]
+    with open(os.path.join(top, "said"), "w") as said:
+        builder = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+    def sleeping():
+        return subprocess.run(["pgrep", "-cxf", "sleep 424242"], capture_output=True, text=True).stdout.strip()
+
+    def until(number):
+        deadline = time.monotonic() + 30
+        while sleeping() != number and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return sleeping()
+
+    began = until("2")
+    builder.kill()
+    builder.wait()
+    left = until("0")
+    with open(os.path.join(top, "said")) as said:
+        answer = (int(began != "2" or left != "0"), f"{began} processes slept, {left} are left\n{said.read()}")
+    check("in a chroot, a builder that is killed leaves no process", answer, 0, "isolation chroot: ")
+
+
 def main():
     wythe, user, base = sys.argv[1:]
     with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
@@ -166,8 +238,35 @@ def main():
         check(f"{name}: doctor", container.run(["doctor"]), 0, "part  fresh /proc", "systempaths=unconfined")
         check(f"{name}: steps run", container.build("steps"), 0)
 
-        words = ["creating user namespaces is not permitted", "seccomp=unconfined"]
-        is_refused("Docker's default, root", container, 4, words, **docker)
+        answer, expected = container.digest(covered=False)
+        check("root, no filter, nothing covered: many steps run", answer, 0, "isolation userns: ")
+
+        name = "Docker's default, root"
+        why = "creating user namespaces is not permitted"
+        words = [why, "seccomp=unconfined", "ok  a root directory of its own", "steps run here in a chroot"]
+        check(f"{name}: doctor", container.run(["doctor"], **docker), 0, *words)
+        check(f"{name}: an image without steps is built", container.build("copies", **docker), 0)
+        answer, found = container.digest(**docker)
+        check(f"{name}: many steps run in a chroot, which the first line says", answer, 0)
+        first = [line for line in answer[1].splitlines() if line and not line.startswith("sha256:")][:1]
+        check(f"{name}: that is said first, with the reason", (0, "".join(first)), 0, "isolation chroot: ", why)
+        check(f"{name}: the image is the one that namespaces give", (0, found or "none"), 0, expected or "nothing")
+        pinned = container.build("steps", "--isolation=userns", **docker)
+        check(f"{name}: nothing less is taken than was asked for", pinned, 4, ">>> RUN", why)
+        container.write("context/apart", "FROM base\nRUN --security=insecure true\n")
+        container.write("context/frozen", "FROM base\nRUN --mount=type=cache,target=/c,readonly true\n")
+        for what, flag, named in [
+            ("steps", "--network=none", "--network=none"),
+            ("apart", "--allow=security.insecure", "--security=insecure"),
+            ("frozen", "--jobs=1", "a mount that cannot be written to (/c)"),
+        ]:
+            refused = container.build(what, flag, **docker)
+            check(f"{name}: {named} is refused by name", refused, 4, ">>> RUN", named, "cannot be had without user namespaces")
+        container.write("context/curious", f"FROM base\n{CURIOUS}\n")
+        check(f"{name}: what other processes are and have is out of reach", container.build("curious", **docker), 0)
+        few = {**docker, "capabilities": [name for name in DOCKERS if name != "SYS_CHROOT"]}
+        words = [why, "lacks CAP_SYS_CHROOT"]
+        is_refused("root without CAP_SYS_CHROOT", container, 4, words, **few)
         no_tools = ["newuidmap not found", "install uidmap"]
         container.write("etc/subuid", "ada:100000:65536\n")
         container.write("etc/subgid", "ada:100000:65536\n")
@@ -191,7 +290,15 @@ def main():
         options = f"lowerdir={container.root},upperdir={overlay}/upper,workdir={overlay}/work"
         subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", container.root], check=True)
         try:
-            is_refused(name, container, 4, ["overlay", "a volume"], **place)
+            words = ["part  overlay in the store", "files are copied", "a volume"]
+            check(f"{name}: doctor tells", container.run(["doctor"], **place), 0, *words)
+            answer, found = container.digest(**place)
+            check(f"{name}: many steps run on copies", answer, 0, "isolation userns: ")
+            check(f"{name}: the image is the one that overlays give", (0, found or "none"), 0, expected or "nothing")
+            inside = {**docker, "volume": False}
+            answer, found = container.digest(**inside)
+            check(f"{name}, Docker's default: many steps run", answer, 0, "isolation chroot: ")
+            check(f"{name}, Docker's default: the image is the same", (0, found or "none"), 0, expected or "nothing")
         finally:
             subprocess.run(["umount", container.root], check=True)
 
@@ -208,6 +315,7 @@ def main():
         check(f"{name}: doctor", container.run(["doctor"], **place), 0)
         check(f"{name}: steps run", container.build("steps", **place), 0)
 
+        killed_without_namespaces(wythe, base, top)
         store = os.path.join(top, "store")
         os.makedirs(store)
         shutil.chown(store, user)

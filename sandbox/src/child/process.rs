@@ -56,6 +56,7 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
         SelfOp::Limit { resource, limit } => setrlimit(*resource, *limit),
         SelfOp::Bound { kept } => bound(*kept),
         SelfOp::Capabilities { kept } => sys::set_capabilities(*kept),
+        SelfOp::GiveUpNewPrivileges => sys::give_up_new_privileges(),
         SelfOp::Groups(groups) => set_thread_groups(groups),
         SelfOp::Group(gid) => set_thread_res_gid(*gid, *gid, *gid),
         SelfOp::User(uid) => set_thread_res_uid(*uid, *uid, *uid),

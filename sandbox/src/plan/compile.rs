@@ -120,7 +120,7 @@ impl Plan {
         }
     }
 
-    fn command(&mut self, step: &Step) -> Result<(), StepError> {
+    pub(super) fn command(&mut self, step: &Step) -> Result<(), StepError> {
         let doing = "reading the command";
         let Some(name) = step.argv.first() else {
             return Err(StepError { doing: doing.to_owned(), cause: StepCause::NoCommand });

@@ -36,6 +36,8 @@ pub(crate) enum Op {
     NullInput { dev: Slot },
     /// Makes a mount the root and lets go of the old one.
     Pivot { root: Slot },
+    /// Makes a directory the root, and nothing more.
+    ChangeRoot { root: Slot },
     /// Lends a mount to the builder, through this descriptor.
     Lend { mount: Slot, channel: RawFd, kind: Sent },
     /// Installs the system call filter, hands its listener over and closes [`CHANNEL`].
@@ -123,6 +125,8 @@ pub(crate) enum SelfOp {
     Bound { kept: u64 },
     /// Keeps `kept` capabilities.
     Capabilities { kept: u64 },
+    /// Keeps programs from gaining privileges.
+    GiveUpNewPrivileges,
     /// Sets the supplementary groups.
     Groups(Vec<Gid>),
     /// Sets the group.

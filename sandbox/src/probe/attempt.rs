@@ -31,7 +31,11 @@ pub(super) fn enter() -> Result<(), Refusal> {
 pub(super) fn step(directory: &Path) -> Result<(), Refusal> {
     in_new_directory(directory, |top| {
         let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
-        let root = RootFs::Layers { lowers: vec![lower], scratch: Scratch { upper, work } };
+        let root = if overlay::stacks_layers(top) {
+            RootFs::Layers { lowers: vec![lower], scratch: Scratch { upper, work } }
+        } else {
+            RootFs::Whole(lower)
+        };
         rehearse(&Step::new(root, vec![b"true".to_vec()])).map_err(|error| {
             let reason = format!("{error}: {}", error.cause);
             let mut errno = Errno::CANCELED;

@@ -184,17 +184,17 @@ fn argument(index: usize) -> u32 {
     OFFSET_ARGUMENTS + offset
 }
 
-const BPF_LOAD_WORD: u16 = 0x20;
+pub(super) const BPF_LOAD_WORD: u16 = 0x20;
 const BPF_AND: u16 = 0x54;
 pub(super) const BPF_RETURN: u16 = 0x06;
 const BPF_JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
+pub(super) const JUMP_EQUAL: u16 = 0x15;
 const JUMP_AT_LEAST: u16 = 0x35;
 const JUMP_ANY_BIT: u16 = 0x45;
 
 /// `seccomp_data`: number, architecture, then the arguments.
-const OFFSET_NUMBER: u32 = 0;
-const OFFSET_ARCHITECTURE: u32 = 4;
+pub(super) const OFFSET_NUMBER: u32 = 0;
+pub(super) const OFFSET_ARCHITECTURE: u32 = 4;
 const OFFSET_ARGUMENTS: u32 = 16;
 
 const RETURN_DENY: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;

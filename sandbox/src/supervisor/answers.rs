@@ -6,27 +6,25 @@ use super::mark::Seen;
 
 /// `struct stat` of this machine.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn stat(stat: &Statx, seen: &Seen) -> Vec<u8> {
-    let stat = seen.shown(stat);
+pub(super) fn stat(stat: &Statx) -> Vec<u8> {
     let mut answer = Answer::of(144);
-    answer.put(0, device(&stat)).put(8, stat.stx_ino).put(16, u64::from(stat.stx_nlink));
+    answer.put(0, device(stat)).put(8, stat.stx_ino).put(16, u64::from(stat.stx_nlink));
     answer.put(24, u32::from(stat.stx_mode)).put(28, stat.stx_uid).put(32, stat.stx_gid);
-    answer.put(40, stands_for(&stat)).put(48, stat.stx_size);
+    answer.put(40, stands_for(stat)).put(48, stat.stx_size);
     answer.put(56, u64::from(stat.stx_blksize)).put(64, stat.stx_blocks);
-    answer.times(72, &stat);
+    answer.times(72, stat);
     answer.0
 }
 
 /// `struct stat` of this machine.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn stat(stat: &Statx, seen: &Seen) -> Vec<u8> {
-    let stat = seen.shown(stat);
+pub(super) fn stat(stat: &Statx) -> Vec<u8> {
     let mut answer = Answer::of(128);
-    answer.put(0, device(&stat)).put(8, stat.stx_ino).put(16, u32::from(stat.stx_mode));
+    answer.put(0, device(stat)).put(8, stat.stx_ino).put(16, u32::from(stat.stx_mode));
     answer.put(20, stat.stx_nlink).put(24, stat.stx_uid).put(28, stat.stx_gid);
-    answer.put(32, stands_for(&stat)).put(48, stat.stx_size);
+    answer.put(32, stands_for(stat)).put(48, stat.stx_size);
     answer.put(56, stat.stx_blksize).put(64, stat.stx_blocks);
-    answer.times(72, &stat);
+    answer.times(72, stat);
     answer.0
 }
 

@@ -1,9 +1,12 @@
 //! The process that made a call, as far as a thread of the builder can take its place.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rustix::fs::{
@@ -52,6 +55,22 @@ impl Caller {
         }
         let process = openat(CWD, format!("/proc/{process}"), DIRECTORY, Mode::empty())?;
         Ok(Self { process })
+    }
+
+    /// Whose its files are that it makes.
+    pub(super) fn owner(&self) -> Result<(u32, u32), Errno> {
+        self.status().map(|status| (status.uid, status.gid))
+    }
+
+    /// The number of its first thread.
+    pub(super) fn first_thread(&self) -> Result<u32, Errno> {
+        self.status().map(|status| status.process)
+    }
+
+    /// Where one of the links in its `/proc` directory leads.
+    pub(super) fn link(&self, name: &str) -> Result<PathBuf, Errno> {
+        let target = readlinkat(&self.process, name, Vec::new())?;
+        Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
     fn status(&self) -> Result<Status, Errno> {

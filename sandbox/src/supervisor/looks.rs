@@ -33,7 +33,7 @@ fn attempt(
     let target = look.path + 1;
     Ok(match look.purpose {
         Purpose::Stat => {
-            Some(told(&caller, request.arguments[target], &answers::stat(&stat, &seen)))
+            Some(told(&caller, request.arguments[target], &answers::stat(&seen.shown(&stat))))
         }
         Purpose::SmallStat => {
             let address = low(request.arguments[target]).into();
