@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use wythe_registry::credentials::{Credential, CredentialError, Helper, host_of, key_of};
+use wythe_registry::credentials::{Credential, CredentialError, Helper, host_of, key_of, part_of};
 
 /// The file and what it holds.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ impl DockerConfig {
         let auths = self.auths();
         let before = auths.len();
         // An entry for a part of the registry is another login's.
-        let own = |key: &str| key == registry || (key.contains("://") && host_of(key) == registry);
-        auths.retain(|key, _| !own(key));
+        auths.retain(|key, _| part_of(key) != registry);
         Ok(erased || auths.len() < before)
     }
 
@@ -185,6 +184,18 @@ mod tests {
         assert!(config.auths().contains_key("https://index.docker.io/v1/"));
         assert!(config.remove("docker.io").unwrap());
         assert!(!config.remove("docker.io").unwrap());
+    }
+
+    #[test]
+    fn whatever_a_registry_is_called_is_forgotten_and_parts_of_it_are_not() {
+        let (_folder, path) = config(
+            r#"{"auths": {"https://r.io/v1/": {}, "r.io/v2/": {}, "R.io": {}, "r.io/": {},
+                "r.io/team": {}, "s.io": {}}}"#,
+        );
+        let mut config = DockerConfig::read(&path).unwrap();
+        assert!(config.remove("r.io").unwrap());
+        let left: Vec<&String> = config.auths().keys().collect();
+        assert_eq!(left, ["r.io/team", "s.io"]);
     }
 
     #[test]

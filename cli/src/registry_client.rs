@@ -5,10 +5,13 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use wythe_builder::environment::Clock as _;
 use wythe_registry::client::Client;
 use wythe_registry::credentials::{Credentials, host_of};
+use wythe_registry::learned::Learned;
 use wythe_registry::notice::{Notice, Notices};
 use wythe_registry::proxy::Proxies;
 use wythe_registry::settings::Settings as ClientSettings;
@@ -17,6 +20,7 @@ use wythe_registry::traffic::Traffic;
 use crate::args::global::GlobalArgs;
 use crate::aws;
 use crate::failure::{Class, Failure};
+use crate::host::SystemClock;
 use crate::registry_hosts;
 use crate::settings::Settings;
 
@@ -46,24 +50,58 @@ fn plain(global: &GlobalArgs, settings: &Settings) -> ClientSettings {
     let directories =
         std::env::split_paths(directories).filter(|path| !path.as_os_str().is_empty());
     let certificates = settings.path("SSL_CERT_FILE").into_iter().chain(directories);
+    let shared = SHARED.get_or_init(|| Shared::of(settings));
     ClientSettings {
         insecure: global.insecure_registry.iter().map(|host| host_of(host)).collect(),
         proxies: proxies(settings),
         certificate_authorities: certificates.collect(),
-        traffic: SHARED.traffic.clone(),
-        notices: SHARED.heard.clone(),
+        learned: shared.learned.clone(),
+        traffic: shared.traffic.clone(),
+        notices: shared.heard.clone(),
         ..ClientSettings::default()
     }
 }
 
 /// What all clients of this process have in common.
-#[derive(Default)]
 struct Shared {
     traffic: Arc<Traffic>,
     heard: Arc<Heard>,
+    learned: Arc<Learned>,
+    /// What was known at the beginning.
+    known: String,
+    /// Where it is kept.
+    file: Option<PathBuf>,
 }
 
-static SHARED: LazyLock<Shared> = LazyLock::new(Shared::default);
+static SHARED: OnceLock<Shared> = OnceLock::new();
+
+impl Shared {
+    fn of(settings: &Settings) -> Self {
+        let file = settings.cache_folder().map(|folder| folder.join("registries.json"));
+        let learned = kept(file.as_deref());
+        let known = learned.text();
+        let (traffic, heard) = (Arc::default(), Arc::default());
+        Self { traffic, heard, learned: Arc::new(learned), known, file }
+    }
+
+    /// Keeps what was learnt for later processes; what cannot be kept is learnt again.
+    fn keep(&self) -> Option<()> {
+        if self.learned.text() == self.known {
+            return None;
+        }
+        let file = self.file.as_deref()?;
+        self.learned.join(&kept(Some(file)));
+        fs::create_dir_all(file.parent()?).ok()?;
+        let new = file.with_extension(std::process::id().to_string());
+        fs::write(&new, self.learned.text()).and_then(|()| fs::rename(&new, file)).ok()
+    }
+}
+
+/// What earlier processes have learnt.
+fn kept(file: Option<&Path>) -> Learned {
+    let text = file.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    Learned::read(&text, u64::try_from(SystemClock.now().seconds).unwrap_or_default())
+}
 
 /// What clients have taken notice of, until somebody tells it.
 #[derive(Debug, Default)]
@@ -79,9 +117,11 @@ impl Notices for Heard {
     }
 }
 
-/// What happened on the way to registries since this was asked last.
-pub(crate) fn notices() -> Vec<Notice> {
-    std::mem::take(&mut SHARED.heard.0.lock().unwrap_or_else(PoisonError::into_inner))
+/// Keeps what was learnt of registries, and hands over what happened on the way to them since this was done last.
+pub(crate) fn finish() -> Vec<Notice> {
+    let Some(shared) = SHARED.get() else { return Vec::new() };
+    shared.keep();
+    std::mem::take(&mut shared.heard.0.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The variable that holds the text of a configuration of docker.
@@ -109,6 +149,12 @@ fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
         credentials = credentials.with_docker_config(&text).map_err(|error| failed(&error))?;
     }
     Ok(credentials)
+}
+
+/// Whether credentials for a registry are remembered anywhere.
+pub(crate) fn remembers(registry: &str, settings: &Settings) -> Result<bool, Failure> {
+    let found = credentials(settings)?.find(registry, "");
+    found.map(|found| found.is_some()).map_err(|error| Failure::of(Class::Environment, &error))
 }
 
 /// The proxies for each scheme: the variable in capitals comes first, as in Go's programs.

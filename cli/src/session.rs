@@ -258,7 +258,7 @@ impl Session {
 
     /// Tells what happened on the way to registries, each thing once.
     pub(crate) fn tell_notices(&self) {
-        for notice in registry_client::notices() {
+        for notice in registry_client::finish() {
             self.remark(&notice.to_string());
         }
     }

@@ -107,6 +107,14 @@ impl Auth {
         }
     }
 
+    /// What a registry calls itself in its challenges, where it has made one.
+    pub(crate) fn service(&self, base: &Url) -> Option<String> {
+        match lock(&self.challenges).get(base.as_str())? {
+            Challenge::Bearer(bearer) => bearer.service.clone(),
+            Challenge::Basic => None,
+        }
+    }
+
     /// What there is to show. Helpers are programs that may ask a person, so that they are asked
     /// once in a while and by one thread at a time.
     pub(crate) fn credential(

@@ -16,10 +16,12 @@ use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
 use crate::auth::{Audience, Auth};
 use crate::download::Download;
 use crate::error::{RegistryError, RegistryProblem};
+use crate::learned::Habit;
 use crate::manifest;
 use crate::notice::{self, Notice};
 use crate::origin;
 use crate::places::{Asked, Reach, Wanted};
+use crate::profile::{self, Profile};
 use crate::retry::delay;
 use crate::settings::Settings;
 use crate::tls::{self, Tls};
@@ -150,11 +152,20 @@ impl ImageSource for Client {
     /// A `HEAD`, which registries do not count as a pull; a registry that answers one without the
     /// digest, or refuses it without a word, is asked in full.
     fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
+        let in_full = || self.manifest(reference).map(|(descriptor, _)| descriptor);
+        let (inner, host) = (&self.inner, reference.host());
+        if inner.settings.learned.knows(host, Habit::RefusesHeads) {
+            return in_full();
+        }
         match self.head_manifest(reference) {
             Ok(Some(descriptor)) => Ok(descriptor),
-            Ok(None) => self.manifest(reference).map(|(descriptor, _)| descriptor),
+            Ok(None) => in_full(),
             Err(error) if error.status().is_some() => {
-                self.manifest(reference).map(|(descriptor, _)| descriptor)
+                let found = in_full()?;
+                if matches!(error.status(), Some(405 | 501)) {
+                    inner.learn(host, Habit::RefusesHeads);
+                }
+                Ok(found)
             }
             Err(error) => Err(error.about(reference)),
         }
@@ -171,7 +182,8 @@ impl Inner {
     ) -> Result<Response, RegistryError> {
         let Settings { traffic, timing, .. } = &self.settings;
         let host = audience.host;
-        let turn = traffic.turn(host, audience.reach.max_requests, &**timing);
+        let most = audience.reach.max_requests.unwrap_or_else(|| self.profile(audience).requests);
+        let turn = traffic.turn(host, most, &**timing);
         if matches!(call.body, Body::Stream(..)) {
             // What is sent may have to be fetched from the same host first.
             drop(turn);
@@ -191,6 +203,18 @@ impl Inner {
             Err(_) => {}
         }
         answer
+    }
+
+    /// What is known of a registry before it has answered.
+    fn profile(&self, audience: Audience<'_>) -> &'static Profile {
+        profile::of(audience.host, self.auth.service(audience.base).as_deref())
+    }
+
+    /// Remembers what a registry does otherwise.
+    pub(crate) fn learn(&self, host: &str, habit: Habit) {
+        if self.settings.learned.learn(host, habit) {
+            self.tell(&[Notice::Learned { host: host.to_owned(), habit }]);
+        }
     }
 
     /// Tells what was not told yet.

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use config::DockerConfig;
+pub use config::part_of;
 pub use program::{Helper, prepare, prepare_helpers};
 
 /// The user name with which helpers hand out identity tokens.

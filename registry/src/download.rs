@@ -10,6 +10,7 @@ use wythe_store::oci::descriptor::Descriptor;
 
 use crate::client::{Inner, Rights, header};
 use crate::error::{RegistryError, RegistryProblem};
+use crate::learned::Habit;
 use crate::places::Stop;
 use crate::ranges::{PIECE, RANGED_FROM, Ranges};
 use crate::retry::{MAX_ATTEMPTS, delay};
@@ -76,13 +77,18 @@ impl Download {
         let (path, size) = (format!("blobs/{}", descriptor.digest), descriptor.size);
         let source = Arc::new(BlobSource { inner, stops, path, size });
         let first = source.first();
-        if size < RANGED_FROM {
+        let host = source.stops[first].host();
+        let learned = &source.inner.settings.learned;
+        if size < RANGED_FROM || learned.knows(host, Habit::IgnoresRanges) {
             return Stretch::open(&source, first, 0..size).map(Self::Whole);
         }
         match Stretch::open(&source, first, 0..PIECE) {
             Ok(piece) if piece.given == Given::Part => Ok(Self::Ranges(Ranges::new(piece))),
             // Who takes no notice of ranges has begun to send everything.
-            Ok(piece) => Ok(Self::Whole(Stretch { end: size, ..piece })),
+            Ok(piece) => {
+                source.inner.learn(source.stops[piece.stop].host(), Habit::IgnoresRanges);
+                Ok(Self::Whole(Stretch { end: size, ..piece }))
+            }
             // Some say so, by one status or another.
             Err(error) if matches!(error.status(), Some(400 | 405 | 412 | 416 | 501)) => {
                 Stretch::open(&source, first, 0..size).map(Self::Whole)

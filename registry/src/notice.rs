@@ -4,6 +4,8 @@ use std::fmt;
 
 use reqwest::header::HeaderMap;
 
+use crate::learned::Habit;
+
 /// Somebody who hears what happens. They may hear the same more than once, and from several threads.
 pub trait Notices: fmt::Debug + Send + Sync {
     /// Takes notice.
@@ -34,6 +36,13 @@ pub enum Notice {
         host: String,
         /// Its words.
         text: String,
+    },
+    /// A registry was found to do something otherwise.
+    Learned {
+        /// The registry.
+        host: String,
+        /// What it does.
+        habit: Habit,
     },
     /// A registry will soon answer no more for a while.
     RateLimit {
@@ -92,7 +101,9 @@ impl Notice {
     /// What it is about: of two about the same the first is enough.
     pub(crate) fn subject(&self) -> String {
         match self {
-            Self::PassedOver { .. } | Self::Warning { .. } => self.to_string(),
+            Self::Learned { .. } | Self::PassedOver { .. } | Self::Warning { .. } => {
+                self.to_string()
+            }
             Self::RateLimit { host, .. } => format!("rate limit of {host}"),
         }
     }
@@ -103,6 +114,9 @@ impl fmt::Display for Notice {
         match self {
             Self::PassedOver { mirror, registry, why } => {
                 write!(out, "the mirror {mirror} of {registry} was passed over: {why}")
+            }
+            Self::Learned { host, habit } => {
+                write!(out, "{host} {habit}, which is remembered for seven days")
             }
             Self::Warning { host, text } => write!(out, "{host} warns: {text}"),
             Self::RateLimit { host, remaining, limit, window } => {

@@ -236,6 +236,11 @@ impl Stop {
         own.host == place.host && own.path == place.path && own.rename == place.rename
     }
 
+    /// Who is asked.
+    pub(crate) fn host(&self) -> &str {
+        &self.place.host
+    }
+
     /// Whether it stands for a registry that is not asked itself.
     pub(crate) fn is_mirror(&self) -> bool {
         self.mirrors.is_some()

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::credentials::Credentials;
 use crate::hosts::Hosts;
+use crate::learned::Learned;
 use crate::notice::Notices;
 use crate::proxy::Proxies;
 use crate::traffic::Traffic;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub user_agent: String,
     /// Time and chance.
     pub timing: Arc<dyn Timing>,
+    /// What registries were found to do otherwise.
+    pub learned: Arc<Learned>,
     /// What it shares with other clients.
     pub traffic: Arc<Traffic>,
     /// Who hears what happens on the way.
@@ -75,6 +78,7 @@ impl Default for Settings {
             certificate_authorities: Vec::new(),
             user_agent: concat!("wythe/", env!("CARGO_PKG_VERSION")).to_owned(),
             timing: Arc::new(SystemTiming),
+            learned: Arc::default(),
             traffic: Arc::default(),
             notices: Arc::new(()),
         }

@@ -7,13 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::profile;
 use crate::settings::Timing;
 
 /// Parts of blobs that wait in memory: 64 MiB in all, however many blobs are on their way.
 const ROOMS: usize = 8;
-/// Requests that wait for the answer of one host, where nobody says how many: several builds of one process push
-/// four blobs each and pull as many.
-const TURNS: usize = 16;
 /// After so many answers a host that was asked too often gets one request more at a time.
 const EASING: u32 = 16;
 /// How many things are told of a process: a registry could make up a new warning with every answer.
@@ -66,10 +64,10 @@ impl Traffic {
     pub(crate) fn turn<'a>(
         &'a self,
         host: &'a str,
-        most: Option<NonZeroUsize>,
+        most: NonZeroUsize,
         timing: &dyn Timing,
     ) -> Turn<'a> {
-        let most = most.map_or(TURNS, NonZeroUsize::get);
+        let most = most.get();
         let mut hosts = self.lock();
         loop {
             let own = hosts.entry(host.to_owned()).or_default();
@@ -97,7 +95,10 @@ impl Traffic {
         own.answers = own.answers.saturating_add(1);
         if EASING <= own.answers {
             own.answers = 0;
-            own.fewer = own.fewer.map(|fewer| fewer + 1).filter(|fewer| *fewer < TURNS);
+            own.fewer = own
+                .fewer
+                .map(|fewer| fewer + 1)
+                .filter(|fewer| *fewer < profile::ANY.requests.get());
         }
     }
 
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_turn_is_waited_for_at_the_same_host_alone() {
         let (traffic, timing) = (Traffic::default(), InstantTiming::default());
-        let most = NonZeroUsize::new(1);
+        let most = NonZeroUsize::MIN;
         let first = traffic.turn("r.io", most, &timing);
         drop(traffic.turn("s.io", most, &timing));
         let got = AtomicUsize::new(0);
@@ -174,17 +175,18 @@ mod tests {
     fn everybody_leaves_a_host_alone_that_asks_one_of_them_to() {
         let (traffic, timing) = (Traffic::default(), InstantTiming::default());
         traffic.refused("r.io", timing.now(), Some(Duration::from_secs(7)));
-        drop(traffic.turn("s.io", None, &timing));
+        drop(traffic.turn("s.io", NonZeroUsize::MIN, &timing));
         assert!(timing.slept().is_empty());
-        drop(traffic.turn("r.io", None, &timing));
-        drop(traffic.turn("r.io", None, &timing));
+        drop(traffic.turn("r.io", NonZeroUsize::MIN, &timing));
+        drop(traffic.turn("r.io", NonZeroUsize::MIN, &timing));
         assert_eq!(timing.slept(), [Duration::from_secs(7)]);
     }
 
     #[test]
     fn a_host_that_was_asked_too_often_is_asked_less_and_then_more_again() {
         let (traffic, timing) = (Traffic::default(), InstantTiming::default());
-        let turns: Vec<Turn<'_>> = (0..8).map(|_| traffic.turn("r.io", None, &timing)).collect();
+        let turns: Vec<Turn<'_>> =
+            (0..8).map(|_| traffic.turn("r.io", profile::ANY.requests, &timing)).collect();
         traffic.refused("r.io", timing.now(), None);
         drop(turns);
         assert_eq!(traffic.lock()["r.io"].fewer, Some(4));

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use wythe_registry::client::Client;
 use wythe_registry::fake::timing::InstantTiming;
+use wythe_registry::learned::Learned;
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
@@ -35,6 +36,8 @@ struct BlobServer {
     cut: usize,
     cuts: Arc<AtomicU64>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// What clients have learnt of it.
+    learned: Arc<Learned>,
 }
 
 impl BlobServer {
@@ -48,6 +51,7 @@ impl BlobServer {
             cut,
             cuts: Arc::new(AtomicU64::new(cuts)),
             asked: Arc::default(),
+            learned: Arc::default(),
         };
         let serving = server.clone();
         std::thread::spawn(move || {
@@ -99,7 +103,8 @@ impl BlobServer {
 
     fn reader(&self) -> Box<dyn Read + Send> {
         let timing = Arc::new(InstantTiming::default());
-        let client = Client::new(Settings { timing, ..Settings::default() });
+        let learned = self.learned.clone();
+        let client = Client::new(Settings { learned, timing, ..Settings::default() });
         let name: Reference = format!("{}/app:1", self.host).parse().unwrap();
         let blob =
             Descriptor::new(MediaType::LAYER, Digest::of(&self.blob), self.blob.len() as u64);
@@ -132,8 +137,10 @@ fn a_blob_below_the_limit_comes_at_once() {
 
 #[test]
 fn a_server_that_takes_no_notice_of_ranges_sends_the_blob_once() {
-    let asked = BlobServer::start(40 * MIB, Ranges::Ignored, usize::MAX, 0).check();
-    assert_eq!(asked, ["0-8388607"]);
+    let server = BlobServer::start(40 * MIB, Ranges::Ignored, usize::MAX, 0);
+    assert_eq!(server.check(), ["0-8388607"]);
+    // And is known for that.
+    assert_eq!(server.check(), ["0-8388607", ""]);
 }
 
 #[test]

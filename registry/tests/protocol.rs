@@ -203,6 +203,19 @@ fn an_identity_token_is_exchanged_by_post() {
 }
 
 #[test]
+fn one_request_for_a_token_serves_all_who_wait_for_it() {
+    let registry = with_manifest(Quirks { auth: Door::Bearer, ..Quirks::default() });
+    let client = client(&registry);
+    let name = reference(&registry, "app");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| client.manifest(&name).unwrap());
+        }
+    });
+    assert_eq!(count(&registry, "GET", "/token"), 1);
+}
+
+#[test]
 fn without_or_with_wrong_credentials_access_is_denied() {
     for auth in [Door::Basic, Door::Bearer] {
         let registry = with_manifest(Quirks { auth, ..Quirks::default() });
@@ -586,7 +599,11 @@ fn a_registry_that_knows_no_head_is_asked_in_full() {
     push_with(&registry, &client(&registry), &BTreeMap::new()).unwrap();
     assert_eq!(count(&registry, "PUT", "/uploads/"), 2);
     let (root, name) = (image().1.digest, reference(&registry, "new/app:1"));
-    assert_eq!(client(&registry).resolve(&name).unwrap().digest, root);
+    let client = client(&registry);
+    assert_eq!(client.resolve(&name).unwrap().digest, root);
+    let asked = count(&registry, "HEAD", "/manifests/");
+    assert_eq!(client.resolve(&name).unwrap().digest, root);
+    assert_eq!(count(&registry, "HEAD", "/manifests/"), asked, "it is known to answer none");
 }
 
 /// Pushes a blob too large for the memory to one registry, and finds it in the other.

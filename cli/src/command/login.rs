@@ -48,10 +48,18 @@ pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure
     let registry = registry(&args.registry)?;
     let mut config = read(session)?;
     let known = config.remove(&registry);
-    if !known.map_err(|error| Failure::of(Class::Environment, &error))? {
-        return Err(Failure::usage(format!("not logged in to {registry}")));
+    if known.map_err(|error| Failure::of(Class::Environment, &error))? {
+        config.write().map_err(|error| Failure::of(Class::Environment, &error))?;
+    } else {
+        // What is to be so is so: whoever cleans up need not know whether there is anything.
+        session.remark(&format!("not logged in to {registry}"));
     }
-    config.write().map_err(|error| Failure::of(Class::Environment, &error))
+    if registry_client::remembers(&registry, &session.settings)? {
+        session.remark(&format!(
+            "there are credentials for {registry} that `wythe login` has not stored: in DOCKER_AUTH_CONFIG, or in a file of podman"
+        ));
+    }
+    Ok(())
 }
 
 /// The registry that was typed: what could be the first part of an image's name.

@@ -11,6 +11,7 @@ use std::io;
 use wythe_aws::error::AwsError;
 use wythe_registry::credentials::CredentialError;
 use wythe_registry::error::{Asker, PushError, RegistryError, RegistryProblem};
+use wythe_registry::profile::{self, Repositories};
 
 use super::{Class, Failure, aws};
 
@@ -158,6 +159,14 @@ fn remedy_anywhere(error: &RegistryError) -> Option<String> {
         RegistryProblem::Credentials(
             CredentialError::HelperRun { program, .. } | CredentialError::Helper { program, .. },
         ) => Some(format!("`echo {} | {program} get` shows what is wrong", host(error))),
+        RegistryProblem::Status { status: 404, body, .. }
+            if body.contains("NAME_UNKNOWN") && error.method != "GET" =>
+        {
+            match profile::of(host(error), None).repositories {
+                Repositories::Made(how) => Some(how.to_owned()),
+                Repositories::Pushed => None,
+            }
+        }
         RegistryProblem::Status { status: 413, .. } => Some(
             "the registry, or a proxy in front of it, takes no blobs of this size: raise its limit"
                 .to_owned(),

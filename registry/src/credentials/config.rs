@@ -92,7 +92,7 @@ impl fmt::Debug for AuthEntry {
 ///
 /// Keys that are addresses, with a scheme or the version of the protocol at the end, are about the
 /// whole registry. Hosts match exactly or not at all.
-fn part_of(key: &str) -> String {
+pub fn part_of(key: &str) -> String {
     let address = key.contains("://") || key.ends_with("/v1/") || key.ends_with("/v2/");
     let host = host_of(key);
     match key.trim_end_matches('/').split_once('/') {
