@@ -15,6 +15,7 @@ pub(crate) mod container;
 pub(crate) mod context;
 pub(crate) mod copy_out;
 pub(crate) mod create_repository;
+pub(crate) mod digest_file;
 mod docker;
 pub(crate) mod docker_groups;
 pub(crate) mod format;
@@ -24,6 +25,7 @@ pub(crate) mod image_attributes;
 pub(crate) mod image_filter;
 pub(crate) mod image_name;
 pub(crate) mod isolation;
+pub(crate) mod kaniko;
 pub(crate) mod key_value;
 pub(crate) mod layer_limit;
 pub(crate) mod limits;
@@ -69,7 +71,7 @@ impl Cli {
         cli.unwrap_or_else(|error| context::or_dot(error).exit())
     }
 
-    #[cfg(test)]
+    /// Reads other words as a command line.
     pub(crate) fn of(words: &[&str]) -> Result<Self, clap::Error> {
         Self::from_arg_matches(&Self::definition().try_get_matches_from(words)?)
     }

@@ -1,12 +1,13 @@
 //! AWS as this program meets it: what the environment, the home directory and the clock say.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::sync::Arc;
 
 use wythe_aws::chain::{Chain, Origin};
 use wythe_aws::ecr::{Ecr, Made};
 use wythe_aws::registry_host::RegistryHost;
-use wythe_aws::s3::{Bucket, BucketOptions};
+use wythe_aws::s3::{Addressing, Bucket, BucketOptions};
 use wythe_aws::surroundings::{Surroundings, WallClock};
 use wythe_cache::s3::{S3Cache, S3Options};
 use wythe_registry::settings::SystemTiming;
@@ -75,6 +76,24 @@ pub(crate) fn s3_cache(place: &S3Place, session: &Session) -> Result<S3Cache, Fa
         refresh: place.refresh,
     };
     Ok(S3Cache::new(bucket, options, Arc::new(SystemTiming)))
+}
+
+/// An object of a bucket, which kaniko's variables may say is elsewhere.
+pub(crate) fn object(bucket: &str, key: &str, session: &Session) -> Result<Box<dyn Read>, Failure> {
+    let settings = &session.settings;
+    let around = surroundings(&session.global, settings);
+    let region = around.region().map_err(|error| Failure::usage(error.to_string()))?;
+    let missing = || Failure::usage("nothing says in which region the bucket is");
+    let region = region.ok_or_else(|| missing().remedy("set AWS_REGION"))?;
+    let chain = Arc::new(Chain::new(around.clone(), Origin::Search(region.clone())));
+    let endpoint = settings.text("S3_ENDPOINT").filter(|text| !text.is_empty());
+    let in_path = settings.text("S3_FORCE_PATH_STYLE").is_some_and(|text| text == "true");
+    let addressing = if in_path { Addressing::Path } else { Addressing::Host };
+    let options = BucketOptions { name: bucket.to_owned(), region, endpoint, addressing };
+    match Bucket::new(around, chain, options).get(key, None)? {
+        Some((_, answer)) => Ok(answer.body),
+        None => Err(Failure::usage(format!("there is no s3://{bucket}/{key}"))),
+    }
 }
 
 /// Refuses to make repositories where nothing is pushed, or where the registry is not ECR's.

@@ -42,11 +42,12 @@ use crate::args::image::{
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::isolation::IsolationArg;
+use crate::args::kaniko::KanikoArgs;
 use crate::args::store::{
     CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs,
     VersionArgs,
 };
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::namespaces::Namespaces;
 use crate::session::Session;
 
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     Images(ImagesArgs),
     Inspect(InspectArgs),
     InstallDockerPlugin(DockerPluginArgs),
+    Kaniko(KanikoArgs),
     Load(LoadArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
@@ -168,6 +170,8 @@ impl Command {
             Self::Images(args) => images::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::InstallDockerPlugin(args) => docker_plugin::run(args, session),
+            // A build is made of it before.
+            Self::Kaniko(_) => Err(Failure::new(Class::Internal, "kaniko's flags were not read")),
             Self::Load(args) => load::run(args, session),
             Self::Login(args) => login::login(args, session),
             Self::Logout(args) => login::logout(args, session),

@@ -14,6 +14,7 @@ mod failure;
 mod fetch;
 mod files;
 mod host;
+mod kaniko;
 mod namespaces;
 mod plugin;
 mod registry_client;
@@ -31,6 +32,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::Cli;
+use crate::args::global::ProgressForm;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::plugin::Called;
@@ -51,6 +53,14 @@ fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     outcome.map_err(|failure| session.traced(failure))
 }
 
+fn carry_out(cli: Cli, settings: Settings, form: ProgressForm) -> Result<(), Failure> {
+    let Cli { mut global, command } = cli;
+    global.progress = form;
+    let command = command.resolved();
+    let barred = command.namespaces().enter()?;
+    run(&command, &Session::new(global, settings, barred))
+}
+
 fn main() -> ExitCode {
     wythe_store::map::survive_lost_pages();
     host::forbid_other_threads();
@@ -63,13 +73,11 @@ fn main() -> ExitCode {
         }
     };
     let settings = Settings::of_process(line.variables);
-    let Cli { mut global, command } = Cli::of_words(line.words);
-    let command = command.resolved();
-    global.progress = global.progress.settled(&settings);
-    let form = global.progress;
-    let entered = command.namespaces().enter();
-    let session = |barred| Session::new(global, settings, barred);
-    match entered.and_then(|barred| run(&command, &session(barred))) {
+    let cli = Cli::of_words(line.words);
+    let given = cli.global.progress;
+    let cli = kaniko::adapted(cli, &settings);
+    let form = cli.as_ref().map_or(given, |cli| cli.global.progress).settled(&settings);
+    match cli.and_then(|cli| carry_out(cli, settings, form)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.

@@ -13,6 +13,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::kaniko;
+
 /// What the link is called, after which docker calls the command.
 pub(crate) const NAME: &str = "docker-buildx";
 
@@ -53,6 +55,7 @@ impl Called {
                 words.remove(1);
                 words.push("--help".into());
             }
+            let words = kaniko::spelt_out(words);
             return Self::Command(CommandLine { words, variables: Vec::new() });
         }
         let rest = words.split_off(1);

@@ -36,7 +36,7 @@ pub(crate) fn client_with(
     global: &GlobalArgs,
     settings: &Settings,
 ) -> Result<Client, Failure> {
-    let hosts = registry_hosts::hosts(settings)?;
+    let hosts = registry_hosts::hosts(global.registries.clone(), settings)?;
     Ok(Client::new(ClientSettings { credentials, hosts, ..plain(global, settings) }))
 }
 

@@ -21,10 +21,10 @@ type Source = Vec<(Part, HostConfig)>;
 /// Where others keep their files for all users.
 const SYSTEM: &str = "/etc";
 
-/// What all files say: of two that speak of the same, the first counts.
-pub(crate) fn hosts(settings: &Settings) -> Result<Hosts, Failure> {
+/// What flags and all files say: of two that speak of the same, the first counts.
+pub(crate) fn hosts(told: Hosts, settings: &Settings) -> Result<Hosts, Failure> {
     let own = settings.configurations()?.into_iter().map(|(_, own)| own.registries);
-    let mut hosts = own.fold(Hosts::default(), Hosts::with);
+    let mut hosts = own.fold(told, Hosts::with);
     let users = settings.config_folder();
     let both = |name: &str| {
         let folders = [users.clone(), Some(PathBuf::from(SYSTEM))].into_iter().flatten();

@@ -11,6 +11,7 @@ use super::cache::{CacheFrom, CacheTo};
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
 use super::create_repository::RepositoryArgs;
+use super::digest_file::DigestFile;
 use super::docker::DockerArgs;
 use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
@@ -49,6 +50,9 @@ pub(crate) struct BuildArgs {
     /// Fail for every finding of the build checks, those of our own rules as well
     #[arg(long)]
     pub(crate) strict: Switch,
+    /// What is to be told besides, before the build.
+    #[arg(skip)]
+    pub(crate) remark: Option<String>,
 }
 
 /// What is built
@@ -79,6 +83,9 @@ pub(crate) struct InputArgs {
     /// An SSH agent for RUN --mount=type=ssh: the one of the environment, another, or one for key files
     #[arg(long, value_name = "ID[=SOCKET|KEY,…]")]
     pub(crate) ssh: Vec<String>,
+    /// The directory of a context that is no directory of this machine, in place of its top.
+    #[arg(skip)]
+    pub(crate) context_subdirectory: Option<String>,
 }
 
 /// Where the result goes
@@ -119,6 +126,9 @@ pub(crate) struct ResultArgs {
     /// Do not wait for the disk: after a power cut the results of this build may be gone
     #[arg(long)]
     pub(crate) no_durable: Switch,
+    /// Files that get the digest.
+    #[arg(skip)]
+    pub(crate) digest_files: Vec<DigestFile>,
 }
 
 const SIGN_KEY: &str =

@@ -9,6 +9,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// Where the files or the image of a context come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ContextSource {
+    /// An archive that is not on standard input, as only kaniko's flags name one.
+    Archive(ArchivePlace),
     Directory(PathBuf),
     /// An image by reference.
     Image(String),
@@ -21,6 +23,17 @@ pub(crate) enum ContextSource {
     Stdin,
     /// A git repository or an archive at a URL.
     Url(String),
+}
+
+/// Where an archive is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ArchivePlace {
+    /// An object in S3.
+    Bucket {
+        bucket: String,
+        key: String,
+    },
+    File(PathBuf),
 }
 
 /// Which image of a layout.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use wythe_registry::hosts::Hosts;
 
 use crate::args::layer_limit::LayerLimit;
 use crate::settings::Settings;
@@ -41,6 +42,9 @@ pub(crate) struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub(crate) limit: Vec<LayerLimit>,
+    /// What is said of registries before any file is asked.
+    #[arg(skip)]
+    pub(crate) registries: Hosts,
 }
 
 /// How progress is shown.

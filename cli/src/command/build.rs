@@ -74,6 +74,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         local => local,
     };
     targets::refuse_unclear(args)?;
+    args.remark.iter().for_each(|text| session.remark(text));
     deliver::refuse_undeliverable(&args.result)?;
     let lease = Arc::new(session.store_with(durability(args), args.run.jobs)?.lease()?);
     let mut options = options::options(args, &session.settings)?;
@@ -88,7 +89,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     resources.caches = shared::sources(args, &mut opened_caches, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
-        None => Opened::fetch(args, &options, resources.environment(&lease, &()))?,
+        None => Opened::fetch((args, &options), session, resources.environment(&lease, &()))?,
     };
     let Opened { dockerfile, files, time } = opened;
     if call.method != Method::Build {

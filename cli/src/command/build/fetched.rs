@@ -1,17 +1,22 @@
 //! A context that is behind an address or comes on standard input, and the Dockerfile in it.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use wythe_builder::environment::Environment;
 use wythe_builder::error::{BuildCause, BuildError, SourceLocation};
 use wythe_builder::fetch::context::{ContextContent, FetchedContext, file};
 use wythe_builder::options::Options;
-use wythe_store::tree::entry::Tree;
+use wythe_store::path::LayerPath;
+use wythe_store::tree::entry::{Node, Tree};
+use wythe_store::tree::resolve::find;
 
 use super::dockerfile::Dockerfile;
 use crate::args::build::BuildArgs;
-use crate::args::context::ContextSource;
+use crate::args::context::{ArchivePlace, ContextSource};
+use crate::aws;
 use crate::failure::Failure;
+use crate::session::Session;
 
 /// A Dockerfile with the files of its context, where they are no directory.
 #[derive(Debug)]
@@ -30,11 +35,17 @@ impl Opened {
 
     /// Fetches or reads the context, and finds the Dockerfile in it unless a flag says where it is.
     pub(crate) fn fetch(
-        args: &BuildArgs,
-        options: &Options,
+        (args, options): (&BuildArgs, &Options),
+        session: &Session,
         environment: Environment<'_>,
     ) -> Result<Self, Failure> {
-        let FetchedContext { content, time } = fetch(args, options, environment)?;
+        let FetchedContext { content, time } = fetch((args, options), session, environment)?;
+        let content = match (content, args.input.context_subdirectory.as_deref()) {
+            (ContextContent::Files(files), Some(path)) => {
+                ContextContent::Files(below(&files, path)?)
+            }
+            (content, _) => content,
+        };
         let path = args.input.file.as_deref();
         let (dockerfile, files) = match (content, path) {
             (ContextContent::Dockerfile(_), Some(path)) => {
@@ -63,12 +74,39 @@ fn within(environment: Environment<'_>, files: &Tree, path: &str) -> Result<Dock
     Dockerfile::of_bytes(path, &bytes.ok_or_else(missing)?)
 }
 
+/// The files of a directory of the context.
+fn below(files: &Tree, path: &str) -> Result<Tree, Failure> {
+    let missing = || Failure::usage(format!("the context has no directory {path:?}"));
+    let place = LayerPath::parse(path.as_bytes()).map_err(|error| missing().because(&error))?;
+    match find(&files.children, &place).map(|entry| &entry.node) {
+        Some(Node::Directory(found)) => Ok(Tree { root: None, children: found.children.clone() }),
+        _ => Err(missing()),
+    }
+}
+
+/// Opens an archive that is neither on standard input nor behind an address that everybody may read.
+fn archive(place: &ArchivePlace, session: &Session) -> Result<Box<dyn Read>, Failure> {
+    match place {
+        ArchivePlace::Bucket { bucket, key } => aws::object(bucket, key, session),
+        ArchivePlace::File(path) => match File::open(path) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => {
+                let text = format!("cannot read the context {}", path.display());
+                Err(Failure::usage(text).because(&error))
+            }
+        },
+    }
+}
+
 fn fetch(
-    args: &BuildArgs,
-    options: &Options,
+    (args, options): (&BuildArgs, &Options),
+    session: &Session,
     environment: Environment<'_>,
 ) -> Result<FetchedContext, Failure> {
     match &args.context {
+        ContextSource::Archive(place) => {
+            FetchedContext::read(environment, &mut *archive(place, session)?)
+        }
         ContextSource::Url(url) => FetchedContext::fetch(environment, options, url),
         ContextSource::Stdin => FetchedContext::read(environment, &mut io::stdin().lock()),
         ContextSource::Directory(_) | ContextSource::Image(_) | ContextSource::Layout { .. } => {

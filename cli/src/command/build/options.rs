@@ -128,7 +128,8 @@ fn refuse_absent(context: &context::NamedContext) -> Result<(), Failure> {
         ContextSource::Layout { path, .. } if !path.join("oci-layout").is_file() => {
             Err(refuse(path, "is not an OCI layout: there is no file oci-layout in it"))
         }
-        ContextSource::Image(_)
+        ContextSource::Archive(_)
+        | ContextSource::Image(_)
         | ContextSource::Layout { .. }
         | ContextSource::Stdin
         | ContextSource::Url(_) => Ok(()),
@@ -147,7 +148,7 @@ fn named(source: &ContextSource) -> Result<NamedContext, Failure> {
             };
             Ok(NamedContext::OciLayout { path: path.clone(), selector })
         }
-        ContextSource::Stdin => {
+        ContextSource::Archive(_) | ContextSource::Stdin => {
             Err(Failure::usage("--build-context: only the main context can be standard input"))
         }
         ContextSource::Url(url) if is_git(url) => Ok(NamedContext::Git(url.clone())),

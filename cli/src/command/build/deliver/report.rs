@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use wythe_store::digest::Digest;
+use wythe_store::oci::reference::Reference;
 
 use super::destination::write_text;
 use super::target::TargetOutput;
@@ -64,6 +65,13 @@ impl Delivery<'_> {
         }
         if let Some(path) = &self.args.metadata_file {
             write_text(path, &format!("{:#}\n", self.metadata(reports)))?;
+        }
+        for file in &self.args.digest_files {
+            for report in reports {
+                let names = self.args.tag.iter().map(|name| name.reference(&report.target));
+                let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
+                write_text(&file.path, &file.text(report.digest, &names))?;
+            }
         }
         let streams = outputs(self.args).iter().any(to_stdout);
         if streams { Ok(()) } else { self.session.print(&lines(|report| report.digest)) }
