@@ -21,7 +21,9 @@ pub struct Delivered {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Arrival {
     OnItsWay,
-    There,
+    /// It was there before anybody here sent it.
+    Found,
+    Sent,
 }
 
 /// A blob that somebody sees to. If they leave without a word, the next one may try.
@@ -51,7 +53,7 @@ impl Delivered {
             }
             let known = places.entry(digest).or_default();
             match known.get(place) {
-                Some(Arrival::There) => return None,
+                Some(Arrival::Found | Arrival::Sent) => return None,
                 Some(Arrival::OnItsWay) => {
                     places = self.settled.wait(places).unwrap_or_else(PoisonError::into_inner);
                 }
@@ -88,13 +90,19 @@ impl Delivered {
     pub(crate) fn places(&self, digest: &Digest) -> Vec<String> {
         let places = self.lock();
         let known = places.get(digest).into_iter().flatten();
-        let there = known.filter(|(_, arrival)| **arrival == Arrival::There);
+        let there = known.filter(|(_, arrival)| **arrival != Arrival::OnItsWay);
         there.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// Whether a repository, as `host/name`, lacked a blob until it was sent there.
+    pub(crate) fn was_sent(&self, digest: &Digest, place: &str) -> bool {
+        let places = self.lock();
+        places.get(digest).and_then(|known| known.get(place)) == Some(&Arrival::Sent)
     }
 
     /// Notes that a repository, as `host/name`, has a blob.
     pub(crate) fn found(&self, digest: Digest, place: &str) {
-        self.lock().entry(digest).or_default().entry(place.to_owned()).or_insert(Arrival::There);
+        self.lock().entry(digest).or_default().entry(place.to_owned()).or_insert(Arrival::Found);
     }
 
     /// Takes nothing for delivered any more.
@@ -110,10 +118,19 @@ impl Delivered {
 }
 
 impl Sending<'_> {
-    /// It is there now.
-    pub(crate) fn done(self) {
+    /// It was sent, and is there now.
+    pub(crate) fn sent(self) {
+        self.settle(Arrival::Sent);
+    }
+
+    /// It was there.
+    pub(crate) fn found(self) {
+        self.settle(Arrival::Found);
+    }
+
+    fn settle(self, arrival: Arrival) {
         let mut places = self.delivered.lock();
-        places.entry(self.digest).or_default().insert(self.place.to_owned(), Arrival::There);
+        places.entry(self.digest).or_default().insert(self.place.to_owned(), arrival);
     }
 }
 
@@ -131,7 +148,8 @@ impl Drop for Sending<'_> {
 impl SendingGrowing<'_> {
     /// It is there now, and is this.
     pub(crate) fn done(self, digest: Digest) {
-        self.delivered.found(digest, self.place);
+        let mut places = self.delivered.lock();
+        places.entry(digest).or_default().insert(self.place.to_owned(), Arrival::Sent);
     }
 }
 
@@ -199,17 +217,28 @@ mod tests {
         std::thread::scope(|scope| {
             let second = scope.spawn(|| delivered.claim(digest, "r.io/a").is_none());
             assert!(delivered.places(&digest).is_empty());
-            first.done();
+            first.sent();
             assert!(second.join().unwrap(), "it waited, and then there was nothing to do");
         });
         assert_eq!(delivered.places(&digest), ["r.io/a"]);
     }
 
     #[test]
+    fn what_was_found_was_not_sent() {
+        let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
+        delivered.claim(digest, "r.io/a").unwrap().found();
+        delivered.claim(digest, "r.io/b").unwrap().sent();
+        delivered.found(digest, "r.io/c");
+        let sent = ["r.io/a", "r.io/b", "r.io/c"].map(|place| delivered.was_sent(&digest, place));
+        assert_eq!(sent, [false, true, false]);
+        assert_eq!(delivered.places(&digest), ["r.io/a", "r.io/b", "r.io/c"]);
+    }
+
+    #[test]
     fn what_was_given_up_is_the_next_ones() {
         let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
         drop(delivered.claim(digest, "r.io/a"));
-        delivered.claim(digest, "r.io/a").unwrap().done();
+        delivered.claim(digest, "r.io/a").unwrap().sent();
         delivered.forget();
         assert!(delivered.claim(digest, "r.io/a").is_some());
     }

@@ -89,8 +89,9 @@ impl Client {
         Ok(Box::new(body.take(range.end.saturating_sub(range.start))))
     }
 
-    /// Sends a blob that the repository of a name lacks, unless it was delivered; waits for who is at that. To
-    /// send one that it has is no error.
+    /// Sends a blob that the repository of a name lacks, unless it was delivered; waits for who is at that. From
+    /// another repository of the registry that it was delivered to the registry takes it by itself. To send one
+    /// that it has is no error.
     ///
     /// # Errors
     ///
@@ -108,8 +109,9 @@ impl Client {
         let Some(sending) = delivered.claim(blob.digest, &place) else { return Ok(()) };
         let given_up = &AtomicBool::new(false);
         let to = Destination { inner: &self.inner, repository };
-        Upload { to, content, blob, progress, given_up }.send()?;
-        sending.done();
+        let origins = delivered.places(&blob.digest);
+        Upload { to, content, blob, progress, given_up }.send(&origins)?;
+        sending.sent();
         Ok(())
     }
 

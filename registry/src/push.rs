@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
@@ -16,7 +16,7 @@ use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::growing::GrowingContent;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::transfer::Transfers;
+use wythe_store::oci::transfer::{TransferState, Transfers};
 
 use crate::client::{Client, Inner, Repository, Rights, header};
 use crate::delivered::Delivered;
@@ -106,6 +106,39 @@ struct Ahead<'a> {
     skipped: AtomicBool,
 }
 
+/// Blobs that leave while an image is made.
+struct Departures<'a> {
+    /// What came from elsewhere.
+    origins: &'a BTreeMap<Digest, Vec<String>>,
+    queue: Sender<Errand>,
+    /// What of that waits, until there is something that did not.
+    waiting: Mutex<Option<Vec<Descriptor>>>,
+}
+
+impl Departures<'_> {
+    fn leaving(&self, leaving: Leaving<'_>) {
+        let errand = match leaving {
+            Leaving::Growing(blob) => Errand::Growing(blob),
+            // Foreign layers stay where they are published.
+            Leaving::Ready(blob) if blob.media_type.is_foreign() && !blob.urls.is_empty() => return,
+            Leaving::Ready(blob) => {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(waiting) = &mut *waiting
+                    && self.origins.contains_key(&blob.digest)
+                {
+                    waiting.push(blob.clone());
+                    return;
+                }
+                Errand::Whole(Box::new(blob.clone()))
+            }
+        };
+        let waited = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waited = waited.into_iter().flatten().map(|blob| Errand::Whole(Box::new(blob)));
+        // Where nobody takes them any more, nobody wants them.
+        waited.chain([errand]).for_each(|errand| drop(self.queue.send(errand)));
+    }
+}
+
 /// A repository, and the names in it that are to stand for an image: at least one.
 struct Target<'a> {
     repository: Repository,
@@ -156,7 +189,11 @@ impl Outbox<'_> {
         root: &Descriptor,
         target: &Target<'_>,
     ) -> Result<(), PushError> {
-        self.blobs(closure, target)?;
+        if self.is_there(closure, root, target).map_err(request(root))? {
+            self.tell_present(closure, target);
+        } else {
+            self.blobs(closure, target)?;
+        }
         match self.manifests(closure, root, target) {
             // What was there a moment ago was collected in between, or never was.
             Err(PushError::Request { error, .. })
@@ -170,8 +207,43 @@ impl Outbox<'_> {
         }
     }
 
+    /// Whether the repository has the image by its digest, and so all that it leads to. It is not asked where it
+    /// lacked a part of it a moment ago. One that cannot tell has it not.
+    fn is_there(
+        &self,
+        closure: &Closure,
+        root: &Descriptor,
+        target: &Target<'_>,
+    ) -> Result<bool, RegistryError> {
+        let place = place_of(&target.repository);
+        let is_new = |blob: &Descriptor| self.how.delivered.was_sent(&blob.digest, &place);
+        if closure.blobs.iter().any(is_new) {
+            return Ok(false);
+        }
+        let url = target.repository.url(&format!("manifests/{}", root.digest));
+        let call = manifest::head(url);
+        let ask = || self.inner.call(&target.repository, &call);
+        match retry(&*self.inner.settings.timing, ask) {
+            Ok(_) => Ok(true),
+            Err(error) if error.status().is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells of the blobs that nobody has asked for, since the image is there.
+    fn tell_present(&self, closure: &Closure, target: &Target<'_>) {
+        let place = place_of(&target.repository);
+        for blob in &closure.blobs {
+            let Some(sending) = self.how.delivered.claim(blob.digest, &place) else { continue };
+            let (transfers, reference) = (self.how.transfers, target.names[0]);
+            Progress { transfers, reference, blob }.tell(TransferState::Present, 0);
+            sending.found();
+        }
+    }
+
     /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
-    /// ready, and of those that are long and can be sent while they grow. What cannot be sent is left to
+    /// ready, and of those that are long and can be sent while they grow. Those that came from elsewhere wait until there
+    /// is one that did not: an image without any may well be there as a whole. What cannot be sent is left to
     /// [`push`](Self::push), which says why. Where `make` fails, what is being sent is broken off.
     ///
     /// # Errors
@@ -202,22 +274,15 @@ impl Outbox<'_> {
             for _ in 0..PARALLEL {
                 scope.spawn(work);
             }
-            let made = make(&|leaving| {
-                let errand = match leaving {
-                    Leaving::Growing(blob) => Errand::Growing(blob),
-                    // Foreign layers stay where they are published.
-                    Leaving::Ready(blob)
-                        if blob.media_type.is_foreign() && !blob.urls.is_empty() =>
-                    {
-                        return;
-                    }
-                    Leaving::Ready(blob) => Errand::Whole(Box::new(blob.clone())),
-                };
-                let _ = sender.send(errand);
-            });
+            let departures = Departures {
+                origins: self.how.origins,
+                queue: sender,
+                waiting: Mutex::new(Some(Vec::new())),
+            };
+            let made = make(&|leaving| departures.leaving(leaving));
             ahead.skipped.fetch_or(made.is_err(), Ordering::Relaxed);
             self.given_up.store(made.is_err(), Ordering::Relaxed);
-            drop(sender);
+            drop(departures);
             made
         });
         self.given_up.store(false, Ordering::Relaxed);
@@ -278,8 +343,11 @@ impl Outbox<'_> {
         let (content, reference) = (self.content, names[0]);
         let progress = Progress { transfers: self.how.transfers, reference, blob };
         let (to, given_up) = (Destination { inner: self.inner, repository }, &self.given_up);
-        Upload { to, content, blob, progress, given_up }.run(&origins)?;
-        sending.done();
+        let upload = Upload { to, content, blob, progress, given_up };
+        match upload.run(&origins)? {
+            TransferState::Present => sending.found(),
+            TransferState::Done | TransferState::Mounted | TransferState::Moving => sending.sent(),
+        }
         Ok(())
     }
 

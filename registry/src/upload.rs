@@ -52,7 +52,7 @@ pub(crate) struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    fn tell(self, state: TransferState, bytes: u64) {
+    pub(crate) fn tell(self, state: TransferState, bytes: u64) {
         let Self { reference, blob: Descriptor { digest, size, .. }, .. } = self;
         let (direction, digest, size) = (Direction::Push, *digest, *size);
         self.transfers.transferred(&Transfer { direction, reference, digest, state, bytes, size });
@@ -106,26 +106,25 @@ impl Open for Rest<'_> {
 }
 
 impl<'a> Upload<'a> {
-    /// Sees to it that the registry has the blob, by the cheapest way that works.
-    pub(crate) fn run(self, origins: &[String]) -> Result<(), RegistryError> {
+    /// Sees to it that the registry has the blob, by the cheapest way that works. Says which that was.
+    pub(crate) fn run(self, origins: &[String]) -> Result<TransferState, RegistryError> {
+        if self.to.has(&self.blob.digest)? {
+            self.progress.tell(TransferState::Present, 0);
+            return Ok(TransferState::Present);
+        }
+        self.send(origins)
+    }
+
+    /// Takes it from another repository or sends it, without asking whether it is there.
+    pub(crate) fn send(self, origins: &[String]) -> Result<TransferState, RegistryError> {
         let state = self.state(origins)?;
         let passed = if state == TransferState::Done { self.blob.size } else { 0 };
         self.progress.tell(state, passed);
-        Ok(())
-    }
-
-    /// Sends it without asking whether it is there.
-    pub(crate) fn send(self) -> Result<(), RegistryError> {
-        self.transfer(None)?;
-        self.progress.tell(TransferState::Done, self.blob.size);
-        Ok(())
+        Ok(state)
     }
 
     /// What became of it.
     fn state(self, origins: &[String]) -> Result<TransferState, RegistryError> {
-        if self.to.has(&self.blob.digest)? {
-            return Ok(TransferState::Present);
-        }
         let mut session = None;
         if let Some(from) = self.neighbour(origins) {
             match self.mount(from)? {

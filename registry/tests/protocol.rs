@@ -100,6 +100,20 @@ fn a_blob_that_is_ready_arrives_before_the_image_is_made() {
 }
 
 #[test]
+fn a_single_blob_goes_from_a_repository_that_it_was_delivered_to_without_being_sent() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (content, _) = image();
+    let (delivered, layer) = (Delivered::default(), Descriptor::of(MediaType::LAYER, LAYER));
+    for name in ["new/app:1", "other/cache:1"] {
+        client.put_blob(&reference(&registry, name), &content, &layer, &delivered).unwrap();
+    }
+    assert!(registry.blobs("other/cache").contains(&layer.digest));
+    assert_eq!(count(&registry, "POST", "mount="), 1);
+    assert_eq!(count(&registry, "PUT", "/blobs/"), 1);
+}
+
+#[test]
 fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let client = client(&registry);
@@ -114,6 +128,74 @@ fn a_blob_goes_from_one_repository_of_a_push_to_the_next_without_being_sent() {
     assert!(registry.blobs("other/app").contains(&Digest::of(LAYER)));
     assert_eq!(count(&registry, "POST", "mount="), 2);
     assert_eq!(count(&registry, "PUT", "/blobs/"), 2);
+}
+
+/// The requests since there were `from` of them.
+fn since(registry: &FakeRegistry, from: usize) -> Vec<String> {
+    let seen = registry.seen();
+    seen[from..].iter().map(|one| format!("{} {}", one.method, one.target)).collect()
+}
+
+#[test]
+fn an_image_that_is_there_is_asked_for_once_and_none_of_its_blobs_is() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    push_with(&registry, &client, &BTreeMap::new()).unwrap();
+    let (content, root) = image();
+    let again = |tag: &str| {
+        let (origins, delivered) = (&BTreeMap::new(), &Delivered::default());
+        let how = Push { origins, neighbours: &[], transfers: &(), delivered };
+        let from = registry.seen().len();
+        client.push(&content, &root, &reference(&registry, tag), how).unwrap();
+        since(&registry, from)
+    };
+    let question = format!("HEAD /v2/new/app/manifests/{}", root.digest);
+    assert_eq!(again("new/app:2"), [&*question, "PUT /v2/new/app/manifests/2"]);
+    // Of what was collected in between all is sent again.
+    registry.set(Quirks { forgets: 1, ..Quirks::default() });
+    let asked = again("new/app:3");
+    assert_eq!(asked.iter().filter(|one| **one == question).count(), 1, "{asked:?}");
+    assert_eq!(asked.iter().filter(|one| one.contains("/blobs/uploads/upload")).count(), 2);
+    assert!(registry.blobs("new/app").contains(&Digest::of(LAYER)));
+}
+
+#[test]
+fn what_was_sent_ahead_tells_that_the_image_is_not_there() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (content, root) = image();
+    let (origins, delivered) = (&BTreeMap::new(), &Delivered::default());
+    let how = Push { origins, neighbours: &[], transfers: &(), delivered };
+    let (outbox, to) = (client.outbox(&content, how), reference(&registry, "new/app:1"));
+    let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
+        ready(Leaving::Ready(&Descriptor::of(MediaType::LAYER, LAYER)));
+        Ok::<_, ()>(root)
+    });
+    outbox.push(&made.unwrap(), &to).unwrap();
+    check_pushed(&registry);
+    assert_eq!(count(&registry, "HEAD", "/manifests/"), 0);
+}
+
+#[test]
+fn what_came_from_elsewhere_waits_until_something_leaves_that_did_not() {
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = client(&registry);
+    let (content, _) = image();
+    let origins = BTreeMap::from([(Digest::of(LAYER), vec!["r.example/base".to_owned()])]);
+    let delivered = &Delivered::default();
+    let how = Push { origins: &origins, neighbours: &[], transfers: &(), delivered };
+    let (outbox, to) = (client.outbox(&content, how), reference(&registry, "new/app:1"));
+    let layer = Descriptor::of(MediaType::LAYER, LAYER);
+    let config = Descriptor::of(MediaType::CONFIG, b"{}");
+    for (blobs, asked) in [(vec![&layer], 0), (vec![&layer, &config], 2)] {
+        let made = outbox.ahead(std::slice::from_ref(&to), |ready| {
+            for blob in blobs {
+                ready(Leaving::Ready(blob));
+            }
+            Ok::<_, ()>(())
+        });
+        assert_eq!((made, count(&registry, "HEAD", "/blobs/")), (Ok(()), asked));
+    }
 }
 
 #[test]
