@@ -9,7 +9,8 @@
 //!
 //! A build adds one pack, which is never changed, and then puts it on the index of the tag. Two jobs that do at
 //! once merge: who writes reads the index again before, and looks afterwards whether the other has written over
-//! it. What is none of ours is left alone: a sibling of the tag is used then.
+//! it. The index carries the documents of small packs, so that to read a cache is one request. What is none of ours is
+//! left alone: a sibling of the tag is used then.
 
 mod packs;
 mod pointer;
@@ -256,7 +257,7 @@ impl Place {
         }
         // What versions before the index have written is a pack under a tag of its own.
         Ok(document_of(&bytes).map_or(Under::Foreign(bytes), |document| {
-            let records = PackRecords { document, count: None };
+            let records = PackRecords { document, count: None, carried: None };
             let (digest, size) = (root.digest, root.size);
             Under::Ours(Pointer { packs: vec![PackEntry { digest, size, records }] })
         }))

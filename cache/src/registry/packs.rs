@@ -16,7 +16,7 @@ use super::{PARALLEL, Place};
 use crate::pack::{MAX_PACK, MAX_RECORDS, PACK_TYPE, Pack};
 use crate::parallel::each;
 
-/// How many packs a tag names: each is a request to those who read.
+/// How many packs a tag names: each that is not small is a request to those who read.
 pub(super) const MAX_PACKS: usize = 4;
 /// Packs with so many records are left as they are.
 const FULL: usize = MAX_RECORDS / 2;
@@ -46,7 +46,12 @@ impl Packs {
             if let Some(known) = self.known().get(&document.digest) {
                 return Ok(known.clone());
             }
-            let pack = place.document(document)?.map(Arc::new);
+            let carried = entry.records.unpacked().and_then(|bytes| Pack::of_bytes(&bytes));
+            let pack = match carried {
+                Some(pack) => Some(pack),
+                None => place.document(document)?,
+            };
+            let pack = pack.map(Arc::new);
             self.known().insert(document.digest, pack.clone());
             Ok(pack)
         };
@@ -61,7 +66,7 @@ impl Packs {
         place.put_bytes(&document, &bytes)?;
         let (digest, size) = (Digest::of(&manifest), manifest.len() as u64);
         place.put_manifest(&place.by_digest(digest), &MediaType::MANIFEST, &manifest)?;
-        let records = PackRecords { document: document.clone(), count: Some(pack.len()) };
+        let records = PackRecords::of(document.clone(), &bytes, pack.len());
         self.known().insert(document.digest, Some(Arc::new(pack)));
         Ok(PackEntry { digest, size, records })
     }
