@@ -1,6 +1,7 @@
 //! Base images: resolved once a build, their layers fetched when a step needs bytes.
 
 mod answer;
+mod documents;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,12 +16,14 @@ use wythe_store::layer::import::layer_id;
 use wythe_store::layer::origin::remember_origin;
 use wythe_store::oci::config::ImageConfig;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::{Document, RawDocument};
 use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
 
 use self::answer::{Answer, Answers, Once};
+use self::documents::WithDocuments;
 use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
 use crate::operation::BaseSource;
@@ -38,7 +41,12 @@ pub(crate) struct ResolvedBase {
     pub(crate) config: ImageConfig,
     /// Its layers, bottom first.
     pub(crate) layers: Vec<BaseLayer>,
+    /// The documents of an image of a registry, with what names them.
+    pub(crate) documents: Vec<BaseDocument>,
 }
+
+/// A document, and its bytes.
+pub(crate) type BaseDocument = (Descriptor, Vec<u8>);
 
 /// A layer of a base image.
 #[derive(Clone, Debug)]
@@ -103,8 +111,8 @@ impl<'a> ImageBases<'a> {
         {
             return Ok(found);
         }
-        let base = self.fetch(&self.images, reference, platform, None)?;
-        Ok(base)
+        let images = WithDocuments { images: &self.images, caches: self.env.caches };
+        self.fetch(&images, reference, platform, None)
     }
 
     /// The image as the store has it. One that cannot be read there is fetched anew.
@@ -126,7 +134,9 @@ impl<'a> ImageBases<'a> {
         };
         let layers = pairs.map(layer).collect::<Option<_>>()?;
         let identity = identity(config_digest(manifest));
-        Some(ResolvedBase { root: image.root.digest, identity, config: config.clone(), layers })
+        let (root, config) = (image.root.digest, config.clone());
+        let documents = vec![document(&image.manifest), document(&image.config)];
+        Some(ResolvedBase { root, identity, config, layers, documents })
     }
 
     fn layout(&self, context: &str, platform: &Platform) -> Result<ResolvedBase, SourceError> {
@@ -161,7 +171,12 @@ impl<'a> ImageBases<'a> {
         let layers = layers.collect();
         let identity = identity(config_digest(image.manifest.value()));
         let (root, config) = (image.root.digest, image.config.value().clone());
-        Ok(ResolvedBase { root, identity, config, layers })
+        let mut documents: Vec<BaseDocument> = Vec::new();
+        if layout.is_none() {
+            documents.extend(image.indexes.iter().map(document));
+            documents.extend([document(&image.manifest), document(&image.config)]);
+        }
+        Ok(ResolvedBase { root, identity, config, layers, documents })
     }
 
     /// Remembers an image under its name, so that the next build does not ask for it.
@@ -294,7 +309,11 @@ fn identity(config: Digest) -> ContentId {
 fn empty() -> ResolvedBase {
     let config = ImageConfig::default();
     let (root, identity) = (Digest::of(b""), ContentId::of(b""));
-    ResolvedBase { root, identity, config, layers: Vec::new() }
+    ResolvedBase { root, identity, config, layers: Vec::new(), documents: Vec::new() }
+}
+
+fn document<T: Document>(document: &RawDocument<T>) -> BaseDocument {
+    (document.descriptor(), document.bytes().to_vec())
 }
 
 /// A reference that stands for a layout in messages.

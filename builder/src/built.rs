@@ -12,6 +12,7 @@ use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+use wythe_store::portable_document::PortableDocument;
 use wythe_store::timestamp::Timestamp;
 
 use crate::origin::Material;
@@ -42,6 +43,9 @@ pub struct Built {
     pub steps: Vec<BuiltStep>,
     /// The cache mounts of its steps, each once for every platform.
     pub mounts: Vec<BuiltMount>,
+    /// What registries said of its base images, but for what tags stand for, for those caches: nobody has to ask for
+    /// these documents again. None where nobody [wants results](StepResults::is_wanted).
+    pub documents: Vec<PortableDocument>,
 }
 
 /// A cache mount of a step.

@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wythe_store::cache_backend::CacheBackend;
+use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::image::blob_origin::CachedLayer;
 use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_document::{PortableDocument, document_key};
 use wythe_store::portable_mount::{PortableMount, mount_key};
 
 /// How long a cache may take to say what it knows, unless it is said otherwise: longer than any that
@@ -192,22 +194,29 @@ impl Caches {
     }
 
     fn ask_for_mount(&self, key: CacheKey) -> Vec<(usize, PortableMount)> {
-        let mut found = Vec::new();
-        for (at, source) in self.sources.iter().enumerate() {
-            if self.state().given_up.contains(&at) {
-                continue;
-            }
-            match look_up(source, &[key]) {
-                Ok(records) => {
-                    let records = records.into_iter().flatten();
-                    let mounts = records.filter_map(|bytes| PortableMount::decode(&bytes));
-                    found.extend(mounts.filter(|one| one.key() == key).map(|one| (at, one)));
-                }
-                Err(why) => self.give_up(at, why),
-            }
-        }
+        let mounts = self.records(key).filter_map(|(at, record)| {
+            let mount = PortableMount::decode(&record).filter(|mount| mount.key() == key);
+            Some((at, mount?))
+        });
+        let mut found: Vec<_> = mounts.collect();
         found.sort_by_key(|(_, mount)| mount.created);
         found
+    }
+
+    /// The document of a base image with this digest, from the first cache that has it.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<PortableDocument> {
+        let documents = self.records(document_key(digest));
+        let mut documents = documents.filter_map(|(_, record)| PortableDocument::decode(&record));
+        documents.find(|document| document.descriptor.digest == *digest)
+    }
+
+    /// What each cache has under a key, asked one after another.
+    fn records(&self, key: CacheKey) -> impl Iterator<Item = (usize, Vec<u8>)> {
+        let asked = |(at, _): &(usize, &CacheSource)| !self.state().given_up.contains(at);
+        self.sources.iter().enumerate().filter(asked).filter_map(move |(at, source)| {
+            let found = look_up(source, &[key]).map_err(|why| self.give_up(at, why)).ok()?;
+            Some((at, found.into_iter().next().flatten()?))
+        })
     }
 
     /// What a cache does not hand over as it was announced is not asked for again.

@@ -13,6 +13,7 @@ use wythe_store::oci::document::Document;
 use wythe_store::oci::index::Index;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::portable_action::INLINE_FIELD;
+use wythe_store::portable_document::PortableDocument;
 use wythe_store::timestamp::Timestamp;
 
 use crate::assemble::{MadeLayer, configuration, manifest};
@@ -35,7 +36,29 @@ pub(crate) fn finish(solver: &Solver<'_>, options: &Options) -> Result<Built, Ve
     let plans = solver.graph.images.chunk_by(|one, next| one.target == next.target);
     let targets = plans.map(|plans| target(solver, options, plans)).collect::<Result<_, _>>()?;
     solver.env.lease.commit(Batch::new(), Durability::Relaxed).map_err(BuildCause::from)?;
-    Ok(Built { targets, steps: solver.steps()?, mounts: solver.mounts() })
+    let documents = documents(solver)?;
+    Ok(Built { targets, steps: solver.steps()?, mounts: solver.mounts(), documents })
+}
+
+/// The documents of base images that others may want; what a tag stands for is not among them, since it is asked for
+/// by its name.
+fn documents(solver: &Solver<'_>) -> Result<Vec<PortableDocument>, BuildCause> {
+    if !solver.env.results.is_wanted() {
+        return Ok(Vec::new());
+    }
+    let (mut documents, now) = (BTreeMap::new(), solver.env.clock.now());
+    for vertex in &solver.graph.vertices {
+        let Operation::Base(base @ BaseSource::Image { reference, .. }) = &vertex.operation else {
+            continue;
+        };
+        let found = solver.bases.resolve(base).map_err(SaveError::Source)?;
+        let is_wanted = |digest| reference.digest().is_some() || digest != found.root;
+        for (descriptor, bytes) in found.documents.iter().filter(|one| is_wanted(one.0.digest)) {
+            let kept = PortableDocument::new(descriptor.media_type.clone(), bytes, now);
+            documents.extend(kept.map(|kept| (descriptor.digest, kept)));
+        }
+    }
+    Ok(documents.into_values().collect())
 }
 
 /// The images of a target, one for each platform.

@@ -9,6 +9,7 @@ use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
+use wythe_store::portable_document::PortableDocument;
 
 use crate::signature::{Distrust, SigningKey, VerifyKey, sign, verify};
 
@@ -54,7 +55,17 @@ impl SignedCache {
         if self.trust.verify.is_empty() {
             return Some(record);
         }
-        verify(key, &record, &self.trust.verify).map_err(|why| self.refuse(why)).ok()
+        let verified = verify(key, &record, &self.trust.verify);
+        // A document is what its digest says, whoever has kept it.
+        let is_document = || PortableDocument::decode(&record).is_some_and(|one| one.key() == *key);
+        match verified {
+            Ok(believed) => Some(believed),
+            Err(_) if is_document() => Some(record),
+            Err(why) => {
+                self.refuse(why);
+                None
+            }
+        }
     }
 
     fn refuse(&self, why: Distrust) {
@@ -118,8 +129,12 @@ impl CacheBackend for SignedCache {
 
 #[cfg(test)]
 mod tests {
+    use wythe_store::oci::media_type::MediaType;
+    use wythe_store::portable_mount::PortableMount;
+    use wythe_store::timestamp::Timestamp;
+
     use super::*;
-    use crate::contract::{check, keep, record};
+    use crate::contract::{check, keep, mount, record};
     use crate::local::LocalCache;
 
     fn key(seed: u8) -> Arc<SigningKey> {
@@ -163,6 +178,57 @@ mod tests {
             assert_eq!(cache.complaints().len(), others + unsigned, "{believes:?}");
             assert!(cache.complaints().is_empty());
         }
+    }
+
+    #[test]
+    fn a_document_needs_no_signature_and_another_one_is_not_taken_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let document = |bytes: &[u8]| {
+            PortableDocument::new(MediaType::CONFIG, bytes, Timestamp::default()).unwrap()
+        };
+        let (one, other) = (document(b"{}"), document(b"[]"));
+        let unsigned = open(folder.path(), None, &[]);
+        let forged = CacheKey::of(b"forged");
+        unsigned.put_records(&[(one.key(), one.encode()), (forged, other.encode())]).unwrap();
+        unsigned.finish().unwrap();
+        let cache = open(folder.path(), None, &[1]);
+        let found = cache.records(&[one.key(), forged]).unwrap();
+        let read = |found: &Option<Vec<u8>>| PortableDocument::decode(found.as_deref()?);
+        assert_eq!(found.iter().map(read).collect::<Vec<_>>(), [Some(one), None]);
+        assert_eq!(cache.complaints().len(), 1);
+    }
+
+    #[test]
+    fn a_mount_that_nobody_to_believe_has_signed_is_not_restored_and_a_forged_one_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |cache: &SignedCache, (key, bytes): (CacheKey, Vec<u8>)| {
+            cache.put_records(&[(key, bytes)]).unwrap();
+            cache.finish().unwrap();
+        };
+        let (key, unsigned) = mount(1);
+        put(&open(folder.path(), None, &[]), (key, unsigned));
+        let believes = || open(folder.path(), None, &[1]);
+        let saved = |cache: &SignedCache| {
+            let found = cache.records(&[key]).unwrap().remove(0);
+            found.and_then(|bytes| PortableMount::decode(&bytes)).map(|one| one.created.seconds)
+        };
+        let refusing = believes();
+        assert_eq!(saved(&refusing), None);
+        assert!(refusing.complaints()[0].contains("not signed"));
+        put(&open(folder.path(), Some(1), &[1]), mount(2));
+        assert_eq!(saved(&believes()), Some(2));
+        // Somebody takes the signature of that for a later state of their own, or signs with a key of their own.
+        let raw = LocalCache::new(folder.path(), "latest");
+        let signed = raw.records(&[key]).unwrap().remove(0).unwrap();
+        let mut members: serde_json::Value = serde_json::from_slice(&signed).unwrap();
+        members["created"][0] = 9.into();
+        raw.put_records(&[(key, members.to_string().into_bytes())]).unwrap();
+        raw.finish().unwrap();
+        let refusing = believes();
+        assert_eq!(saved(&refusing), None);
+        assert!(refusing.complaints()[0].contains("wrongly signed"));
+        put(&open(folder.path(), Some(2), &[2]), mount(10));
+        assert_eq!(saved(&believes()), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::layer::codec::Codec;
 use wythe_store::layer::export::ExportError;
 use wythe_store::lease::Lease;
+use wythe_store::portable_document::PortableDocument;
 use wythe_store::portable_listings::ListingsError;
 use wythe_store::timestamp::Timestamp;
 
@@ -148,6 +149,12 @@ impl Upload {
         self.queue.add([step]);
     }
 
+    /// Adds documents that are kept beside results, where there are any that the cache lacks: for their sake alone
+    /// nothing is written.
+    pub fn add_documents(&self, documents: Vec<PortableDocument>) {
+        self.queue.add_documents(documents);
+    }
+
     /// Adds the steps that were not added before, and waits until the cache has all of them. Where it had
     /// them already nothing is compressed, read or sent.
     ///
@@ -155,12 +162,28 @@ impl Upload {
     ///
     /// If the cache or the store fails, or the cache takes too long; what was written then stays.
     pub fn finish(self, steps: Vec<MadeStep>) -> Result<Uploaded, UploadError> {
+        let time = self.plan.time;
+        self.complete(steps, time)
+    }
+
+    /// Waits until the cache has the steps that were added, of a build that comes to no end: who builds next finds them.
+    /// It waits no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn salvage(self, limit: Duration) -> Result<Uploaded, UploadError> {
+        let time = self.plan.time.min(limit);
+        self.complete(Vec::new(), time)
+    }
+
+    fn complete(self, steps: Vec<MadeStep>, time: Duration) -> Result<Uploaded, UploadError> {
         self.queue.complete(steps);
         let backend = || self.plan.backend.name().to_owned();
-        match self.queue.wait(self.plan.time) {
+        match self.queue.wait(time) {
             Some(UploadEnd::Finished(outcome)) => outcome,
             Some(UploadEnd::Unforeseen) => Err(UploadError::Ended { backend: backend() }),
-            None => Err(UploadError::Time { backend: backend(), time: self.plan.time }),
+            None => Err(UploadError::Time { backend: backend(), time }),
         }
     }
 }

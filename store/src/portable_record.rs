@@ -1,7 +1,8 @@
-//! What caches keep under a key: the result of a step, or a cache mount.
+//! What caches keep under a key: the result of a step, a cache mount, or a document of a base image.
 
 use crate::oci::descriptor::Descriptor;
 use crate::portable_action::PortableAction;
+use crate::portable_document::PortableDocument;
 use crate::portable_mount::PortableMount;
 use crate::timestamp::Timestamp;
 
@@ -12,13 +13,17 @@ pub enum PortableRecord {
     Action(Box<PortableAction>),
     /// A cache mount, of which the newest counts.
     Mount(Box<PortableMount>),
+    /// A document of a base image. Whoever kept it, it is the same one.
+    Document(Box<PortableDocument>),
 }
 
 impl PortableRecord {
-    /// Reads a record of either kind; `None` for anything else.
+    /// Reads a record of any kind; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let action = PortableAction::decode(bytes).map(|action| Self::Action(Box::new(action)));
-        action.or_else(|| PortableMount::decode(bytes).map(|mount| Self::Mount(Box::new(mount))))
+        let action = || Some(Self::Action(Box::new(PortableAction::decode(bytes)?)));
+        let mount = || Some(Self::Mount(Box::new(PortableMount::decode(bytes)?)));
+        let document = || Some(Self::Document(Box::new(PortableDocument::decode(bytes)?)));
+        action().or_else(mount).or_else(document)
     }
 
     /// When it was made.
@@ -26,6 +31,7 @@ impl PortableRecord {
         match self {
             Self::Action(action) => action.created,
             Self::Mount(mount) => mount.created,
+            Self::Document(document) => document.created,
         }
     }
 
@@ -34,6 +40,7 @@ impl PortableRecord {
         match self {
             Self::Action(action) => action.blobs().collect(),
             Self::Mount(mount) => mount.blobs().collect(),
+            Self::Document(_) => Vec::new(),
         }
     }
 
@@ -41,7 +48,10 @@ impl PortableRecord {
     pub fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Mount(own), Self::Mount(other)) => own.created > other.created,
-            (Self::Action(_) | Self::Mount(_), Self::Action(_) | Self::Mount(_)) => false,
+            (
+                Self::Action(_) | Self::Mount(_) | Self::Document(_),
+                Self::Action(_) | Self::Mount(_) | Self::Document(_),
+            ) => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use wythe_store::id::CacheKey;
 use wythe_store::portable_action::PortableAction;
+use wythe_store::portable_document::PortableDocument;
 
 use super::{MadeStep, UploadError, Uploaded};
 
@@ -26,6 +27,7 @@ struct State {
     /// Steps that need not be looked at again: the cache has them, or they are on their way.
     seen: BTreeSet<CacheKey>,
     records: Vec<ReadyRecord>,
+    documents: Vec<PortableDocument>,
     input: Input,
     /// How many requests are under way, and when one of them was last seen to come on.
     requests: usize,
@@ -63,6 +65,15 @@ pub(super) struct Request<'q>(&'q Queue);
 impl Queue {
     pub(super) fn add(&self, steps: impl IntoIterator<Item = MadeStep>) {
         self.change(|state| state.steps.extend(steps));
+    }
+
+    pub(super) fn add_documents(&self, documents: Vec<PortableDocument>) {
+        self.change(|state| state.documents.extend(documents));
+    }
+
+    /// The documents that were added.
+    pub(super) fn documents(&self) -> Vec<PortableDocument> {
+        std::mem::take(&mut self.state().documents)
     }
 
     /// Adds the last steps.

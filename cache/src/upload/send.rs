@@ -5,9 +5,11 @@ use std::io::{self, Read};
 
 use wythe_store::cache_backend::{CacheBlob, CacheError};
 use wythe_store::digest::Digest;
+use wythe_store::id::CacheKey;
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::oci::content::Content as _;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::portable_document::PortableDocument;
 
 use super::queue::{Queue, ReadyRecord, Request};
 use super::{UploadError, UploadPlan, Uploaded};
@@ -29,6 +31,7 @@ pub(super) fn run(plan: &UploadPlan, queue: &Queue) -> Result<Uploaded, UploadEr
     }
     if all.records > 0 {
         let _request = queue.request();
+        plan.keep(&queue.documents())?;
         plan.backend.finish()?;
     }
     Ok(all)
@@ -56,6 +59,15 @@ impl UploadPlan {
         let results = records.iter().filter(|(_, record)| record.latest.is_none()).count();
         let layers = blobs.iter().filter(|blob| blob.media_type.layer_compression().is_some());
         Ok(Uploaded { records: results, blobs: layers.count(), bytes })
+    }
+
+    /// Keeps the documents that are lacking.
+    fn keep(&self, documents: &[PortableDocument]) -> Result<(), CacheError> {
+        let keys: Vec<CacheKey> = documents.iter().map(PortableDocument::key).collect();
+        let known = if keys.is_empty() { Vec::new() } else { self.backend.records(&keys)? };
+        let lacking = documents.iter().zip(known).filter(|(_, known)| known.is_none());
+        let lacking: Vec<_> = lacking.map(|(one, _)| (one.key(), one.encode())).collect();
+        if lacking.is_empty() { Ok(()) } else { self.backend.put_records(&lacking) }
     }
 
     fn put(&self, blob: &Descriptor, request: &Request<'_>) -> Result<(), CacheError> {

@@ -9,6 +9,7 @@ use wythe_store::digest::Digest;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
+use wythe_store::oci::media_type::MediaType;
 use wythe_store::path::LayerPath;
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::tree::build::TreeBuilder;
@@ -186,6 +187,25 @@ fn a_cache_that_has_all_of_it_is_asked_once_and_written_nothing() {
 }
 
 #[test]
+fn documents_are_kept_beside_results_and_never_alone() {
+    let (trial, double) = (Trial::new(), Double::is(What::Takes));
+    let document = PortableDocument::new(MediaType::CONFIG, b"{}", Timestamp::default()).unwrap();
+    let keep = |steps: Vec<MadeStep>| {
+        let upload = trial.upload(&double, UPLOAD_TIME);
+        upload.add_documents(vec![document.clone()]);
+        upload.finish(steps).unwrap()
+    };
+    assert_eq!(keep(Vec::new()), Uploaded::default());
+    assert!(double.calls().is_empty());
+    assert_eq!(keep(vec![trial.step(1)]).records, 1);
+    assert_eq!(double.records.lock().unwrap()[&document.key()], document.encode());
+    let before = double.calls().len();
+    keep(vec![trial.step(2)]);
+    let put = double.calls()[before..].iter().filter(|one| *one == "put_records").count();
+    assert_eq!(put, 1, "it is there");
+}
+
+#[test]
 fn steps_with_the_same_layer_have_one_blob() {
     let (trial, double) = (Trial::new(), Double::is(What::Takes));
     let one = trial.step(1);
@@ -206,6 +226,21 @@ fn a_cache_that_refuses_or_fails_says_so_and_is_asked_no_more() {
         assert_eq!(is_refused, what == What::Refuses, "{error}");
         assert!(!double.calls().contains(&"finish".to_owned()));
     }
+}
+
+#[test]
+fn what_was_added_before_a_build_failed_is_written_and_waited_for_as_long_as_it_may_take() {
+    let (trial, double) = (Trial::new(), Double::is(What::Takes));
+    let upload = trial.upload(&double, UPLOAD_TIME);
+    upload.add(trial.step(1));
+    let uploaded = upload.salvage(UPLOAD_TIME).unwrap();
+    assert_eq!((uploaded.records, uploaded.blobs), (1, 1));
+    assert_eq!(double.calls().last().map(String::as_str), Some("finish"));
+    let upload = trial.upload(&Double::is(What::Hangs), UPLOAD_TIME);
+    upload.add(trial.step(2));
+    let limit = Duration::from_millis(100);
+    let error = upload.salvage(limit).unwrap_err();
+    assert!(matches!(error, UploadError::Time { time, .. } if time == limit), "{error}");
 }
 
 #[test]
