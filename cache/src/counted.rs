@@ -80,6 +80,10 @@ impl CacheBackend for CountedCache {
     fn finish(&self) -> Result<(), CacheError> {
         self.inner.finish()
     }
+
+    fn complaints(&self) -> Vec<String> {
+        self.inner.complaints()
+    }
 }
 
 struct CountedBlob<'a> {

@@ -12,11 +12,13 @@ mod action_result;
 mod busy_time;
 pub mod contract;
 pub mod counted;
+pub mod deferred;
 #[cfg(test)]
 mod fake_web;
 pub mod gha;
 pub mod http;
 mod inline;
+pub mod late;
 pub mod layout_archive;
 pub mod local;
 pub mod mount_upload;

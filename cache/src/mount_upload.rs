@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use wythe_store::cache_backend::{CacheBackend, CacheError};
@@ -14,6 +13,8 @@ use wythe_store::error::ReadError;
 use wythe_store::lease::Lease;
 use wythe_store::portable_mount::save::{SaveMountError, SentMount, gather, previous};
 use wythe_store::timestamp::Timestamp;
+
+use crate::late::{Late, in_time};
 
 /// A cache mount that is to be saved.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,16 +58,6 @@ pub struct UploadedMounts {
     pub busy: Vec<String>,
     /// Those that are not here, or that no step has opened since an earlier version made them.
     pub absent: Vec<String>,
-}
-
-/// A cache that took too long.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cache {backend}: not written within {time:?}")]
-pub struct Late {
-    /// The name of the cache.
-    pub backend: String,
-    /// How long it might have taken.
-    pub time: Duration,
 }
 
 /// A cache mount that was not saved.
@@ -152,16 +143,4 @@ impl MountUpload<'_> {
         uploaded.sent.push((label, sent));
         Ok(())
     }
-}
-
-/// Does something with a cache on a thread of its own, which is left behind where it takes too long.
-fn in_time<T: Send + 'static>(
-    backend: &dyn CacheBackend,
-    time: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Late> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || drop(sender.send(work())));
-    let backend = backend.name().to_owned();
-    receiver.recv_timeout(time).map_err(|_| Late { backend, time })
 }

@@ -70,16 +70,28 @@ impl Solver<'_> {
         made: Receiver<(&Self, Task)>,
     ) -> Result<(), VertexError> {
         for (solver, task) in made {
-            if env.cancel.is_cancelled() {
+            let is_over = env.cancel.is_cancelled();
+            if is_over && !solver.is_made_for_others() {
                 // What the steps made is remembered, and sealed by who needs it.
                 return Ok(());
             }
-            if let Err(error) = solver.seal(task.vertex()) {
-                env.cancel.cancel();
-                return Err(error);
+            match solver.seal(task.vertex()) {
+                Ok(()) => {}
+                // Why it is over is what is told.
+                Err(_) if is_over => {}
+                Err(error) => {
+                    env.cancel.cancel();
+                    return Err(error);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether others are to have what steps made before one failed. Nobody waits for that who has interrupted the
+    /// build.
+    fn is_made_for_others(&self) -> bool {
+        self.env.results.is_wanted() && !self.interrupt.is_cancelled()
     }
 
     /// Settles a vertex, and computes what an image says of its layer, if it is in one. Nobody but

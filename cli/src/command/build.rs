@@ -41,7 +41,7 @@ use self::provenance::BuildInvocation;
 use self::reproduction::reproduction;
 use self::resources::BuildResources;
 use self::shared::OpenedCaches;
-use self::shared::mounts::{self, MountsToSave};
+use self::shared::mounts::{MountsToSave, tell_restored};
 use self::shared::writing::CacheWriters;
 use crate::args::build::BuildArgs;
 use crate::args::call::Method;
@@ -119,13 +119,14 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         match attempt.run(early.as_ref()) {
             // A cache did not hand over a layer that it had announced: its step runs after all.
             Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => delivered.forget(),
-            Err(unfinished) => return Err(unfinished.into()),
+            Err(unfinished) => {
+                writers.salvage(resources.cancel(), session);
+                return Err(unfinished.into());
+            }
             Ok(built) => {
-                writers.finish(&built, session)?;
-                mounts::tell_restored(&resources.caches, session);
-                let (pool, delivered) = (&**resources.pool(), &opened_caches.delivered);
-                let what = MountsToSave { built: &built, lease: &lease, pool, delivered };
-                mounts::save(&cache_targets, what, args, session)?;
+                tell_restored(&resources.caches, session);
+                let (built, lease, pool) = (&built, &*lease, &**resources.pool());
+                writers.finish(MountsToSave { built, lease, pool }, session)?;
                 let summary =
                     shared::summary(progress.summary(), &resources.caches, &opened_caches);
                 summarise(&summary, args, session);

@@ -59,7 +59,12 @@ pub(super) fn sources(
 pub(super) fn targets(args: &BuildArgs, session: &Session) -> Result<Vec<CacheTo>, Failure> {
     let targets = named(&args.cache.cache_to, CACHE_TO, session)?;
     for to in &targets {
-        trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+        let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+        if to.place == CachePlace::Inline && trust.sign.is_some() {
+            let why =
+                "type=inline: the records that an image carries are not signed, and a key is given";
+            return Err(Failure::usage(why).remedy("type=inline,sign-key=none keeps them unsigned"));
+        }
     }
     Ok(targets)
 }

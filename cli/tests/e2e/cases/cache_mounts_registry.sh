@@ -33,6 +33,7 @@ sums='find /c -type f | sort | xargs sha256sum | sha256sum | sed "s/^/SEEN /"; f
 
 step one 'i=0; while [ $i -lt 200 ]; do head -c 100000 /dev/urandom > /c/$i; i=$((i+1)); done' --cache-to "$cache,mounts=all"
 grep -q 'mount npm: 200 files (20.0MB) saved, 2 packs sent' log
+grep -q '^summary: .* fetched, 20\.[0-9]*MB sent' log || { cat log; false; }
 step one "$sums # 1"
 grep SEEN log > expected
 step two "$sums # 2" --cache-from "$cache"

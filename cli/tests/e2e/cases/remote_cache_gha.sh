@@ -97,6 +97,16 @@ build lied $from
 "$WYTHE" --store lied verify
 say knobs corrupt=0
 
+# Cache mounts go up in the same entry, and come back.
+before=$(say log | grep -c CreateCacheEntry)
+printf 'FROM base\nARG DO\nRUN --mount=type=cache,id=m,target=/m eval "$DO" && date +%%N > /made\n' > context/Dockerfile
+build mounts --build-arg "DO=echo kept > /m/f" --cache-to type=gha,mode=max,scope=m,mounts=all
+grep -q '1 results written' log
+grep -q 'mount m: 1 files' log
+[ "$(say log | grep -c CreateCacheEntry)" = "$((before + 1))" ]
+build mounted --build-arg 'DO=[ "$(cat /m/f)" = kept ]' --cache-from type=gha,scope=m
+grep -q 'mount m restored' log
+
 # Nobody there.
 kill $pid
 wait $pid || true

@@ -1,16 +1,24 @@
-# A server of the remote execution API as a cache, BuildGrid from PyPI: cold and warm, a long layer, a branch, signatures,
-# and no server at all.
+# A server of the remote execution API as a cache, BuildGrid from PyPI: cold and warm, a long layer, over TLS, a branch,
+# signatures, and no server at all.
 case $("$WYTHE" build --cache-from type=reapi,url=grpc://127.0.0.1:1 . 2>&1 || true) in
 *"built without it"*) skip "the program is built without the feature reapi" ;;
 esac
 python3 -m venv venv
 venv/bin/pip install -q buildgrid==0.4.4
-port=$((20000 + ($$ + 9001) % 20000))
+port=$((20000 + ($$ + 9001) % 20000)) secure=$((20000 + ($$ + 9002) % 20000))
+openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.crt -days 2 -subj /CN=cache \
+  -addext subjectAltName=IP:127.0.0.1 2> /dev/null
 cat > server.yml << X
 server:
   - !channel
     address: 127.0.0.1:$port
     insecure-mode: true
+  - !channel
+    address: 127.0.0.1:$secure
+    insecure-mode: false
+    credentials:
+      tls-server-key: $PWD/server.key
+      tls-server-cert: $PWD/server.crt
 instances:
   - name: team
     storages:
@@ -59,6 +67,14 @@ build warm --cache-from "$cache" --cache-to "$cache,mode=max,ignore-error=false"
 cmp cold.tar warm.tar
 if grep -q 'results written' log; then exit 1; fi
 "$WYTHE" --store warm verify
+# Over TLS, where the server is known, and where it is not.
+SSL_CERT_FILE=$PWD/server.crt build encrypted --cache-from "type=reapi,url=grpcs://127.0.0.1:$secure/team" \
+  --cache-to "type=reapi,url=grpcs://127.0.0.1:$secure/team,mode=max,ignore-error=false"
+[ "$(ran)" = 0 ]
+cmp cold.tar encrypted.tar
+build stranger --cache-from "type=reapi,url=grpcs://127.0.0.1:$secure/team"
+[ "$(ran)" = 3 ]
+grep -q 'goes on without it' log
 build branch --cache-from "$cache,scope=x" --cache-to "$cache,scope=x,ignore-error=false"
 [ "$(ran)" = 3 ]
 build again --cache-from "$cache,scope=x"

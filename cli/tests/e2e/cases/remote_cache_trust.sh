@@ -30,8 +30,9 @@ def write(value):
 index = json.loads((place / "index.json").read_bytes())
 manifest = read(index["manifests"][0]["digest"])
 records = read(manifest["config"]["digest"])
-results = [key for key in records if "latest" not in records[key]]
-first, last = sorted(results, key=lambda key: records[key]["created"])
+results = [key for key in records if "latest" not in records[key] and "kind" not in records[key]]
+ordered = sorted(results, key=lambda key: records[key]["created"])
+first, last = ordered[0], ordered[-1]
 exec(sys.argv[2])
 manifest["config"].update(write(records))
 index["manifests"][0].update(write(manifest))
@@ -108,6 +109,32 @@ build liar --cache-from type=local,src=lying
 [ "$(ran)" = 2 ]
 grep -q 'does not hold what it announced' log
 "$WYTHE" --store liar verify
+# An image carries no signatures: that is refused by name where there is a key, unless it is said to be meant.
+if build inline --cache-to type=inline --cache-sign-key one.pem > out; then exit 1; fi
+grep -q 'type=inline: .* not signed' log
+build inline --cache-to type=inline,sign-key=none --cache-sign-key one.pem
+# Cache mounts: those that nobody to believe has signed stay where they are, and so do forged ones.
+cp context/Dockerfile results.Dockerfile
+mount() {
+  printf 'FROM base\nARG DO\nRUN --mount=type=cache,id=m,target=/m eval "$DO"\n' > context/Dockerfile
+  store=$1 do=$2
+  shift 2
+  build "$store" --build-arg "DO=$do" "$@"
+}
+mount m1 'echo kept > /m/f' --cache-to type=local,dest=mounts,mounts=m --cache-sign-key one.pem
+mount m2 '[ "$(cat /m/f)" = kept ] # 2' --cache-from type=local,src=mounts --cache-verify-key one.pub
+grep -q 'mount m restored' log
+mount m3 '[ ! -e /m/f ] # 3' --cache-from type=local,src=mounts --cache-verify-key two.pub
+grep -q 'signed with another key: not used' log
+mount m4 'echo other > /m/f' --cache-to type=local,dest=plain,mounts=m
+mount m5 '[ ! -e /m/f ] # 5' --cache-from type=local,src=plain --cache-verify-key one.pub
+grep -q 'not signed: not used' log
+mount m6 '[ "$(cat /m/f)" = other ] # 6' --cache-from type=local,src=plain
+cp -r mounts forged
+forge forged 'saved = [key for key in records if records[key].get("kind") == "cache-mount"][0]; records[saved]["label"] = "x"'
+mount m7 '[ ! -e /m/f ] # 7' --cache-from type=local,src=forged --cache-verify-key one.pub
+grep -q 'wrongly signed: not used' log
+mv results.Dockerfile context/Dockerfile
 # Branches: each writes its own part, and reads that and the part of main.
 build main --cache-to type=local,dest=scopes,scope=main
 printf 'RUN echo branch > /branch\n' >> context/Dockerfile

@@ -1,13 +1,19 @@
 //! The caches that a build writes to, while it runs.
 
+use std::error::Error;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
-use wythe_builder::built::{Built, BuiltStep, StepResults};
+use wythe_builder::built::{BuiltStep, StepResults};
+use wythe_cache::deferred::DeferredCache;
 use wythe_cache::upload::{MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
+use wythe_sandbox::Cancel;
+use wythe_store::cache_backend::CacheBackend as _;
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
 
+use super::mounts::{self, MountsToSave};
 use super::{OpenedCaches, trust};
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::cache::{CacheTo, Extent, OnError};
@@ -18,14 +24,19 @@ use crate::failure::{Class, Failure};
 use crate::render::quantity::Bytes;
 use crate::session::Session;
 
+/// How long an interrupted build waits for caches: GitHub and docker end a job ten seconds after they have asked it to
+/// end, and people wait no longer.
+const INTERRUPTED: Duration = Duration::from_secs(5);
+
 /// Caches that take results from the moment when a step has made them.
 pub(in crate::command::build) struct CacheWriters(Vec<CacheWriter>);
 
 struct CacheWriter {
-    name: String,
     upload: Upload,
-    extent: Extent,
-    on_error: OnError,
+    /// Cache mounts go there as well, and what makes both found is written once.
+    cache: Arc<DeferredCache>,
+    to: CacheTo,
+    time: Duration,
 }
 
 impl CacheWriters {
@@ -37,15 +48,14 @@ impl CacheWriters {
         session: &Session,
     ) -> Result<Self, Failure> {
         let mut writers = Vec::new();
-        for CacheTo { place, sign, extent, on_error, time, .. } in to {
-            let trust = trust::of_writing(sign.as_ref(), &args.cache, &session.settings)?;
-            let Some(backend) = opened.open(place, &trust, session)? else { continue };
-            let (name, lease) = (backend.name().to_owned(), lease.clone());
-            let time = time.unwrap_or(UPLOAD_TIME);
+        for to in to {
+            let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+            let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
+            let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
             let (pool, codec) = (pool.clone(), codec(&args.result));
-            let upload = UploadPlan { lease, backend, pool, codec, time }.begin();
-            let (extent, on_error) = (*extent, *on_error);
-            writers.push(CacheWriter { name, upload, extent, on_error });
+            let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
+            let upload = UploadPlan { lease, backend: cache.clone(), pool, codec, time }.begin();
+            writers.push(CacheWriter { upload, cache, to, time });
         }
         Ok(Self(writers))
     }
@@ -54,33 +64,91 @@ impl CacheWriters {
     /// asked to be more.
     pub(in crate::command::build) fn finish(
         self,
-        built: &Built,
+        what: MountsToSave<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        for CacheWriter { name, upload, extent, on_error, .. } in self.0 {
-            let wanted = built.steps.iter().filter(|step| extent.includes(step));
-            match upload.finish(wanted.map(made).collect()) {
-                Ok(Uploaded { records: 0, .. }) => {}
-                Ok(Uploaded { records, blobs, bytes }) => {
-                    session.remark(&format!(
-                        "cache {name}: {records} results written, {blobs} layers sent ({})",
-                        Bytes(bytes)
-                    ));
-                }
-                Err(error) if on_error == OnError::Warn => {
-                    session.remark(&format!("the cache was not written: {error}"));
-                }
-                Err(error) => return Err(Failure::of(Class::Network, &error)),
+        self.0.into_iter().try_for_each(|writer| writer.finish(what, session))
+    }
+
+    /// Sees to it that what steps have made is found, of a build that failed. The failure is what is told of the
+    /// build, whatever comes of this.
+    pub(in crate::command::build) fn salvage(self, cancel: &Cancel, session: &Session) {
+        let begun = Instant::now();
+        let left = |time: Duration| {
+            let rest = INTERRUPTED.saturating_sub(begun.elapsed());
+            if cancel.is_cancelled() { time.min(rest) } else { time }
+        };
+        for CacheWriter { upload, cache, time, .. } in self.0 {
+            match upload.salvage(left(time)) {
+                Ok(uploaded) => match cache.settle(left(time)) {
+                    Ok(()) => tell(&cache, uploaded, session),
+                    Err(error) => session.remark(&not_written(&error)),
+                },
+                Err(error) => session.remark(&not_written(&error)),
             }
         }
-        Ok(())
     }
+}
+
+impl CacheWriter {
+    fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
+        let Self { upload, cache, to, time } = self;
+        let failed = |error: &(dyn Error + 'static)| match to.on_error {
+            OnError::Warn => {
+                session.remark(&not_written(error));
+                Ok(())
+            }
+            OnError::Fail => Err(Failure::of(Class::Network, error)),
+        };
+        upload.add_documents(what.built.documents.clone());
+        let wanted = what.built.steps.iter().filter(|step| to.extent.includes(step));
+        let uploaded = match upload.finish(wanted.map(made).collect()) {
+            Ok(uploaded) => uploaded,
+            Err(error) => return failed(&error),
+        };
+        let mounts = mounts::save((&to.mounts, time), cache.clone(), what, session);
+        if let Err(error) = cache.settle(time) {
+            return failed(&error);
+        }
+        tell(&cache, uploaded, session);
+        match mounts {
+            Ok(saved) => {
+                mounts::tell_saved(&*cache, &saved, session);
+                Ok(())
+            }
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// Says what a cache was sent, if it was anything.
+fn tell(cache: &DeferredCache, uploaded: Uploaded, session: &Session) {
+    let Uploaded { records, blobs, bytes } = uploaded;
+    if records > 0 {
+        let (name, bytes) = (cache.name(), Bytes(bytes));
+        session.remark(&format!(
+            "cache {name}: {records} results written, {blobs} layers sent ({bytes})"
+        ));
+    }
+}
+
+/// An error with its causes, in one line.
+fn not_written(error: &(dyn Error + 'static)) -> String {
+    let (mut told, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !told.ends_with(&said) {
+            told = format!("{told}: {said}");
+        }
+        cause = error.source();
+    }
+    format!("the cache was not written: {told}")
 }
 
 impl StepResults for CacheWriters {
     fn sealed(&self, step: &BuiltStep) {
-        for CacheWriter { upload, extent, .. } in &self.0 {
-            if extent.includes(step) {
+        for CacheWriter { upload, to, .. } in &self.0 {
+            if to.extent.includes(step) {
                 upload.add(made(step));
             }
         }

@@ -1,0 +1,73 @@
+# What a build on an empty store asks a registry for, when a cache answers it whole and it is pushed there: what the tag of
+# the base stands for, the cache, whether the image is there, and its name. That is a tenth of what BuildKit asks for.
+[ -n "$REGISTRY" ] || skip "docker-registry is not installed"
+. "$CASES/../counting.sh"
+port=$((20000 + ($$ + 8101) % 20000))
+counting_registry "$port"
+host=127.0.0.1:$port
+cache=type=registry,ref=$host/app:cache
+mkdir context plain
+printf 'FROM base\nENV HERE=1\n' > plain/Dockerfile
+"$WYTHE" --store maker build --build-context base=oci-layout://"$BASE" -t "$host/base:1" --push plain > base.digest
+cat > context/Dockerfile << X
+ARG BASE=$host/base:1
+FROM \$BASE AS made
+RUN echo made > /made && date +%N > /when
+FROM \$BASE
+RUN date +%N > /chance
+COPY --from=made /made /when /
+X
+build() {
+  store=$1 tag=$2
+  shift 2
+  "$WYTHE" --store "$store" --progress plain build -t "$host/app:$tag" --push "$@" context > out 2> log.text || { cat log.text; return 1; }
+}
+ran() { grep -c '^#[0-9]* DONE ' log.text || true; }
+# asked: the requests since it was asked last, without digests.
+asked() {
+  since "$port"
+  grep -o '"[A-Z]* /v2/[^ ]*' log | tr -d '"' | sed 's/sha256:[0-9a-f]*/DIGEST/' | sort
+}
+build cold 1 --cache-to "$cache,mode=max"
+[ "$(ran)" = 3 ]
+asked > cold.asked
+# The image is not asked for where a layer of it was sent a moment ago.
+[ "$(grep -c 'HEAD /v2/app/manifests/' cold.asked || true)" = 0 ]
+
+build warm 2 --cache-from "$cache" --cache-to "$cache,mode=max"
+[ "$(ran)" = 0 ]
+asked > warm.asked
+cat > expected << 'X'
+GET /v2/app/manifests/cache
+GET /v2/base/manifests/1
+HEAD /v2/app/manifests/DIGEST
+PUT /v2/app/manifests/2
+X
+diff expected warm.asked
+
+# Of a base that is named by its digest nothing is asked at all, once a build has had it.
+pinned=$host/base:1@$(grep -o 'sha256:[0-9a-f]*' base.digest | head -n 1)
+printf 'RUN echo more > /more\n' >> context/Dockerfile
+build pinned-cold 3 --build-arg "BASE=$pinned" --cache-from "$cache" --cache-to "$cache,mode=max"
+[ "$(ran)" = 1 ]
+asked > /dev/null
+build pinned-warm 4 --build-arg "BASE=$pinned" --cache-from "$cache"
+[ "$(ran)" = 0 ]
+asked > warm.asked
+sed '/base/d; s/2$/4/' expected | diff - warm.asked
+"$WYTHE" --store pinned-warm verify
+# What is pushed that way can be used.
+"$WYTHE" --store used pull "$host/app:4" > /dev/null
+[ "$("$WYTHE" --store used run "$host/app:4" cat /made)" = made ]
+
+# Into another repository of the registry layers are taken from that of the cache, and the other way round.
+"$WYTHE" --store moved build -t "$host/third:1" --push --cache-from "$cache" context > /dev/null 2> log.text
+asked > moved.asked
+# The configuration.
+[ "$(grep -c 'PUT /v2/third/blobs/' moved.asked)" = 1 ]
+[ "$(grep -c 'POST /v2/third/blobs/uploads/?.*mount=' moved.asked)" -ge 3 ]
+"$WYTHE" --store kept --progress plain build -t "$host/fourth:1" --push --no-cache \
+  --cache-to "type=registry,ref=$host/cache:app,mode=max" context > /dev/null 2> log.text
+asked > kept.asked
+# Of four layers one is in no image, so that it is sent to the cache alone, as are a listing and the records.
+[ "$(grep -c 'POST /v2/cache/blobs/uploads/?.*from=fourth' kept.asked)" -ge 1 ] || { cat kept.asked; false; }
