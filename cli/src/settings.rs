@@ -1,5 +1,6 @@
 //! What the environment says, read once and here only.
 
+pub(crate) mod cache_table;
 pub(crate) mod file;
 mod registry_table;
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use wythe_registry::hosts::{HostConfig, Part};
 
+use super::cache_table::{CacheDefaults, CacheTable};
 use super::registry_table::Registries;
 use crate::args::budget::{Age, Amount, Bounds};
 
@@ -19,6 +20,8 @@ const SHOWN: usize = 60;
 pub(crate) struct Configuration {
     /// The table `[store]`.
     pub(crate) store: Bounds,
+    /// The table `[cache]`.
+    pub(crate) cache: CacheDefaults,
     /// The tables `[registry."HOST"]`.
     pub(crate) registries: Vec<(Part, HostConfig)>,
 }
@@ -41,6 +44,8 @@ struct Tables {
     #[serde(default)]
     store: StoreTable,
     #[serde(default)]
+    cache: CacheTable,
+    #[serde(default)]
     registry: Registries,
 }
 
@@ -62,8 +67,9 @@ pub(crate) struct Written<T>(pub(crate) T);
 ///
 /// With the line and what is wrong there.
 pub(crate) fn parse(text: &str, folder: &Path) -> Result<Configuration, FileError> {
-    let Tables { store, registry } = read(text)?;
-    Ok(Configuration { store: store.bounds(), registries: registry.configs(folder) })
+    let Tables { store, cache, registry } = read(text)?;
+    let (store, cache, registries) = (store.bounds(), cache.defaults(), registry.configs(folder));
+    Ok(Configuration { store, cache, registries })
 }
 
 /// Reads a TOML file of any kind.
@@ -83,11 +89,12 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, FileError> {
     })
 }
 
-/// The line that is at a place of a text, with its number.
+/// The line that is at a place of a text, with its number. What is set there may be a secret.
 fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default().trim();
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let line = line.split_once('=').map_or(line, |(key, _)| key).trim();
     let line: String = line.chars().take(SHOWN).collect();
     format!("line {number}, `{line}`: ")
 }

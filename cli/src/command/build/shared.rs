@@ -7,6 +7,7 @@ mod service;
 mod trust;
 pub(super) mod writing;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use wythe_builder::caches::{CacheSource, Caches, LOOKUP_TIME};
@@ -19,11 +20,12 @@ use wythe_registry::delivered::Delivered;
 use wythe_store::cache_backend::CacheBackend;
 
 use crate::args::build::BuildArgs;
-use crate::args::cache::{CacheFrom, CachePlace, CacheTo, Transport};
+use crate::args::cache::{CacheArgError, CacheFrom, CachePlace, CacheTo, Transport};
 use crate::aws;
 use crate::failure::Failure;
 use crate::render::summary::BuildSummary;
 use crate::session::Session;
+use crate::settings::cache_table::CacheDefaults;
 
 /// The variables that name caches where no flag does.
 const CACHE_FROM: &str = "WYTHE_CACHE_FROM";
@@ -44,7 +46,8 @@ pub(super) fn sources(
     session: &Session,
 ) -> Result<Caches, Failure> {
     let mut sources = Vec::new();
-    for CacheFrom { places, verify, time } in named(&args.cache.cache_from, CACHE_FROM, session)? {
+    let from = named((&args.cache.cache_from, CACHE_FROM, |file| file.from.clone()), session)?;
+    for CacheFrom { places, verify, time } in from {
         let trust = trust::of_reading(verify.as_ref(), &args.cache, &session.settings)?;
         for place in places {
             if let Some(backend) = opened.open(&place, &trust, session)? {
@@ -57,7 +60,7 @@ pub(super) fn sources(
 
 /// The caches to write to. A key that cannot sign is told of before anything is built.
 pub(super) fn targets(args: &BuildArgs, session: &Session) -> Result<Vec<CacheTo>, Failure> {
-    let targets = named(&args.cache.cache_to, CACHE_TO, session)?;
+    let targets = named((&args.cache.cache_to, CACHE_TO, |file| file.to.clone()), session)?;
     for to in &targets {
         let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
         if to.place == CachePlace::Inline && trust.sign.is_some() {
@@ -75,19 +78,23 @@ pub(super) fn inline(targets: &[CacheTo]) -> InlineCache {
     if is_wanted { InlineCache::Carried } else { InlineCache::Absent }
 }
 
-/// What the flags say, or else a variable: one cache, or several with blanks between them.
-fn named<T: Clone + std::str::FromStr<Err = crate::args::cache::CacheArgError>>(
-    flags: &[T],
-    variable: &str,
+/// What the flags say, or else a variable, one cache or several with blanks between them, or else a configuration
+/// file. A variable that is set and empty says that there is none.
+fn named<T: Clone + FromStr<Err = CacheArgError>>(
+    (flags, variable, in_file): (&[T], &str, impl Fn(&CacheDefaults) -> Option<Vec<T>>),
     session: &Session,
 ) -> Result<Vec<T>, Failure> {
     if !flags.is_empty() {
         return Ok(flags.to_vec());
     }
-    let text = session.settings.text(variable).unwrap_or_default();
-    let parse =
-        |word: &str| word.parse().map_err(|error| Failure::usage(format!("{variable}: {error}")));
-    text.split_whitespace().map(parse).collect()
+    if let Some(text) = session.settings.text(variable) {
+        let parse = |word: &str| {
+            word.parse().map_err(|error| Failure::usage(format!("{variable}: {error}")))
+        };
+        return text.split_whitespace().map(parse).collect();
+    }
+    let files = session.settings.configurations()?;
+    Ok(files.iter().find_map(|(_, file)| in_file(&file.cache)).unwrap_or_default())
 }
 
 impl OpenedCaches {

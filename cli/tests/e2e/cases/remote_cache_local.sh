@@ -26,6 +26,16 @@ WYTHE_CACHE_FROM=type=local,src=cache build variable
 build warm
 [ "$(ran)" = 0 ]
 cmp cold.tar warm.tar
+# By a file, unless a variable says that there is none; what makes no sense there is told with its line.
+printf '[cache]\nfrom = ["type=local,src=cache"]\nto = ["type=local,dest=second,mode=max"]\n' > own.toml
+WYTHE_CONFIG=$PWD/own.toml build file
+[ "$(ran)" = 0 ]
+WYTHE_CONFIG=$PWD/own.toml WYTHE_CACHE_FROM= build nofile
+[ "$(ran)" = 3 ]
+[ -f second/index.json ]
+printf '[cache]\nfrom = []\nto = ["type=local,dset=x"]\n' > odd.toml
+WYTHE_CONFIG=$PWD/odd.toml fails "$WYTHE" build context 2> log
+grep -q 'line 3' log && grep -q dset log
 # A step over what was found.
 printf 'RUN cat /chance /copied > /more\n' >> context/Dockerfile
 build more --cache-from type=local,src=cache
