@@ -108,7 +108,7 @@ impl Command {
             command => return command,
         };
         match args.command {
-            BuildxCommand::Build(args) => Self::Build(args),
+            BuildxCommand::Build(args) => Self::Build(Box::new(args.of_docker())),
             BuildxCommand::Du(args) => Self::Du(args.du),
             BuildxCommand::Prune(args) => Self::Prune(args.prune),
             command => Self::Buildx(BuildxArgs { command, ..args }),

@@ -9,6 +9,7 @@ mod command;
 mod container;
 mod difference;
 mod docker_config;
+mod docker_engine;
 mod docker_image;
 mod failure;
 mod fetch;
@@ -81,7 +82,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A standard error that is closed leaves the exit code to tell.
-            let _ = writeln!(std::io::stderr(), "{}", failure.text(form));
+            let _ = writeln!(std::io::stderr(), "{}", line.caller.told(failure.text(form)));
             failure.exit_code()
         }
     }

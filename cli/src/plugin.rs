@@ -43,6 +43,31 @@ pub(crate) enum Called {
 pub(crate) struct CommandLine {
     pub(crate) words: Vec<OsString>,
     pub(crate) variables: Vec<(OsString, OsString)>,
+    pub(crate) caller: Caller,
+}
+
+/// Who reads what goes wrong.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Caller {
+    /// Docker, Compose, or a GitHub action.
+    Docker,
+    #[default]
+    Person,
+}
+
+impl Caller {
+    /// What went wrong, in the words that the caller looks for: the actions take the last line that begins
+    /// with `ERROR:` for the message.
+    pub(crate) fn told(self, text: String) -> String {
+        if self == Self::Person {
+            return text;
+        }
+        let line = |line: &str| match line.strip_prefix("error: ") {
+            Some(message) => format!("ERROR: {message}"),
+            None => line.to_owned(),
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Called {
@@ -56,7 +81,7 @@ impl Called {
                 words.push("--help".into());
             }
             let words = kaniko::spelt_out(words);
-            return Self::Command(CommandLine { words, variables: Vec::new() });
+            return Self::Command(CommandLine { words, ..CommandLine::default() });
         }
         let rest = words.split_off(1);
         match rest.first().and_then(|word| word.to_str()) {
@@ -115,6 +140,11 @@ fn translated(words: Vec<OsString>) -> CommandLine {
     }
     rest.next_if(|word| word == "buildx");
     line.words = ["wythe", "buildx"].map(OsString::from).into_iter().chain(rest).collect();
+    if line.words.len() == 2 {
+        // Whoever asks for nothing wants to know whether it is there.
+        line.words.push("--help".into());
+    }
+    line.caller = Caller::Docker;
     line
 }
 
@@ -152,9 +182,10 @@ mod tests {
     #[track_caller]
     fn check(words: &str, expected: &str, variables: &[(&str, &str)]) {
         let pair = |(name, value): &(&str, &str)| (name.into(), value.into());
-        let words_of = expected.split(' ').map(OsString::from).collect();
-        let line = CommandLine { words: words_of, variables: variables.iter().map(pair).collect() };
-        assert_eq!(called(words), Called::Command(line), "{words}");
+        let expected: Vec<OsString> = expected.split(' ').map(OsString::from).collect();
+        let variables: Vec<(OsString, OsString)> = variables.iter().map(pair).collect();
+        let Called::Command(line) = called(words) else { panic!("not a command") };
+        assert_eq!((line.words, line.variables), (expected, variables), "{words}");
     }
 
     #[test]
@@ -167,6 +198,14 @@ mod tests {
             &[("DOCKER_CONFIG", "/c"), ("DOCKER_HOST", "unix:///s")],
         );
         check("docker-buildx -l debug buildx ls", "wythe buildx ls", &[]);
+        check("docker-buildx buildx", "wythe buildx --help", &[]);
+    }
+
+    #[test]
+    fn the_actions_find_what_went_wrong() {
+        let text = || "#1 error: x\nerror: no\nhelp: y".to_owned();
+        assert_eq!(Caller::Docker.told(text()), "#1 error: x\nERROR: no\nhelp: y");
+        assert_eq!(Caller::Person.told(text()), text());
     }
 
     #[test]

@@ -14,6 +14,8 @@ use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::path::LayerPath;
 
+use crate::engine::EngineError;
+
 /// An image did not leave.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +73,9 @@ pub enum DeliveryError {
     /// A layout could not be written.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// An engine did not take it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The registry did not take it.
     #[error(transparent)]
     Push(#[from] PushError),

@@ -5,7 +5,8 @@
 //! what a name of the store stands for ────── OutgoingImage::encode ──┴─► OutgoingImage
 //!                                                                          ├─► push
 //!                                                                          ├─► write_oci, write_docker
-//!                                                                          └─► write_layout
+//!                                                                          ├─► write_layout
+//!                                                                          └─► Engine::take, Loopback::serve
 //! ```
 //!
 //! Layers lie in the store uncompressed, or as they came; they are compressed when they leave, and a
@@ -21,9 +22,11 @@ pub mod attestation;
 pub mod content;
 mod docker;
 pub mod encode;
+pub mod engine;
 pub mod error;
 pub mod files;
 pub mod image;
+pub mod loopback;
 pub mod options;
 pub mod platforms;
 pub mod push;

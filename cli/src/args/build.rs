@@ -108,9 +108,12 @@ pub(crate) struct ResultArgs {
     pub(crate) push: Switch,
     #[command(flatten)]
     pub(crate) repositories: RepositoryArgs,
-    /// Keep the image in the store, which is what happens anyway
+    /// Keep the image in the store, which is what happens anyway; called by docker, in its engine
     #[arg(long)]
     pub(crate) load: Switch,
+    /// Where an image goes that has no output, or is to be loaded.
+    #[arg(skip)]
+    pub(crate) home: ImageHome,
     /// Write the image id (the digest of its configuration) to a file, a line for each target
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
@@ -213,6 +216,15 @@ pub(crate) struct AttestationArgs {
     pub(crate) attest: Vec<Attest>,
 }
 
+/// Where images live that nothing is said of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum ImageHome {
+    /// Docker's engine, if there is one, and the store.
+    Docker,
+    #[default]
+    Store,
+}
+
 /// The network of steps.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum NetworkArg {
@@ -254,6 +266,15 @@ impl AttestationArgs {
 }
 
 impl BuildArgs {
+    /// The same as docker means it: images are for its engine.
+    pub(crate) fn of_docker(mut self) -> Self {
+        self.result.home = ImageHome::Docker;
+        let outputs = self.result.output.into_iter();
+        let of_docker = |asked: OutputArg| OutputArg { output: asked.output.of_docker(), ..asked };
+        self.result.output = outputs.map(of_docker).collect();
+        self
+    }
+
     /// What is asked; `--check` is short for a call.
     pub(crate) fn question(&self) -> Call {
         let check = Call { method: Method::Check, ..Call::default() };

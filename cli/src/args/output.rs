@@ -27,6 +27,8 @@ pub(crate) enum Output {
     CacheOnly,
     /// The root file system as files.
     Files { destination: PathBuf, split: PlatformSplit, stale: Stale },
+    /// An image in Docker's engine, and in the store.
+    Engine { need: Need, image: ImageAttributes },
     /// An image in the store, and at its registry where `push` says so.
     Image { push: Push, image: ImageAttributes },
     /// The root file system as one tar stream.
@@ -48,6 +50,16 @@ pub(crate) enum Destination {
     Directory(PathBuf),
     File(PathBuf),
     Stdout,
+    /// Nothing says where: standard output, or docker's engine where docker asks.
+    Unsaid,
+}
+
+/// Whether there has to be an engine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Need {
+    /// The image stays in the store where there is none.
+    IfThere,
+    Must,
 }
 
 /// What becomes of files that are in a destination already.
@@ -134,20 +146,32 @@ impl Output {
             Self::Archive { destination, .. } | Self::Tar { destination, .. } => {
                 match destination {
                     Destination::Directory(path) | Destination::File(path) => path,
-                    Destination::Stdout => return None,
+                    Destination::Stdout | Destination::Unsaid => return None,
                 }
             }
             Self::Files { destination, .. } => destination,
-            Self::CacheOnly | Self::Image { .. } => return None,
+            Self::CacheOnly | Self::Engine { .. } | Self::Image { .. } => return None,
         };
         *path = place(path)?;
         Some(filled)
     }
 
+    /// What it asks for where docker asks: its own form, with no place, is for its engine.
+    pub(crate) fn of_docker(self) -> Self {
+        if let Self::Archive { format: Format::Docker, destination: Destination::Unsaid, image } =
+            self
+        {
+            return Self::Engine { need: Need::Must, image };
+        }
+        self
+    }
+
     /// The names that it gives beside those of `--tag`.
     pub(crate) fn names(&self) -> &[ImageName] {
         match self {
-            Self::Archive { image, .. } | Self::Image { image, .. } => &image.names,
+            Self::Archive { image, .. }
+            | Self::Engine { image, .. }
+            | Self::Image { image, .. } => &image.names,
             Self::CacheOnly | Self::Files { .. } | Self::Tar { .. } => &[],
         }
     }
@@ -221,7 +245,8 @@ fn split(attributes: &mut Attributes) -> Result<PlatformSplit, OutputError> {
 fn stream(attributes: &mut Attributes) -> Destination {
     match attributes.take_any(&["dest", "destination"]) {
         Some(path) if path != "-" => Destination::File(path.into()),
-        _ => Destination::Stdout,
+        Some(_) => Destination::Stdout,
+        None => Destination::Unsaid,
     }
 }
 

@@ -26,7 +26,7 @@ impl From<DeliveryError> for Failure {
             DeliveryError::Recode(error) => error.into(),
             DeliveryError::Rootfs(error) => error.into(),
             DeliveryError::Write(error) => error.into(),
-            _ => Self::of(Class::Environment, &error),
+            DeliveryError::Engine(_) | _ => Self::of(Class::Environment, &error),
         }
     }
 }

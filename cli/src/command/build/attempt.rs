@@ -148,6 +148,7 @@ fn pushed_image(asked: &OutputArg) -> Option<&ImageAttributes> {
         Output::Image { push: Push::ByDigest | Push::ByName, image } => Some(image),
         Output::Archive { .. }
         | Output::CacheOnly
+        | Output::Engine { .. }
         | Output::Files { .. }
         | Output::Image { push: Push::No, .. }
         | Output::Tar { .. } => None,

@@ -24,9 +24,9 @@ use self::destination::write_to;
 use self::report::{TargetReport, to_stdout};
 use self::target::TargetOutput;
 use self::tree::file_tree;
-use crate::args::build::{BuildArgs, ResultArgs};
+use crate::args::build::{BuildArgs, ImageHome, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
-use crate::args::output::{Destination, Format, Output, OutputArg, Push};
+use crate::args::output::{Destination, Format, Need, Output, OutputArg, Push};
 use crate::aws::check_repositories;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
@@ -62,7 +62,14 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
         outputs.push(for_all(Push::ByName));
     }
     if outputs.is_empty() || args.load.is_on() {
-        outputs.push(for_all(Push::No));
+        let need = if args.load.is_on() { Need::Must } else { Need::IfThere };
+        outputs.push(match args.home {
+            ImageHome::Docker => {
+                let output = Output::Engine { need, image: ImageAttributes::default() };
+                OutputArg { target: None, output }
+            }
+            ImageHome::Store => for_all(Push::No),
+        });
     }
     outputs
 }
@@ -145,6 +152,9 @@ impl Delivery<'_> {
                 archive(*format, destination, (targets, image))
             }
             Output::CacheOnly => Ok(Vec::new()),
+            Output::Engine { need, image } => {
+                targets.iter().map(|one| one.load(*need, image)).collect()
+            }
             Output::Files { destination, split, stale } => {
                 let (tree, store) = (file_tree(targets, *split)?, self.lease.store());
                 files::write(&tree, store, epoch(targets), (destination, *stale))?;
@@ -187,7 +197,7 @@ fn archive(
     let flavour = flavour(format, &images)?;
     match to {
         Destination::Directory(path) => write_layout(&images, path)?,
-        Destination::File(_) | Destination::Stdout => {
+        Destination::File(_) | Destination::Stdout | Destination::Unsaid => {
             write_to(to, |out| Ok(write_archive(&images, (flavour, None), out)?))?;
         }
     }
@@ -218,12 +228,19 @@ mod tests {
 
     #[track_caller]
     fn check(flags: &[&str], expected: &[&str]) {
-        let words: Vec<&str> =
-            ["wythe", "build"].iter().chain(flags).chain(&["."]).copied().collect();
-        let Command::Build(args) = Cli::of(&words).unwrap().command else { panic!("not a build") };
+        check_of(&["wythe", "build"], flags, expected);
+    }
+
+    #[track_caller]
+    fn check_of(command: &[&str], flags: &[&str], expected: &[&str]) {
+        let words: Vec<&str> = command.iter().chain(flags).chain(&["."]).copied().collect();
+        let command = Cli::of(&words).unwrap().command.resolved();
+        let Command::Build(args) = command else { panic!("not a build") };
         let name = |asked: &OutputArg| match asked.output {
             Output::Archive { .. } => "archive",
             Output::CacheOnly => "cacheonly",
+            Output::Engine { need: Need::IfThere, .. } => "engine if there",
+            Output::Engine { need: Need::Must, .. } => "engine",
             Output::Files { .. } => "files",
             Output::Image { push: Push::ByDigest | Push::ByName, .. } => "push",
             Output::Image { push: Push::No, .. } => "store",
@@ -236,6 +253,17 @@ mod tests {
     #[test]
     fn without_an_output_the_image_stays_in_the_store() {
         check(&[], &["store"]);
+    }
+
+    #[test]
+    fn for_docker_images_are_in_its_engine_unless_they_go_elsewhere() {
+        let check = |flags, expected| check_of(&["wythe", "buildx", "build"], flags, expected);
+        check(&[], &["engine if there"]);
+        check(&["--load"], &["engine"]);
+        check(&["-o", "type=docker"], &["engine"]);
+        check(&["-o", "type=docker,dest=-"], &["archive"]);
+        check(&["--push"], &["push"]);
+        check(&["-o", "type=image"], &["store"]);
     }
 
     #[test]

@@ -35,9 +35,10 @@ printf 'FROM base\nRUN echo dead; exit 3\n' > context/broken
 # shellcheck disable=SC2086
 fails "$plugin" build $base --progress rawjson -f context/broken context 2> statuses
 python3 "$CASES/../solve_statuses.py" statuses dead
-grep -q '^error: ' statuses
+grep -q '^ERROR: ' statuses
 
 # As the actions call.
+"$plugin" buildx > /dev/null
 "$plugin" buildx version | grep -Eq '^github.com/docker/buildx v0\.[0-9]+\.[0-9]+ '
 [ "$("$plugin" buildx create --name mine --driver docker-container --buildkitd-flags --debug --use 2> note)" = mine ]
 grep -q -- '--buildkitd-flags' note

@@ -106,7 +106,7 @@ impl Delivery<'_> {
 pub(crate) fn to_stdout(asked: &OutputArg) -> bool {
     matches!(
         asked.output,
-        Output::Archive { destination: Destination::Stdout, .. }
-            | Output::Tar { destination: Destination::Stdout, .. }
+        Output::Archive { destination: Destination::Stdout | Destination::Unsaid, .. }
+            | Output::Tar { destination: Destination::Stdout | Destination::Unsaid, .. }
     )
 }

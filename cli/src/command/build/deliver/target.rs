@@ -5,7 +5,7 @@ use wythe_delivery::annotation::Annotations;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::{ImageOptions, Times};
+use wythe_delivery::options::{ImageOptions, LayerCompression, Times};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
@@ -25,8 +25,9 @@ use super::Routes;
 use super::report::{Stage, TargetReport};
 use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
-use crate::args::output::Push;
+use crate::args::output::{Need, Push};
 use crate::aws::create_repositories;
+use crate::docker_engine;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -117,6 +118,36 @@ impl TargetOutput<'_> {
             self.name_by_digest(names, &root)?;
         }
         Ok(report)
+    }
+
+    /// Names the image in the store, and gives it to docker's engine, which takes what it lacks.
+    pub(super) fn load(
+        &self,
+        need: Need,
+        asked: &ImageAttributes,
+    ) -> Result<TargetReport, Failure> {
+        let kept = self.name(Push::No, asked)?;
+        let engine = match docker_engine::of(&self.session.settings) {
+            Ok(engine) => engine,
+            Err(failure) if need == Need::IfThere => {
+                let text = format!("the image is in the store alone: {}", failure.sentence());
+                self.session.remark(&text);
+                return Ok(kept);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let (client, transfers) = (self.session.registry()?, self.transfers);
+        let source = Watched { images: &client, transfers };
+        let (names, mut options) = (self.names(asked)?, self.options(asked));
+        // On the way through memory compression saves nothing.
+        options.layers.compression = LayerCompression::Uncompressed;
+        let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
+        let content = OutgoingContent::new(self.lease, &source, &self.images.origins);
+        let arrival = engine.take(&image, &content, &docker_engine::secret())?;
+        if let Some(text) = docker_engine::told(arrival) {
+            self.session.remark(&text);
+        }
+        Ok(self.report(Stage::Shipped, &image))
     }
 
     /// Records where the image was pushed to for layers of the bases that are not here, and were to be had from

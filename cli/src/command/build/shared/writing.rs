@@ -174,7 +174,9 @@ fn made(step: &BuiltStep) -> MadeStep {
 fn codec(args: &ResultArgs) -> Codec {
     let outputs = outputs(args);
     let mut images = outputs.iter().filter_map(|asked| match &asked.output {
-        Output::Archive { image, .. } | Output::Image { image, .. } => Some(image),
+        Output::Archive { image, .. }
+        | Output::Engine { image, .. }
+        | Output::Image { image, .. } => Some(image),
         Output::CacheOnly | Output::Files { .. } | Output::Tar { .. } => None,
     });
     let said = images.find(|image| image.compression.is_some() || image.level.is_some());
