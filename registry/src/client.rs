@@ -184,7 +184,7 @@ impl Inner {
         let host = audience.host;
         let most = audience.reach.max_requests.unwrap_or_else(|| self.profile(audience).requests);
         let turn = traffic.turn(host, most, &**timing);
-        if matches!(call.body, Body::Stream(..)) {
+        if matches!(call.body, Body::Stream(..) | Body::Unsized(_)) {
             // What is sent may have to be fetched from the same host first.
             drop(turn);
         }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crate::profile;
 use crate::settings::Timing;
 
-/// Parts of blobs that wait in memory: 64 MiB in all, however many blobs are on their way.
-const ROOMS: usize = 8;
+/// Parts of blobs that wait in memory: 48 MiB in all, however many blobs are on their way.
+const ROOMS: usize = 6;
 /// After so many answers a host that was asked too often gets one request more at a time.
 const EASING: u32 = 16;
 /// How many things are told of a process: a registry could make up a new warning with every answer.

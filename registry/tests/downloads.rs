@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use wythe_registry::client::Client;
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::learned::Learned;
+use wythe_registry::notice::{Notice, Notices};
 use wythe_registry::settings::Settings;
+use wythe_registry::traffic::Traffic;
 use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
@@ -17,6 +19,9 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
 const MIB: usize = 1 << 20;
+
+/// What a server tells with every answer.
+const TOLD: &str = "Warning: 299 - \"this goes away\"\r\nRateLimit-Remaining: 3;w=3600\r\n";
 
 /// What a server makes of ranges.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +43,17 @@ struct BlobServer {
     asked: Arc<Mutex<Vec<String>>>,
     /// What clients have learnt of it.
     learned: Arc<Learned>,
+    traffic: Arc<Traffic>,
+    heard: Arc<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Notices for Heard {
+    fn notice(&self, notice: &Notice) {
+        self.0.lock().unwrap().push(notice.to_string());
+    }
 }
 
 impl BlobServer {
@@ -52,6 +68,8 @@ impl BlobServer {
             cuts: Arc::new(AtomicU64::new(cuts)),
             asked: Arc::default(),
             learned: Arc::default(),
+            traffic: Arc::default(),
+            heard: Arc::default(),
         };
         let serving = server.clone();
         std::thread::spawn(move || {
@@ -92,7 +110,7 @@ impl BlobServer {
         let length = to - from;
         write!(
             stream,
-            "HTTP/1.1 {status}\r\nConnection: close\r\n{place}Content-Length: {length}\r\n\r\n"
+            "HTTP/1.1 {status}\r\nConnection: close\r\n{TOLD}{place}Content-Length: {length}\r\n\r\n"
         )?;
         let take = |left: u64| left.checked_sub(1);
         let breaks = self.cut < length
@@ -104,7 +122,9 @@ impl BlobServer {
     fn reader(&self) -> Box<dyn Read + Send> {
         let timing = Arc::new(InstantTiming::default());
         let learned = self.learned.clone();
-        let client = Client::new(Settings { learned, timing, ..Settings::default() });
+        let (traffic, notices) = (self.traffic.clone(), self.heard.clone());
+        let settings = Settings { learned, timing, traffic, notices, ..Settings::default() };
+        let client = Client::new(settings);
         let name: Reference = format!("{}/app:1", self.host).parse().unwrap();
         let blob =
             Descriptor::new(MediaType::LAYER, Digest::of(&self.blob), self.blob.len() as u64);
@@ -131,6 +151,18 @@ fn a_large_blob_comes_in_parts_each_asked_for_once() {
 }
 
 #[test]
+fn what_every_answer_tells_is_told_once() {
+    let server = BlobServer::start(33 * MIB, Ranges::Served, usize::MAX, 0);
+    server.check();
+    server.check();
+    let mut heard = server.heard.0.lock().unwrap().clone();
+    heard.sort();
+    assert!(heard[0].contains("answers 3 more requests for images in 60 minutes"), "{heard:?}");
+    assert!(heard[1].ends_with("warns: this goes away"), "{heard:?}");
+    assert_eq!(heard.len(), 2);
+}
+
+#[test]
 fn a_blob_below_the_limit_comes_at_once() {
     assert_eq!(BlobServer::start(31 * MIB, Ranges::Served, usize::MAX, 0).check(), [""]);
 }
@@ -141,6 +173,8 @@ fn a_server_that_takes_no_notice_of_ranges_sends_the_blob_once() {
     assert_eq!(server.check(), ["0-8388607"]);
     // And is known for that.
     assert_eq!(server.check(), ["0-8388607", ""]);
+    let heard = server.heard.0.lock().unwrap();
+    assert_eq!(heard.iter().filter(|line| line.contains("remembered")).count(), 1, "{heard:?}");
 }
 
 #[test]

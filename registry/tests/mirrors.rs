@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use wythe_registry::client::Client;
@@ -15,7 +16,7 @@ use wythe_registry::notice::{Notice, Notices};
 use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
 use wythe_store::digest::Digest;
-use wythe_store::oci::content::MemoryContent;
+use wythe_store::oci::content::{Content, MemoryContent};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::{Document, RawDocument};
 use wythe_store::oci::manifest::Manifest;
@@ -217,6 +218,39 @@ fn a_registry_may_be_elsewhere_for_those_who_read_or_for_everybody() {
     both.put_manifest(&name, &MediaType::MANIFEST, b"{}").unwrap();
     assert_eq!(origin.seen().len(), 1);
     assert!(elsewhere.manifest("foo/app", "1").is_some());
+}
+
+/// Content that is fetched from its registry when it is sent.
+struct Fetched<'a>(&'a Client, MemoryContent, Reference);
+
+impl Content for Fetched<'_> {
+    fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
+        let here = self.1.open(descriptor);
+        here.or_else(|_| self.0.blob(&self.2, descriptor).map_err(io::Error::other))
+    }
+}
+
+#[test]
+fn a_registry_that_gets_one_request_at_a_time_can_give_what_it_is_sent() {
+    let origin = registry("app", Quirks::default());
+    let large = vec![7; 9 << 20];
+    let layer = Descriptor::new(MediaType::LAYER, origin.put_blob("base", &large), 9 << 20);
+    let max_requests = NonZeroUsize::new(1);
+    let (client, _) = client(&origin, HostConfig { max_requests, ..HostConfig::default() });
+    let mut here = MemoryContent::default();
+    here.insert(b"{}".to_vec());
+    let config = Descriptor::of(MediaType::CONFIG, b"{}");
+    let root = RawDocument::new(Manifest::new(config, vec![layer.clone()]));
+    here.insert(root.bytes().to_vec());
+    let content = Fetched(&client, here, reference(&origin, "base:1"));
+    let how = Push {
+        origins: &BTreeMap::new(),
+        neighbours: &[],
+        transfers: &(),
+        delivered: &Delivered::default(),
+    };
+    client.push(&content, &root.descriptor(), &reference(&origin, "new:1"), how).unwrap();
+    assert!(origin.blobs("new").contains(&layer.digest));
 }
 
 #[test]
