@@ -39,6 +39,8 @@ pub(crate) struct Task<'a> {
     argv: PointerList,
     envp: PointerList,
     slots: Vec<RawFd>,
+    /// What mounts are to have that are attached nowhere yet, where the kernel does not give it to such.
+    later: Vec<MountAttrFlags>,
     /// What the child has to say.
     pub(crate) report: Report,
 }
@@ -81,6 +83,7 @@ impl<'a> Task<'a> {
             argv: PointerList::new(&plan.argv),
             envp: PointerList::new(&plan.envp),
             slots: vec![-1; plan.n_slots],
+            later: vec![MountAttrFlags::empty(); plan.n_slots],
             report: Report {
                 failure: None,
                 has_bare_proc: false,
@@ -218,7 +221,10 @@ impl<'a> Task<'a> {
                 self.keep(*mount, copy);
             }
             MountOp::Restrict { mount, attributes, depth } => {
-                sys::restrict_mount(self.fd(*mount), *attributes, *depth)?;
+                match sys::restrict_mount(self.fd(*mount), *attributes, *depth) {
+                    Err(Errno::NOSYS) => self.restrict_later(*mount, *attributes),
+                    restricted => restricted?,
+                }
             }
             MountOp::Release { mount, attributes } => {
                 sys::release_mount(self.fd(*mount), *attributes)?;
@@ -227,6 +233,9 @@ impl<'a> Task<'a> {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
                     | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
                 move_mount(self.fd(*mount), c"", self.fd(*at), c"", flags)?;
+                if let Some(attributes) = self.later.get(mount.0).filter(|it| !it.is_empty()) {
+                    sys::restrict_attached(self.fd(*mount), *attributes)?;
+                }
             }
             MountOp::Overlay { lowers, lowest, scratch, at } => {
                 let scratch = scratch.map(|slots| slots.map(|slot| self.fd(slot)));
@@ -239,6 +248,13 @@ impl<'a> Task<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what a mount is to have once it is attached.
+    fn restrict_later(&mut self, mount: Slot, attributes: MountAttrFlags) {
+        if let Some(later) = self.later.get_mut(mount.0) {
+            *later |= attributes;
+        }
     }
 
     fn make(&self, op: &MakeOp) -> Result<(), Errno> {

@@ -216,7 +216,7 @@ fn container(errno: Errno) -> Option<&'static str> {
 /// What the probe of steps without namespaces is called.
 const CHROOT: &str = "a root directory of its own (--isolation=chroot)";
 
-const AS_ROOT: &str = "run the container as root with Docker's default capabilities (securityContext: runAsUser: 0 and no `drop`), and give --store a volume without `nodev`";
+const AS_ROOT: &str = "run the container as root with Docker's default capabilities (securityContext: runAsUser: 0 and no `drop`; in a task definition, user: 0), and give --store a volume without `nodev`";
 const OVERLAY: &str = "files are copied for each stage, which is slower; give --store a directory on ext4, xfs or btrfs (or on tmpfs, from Linux 6.6 on), not on overlayfs or a network; in a container, a volume";
 const OLD: &str = "files are copied for each stage, which is slower; use Linux 5.11 or later";
 const NO_SCOPES: &str = "with the network of the machine, a step reaches abstract sockets of this machine and of steps beside it; give it `--network=none`, or use Linux 6.12 or later with Landlock (lsm=landlock)";
@@ -224,7 +224,7 @@ const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /de
 const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
 const LISTENED: &str = "steps make no devices, 32-bit programs may open no sockets, and steps that share a cache mount wait for each other, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
-const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes";
+const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes; use Linux 5.12 or later";
 const NO_FILTERS: &str = "use Linux 5.9 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
 const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";

@@ -34,7 +34,8 @@ pub(crate) use kernel_files::KernelFiles;
 /// Whether system calls of steps can be received here, and acted upon.
 pub(crate) fn is_possible() -> bool {
     let received = || sys::install_filter(seccomp::EVERYTHING).map(sys::adopt);
-    reaches_descriptors().is_ok() && rights::aside(received).is_ok()
+    // What keeps sockets apart takes attributes from mounts.
+    sys::restricts_mounts() && reaches_descriptors().is_ok() && rights::aside(received).is_ok()
 }
 
 /// Fails where what processes have open cannot be opened here.

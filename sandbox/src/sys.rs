@@ -25,7 +25,7 @@ use std::ptr;
 use rustix::io::Errno;
 
 pub(crate) use filter::{install_filter, install_unheard_filter};
-pub(crate) use mount::{Depth, release_mount, restrict_mount};
+pub(crate) use mount::{Depth, release_mount, restrict_attached, restrict_mount, restricts_mounts};
 pub(crate) use process::{
     FileUser, Shared, die_of, fork_from_thread, give_up_new_privileges, signal_at_death_of_parent,
     take_signal, take_up_orphans,

@@ -2,9 +2,12 @@
 """Runs the program in containers as people get them, which have nothing in them but the program: it builds what needs
 no steps in each, and of steps it says what forbids them and what would help, or runs them.
 
-Usage: places.py WYTHE USER BASE   (as root, with runc; USER has subordinate ids, BASE is the layout of base.sh)
+Usage: places.py WYTHE USER BASE [DEBIAN.tar]
+(as root, with runc; USER has subordinate ids, BASE is the layout of base.sh; DEBIAN.tar, a root file system of Debian,
+is what packages are installed on, from the network)
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,6 +53,20 @@ FROM base
 COPY --from=0 /moved /moved
 RUN --mount=type=bind,from=0,source=/moved,target=/mnt,rw cp /mnt/one /copied && echo lost > /mnt/lost"""
 
+# What no step can change, whatever the kernel is asked to keep it from that.
+FROZEN_FILES = """RUN ! mkdir /sys/x && ! (echo x > /etc/hosts) && ! chmod 600 /dev/null && echo x > /dev/null
+RUN ! (echo x > /proc/sysrq-trigger) && ! (echo x > /proc/sys/kernel/hostname) && test ! -s /proc/keys
+RUN --mount=type=bind,target=/c ! touch /c/x && cp /bin/true /dev/shm/x && ! /dev/shm/x"""
+
+# Packages, accounts, capabilities and privileges on a Debian.
+DEBIAN = """RUN apt-get update && apt-get install -y --no-install-recommends openssh-client sudo libcap2-bin man-db
+RUN useradd --create-home --uid 1500 app && su app -c 'id -un > ~/who' && test "$(cat /home/app/who)" = app
+RUN cp /bin/true /opt/capable && setcap cap_net_raw+ep /opt/capable && getcap /opt/capable | grep -q net_raw
+RUN echo 'app ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/app
+RUN bash -c 'cat <(echo substituted) > /opt/substituted' && echo to the log > /dev/stdout
+USER app
+RUN sudo sh -c 'id -u > /opt/root'"""
+
 # What a step in a chroot may not find out: the first process is the builder, and has a variable to be found.
 CURIOUS = """RUN cat /proc/self/environ > /own && ! grep CANARY /own && ! env | grep CANARY
 RUN ! cat /proc/1/environ && ! cat /proc/1/root/wythe && ! ls /proc/1/fd && ! ls /proc/1 && ! readlink /proc/1/exe
@@ -69,6 +86,12 @@ def filter_of_docker(is_admin):
             if NEW_NAMESPACES >> namespace & 1:
                 flag = {"index": 0, "value": 1 << namespace, "valueTwo": 1 << namespace, "op": "SCMP_CMP_MASKED_EQ"}
                 rules.append({"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [flag]})
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+
+
+def lacking(call):
+    """As on a kernel that has never heard of a call."""
+    rules = [{"names": [call], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]
     return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
 
 
@@ -111,7 +134,7 @@ class Place:
         for name in ["subuid", "subgid"]:
             self.write(f"etc/{name}", "ada:100000:65536\n")
 
-    def run(self, words, uid=0, capabilities=DOCKERS, profile=None, covered=True, new_privileges=True, volume=True):
+    def run(self, words, uid=0, capabilities=DOCKERS, profile=None, covered=True, new_privileges=True, volume=True, patience=120):
         """Runs the program there; returns its exit code and all that it says."""
         self.n_runs += 1
         volume_at = os.path.join(self.top, f"volume-{uid}")
@@ -151,21 +174,22 @@ class Place:
         name = f"wythe-places-{os.getpid()}-{self.n_runs}"
         # crun refuses machines that have both versions of cgroups.
         runc = ["runc", "run", "--bundle", self.top, name]
-        ran = subprocess.run(runc, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        ran = subprocess.run(runc, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
         return ran.returncode, ran.stdout + ran.stderr
 
     def build(self, what, *flags, **place):
         words = ["build", "--no-cache", "--progress=plain", "--build-context", "base=oci-layout:///base", "-f", f"/context/{what}"]
         return self.run([*words, *flags, "-t", what, "/context"], **place)
 
-    def digest(self, **place):
+    def digest(self, what="many", **place):
         """Builds what the ways of running steps do differently: how that ended, and the digest of the image."""
         out = ["--build-arg", "SOURCE_DATE_EPOCH=1700000000", "--secret", "id=words,src=/context/words"]
         out += ["-o", "type=oci,dest=/volume/out,tar=false,rewrite-timestamp=true"]
         volume = os.path.join(self.top, f"volume-{place.get('uid', 0)}")
         at = os.path.join(volume if place.get("volume", True) else os.path.join(self.root, "volume"), "out")
+        self.out = at
         shutil.rmtree(at, ignore_errors=True)
-        answer = self.build("many", *out, **place)
+        answer = self.build(what, *out, **place)
         if answer[0] != 0:
             return answer, None
         with open(os.path.join(at, "index.json")) as file:
@@ -192,6 +216,52 @@ def is_refused(name, container, code_of_doctor, words, **place):
     check(f"{name}: a step is refused where it stands", container.build("steps", **place), 4, ">>> RUN", *words[:1])
     check(f"{name}: du", container.run(["du"], **place), 0)
     check(f"{name}: prune", container.run(["prune"], **place), 0)
+
+
+def layout_of(tar, at):
+    """Makes a layout with one image of one layer."""
+    blobs = os.path.join(at, "blobs", "sha256")
+    os.makedirs(blobs)
+
+    def put(content, kind):
+        digest = hashlib.sha256(content).hexdigest()
+        with open(os.path.join(blobs, digest), "wb") as file:
+            file.write(content)
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
+
+    with open(tar, "rb") as file:
+        layer = put(file.read(), "layer.v1.tar")
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    rootfs = {"type": "layers", "diff_ids": [layer["digest"]]}
+    config = {"architecture": architecture, "os": "linux", "config": {"Env": [path]}, "rootfs": rootfs}
+    config = put(json.dumps(config).encode(), "config.v1+json")
+    manifest = {"schemaVersion": 2, "config": config, "layers": [layer]}
+    manifest["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
+    manifest = put(json.dumps(manifest).encode(), "manifest.v1+json")
+    manifest["platform"] = {"os": "linux", "architecture": architecture}
+    for name, text in [("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", {"schemaVersion": 2, "manifests": [manifest]})]:
+        with open(os.path.join(at, name), "w") as file:
+            json.dump(text, file)
+
+
+def on_debian(wythe, tar, top):
+    """Installs packages in namespaces and in a chroot, and compares what came of it file by file."""
+    layout_of(tar, os.path.join(top, "debian"))
+    container = Place(os.path.join(top, "debians"), wythe, os.path.join(top, "debian"))
+    shutil.copy("/etc/resolv.conf", os.path.join(container.root, "etc/resolv.conf"))
+    container.write("context/debian", f"FROM base\n{DEBIAN}\n")
+    made = []
+    for name, place in [("namespaces", {"covered": False}), ("a chroot", {"profile": filter_of_docker(False)})]:
+        answer, _ = container.digest("debian", patience=1200, **place)
+        check(f"packages are installed on Debian, and sudo used, in {name}", answer, 0)
+        made.append(os.path.join(top, name))
+        if answer[0] == 0:
+            os.rename(container.out, made[-1])
+    here = os.path.dirname(os.path.abspath(__file__))
+    words = [f"{here}/compare_trees.py", *made, "--except", f"{here}/install_differences.txt"]
+    ran = subprocess.run(words, capture_output=True, text=True)
+    check("paths, owners, modes and contents are the same", (ran.returncode, ran.stdout + ran.stderr), 0)
 
 
 def killed_without_namespaces(wythe, base, top):
@@ -222,7 +292,7 @@ def killed_without_namespaces(wythe, base, top):
 
 
 def main():
-    wythe, user, base = sys.argv[1:]
+    wythe, user, base, *debian = sys.argv[1:]
     with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
         os.chmod(top, 0o755)
         container = Place(os.path.join(top, "bundle"), wythe, base)
@@ -240,6 +310,14 @@ def main():
 
         answer, expected = container.digest(covered=False)
         check("root, no filter, nothing covered: many steps run", answer, 0, "isolation userns: ")
+
+        name = "root, a kernel that gives no attributes to mounts that are attached nowhere"
+        place = {"covered": False, "profile": lacking("mount_setattr")}
+        answer, found = container.digest(**place)
+        check(f"{name}: many steps run", answer, 0, "isolation userns: ")
+        check(f"{name}: the image is the same", (0, found or "none"), 0, expected or "nothing")
+        container.write("context/frozen", f"FROM base\n{FROZEN_FILES}\n")
+        check(f"{name}: what cannot be changed cannot be changed", container.build("frozen", **place), 0)
 
         name = "Docker's default, root"
         why = "creating user namespaces is not permitted"
@@ -316,6 +394,8 @@ def main():
         check(f"{name}: steps run", container.build("steps", **place), 0)
 
         killed_without_namespaces(wythe, base, top)
+        for tar in debian:
+            on_debian(wythe, tar, top)
         store = os.path.join(top, "store")
         os.makedirs(store)
         shutil.chown(store, user)

@@ -7,7 +7,7 @@ use rustix::mount::MountAttrFlags;
 use crate::plan::board::Board;
 use crate::plan::{Absent, ContextOp, MakeOp, MountOp, NewFile, Op, Plan, Slot};
 use crate::step::Security;
-use crate::sys::Depth;
+use crate::sys::{Depth, restricts_mounts};
 
 /// The three file systems of the kernel, attached.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,12 @@ impl Plan {
 
     fn sys(&mut self, root: Slot, security: Security) -> Slot {
         let label = "mounting /sys";
+        if security == Security::Sandbox && !restricts_mounts() {
+            // What is mounted below that of the machine could be written to.
+            let mount = self.mount_new(label, c"tmpfs", &[(c"mode", "555".to_owned())], EMPTY);
+            self.attach_at(label, mount, root, c"sys");
+            return mount;
+        }
         let (source, mount) = (self.slot(), self.slot());
         self.push(label, MountOp::Open { path: c"/sys".into(), found: source });
         self.push(label, MountOp::Clone { of: source, depth: Depth::All, mount });
@@ -130,6 +136,9 @@ impl Plan {
 pub(super) const NO_PROGRAMS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Nothing that could be changed or run.
+const EMPTY: MountAttrFlags = NO_PROGRAMS.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 /// No set-user-id programs and none at all, but devices.
 const QUIET: MountAttrFlags =

@@ -155,6 +155,10 @@ pub(super) fn emulators() -> Result<(), Refusal> {
 /// Opens what a process has open, as is done for sockets of steps.
 pub(super) fn descriptors() -> Result<(), Refusal> {
     enter()?;
+    if !sys::restricts_mounts() {
+        let reason = "this kernel restricts no mounts that are attached nowhere".to_owned();
+        return Err(Refusal { errno: Errno::NOSYS, reason });
+    }
     Ok(supervisor::reaches_descriptors()?)
 }
 
