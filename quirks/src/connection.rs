@@ -29,7 +29,16 @@ struct Broken;
 pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    while let Some(request) = Request::read(&mut reader)? {
+    loop {
+        let request = match Request::read(&mut reader) {
+            Ok(Some(request)) => request,
+            Ok(None) => break,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                (&mut &*stream).write_all(b"HTTP/1.1 400 Quirks\r\nConnection: close\r\n\r\n")?;
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         let asks_for_leave = request.header("expect").is_some();
         let length = request.length();
         let mut body = Body::new(&mut reader, length);

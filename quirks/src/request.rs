@@ -26,6 +26,10 @@ impl Request {
     /// Reads a head; `None` where the client has nothing more to ask.
     pub(crate) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
+        if reader.fill_buf()?.first().is_some_and(|first| !first.is_ascii_uppercase()) {
+            // Who begins with TLS sends nothing more before there is an answer.
+            return Err(invalid("a method"));
+        }
         while !head.ends_with(b"\r\n\r\n") {
             let left = (MAX_HEAD - head.len().min(MAX_HEAD)) as u64;
             if reader.by_ref().take(left).read_until(b'\n', &mut head)? == 0 {
@@ -206,6 +210,11 @@ mod tests {
         let mut text = Vec::new();
         assert!(body.read_to_end(&mut text).is_err());
         assert_eq!((&*text, body.passed), (&b"abcd"[..], 4));
+    }
+
+    #[test]
+    fn who_speaks_tls_is_not_waited_for() {
+        assert!(Request::read(&mut &b"\x16\x03\x01"[..]).is_err());
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn put(
         return Ok(refusal);
     }
     if exchange.shared.quirks.has(Flag::EmptyPut) && exchange.request.length() != Some(0) {
-        return Ok(Answer::error(400, "BLOB_UPLOAD_INVALID", "the closing request has no body"));
+        return Ok(Answer::error(413, "SIZE_INVALID", "the closing request has no body"));
     }
     append(exchange, upload, body)?;
     let digest = exchange.request.query("digest").into_iter().next();

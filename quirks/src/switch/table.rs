@@ -166,7 +166,7 @@ pub const SWITCHES: &[Switch] = &[
     row(
         "empty-put",
         On(Flag::EmptyPut),
-        "the request that ends an upload may have no body",
+        "the request that ends an upload may have no body: 413",
         "proxies that limit bodies of `PUT`",
     ),
     row(

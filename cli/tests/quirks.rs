@@ -1,0 +1,15 @@
+//! This program against every switch of `wythe-quirks`, and with a fault at each request: what has to work
+//! works, what cannot is refused by name, credentials stay where they belong, and nothing is sent twice.
+
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be read has failed")]
+
+#[path = "quirks/bench.rs"]
+mod bench;
+#[path = "quirks/faults.rs"]
+mod faults;
+#[path = "quirks/image.rs"]
+mod image;
+#[path = "quirks/long.rs"]
+mod long;
+#[path = "quirks/switches.rs"]
+mod switches;
