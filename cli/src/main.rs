@@ -18,6 +18,7 @@ mod host;
 mod kaniko;
 mod namespaces;
 mod plugin;
+mod prompt;
 mod registry_client;
 mod registry_hosts;
 mod render;

@@ -294,11 +294,14 @@ pub(crate) struct LoginArgs {
     /// The registry
     #[arg(default_value = "docker.io")]
     pub(crate) registry: String,
-    /// The user
+    /// The user [default: asked for]
     #[arg(short, long)]
-    pub(crate) username: String,
-    /// Read the password from standard input, which is the only way to give it
-    #[arg(long)]
+    pub(crate) username: Option<String>,
+    /// The password, which everybody on this machine can read meanwhile [default: asked for]
+    #[arg(short, long, conflicts_with = "password_stdin")]
+    pub(crate) password: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
     pub(crate) password_stdin: Switch,
 }
 

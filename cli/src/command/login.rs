@@ -9,6 +9,7 @@ use wythe_store::oci::reference::Reference;
 use crate::args::image::{LoginArgs, LogoutArgs};
 use crate::docker_config::DockerConfig;
 use crate::failure::{Class, Failure};
+use crate::prompt::Prompt;
 use crate::registry_client;
 use crate::session::Session;
 
@@ -17,10 +18,80 @@ const MAX_PASSWORD: u64 = 64 * 1024;
 
 /// Remembers credentials that the registry accepts, where docker does: other tools find them, too.
 pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> {
-    if !args.password_stdin.is_on() {
-        let failure = Failure::usage("the password is read from standard input only");
-        return Err(failure.remedy("give --password-stdin, and pipe the password in"));
+    // Before anything is asked that is of no use then.
+    let registry = registry(&args.registry)?;
+    let (username, password) = given(args, &registry, session)?;
+    let mut config = read(session)?;
+    let credential = Credential::new(&username, &password);
+    let credentials = Credentials::default().with(&registry, credential);
+    let client = registry_client::client_with(credentials, &session.global, &session.settings)?;
+    if client.login(&registry)? == Login::NotAsked {
+        session
+            .remark(&format!("{registry} asks nobody for a password, so this one is not checked"));
     }
+    let stored = config.set(&registry, &username, &password).and_then(|()| config.write());
+    stored.map_err(|error| Failure::of(Class::Environment, &error))
+}
+
+/// The user and the password: as given, and asked for where they are not.
+fn given(args: &LoginArgs, registry: &str, session: &Session) -> Result<(String, String), Failure> {
+    let username = |prompt: &Prompt| match &args.username {
+        Some(username) => Ok(username.clone()),
+        None => prompt.line("Username: "),
+    };
+    if args.password_stdin.is_on() {
+        let username = args.username.clone().unwrap_or_default();
+        return Ok((username, piped()?));
+    }
+    if let (Some(username), Some(password)) = (&args.username, &args.password) {
+        insecure(session);
+        return Ok((username.clone(), password.clone()));
+    }
+    let Some(prompt) = Prompt::open() else {
+        let failure = Failure::usage("there is no terminal to ask for a user and a password");
+        return Err(
+            failure.remedy("give --username NAME --password-stdin, and pipe the password in")
+        );
+    };
+    if let Some(advice) = advice(registry) {
+        session.remark(advice);
+    }
+    let username = username(&prompt)?;
+    if let Some(password) = &args.password {
+        insecure(session);
+        return Ok((username, password.clone()));
+    }
+    let password = prompt.secret("Password: ")?;
+    if username.is_empty() || password.is_empty() {
+        return Err(Failure::usage("a user and a password are needed"));
+    }
+    Ok((username, password))
+}
+
+fn insecure(session: &Session) {
+    session.remark(
+        "a password on the command line is seen by everybody on this machine, and kept by the shell: \
+         --password-stdin is safer",
+    );
+}
+
+/// What a registry takes for a password that is none, where people are known to stumble over that.
+pub(crate) fn advice(registry: &str) -> Option<&'static str> {
+    match registry {
+        "docker.io" => Some(
+            "Docker Hub takes a personal access token in place of the password, and nothing else where \
+             two factors are wanted: https://app.docker.com/settings/personal-access-tokens",
+        ),
+        "ghcr.io" => Some(
+            "ghcr.io takes no password, but a personal access token (classic) with write:packages, or \
+             in a workflow $GITHUB_TOKEN: https://github.com/settings/tokens",
+        ),
+        _ => None,
+    }
+}
+
+/// The password that was piped in.
+fn piped() -> Result<String, Failure> {
     let mut password = String::new();
     std::io::stdin()
         .take(MAX_PASSWORD)
@@ -30,20 +101,10 @@ pub(crate) fn login(args: &LoginArgs, session: &Session) -> Result<(), Failure> 
     if password.is_empty() {
         return Err(Failure::usage("standard input has no password").remedy("pipe it in"));
     }
-    let registry = registry(&args.registry)?;
-    let mut config = read(session)?;
-    let credential = Credential::new(&args.username, password);
-    let credentials = Credentials::default().with(&registry, credential);
-    let client = registry_client::client_with(credentials, &session.global, &session.settings)?;
-    if client.login(&registry)? == Login::NotAsked {
-        session
-            .remark(&format!("{registry} asks nobody for a password, so this one is not checked"));
-    }
-    let stored = config.set(&registry, &args.username, password).and_then(|()| config.write());
-    stored.map_err(|error| Failure::of(Class::Environment, &error))
+    Ok(password.to_owned())
 }
 
-/// Forgets credentials.
+/// Forgets credentials. That there are none is no failure: afterwards there are none.
 pub(crate) fn logout(args: &LogoutArgs, session: &Session) -> Result<(), Failure> {
     let registry = registry(&args.registry)?;
     let mut config = read(session)?;
@@ -85,6 +146,12 @@ fn read(session: &Session) -> Result<DockerConfig, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_takes_no_password_says_so() {
+        assert!(advice("ghcr.io").is_some_and(|text| text.contains("write:packages")));
+        assert_eq!(advice("r.example"), None);
+    }
 
     #[test]
     fn a_registry_is_what_an_image_can_be_named_after() {

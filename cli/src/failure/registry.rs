@@ -186,7 +186,14 @@ fn remedy_anywhere(error: &RegistryError) -> Option<String> {
 fn permission(asker: &Asker) -> String {
     match &asker.who {
         _ if asker.wish.starts_with("log in") => {
-            "check the user name and the password, or the token that takes its place".to_owned()
+            let advice = crate::command::login::advice(&asker.host);
+            advice.map_or_else(
+                || {
+                    "check the user name and the password, or the token that takes its place"
+                        .to_owned()
+                },
+                str::to_owned,
+            )
         }
         Some(who) => format!(
             "let {who} {} at the registry, or `wythe login {}` with the name and password of \
