@@ -33,9 +33,10 @@ WYTHE_CONFIG=$PWD/own.toml build file
 WYTHE_CONFIG=$PWD/own.toml WYTHE_CACHE_FROM= build nofile
 [ "$(ran)" = 3 ]
 [ -f second/index.json ]
-printf '[cache]\nfrom = []\nto = ["type=local,dset=x"]\n' > odd.toml
+printf '[cache]\nfrom = []\nto = ["type=local,dest=x,mdoe=max"]\n' > odd.toml
 WYTHE_CONFIG=$PWD/odd.toml fails "$WYTHE" build context 2> log
-grep -q 'line 3' log && grep -q dset log
+grep -q 'line 3' log
+grep -q mdoe log
 # A step over what was found.
 printf 'RUN cat /chance /copied > /more\n' >> context/Dockerfile
 build more --cache-from type=local,src=cache
