@@ -30,6 +30,11 @@ pub(crate) fn locate<'a>(
                 closure::at_source(lease, (source, name.clone()), platform, Class::Network)?;
             Ok(image.beside(name))
         }
+        ImageLocation::Images { .. } => {
+            let text = "images of docker and podman are not read, only written";
+            Err(Failure::usage(text)
+                .remedy("have them write an archive: `podman save`, `docker save`"))
+        }
         ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
         ImageLocation::OciArchive { path, tag: name }
         | ImageLocation::DockerArchive { path, name } => {

@@ -7,6 +7,7 @@ pub(crate) mod completion;
 pub(crate) mod context;
 pub(crate) mod copy;
 pub(crate) mod copy_out;
+pub(crate) mod copy_to_engine;
 pub(crate) mod diff;
 pub(crate) mod docker_plugin;
 pub(crate) mod doctor;

@@ -7,6 +7,7 @@ mod aws;
 mod closure;
 mod command;
 mod container;
+mod containers_storage;
 mod difference;
 mod docker_config;
 mod docker_engine;

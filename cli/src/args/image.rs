@@ -69,7 +69,8 @@ pub(crate) struct PushArgs {
 pub(crate) struct CopyArgs {
     /// A name in the store, or a place: docker:, oci: or oci-archive:
     pub(crate) source: ImageLocation,
-    /// A name in the store, or a place: docker:, oci:, oci-archive: or docker-archive:
+    /// A name in the store, or a place: docker:, oci:, oci-archive:, docker-archive:, docker-daemon:
+    /// or containers-storage: (podman and buildah)
     pub(crate) destination: ImageLocation,
     #[command(flatten)]
     pub(crate) which: Which,

@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub(crate) enum ImageLocation {
     /// `docker-archive:FILE[:NAME]`
     DockerArchive { path: PathBuf, name: Option<String> },
+    /// `docker-daemon:NAME` and `containers-storage:NAME`, where the name may be left out: only as a destination.
+    Images { of: ImagesOf, name: String },
     /// `oci:DIRECTORY[:TAG]`
     Layout { path: PathBuf, tag: Option<String> },
     /// `oci-archive:FILE[:TAG]`
@@ -17,6 +19,15 @@ pub(crate) enum ImageLocation {
     Registry(String),
     /// A name alone.
     Store(String),
+}
+
+/// Whose images they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ImagesOf {
+    /// Of docker's engine.
+    Docker,
+    /// Of podman and buildah.
+    Podman,
 }
 
 impl FromStr for ImageLocation {
@@ -29,6 +40,8 @@ impl FromStr for ImageLocation {
         let (path, name) = path_and_name(rest);
         Ok(match transport {
             "docker" => Self::Registry(rest.trim_start_matches("//").to_owned()),
+            "containers-storage" => Self::Images { of: ImagesOf::Podman, name: rest.to_owned() },
+            "docker-daemon" => Self::Images { of: ImagesOf::Docker, name: rest.to_owned() },
             "docker-archive" => Self::DockerArchive { path, name },
             "oci" => Self::Layout { path, tag: name },
             "oci-archive" => Self::OciArchive { path, tag: name },
@@ -47,14 +60,14 @@ impl ImageLocation {
             Self::DockerArchive { path, .. } | Self::OciArchive { path, .. } => {
                 path.as_os_str() == STANDARD_OUTPUT
             }
-            Self::Layout { .. } | Self::Registry(_) | Self::Store(_) => false,
+            Self::Images { .. } | Self::Layout { .. } | Self::Registry(_) | Self::Store(_) => false,
         }
     }
 
     /// The name of the image, where it is at a place by one.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
-            Self::Registry(name) | Self::Store(name) => Some(name),
+            Self::Images { name, .. } | Self::Registry(name) | Self::Store(name) => Some(name),
             Self::DockerArchive { name, .. } => name.as_deref(),
             Self::Layout { .. } | Self::OciArchive { .. } => None,
         }
@@ -91,6 +104,8 @@ mod tests {
             ImageLocation::Registry("localhost:5000/a:1".to_owned()),
         );
         let tag = Some("1".to_owned());
+        let name = "app:1".to_owned();
+        check("containers-storage:app:1", ImageLocation::Images { of: ImagesOf::Podman, name });
         check("oci:out:1", ImageLocation::Layout { path: "out".into(), tag });
         check("oci-archive:a.tar", ImageLocation::OciArchive { path: "a.tar".into(), tag: None });
         let name = Some("a:1".to_owned());

@@ -27,6 +27,7 @@ use crate::args::image::CopyArgs;
 use crate::args::location::{ImageLocation, STANDARD_OUTPUT};
 use crate::aws::create_repositories;
 use crate::closure::LocatedImage;
+use crate::command::copy_to_engine;
 use crate::command::save::spoken;
 use crate::failure::Failure;
 use crate::host;
@@ -35,6 +36,10 @@ use crate::session::Session;
 /// Copies an image from one place to another, and prints its digest, unless the image goes where that
 /// would be printed.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
+    if let ImageLocation::Images { of, name } = &args.destination {
+        let progress = session.progress();
+        return copy_to_engine::run(args, (*of, name), (session, &AsEvents(&*progress)));
+    }
     if args.destination.is_standard_output() {
         // Before anything is fetched for it.
         refuse_terminal(&io::stdout())?;
@@ -103,6 +108,7 @@ impl Copying<'_> {
                 self.source.complete_where(lease, |blob| !has_blob(path, blob))?;
             }
             ImageLocation::DockerArchive { .. }
+            | ImageLocation::Images { .. }
             | ImageLocation::OciArchive { .. }
             | ImageLocation::Registry(_)
             | ImageLocation::Store(_) => self.source.complete(lease)?,
@@ -133,7 +139,7 @@ fn deliver(image: &mut OutgoingImage<'_>, to: &ImageLocation) -> Result<(), Fail
             write_file(image, file(path), Flavour::Oci)
         }
         // Goes there blob by blob, not as a whole.
-        ImageLocation::Registry(_) => Ok(()),
+        ImageLocation::Images { .. } | ImageLocation::Registry(_) => Ok(()),
         ImageLocation::Store(name) => {
             let name: Reference = name.parse()?;
             refuse_other(&name, image.root.digest)?;

@@ -1,0 +1,22 @@
+# podman and buildah get images of the store, and of them what they lack.
+command -v buildah > /dev/null || skip 'buildah is not here'
+printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$PWD/images" "$PWD/run" > storage.conf
+export CONTAINERS_STORAGE_CONF="$PWD/storage.conf" STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+mkdir context
+printf 'FROM base\nRUN echo one > /one\n' > context/Dockerfile
+base="--build-context base=oci-layout://$BASE"
+# shellcheck disable=SC2086
+"$WYTHE" build -q $base -t storage/app:1 context
+"$WYTHE" copy storage/app:1 containers-storage: > id 2> log
+cat log
+grep -q 'that it lacked' log
+[ "sha256:$(buildah images -q --no-trunc storage/app:1 | sed 's/^sha256://')" = "$(cat id)" ]
+# What is there gets its name.
+"$WYTHE" copy storage/app:1 containers-storage:storage/other:2 > again 2> log
+cmp id again
+[ ! -s log ]
+buildah images storage/other:2 > /dev/null
+# No name of ours stays.
+[ "$(buildah images -n | grep -c 127.0.0.1)" = 0 ]
+fails "$WYTHE" copy containers-storage:storage/app:1 back
+rm -rf images run || buildah unshare rm -rf images run
