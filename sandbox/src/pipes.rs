@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use rustix::fs::{
-    FileType, FsWord, Mode, OFlags, fchown, fcntl_getfl, fcntl_setfl, fstat, fstatfs, open,
+    CWD, FileType, FsWord, Mode, OFlags, fchown, fcntl_getfl, fcntl_setfl, fstat, fstatfs, mknodat,
+    open, symlinkat,
 };
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -38,6 +40,21 @@ impl Pipes {
         let (out, err) = (pipe(&step.identity)?, pipe(&step.identity)?);
         let outputs = [(Stream::Stdout, Some(out.0)), (Stream::Stderr, Some(err.0))];
         Ok(Self { input, childs: [out.1, err.1], outputs })
+    }
+
+    /// As [`open`](Self::open), with `stdout` and `stderr` in `directory`, where nothing is: whoever opens
+    /// one of them there writes to what is printed.
+    pub(crate) fn named(step: &Step, directory: &Path) -> Result<Self, Errno> {
+        let Streams::Delivered = step.streams else {
+            for (name, target) in [("stdout", c"/proc/self/fd/1"), ("stderr", c"/proc/self/fd/2")] {
+                symlinkat(target, CWD, directory.join(name))?;
+            }
+            return Self::open(step);
+        };
+        let out = named_pipe(&directory.join("stdout"), &step.identity)?;
+        let err = named_pipe(&directory.join("stderr"), &step.identity)?;
+        let outputs = [(Stream::Stdout, Some(out.0)), (Stream::Stderr, Some(err.0))];
+        Ok(Self { input: None, childs: [out.1, err.1], outputs })
     }
 
     /// What becomes standard input, if anything, and standard output and standard error.
@@ -84,6 +101,16 @@ fn reopened(stdin: &io::Stdin) -> io::Result<OwnedFd> {
 fn pipe(owner: &Identity) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&reader, fcntl_getfl(&reader)? | OFlags::NONBLOCK)?;
+    hand(&writer, (owner.uid, Some(owner.gid)))?;
+    Ok((reader, writer))
+}
+
+/// A pipe with a name, whose reading end does not block.
+fn named_pipe(path: &Path, owner: &Identity) -> Result<(OwnedFd, OwnedFd), Errno> {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    // A writer as well: somebody else may open it when all others have closed it.
+    let reader = open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let writer = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     hand(&writer, (owner.uid, Some(owner.gid)))?;
     Ok((reader, writer))
 }

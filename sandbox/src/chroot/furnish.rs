@@ -19,6 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{StepCause, StepError};
+use crate::pipes::Pipes;
 use crate::step::{MountSource, Step};
 
 /// What is in place for a step.
@@ -51,14 +52,15 @@ type Time = (i64, i64);
 
 impl Furnished {
     /// Puts everything in place that a step is to see, in order.
-    pub(super) fn new(step: &Step) -> Result<Self, StepError> {
+    /// Returns them with the pipes that the step prints to.
+    pub(super) fn new(step: &Step) -> Result<(Self, Pipes), StepError> {
         let root = step.root.changed();
         let room = root.with_extension("room");
         let prepared =
             fs::create_dir(&room).and_then(|()| Ok(open(root, DIRECTORY, Mode::empty())?));
         let opened = prepared.map_err(|error| failed("preparing the root", error))?;
         let mut furnished = Self { root: opened, room, places: Vec::new(), n_aside: 0 };
-        furnished.kernel().map_err(|error| failed("preparing /dev", error))?;
+        let pipes = furnished.kernel(step).map_err(|error| failed("preparing /dev", error))?;
         for (path, text) in
             [("/etc/resolv.conf", &step.resolv_conf), ("/etc/hosts", &step.hosts_file)]
         {
@@ -71,7 +73,7 @@ impl Furnished {
             let put = furnished.mount(&mount.target, &mount.source);
             put.map_err(|error| failed(&label, error))?;
         }
-        Ok(furnished)
+        Ok((furnished, pipes))
     }
 
     fn mount(&mut self, target: &[u8], source: &MountSource) -> io::Result<()> {
@@ -95,7 +97,7 @@ impl Furnished {
     }
 
     /// Devices, and the mount points of what there is none of.
-    fn kernel(&mut self) -> io::Result<()> {
+    fn kernel(&mut self, step: &Step) -> io::Result<Pipes> {
         let dev = self.fresh();
         fs::create_dir(&dev)?;
         for (name, number) in NODES {
@@ -113,13 +115,15 @@ impl Furnished {
             fs::set_permissions(dev.join(name), fs::Permissions::from_mode(0o1777))?;
         }
         fs::create_dir(dev.join("pts"))?;
+        // Links lead there, as of log files of an image, and are followed where nobody listens.
+        let pipes = Pipes::named(step, &dev)?;
         self.put(b"/dev", &dev, None)?;
         for name in ["/proc", "/sys"] {
             let empty = self.fresh();
             fs::create_dir(&empty)?;
             self.put(name.as_bytes(), &empty, None)?;
         }
-        Ok(())
+        Ok(pipes)
     }
 
     /// A file that the step is to see, apart until then.
@@ -308,11 +312,9 @@ const NODES: [(&str, (u32, u32)); 6] = [
     ("tty", (5, 0)),
 ];
 
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 4] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
     ("core", "/proc/kcore"),
     ("ptmx", "pts/ptmx"),
 ];

@@ -28,9 +28,9 @@ pub(crate) fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<O
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
-    let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let null = openat(CWD, c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     let null = null.map_err(|errno| refused("opening /dev/null", errno))?;
+    let (mut furnished, pipes) = Furnished::new(step)?;
     let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
     let (input, [out, err]) = pipes.childs_ends();
     let streams = [input.unwrap_or(null.as_raw_fd()), out, err];
@@ -38,7 +38,6 @@ pub(crate) fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<O
     let plan = compile_for_chroot(step, handed)?;
     let mut task = Task::listening(&plan, names_filter());
     let told = Shared::new().map_err(|errno| refused("starting a process", errno))?;
-    let mut furnished = Furnished::new(step)?;
     let ended = carry_out(step, &mut task, &told, (pipes, channel), (output, cancel));
     let back = furnished.put_back();
     let ended = match told.get() {
