@@ -39,6 +39,7 @@ pub mod explain;
 pub mod fetch;
 mod finish;
 pub mod graph;
+pub mod ground;
 pub mod history;
 pub mod ignore;
 pub mod input;

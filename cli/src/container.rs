@@ -3,23 +3,24 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use wythe_builder::ground::Ground;
 use wythe_builder::owner::Owner;
 use wythe_builder::user::{self, Accounts, run_identity};
 use wythe_builder::view::View;
-use wythe_builder::working_directory::recreate;
-use wythe_sandbox::Step;
 use wythe_sandbox::enter::admit;
-use wythe_sandbox::step::{
-    Access, Changes, Identity, Mount, MountSource, Network, RootFs, Scratch,
-};
+use wythe_sandbox::step::{Access, Changes, Identity, Mount, MountSource, Network};
+use wythe_sandbox::{Step, stacks_layers};
 use wythe_store::image::catalog::StoredImage;
+use wythe_store::image::rootfs::rootfs;
 use wythe_store::layer::import::layer_id;
 use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
 use wythe_store::live::stack::{Placed, Stack};
+use wythe_store::live::whole::WholeRoot;
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::unnamed::has_unnamed;
 
@@ -42,22 +43,22 @@ pub(crate) struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// The step, on directories of layers that are made where there are none.
-    pub(crate) fn step(self) -> Result<Step, Failure> {
-        let lowers = self.directories()?;
+    /// The step, and what it runs on, which is to stay until it has ended.
+    pub(crate) fn step(self) -> Result<(Step, Ground), Failure> {
+        let ground = self.ground()?;
+        let lowers = ground.shown();
         let user = self.user(&lowers)?;
         let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups };
         admit(&identity, &format!("running as {}:{}", user.uid, user.gid))?;
-        let made = scratch(self.lease, &lowers, host::id_map().as_bytes())?;
         let run = &self.image.config.value().config;
         let directory = self.args.workdir.as_deref().unwrap_or(&run.working_dir);
         let directory = if directory.is_empty() { "/" } else { directory };
         // As with docker, a directory that is missing is root's, whoever runs there.
         let root = Owner { uid: 0, gid: 0 };
-        recreate((&lowers, &made), directory, root, host::id_map().as_bytes())
+        ground
+            .recreate(directory, root, host::id_map().as_bytes())
             .map_err(|error| Failure::of(Class::Usage, &error))?;
-        let scratch = Scratch { upper: made.upper, work: made.work };
-        let mut step = Step::new(RootFs::Layers { lowers, scratch }, self.argv()?);
+        let mut step = Step::new(ground.root_fs(), self.argv()?);
         step.cwd = directory.into();
         step.env = self.environment(&String::from_utf8_lossy(&user.home))?;
         step.identity = identity;
@@ -71,7 +72,19 @@ impl Container<'_> {
         }
         step.changes = Changes::Forgotten;
         step.resolv_conf = host::resolv_conf();
-        Ok(step)
+        Ok((step, ground))
+    }
+
+    /// Layers where the kernel stacks them, and else a directory with all files.
+    fn ground(self) -> Result<Ground, Failure> {
+        if stacks_layers(&self.lease.work_dir()) {
+            let lowers = self.directories()?;
+            let area = scratch(self.lease, &lowers, host::id_map().as_bytes())?;
+            return Ok(Ground::Layers { lowers, area });
+        }
+        let files = Arc::new(rootfs(self.lease, self.image)?);
+        let whole = WholeRoot::make(self.lease, files);
+        Ok(Ground::Whole(whole.map_err(|error| Failure::of(Class::Environment, &error))?))
     }
 
     /// What of this machine the command sees, and what is empty.

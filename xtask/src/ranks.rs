@@ -82,6 +82,7 @@ pub const ROOMS: &[&str] = &[
     "error",
     "root",
     "working_directory",
+    "ground",
     "lint",
     "fetch",
     "sources",

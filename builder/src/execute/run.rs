@@ -17,7 +17,6 @@ use wythe_store::journal::batch::Batch;
 use wythe_store::live::device;
 
 use super::Execution;
-use super::ground::Ground;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
@@ -61,7 +60,7 @@ impl Execution<'_> {
     ) -> Result<Option<LayerId>, BuildCause> {
         let env = self.env;
         env.emulators.enable(&run.platform.architecture)?;
-        let ground = Ground::of(self)?;
+        let ground = self.ground()?;
         let identity = identity(&ground.shown(), &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
         let owner = Owner { uid: identity.uid, gid: identity.gid };
@@ -90,7 +89,7 @@ impl Execution<'_> {
             return Ok(None);
         }
         drop(mounts);
-        Ok(Some(ground.keep(self, batch)?))
+        Ok(Some(self.harvest(ground, batch)?))
     }
 
     fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {

@@ -24,7 +24,8 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     let image = image(args, (&lease, session))?;
     let emulators = host::emulators(&session.settings);
     emulators.enable(&image.config.value().architecture)?;
-    let step =
+    // What it runs on goes when it has ended.
+    let (step, _ground) =
         Container { lease: &lease, image: &image, args, settings: &session.settings }.step()?;
     let cancel = session.cancel()?;
     let start = |streams| wythe_sandbox::run(&Step { streams, ..step }, &Passed, &cancel);

@@ -35,7 +35,7 @@ MANY = """COPY file /src/file
 RUN mkdir -p /d/e && echo 1 > /d/one && ln -s x /d/l && ln /d/one /d/two && chown 5:6 /d/e && chmod 750 /d/two && chmod 3755 /d/e
 RUN rm -rf /src && mkdir /src && echo new > /src/new && touch -t 200001010000 /d/old && mkfifo /d/pipe
 RUN mknod /null c 1 3 && chown 7:8 /null && test -c /dev/null && echo x > /dev/null && mv /d /moved
-RUN test "$(cat /proc/self/comm)" = cat && echo out > /dev/stdout
+RUN test "$(cat /proc/self/comm)" = cat && echo out > /dev/stdout && ln -s /dev/stderr /log && echo logged > /log
 RUN ls /proc/self/fd > /dev/null && test "$(readlink /proc/self)" -gt 1 && ls -d /proc/[0-9]* > /dev/null && grep -q MemTotal /proc/meminfo
 RUN --mount=type=cache,target=/cache echo kept >> /cache/f && cat /cache/f > /kept
 RUN --mount=type=bind,target=/context --mount=type=tmpfs,target=/scratch --mount=type=secret,id=words \
@@ -373,6 +373,8 @@ def main():
             answer, found = container.digest(**place)
             check(f"{name}: many steps run on copies", answer, 0, "isolation userns: ")
             check(f"{name}: the image is the one that overlays give", (0, found or "none"), 0, expected or "nothing")
+            answer = container.build("steps", **place)
+            check(f"{name}: a command runs on copies", container.run(["run", "steps", "cat", "/ran"], **place), answer[0], "ran")
             inside = {**docker, "volume": False}
             answer, found = container.digest(**inside)
             check(f"{name}, Docker's default: many steps run", answer, 0, "isolation chroot: ")

@@ -11,7 +11,7 @@ use crate::plan::board::Board;
 use crate::plan::stack::Stack;
 use crate::plan::{Absent, ContextOp, MountOp, NewFile, Op, Plan, Slot, c_string};
 use crate::step::{Access, Mount, MountSource, RootFs, Scratch};
-use crate::sys::Depth;
+use crate::sys::{Depth, restricts_mounts};
 
 /// A mount whose content is open and waits for its place.
 #[derive(Debug)]
@@ -86,7 +86,10 @@ impl Plan {
                 let path = path_string(label, path)?;
                 self.push(label, MountOp::Open { path, found: top });
                 let source = self.below(label, top, subpath)?;
-                let depth = if *access == Access::Shared { Depth::One } else { Depth::All };
+                // What is below cannot be made read-only by kernels before 5.12.
+                let is_whole = *access == Access::ReadWrite
+                    || *access == Access::ReadOnly && restricts_mounts();
+                let depth = if is_whole { Depth::All } else { Depth::One };
                 Ok((source, depth, access.attributes()))
             }
             MountSource::Layers { lowers, scratch, subpath } => {
