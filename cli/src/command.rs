@@ -15,6 +15,7 @@ pub(crate) mod du;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod images;
+pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;
@@ -42,6 +43,7 @@ use crate::args::image::{
     CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
+use crate::args::index::IndexArgs;
 use crate::args::isolation::IsolationArg;
 use crate::args::kaniko::KanikoArgs;
 use crate::args::store::{
@@ -75,6 +77,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Image(ImageGroup),
     Images(ImagesArgs),
+    Index(IndexArgs),
     Inspect(InspectArgs),
     InstallDockerPlugin(DockerPluginArgs),
     Kaniko(KanikoArgs),
@@ -169,6 +172,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Images(args) => images::run(args, session),
+            Self::Index(args) => index::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::InstallDockerPlugin(args) => docker_plugin::run(args, session),
             // A build is made of it before.

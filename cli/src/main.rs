@@ -23,6 +23,7 @@ mod prompt;
 mod registry_client;
 mod registry_hosts;
 mod render;
+mod sending;
 mod session;
 mod settings;
 mod signals;

@@ -7,8 +7,12 @@
 mod bench;
 #[path = "quirks/faults.rs"]
 mod faults;
+#[path = "quirks/http.rs"]
+mod http;
 #[path = "quirks/image.rs"]
 mod image;
+#[path = "quirks/indexes.rs"]
+mod indexes;
 #[path = "quirks/long.rs"]
 mod long;
 #[path = "quirks/switches.rs"]

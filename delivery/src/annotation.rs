@@ -46,6 +46,16 @@ impl Annotations {
         several.into_iter().flat_map(|one| one.0.iter().cloned()).collect()
     }
 
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a kind of document is to say something.
+    pub fn are_of(&self, target: AnnotationTarget) -> bool {
+        self.0.iter().any(|one| one.target == target)
+    }
+
     /// What a document says about a platform; what is only about that platform wins.
     pub fn of(
         &self,

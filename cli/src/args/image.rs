@@ -130,9 +130,9 @@ pub(crate) struct RmiArgs {
 /// Print what images are as JSON, in docker's words
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Which images
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    /// Which images: names in the store, or docker: and a name in a registry
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
     /// Print what a template makes of each, such as {{json .Config.Env}}
     #[arg(short, long, value_parser = template_or_json, conflicts_with = "raw", value_name = "json|TEMPLATE")]
     pub(crate) format: Option<ListFormat>,
@@ -142,9 +142,48 @@ pub(crate) struct InspectArgs {
     /// Accepted for scripts made for docker: sizes are always told
     #[arg(short, long, hide = true)]
     size: Switch,
-    /// Print a document exactly as it is stored
-    #[arg(long, value_enum, value_name = "DOCUMENT")]
-    pub(crate) raw: Option<Document>,
+    /// Print a document exactly as it is stored [default: the one that the name stands for]
+    #[arg(long, value_name = "config|manifest", num_args = 0..=1, default_missing_value = "")]
+    raw: Option<String>,
+}
+
+/// What is to be shown of an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shown {
+    /// What it is.
+    Summary,
+    /// The document that the name stands for.
+    Root,
+    /// A document of the image.
+    Document(Document),
+}
+
+impl InspectArgs {
+    /// Which images, and what of them. What follows `--raw` is a document or the first image.
+    pub(crate) fn what(&self) -> Result<(Vec<ImageLocation>, Shown), Failure> {
+        let mut images: Vec<&str> = self.images.iter().map(String::as_str).collect();
+        let shown = match self.raw.as_deref() {
+            None => Shown::Summary,
+            Some("") => Shown::Root,
+            Some(word) => {
+                let document = <Document as clap::ValueEnum>::from_str(word, false);
+                document.map_or_else(
+                    |_| {
+                        images.insert(0, word);
+                        Shown::Root
+                    },
+                    Shown::Document,
+                )
+            }
+        };
+        if images.is_empty() {
+            let failure = Failure::usage("no image is named");
+            return Err(failure.remedy("say which: NAME or docker://NAME"));
+        }
+        // Parsing does not fail.
+        let locations = images.into_iter().filter_map(|image| image.parse().ok());
+        Ok((locations.collect(), shown))
+    }
 }
 
 /// A document of an image.
@@ -362,6 +401,30 @@ mod tests {
         let run = run("run -it app sh");
         assert!(run.tty.is_on() && run.interactive.is_on());
         assert_eq!((run.image().unwrap(), run.command()), ("app", &["sh".to_owned()][..]));
+    }
+
+    #[test]
+    fn what_follows_raw_is_a_document_or_an_image() {
+        let what = |words: &str| {
+            let words: Vec<&str> =
+                ["wythe", "inspect"].into_iter().chain(words.split(' ')).collect();
+            let Command::Inspect(args) = Cli::of(&words).unwrap().command else { panic!("not it") };
+            args.what()
+        };
+        let app = || ImageLocation::Store("app:1".to_owned());
+        let config = Shown::Document(Document::Config);
+        for (words, shown) in [
+            ("app:1", Shown::Summary),
+            ("--raw app:1", Shown::Root),
+            ("app:1 --raw", Shown::Root),
+            ("--raw config app:1", config),
+            ("app:1 --raw=config", config),
+        ] {
+            assert_eq!(what(words).unwrap(), (vec![app()], shown), "{words}");
+        }
+        assert!(what("--raw config").is_err());
+        let there = ImageLocation::Registry("r.io/a".to_owned());
+        assert_eq!(what("--raw docker://r.io/a app:1").unwrap(), (vec![there, app()], Shown::Root));
     }
 
     #[test]
