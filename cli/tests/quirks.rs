@@ -15,5 +15,7 @@ mod image;
 mod indexes;
 #[path = "quirks/long.rs"]
 mod long;
+#[path = "quirks/referring.rs"]
+mod referring;
 #[path = "quirks/switches.rs"]
 mod switches;

@@ -39,6 +39,7 @@ pub mod proxy;
 pub mod push;
 mod ranges;
 mod realm;
+pub mod referrers;
 pub mod retry;
 pub mod settings;
 mod tls;

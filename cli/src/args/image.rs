@@ -74,6 +74,12 @@ pub(crate) struct CopyArgs {
     pub(crate) destination: ImageLocation,
     #[command(flatten)]
     pub(crate) which: Which,
+    /// The images of all platforms, and what is stated about them, which is what happens anyway
+    #[arg(short, long, conflicts_with = "platform")]
+    pub(crate) all: Switch,
+    /// From one registry to another, what refers to the image, too: signatures, statements and the like
+    #[arg(long)]
+    pub(crate) referrers: Switch,
     #[command(flatten)]
     pub(crate) repositories: RepositoryArgs,
 }

@@ -1,5 +1,7 @@
 //! `wythe copy`.
 
+mod referrers;
+
 use std::io;
 use std::path::Path;
 
@@ -31,6 +33,7 @@ use crate::command::copy_to_engine;
 use crate::command::save::spoken;
 use crate::failure::Failure;
 use crate::host;
+use crate::sending::Sending;
 use crate::session::Session;
 
 /// Copies an image from one place to another, and prints its digest, unless the image goes where that
@@ -48,34 +51,60 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     if let ImageLocation::Registry(name) = &args.destination {
         pushed.push(name.parse()?);
     }
+    let referring = referring(args)?;
     create_repositories(&pushed, args.repositories.create_repo, session)?;
     let progress = session.progress();
-    let digest = copied(args, &pushed, (session, &AsEvents(&*progress)))?;
+    let places = (referring.as_ref(), &*pushed);
+    let (digest, n_referrers) = copied(args, places, (session, &AsEvents(&*progress)))?;
     drop(progress);
     if args.destination.is_standard_output() {
         return Ok(());
     }
+    if referring.is_some() {
+        session.remark(&format!("copied with it what refers to it: {n_referrers}"));
+    }
     session.print(&digest.to_string())
 }
 
-/// Copies an image to the registry of some names, or to where the arguments say, and gives its digest there.
+/// Where what refers to the image is, if that is to be copied, too.
+fn referring(args: &CopyArgs) -> Result<Option<Reference>, Failure> {
+    if !args.referrers.is_on() {
+        return Ok(None);
+    }
+    let (ImageLocation::Registry(name), ImageLocation::Registry(_)) =
+        (&args.source, &args.destination)
+    else {
+        let failure = Failure::usage("--referrers is for copies from one registry to another");
+        return Err(failure.remedy("write both places as docker://NAME"));
+    };
+    Ok(Some(name.parse()?))
+}
+
+/// Copies an image to the registry of some names, or to where the arguments say, and gives its digest there, and how
+/// many there are that refer to it and were copied with it.
 fn copied(
     args: &CopyArgs,
-    names: &[Reference],
+    (referring, names): (Option<&Reference>, &[Reference]),
     (session, transfers): (&Session, &dyn Transfers),
-) -> Result<Digest, Failure> {
+) -> Result<(Digest, usize), Failure> {
     let (lease, client) = (session.store()?.lease()?, session.registry()?);
     let images = &Watched { images: &client, transfers };
     let source = locate(&args.source, args.which.platform()?.as_ref(), (&lease, images))?;
     let content = &source.content(&lease);
-    let copying = Copying { source: &source, content, pool: &host::threads()?, args };
-    match names {
-        [] => copying.write(&lease),
-        names => {
-            let delivered = &Delivered::default();
-            copying.push(names, Push { registry: &client, content, transfers, delivered })
-        }
+    let (pool, delivered) = (&host::threads()?, &Delivered::default());
+    let copying = Copying { source: &source, content, pool, args };
+    if names.is_empty() {
+        return Ok((copying.write(&lease)?, 0));
     }
+    let mut n_referrers = 0;
+    if let Some(from) = referring {
+        let sending = Sending { lease: &lease, client: &client, transfers, pool, delivered };
+        // The name comes last: who finds it finds all of it.
+        sending.untagged(&source, names)?;
+        n_referrers = referrers::copy(&source, (from, names), sending)?;
+    }
+    let push = Push { registry: &client, content, transfers, delivered };
+    Ok((copying.push(names, push)?, n_referrers))
 }
 
 /// An image on its way from one place to another.

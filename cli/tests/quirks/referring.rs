@@ -1,0 +1,102 @@
+//! What refers to an image goes with it, whatever registries know of such.
+
+use serde_json::{Value, json};
+use wythe_store::digest::Digest;
+
+use crate::bench::{Bench, shared};
+use crate::http::ask;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The configuration of what has none.
+const EMPTY: &[u8] = b"{}";
+
+/// Writes something that refers to a manifest, and gives its digest.
+fn refer(bench: &Bench, repository: &str, (subject, kind): (&Value, &str)) -> Value {
+    let host = bench.server.registry();
+    let digest = Digest::of(EMPTY);
+    let target = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+    assert_eq!(ask(host, ("POST", &target), ("", EMPTY)).0, 201);
+    let empty = json!({
+        "mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": digest.to_string(),
+        "size": EMPTY.len(),
+    });
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": kind,
+        "config": empty,
+        "layers": [empty],
+        "subject": subject,
+    });
+    let bytes = manifest.to_string().into_bytes();
+    let digest = Digest::of(&bytes).to_string();
+    let target = format!("/v2/{repository}/manifests/{digest}");
+    assert_eq!(ask(host, ("PUT", &target), (MANIFEST, &bytes)).0, 201);
+    json!({"mediaType": MANIFEST, "digest": digest, "size": bytes.len()})
+}
+
+/// A registry with an image, a signature of it, and a statement about the signature.
+fn signed() -> (Bench, Value, Value) {
+    let (store, image) = shared();
+    let bench = Bench::new(&[]);
+    bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("push");
+    let size = ask(bench.server.registry(), ("GET", "/v2/team/app/manifests/1"), ("", b"")).1.len();
+    let subject = json!({"mediaType": MANIFEST, "digest": image.digest, "size": size});
+    let signature = refer(&bench, "team/app", (&subject, "application/x.signature"));
+    refer(&bench, "team/app", (&signature, "application/x.statement"));
+    (bench, subject, signature)
+}
+
+/// The kinds of what a registry says refers to a manifest.
+fn kinds(bench: &Bench, repository: &str, subject: &Value) -> Vec<String> {
+    let digest = subject["digest"].as_str().unwrap();
+    let target = format!("/v2/{repository}/referrers/{digest}");
+    let (status, body) = ask(bench.server.registry(), ("GET", &target), ("", b""));
+    assert_eq!(status, 200, "{body}");
+    let index: Value = serde_json::from_str(&body).unwrap();
+    let entries = index["manifests"].as_array().unwrap().iter();
+    entries.map(|entry| entry["artifactType"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_refers_to_an_image_goes_there_and_on_whether_or_not_the_registry_lists_it() {
+    let rows: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("page", "1")],
+        &[("referrers", "off")],
+        &[("referrers", "off"), ("subject-lie", "")],
+        &[("referrers", "html")],
+        &[("subject-first", ""), ("immutable-tags", "")],
+    ];
+    let (first, subject, signature) = signed();
+    for row in rows {
+        let (second, third) = (Bench::new(row), Bench::new(&[]));
+        let name = |bench: &Bench| format!("docker://{}", bench.name("team/app:1"));
+        for (from, to) in [(&first, &second), (&second, &third)] {
+            let words = ["copy", "--all", "--referrers", &name(from), &name(to)];
+            let outcome = third.run(&third.store("store"), &words);
+            outcome.assert_works(&format!("{row:?}"));
+            assert!(outcome.complaint.contains("refers to it: 2"), "{}", outcome.complaint);
+        }
+        assert_eq!(kinds(&third, "team/app", &subject), ["application/x.signature"], "{row:?}");
+        assert_eq!(kinds(&third, "team/app", &signature), ["application/x.statement"], "{row:?}");
+    }
+}
+
+#[test]
+fn a_registry_that_takes_nothing_that_refers_is_named_and_gets_no_tag() {
+    let (first, ..) = signed();
+    let second = Bench::new(&[("no-subject", "405")]);
+    let (from, to) = (first.name("team/app:1"), second.name("team/app:1"));
+    let (from, to) = (format!("docker://{from}"), format!("docker://{to}"));
+    let store = second.store("store");
+    let outcome = second.run(&store, &["copy", "--referrers", &from, &to]);
+    assert!(!outcome.works, "{}", outcome.output);
+    for part in ["application/x.signature refers to the image", "405", "without --referrers"] {
+        assert!(outcome.complaint.contains(part), "{part}: {}", outcome.complaint);
+    }
+    let tags = ask(second.server.registry(), ("GET", "/v2/team/app/tags/list"), ("", b"")).1;
+    assert!(tags.contains("\"tags\":[]"), "{tags}");
+    second.run(&store, &["copy", &from, &to]).assert_works("without");
+}
