@@ -84,3 +84,48 @@ fn unusable(path: &Path) -> Failure {
 fn broken(path: &Path, error: &FileError) -> Failure {
     unusable(path).because(error).advised(error.remedy.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use wythe_registry::credentials::{Credential, Credentials};
+    use wythe_registry::hosts::Place;
+
+    use super::*;
+
+    /// The blocks of the page in a language, with their first lines.
+    fn blocks(language: &str) -> Vec<&'static str> {
+        let page = include_str!("../../docs/registries.md");
+        let fence = format!("```{language}\n");
+        page.split(&*fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
+    }
+
+    /// The mirror of Docker Hub by the file of the page that is called so.
+    fn mirror(name: &str, place: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let text = blocks("toml").into_iter().rfind(|block| block.contains(name)).unwrap();
+        let path = folder.path().join(place);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        let settings = Settings::of(&[("XDG_CONFIG_HOME", folder.path().to_str().unwrap())]);
+        let found = hosts(Hosts::default(), &settings).unwrap();
+        found.of("docker.io", "library/alpine").mirrors.unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_examples_of_the_page_work() {
+        let own = mirror("wythe/config.toml", "wythe/config.toml");
+        let containerd = mirror("hosts.toml", "containerd/certs.d/docker.io/hosts.toml");
+        let podman = mirror("registries.conf", "containers/registries.conf");
+        for place in [&own, &containerd, &podman] {
+            assert_eq!(place.host, "mirror.example:5000");
+        }
+        assert!(containerd.connection.identity.is_some());
+        for text in blocks("toml").iter().filter(|block| block.contains("wythe/config.toml")) {
+            crate::settings::file::parse(text, Path::new("/")).unwrap();
+        }
+        let credentials = Credentials::default().with_docker_config(blocks("json")[0]).unwrap();
+        let found = |name| credentials.find("r.example", name).unwrap();
+        assert_eq!(found("app"), Some(Credential::new("ada", "secret")));
+        assert_eq!(found("team/app"), Some(Credential::new("robot", "secret")));
+    }
+}

@@ -123,9 +123,8 @@ impl ImageSource for Client {
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         let stops = self.inner.stops(reference, Wanted::Blob, self.asked);
-        let download =
-            stops.and_then(|stops| Download::start(self.inner.clone(), stops, descriptor));
-        Ok(Box::new(download.map_err(|error| error.about(reference))?))
+        let blob = stops.and_then(|stops| Download::start(self.inner.clone(), stops, descriptor));
+        blob.map_err(|error| error.about(reference))
     }
 
     /// Over `http` and `https`, with no credentials of any registry; whoever stores the bytes hashes

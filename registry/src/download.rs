@@ -11,6 +11,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use crate::client::{Inner, Rights, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::learned::Habit;
+use crate::mirrored::Mirrored;
 use crate::places::Stop;
 use crate::ranges::{PIECE, RANGED_FROM, Ranges};
 use crate::retry::{MAX_ATTEMPTS, delay};
@@ -28,12 +29,12 @@ const MIRROR_ATTEMPTS: u32 = 2;
 pub(crate) struct BlobSource {
     pub(crate) inner: Arc<Inner>,
     /// At least one.
-    stops: Vec<Stop>,
-    path: String,
+    pub(crate) stops: Vec<Stop>,
+    pub(crate) path: String,
     pub(crate) size: u64,
 }
 
-/// A reader of a blob. Verifies the length and nothing else: whoever stores the bytes hashes them.
+/// A reader of a blob, which verifies the length and nothing else.
 pub(crate) enum Download {
     /// Over one connection.
     Whole(Stretch),
@@ -69,20 +70,30 @@ pub(crate) enum Given {
 }
 
 impl Download {
+    /// A reader of a blob. Who stores the bytes hashes them; those of a mirror are held to the digest here, too.
     pub(crate) fn start(
         inner: Arc<Inner>,
         stops: Vec<Stop>,
         descriptor: &Descriptor,
-    ) -> Result<Self, RegistryError> {
+    ) -> Result<Box<dyn Read + Send>, RegistryError> {
         let (path, size) = (format!("blobs/{}", descriptor.digest), descriptor.size);
         let source = Arc::new(BlobSource { inner, stops, path, size });
-        let first = source.first();
+        let blob = Self::begin(&source)?;
+        let stop = blob.stop();
+        if source.stops[stop].is_mirror() {
+            return Ok(Box::new(Mirrored::new(blob, source, stop, descriptor.digest)));
+        }
+        Ok(Box::new(blob))
+    }
+
+    fn begin(source: &Arc<BlobSource>) -> Result<Self, RegistryError> {
+        let (size, first) = (source.size, source.first());
         let host = source.stops[first].host();
         let learned = &source.inner.settings.learned;
         if size < RANGED_FROM || learned.knows(host, Habit::IgnoresRanges) {
-            return Stretch::open(&source, first, 0..size).map(Self::Whole);
+            return Stretch::open(source, first, 0..size).map(Self::Whole);
         }
-        match Stretch::open(&source, first, 0..PIECE) {
+        match Stretch::open(source, first, 0..PIECE) {
             Ok(piece) if piece.given == Given::Part => Ok(Self::Ranges(Ranges::new(piece))),
             // Who takes no notice of ranges has begun to send everything.
             Ok(piece) => {
@@ -91,9 +102,17 @@ impl Download {
             }
             // Some say so, by one status or another.
             Err(error) if matches!(error.status(), Some(400 | 405 | 412 | 416 | 501)) => {
-                Stretch::open(&source, first, 0..size).map(Self::Whole)
+                Stretch::open(source, first, 0..size).map(Self::Whole)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Who is asked, of the source's stops.
+    fn stop(&self) -> usize {
+        match self {
+            Self::Whole(blob) => blob.stop,
+            Self::Ranges(blob) => blob.stop(),
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod hosts;
 pub mod learned;
 pub mod login;
 mod manifest;
+mod mirrored;
 pub mod notice;
 pub mod objects;
 mod origin;

@@ -119,7 +119,8 @@ impl Inner {
             // It has not got everything, which is what the registry is asked for.
             return;
         }
-        if error.is_transient() {
+        let lies = matches!(error.problem, RegistryProblem::Digest { .. });
+        if error.is_transient() || lies {
             let until = self.settings.timing.now() + REST;
             let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
             resting.insert(stop.place.host.clone(), until);

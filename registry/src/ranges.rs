@@ -64,6 +64,11 @@ impl Ranges {
         ranges
     }
 
+    /// Who is asked, of the source's stops.
+    pub(crate) fn stop(&self) -> usize {
+        self.stop
+    }
+
     /// Has further parts fetched, as many as there is room for.
     fn look_ahead(&mut self) {
         while self.ahead.len() < self.most && self.next < self.source.size {

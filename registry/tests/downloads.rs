@@ -59,7 +59,12 @@ impl Notices for Heard {
 impl BlobServer {
     fn start(size: usize, ranges: Ranges, cut: usize, cuts: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let blob = (0_u32..).flat_map(u32::to_le_bytes).take(size).collect();
+        let mut blob = vec![0; size];
+        for (number, block) in (0_u32..).zip(blob.chunks_mut(4096)) {
+            let number = number.to_le_bytes();
+            let length = number.len().min(block.len());
+            block[..length].copy_from_slice(&number[..length]);
+        }
         let server = Self {
             host: listener.local_addr().unwrap().to_string(),
             blob: Arc::new(blob),

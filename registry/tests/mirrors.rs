@@ -167,6 +167,21 @@ fn a_blob_that_a_mirror_does_not_finish_is_finished_by_the_registry() {
 }
 
 #[test]
+fn a_mirror_that_sends_another_blob_is_named_and_left_alone() {
+    let mirror = registry("app", Quirks { corrupts: Switch::On, ..Quirks::default() });
+    let origin = registry("app", Quirks::default());
+    let (client, heard) = mirrored(&origin, vec![place(&mirror)]);
+    let (name, layer) = (reference(&origin, "app:1"), Descriptor::of(MediaType::LAYER, LAYER));
+    let mut bytes = Vec::new();
+    let error = client.blob(&name, &layer).unwrap().read_to_end(&mut bytes).unwrap_err();
+    let named = error.to_string().contains(mirror.host());
+    assert!(named && error.to_string().contains("expected sha256:"), "{error}");
+    assert!(heard.0.lock().unwrap()[0].to_string().contains(mirror.host()));
+    assert_eq!(layer_of(&client, &name), LAYER, "who tries again gets it from the registry");
+    assert_eq!(mirror.seen().len(), 1);
+}
+
+#[test]
 fn a_mirror_of_digests_is_asked_for_no_tag() {
     let mirror = registry("app", Quirks::default());
     let origin = registry("app", Quirks::default());
