@@ -25,6 +25,9 @@ const SILENCE: Duration = Duration::from_mins(10);
 /// The longest answer that is kept: those that say how it went are short.
 const MAX_ANSWER: u64 = 1 << 20;
 
+/// What an image is called there that has no name: repository and tag.
+const UNNAMED: (&str, &str) = ("wythe/unnamed", "latest");
+
 /// An engine that answers at a socket.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Engine {
@@ -100,8 +103,8 @@ impl Engine {
         content: &dyn Content,
         secret: &str,
     ) -> Result<Arrival, DeliveryError> {
-        if let Some(id) = self.present(image) {
-            self.name(&id, &image.names)?;
+        if let Some(id) = self.id(image) {
+            self.name(&id.to_string(), &image.names)?;
             return Ok(Arrival::Present);
         }
         let loopback =
@@ -117,11 +120,10 @@ impl Engine {
         }
     }
 
-    /// The id of an image that is there: that of its configuration or, with an engine that keeps images
-    /// as containerd does, that of its manifest or index.
-    fn present(&self, image: &OutgoingImage<'_>) -> Option<String> {
-        let ids = [Some(image.root.digest), image.config].into_iter().flatten();
-        let mut ids = ids.map(|digest: Digest| digest.to_string());
+    /// What the engine knows an image by, if it has it: its configuration or, with an engine that keeps
+    /// images as containerd does, its manifest or index.
+    pub fn id(&self, image: &OutgoingImage<'_>) -> Option<Digest> {
+        let mut ids = [Some(image.root.digest), image.config].into_iter().flatten();
         ids.find(|id| self.ask("GET", &format!("/images/{id}/json")).is_ok())
     }
 
@@ -137,22 +139,23 @@ impl Engine {
             }
         }
         let there = format!("{repository}:{TAG}");
-        self.name(&there, names)?;
         if names.is_empty() {
-            // Its only name goes, and with it the image would.
-            return Ok(());
+            // The engine forgets what has no name. The next image without one takes this from it, and
+            // leaves it to `docker image prune`.
+            self.tag(&there, UNNAMED)?;
         }
+        self.name(&there, names)?;
         self.ask("DELETE", &format!("/images/{}?noprune=1", escaped(&there))).map(drop)
     }
 
     fn name(&self, image: &str, names: &[Reference]) -> Result<(), EngineError> {
-        for name in names {
-            let (repository, tag) = (name.familiar_name(), name.tag_or_latest());
-            let image = escaped(image);
-            let target = format!("repo={}&tag={}", escaped(&repository), escaped(tag));
-            self.ask("POST", &format!("/images/{image}/tag?{target}"))?;
-        }
-        Ok(())
+        let all = names.iter().map(|name| (name.familiar_name(), name.tag_or_latest()));
+        all.into_iter().try_for_each(|(repository, tag)| self.tag(image, (&repository, tag)))
+    }
+
+    fn tag(&self, image: &str, (repository, tag): (&str, &str)) -> Result<(), EngineError> {
+        let target = format!("repo={}&tag={}", escaped(repository), escaped(tag));
+        self.ask("POST", &format!("/images/{}/tag?{target}", escaped(image))).map(drop)
     }
 
     /// Sends all of it.

@@ -40,6 +40,12 @@ printf 'RUN echo two > /two\n' >> context/Dockerfile
 [ "$(grep -c pulled near.log)" = 2 ]
 [ "$("$WYTHE" run team/app:4 cat /two)" = two ]
 
+# What has no name has one until the next.
+printf 'RUN echo three > /three\n' >> context/Dockerfile
+# shellcheck disable=SC2086
+id=$("$plugin" buildx build $base -q context)
+grep -q "^tagged wythe/unnamed:latest $id" near.log
+
 # An engine that cannot reach our loopback is sent all of it.
 # shellcheck disable=SC2086
 DOCKER_HOST="unix://$sockets/far" "$plugin" build $base --progress plain --load -t team/far:1 context 2> log

@@ -7,6 +7,7 @@ use wythe_store::oci::reference::Reference;
 use super::destination::write_text;
 use super::target::TargetOutput;
 use super::{Delivery, outputs};
+use crate::args::build::ImageHome;
 use crate::args::output::{Destination, Output, OutputArg};
 use crate::failure::Failure;
 
@@ -73,8 +74,17 @@ impl Delivery<'_> {
                 write_text(&file.path, &file.text(report.digest, &names))?;
             }
         }
-        let streams = outputs(self.args).iter().any(to_stdout);
-        if streams { Ok(()) } else { self.session.print(&lines(|report| report.digest)) }
+        if outputs(self.args).iter().any(to_stdout) {
+            return Ok(());
+        }
+        match self.args.home {
+            ImageHome::Store => self.session.print(&lines(|report| report.digest)),
+            // As with buildx, whose callers hand it to docker run.
+            ImageHome::Docker if self.args.quiet.is_on() => {
+                self.session.print(&lines(TargetReport::id))
+            }
+            ImageHome::Docker => Ok(()),
+        }
     }
 
     /// One object for one target, or one by the name of each, as `docker buildx bake` has it.

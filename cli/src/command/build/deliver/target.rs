@@ -144,10 +144,13 @@ impl TargetOutput<'_> {
         let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
         let content = OutgoingContent::new(self.lease, &source, &self.images.origins);
         let arrival = engine.take(&image, &content, &docker_engine::secret())?;
-        if let Some(text) = docker_engine::told(arrival) {
+        if let Some(text) = docker_engine::told(arrival).filter(|_| !self.args.quiet.is_on()) {
             self.session.remark(&text);
         }
-        Ok(self.report(Stage::Shipped, &image))
+        let report = self.report(Stage::Shipped, &image);
+        // One that keeps images as containerd does knows them by their manifests.
+        let by_manifest = engine.id(&image) == Some(image.root.digest);
+        Ok(TargetReport { config: report.config.filter(|_| !by_manifest), ..report })
     }
 
     /// Records where the image was pushed to for layers of the bases that are not here, and were to be had from
