@@ -76,7 +76,10 @@ impl Inner {
         asked: Asked,
     ) -> Result<Vec<Stop>, RegistryError> {
         let mut config = self.config(reference)?;
-        let mirrors = config.mirrors.take().filter(|_| asked == Asked::Anybody).unwrap_or_default();
+        if asked == Asked::Registry {
+            (config.mirrors, config.source) = (None, None);
+        }
+        let mirrors = config.mirrors.take().unwrap_or_default();
         let registry = Stop::registry(reference, config, Rights::Pull);
         let mirrors = mirrors
             .into_iter()

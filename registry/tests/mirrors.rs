@@ -228,10 +228,13 @@ fn a_registry_may_be_elsewhere_for_those_who_read_or_for_everybody() {
     assert!(origin.seen().is_empty());
     reading.put_manifest(&name, &MediaType::MANIFEST, b"{}").unwrap();
     assert_eq!(origin.seen().len(), 1);
+    let there = reading.without_mirrors().manifest(&name).unwrap();
+    assert_eq!(there.1, b"{}", "who writes reads what was written");
+    assert_eq!(origin.seen().len(), 2);
     let server = Some(place(&elsewhere));
     let (both, _) = client(&origin, HostConfig { server, ..HostConfig::default() });
     both.put_manifest(&name, &MediaType::MANIFEST, b"{}").unwrap();
-    assert_eq!(origin.seen().len(), 1);
+    assert_eq!(origin.seen().len(), 2);
     assert!(elsewhere.manifest("foo/app", "1").is_some());
 }
 

@@ -57,7 +57,8 @@ fn made(
     (names, annotations): (&[Reference], &Annotations),
     (session, transfers): (&Session, &dyn Transfers),
 ) -> Result<Made, Failure> {
-    let (lease, client) = (session.store()?.lease()?, session.registry()?);
+    // What is appended to is what the registry has, not what a mirror of it had.
+    let (lease, client) = (session.store()?.lease()?, session.registry()?.without_mirrors());
     let watched = &Watched { images: &client, transfers };
     let mut sources = Vec::new();
     for name in sources_of(args, names, &client)? {
