@@ -118,7 +118,9 @@ impl Pack {
     pub(crate) fn mounts(&self) -> Vec<PortableMount> {
         let mount = |(record, _): &Kept| match record {
             PortableRecord::Mount(mount) => Some((**mount).clone()),
-            PortableRecord::Action(_) | PortableRecord::Document(_) => None,
+            PortableRecord::Action(_) | PortableRecord::Document(_) | PortableRecord::Blobs(_) => {
+                None
+            }
         };
         self.records.values().filter_map(mount).collect()
     }

@@ -17,6 +17,7 @@ mod pointer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource as _, SourceError, SourceErrorClass};
+use wythe_store::portable_blobs::PortableBlobs;
 
 use self::packs::Packs;
 use self::pointer::{PackEntry, PackRecords, Pointer};
@@ -133,6 +135,19 @@ impl RegistryCache {
             all.merge(inline::records(&place.client, &place.reference, root));
         }
         Ok(all)
+    }
+
+    /// What this build has pushed to the repository and no record names: the registry is to keep it as long as it
+    /// keeps the pack, so that pushes of later builds know it to be there.
+    fn beside(&self, new: &Pack) -> Result<Option<PortableBlobs>, CacheError> {
+        let Place { client, reference, delivered, .. } = &self.place;
+        let pushed = client.blobs_of_pushed(reference, delivered);
+        let mut pushed = pushed.map_err(|error| self.place.refused(&error))?;
+        let state = self.state();
+        let named = state.read.iter().chain([new]).flat_map(Pack::blobs);
+        let named: BTreeSet<Digest> = named.map(|blob| blob.digest).collect();
+        pushed.retain(|blob| !named.contains(&blob.digest));
+        Ok(PortableBlobs::new(pushed))
     }
 
     /// Puts what is new beside what is there by now.
@@ -344,7 +359,13 @@ impl CacheBackend for RegistryCache {
     }
 
     fn finish(&self) -> Result<(), CacheError> {
-        let new = std::mem::take(&mut self.state().new);
-        if new.is_empty() { Ok(()) } else { self.write(&new) }
+        let mut new = std::mem::take(&mut self.state().new);
+        if new.is_empty() {
+            return Ok(());
+        }
+        if let Some(beside) = self.beside(&new)? {
+            new.insert(beside.key(), &beside.encode());
+        }
+        self.write(&new)
     }
 }

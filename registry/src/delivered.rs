@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::digest::Digest;
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::growing::GrowingContent;
 
 /// Blobs that were sent to repositories or found there. Pushes that share it ask for each blob once, and
@@ -13,6 +14,8 @@ pub struct Delivered {
     places: Mutex<BTreeMap<Digest, BTreeMap<String, Arrival>>>,
     /// Those that are on their way to a repository while they grow.
     growing: Mutex<Vec<(String, Arc<dyn GrowingContent>)>>,
+    /// What images consist of that were pushed to a repository.
+    images: Mutex<BTreeMap<String, BTreeMap<Digest, Descriptor>>>,
     /// One is no longer on its way.
     settled: Condvar,
 }
@@ -100,6 +103,19 @@ impl Delivered {
         places.get(digest).and_then(|known| known.get(place)) == Some(&Arrival::Sent)
     }
 
+    /// Notes that a repository, as `host/name`, has an image of these blobs.
+    pub(crate) fn pushed(&self, blobs: &[Descriptor], place: &str) {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = images.entry(place.to_owned()).or_default();
+        known.extend(blobs.iter().map(|blob| (blob.digest, blob.clone())));
+    }
+
+    /// The blobs of images that were pushed to a repository, as `host/name`.
+    pub(crate) fn of_images(&self, place: &str) -> Vec<Descriptor> {
+        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        images.get(place).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
     /// Notes that a repository, as `host/name`, has a blob.
     pub(crate) fn found(&self, digest: Digest, place: &str) {
         self.lock().entry(digest).or_default().entry(place.to_owned()).or_insert(Arrival::Found);
@@ -166,7 +182,6 @@ impl Drop for SendingGrowing<'_> {
 mod tests {
     use std::io::Read;
 
-    use wythe_store::oci::descriptor::Descriptor;
     use wythe_store::oci::media_type::MediaType;
 
     use super::*;

@@ -60,6 +60,19 @@ impl Client {
         Ok(())
     }
 
+    /// The blobs of images that were pushed to the repository of a name.
+    ///
+    /// # Errors
+    ///
+    /// If the name is of no registry that can be reached.
+    pub fn blobs_of_pushed(
+        &self,
+        name: &Reference,
+        delivered: &Delivered,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        Ok(delivered.of_images(&place_of(&self.inner.repository(name, Rights::Pull)?)))
+    }
+
     /// A reader of a part of a blob, which is not verified.
     ///
     /// # Errors

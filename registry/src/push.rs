@@ -189,26 +189,43 @@ impl Outbox<'_> {
         root: &Descriptor,
         target: &Target<'_>,
     ) -> Result<(), PushError> {
-        if self.is_there(closure, root, target).map_err(request(root))? {
+        let pushed = if self.is_there(closure, root, target).map_err(request(root))? {
             self.tell_present(closure, target);
+            self.names(closure, root, target)
         } else {
-            self.blobs(closure, target)?;
-        }
-        match self.manifests(closure, root, target) {
+            self.whole(closure, root, target)
+        };
+        match pushed {
             // What was there a moment ago was collected in between, or never was.
             Err(PushError::Request { error, .. })
                 if error.has_code("BLOB_UNKNOWN") || error.has_code("MANIFEST_UNKNOWN") =>
             {
                 self.how.delivered.forget();
-                self.blobs(closure, target)?;
-                self.manifests(closure, root, target)
+                self.whole(closure, root, target)?;
             }
-            other => other,
+            other => other?,
         }
+        self.how.delivered.pushed(&closure.blobs, &place_of(&target.repository));
+        Ok(())
+    }
+
+    /// Everything, and the names last.
+    fn whole(
+        &self,
+        closure: &Closure,
+        root: &Descriptor,
+        target: &Target<'_>,
+    ) -> Result<(), PushError> {
+        self.blobs(closure, target)?;
+        let children = closure.manifests.iter().filter(|(found, _)| found.digest != root.digest);
+        for child in children {
+            self.put(&child.0.digest.to_string(), child, target)?;
+        }
+        self.names(closure, root, target)
     }
 
     /// Whether the repository has the image by its digest, and so all that it leads to. It is not asked where it
-    /// lacked a part of it a moment ago. One that cannot tell has it not.
+    /// lacked a part of it a moment ago, nor where all parts are known to be there. One that cannot tell has it not.
     fn is_there(
         &self,
         closure: &Closure,
@@ -217,7 +234,9 @@ impl Outbox<'_> {
     ) -> Result<bool, RegistryError> {
         let place = place_of(&target.repository);
         let is_new = |blob: &Descriptor| self.how.delivered.was_sent(&blob.digest, &place);
-        if closure.blobs.iter().any(is_new) {
+        let is_known = |blob: &Descriptor| self.how.delivered.places(&blob.digest).contains(&place);
+        let is_plain = closure.manifests.len() == 1;
+        if closure.blobs.iter().any(is_new) || is_plain && closure.blobs.iter().all(is_known) {
             return Ok(false);
         }
         let url = target.repository.url(&format!("manifests/{}", root.digest));
@@ -351,26 +370,31 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// Children before parents, and the names last.
-    fn manifests(
+    /// Lets the names stand for the image, when everything else is there.
+    fn names(
         &self,
         closure: &Closure,
         root: &Descriptor,
         target: &Target<'_>,
     ) -> Result<(), PushError> {
-        let put = |name: &str, (descriptor, bytes): &(Descriptor, Vec<u8>)| {
-            let url = target.repository.url(&format!("manifests/{name}"));
-            self.manifest(&target.repository, url, (descriptor, bytes)).map_err(request(descriptor))
-        };
-        let (roots, children): (Vec<_>, Vec<_>) =
-            closure.manifests.iter().partition(|(found, _)| found.digest == root.digest);
-        children.iter().try_for_each(|child| put(&child.0.digest.to_string(), child))?;
         side_by_side(&target.names, |name| {
             let by_digest = name.digest().is_some() && name.tag().is_none();
             let digest = root.digest.to_string();
             let name = if by_digest { &digest } else { name.tag_or_latest() };
-            roots.iter().try_for_each(|root| put(name, root))
+            let mut roots =
+                closure.manifests.iter().filter(|(found, _)| found.digest == root.digest);
+            roots.try_for_each(|root| self.put(name, root, target))
         })
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        (descriptor, bytes): &(Descriptor, Vec<u8>),
+        target: &Target<'_>,
+    ) -> Result<(), PushError> {
+        let url = target.repository.url(&format!("manifests/{name}"));
+        self.manifest(&target.repository, url, (descriptor, bytes)).map_err(request(descriptor))
     }
 
     fn manifest(

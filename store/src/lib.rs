@@ -52,6 +52,7 @@ pub mod pack;
 pub mod path;
 pub mod place;
 pub mod portable_action;
+pub mod portable_blobs;
 pub mod portable_document;
 pub mod portable_listings;
 pub mod portable_mount;

@@ -1,7 +1,9 @@
-//! What caches keep under a key: the result of a step, a cache mount, or a document of a base image.
+//! What caches keep under a key: the result of a step, a cache mount, a document of a base image, or
+//! what else is there.
 
 use crate::oci::descriptor::Descriptor;
 use crate::portable_action::PortableAction;
+use crate::portable_blobs::PortableBlobs;
 use crate::portable_document::PortableDocument;
 use crate::portable_mount::PortableMount;
 use crate::timestamp::Timestamp;
@@ -15,6 +17,8 @@ pub enum PortableRecord {
     Mount(Box<PortableMount>),
     /// A document of a base image. Whoever kept it, it is the same one.
     Document(Box<PortableDocument>),
+    /// Blobs that are there beside those of others.
+    Blobs(PortableBlobs),
 }
 
 impl PortableRecord {
@@ -23,7 +27,8 @@ impl PortableRecord {
         let action = || Some(Self::Action(Box::new(PortableAction::decode(bytes)?)));
         let mount = || Some(Self::Mount(Box::new(PortableMount::decode(bytes)?)));
         let document = || Some(Self::Document(Box::new(PortableDocument::decode(bytes)?)));
-        action().or_else(mount).or_else(document)
+        let blobs = || Some(Self::Blobs(PortableBlobs::decode(bytes)?));
+        action().or_else(mount).or_else(document).or_else(blobs)
     }
 
     /// When it was made.
@@ -32,6 +37,8 @@ impl PortableRecord {
             Self::Action(action) => action.created,
             Self::Mount(mount) => mount.created,
             Self::Document(document) => document.created,
+            // It is of use to nobody once what it stands beside is gone.
+            Self::Blobs(_) => Timestamp::default(),
         }
     }
 
@@ -41,6 +48,7 @@ impl PortableRecord {
             Self::Action(action) => action.blobs().collect(),
             Self::Mount(mount) => mount.blobs().collect(),
             Self::Document(_) => Vec::new(),
+            Self::Blobs(blobs) => blobs.blobs().iter().collect(),
         }
     }
 
@@ -49,8 +57,8 @@ impl PortableRecord {
         match (self, other) {
             (Self::Mount(own), Self::Mount(other)) => own.created > other.created,
             (
-                Self::Action(_) | Self::Mount(_) | Self::Document(_),
-                Self::Action(_) | Self::Mount(_) | Self::Document(_),
+                Self::Action(_) | Self::Mount(_) | Self::Document(_) | Self::Blobs(_),
+                Self::Action(_) | Self::Mount(_) | Self::Document(_) | Self::Blobs(_),
             ) => false,
         }
     }

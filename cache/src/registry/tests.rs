@@ -1,7 +1,13 @@
 //! The engine against a registry in this process: jobs at once, many records, what is not ours, what was before.
 
+use std::collections::BTreeMap;
+
 use wythe_registry::fake::{FakeRegistry, Quirks};
+use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
+use wythe_store::oci::content::MemoryContent;
+use wythe_store::oci::document::{Document as _, RawDocument};
+use wythe_store::oci::manifest::Manifest;
 
 use super::packs::MAX_PACKS;
 use super::*;
@@ -183,6 +189,36 @@ fn packs_that_the_registry_has_lost_are_left_out() {
     pointer.packs.insert(0, lost);
     Packs::drop_lost(&own.place, &mut pointer).unwrap();
     assert_eq!(pointer.packs.len(), 1);
+}
+
+#[test]
+fn what_was_pushed_beside_a_cache_is_known_to_whoever_reads_it() {
+    let registry = registry();
+    let config = Descriptor::of(MediaType::CONFIG, b"{}");
+    let manifest = RawDocument::new(Manifest::new(config.clone(), Vec::new()));
+    let mut content = MemoryContent::default();
+    content.insert(b"{}".to_vec());
+    content.insert(manifest.bytes().to_vec());
+    let push = |tag: &str, delivered: &Delivered| {
+        let name = format!("{}/app:{tag}", registry.host()).parse().unwrap();
+        let how = Push { origins: &BTreeMap::new(), neighbours: &[], transfers: &(), delivered };
+        let client = Client::new(Settings::default());
+        client.push(&content, &manifest.descriptor(), &name, how).unwrap();
+    };
+    let delivered = Arc::new(Delivered::default());
+    let own = cache(&registry).sharing(delivered.clone());
+    own.records(&keys(0..1)).unwrap();
+    push("1", &delivered);
+    put(&own, 0..1);
+    // The pack names it, so that the registry keeps it.
+    let pointer = Pointer::parse(&registry.manifest("app", "cache").unwrap()).unwrap();
+    let pack = registry.manifest("app", &pointer.packs[0].digest.to_string()).unwrap();
+    assert!(Manifest::parse(&pack).unwrap().layers.iter().any(|one| one.digest == config.digest));
+    let delivered = Arc::new(Delivered::default());
+    assert!(cache(&registry).sharing(delivered.clone()).records(&keys(0..1)).unwrap()[0].is_some());
+    let from = registry.seen().len();
+    push("2", &delivered);
+    assert_eq!(requests(&registry, from), ["PUT /v2/app/manifests/2"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 # What a build on an empty store asks a registry for, when a cache answers it whole and it is pushed there: what the tag of
-# the base stands for, the cache, whether the image is there, and its name. That is a tenth of what BuildKit asks for.
+# the base stands for, the cache, and the name of the image. That is less than a tenth of what BuildKit asks for.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
 port=$((20000 + ($$ + 8101) % 20000))
@@ -40,10 +40,17 @@ asked > warm.asked
 cat > expected << 'X'
 GET /v2/app/manifests/cache
 GET /v2/base/manifests/1
-HEAD /v2/app/manifests/DIGEST
 PUT /v2/app/manifests/2
 X
 diff expected warm.asked
+
+# Where the image is known to nobody it is asked for as a whole.
+"$WYTHE" --store warm push "$host/app:2" > /dev/null
+asked > again.asked
+diff - again.asked << 'X'
+HEAD /v2/app/manifests/DIGEST
+PUT /v2/app/manifests/2
+X
 
 # Of a base that is named by its digest nothing is asked at all, once a build has had it.
 pinned=$host/base:1@$(grep -o 'sha256:[0-9a-f]*' base.digest | head -n 1)
@@ -63,9 +70,8 @@ sed '/base/d; s/2$/4/' expected | diff - warm.asked
 # Into another repository of the registry layers are taken from that of the cache, and the other way round.
 "$WYTHE" --store moved build -t "$host/third:1" --push --cache-from "$cache" context > /dev/null 2> log.text
 asked > moved.asked
-# The configuration.
-[ "$(grep -c 'PUT /v2/third/blobs/' moved.asked)" = 1 ]
-[ "$(grep -c 'POST /v2/third/blobs/uploads/?.*mount=' moved.asked)" -ge 3 ]
+[ "$(grep -c 'PUT /v2/third/blobs/' moved.asked || true)" = 0 ] || { cat moved.asked; false; }
+[ "$(grep -c 'POST /v2/third/blobs/uploads/?.*mount=' moved.asked)" -ge 4 ] || { cat moved.asked; false; }
 "$WYTHE" --store kept --progress plain build -t "$host/fourth:1" --push --no-cache \
   --cache-to "type=registry,ref=$host/cache:app,mode=max" context > /dev/null 2> log.text
 asked > kept.asked
