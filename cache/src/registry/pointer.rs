@@ -23,6 +23,9 @@ const CARRIED: &str = "vnd.wythe.cache.records.zstd";
 /// The longest text of a document that an index carries: that of some thirty steps. Of the packs that a tag names all
 /// together are a fraction of the 4 MiB that registries take, and who writes sends all of them.
 const MAX_CARRIED: usize = 16 << 10;
+/// How many packs of an index are read, the newest: who writes leaves a handful, and each may cost a request and the
+/// memory of its records.
+const MAX_READ: usize = 64;
 /// The longest document that is unpacked from an index.
 const MAX_UNPACKED: u64 = 1 << 20;
 /// Documents are packed once for each build.
@@ -58,7 +61,8 @@ impl Pointer {
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let index = Index::parse(bytes).ok()?;
         let form = index.annotations.get(FORM.0)?;
-        let packs = index.manifests.iter().filter_map(PackEntry::read);
+        let surplus = index.manifests.len().saturating_sub(MAX_READ);
+        let packs = index.manifests[surplus..].iter().filter_map(PackEntry::read);
         (form == FORM.1).then(|| Self { packs: packs.collect() })
     }
 
@@ -141,6 +145,14 @@ mod tests {
         {
             assert_eq!(Pointer::parse(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn of_more_packs_than_anybody_writes_the_newest_are_read() {
+        let packs = (0..100).map(|count| entry(Some(count))).collect();
+        let read = Pointer::parse(&Pointer { packs }.to_bytes()).unwrap();
+        assert_eq!(read.packs.len(), MAX_READ);
+        assert_eq!(read.packs.last(), Some(&entry(Some(99))));
     }
 
     #[test]
