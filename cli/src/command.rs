@@ -32,7 +32,7 @@ pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::args::build::BuildArgs;
-use crate::args::buildx::{BuildxArgs, BuildxCommand};
+use crate::args::buildx::{BuildxArgs, BuildxCommand, ImagetoolsArgs, ImagetoolsCommand};
 use crate::args::cache_mounts::CacheMountsArgs;
 use crate::args::call::Method;
 use crate::args::copy_out::{CopyOutArgs, DiffArgs};
@@ -43,7 +43,7 @@ use crate::args::image::{
     CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
     PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
-use crate::args::index::IndexArgs;
+use crate::args::index::{IndexArgs, IndexCommand};
 use crate::args::isolation::IsolationArg;
 use crate::args::kaniko::KanikoArgs;
 use crate::args::store::{
@@ -114,6 +114,9 @@ impl Command {
         match args.command {
             BuildxCommand::Build(args) => Self::Build(Box::new(args.of_docker())),
             BuildxCommand::Du(args) => Self::Du(args.du),
+            BuildxCommand::Imagetools(ImagetoolsArgs {
+                command: ImagetoolsCommand::Create(args),
+            }) => Self::Index(IndexArgs { command: IndexCommand::Create(args.create) }),
             BuildxCommand::Prune(args) => Self::Prune(args.prune),
             command => Self::Buildx(BuildxArgs { command, ..args }),
         }

@@ -6,6 +6,7 @@ use super::build::BuildArgs;
 use super::call::AnswerFormat;
 use super::format::template;
 use super::image::format;
+use super::index::IndexCreateArgs;
 use super::store::{DuArgs, PruneArgs, VersionArgs};
 use super::switch::Switch;
 use crate::template::Template;
@@ -193,8 +194,7 @@ pub(crate) struct ImagetoolsArgs {
 /// What is done with images in registries.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagetoolsCommand {
-    /// Put images of a registry under one index
-    Create(ImagetoolsWords),
+    Create(ImagetoolsCreateArgs),
     Inspect(ImagetoolsInspectArgs),
 }
 
@@ -211,11 +211,21 @@ pub(crate) struct ImagetoolsInspectArgs {
     pub(crate) format: Option<Template>,
 }
 
-/// Flags and names
+/// Put images of registries under one name
 #[derive(Debug, Args)]
-pub(crate) struct ImagetoolsWords {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<String>,
+pub(crate) struct ImagetoolsCreateArgs {
+    #[command(flatten)]
+    pub(crate) create: IndexCreateArgs,
+    /// Accepted as far as it is so: what is made is an index
+    #[arg(
+        long,
+        hide = true,
+        value_parser = ["true", "1"],
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    prefer_index: Option<String>,
 }
 
 /// Say what the builder is
@@ -308,6 +318,8 @@ mod tests {
             "prune -af --filter until=24h --builder b",
             "rm -f b",
             "history ls --no-trunc",
+            "imagetools create -t r.example/a:1 r.example/a:amd64 r.example/a:arm64",
+            "imagetools inspect --raw r.example/a:1",
         ] {
             buildx(words);
         }

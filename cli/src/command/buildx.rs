@@ -22,16 +22,19 @@ pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Fail
         }
         BuildxCommand::Create(args) => create(args, session),
         BuildxCommand::History(args) => history(args, session),
-        BuildxCommand::Imagetools(args) => imagetools(args, session),
+        BuildxCommand::Imagetools(ImagetoolsArgs { command: ImagetoolsCommand::Inspect(args) }) => {
+            manifest::imagetools_inspect(args, session)
+        }
         BuildxCommand::Inspect(args) => inspect(args, session),
         BuildxCommand::Ls(args) => list(args, session),
         BuildxCommand::Rm(args) => {
             args.names.iter().try_for_each(|name| session.print(&format!("{name} removed")))
         }
         BuildxCommand::Version(_) => session.print(&version()),
-        // Nothing runs, there is one builder, and docker asks it as long as the plugin is there.
+        // Commands of ours under other names; nothing runs, there is one builder, and docker asks it as long as the plugin is there.
         BuildxCommand::Build(_)
         | BuildxCommand::Du(_)
+        | BuildxCommand::Imagetools(_)
         | BuildxCommand::Install
         | BuildxCommand::Prune(_)
         | BuildxCommand::Stop(_)
@@ -137,16 +140,6 @@ fn history(args: &BuildHistoryArgs, session: &Session) -> Result<(), Failure> {
         BuildHistoryCommand::Inspect(_) => Err(refused("report of a build", explain)),
         BuildHistoryCommand::Logs(_) => Err(refused("log of a build", explain)),
         BuildHistoryCommand::Rm(_) => Err(refused("record of a build to remove", explain)),
-    }
-}
-
-fn imagetools(args: &ImagetoolsArgs, session: &Session) -> Result<(), Failure> {
-    match &args.command {
-        ImagetoolsCommand::Create(_) => Err(refused(
-            "buildx imagetools create",
-            "`wythe build --platform A,B --push` makes an index, `wythe copy` copies one",
-        )),
-        ImagetoolsCommand::Inspect(args) => manifest::imagetools_inspect(args, session),
     }
 }
 

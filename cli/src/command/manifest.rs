@@ -7,6 +7,7 @@ use wythe_store::oci::source::ImageSource as _;
 
 use crate::args::buildx::ImagetoolsInspectArgs;
 use crate::args::docker_groups::{ManifestCommand, ManifestGroup};
+use crate::command::index::show;
 use crate::failure::{Class, Failure};
 use crate::render::listing;
 use crate::session::Session;
@@ -15,7 +16,7 @@ use crate::session::Session;
 pub(crate) fn run(args: &ManifestGroup, session: &Session) -> Result<(), Failure> {
     let refused = |name: &str| {
         Err(Failure::usage(format!("there is no manifest {name} here"))
-            .remedy("`wythe build --platform A,B --push` makes an index of several platforms"))
+            .remedy("`wythe index create -t NAME IMAGE…` makes an index of what registries have"))
     };
     match &args.command {
         ManifestCommand::Annotate(_) => refused("annotate"),
@@ -46,17 +47,7 @@ pub(crate) fn imagetools_inspect(
         let text = template.render(&told).map_err(listing::mistake)?;
         return session.print(&text);
     }
-    session.print(&head(
-        &name.canonical(),
-        found.media_type.as_str(),
-        &found.digest.to_string(),
-    ))?;
-    let Some(entries) = document["manifests"].as_array() else { return Ok(()) };
-    session.print("\nManifests:")?;
-    for entry in entries {
-        session.print(&part(&name, entry))?;
-    }
-    Ok(())
+    session.write(show::page(&name, &found, &bytes)?.as_bytes())
 }
 
 /// The document that a registry has under a name.
@@ -75,39 +66,4 @@ struct Fetched {
     /// Exactly what the registry has.
     bytes: Vec<u8>,
     document: Value,
-}
-
-fn head(name: &str, kind: &str, digest: &str) -> String {
-    format!("Name:      {name}\nMediaType: {kind}\nDigest:    {digest}")
-}
-
-fn part(name: &Reference, entry: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (digest, kind) = (text(&entry["digest"]), text(&entry["mediaType"]));
-    let platform = &entry["platform"];
-    let words = ["os", "architecture", "variant"].map(|key| text(&platform[key]));
-    let words: Vec<&str> =
-        words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-    let name = format!("{}@{digest}", name.name());
-    let lines = [("Name: ", name), ("MediaType:", kind), ("Platform: ", words.join("/"))];
-    let lines = lines.map(|(key, value)| format!("  {key:<10} {value}"));
-    format!("{}\n", lines.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_of_an_index_has_its_platform() {
-        let entry = json!({
-            "mediaType": "m",
-            "digest": "sha256:1",
-            "platform": {"os": "linux", "architecture": "arm", "variant": "v7"},
-        });
-        let text = part(&"r.example/app:1".parse().unwrap(), &entry);
-        let expected =
-            "  Name:      r.example/app@sha256:1\n  MediaType: m\n  Platform:  linux/arm/v7\n";
-        assert_eq!(text, expected);
-    }
 }

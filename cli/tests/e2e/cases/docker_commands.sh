@@ -78,6 +78,8 @@ if [ -n "$REGISTRY" ]; then
   "$WYTHE" rmi "$REGISTRY/everyday/app:1" "$REGISTRY/everyday/app:2" > /dev/null
   [ "$("$WYTHE" run "$REGISTRY/everyday/app:2" cat /d/f)" = newer ]
   "$WYTHE" manifest inspect "$REGISTRY/everyday/app:1" | grep -q '"schemaVersion"'
+  "$WYTHE" buildx imagetools create -t "$REGISTRY/everyday/app:all" "$REGISTRY/everyday/app:1" > /dev/null
+  "$WYTHE" buildx imagetools inspect "$REGISTRY/everyday/app:all" | grep -q image.index
   "$WYTHE" buildx imagetools inspect "$REGISTRY/everyday/app:1" | grep -q '^Digest: *sha256:'
   "$WYTHE" buildx imagetools inspect --format '{{.Manifest.digest}}' "$REGISTRY/everyday/app:1" | grep -q "$(grep -o 'sha256:.*' pushed | head -n 1)"
 fi
