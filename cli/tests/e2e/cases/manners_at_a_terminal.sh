@@ -26,6 +26,17 @@ refused "$WYTHE" build -o type=tar,dest=- context
 again="$WYTHE build --no-cache --build-context base=oci-layout://$BASE context"
 seen xterm "$again"
 grep -q '^=> ' seen
+# CI systems have terminals that nobody looks at.
+seen xterm "env CI=true $again"
+if grep -q '^=> ' seen; then exit 1; fi
+seen xterm "env BUILDKIT_PROGRESS=quiet $again"
+if grep -q 'DONE' seen; then exit 1; fi
+# Colours are for who wants them.
+seen xterm "$WYTHE build --nope" || true
+printf '\033' > escape
+grep -qFf escape seen
+seen xterm "env NO_COLOR=1 $WYTHE build --nope" || true
+if grep -qFf escape seen; then exit 1; fi
 for term in dumb ''; do
   seen "$term" "$again"
   if grep -q '^=> ' seen; then exit 1; fi
