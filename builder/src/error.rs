@@ -247,7 +247,10 @@ fn ended(outcome: Outcome) -> String {
         Outcome::Signaled(9) => "killed by signal 9, possibly for want of memory".to_owned(),
         Outcome::Signaled(signal) => format!("killed by signal {signal}"),
         Outcome::Cancelled => "cancelled".to_owned(),
-        Outcome::TimedOut => "out of time".to_owned(),
+        Outcome::OutOfMemory(most) => {
+            format!("out of memory: killed by the kernel at its limit of {most} bytes")
+        }
+        Outcome::TimedOut => "out of time: ended when its time was up".to_owned(),
         Outcome::MadeDevice => "ended for a device that it made".to_owned(),
     }
 }

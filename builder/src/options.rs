@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use wythe_sandbox::step::Limit;
+use wythe_sandbox::step::{Limit, Quota};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 
@@ -50,6 +51,11 @@ pub struct Options {
     pub shm_size: u64,
     /// `--ulimit`, in order.
     pub limits: Vec<Limit>,
+    /// How much of the machine a step may have. It decides no key: a step that ends well within it has
+    /// the result that it has without.
+    pub quota: Quota,
+    /// How long a step may take.
+    pub timeout: Option<Duration>,
     /// The host name of steps.
     pub hostname: String,
     /// `--build-context`: names in lower case.
@@ -87,6 +93,8 @@ impl Options {
             hosts: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
+            quota: Quota::default(),
+            timeout: None,
             hostname: DEFAULT_HOSTNAME.to_owned(),
             contexts: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -33,6 +33,7 @@ pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod output;
 pub(crate) mod provenance;
+pub(crate) mod quota;
 pub(crate) mod s3_place;
 pub(crate) mod secret;
 pub(crate) mod store;

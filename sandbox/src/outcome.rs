@@ -12,6 +12,9 @@ pub enum Outcome {
     Cancelled,
     /// The time of the step was up.
     TimedOut,
+    /// The kernel ended it, because its processes wanted more memory together than this many bytes, its
+    /// [quota](crate::step::Quota).
+    OutOfMemory(u64),
     /// It was ended because it made a device, which was [awaited](crate::step::Devices::Awaited).
     MadeDevice,
 }
@@ -24,8 +27,8 @@ impl Outcome {
             Self::Signaled(signal) => 128 + signal,
             Self::Cancelled => 130,
             Self::TimedOut => 124,
-            // As if the step had been killed for it.
-            Self::MadeDevice => 137,
+            // Killed, or as if it had been.
+            Self::OutOfMemory(_) | Self::MadeDevice => 137,
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Adds an operation; `label` completes "cannot run the step: ".
-    fn push(&mut self, label: &str, op: impl Into<Op>) {
+    pub(crate) fn push(&mut self, label: &str, op: impl Into<Op>) {
         let op = op.into();
         if let Op::Find { absent: Absent::Make { .. }, .. } = op {
             self.n_makers += 1;

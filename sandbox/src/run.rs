@@ -21,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::pipes::Pipes;
 use crate::plan::{Inherited, Op, Plan, compile};
+use crate::quota::Kept;
 use crate::seal::seal;
 use crate::seccomp::{Attention, Binds};
 use crate::spawn::{Child, spawn};
@@ -51,13 +52,15 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
         return Ok(Outcome::Cancelled);
     }
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
-    let (plan, channel) = planned((step, nest), &pipes)?;
+    let kept = Kept::of(&step.quota);
+    let (plan, channel) = planned((step, nest), &kept, &pipes)?;
     let mut task = Task::new(&plan, (attention(step), binds(step)));
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
         None => ended,
     };
+    let ended = ended.map(|ended| kept.judge(ended, output));
     if task.report.has_bare_proc && ended.as_ref().is_ok_and(|ended| is_failure(*ended)) {
         output.write(Stream::Stderr, BARE_PROC);
     }
@@ -70,7 +73,7 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
 pub(crate) fn is_failure(ended: Outcome) -> bool {
     match ended {
         Outcome::Exited(code) => code != 0,
-        Outcome::Signaled(_) => true,
+        Outcome::Signaled(_) | Outcome::OutOfMemory(_) => true,
         Outcome::Cancelled | Outcome::TimedOut | Outcome::MadeDevice => false,
     }
 }
@@ -88,7 +91,7 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let ids = ids.map_err(|error| failed(error.doing, StepCause::Io(io::Error::other(error))))?;
     let nest = Nest::new(&ids).map_err(|errno| refused("making namespaces for steps", errno))?;
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
-    let (mut plan, _channel) = planned((step, &nest), &pipes)?;
+    let (mut plan, _channel) = planned((step, &nest), &Kept::Nothing, &pipes)?;
     plan.leave_out_the_command();
     let mut task = Task::new(&plan, (attention(step), binds(step)));
     drop(started(&mut task, step.network, &nest)?);
@@ -99,12 +102,16 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
 }
 
 /// Compiles a step, with the way on which descriptors of its child come to us.
-fn planned((step, nest): (&Step, &Nest), pipes: &Pipes) -> Result<(Plan, Channel), StepError> {
+fn planned(
+    (step, nest): (&Step, &Nest),
+    kept: &Kept,
+    pipes: &Pipes,
+) -> Result<(Plan, Channel), StepError> {
     let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
     let (input, outputs) = pipes.childs_ends();
     let users = nest.below().map(|below| below.steps().as_raw_fd());
     let inherited = Inherited { input, outputs, channel: channel.childs_end(), users };
-    Ok((compile(step, inherited)?, channel))
+    Ok((compile(step, inherited, kept)?, channel))
 }
 
 /// Starts a child, which has executed its command or failed.

@@ -6,6 +6,8 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::quota::Quota;
+
 /// Everything [`run`](crate::run) needs to know about one command.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -37,6 +39,8 @@ pub struct Step {
     pub shm_size: u64,
     /// Resource limits beyond the defaults (no core files, 1024 open files).
     pub limits: Vec<Limit>,
+    /// How much of the machine all its processes have together.
+    pub quota: Quota,
     /// How the kernel is told layers; as it likes best, if nothing is said.
     pub stacking: Option<Stacking>,
     /// What the standard streams of the command are.
@@ -73,6 +77,7 @@ impl Step {
             resolv_conf: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
+            quota: Quota::default(),
             stacking: None,
             streams: Streams::Delivered,
             changes: Changes::Kept,

@@ -219,10 +219,12 @@ fn step(outcome: Outcome) -> Option<&'static str> {
             "137 says that a process was killed by signal 9, possibly for want of memory"
         }
         Outcome::Exited(139) => "139 says that a process crashed with a segmentation fault",
+        Outcome::OutOfMemory(_) => "give it more with --memory, or let it do less at once",
+        Outcome::TimedOut => "give it more with --timeout",
         Outcome::Exited(_) | Outcome::Signaled(_) => {
             "to repeat this step alone, run the same command again: what is before it is cached"
         }
-        Outcome::Cancelled | Outcome::TimedOut | Outcome::MadeDevice => return None,
+        Outcome::Cancelled | Outcome::MadeDevice => return None,
     };
     Some(help)
 }

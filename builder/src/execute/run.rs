@@ -81,6 +81,7 @@ impl Execution<'_> {
         step.resolv_conf = env.resolv_conf.to_vec();
         step.shm_size = run.shm_size;
         step.limits.clone_from(&run.limits);
+        (step.quota, step.timeout) = (run.quota, run.timeout);
         step.devices = devices;
         step.device_attribute = device::ATTRIBUTE.to_vec();
         step.privileges = privileges(run);
@@ -107,7 +108,10 @@ impl Execution<'_> {
             Outcome::Exited(0) => Ok(Ended::Well),
             Outcome::MadeDevice => Ok(Ended::AtDevice),
             Outcome::Cancelled => Err(BuildCause::Cancelled),
-            Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut => {
+            Outcome::Exited(_)
+            | Outcome::Signaled(_)
+            | Outcome::OutOfMemory(_)
+            | Outcome::TimedOut => {
                 let failure = StepFailure {
                     command: shown(step),
                     outcome,

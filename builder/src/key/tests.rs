@@ -1,8 +1,10 @@
 //! What changes a key, row by row.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
+use wythe_sandbox::quota::Quota;
 use wythe_store::oci::platform::Platform;
 
 use super::*;
@@ -57,6 +59,8 @@ fn run() -> RunStep {
         hosts: vec![HostEntry { name: "h".to_owned(), address: IpAddr::V4(Ipv4Addr::LOCALHOST) }],
         shm_size: 64 << 20,
         limits: Vec::new(),
+        quota: Quota::default(),
+        timeout: None,
         hostname: "h".to_owned(),
     }
 }
@@ -79,6 +83,8 @@ fn with_cache(run: &mut RunStep, change: impl FnOnce(&mut CacheMount)) {
 fn what_a_step_cannot_depend_on_is_left_out() {
     check_run(Hit, |_| {});
     check_run(Hit, |run| run.proxies.push(("HTTP_PROXY".to_owned(), "p".to_owned())));
+    check_run(Hit, |run| run.quota.memory = Some(1 << 30));
+    check_run(Hit, |run| run.timeout = Some(Duration::from_secs(1)));
     check_run(Hit, |run| run.hosts[0].address = IpAddr::V4(Ipv4Addr::BROADCAST));
     check_run(Hit, |run| with_cache(run, |cache| cache.id = "other".to_owned()));
 }

@@ -51,6 +51,8 @@ impl Lowering<'_> {
             hosts: options.hosts.clone(),
             shm_size: options.shm_size,
             limits: options.limits.clone(),
+            quota: options.quota,
+            timeout: options.timeout,
             hostname: self.hostname(),
         };
         let vertex = self.vertex(site, Operation::Run(Box::new(step)), state.top, inputs);

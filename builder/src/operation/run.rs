@@ -1,6 +1,8 @@
 //! `RUN` as a step.
 
-use wythe_sandbox::step::Limit;
+use std::time::Duration;
+
+use wythe_sandbox::step::{Limit, Quota};
 use wythe_store::oci::platform::Platform;
 
 use wythe_dockerfile::mount::{Access, Owner, Requirement, Sharing};
@@ -38,6 +40,10 @@ pub struct RunStep {
     pub shm_size: u64,
     /// Limits.
     pub limits: Vec<Limit>,
+    /// How much of the machine it may have: no part of what it is.
+    pub quota: Quota,
+    /// How long it may take: no part of what it is, either.
+    pub timeout: Option<Duration>,
     /// The host name.
     pub hostname: String,
 }

@@ -20,6 +20,7 @@ use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::output::OutputArg;
 use super::provenance::{Attest, Provenance, ProvenanceArg};
+use super::quota::QuotaArgs;
 use super::secret::SecretArg;
 use super::switch::Switch;
 
@@ -188,6 +189,8 @@ pub(crate) struct RunArgs {
     /// A resource limit of steps
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimit: Vec<Ulimit>,
+    #[command(flatten)]
+    pub(crate) quota: QuotaArgs,
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_error: Option<String>,

@@ -39,18 +39,12 @@ pub(crate) struct DockerArgs {
 /// they do nothing, and builds; so do we.
 #[derive(Debug, Args)]
 struct IgnoredArgs {
-    #[arg(long, hide = true, value_name = "NUMBER")]
-    cpu_period: Option<String>,
-    #[arg(long, hide = true, value_name = "NUMBER")]
-    cpu_quota: Option<String>,
     #[arg(short, long, hide = true, value_name = "NUMBER")]
     cpu_shares: Option<String>,
     #[arg(long, hide = true, value_name = "LIST")]
     cpuset_cpus: Option<String>,
     #[arg(long, hide = true, value_name = "LIST")]
     cpuset_mems: Option<String>,
-    #[arg(short, long, hide = true, value_name = "BYTES")]
-    memory: Option<String>,
     #[arg(long, hide = true, value_name = "BYTES")]
     memory_swap: Option<String>,
     #[arg(long, hide = true, value_name = "OPTION")]
@@ -66,12 +60,9 @@ impl DockerArgs {
         let IgnoredArgs { security_opt, squash, .. } = &self.ignored;
         let values = &self.ignored;
         let given = [
-            ("--cpu-period", values.cpu_period.is_some()),
-            ("--cpu-quota", values.cpu_quota.is_some()),
             ("--cpu-shares", values.cpu_shares.is_some()),
             ("--cpuset-cpus", values.cpuset_cpus.is_some()),
             ("--cpuset-mems", values.cpuset_mems.is_some()),
-            ("--memory", values.memory.is_some()),
             ("--memory-swap", values.memory_swap.is_some()),
             ("--security-opt (RUN --security=insecure)", !security_opt.is_empty()),
             ("--squash (several stages)", squash.is_on()),
@@ -110,7 +101,10 @@ mod tests {
             let Command::Build(args) = cli.command else { panic!("not a build") };
             args.docker.without_effect()
         };
-        assert_eq!(ignored("wythe build -m 1g --cpu-quota=5 ."), ["--cpu-quota", "--memory"]);
+        assert_eq!(
+            ignored("wythe build -c 5 --memory-swap=1g ."),
+            ["--cpu-shares", "--memory-swap"]
+        );
         assert_eq!(ignored("wythe build --squash=false ."), [""; 0]);
     }
 }

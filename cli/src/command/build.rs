@@ -26,6 +26,7 @@ use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_builder::options::Options;
 use wythe_builder::progress::{Event, Progress};
+use wythe_sandbox::quota::{Keeper, keeper};
 use wythe_sandbox::{chroot, enter};
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
@@ -100,6 +101,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
     let progress: Box<dyn Progress> =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
     let progress = Tally::new(PausedProgress { progress, screen: &screen });
+    tell_keeper(&options, session);
     let (isolation, reason) = session.isolation();
     progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
     let on_error =
@@ -151,6 +153,19 @@ fn is_answered(args: &BuildArgs, session: &Session) -> Result<bool, Failure> {
         && cached::is_possible(args)
         && shared::targets(args, session)?.is_empty();
     Ok(is_first_run && cached::run(args, session)? == Answer::Whole)
+}
+
+/// Says who keeps what steps may have of the machine, where they may not have all of it.
+fn tell_keeper(options: &Options, session: &Session) {
+    if !options.quota.is_set() {
+        return;
+    }
+    match keeper(&options.quota) {
+        Keeper::Group => session.remark("limits of steps are kept by control groups"),
+        Keeper::Process { reason } => session.remark(&format!(
+            "limits of steps are kept for each of their processes, since there is no control group: {reason}"
+        )),
+    }
 }
 
 /// Says what a build came to, and which flags had no part in it, unless it is to be quiet.

@@ -85,7 +85,11 @@ fn ended(outcome: Outcome) -> Result<(), Failure> {
     match outcome {
         Outcome::Exited(0) => Ok(()),
         Outcome::Cancelled => Err(Failure::new(Class::Cancelled, "interrupted")),
-        Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut | Outcome::MadeDevice => {
+        Outcome::Exited(_)
+        | Outcome::Signaled(_)
+        | Outcome::OutOfMemory(_)
+        | Outcome::TimedOut
+        | Outcome::MadeDevice => {
             let code = outcome.code();
             let failure = Failure::new(Class::Step, format!("the command ended with {code}"));
             Err(failure.code(u8::try_from(code).unwrap_or(u8::MAX)))

@@ -130,6 +130,11 @@ for suite; do
   check "$suite: doctor lets steps run" says "$suite" "guest: doctor 0"
   check "$suite: an image of steps has the digest that it has here" says "$suite" "guest: digest $digest"
   check "$suite: an image without steps is built" says "$suite" "guest: copied 0"
+  check "$suite: a step out of memory in a control group is reported as that" says "$suite" "guest: memory 1 told"
+  check "$suite: a step at its limit of processes is told" says "$suite" "guest: processes told"
+  check "$suite: a step within its limits sees its own control group" says "$suite" "guest: limits 0 told told"
+  check "$suite: a step is limited where this program is alone in its group" says "$suite" "guest: alone 0 told told"
+  check "$suite: no control group is left" says "$suite" "guest: groups left 0"
   [ -z "${STEPS:-}" ] ||
     check "$suite: the claims of the sandbox hold" says "$suite" "guest: claims that fail: 0"
 done

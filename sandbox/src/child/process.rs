@@ -11,8 +11,8 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{fchdir, ioctl_tiocsctty, setrlimit, setsid, umask};
 use rustix::system::sethostname;
 use rustix::thread::{
-    LinkNameSpaceType, move_into_link_name_space, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
+    LinkNameSpaceType, move_into_link_name_space, sched_setaffinity, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::beneath;
@@ -53,6 +53,9 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             umask(Mode::from_raw_mode(0o022));
             Ok(())
         }
+        // Whoever writes is meant by nought.
+        SelfOp::JoinGroup(members) => rustix::io::write(sys::lend(*members), b"0").map(drop),
+        SelfOp::Processors(set) => sched_setaffinity(None, set),
         SelfOp::Limit { resource, limit } => setrlimit(*resource, *limit),
         SelfOp::Bound { kept } => bound(*kept),
         SelfOp::Capabilities { kept } => sys::set_capabilities(*kept),

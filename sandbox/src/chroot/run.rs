@@ -16,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::pipes::Pipes;
 use crate::plan::{Handed, compile_for_chroot};
+use crate::quota::Kept;
 use crate::run::{explain, is_failure, refused};
 use crate::seccomp::names_filter;
 use crate::step::{Privileges, Step};
@@ -35,7 +36,8 @@ pub(crate) fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<O
     let (input, [out, err]) = pipes.childs_ends();
     let streams = [input.unwrap_or(null.as_raw_fd()), out, err];
     let handed = Handed { streams, channel: channel.childs_end() };
-    let plan = compile_for_chroot(step, handed)?;
+    let kept = Kept::of(&step.quota);
+    let plan = compile_for_chroot(step, handed, &kept)?;
     let mut task = Task::listening(&plan, names_filter());
     let told = Shared::new().map_err(|errno| refused("starting a process", errno))?;
     let ended = carry_out(step, &mut task, &told, (pipes, channel), (output, cancel));
@@ -47,6 +49,7 @@ pub(crate) fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<O
         }
         None => ended,
     };
+    let ended = ended.map(|ended| kept.judge(ended, output));
     let is_bare = step.privileges == Privileges::Gained;
     if is_bare && ended.as_ref().is_ok_and(|ended| is_failure(*ended)) {
         output.write(Stream::Stderr, BARE_PROC);

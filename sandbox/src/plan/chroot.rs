@@ -7,6 +7,7 @@ use rustix::thread::{Gid, Uid, capabilities};
 use super::identity::DOCKER_CAPABILITIES;
 use crate::error::{StepCause, StepError};
 use crate::plan::{MountOp, Op, Plan, SelfOp, c_string, mounts};
+use crate::quota::Kept;
 use crate::step::{
     Access, Identity, MountSource, Network, Privileges, RootFs, Security, Step, Streams,
 };
@@ -21,13 +22,18 @@ pub(crate) struct Handed {
 }
 
 /// Compiles a step for a child that inherits these descriptors.
-pub(crate) fn compile_for_chroot(step: &Step, handed: Handed) -> Result<Plan, StepError> {
+pub(crate) fn compile_for_chroot(
+    step: &Step,
+    handed: Handed,
+    kept: &Kept,
+) -> Result<Plan, StepError> {
     let directory = whole(step)?;
     let mut plan = Plan::default();
     plan.command(step)?;
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
+    plan.quota(kept);
     let (label, root) = ("changing the root directory", plan.slot());
     let path = mounts::path_string(label, directory)?;
     plan.push(label, MountOp::Open { path, found: root });

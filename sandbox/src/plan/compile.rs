@@ -7,6 +7,7 @@ use crate::channel::Sent;
 use crate::error::{StepCause, StepError};
 use crate::overlay;
 use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
+use crate::quota::Kept;
 use crate::step::{Access, MountSource, Network, Security, Step, Streams};
 
 /// The descriptors of the builder that its child needs.
@@ -23,13 +24,18 @@ pub(crate) struct Inherited {
 }
 
 /// Compiles a step for a child that inherits these descriptors.
-pub(crate) fn compile(step: &Step, inherited: Inherited) -> Result<Plan, StepError> {
+pub(crate) fn compile(step: &Step, inherited: Inherited, kept: &Kept) -> Result<Plan, StepError> {
     let stacking = step.stacking.unwrap_or_else(overlay::stacking);
     let mut plan = Plan { stacking, ..Plan::default() };
     plan.command(step)?;
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);
     plan.push("making a keyring", SelfOp::NewKeyring);
+    plan.quota(kept);
+    if let Kept::Group(..) = kept {
+        // It is the root of what the step sees.
+        plan.push("making namespaces of the step", SelfOp::Unshare(libc::CLONE_NEWCGROUP));
+    }
     let dev = plan.file_systems(step, inherited.channel)?;
     plan.surroundings(step, inherited, dev)?;
     plan.limits(&step.limits);

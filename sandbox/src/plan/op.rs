@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use rustix::mount::MountAttrFlags;
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{CpuSet, Gid, Uid};
 
 use crate::channel::Sent;
 use crate::sys::Depth;
@@ -117,6 +117,10 @@ pub(crate) enum SelfOp {
     CloseDescriptors { kept: Option<RawFd> },
     /// Enters the working directory.
     EnterDirectory(CString),
+    /// Joins the control group whose list of members this is.
+    JoinGroup(RawFd),
+    /// Keeps to these processors.
+    Processors(Box<CpuSet>),
     /// Limits a resource.
     Limit { resource: Resource, limit: Rlimit },
     /// Sets the mode new files lack to 0022.

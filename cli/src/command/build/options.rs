@@ -62,6 +62,8 @@ fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
     }
     options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
     options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
+    options.quota = args.quota.quota();
+    options.timeout = args.quota.timeout();
     if let Some(size) = args.shm_size {
         options.shm_size = size.0;
     }
