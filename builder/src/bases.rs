@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::{ContentId, LayerId};
 use wythe_store::image::blob_origin::BlobOrigin;
-use wythe_store::image::catalog::{open_image, ref_name};
+use wythe_store::image::catalog::{StoredImage, open_image, read_image, ref_name};
 use wythe_store::image::resolve::resolve;
 use wythe_store::image::save::save_documents;
 use wythe_store::journal::batch::Batch;
@@ -106,6 +106,9 @@ impl<'a> ImageBases<'a> {
         reference: &Reference,
         platform: &Platform,
     ) -> Result<ResolvedBase, SourceError> {
+        if let Some(root) = self.given(reference) {
+            return self.of_store(reference, root, platform);
+        }
         if self.options.pull == PullPolicy::Missing
             && let Some(found) = self.stored(reference, platform)
         {
@@ -115,9 +118,38 @@ impl<'a> ImageBases<'a> {
         self.fetch(&images, reference, platform, None)
     }
 
+    /// The image of the store that a named context stands for.
+    fn given(&self, reference: &Reference) -> Option<&Descriptor> {
+        let given = self.options.contexts.values().filter_map(|context| {
+            if let NamedContext::Stored(image) = context { Some(&**image) } else { None }
+        });
+        given.filter(|image| image.name == *reference).map(|image| &image.root).next()
+    }
+
+    fn of_store(
+        &self,
+        reference: &Reference,
+        root: &Descriptor,
+        platform: &Platform,
+    ) -> Result<ResolvedBase, SourceError> {
+        let image = read_image(self.env.store, root.clone(), platform);
+        let image = image.map_err(|problem| absent(reference, problem.to_string()))?;
+        let found = self.usable(&image, reference, platform);
+        found.ok_or_else(|| absent(reference, format!("it is not for {platform}")))
+    }
+
     /// The image as the store has it. One that cannot be read there is fetched anew.
     fn stored(&self, reference: &Reference, platform: &Platform) -> Option<ResolvedBase> {
         let image = open_image(self.env.store, reference, platform).ok().flatten()?;
+        self.usable(&image, reference, platform)
+    }
+
+    fn usable(
+        &self,
+        image: &StoredImage,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Option<ResolvedBase> {
         let (manifest, config) = (image.manifest.value(), image.config.value());
         let fits = |config: &ImageConfig| {
             config.architecture.is_empty() || platform.accepts(&config.platform())

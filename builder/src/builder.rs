@@ -126,6 +126,7 @@ impl Builder {
             emulators: &self.emulators,
             progress,
             layers: &(),
+            shared: None,
             inspector: None,
             cancel: &self.cancel,
             clock: &self.now,

@@ -15,6 +15,7 @@ use crate::progress::Progress;
 use crate::remote::Remote;
 use crate::remote::program::GitProgram;
 use crate::sealed::SealedLayers;
+use crate::shared_steps::SharedSteps;
 
 /// Tells the time. A library that looked at the clock itself could not build the same image twice.
 pub trait Clock: Sync {
@@ -67,6 +68,8 @@ pub struct Environment<'a> {
     pub progress: &'a dyn Progress,
     /// Who is told of layers of images while later steps run.
     pub layers: &'a dyn SealedLayers,
+    /// What this build has in common with others that run beside it.
+    pub shared: Option<&'a SharedSteps>,
     /// Who looks at steps that failed.
     pub inspector: Option<&'a dyn Inspector>,
     /// Stops the build.

@@ -62,6 +62,7 @@ pub mod remote;
 mod root;
 pub mod schedule;
 pub mod sealed;
+pub mod shared_steps;
 mod solve;
 mod sources;
 mod unfetched;

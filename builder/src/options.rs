@@ -8,8 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wythe_sandbox::step::{Limit, Quota};
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+
+/// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
+/// a network or a sleep overlap even on two processors.
+pub const STEPS_AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 /// The host name of steps where nothing else is asked for; Dockerfiles in the wild rely on it.
 pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
@@ -223,6 +228,15 @@ pub struct HostEntry {
     pub address: IpAddr,
 }
 
+/// An image that a build is given.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GivenImage {
+    /// What it is called in messages, with its digest.
+    pub name: Reference,
+    /// Its manifest, or an index.
+    pub root: Descriptor,
+}
+
 /// What a name of `--build-context` stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NamedContext {
@@ -237,6 +251,8 @@ pub enum NamedContext {
     },
     /// `docker-image://`
     Image(Reference),
+    /// An image that the store has, whatever becomes of its names.
+    Stored(Box<GivenImage>),
     /// A git repository: its files.
     Git(String),
     /// A file behind a URL: the files of an archive, or itself.

@@ -40,6 +40,7 @@ use crate::operation::{BaseSource, Operation};
 use crate::options::{Caching, Misses, Options};
 use crate::progress::{Event, Hit, StepId};
 use crate::root::{Chain, Roots};
+use crate::shared_steps::Turn;
 use crate::sources::{Look, Sources};
 
 pub(crate) use self::flow::solve;
@@ -98,8 +99,8 @@ pub(crate) struct Solver<'a> {
 type Known = (Option<LayerId>, Timestamp);
 
 impl<'a> Solver<'a> {
-    fn over(ground: Ground<'a>, sources: Sources, begun: BTreeSet<usize>) -> Self {
-        let Ground { env, interrupt, options, graph, bases, roots, work } = ground;
+    fn over(ground: &Ground<'a>, sources: Sources, begun: BTreeSet<usize>) -> Self {
+        let Ground { env, interrupt, options, graph, bases, roots, work } = *ground;
         let (keys, whole, stale, found, deferred) = Default::default();
         Self {
             env,
@@ -121,11 +122,11 @@ impl<'a> Solver<'a> {
 
     /// Prepares to solve a graph: computes the key of every vertex. Some have been begun.
     fn new(
-        ground: Ground<'a>,
+        ground: &Ground<'a>,
         sources: Sources,
         begun: BTreeSet<usize>,
     ) -> Result<Self, VertexError> {
-        let Ground { env, options, .. } = ground;
+        let Ground { env, options, .. } = *ground;
         let mut solver = Self::over(ground, sources, begun);
         solver.look_up()?;
         if options.misses == Misses::Refuse
@@ -296,9 +297,11 @@ impl<'a> Solver<'a> {
             return Err(at(BuildCause::Cancelled));
         }
         let vertex = &self.graph.vertices[index];
+        let turn = self.env.shared.map(|shared| shared.turn(self.keys[&index]));
+        let is_made = turn.as_ref().is_some_and(Turn::is_made);
         let known = match self.deferred.get(&index) {
             Some(known) => Some(*known),
-            None if self.stale[index] => None,
+            None if self.stale[index] && !is_made => None,
             None => self.remembered(&self.keys[&index]).map_err(at)?,
         };
         if let Some(known) = known {
@@ -319,7 +322,13 @@ impl<'a> Solver<'a> {
         };
         let inputs = vertex.inputs.iter().map(|id| self.input(&vertex.operation, *id));
         let inputs = inputs.collect::<Result<_, _>>()?;
-        self.execute(index, &below, inputs).map_err(at)
+        let place = turn.as_ref().map(Turn::place);
+        let known = self.execute(index, &below, inputs).map_err(at)?;
+        drop(place);
+        if let Some(turn) = turn {
+            turn.made();
+        }
+        Ok(known)
     }
 
     /// The result of the same operation over the same files, where there is one. Nothing is waited for

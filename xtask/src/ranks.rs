@@ -45,6 +45,7 @@ pub const ROOMS: &[&str] = &[
     "parallel",
     "inspect",
     "sealed",
+    "shared_steps",
     "reason",
     "progress",
     "options",

@@ -60,6 +60,7 @@ impl Lowering<'_> {
                     Ok(Origin::Scratch)
                 }
                 NamedContext::Image(reference) => Ok(Origin::Image(reference.clone())),
+                NamedContext::Stored(image) => Ok(Origin::Image(image.name.clone())),
             };
         }
         if let Some(found) = self.stages.find_before(name, stage) {

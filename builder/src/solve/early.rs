@@ -23,7 +23,7 @@ use crate::sources::Sources;
 impl<'a> Solver<'a> {
     /// A solver of what can begin before anything was looked at. What of that is to be run is `unknown`;
     /// nothing where nothing is to run.
-    pub(super) fn early(ground: Ground<'a>) -> Result<Self, VertexError> {
+    pub(super) fn early(ground: &Ground<'a>) -> Result<Self, VertexError> {
         let mut solver = Self::over(ground, Sources::default(), BTreeSet::new());
         if ground.options.misses == Misses::Refuse {
             return Ok(solver);

@@ -9,14 +9,10 @@ use super::tasks::Task;
 use super::{Ground, Solver};
 use crate::error::{BuildCause, VertexError};
 use crate::explain::notes::forget_old;
-use crate::options::Options;
+use crate::options::{Options, STEPS_AT_ONCE};
 use crate::progress::Event;
 use crate::schedule::Schedule;
 use crate::sources::Sources;
-
-/// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
-/// a network or a sleep overlap even on two processors.
-const STEPS_AT_ONCE: usize = 16;
 
 /// A task, and who does it.
 type Assigned<'s, 'a> = (&'s Solver<'a>, Task);
@@ -46,12 +42,13 @@ impl Drop for EndOfLook<'_, '_, '_> {
 /// # Errors
 ///
 /// Why `look` failed, or else the first step that did.
-pub(crate) fn solve(
-    ground: Ground<'_>,
+pub(crate) fn solve<'a>(
+    ground: &Ground<'a>,
     look: impl FnOnce() -> Result<Sources, VertexError>,
-) -> Result<Solver<'_>, VertexError> {
+) -> Result<Solver<'a>, VertexError> {
     let (early, whole) = (Solver::early(ground)?, OnceLock::new());
-    let flow = Flow { ground, early: &early, whole: &whole, schedule: Schedule::default() };
+    let flow =
+        Flow { ground: *ground, early: &early, whole: &whole, schedule: Schedule::default() };
     let looked = flow.run(look);
     drop(flow);
     looked?;
@@ -102,7 +99,7 @@ impl<'s, 'a> Flow<'s, 'a> {
     ) -> Result<(), VertexError> {
         let _end = EndOfLook(self);
         let begun = self.early.found.unknown.iter().copied().collect();
-        let looked = look().and_then(|sources| Solver::new(self.ground, sources, begun));
+        let looked = look().and_then(|sources| Solver::new(&self.ground, sources, begun));
         let planned = looked.and_then(|solver| {
             let solver = self.whole.get_or_init(|| Some(solver));
             self.plan(solver.as_ref(), ends)
@@ -156,6 +153,5 @@ fn first_reason(outcomes: [Result<(), VertexError>; 3]) -> Result<(), VertexErro
 
 /// Steps mostly wait, so more of them than processors make a build faster.
 fn jobs(options: &Options) -> NonZeroUsize {
-    let default = NonZeroUsize::MIN.saturating_add(STEPS_AT_ONCE - 1);
-    options.jobs.unwrap_or(default)
+    options.jobs.unwrap_or(STEPS_AT_ONCE)
 }

@@ -77,6 +77,7 @@ impl BuildResources {
             emulators: &self.emulators,
             progress,
             layers: &(),
+            shared: None,
             inspector: None,
             cancel: &self.cancel,
             clock: &host::SystemClock,
