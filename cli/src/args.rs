@@ -5,6 +5,7 @@
 
 pub(crate) mod annotation;
 pub(crate) mod attributes;
+pub(crate) mod bake;
 pub(crate) mod budget;
 pub(crate) mod build;
 pub(crate) mod buildx;

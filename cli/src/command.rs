@@ -1,5 +1,6 @@
 //! The commands, each a screenful: flags to options, one call, the result shown.
 
+pub(crate) mod bake;
 pub(crate) mod build;
 pub(crate) mod buildx;
 pub(crate) mod cache;
@@ -31,6 +32,7 @@ pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
+use crate::args::bake::BakeArgs;
 use crate::args::build::BuildArgs;
 use crate::args::buildx::{BuildxArgs, BuildxCommand, ImagetoolsArgs, ImagetoolsCommand};
 use crate::args::cache_mounts::CacheMountsArgs;
@@ -57,6 +59,7 @@ use crate::session::Session;
 /// What is to be done.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Bake(Box<BakeArgs>),
     Build(Box<BuildArgs>),
     #[command(hide = true)]
     Builder(BuilderGroup),
@@ -112,6 +115,7 @@ impl Command {
             command => return command,
         };
         match args.command {
+            BuildxCommand::Bake(args) => Self::Bake(Box::new(args.of_docker())),
             BuildxCommand::Build(args) => Self::Build(Box::new(args.of_docker())),
             BuildxCommand::Du(args) => Self::Du(args.du),
             BuildxCommand::Imagetools(ImagetoolsArgs {
@@ -136,7 +140,9 @@ impl Command {
                 Namespaces::NotNeeded
             }
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
-            Self::Build(_)
+            Self::Bake(args) if !args.builds() => Namespaces::NotNeeded,
+            Self::Bake(_)
+            | Self::Build(_)
             | Self::Cache(_)
             | Self::CopyOut(_)
             | Self::Du(_)
@@ -149,7 +155,10 @@ impl Command {
 
     /// Whether what it reads of the store is used thereby; to look after the store is no use.
     pub(crate) fn uses_images(&self) -> bool {
-        let takes = matches!(self, Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_));
+        let takes = matches!(
+            self,
+            Self::Bake(_) | Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_)
+        );
         takes
             || matches!(
                 self,
@@ -160,6 +169,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         match self {
+            Self::Bake(args) => bake::run(args, session),
             Self::Build(args) => build::run(args, session),
             Self::Buildx(args) => buildx::run(&args.command, session),
             Self::Cache(args) => cache::run(args, session),

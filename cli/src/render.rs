@@ -16,6 +16,7 @@ pub(crate) mod stopwatch;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod tally;
+pub(crate) mod together;
 pub(crate) mod transfer;
 pub(crate) mod tty;
 pub(crate) mod unexplained;

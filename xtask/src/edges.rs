@@ -23,6 +23,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         "wythe",
         &[
             "wythe-aws",
+            "wythe-bake",
             "wythe-builder",
             "wythe-cache",
             "wythe-delivery",

@@ -133,6 +133,18 @@ pub(crate) struct ResultArgs {
     /// Files that get the digest.
     #[arg(skip)]
     pub(crate) digest_files: Vec<DigestFile>,
+    #[arg(skip)]
+    pub(crate) telling: Telling,
+}
+
+/// What is said of the result on standard output.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Telling {
+    /// A digest for each target.
+    #[default]
+    Digests,
+    /// Nothing: somebody else tells.
+    Nothing,
 }
 
 const SIGN_KEY: &str =

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::call::AnswerFormat;
 use super::format::template;
@@ -27,7 +28,8 @@ pub(crate) struct BuildxArgs {
 /// What buildx is asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildxCommand {
-    Bake(BakeArgs),
+    #[command(visible_alias = "f")]
+    Bake(Box<BakeArgs>),
     #[command(visible_alias = "b")]
     Build(Box<BuildArgs>),
     Create(CreateBuilderArgs),
@@ -45,14 +47,6 @@ pub(crate) enum BuildxCommand {
     Uninstall,
     Use(UseBuilderArgs),
     Version(VersionArgs),
-}
-
-/// Build the targets of a bake file
-#[derive(Debug, Args)]
-pub(crate) struct BakeArgs {
-    /// Flags and targets
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    words: Vec<String>,
 }
 
 /// Give the builder a name, by which it is then known

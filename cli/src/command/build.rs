@@ -4,6 +4,7 @@ mod agents;
 mod attempt;
 pub(crate) mod cached;
 pub(crate) mod call;
+pub(crate) mod company;
 pub(crate) mod deliver;
 pub(crate) mod dockerfile;
 pub(crate) mod fetched;
@@ -20,7 +21,7 @@ pub(crate) mod targets;
 use std::io;
 use std::sync::Arc;
 
-use wythe_builder::built::Built;
+use wythe_builder::built::{Built, BuiltTarget};
 use wythe_builder::environment::Environment;
 use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
@@ -34,6 +35,7 @@ use wythe_store::lease::Lease;
 use self::agents::Agents;
 use self::attempt::{Attempt, EarlyPush, Unfinished};
 use self::cached::Answer;
+use self::company::Company;
 use self::deliver::{Delivery, Routes};
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
@@ -54,6 +56,7 @@ use crate::render::screen::{PausedProgress, Screen};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
 use crate::render::tally::Tally;
+use crate::render::together::OneOf;
 use crate::render::unexplained::Unexplained;
 use crate::session::Session;
 use crate::{host, render};
@@ -74,43 +77,93 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         }
         local => local,
     };
+    let lease = Arc::new(session.store_with(durability(args), args.run.jobs)?.lease()?);
+    let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
+    resources.snapshotter = args.run.snapshotter.chosen();
+    make((args, session), local, (&lease, resources), None).map(drop)
+}
+
+/// Answers a question about a Dockerfile, which may be in no file.
+pub(crate) fn ask(
+    args: &BuildArgs,
+    dockerfile: Option<&str>,
+    session: &Session,
+) -> Result<(), Failure> {
+    match dockerfile {
+        Some(text) => {
+            let dockerfile = Dockerfile::of_bytes("Dockerfile", text.as_bytes())?;
+            call::answer(args.question(), dockerfile, args, session)
+        }
+        None => run(args, session),
+    }
+}
+
+/// Builds one of several, and leaves to tell of it to who builds them.
+pub(crate) fn beside(
+    args: &BuildArgs,
+    session: &Session,
+    company: &Company<'_>,
+) -> Result<Vec<BuiltTarget>, Failure> {
+    let local = match company.dockerfile {
+        Some(text) => Some(Dockerfile::of_bytes("Dockerfile", text.as_bytes())?),
+        None => Dockerfile::local(args)?,
+    };
+    let (lease, pool) = (Arc::clone(&company.lease), Arc::clone(&company.pool));
+    let resources = BuildResources::among(session, company.cancel.clone(), pool)?;
+    make((args, session), local, (&lease, resources), Some(company))
+}
+
+/// Builds and delivers; a question about a Dockerfile that had to be fetched is answered instead.
+fn make(
+    (args, session): (&BuildArgs, &Session),
+    local: Option<Dockerfile>,
+    (lease, mut resources): (&Arc<Lease>, BuildResources),
+    company: Option<&Company<'_>>,
+) -> Result<Vec<BuiltTarget>, Failure> {
+    let call = args.question();
     targets::refuse_unclear(args)?;
     args.remark.iter().for_each(|text| session.remark(text));
     deliver::refuse_undeliverable(&args.result)?;
-    let lease = Arc::new(session.store_with(durability(args), args.run.jobs)?.lease()?);
     let mut options = options::options(args, &session.settings)?;
+    options.contexts.extend(company.into_iter().flat_map(|company| company.contexts.clone()));
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;
     let cache_targets = shared::targets(args, session)?;
     options.inline_cache = shared::inline(&cache_targets);
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
-    let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
-    resources.snapshotter = args.run.snapshotter.chosen();
     let mut opened_caches = OpenedCaches::default();
     resources.caches = shared::sources(args, &mut opened_caches, session)?;
     let opened = match local {
         Some(dockerfile) => Opened::local(dockerfile),
-        None => Opened::fetch((args, &options), session, resources.environment(&lease, &()))?,
+        None => Opened::fetch((args, &options), session, resources.environment(lease, &()))?,
     };
     let Opened { dockerfile, files, time } = opened;
     if call.method != Method::Build {
-        return call::answer(call, dockerfile, args, session);
+        return call::answer(call, dockerfile, args, session).map(|()| Vec::new());
     }
     let screen = Arc::default();
-    let progress = show(args, session, &dockerfile.source, &screen);
-    let progress: Box<dyn Progress> =
+    let progress: Box<dyn Progress + '_> = match company {
+        Some(Company { together, name, .. }) => {
+            Box::new(OneOf::new(together, name, dockerfile.source.clone()))
+        }
+        None => show(args, session, &dockerfile.source, &screen),
+    };
+    let progress: Box<dyn Progress + '_> =
         if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
     let progress = Tally::new(PausedProgress { progress, screen: &screen });
-    tell_keeper(&options, session);
-    let (isolation, reason) = session.isolation();
-    progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+    if company.is_none() {
+        tell_keeper(&options, session);
+        let (isolation, reason) = session.isolation();
+        progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+    }
     let on_error =
         args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
     let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
-    let wanted = (&lease, resources.pool(), args);
+    let wanted = (lease, resources.pool(), args);
     let writers = CacheWriters::open(&cache_targets, &mut opened_caches, wanted, session)?;
-    let environment = resources.environment(&lease, &progress);
-    let environment = Environment { inspector, results: &writers, ..environment };
+    let environment = resources.environment(lease, &progress);
+    let shared = company.map(|company| company.steps);
+    let environment = Environment { inspector, results: &writers, shared, ..environment };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = host::date();
     let early = EarlyPush::of(args, session)?;
@@ -127,12 +180,14 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
             }
             Ok(built) => {
                 tell_restored(&resources.caches, session);
-                let (built, lease, pool) = (&built, &*lease, &**resources.pool());
-                writers.finish(MountsToSave { built, lease, pool }, session)?;
+                let (made, lease, pool) = (&built, &**lease, &**resources.pool());
+                writers.finish(MountsToSave { built: made, lease, pool }, session)?;
                 let summary =
                     shared::summary(progress.summary(), &resources.caches, &opened_caches);
-                summarise(&summary, args, session);
-                return Ok(());
+                if company.is_none() {
+                    summarise(&summary, args, session);
+                }
+                return Ok(built.targets);
             }
         }
     }

@@ -17,9 +17,6 @@ use crate::{host, stored_image};
 /// Does what is not a command of ours under another name.
 pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Failure> {
     match command {
-        BuildxCommand::Bake(_) => {
-            Err(refused("buildx bake", "`wythe build --target A,B` builds several targets"))
-        }
         BuildxCommand::Create(args) => create(args, session),
         BuildxCommand::History(args) => history(args, session),
         BuildxCommand::Imagetools(ImagetoolsArgs { command: ImagetoolsCommand::Inspect(args) }) => {
@@ -32,7 +29,8 @@ pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Fail
         }
         BuildxCommand::Version(_) => session.print(&version()),
         // Commands of ours under other names; nothing runs, there is one builder, and docker asks it as long as the plugin is there.
-        BuildxCommand::Build(_)
+        BuildxCommand::Bake(_)
+        | BuildxCommand::Build(_)
         | BuildxCommand::Du(_)
         | BuildxCommand::Imagetools(_)
         | BuildxCommand::Install

@@ -59,7 +59,7 @@ impl Drop for Held<'_> {
 
 /// Progress that waits while somebody has the screen.
 pub(crate) struct PausedProgress<'a> {
-    pub(crate) progress: Box<dyn Progress>,
+    pub(crate) progress: Box<dyn Progress + 'a>,
     pub(crate) screen: &'a Screen,
 }
 

@@ -3,9 +3,9 @@
 use wythe_builder::progress::{Event, Progress};
 
 /// Hands on every event, and asks for no explanations.
-pub(crate) struct Unexplained(pub(crate) Box<dyn Progress>);
+pub(crate) struct Unexplained<'a>(pub(crate) Box<dyn Progress + 'a>);
 
-impl Progress for Unexplained {
+impl Progress for Unexplained<'_> {
     fn event(&self, event: &Event<'_>) {
         self.0.event(event);
     }

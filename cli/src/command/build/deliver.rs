@@ -20,6 +20,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
 use wythe_store::tree::entry::Tree;
 
+pub(crate) use self::destination::write_text;
 use self::destination::write_to;
 use self::report::{TargetReport, to_stdout};
 use self::target::TargetOutput;

@@ -38,13 +38,22 @@ impl BuildResources {
         cancel: Cancel,
         jobs: Option<NonZeroUsize>,
     ) -> Result<Self, Failure> {
+        Self::among(session, cancel, Arc::new(host::threads_for(jobs)?))
+    }
+
+    /// As [`Self::new`], with threads that others use as well.
+    pub(crate) fn among(
+        session: &Session,
+        cancel: Cancel,
+        pool: Arc<ThreadPool>,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             web: Web(session.registry()?),
             git: host::git(&session.settings),
             emulators: host::emulators(&session.settings),
             cancel,
             caches: Caches::default(),
-            pool: Arc::new(host::threads_for(jobs)?),
+            pool,
             id_map: host::id_map(),
             resolv_conf: host::resolv_conf(),
             snapshotter: None,

@@ -27,7 +27,7 @@ pub(super) fn write_to(
 }
 
 /// Writes a short file.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| unwritable(path, &error))
 }
 

@@ -7,7 +7,7 @@ use wythe_store::oci::reference::Reference;
 use super::destination::write_text;
 use super::target::TargetOutput;
 use super::{Delivery, outputs};
-use crate::args::build::ImageHome;
+use crate::args::build::{ImageHome, Telling};
 use crate::args::output::{Destination, Output, OutputArg};
 use crate::failure::Failure;
 
@@ -74,7 +74,7 @@ impl Delivery<'_> {
                 write_text(&file.path, &file.text(report.digest, &names))?;
             }
         }
-        if outputs(self.args).iter().any(to_stdout) {
+        if outputs(self.args).iter().any(to_stdout) || self.args.telling == Telling::Nothing {
             return Ok(());
         }
         match self.args.home {

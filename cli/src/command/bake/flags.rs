@@ -1,0 +1,228 @@
+//! A target as the flags of `wythe build`, so that both mean the same.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::FromArgMatches as _;
+use wythe_bake::target::Target;
+use wythe_bake::target::entry::Output;
+
+use crate::args::Cli;
+use crate::args::bake::BakeArgs;
+use crate::args::build::{BuildArgs, ImageHome, Telling};
+use crate::command::Command;
+use crate::failure::Failure;
+
+/// What a target is to become.
+pub(super) enum Asked {
+    /// A result, of which is told in a file.
+    Build { metadata: PathBuf },
+    /// An answer.
+    Question,
+}
+
+/// The flags of a target.
+pub(super) fn of(target: &Target, args: &BakeArgs, asked: &Asked) -> Result<BuildArgs, Failure> {
+    let mut words = Words(vec!["wythe".to_owned(), "build".to_owned()]);
+    input(target, &mut words);
+    result(target, &mut words);
+    cache(target, &mut words);
+    run(target, args, &mut words);
+    match asked {
+        Asked::Build { metadata } => words.flag("--metadata-file", &metadata.to_string_lossy()),
+        Asked::Question => {
+            let format = args.call.map(|call| call.format).unwrap_or_default();
+            let call = target.call.clone().unwrap_or_default();
+            let json = format == crate::args::call::AnswerFormat::Json;
+            words.flag("--call", &if json { format!("{call},format=json") } else { call });
+        }
+    }
+    words.0.push("--".to_owned());
+    words.0.push(context(target).to_owned());
+    let mut built = parsed(words.0).map_err(|failure| failure.within(target.name.clone()))?;
+    built.result.telling = Telling::Nothing;
+    Ok(match args.home {
+        ImageHome::Docker => built.of_docker(),
+        ImageHome::Store => built,
+    })
+}
+
+fn parsed(words: Vec<String>) -> Result<BuildArgs, Failure> {
+    let matches = Cli::definition().try_get_matches_from(words);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = cli.map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        Failure::usage(first.strip_prefix("error: ").unwrap_or(first))
+    })?;
+    let Command::Build(args) = cli.command else {
+        return Err(Failure::usage("these are no flags of a build"));
+    };
+    Ok(*args)
+}
+
+struct Words(Vec<String>);
+
+impl Words {
+    /// A flag and its value, which may begin like a flag.
+    fn flag(&mut self, name: &str, value: &str) {
+        self.0.push(format!("{name}={value}"));
+    }
+
+    fn flags<T: ToString>(&mut self, name: &str, values: Option<&Vec<T>>) {
+        values.into_iter().flatten().for_each(|value| self.flag(name, &value.to_string()));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<&String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.flag(name, value);
+        }
+    }
+
+    /// `NAME=VALUE` flags; what has no value is not said.
+    fn pairs(&mut self, name: &str, pairs: Option<&BTreeMap<String, Option<String>>>) {
+        for (key, value) in pairs.into_iter().flatten() {
+            if let Some(value) = value {
+                self.flag(name, &format!("{key}={value}"));
+            }
+        }
+    }
+}
+
+fn context(target: &Target) -> &str {
+    target.context.as_deref().unwrap_or(".")
+}
+
+/// Whether a context is behind an address, and its Dockerfile with it.
+pub(super) fn is_remote(context: &str) -> bool {
+    context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/")
+}
+
+fn input(target: &Target, words: &mut Words) {
+    if target.dockerfile_inline.is_none() {
+        let file = target.dockerfile.as_deref().unwrap_or("Dockerfile");
+        if let Some(local) = file.strip_prefix("cwd://") {
+            words.flag("--file", local);
+        } else if is_remote(context(target)) {
+            words.flag("--file", file);
+        } else {
+            let path = Path::new(context(target)).join(file);
+            // The usual name is looked for as the build looks for it.
+            if file != "Dockerfile" || path.exists() {
+                words.flag("--file", &path.to_string_lossy());
+            }
+        }
+    }
+    words.optional("--target", target.target.as_ref());
+    words.pairs("--build-arg", target.args.as_ref());
+    for (name, source) in target.contexts.iter().flatten() {
+        if !source.starts_with("target:") {
+            let source = source.strip_prefix("cwd://").unwrap_or(source);
+            words.flag("--build-context", &format!("{name}={source}"));
+        }
+    }
+    words.flags("--platform", target.platforms.as_ref());
+    words.flags("--secret", target.secrets.as_ref());
+    words.flags("--ssh", target.ssh.as_ref());
+}
+
+fn result(target: &Target, words: &mut Words) {
+    words.flags("--tag", target.tags.as_ref());
+    words.pairs("--label", target.labels.as_ref());
+    words.flags("--annotation", target.annotations.as_ref());
+    let mut is_loaded = false;
+    for output in target.outputs.iter().flatten() {
+        if is_kept(output) {
+            is_loaded = true;
+        } else {
+            words.flag("--output", &output.to_string());
+        }
+    }
+    if is_loaded {
+        words.0.push("--load".to_owned());
+    }
+    for attestation in target.attest.iter().flatten() {
+        words.flag("--attest", &attestation.to_string());
+    }
+}
+
+/// What would be loaded into docker's engine, which is what `--load` does where docker calls, and else
+/// the store stands for.
+fn is_kept(output: &Output) -> bool {
+    output.kind == "docker" && output.destination.is_empty() && output.attributes.is_empty()
+}
+
+fn cache(target: &Target, words: &mut Words) {
+    words.flags("--cache-from", target.cache_from.as_ref());
+    words.flags("--cache-to", target.cache_to.as_ref());
+    if target.no_cache == Some(true) {
+        words.0.push("--no-cache".to_owned());
+    }
+    words.flags("--no-cache-filter", target.no_cache_filter.as_ref());
+    if target.pull == Some(true) {
+        words.0.push("--pull".to_owned());
+    }
+}
+
+fn run(target: &Target, args: &BakeArgs, words: &mut Words) {
+    words.optional("--network", target.network.as_ref());
+    words.optional("--shm-size", target.shm_size.as_ref());
+    words.flags("--ulimit", target.ulimits.as_ref());
+    words.flags("--allow", target.entitlements.as_ref());
+    for (name, addresses) in target.extra_hosts.iter().flatten() {
+        for address in addresses.iter().flat_map(|all| all.split(',')) {
+            words.flag("--add-host", &format!("{name}={address}"));
+        }
+    }
+    if let Some(jobs) = args.jobs {
+        words.flag("--jobs", &jobs.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_the_flags_of_a_build() {
+        let text = |text: &str| Some(text.to_owned());
+        let target = Target {
+            name: "app".to_owned(),
+            context: text("src"),
+            dockerfile: text("docker/app.Dockerfile"),
+            target: text("prod"),
+            args: Some([("A".to_owned(), text("-1")), ("B".to_owned(), None)].into()),
+            contexts: Some(
+                [("base".to_owned(), "target:base".to_owned()), ("s".to_owned(), "src".to_owned())]
+                    .into(),
+            ),
+            tags: Some(vec!["me/app:1".to_owned()]),
+            no_cache: Some(true),
+            extra_hosts: Some([("h".to_owned(), text("1.2.3.4"))].into()),
+            shm_size: text("128m"),
+            outputs: Some(vec![Output { kind: "docker".to_owned(), ..Output::default() }]),
+            ..Target::default()
+        };
+        let cli = Cli::of(&["wythe", "bake", "--jobs=3"]).unwrap();
+        let Command::Bake(bake) = cli.command else { panic!("not bake") };
+        let args = of(&target, &bake, &Asked::Build { metadata: "m".into() }).unwrap();
+        assert_eq!(args.input.file.as_deref(), Some("src/docker/app.Dockerfile"));
+        assert_eq!(args.input.target, ["prod"]);
+        assert_eq!(args.input.build_arg.len(), 1);
+        assert_eq!(args.input.build_context.len(), 1);
+        assert!(args.cache.no_cache.is_on() && args.result.load.is_on());
+        assert!(args.result.output.is_empty());
+        assert_eq!(args.run.add_host, ["h=1.2.3.4"]);
+        assert_eq!(args.run.jobs.map(std::num::NonZeroUsize::get), Some(3));
+    }
+
+    #[test]
+    fn what_a_build_would_refuse_is_refused_with_the_name_of_the_target() {
+        let platforms = Some(vec!["linux/amd64".to_owned()]);
+        let network = Some("bridge".to_owned());
+        let target = Target { name: "app".to_owned(), platforms, network, ..Target::default() };
+        let Command::Bake(bake) = Cli::of(&["wythe", "bake"]).unwrap().command else { panic!() };
+        let failure = of(&target, &bake, &Asked::Question).unwrap_err();
+        assert!(failure.sentence().starts_with("app: invalid value 'bridge'"), "{failure:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! What definitions may ask of the world, answered from the environment and the file system.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+
+use jiff::Timestamp;
+use wythe_bake::surroundings::Surroundings;
+use wythe_store::oci::platform::{Platform, host_architecture};
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// The longest file that a definition may name, in bytes: a hundred times a long one.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Set, it hides the environment from definitions.
+const HIDDEN: &str = "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP";
+
+/// The world.
+pub(super) struct Outside<'a> {
+    given: BTreeMap<String, String>,
+    settings: &'a Settings,
+    is_hidden: bool,
+}
+
+impl<'a> Outside<'a> {
+    /// With what `--var` says.
+    pub(super) fn new(vars: &[String], settings: &'a Settings) -> Result<Self, Failure> {
+        let mut given = BTreeMap::new();
+        for text in vars.iter().filter(|text| !text.is_empty()) {
+            let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty())
+            else {
+                return Err(Failure::usage(format!("--var {text:?} is not NAME=VALUE")));
+            };
+            given.insert(name.to_owned(), value.to_owned());
+        }
+        let hidden = settings.text(HIDDEN);
+        let is_hidden = hidden.is_some_and(|text| matches!(text.as_str(), "1" | "t" | "true"));
+        Ok(Self { given, settings, is_hidden })
+    }
+}
+
+impl Surroundings for Outside<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        let given = self.given.get(name).cloned();
+        given.or_else(|| if self.is_hidden { None } else { self.settings.text(name) })
+    }
+
+    fn file(&self, path: &str) -> Result<Option<String>, String> {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+            // As with others: a directory of this name says nothing.
+            Ok(found) if found.is_dir() => return Ok(None),
+            Ok(found) if found.len() > MAX_FILE => {
+                return Err(format!("has more than {MAX_FILE} bytes"));
+            }
+            Ok(_) => {}
+        }
+        let text = fs::read_to_string(path);
+        text.map(Some).map_err(|error| error.to_string())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // Where there is none, identities that are to be random are all zeros, and seen to be.
+        let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+        read.map_or([0; 16], |()| bytes)
+    }
+
+    fn home(&self) -> String {
+        self.settings.text("HOME").unwrap_or_else(|| "/".to_owned())
+    }
+
+    fn platform(&self) -> String {
+        Platform::linux(host_architecture()).to_string()
+    }
+}

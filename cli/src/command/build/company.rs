@@ -1,0 +1,32 @@
+//! Builds that run beside each other in one process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use wythe_builder::options::NamedContext;
+use wythe_builder::shared_steps::SharedSteps;
+use wythe_sandbox::Cancel;
+use wythe_store::lease::Lease;
+
+use crate::render::together::Together;
+
+/// What a build shares with those beside it, and what it is among them.
+pub(crate) struct Company<'a> {
+    /// What they write under.
+    pub(crate) lease: Arc<Lease>,
+    /// Their threads.
+    pub(crate) pool: Arc<ThreadPool>,
+    /// The switch that stops them all.
+    pub(crate) cancel: Cancel,
+    /// Their steps, each of which runs once.
+    pub(crate) steps: &'a SharedSteps,
+    /// Who is told of all of them.
+    pub(crate) together: &'a Together<'a>,
+    /// What this one is called.
+    pub(crate) name: &'a str,
+    /// The contexts that others of them made.
+    pub(crate) contexts: BTreeMap<String, NamedContext>,
+    /// The Dockerfile, where it is in no file.
+    pub(crate) dockerfile: Option<&'a str>,
+}
