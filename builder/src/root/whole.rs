@@ -30,10 +30,10 @@ impl Roots<'_> {
     }
 
     /// A directory with the files of a chain, which is the caller's alone. An earlier step's is
-    /// taken where one was made of the lowest of these layers.
+    /// taken over where one is near.
     pub(crate) fn whole(&self, chain: &[LayerId]) -> Result<WholeRoot, BuildCause> {
         let tree = self.tree(chain)?;
-        let Some(mut whole) = self.take_nearest(chain) else {
+        let Some(mut whole) = self.take_nearest(chain, &tree) else {
             self.bodies(chain, &bodies_of(&tree))?;
             let make = || WholeRoot::make(self.env.lease, Arc::clone(&tree));
             return Ok(self.env.pool.install(make)?);
@@ -48,12 +48,20 @@ impl Roots<'_> {
         lock(&self.waiting).push((chain, whole));
     }
 
-    fn take_nearest(&self, chain: &[LayerId]) -> Option<WholeRoot> {
+    /// The directory that likely lacks least: one that is this tree already, since layers are named anew
+    /// when their step has settled, or else the last of those with most of the lowest layers in common.
+    /// Any can be led to any other.
+    fn take_nearest(&self, chain: &[LayerId], tree: &Tree) -> Option<WholeRoot> {
         let mut waiting = lock(&self.waiting);
-        let below =
-            waiting.iter().enumerate().filter(|(_, (made_of, _))| chain.starts_with(made_of));
-        let (at, _) = below.max_by_key(|(_, (made_of, _))| made_of.len())?;
-        Some(waiting.swap_remove(at).1)
+        let common = |made_of: &Chain| {
+            made_of.iter().zip(chain).take_while(|(one, other)| one == other).count()
+        };
+        let near = waiting.iter().enumerate().filter_map(|(at, (made_of, whole))| {
+            let (is_same, n_common) = (whole.tree() == tree, common(made_of));
+            (is_same || 0 < n_common).then_some((is_same, n_common, at))
+        });
+        let (_, _, at) = near.max()?;
+        Some(waiting.remove(at).1)
     }
 }
 

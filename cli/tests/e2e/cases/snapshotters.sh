@@ -46,6 +46,18 @@ for target in made last; do
   found=$(built native "$target")
   [ "$expected" = "$found" ]
 done
+# The steps of a stage take the directory over from each other, whatever comes between them.
+cat > taken-over <<'X'
+FROM base
+RUN stat -c %i /bin/busybox > /first
+RUN true
+RUN true
+RUN test "$(stat -c %i /bin/busybox)" = "$(cat /first)"
+COPY files /files
+RUN test "$(stat -c %i /bin/busybox)" = "$(cat /first)" && rm -r /files
+RUN test "$(stat -c %i /bin/busybox)" = "$(cat /first)"
+X
+"$WYTHE" --store native build --snapshotter=native --no-cache --build-context base=oci-layout://"$BASE" -f taken-over context
 # Nothing of the directories that the steps ran in is left.
 [ -z "$(ls native/work 2> /dev/null)" ]
 # As in the other way, a step that failed can be looked at.
