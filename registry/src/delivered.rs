@@ -1,6 +1,6 @@
 //! Which blobs were seen to, and where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::digest::Digest;
@@ -16,6 +16,8 @@ pub struct Delivered {
     growing: Mutex<Vec<(String, Arc<dyn GrowingContent>)>>,
     /// What images consist of that were pushed to a repository.
     images: Mutex<BTreeMap<String, BTreeMap<Digest, Descriptor>>>,
+    /// Hosts that were given up after as many attempts as there are.
+    unreachable: Mutex<BTreeSet<String>>,
     /// One is no longer on its way.
     settled: Condvar,
 }
@@ -87,6 +89,20 @@ impl Delivered {
 
     fn growing(&self) -> MutexGuard<'_, Vec<(String, Arc<dyn GrowingContent>)>> {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a host cannot be reached, however often it is tried.
+    pub(crate) fn give_up(&self, host: &str) {
+        self.unreachable().insert(host.to_owned());
+    }
+
+    /// Whether a host was given up before. It is given another chance.
+    pub(crate) fn was_given_up(&self, host: &str) -> bool {
+        self.unreachable().remove(host)
+    }
+
+    fn unreachable(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The repositories that have a blob.

@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use url::Url;
 use wythe_store::digest::Digest;
-use wythe_store::image::encode::{Leaving, Told};
 use wythe_store::oci::closure::Closure;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::growing::GrowingContent;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{TransferState, Transfers};
 
@@ -25,14 +22,12 @@ use crate::manifest;
 use crate::objects::place_of;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
-use crate::upload::{Destination, GrowingUpload, Progress, Upload};
+use crate::upload::{Destination, Progress, Upload};
+
+mod ahead;
 
 /// Uploads at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
-
-/// A blob that becomes longer than this is sent while it grows. To send what is shorter takes about as long as the three
-/// requests that this takes, and of what the registry has already, no more than this is sent for nothing at once.
-const WORTH_AN_UPLOAD: u64 = 32 << 20;
 
 /// What a push may know beside the image itself.
 #[derive(Clone, Copy)]
@@ -91,54 +86,6 @@ pub struct Outbox<'a> {
     needs_lengths: AtomicBool,
 }
 
-/// What is to be sent ahead.
-enum Errand {
-    /// What is being made.
-    Growing(Arc<dyn GrowingContent>),
-    /// What is there.
-    Whole(Box<Descriptor>),
-}
-
-/// Where it is sent.
-struct Ahead<'a> {
-    targets: Vec<Target<'a>>,
-    /// Whether something could not be sent, or is wanted no more: the rest is left to the push.
-    skipped: AtomicBool,
-}
-
-/// Blobs that leave while an image is made.
-struct Departures<'a> {
-    /// What came from elsewhere.
-    origins: &'a BTreeMap<Digest, Vec<String>>,
-    queue: Sender<Errand>,
-    /// What of that waits, until there is something that did not.
-    waiting: Mutex<Option<Vec<Descriptor>>>,
-}
-
-impl Departures<'_> {
-    fn leaving(&self, leaving: Leaving<'_>) {
-        let errand = match leaving {
-            Leaving::Growing(blob) => Errand::Growing(blob),
-            // Foreign layers stay where they are published.
-            Leaving::Ready(blob) if blob.media_type.is_foreign() && !blob.urls.is_empty() => return,
-            Leaving::Ready(blob) => {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(waiting) = &mut *waiting
-                    && self.origins.contains_key(&blob.digest)
-                {
-                    waiting.push(blob.clone());
-                    return;
-                }
-                Errand::Whole(Box::new(blob.clone()))
-            }
-        };
-        let waited = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let waited = waited.into_iter().flatten().map(|blob| Errand::Whole(Box::new(blob)));
-        // Where nobody takes them any more, nobody wants them.
-        waited.chain([errand]).for_each(|errand| drop(self.queue.send(errand)));
-    }
-}
-
 /// A repository, and the names in it that are to stand for an image: at least one.
 struct Target<'a> {
     repository: Repository,
@@ -189,6 +136,7 @@ impl Outbox<'_> {
         root: &Descriptor,
         target: &Target<'_>,
     ) -> Result<(), PushError> {
+        self.knock(root, target).map_err(request(root))?;
         let pushed = if self.is_there(closure, root, target).map_err(request(root))? {
             self.tell_present(closure, target);
             self.names(closure, root, target)
@@ -257,93 +205,6 @@ impl Outbox<'_> {
             let (transfers, reference) = (self.how.transfers, target.names[0]);
             Progress { transfers, reference, blob }.tell(TransferState::Present, 0);
             sending.found();
-        }
-    }
-
-    /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
-    /// ready, and of those that are long and can be sent while they grow. Those that came from elsewhere wait until there
-    /// is one that did not: an image without any may well be there as a whole. What cannot be sent is left to
-    /// [`push`](Self::push), which says why. Where `make` fails, what is being sent is broken off.
-    ///
-    /// # Errors
-    ///
-    /// Those of `make`.
-    pub fn ahead<T, E>(
-        &self,
-        to: &[Reference],
-        make: impl FnOnce(Told<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let target = |name| {
-            let repository = self.inner.repository(name, Rights::Push).ok()?;
-            Some(Target { repository, names: vec![name] })
-        };
-        let targets: Vec<Target<'_>> = to.iter().filter_map(target).collect();
-        let (sender, queue) = channel::<Errand>();
-        let (queue, ahead) =
-            (Mutex::new(queue), Ahead { targets, skipped: AtomicBool::new(false) });
-        let work = || {
-            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            while let Ok(errand) = next() {
-                if !ahead.skipped.load(Ordering::Relaxed) {
-                    self.errand(errand, &ahead);
-                }
-            }
-        };
-        let made = std::thread::scope(|scope| {
-            for _ in 0..PARALLEL {
-                scope.spawn(work);
-            }
-            let departures = Departures {
-                origins: self.how.origins,
-                queue: sender,
-                waiting: Mutex::new(Some(Vec::new())),
-            };
-            let made = make(&|leaving| departures.leaving(leaving));
-            ahead.skipped.fetch_or(made.is_err(), Ordering::Relaxed);
-            self.given_up.store(made.is_err(), Ordering::Relaxed);
-            drop(departures);
-            made
-        });
-        self.given_up.store(false, Ordering::Relaxed);
-        made
-    }
-
-    fn errand(&self, errand: Errand, ahead: &Ahead<'_>) {
-        match errand {
-            Errand::Growing(blob) => {
-                // The others take it from the first.
-                if let Some(target) = ahead.targets.first() {
-                    self.growing(&blob, target);
-                }
-            }
-            Errand::Whole(blob) => {
-                let send = |target| self.blob(&blob, target);
-                if ahead.targets.iter().try_for_each(send).is_err() {
-                    ahead.skipped.store(true, Ordering::Relaxed);
-                }
-            }
-        }
-    }
-
-    /// Sends a blob while it grows, if it becomes long enough for that. Where it cannot be sent so, it is sent as a
-    /// whole when it is complete, as all that come after it are.
-    fn growing(&self, blob: &Arc<dyn GrowingContent>, target: &Target<'_>) {
-        let takes_any = || !self.needs_lengths.load(Ordering::Relaxed);
-        if !takes_any() || !blob.outgrows(WORTH_AN_UPLOAD) || !takes_any() {
-            return;
-        }
-        let Target { repository, names } = target;
-        let place = place_of(repository);
-        let sending = self.how.delivered.claim_growing(Arc::clone(blob), &place);
-        let to = Destination { inner: self.inner, repository };
-        let (transfers, reference, given_up) = (self.how.transfers, names[0], &self.given_up);
-        let upload = GrowingUpload { to, blob: &**blob, transfers, reference, given_up };
-        match upload.run() {
-            Ok(found) => sending.done(found.digest),
-            Err(error) => {
-                tracing::debug!(%error, "a blob is not sent while it grows");
-                self.needs_lengths.store(true, Ordering::Relaxed);
-            }
         }
     }
 

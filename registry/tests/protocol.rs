@@ -216,6 +216,30 @@ fn what_cannot_be_sent_ahead_is_told_by_the_push() {
     assert!(outbox.push(&root, &to).is_err());
 }
 
+#[test]
+fn a_registry_that_is_not_there_is_waited_for_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap();
+    drop(listener);
+    let timing = Arc::new(InstantTiming::default());
+    let client = Client::new(Settings { timing: timing.clone(), ..Settings::default() });
+    let (content, root) = image();
+    let (origins, delivered) = (BTreeMap::new(), &Delivered::default());
+    let how = Push { origins: &origins, neighbours: &[], transfers: &(), delivered };
+    let outbox = client.outbox(&content, how);
+    let to: Reference = format!("{host}/app:1").parse().unwrap();
+    let made = outbox.ahead(std::slice::from_ref(&to), |told| {
+        told(Leaving::Ready(&Descriptor::of(MediaType::LAYER, LAYER)));
+        Ok::<_, ()>(())
+    });
+    made.unwrap();
+    let slept = timing.slept().len();
+    assert!(0 < slept);
+    let error = client.outbox(&content, how).push(&root, &to).unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert_eq!(timing.slept().len(), slept);
+}
+
 #[track_caller]
 fn check_pushed(registry: &FakeRegistry) {
     let blobs = registry.blobs("new/app");
