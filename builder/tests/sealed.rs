@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wythe_builder::build::build;
 use wythe_builder::builder::Builder;
@@ -11,6 +12,7 @@ use wythe_builder::input::Input;
 use wythe_builder::options::Options;
 use wythe_builder::sealed::SealedLayers;
 use wythe_store::digest::Digest;
+use wythe_store::id::LayerId;
 use wythe_store::image::catalog::read_image;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
@@ -20,11 +22,23 @@ use wythe_store::store::{OpenOptions, Store};
 use wythe_store::timestamp::Timestamp;
 
 #[derive(Default)]
-struct Recorder(Mutex<BTreeSet<Digest>>);
+struct Recorder {
+    sealed: Mutex<BTreeSet<Digest>>,
+    /// Those of which the files were told of, and not yet what they are.
+    made: Mutex<BTreeSet<LayerId>>,
+    /// How many there were.
+    n_made: AtomicUsize,
+}
 
 impl SealedLayers for Recorder {
-    fn sealed(&self, layer: &Descriptor) {
-        self.0.lock().unwrap().insert(layer.digest);
+    fn made(&self, layer: LayerId) {
+        assert!(self.made.lock().unwrap().insert(layer));
+        self.n_made.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn sealed(&self, id: LayerId, layer: &Descriptor) {
+        self.made.lock().unwrap().remove(&id);
+        self.sealed.lock().unwrap().insert(layer.digest);
     }
 }
 
@@ -62,7 +76,10 @@ fn layers_of_the_image_are_told_of_whether_they_are_made_or_known_and_no_others(
         let root = built.targets[0].root.clone();
         let image = read_image(&store, root, &platform).unwrap();
         let listed = image.manifest.value().layers.iter().map(|layer| layer.digest);
-        let told = told.0.into_inner().unwrap();
+        assert_eq!(*told.made.lock().unwrap(), BTreeSet::new(), "all are told of to the end");
+        let n_made = told.n_made.into_inner();
+        assert!((1..=layers).contains(&n_made), "{n_made} of {layers}");
+        let told = told.sealed.into_inner().unwrap();
         assert_eq!((told.len(), told), (layers, listed.collect::<BTreeSet<_>>()));
         dockerfile.push_str("COPY <<X /e\ne\nX\n");
     }

@@ -17,7 +17,7 @@ use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::settings::Settings;
-use wythe_store::digest::Digest;
+use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::LayerId;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::read_image;
@@ -234,6 +234,44 @@ fn a_layer_that_is_handed_over_arrives_while_the_image_is_made_and_is_asked_for_
     let blobs = seen.iter().filter(|one| one.target.contains("/blobs/"));
     let count = |method| blobs.clone().filter(|one| one.method == method).count();
     assert_eq!(["HEAD", "POST", "PUT"].map(count), [2; 3], "a layer and a configuration: {seen:?}");
+}
+
+#[test]
+fn a_layer_is_compressed_and_leaves_while_somebody_computes_what_it_is() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let platform = Platform::linux("amd64");
+    let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
+    let layer = &image.manifest.value().layers[0];
+    let known = lease.store().layer_of_diff(&DiffId(layer.digest)).unwrap().unwrap();
+    // The same files, of which nobody knows yet what they are.
+    let mut record = LayerRecord::new(LayerId::of(b"new"));
+    record.tree = known.tree;
+    let mut batch = Batch::new();
+    batch.put_layer(&record);
+    lease.commit(batch, Durability::Relaxed).unwrap();
+
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
+    let push = Push { registry: &client, content, transfers: &(), delivered };
+    let names = [name(&registry, "app:1")];
+    for is_told in [false, true] {
+        let made: Result<(), ()> =
+            push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
+                ahead.made(record.id);
+                ahead.made(record.id);
+                if is_told {
+                    ahead.sealed(record.id, layer);
+                }
+                ahead.encoded();
+                Ok(())
+            });
+        made.unwrap();
+        assert_eq!(registry.blobs("app").len(), usize::from(is_told));
+    }
+    let made = lease.store().layer(&record.id).unwrap().unwrap();
+    assert_eq!((made.diff_id, made.tar_size), (known.diff_id, known.tar_size));
+    assert_eq!(made.blobs[0].descriptor.digest, *registry.blobs("app").first().unwrap());
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl Solver<'_> {
     fn seal(&self, index: usize) -> Result<(), VertexError> {
         let settled = self.settled(index)?;
         if self.is_exported(index) {
+            self.tell_of_files(&settled.chain);
             let sealed = self.roots.sealed(&settled.chain);
             let sealed = sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
             self.tell(&sealed);
@@ -124,10 +125,20 @@ impl Solver<'_> {
         drop(self.tell_result(index));
     }
 
+    /// Tells of the files of the layer at the top of a chain, where it takes a while to say what they are.
+    fn tell_of_files(&self, chain: &Chain) {
+        let own = chain.last().and_then(|own| self.env.store.layer(own).ok().flatten());
+        // Where it cannot be read, whoever seals it says so.
+        if let Some(record) = own.filter(|one| one.tree.is_some() && one.diff_id.is_none()) {
+            self.env.layers.made(record.id);
+        }
+    }
+
     fn tell(&self, record: &LayerRecord) {
         if let (Some(_), Some(diff_id), Some(size)) = (record.tree, record.diff_id, record.tar_size)
         {
-            self.env.layers.sealed(&Descriptor::new(MediaType::LAYER, diff_id.0, size));
+            let layer = Descriptor::new(MediaType::LAYER, diff_id.0, size);
+            self.env.layers.sealed(record.id, &layer);
         }
     }
 

@@ -33,7 +33,7 @@ use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 
 use self::agents::Agents;
-use self::attempt::{Attempt, EarlyPush, Unfinished};
+use self::attempt::{Attempt, EarlyLayers, Unfinished};
 use self::cached::Answer;
 use self::company::Company;
 use self::deliver::{Delivery, Routes};
@@ -166,7 +166,7 @@ fn make(
     let environment = Environment { inspector, results: &writers, shared, ..environment };
     let input = Input { files, time, ..input(args, dockerfile) };
     let started = host::date();
-    let early = EarlyPush::of(args, session)?;
+    let early = EarlyLayers::of(args, session)?;
     let (input, options, started) = (&input, &options, &started);
     let delivered = &*opened_caches.delivered;
     let attempt = Attempt { input, options, environment, args, session, started, delivered };

@@ -8,6 +8,7 @@ use rayon::ThreadPool;
 
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
+use crate::id::LayerId;
 use crate::image::catalog::StoredImage;
 use crate::image::recode::{RecodeCause, RecodeError, recode};
 use crate::layer::codec::Codec;
@@ -88,8 +89,9 @@ pub fn encode_each(
 ) -> Result<RawDocument<Manifest>, RecodeError> {
     let (codec, foreign) = how;
     let begun: Begun<'_> = &|blob| told(Leaving::Growing(blob));
+    let how = Exporting { codec, pool, begun, measured: None };
     let mut layers = side_by_side(image, &|layer, diff_id| {
-        let encoded = one(lease, layer, diff_id, (foreign, Exporting { codec, pool, begun }))?;
+        let encoded = one(lease, layer, diff_id, (foreign, how))?;
         told(Leaving::Ready(&encoded));
         Ok(encoded)
     });
@@ -113,6 +115,21 @@ pub fn encode_own(
 ) -> Result<Descriptor, RecodeCause> {
     let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
     one(lease, layer, DiffId(layer.digest), (foreign, how))
+}
+
+/// As [`encode_own`], of a layer whose files are in the store and which nobody knows the digest of yet: somebody else
+/// computes it, for whom this waits at the end.
+///
+/// # Errors
+///
+/// As there, or if who computes the digest gives up.
+pub fn encode_made(
+    lease: &Lease,
+    id: LayerId,
+    how: Exporting<'_>,
+) -> Result<Descriptor, RecodeCause> {
+    let read = || lease.store().layer(&id)?.ok_or(RecodeCause::Missing);
+    Ok(export_once(lease, id, read, how)?.1)
 }
 
 type Encoded = Result<Descriptor, RecodeCause>;

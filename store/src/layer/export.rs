@@ -40,6 +40,27 @@ pub struct Measured {
     pub size: u64,
 }
 
+/// Who knows what a layer's tar stream is.
+#[derive(Clone, Copy)]
+pub(super) enum Measuring<'a> {
+    /// Everybody.
+    Done(Measured),
+    /// Somebody who is computing it.
+    Elsewhere(MeasuredElsewhere<'a>),
+}
+
+/// Waits for somebody who computes what a layer's tar stream is; `None` where they give up.
+pub type MeasuredElsewhere<'a> = &'a (dyn Fn() -> Option<Measured> + Sync);
+
+impl Measuring<'_> {
+    fn wait(&self) -> Result<Measured, ExportError> {
+        match self {
+            Self::Done(measured) => Ok(*measured),
+            Self::Elsewhere(wait) => wait().ok_or(ExportError::Unmeasured),
+        }
+    }
+}
+
 /// A layer could not be given a blob.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +68,9 @@ pub enum ExportError {
     /// The store has neither its tree nor its blob.
     #[error("the layer's files are gone")]
     Gone,
+    /// Whoever was to compute what the layer is has given up.
+    #[error("nobody says what the layer is")]
+    Unmeasured,
     /// The tar stream is not the one the layer is known by.
     #[error("the layer's files make {found}, not {expected}")]
     DiffId {
@@ -89,6 +113,9 @@ pub struct Exporting<'a> {
     pub pool: &'a ThreadPool,
     /// Who is told of a blob that is not known yet, before the first of its parts is made. It must be quick.
     pub begun: Begun<'a>,
+    /// Who computes meanwhile what the tar stream is of a layer of which that is not known. It is computed here
+    /// otherwise, of which the whole stream is read.
+    pub measured: Option<MeasuredElsewhere<'a>>,
 }
 
 impl fmt::Debug for Exporting<'_> {
@@ -134,13 +161,23 @@ pub fn export(
     record: &mut LayerRecord,
     codec: Codec,
 ) -> Result<Descriptor, ExportError> {
-    export_by(lease, record, (codec, None, None))
+    export_by(lease, record, codec, Aid::default())
+}
+
+/// What an export may be helped by.
+#[derive(Clone, Copy, Default)]
+struct Aid<'a> {
+    /// `None` for the pool that it is called in.
+    pool: Option<&'a ThreadPool>,
+    begun: Option<Begun<'a>>,
+    measured: Option<MeasuredElsewhere<'a>>,
 }
 
 fn export_by(
     lease: &Lease,
     record: &mut LayerRecord,
-    (codec, pool, begun): (Codec, Option<&ThreadPool>, Option<Begun<'_>>),
+    codec: Codec,
+    aid: Aid<'_>,
 ) -> Result<Descriptor, ExportError> {
     if codec == Codec::None
         && let (Some(diff_id), Some(size)) = (record.diff_id, record.tar_size)
@@ -151,7 +188,7 @@ fn export_by(
     if let Some(known) = known(lease, record, &id)? {
         return Ok(known);
     }
-    let (measured, descriptor) = compress(lease, record, (codec, &id), (pool, begun))?;
+    let (measured, descriptor) = compress(lease, record, (codec, &id), aid)?;
     record.diff_id = Some(measured.diff_id);
     record.tar_size = Some(measured.size);
     if codec != Codec::None {
@@ -175,12 +212,13 @@ pub fn export_once<E: From<ExportError>>(
     lease: &Lease,
     id: LayerId,
     read: impl FnOnce() -> Result<LayerRecord, E>,
-    Exporting { codec, pool, begun }: Exporting<'_>,
+    Exporting { codec, pool, begun, measured }: Exporting<'_>,
 ) -> Result<(LayerRecord, Descriptor), E> {
     let _alone = lease.exporting().claim(id);
     let mut record = read()?;
     let before = record.clone();
-    let descriptor = export_by(lease, &mut record, (codec, Some(pool), Some(begun)))?;
+    let aid = Aid { pool: Some(pool), begun: Some(begun), measured };
+    let descriptor = export_by(lease, &mut record, codec, aid)?;
     if record != before {
         let mut batch = Batch::default();
         batch.put_layer(&record);
@@ -214,11 +252,11 @@ fn compress(
     lease: &Lease,
     record: &LayerRecord,
     (codec, id): (Codec, &str),
-    (pool, begun): (Option<&ThreadPool>, Option<Begun<'_>>),
+    Aid { pool, begun, measured }: Aid<'_>,
 ) -> Result<(Measured, Descriptor), ExportError> {
     let store = lease.store();
-    let assembler = |known| {
-        let mut assembler = Assembler::new(lease, (codec, id), known);
+    let assembler = |measuring| {
+        let mut assembler = Assembler::new(lease, (codec, id), measuring);
         if let Some(begun) = begun.filter(|_| codec != Codec::None) {
             assembler.tell(begun);
         }
@@ -226,7 +264,8 @@ fn compress(
     };
     let mut failed = ExportError::Gone;
     if let Some(tree) = record.tree.as_ref().map(|id| store.tree(id)).transpose()?.flatten() {
-        let mut files = assembler(measured_in_tree(record));
+        let elsewhere = measured.filter(|_| record.diff_id.is_none()).map(Measuring::Elsewhere);
+        let mut files = assembler(measured_in_tree(record).map(Measuring::Done).or(elsewhere));
         let added = files.tree(&tree, pool);
         match added.and_then(|()| files.finish(record.diff_id)) {
             Err(error @ (ExportError::Tar(_) | ExportError::DiffId { .. })) => failed = error,
@@ -430,7 +469,8 @@ mod tests {
                     reads.lock().unwrap().push(found.blobs.len());
                     Ok::<_, ExportError>(found)
                 };
-                let how = Exporting { codec: Codec::GZIP, pool: &pool, begun: &|_| {} };
+                let how =
+                    Exporting { codec: Codec::GZIP, pool: &pool, begun: &|_| {}, measured: None };
                 export_once(&lease, record.id, read, how).unwrap().1
             };
             let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();

@@ -7,12 +7,14 @@ use wythe_builder::input::Input;
 use wythe_builder::options::Options;
 use wythe_builder::progress::AsEvents;
 use wythe_builder::sealed::SealedLayers;
-use wythe_delivery::ahead::LayersAhead;
+use wythe_delivery::ahead::{LayersAhead, encode_while_making};
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::options::{LayerOptions, Times};
 use wythe_delivery::push::Push as Delivery;
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
+use wythe_store::id::LayerId;
+use wythe_store::layer::codec::Codec;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 
@@ -59,17 +61,21 @@ impl From<Unfinished> for Failure {
 
 impl Attempt<'_> {
     /// Builds and delivers.
-    pub(super) fn run(self, early: Option<&EarlyPush>) -> Result<Built, Unfinished> {
+    pub(super) fn run(self, early: Option<&EarlyLayers>) -> Result<Built, Unfinished> {
         let delivered = self.delivered;
-        let Some(EarlyPush { client, names, layers }) = early else {
+        let Some(EarlyLayers { layers, push }) = early else {
             return self.build_and_deliver(&(), delivered, || {});
         };
-        let transfers = &AsEvents(self.environment.progress);
-        let content = &OutgoingContent::new(self.environment.lease, client, &[]);
-        let push = Delivery { registry: client, content, transfers, delivered };
-        push.while_making(names, (*layers, self.environment.pool), |ahead| {
+        let Environment { lease, pool, progress, .. } = self.environment;
+        let make = |ahead: &LayersAhead| {
             self.build_and_deliver(&Sent(ahead), delivered, || ahead.encoded())
-        })
+        };
+        let Some((client, names)) = push else {
+            return encode_while_making(lease, (*layers, pool), make);
+        };
+        let (content, transfers) = (&OutgoingContent::new(lease, client, &[]), &AsEvents(progress));
+        let push = Delivery { registry: client, content, transfers, delivered };
+        push.while_making(names, (*layers, pool), make)
     }
 
     fn build_and_deliver(
@@ -95,48 +101,81 @@ impl Attempt<'_> {
     }
 }
 
-/// A layer is handed over when it is sealed.
+/// A layer is handed over when its files are final.
 struct Sent<'a>(&'a LayersAhead);
 
 impl SealedLayers for Sent<'_> {
-    fn sealed(&self, layer: &Descriptor) {
-        self.0.send(layer);
+    fn made(&self, layer: LayerId) {
+        self.0.made(layer);
+    }
+
+    fn sealed(&self, id: LayerId, layer: &Descriptor) {
+        self.0.sealed(id, layer);
     }
 }
 
-/// A push whose layers can leave before the image is known.
-pub(super) struct EarlyPush {
-    client: Client,
-    names: Vec<Reference>,
+/// How layers leave before the image is known.
+pub(super) struct EarlyLayers {
     layers: LayerOptions,
+    /// Where they are sent; nowhere, they are only compressed.
+    push: Option<(Client, Vec<Reference>)>,
 }
 
-impl EarlyPush {
-    /// The first push of a build of one target, if its layers leave as they were made. Its repositories are there
-    /// then.
+impl EarlyLayers {
+    /// What can be done for the first output whose layers leave as they were made. If they go to registries, the
+    /// repositories are there then.
     pub(super) fn of(args: &BuildArgs, session: &Session) -> Result<Option<Self>, Failure> {
-        let targets = args.input.targets();
-        let target = match targets.as_slice() {
-            [] => None,
-            [only] => Some(only.to_lowercase()),
-            _ => return Ok(None),
-        };
-        let (target, result) = (target.as_deref(), &args.result);
-        let outputs = outputs(result);
-        let mut pushed = outputs.iter().filter(|asked| is_of(asked, target));
-        let Some(image) = pushed.find_map(pushed_image) else { return Ok(None) };
-        let layers = image.layers(result);
-        let Some(names) = names(result, image, target)? else { return Ok(None) };
-        if image.times == Times::Rewritten || !layers.are_known_ahead() || names.is_empty() {
-            return Ok(None);
+        let result = &args.result;
+        if let Some((image, names)) = pushed(args)? {
+            create_repositories(&names, result.repositories.create_repo, session)?;
+            let client = match image.transport {
+                Transport::Configured => session.registry()?,
+                Transport::Plain => session.registry_over_http(&names)?,
+            };
+            let (layers, push) = (image.layers(result), Some((client, names)));
+            return Ok(Some(Self { layers, push }));
         }
-        create_repositories(&names, result.repositories.create_repo, session)?;
-        let client = match image.transport {
-            Transport::Configured => session.registry()?,
-            Transport::Plain => session.registry_over_http(&names)?,
-        };
-        Ok(Some(Self { client, names, layers }))
+        let outputs = outputs(result);
+        let layers = outputs.iter().find_map(|asked| leaving(asked, result));
+        let is_compressed = |layers: &LayerOptions| layers.codec() != Codec::None;
+        Ok(layers.filter(is_compressed).map(|layers| Self { layers, push: None }))
     }
+}
+
+/// The first push of a build of one target, and under which names, if its layers can leave as they are made.
+fn pushed(args: &BuildArgs) -> Result<Option<(ImageAttributes, Vec<Reference>)>, Failure> {
+    let targets = args.input.targets();
+    let target = match targets.as_slice() {
+        [] => None,
+        [only] => Some(only.to_lowercase()),
+        // Each layer is of some of them only.
+        _ => return Ok(None),
+    };
+    let (target, result) = (target.as_deref(), &args.result);
+    let outputs = outputs(result);
+    let mut pushed = outputs.iter().filter(|asked| is_of(asked, target));
+    let Some((asked, image)) = pushed.find_map(|asked| Some((asked, pushed_image(asked)?))) else {
+        return Ok(None);
+    };
+    let names = names(result, image, target)?.filter(|names| !names.is_empty());
+    let names = names.filter(|_| leaving(asked, result).is_some());
+    Ok(names.map(|names| (image.clone(), names)))
+}
+
+/// How the layers of an output leave, if they leave as they are made.
+fn leaving(asked: &OutputArg, result: &ResultArgs) -> Option<LayerOptions> {
+    let image = match &asked.output {
+        Output::Archive { image, .. }
+        | Output::Image { push: Push::ByDigest | Push::ByName, image } => image,
+        // An engine is asked first which layers it lacks.
+        Output::CacheOnly
+        | Output::Engine { .. }
+        | Output::Files { .. }
+        | Output::Image { push: Push::No, .. }
+        | Output::Tar { .. } => return None,
+    };
+    let layers = image.layers(result);
+    (image.times != Times::Rewritten && layers.are_known_ahead()).then_some(layers)
 }
 
 fn is_of(asked: &OutputArg, target: Option<&str>) -> bool {

@@ -7,9 +7,9 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::growing::{Begun, Growth};
 use super::in_order::{Push, Stopped, Workers, in_order};
-use super::made::{Made, Making};
+use super::made::{Made, Making, Reads};
 use super::window::{Window, WindowLimits, cut_in_windows};
-use super::{ExportError, Measured};
+use super::{ExportError, Measured, Measuring};
 use crate::digest::{DiffId, Hasher};
 use crate::format::Feature;
 use crate::layer::codec::Codec;
@@ -29,7 +29,7 @@ const THREADS_MAX: usize = 8;
 /// after the other: while one is compressed, the one before it is hashed.
 pub(in crate::layer) struct Assembler<'a> {
     making: Making<'a>,
-    tar: TarStream,
+    tar: TarStream<'a>,
     crc: crc32fast::Hasher,
     blob: Counter,
     pieces: Vec<Piece>,
@@ -42,26 +42,27 @@ pub(in crate::layer) struct Assembler<'a> {
 }
 
 /// The tar stream that is compressed.
-enum TarStream {
-    /// What it is was computed from the same files. So much of it has come.
-    Known(Measured, u64),
+enum TarStream<'a> {
+    /// What it is was computed from the same files, or is. So much of it has come.
+    Measured(Measuring<'a>, u64),
     /// It is read as a whole, to learn what it is.
     Counted(Counter),
 }
 
 impl<'a> Assembler<'a> {
-    /// An assembler for a stream that is `known` if it was measured in the tree that makes it.
+    /// An assembler for a stream that others measure in the tree that makes it, or that is measured here.
     pub(in crate::layer) fn new(
         lease: &'a Lease,
         (codec, id): (Codec, &'a str),
-        known: Option<Measured>,
+        measuring: Option<Measuring<'a>>,
     ) -> Self {
-        let tar = known.map_or_else(
+        let reads = if measuring.is_some() { Reads::Unknown } else { Reads::All };
+        let tar = measuring.map_or_else(
             || TarStream::Counted(Counter::default()),
-            |measured| TarStream::Known(measured, 0),
+            |measuring| TarStream::Measured(measuring, 0),
         );
         let mut assembler = Self {
-            making: Making::new(lease, (codec, id), known),
+            making: Making::new(lease, (codec, id), reads),
             tar,
             crc: crc32fast::Hasher::new(),
             blob: Counter::default(),
@@ -165,7 +166,7 @@ impl<'a> Assembler<'a> {
     fn add(&mut self, made: &Made) {
         let checksum = made.checksum;
         match (&mut self.tar, &made.plain) {
-            (TarStream::Known(_, size), _) => *size += checksum.size,
+            (TarStream::Measured(_, size), _) => *size += checksum.size,
             (TarStream::Counted(tar), plain) => tar.add(plain.as_deref().unwrap_or_default()),
         }
         self.crc.combine(&crc32fast::Hasher::new_with_initial_len(checksum.crc, checksum.size));
@@ -233,13 +234,16 @@ impl From<Stopped> for CutError {
     }
 }
 
-impl TarStream {
+impl TarStream<'_> {
     fn measured(&self, expected: Option<DiffId>) -> Result<Measured, ExportError> {
         let measured = match self {
             Self::Counted(counter) => counter.measured(),
-            Self::Known(known, found) if known.size == *found => *known,
-            Self::Known(known, found) => {
-                return Err(ExportError::Size { expected: known.size, found: *found });
+            Self::Measured(measuring, found) => {
+                let known = measuring.wait()?;
+                if known.size != *found {
+                    return Err(ExportError::Size { expected: known.size, found: *found });
+                }
+                known
             }
         };
         match expected {

@@ -1,6 +1,6 @@
 //! Parts as a codec makes them.
 
-use super::{ExportError, Measured};
+use super::ExportError;
 use crate::bytes::Bytes;
 use crate::layer::codec::Codec;
 use crate::layer::fragment::{Nature, Part, Plain, zeros_name};
@@ -20,7 +20,7 @@ pub(super) struct Making<'a> {
 
 /// Which parts are read.
 #[derive(Clone, Copy, PartialEq)]
-enum Reads {
+pub(super) enum Reads {
     /// All of them: somebody wants the whole stream.
     All,
     /// Those of which the store has no compressed form.
@@ -38,12 +38,7 @@ pub(super) struct Made {
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn new(
-        lease: &'a Lease,
-        (codec, id): (Codec, &'a str),
-        known: Option<Measured>,
-    ) -> Self {
-        let reads = if known.is_some() { Reads::Unknown } else { Reads::All };
+    pub(super) fn new(lease: &'a Lease, (codec, id): (Codec, &'a str), reads: Reads) -> Self {
         Self { lease, codec, id, reads }
     }
 
