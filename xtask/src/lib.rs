@@ -2,11 +2,12 @@
 //!
 //! Each rule is a function from what it looks at to the violations it found, so that each has unit
 //! tests of its own. [`tidy`] gathers the files and applies them all; `cargo test -p xtask` fails
-//! where it finds something, and `cargo run -p xtask` prints the same list.
+//! where it finds something, and `cargo xtask` prints the same list. [`dist`](dist::dist) makes a release.
 
 pub mod adr;
 pub mod budget;
 pub mod code;
+pub mod dist;
 pub mod edges;
 pub mod form;
 pub mod fuzz;
