@@ -18,6 +18,8 @@ use crate::step::Step;
 const PIECE: u64 = 1 << 16;
 /// In how many pieces a slow body comes, and how long each takes.
 const SLOW: (u64, Duration) = (100, Duration::from_millis(10));
+/// How long what was sent before a break has to arrive.
+const PAUSE: Duration = Duration::from_millis(50);
 /// What of a body nobody wanted is read before the connection ends: a client that is still writing would
 /// lose the answer with it.
 const LINGERING: u64 = 64 << 20;
@@ -76,6 +78,8 @@ pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::
         entry.received = body.passed;
         shared.journal.add(entry);
         if sent.is_err() {
+            // What was sent arrives: the other end loses nothing that counts as gone out.
+            thread::sleep(PAUSE);
             return reset(stream);
         }
         if !drained
