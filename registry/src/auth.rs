@@ -18,7 +18,7 @@ use crate::error::{Asker, RegistryError, RegistryProblem};
 use crate::places::Reach;
 use crate::realm::Realm;
 use crate::settings::Settings;
-use crate::transport::{Access, Body, Call, Server, Transport};
+use crate::transport::{Access, Body, Call, Server, Transport, chain};
 
 /// Token services answer with some kilobytes; one that does not end would fill the memory.
 const MAX_TOKEN: u64 = 1 << 20;
@@ -281,9 +281,12 @@ impl TokenService<'_> {
         realm: &Url,
         response: reqwest::blocking::Response,
     ) -> Result<Token, RegistryError> {
-        let wrong = || RegistryError::new("GET", realm, RegistryProblem::Answer { what: "token" });
+        let fail = |problem| RegistryError::new("GET", realm, problem);
+        let wrong = || fail(RegistryProblem::Answer { what: "token" });
         let mut bytes = Vec::new();
-        response.take(MAX_TOKEN).read_to_end(&mut bytes).map_err(|_| wrong())?;
+        let read = response.take(MAX_TOKEN).read_to_end(&mut bytes);
+        // A connection that broke says nothing of the service.
+        read.map_err(|error| fail(RegistryProblem::Transport { detail: chain(&error) }))?;
         let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
         let given = |text: &String| !text.is_empty();
         let token = answer.token.filter(given).or(answer.access_token.filter(given));

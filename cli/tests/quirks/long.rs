@@ -65,7 +65,7 @@ fn a_large_layer_gets_by_what_stands_in_its_way() {
     let rows: [&[(&str, &str)]; 5] = [
         &[("auth", "bearer"), ("location", "other-host")],
         &[("empty-put", "")],
-        &[("auth", "bearer"), ("token-uses", "1")],
+        &[("auth", "bearer"), ("token-uses", "4")],
         &[("upload-reset-after", "3000000:1")],
         &[("ecr", "")],
     ];
