@@ -18,7 +18,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The path and query, as sent.
     pub(crate) target: String,
-    /// By name in small letters; the last of several of one name.
+    /// By name in small letters; several of one name are one list.
     pub(crate) headers: BTreeMap<String, String>,
 }
 
@@ -46,7 +46,8 @@ impl Request {
         };
         for header in parsed.headers.iter() {
             let value = String::from_utf8_lossy(header.value).into_owned();
-            request.headers.insert(header.name.to_ascii_lowercase(), value);
+            let values = request.headers.entry(header.name.to_ascii_lowercase());
+            values.and_modify(|values| *values = format!("{values}, {value}")).or_insert(value);
         }
         Ok(Some(request))
     }
@@ -210,6 +211,13 @@ mod tests {
         let mut text = Vec::new();
         assert!(body.read_to_end(&mut text).is_err());
         assert_eq!((&*text, body.passed), (&b"abcd"[..], 4));
+    }
+
+    #[test]
+    fn headers_of_one_name_are_one_list() {
+        let mut bytes = &b"GET / HTTP/1.1\r\nAccept: a\r\naccept: b\r\n\r\n"[..];
+        let request = Request::read(&mut bytes).unwrap().unwrap();
+        assert_eq!(request.header("accept"), Some("a, b"));
     }
 
     #[test]

@@ -61,6 +61,16 @@ fn a_pull_goes_through_twenty_resets_and_fetches_nothing_twice() {
 }
 
 #[test]
+fn an_upload_that_breaks_goes_on_where_it_broke() {
+    let (bench, image) = large(&[("auth", "bearer"), ("upload-reset-after", "3000000:2")]);
+    let name = bench.name("team/app:1");
+    bench.run(&bench.store("store"), &["push", "app:1", &name]).assert_works("push");
+    let counts = bench.server.counts();
+    assert_eq!(counts.blob_bytes_in, image.blob_bytes, "{counts:?}");
+    assert!(2 <= counts.of(Step::UploadStatus), "{counts:?}");
+}
+
+#[test]
 fn a_large_layer_gets_by_what_stands_in_its_way() {
     let rows: [&[(&str, &str)]; 5] = [
         &[("auth", "bearer"), ("location", "other-host")],
