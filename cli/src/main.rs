@@ -15,6 +15,7 @@ mod docker_image;
 mod failure;
 mod fetch;
 mod files;
+mod handover;
 mod host;
 mod kaniko;
 mod namespaces;

@@ -17,5 +17,7 @@ mod indexes;
 mod long;
 #[path = "quirks/referring.rs"]
 mod referring;
+#[path = "quirks/shapes.rs"]
+mod shapes;
 #[path = "quirks/switches.rs"]
 mod switches;

@@ -13,6 +13,7 @@ use super::context::{ContextSource, NamedContext};
 use super::create_repository::RepositoryArgs;
 use super::digest_file::DigestFile;
 use super::docker::DockerArgs;
+use super::emit::EmitArg;
 use super::image_attributes::CompressionArg;
 use super::image_name::ImageName;
 use super::isolation::{IsolationArg, SnapshotterArg};
@@ -21,6 +22,7 @@ use super::limits::{Size, Ulimit};
 use super::output::OutputArg;
 use super::provenance::{Attest, Provenance, ProvenanceArg};
 use super::quota::QuotaArgs;
+use super::runtime::RuntimeArg;
 use super::secret::SecretArg;
 use super::switch::Switch;
 
@@ -124,6 +126,13 @@ pub(crate) struct ResultArgs {
     /// How layers are compressed when they leave the store
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
+    /// What is to run the image, which leaves in the form that takes
+    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<RuntimeArg>,
+    /// Write a file for a deployment of what was pushed:
+    /// type=imagedefinitions|imagedetail|taskdef|kustomize,dest=FILE,container=NAME
+    #[arg(long, value_name = "FILE")]
+    pub(crate) emit: Vec<EmitArg>,
     /// Say only the digest of the image, or what went wrong: short for --progress=quiet
     #[arg(short, long)]
     pub(crate) quiet: Switch,

@@ -8,12 +8,14 @@ use wythe_store::oci::platform::Platform;
 use super::call::AnswerFormat;
 use super::container::ContainerArgs;
 use super::create_repository::RepositoryArgs;
+use super::emit::EmitArg;
 use super::format::ListFormat;
 use super::image_attributes::CompressionArg;
 use super::image_filter::ImageFilter;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
 use super::output::Format;
+use super::runtime::RuntimeArg;
 use super::switch::Switch;
 use crate::failure::Failure;
 
@@ -60,6 +62,13 @@ pub(crate) struct PushArgs {
     /// How layers built here are compressed
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
+    /// What is to run the image, which leaves in the form that takes
+    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<RuntimeArg>,
+    /// Write a file for a deployment:
+    /// type=imagedefinitions|imagedetail|taskdef|kustomize,dest=FILE,container=NAME
+    #[arg(long, value_name = "FILE", conflicts_with = "all_tags")]
+    pub(crate) emit: Vec<EmitArg>,
     #[command(flatten)]
     pub(crate) repositories: RepositoryArgs,
 }

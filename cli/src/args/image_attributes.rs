@@ -12,6 +12,7 @@ use super::attributes::Attributes;
 use super::build::ResultArgs;
 use super::image_name::{ImageName, ImageNameError};
 use super::output::OutputError;
+use super::runtime::RuntimeArg;
 
 /// How an image is named and encoded.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -64,12 +65,13 @@ pub(crate) enum CompressionArg {
 impl ImageAttributes {
     /// How the layers leave, where the flags say what the output does not.
     pub(crate) fn layers(&self, flags: &ResultArgs) -> LayerOptions {
-        let compression = self.compression.or(flags.compression).map(Into::into);
-        LayerOptions {
-            compression: compression.unwrap_or_default(),
-            level: self.level,
-            recompress: self.recompress,
-        }
+        let usual = flags.runtime.and_then(RuntimeArg::compression);
+        let compression = self.compression.or(flags.compression).or(usual).map(Into::into);
+        let recompress = match self.recompress {
+            Recompress::Never => flags.runtime.map_or(Recompress::Never, RuntimeArg::recompress),
+            Recompress::Differing => Recompress::Differing,
+        };
+        LayerOptions { compression: compression.unwrap_or_default(), level: self.level, recompress }
     }
 
     /// Removes and reads what every output of images takes.

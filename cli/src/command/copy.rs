@@ -39,6 +39,7 @@ use crate::session::Session;
 /// Copies an image from one place to another, and prints its digest, unless the image goes where that
 /// would be printed.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
+    let referring = referring(args)?;
     if let ImageLocation::Images { of, name } = &args.destination {
         let progress = session.progress();
         return copy_to_engine::run(args, (*of, name), (session, &AsEvents(&*progress)));
@@ -51,7 +52,6 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     if let ImageLocation::Registry(name) = &args.destination {
         pushed.push(name.parse()?);
     }
-    let referring = referring(args)?;
     create_repositories(&pushed, args.repositories.create_repo, session)?;
     let progress = session.progress();
     let places = (referring.as_ref(), &*pushed);

@@ -7,27 +7,37 @@ use wythe_delivery::options::LayerOptions;
 use wythe_delivery::push::{Naming, Push};
 use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
+use wythe_store::lease::Lease;
+use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::args::image::PushArgs;
+use crate::args::runtime::{RuntimeArg, Statement, Wish};
 use crate::aws::create_repositories;
 use crate::closure;
+use crate::command::index::show;
 use crate::failure::Failure;
+use crate::handover::{self, HandedOver};
 use crate::host;
 use crate::session::Session;
-use crate::stored_image;
+use crate::stored_image::{self, this_machine};
 
 /// Sends an image to its registry, and prints the digest it has there.
 pub(crate) fn run(args: &PushArgs, session: &Session) -> Result<(), Failure> {
+    handover::check(&args.emit)?;
     if args.all_tags.is_on() {
         return all_tags(args, session);
     }
     let to: Reference = args.destination.as_ref().unwrap_or(&args.image).parse()?;
     create_repositories(std::slice::from_ref(&to), args.repositories.create_repo, session)?;
     let progress = session.progress();
-    let digest = pushed(args, (&args.image, to), (session, &AsEvents(&*progress)))?;
+    let digest = pushed(args, (&args.image, to.clone()), (session, &AsEvents(&*progress)))?;
     drop(progress);
+    if !args.emit.is_empty() {
+        let (target, name) = (String::new(), to);
+        handover::write(&args.emit, &[HandedOver { target, name, digest }])?;
+    }
     session.print(&digest.to_string())
 }
 
@@ -62,11 +72,13 @@ fn pushed(
     (session, transfers): (&Session, &dyn Transfers),
 ) -> Result<Digest, Failure> {
     let (lease, client) = (session.store()?.lease()?, session.registry()?);
-    let platform = args.which.platform()?;
+    let platform = platform(args, image, &lease)?;
     let source = Watched { images: &client, transfers };
     let image = closure::of_store(&lease, image, platform.as_ref(), &source)?;
+    let usual = args.runtime.and_then(RuntimeArg::compression);
     let layers = LayerOptions {
-        compression: args.compression.map(Into::into).unwrap_or_default(),
+        compression: args.compression.or(usual).map(Into::into).unwrap_or_default(),
+        recompress: args.runtime.map(RuntimeArg::recompress).unwrap_or_default(),
         ..LayerOptions::default()
     };
     let (content, pool) = (&image.content(&lease), &host::threads()?);
@@ -74,4 +86,29 @@ fn pushed(
         |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, layers, (pool, ready));
     let push = Push { registry: &client, content, transfers, delivered: &Delivered::default() };
     Ok(push.run(&[to], Naming::ByName, make)?.root.digest)
+}
+
+/// The platform of which an image is sent alone, if not all of them are: the one that was asked for, or the only one
+/// where the runtime takes no index.
+fn platform(args: &PushArgs, image: &str, lease: &Lease) -> Result<Option<Platform>, Failure> {
+    let asked = args.which.platform()?;
+    let Some(runtime) = args.runtime else { return Ok(asked) };
+    let (_, root) = stored_image::resolve(lease.store(), image)?;
+    let mut found: Vec<Platform> = asked.iter().cloned().collect();
+    if found.is_empty()
+        && runtime.takes_one()
+        && root.media_type.is_index()
+        && let Some(bytes) = lease.store().document(&root.digest)?
+    {
+        let index = show::read(&root, &bytes)?;
+        found = index.images().filter_map(|entry| entry.platform.clone()).collect();
+    }
+    let typed: Vec<String> = found.iter().map(ToString::to_string).collect();
+    runtime.check(&Wish {
+        platforms: &typed,
+        host: &this_machine(),
+        compressions: args.compression.as_slice(),
+        statement: Statement::None,
+    })?;
+    Ok(found.into_iter().next())
 }

@@ -1,6 +1,7 @@
 //! The results of a build to where the flags say they go.
 
 mod destination;
+mod pushed;
 mod report;
 mod target;
 mod tree;
@@ -16,7 +17,6 @@ use wythe_registry::delivered::Delivered;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
-use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::Transfers;
 use wythe_store::tree::entry::Tree;
 
@@ -28,10 +28,12 @@ use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ImageHome, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
 use crate::args::output::{Destination, Format, Need, Output, OutputArg, Push};
+use crate::args::runtime::{Statement, Wish};
 use crate::aws::check_repositories;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
-use crate::{archive_file, files};
+use crate::stored_image::this_machine;
+use crate::{archive_file, files, handover};
 
 /// Refuses archives on standard output that a person would see, and repositories that nobody makes, before anything
 /// is built for them.
@@ -40,19 +42,34 @@ pub(crate) fn refuse_undeliverable(args: &ResultArgs) -> Result<(), Failure> {
     if outputs.iter().any(to_stdout) {
         archive_file::refuse_terminal(&io::stdout())?;
     }
-    check_repositories(&pushed_names(args, &outputs)?, args.repositories.create_repo)
+    let pushed = pushed::names(args, &outputs)?;
+    if !args.emit.is_empty() && pushed.is_empty() {
+        let failure = Failure::usage("--emit is about what was pushed, and nothing is");
+        return Err(failure.remedy("give --push"));
+    }
+    handover::check(&args.emit)?;
+    check_repositories(&pushed, args.repositories.create_repo)
 }
 
-/// The names that something is pushed under, with any target's in the place of its name.
-fn pushed_names(args: &ResultArgs, outputs: &[OutputArg]) -> Result<Vec<Reference>, Failure> {
-    let mut names = Vec::new();
-    for asked in outputs {
-        if let Output::Image { push: Push::ByDigest | Push::ByName, image } = &asked.output {
-            let all = args.tag.iter().chain(&image.names);
-            names.extend(all.map(|name| name.reference("x")).collect::<Result<Vec<_>, _>>()?);
-        }
-    }
-    Ok(names)
+/// Refuses what the runtime that is to run the image does not take.
+pub(crate) fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
+    let Some(runtime) = args.result.runtime else { return Ok(()) };
+    let outputs = outputs(&args.result);
+    let of_output = |asked: &OutputArg| match &asked.output {
+        Output::Archive { image, .. }
+        | Output::Engine { image, .. }
+        | Output::Image { image, .. } => image.compression,
+        Output::CacheOnly | Output::Files { .. } | Output::Tar { .. } => None,
+    };
+    let compressions = args.result.compression.into_iter();
+    let compressions: Vec<_> = compressions.chain(outputs.iter().filter_map(of_output)).collect();
+    let is_stated = args.attestation.provenance().is_some();
+    runtime.check(&Wish {
+        platforms: &args.input.platform,
+        host: &this_machine(),
+        compressions: &compressions,
+        statement: if is_stated { Statement::Attached } else { Statement::None },
+    })
 }
 
 /// The outputs that the flags ask for; images in the store if they ask for none.

@@ -2,14 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use wythe_store::digest::Digest;
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 
 use super::destination::write_text;
 use super::target::TargetOutput;
-use super::{Delivery, outputs};
+use super::{Delivery, outputs, pushed};
 use crate::args::build::{ImageHome, Telling};
 use crate::args::output::{Destination, Output, OutputArg};
 use crate::failure::Failure;
+use crate::handover::{self, HandedOver};
 
 /// How far an image got. The further one is told of.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -25,8 +27,8 @@ pub(super) struct TargetReport {
     /// The name of the target.
     pub(super) target: String,
     pub(super) stage: Stage,
-    /// Of the manifest, or of an index.
-    pub(super) digest: Digest,
+    /// The manifest, or an index.
+    pub(super) root: Descriptor,
     /// The configuration; an image of several platforms has as many.
     pub(super) config: Option<Digest>,
 }
@@ -38,8 +40,8 @@ impl TargetReport {
             [only] => Some(only.image.manifest.value().config.digest),
             _ => None,
         };
-        let (name, digest) = (target.built.name.clone(), target.built.root.digest);
-        Self { target: name, stage: Stage::Built, digest, config }
+        let (target, root) = (target.built.name.clone(), target.built.root.clone());
+        Self { target, stage: Stage::Built, root, config }
     }
 
     /// Takes over what is told of the same target, unless it is of an earlier stage.
@@ -50,7 +52,7 @@ impl TargetReport {
     }
 
     fn id(&self) -> Digest {
-        self.config.unwrap_or(self.digest)
+        self.config.unwrap_or(self.root.digest)
     }
 }
 
@@ -71,20 +73,36 @@ impl Delivery<'_> {
             for report in reports {
                 let names = self.args.tag.iter().map(|name| name.reference(&report.target));
                 let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
-                write_text(&file.path, &file.text(report.digest, &names))?;
+                write_text(&file.path, &file.text(report.root.digest, &names))?;
             }
+        }
+        if !self.args.emit.is_empty() {
+            handover::write(&self.args.emit, &self.handed_over(reports)?)?;
         }
         if outputs(self.args).iter().any(to_stdout) || self.args.telling == Telling::Nothing {
             return Ok(());
         }
         match self.args.home {
-            ImageHome::Store => self.session.print(&lines(|report| report.digest)),
+            ImageHome::Store => self.session.print(&lines(|report| report.root.digest)),
             // As with buildx, whose callers hand it to docker run.
             ImageHome::Docker if self.args.quiet.is_on() => {
                 self.session.print(&lines(TargetReport::id))
             }
             ImageHome::Docker => Ok(()),
         }
+    }
+
+    /// The images that were pushed, each by the first of its names.
+    fn handed_over(&self, reports: &[TargetReport]) -> Result<Vec<HandedOver>, Failure> {
+        let mut images = Vec::new();
+        for TargetReport { target, root, .. } in reports {
+            let asked = &outputs(self.args);
+            let mut own = pushed::names_of(target, (self.args, asked))?.into_iter();
+            if let Some(name) = own.next() {
+                images.push(HandedOver { target: target.clone(), name, digest: root.digest });
+            }
+        }
+        Ok(images)
     }
 
     /// One object for one target, or one by the name of each, as `docker buildx bake` has it.
@@ -102,7 +120,8 @@ impl Delivery<'_> {
         let names = self.args.tag.iter().filter(|name| name.is_of(&report.target));
         let names: Vec<String> = names.map(|name| name.filled(&report.target)).collect();
         let mut entry = json!({
-            "containerimage.digest": report.digest.to_string(),
+            "containerimage.descriptor": json!(report.root),
+            "containerimage.digest": report.root.digest.to_string(),
             "image.name": names.join(","),
         });
         if let Some(config) = report.config {

@@ -253,7 +253,7 @@ impl TargetOutput<'_> {
     /// What there is to tell of an image that got to a stage.
     fn report(&self, stage: Stage, image: &OutgoingImage<'_>) -> TargetReport {
         let target = self.built.name.clone();
-        TargetReport { target, stage, digest: image.root.digest, config: image.config }
+        TargetReport { target, stage, root: image.root.clone(), config: image.config }
     }
 }
 
