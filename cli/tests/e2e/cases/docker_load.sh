@@ -22,23 +22,23 @@ mkdir context
 printf 'FROM base\nRUN echo one > /one\n' > context/Dockerfile
 base="--build-context base=oci-layout://$BASE"
 # shellcheck disable=SC2086
-"$plugin" buildx build $base -q --iidfile id -t team/app:1 -t team/app:2 context
-layers=$("$WYTHE" inspect -f '{{len .RootFS.Layers}}' team/app:1)
+"$plugin" buildx build $base -q --iidfile id -t engine/app:1 -t engine/app:2 context
+layers=$("$WYTHE" inspect -f '{{len .RootFS.Layers}}' engine/app:1)
 [ "$(grep -c pulled near.log)" = "$((layers + 1))" ]
-grep -q "^tagged team/app:1 $(cat id)" near.log
-grep -q "^tagged team/app:2 $(cat id)" near.log
+grep -q "^tagged engine/app:1 $(cat id)" near.log
+grep -q "^tagged engine/app:2 $(cat id)" near.log
 
 # Nothing is sent twice: what is there gets its name, and of what is new the new layer and the configuration come.
 : > near.log
 # shellcheck disable=SC2086
-"$plugin" buildx build $base -q --load -t team/app:3 context
-[ "$(cat near.log)" = "tagged team/app:3 $(cat id)" ]
+"$plugin" buildx build $base -q --load -t engine/app:3 context
+[ "$(cat near.log)" = "tagged engine/app:3 $(cat id)" ]
 printf 'RUN echo two > /two\n' >> context/Dockerfile
 : > near.log
 # shellcheck disable=SC2086
-"$plugin" buildx build $base -q --output type=docker -t team/app:4 context
+"$plugin" buildx build $base -q --output type=docker -t engine/app:4 context
 [ "$(grep -c pulled near.log)" = 2 ]
-[ "$("$WYTHE" run team/app:4 cat /two)" = two ]
+[ "$("$WYTHE" run engine/app:4 cat /two)" = two ]
 
 # What has no name has one until the next.
 printf 'RUN echo three > /three\n' >> context/Dockerfile
@@ -48,18 +48,18 @@ grep -q "^tagged wythe/unnamed:latest $id" near.log
 
 # An engine that cannot reach our loopback is sent all of it.
 # shellcheck disable=SC2086
-DOCKER_HOST="unix://$sockets/far" "$plugin" build $base --progress plain --load -t team/far:1 context 2> log
+DOCKER_HOST="unix://$sockets/far" "$plugin" build $base --progress plain --load -t engine/far:1 context 2> log
 grep -q 'cannot reach' log
-grep -q 'loaded .*team/far:1' far.log
+grep -q 'loaded .*engine/far:1' far.log
 
 # Without an engine the image stays in the store, unless it has to leave.
 # shellcheck disable=SC2086
-DOCKER_HOST=unix:///nowhere "$plugin" build $base --progress plain -t team/alone:1 context 2> log
+DOCKER_HOST=unix:///nowhere "$plugin" build $base --progress plain -t engine/alone:1 context 2> log
 grep -q 'in the store alone' log
 # shellcheck disable=SC2086
-fails env DOCKER_HOST=unix:///nowhere "$plugin" build $base --load -t team/alone:2 context
+fails env DOCKER_HOST=unix:///nowhere "$plugin" build $base --load -t engine/alone:2 context
 # shellcheck disable=SC2086
-fails env DOCKER_HOST=tcp://far:2375 "$plugin" build $base --load -t team/alone:2 context 2> log
+fails env DOCKER_HOST=tcp://far:2375 "$plugin" build $base --load -t engine/alone:2 context 2> log
 grep -q 'tcp://far:2375' log
 # What is written or pushed is for nobody else.
 : > near.log

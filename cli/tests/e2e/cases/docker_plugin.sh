@@ -16,12 +16,12 @@ base="--build-context base=oci-layout://$BASE"
 
 # As docker calls for `docker build`, with flags of its own before and those that BuildKit ignores behind.
 # shellcheck disable=SC2086
-"$plugin" --debug --log-level=debug buildx build $base --builder any -m 1g --progress plain -t plugged:1 \
+"$plugin" --debug --log-level=debug buildx build $base --builder any --squash --progress plain -t plugged:1 \
   --build-arg WHO=docker --iidfile id --metadata-file about context > out 2> log
 [ ! -s out ]
 cat log
 grep -q 'step of docker' log
-grep -q 'without effect.*--memory' log
+grep -q 'without effect.*--squash' log
 digest=$("$WYTHE" inspect -f '{{.Descriptor.digest}}' plugged:1)
 grep -q "\"containerimage.digest\": \"$digest\"" about
 grep -q "$(cat id)" about
