@@ -30,15 +30,19 @@ use crate::args::image_attributes::ImageAttributes;
 use crate::args::output::{Destination, Format, Need, Output, OutputArg, Push};
 use crate::args::runtime::{Statement, Wish};
 use crate::aws::check_repositories;
+use crate::docker_engine;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
 use crate::stored_image::this_machine;
 use crate::{archive_file, files, handover};
 
-/// Refuses archives on standard output that a person would see, and repositories that nobody makes, before anything
-/// is built for them.
-pub(crate) fn refuse_undeliverable(args: &ResultArgs) -> Result<(), Failure> {
+/// Refuses archives on standard output that a person would see, engines that do not answer, and repositories that
+/// nobody makes, before anything is built for them.
+pub(crate) fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Result<(), Failure> {
     let outputs = outputs(args);
+    if outputs.iter().any(|asked| matches!(asked.output, Output::Engine { need: Need::Must, .. })) {
+        docker_engine::of(&session.settings)?;
+    }
     if outputs.iter().any(to_stdout) {
         archive_file::refuse_terminal(&io::stdout())?;
     }

@@ -58,6 +58,8 @@ DOCKER_HOST=unix:///nowhere "$plugin" build $base --progress plain -t engine/alo
 grep -q 'in the store alone' log
 # shellcheck disable=SC2086
 fails env DOCKER_HOST=unix:///nowhere "$plugin" build $base --load -t engine/alone:2 context
+# Before anything is built.
+fails "$WYTHE" inspect engine/alone:2
 # shellcheck disable=SC2086
 fails env DOCKER_HOST=tcp://far:2375 "$plugin" build $base --load -t engine/alone:2 context 2> log
 grep -q 'tcp://far:2375' log
