@@ -1,4 +1,4 @@
-//! The rows. What a source says was read there; `specification` is that of OCI distribution.
+//! The rows. A source is where the behaviour is described, as far as we know; `specification` is that of OCI distribution.
 
 use std::str::FromStr;
 use std::time::Duration;
