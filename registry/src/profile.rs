@@ -3,8 +3,8 @@
 
 use std::num::NonZeroUsize;
 
-const EIGHT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-const SIXTEEN: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+const EIGHT: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
+const SIXTEEN: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero");
 
 /// What is known of a kind of registry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -95,7 +95,8 @@ fn request_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a RegistryEr
 
 /// What to do about a request that failed.
 fn remedy(error: &RegistryError) -> Option<String> {
-    aws::remedy_at_registry(error).or_else(|| remedy_anywhere(error))
+    let remedy = aws::remedy_at_registry(error).or_else(|| remedy_of_certificate(error));
+    remedy.or_else(|| remedy_anywhere(error))
 }
 
 /// As [`remedy`], whatever the registry is.
@@ -111,36 +112,9 @@ fn remedy_anywhere(error: &RegistryError) -> Option<String> {
         RegistryProblem::PlainHttp => {
             Some(format!("if that is meant to be, give --insecure-registry {}", host(error)))
         }
-        problem if problem.is_of_another_name() => Some(format!(
-            "name the registry as its certificate does, or believe anybody with \
-             --insecure-registry {}",
-            host(error)
-        )),
-        problem if problem.is_of_another_time() => Some(format!(
-            "look at the clock of this machine; the registry may need a new certificate; \
-             --insecure-registry {} believes anybody",
-            host(error)
-        )),
         RegistryProblem::Unchallenged { .. } => {
             Some("the registry, or a proxy in front of it, has to send WWW-Authenticate".to_owned())
         }
-        RegistryProblem::Certificate(_) => Some(format!(
-            "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or with ca in the table \
-             [registry.{0:?}] of the configuration file, or believe anybody with \
-             --insecure-registry {0}",
-            host(error)
-        )),
-        RegistryProblem::Authorities { .. } => {
-            Some("SSL_CERT_FILE, SSL_CERT_DIR and ca have to lead to certificates".to_owned())
-        }
-        RegistryProblem::Identity { .. } => Some(
-            "client-cert and client-key name PEM files, the certificate first and readable to you"
-                .to_owned(),
-        ),
-        RegistryProblem::Transport { detail } if detail.contains("CertificateRequired") => Some(
-            "the registry wants a certificate of yours: name it with client-cert and client-key"
-                .to_owned(),
-        ),
         RegistryProblem::Transport { detail } if detail.starts_with("through the proxy") => {
             Some("check the proxy, and whether NO_PROXY has to name the registry".to_owned())
         }
@@ -159,23 +133,63 @@ fn remedy_anywhere(error: &RegistryError) -> Option<String> {
         RegistryProblem::Credentials(
             CredentialError::HelperRun { program, .. } | CredentialError::Helper { program, .. },
         ) => Some(format!("`echo {} | {program} get` shows what is wrong", host(error))),
-        RegistryProblem::Status { status: 404, body, .. }
-            if body.contains("NAME_UNKNOWN") && error.method != "GET" =>
-        {
+        RegistryProblem::Status { status, body, .. } => remedy_of_status(error, *status, body),
+        _ => None,
+    }
+}
+
+/// What to do where one of the two is not who the other takes it for.
+fn remedy_of_certificate(error: &RegistryError) -> Option<String> {
+    match &error.problem {
+        problem if problem.is_of_another_name() => Some(format!(
+            "name the registry as its certificate does, or believe anybody with \
+             --insecure-registry {}",
+            host(error)
+        )),
+        problem if problem.is_of_another_time() => Some(format!(
+            "look at the clock of this machine; the registry may need a new certificate; \
+             --insecure-registry {} believes anybody",
+            host(error)
+        )),
+        RegistryProblem::Certificate(_) => Some(format!(
+            "name the authority that signed it with SSL_CERT_FILE=FILE.pem, or with ca in the table \
+             [registry.{0:?}] of the configuration file, or believe anybody with \
+             --insecure-registry {0}",
+            host(error)
+        )),
+        RegistryProblem::Authorities { .. } => {
+            Some("SSL_CERT_FILE, SSL_CERT_DIR and ca have to lead to certificates".to_owned())
+        }
+        RegistryProblem::Identity { .. } => Some(
+            "client-cert and client-key name PEM files, the certificate first and readable to you"
+                .to_owned(),
+        ),
+        RegistryProblem::Transport { detail } if detail.contains("CertificateRequired") => Some(
+            "the registry wants a certificate of yours: name it with client-cert and client-key"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// What to do about an answer that is none of the protocol's.
+fn remedy_of_status(error: &RegistryError, status: u16, body: &str) -> Option<String> {
+    match status {
+        404 if body.contains("NAME_UNKNOWN") && error.method != "GET" => {
             match profile::of(host(error), None).repositories {
                 Repositories::Made(how) => Some(how.to_owned()),
                 Repositories::Pushed => None,
             }
         }
-        RegistryProblem::Status { status: 413, .. } => Some(
+        413 => Some(
             "the registry, or a proxy in front of it, takes no blobs of this size: raise its limit"
                 .to_owned(),
         ),
-        RegistryProblem::Status { status: 429, .. } => Some(
+        429 => Some(
             "the registry limits how often it is asked: wait, or `wythe login` for a higher limit"
                 .to_owned(),
         ),
-        RegistryProblem::Status { status: 500.., .. } => {
+        500.. => {
             Some("the registry, or a proxy in front of it, has failed: try again later".to_owned())
         }
         _ => None,
