@@ -63,7 +63,7 @@ pub fn dist(root: &Path, directory: &Path, names: &[String]) -> Result<(), DistE
         return Err(DistError::Foreign(own.name()));
     }
     make(directory)?;
-    let release = Release { root, directory, epoch: epoch(root)?, work: directory.join(".work") };
+    let release = Release { root, directory, epoch: epoch(root), work: directory.join(".work") };
     make(&release.work)?;
     let programs = asked.iter().map(|one| Program::build(*one, &release));
     let programs = programs.collect::<Result<Vec<_>, _>>()?;
@@ -107,10 +107,12 @@ fn architectures(names: &[String]) -> Result<Vec<Architecture>, DistError> {
     names.iter().map(|name| Architecture::parse(name)).collect()
 }
 
-/// When the commit was made.
-fn epoch(root: &Path) -> Result<String, DistError> {
-    let told = Tool::new("git", root).args(&["log", "-1", "--format=%ct"]).output()?;
-    Ok(String::from_utf8_lossy(&told).trim().to_owned())
+/// When the commit was made: what is said, or what git says. The sources may have come without it.
+fn epoch(root: &Path) -> String {
+    let said = std::env::var_os("SOURCE_DATE_EPOCH").and_then(|said| said.into_string().ok());
+    let asked = || Tool::new("git", root).args(&["log", "-1", "--format=%ct"]).output();
+    said.or_else(|| String::from_utf8(asked().ok()?).ok())
+        .map_or_else(|| "0".to_owned(), |seconds| seconds.trim().to_owned())
 }
 
 /// Writes the digests of all files.
