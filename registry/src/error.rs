@@ -288,6 +288,11 @@ impl RegistryError {
         matches!(self.problem, RegistryProblem::Transport { .. })
     }
 
+    /// Whether a request may have been done whose answer was lost on its way, at the connection or at a gateway.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.is_broken() || matches!(self.status(), Some(502 | 504))
+    }
+
     /// How many seconds the registry asks to be left alone.
     pub fn retry_after(&self) -> Option<u64> {
         let RegistryProblem::Status { retry_after, .. } = self.problem else { return None };

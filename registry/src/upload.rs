@@ -177,11 +177,16 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends everything in one request; a proxy or registry that will not have it gets the body
-    /// ahead of the closing request.
+    /// ahead of the closing request. What arrived, and only the answer was lost, is not sent again.
     fn whole(self, session: &mut Session<'a>, bytes: Option<&[u8]>) -> Result<(), RegistryError> {
         let all = Rest { upload: self, from: 0 };
         let body = bytes.map_or(Body::Stream(&all, self.blob.size), Body::Bytes);
         let mut put = session.close(&self.blob.digest, body);
+        if put.as_ref().is_err_and(RegistryError::is_unanswered)
+            && self.to.has_now(&self.blob.digest)
+        {
+            return Ok(());
+        }
         let broken = bytes.is_none() && put.as_ref().is_err_and(RegistryError::is_broken);
         // Of what has come a part of the way the rest is sent.
         if broken && session.arrived() == 0 {

@@ -261,6 +261,16 @@ fn what_has_arrived_of_a_blob_is_not_sent_again() {
 }
 
 #[test]
+fn a_blob_that_arrived_is_not_sent_again_where_the_answer_was_lost() {
+    for length in [MIB, 9 * MIB] {
+        // The configuration and the layer are sent side by side, and either may be first.
+        let registry = push(Quirks { loses_answers: 2, ..Quirks::default() }, length);
+        check_once(&registry, length);
+        assert_eq!(count(&registry, "PUT", "/uploads/"), 2, "the layer and the configuration");
+    }
+}
+
+#[test]
 fn a_registry_that_forgets_what_broke_gets_all_of_it() {
     let quirks =
         Quirks { breaks_after: vec![4 << 20], forgets_broken: Switch::On, ..Quirks::default() };

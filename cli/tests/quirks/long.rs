@@ -71,6 +71,22 @@ fn an_upload_that_breaks_goes_on_where_it_broke() {
 }
 
 #[test]
+fn a_layer_that_arrived_is_not_sent_again_where_the_answer_was_lost() {
+    // The configuration and the layer are sent side by side: both answers are lost.
+    let (bench, image) = large(&[("fail", "put-blob:lost-answer:2")]);
+    let name = bench.name("team/app:1");
+    bench.run(&bench.store("store"), &["push", "app:1", &name]).assert_works("a long one");
+    let counts = bench.server.counts();
+    assert_eq!(counts.blob_bytes_in, image.blob_bytes, "{counts:?}");
+
+    let (store, image) = shared();
+    let bench = Bench::new(&[("fail", "put-blob:lost-answer:3")]);
+    bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("short ones");
+    let counts = bench.server.counts();
+    assert_eq!(counts.blob_bytes_in, image.blob_bytes, "{counts:?}");
+}
+
+#[test]
 fn a_large_layer_gets_by_what_stands_in_its_way() {
     let rows: [&[(&str, &str)]; 5] = [
         &[("auth", "bearer"), ("location", "other-host")],

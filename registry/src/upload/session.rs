@@ -33,8 +33,7 @@ impl<'a> Destination<'a> {
     /// Whether the repository has a blob. A registry that does not know the question is asked for the blob, and what it
     /// begins to give is left there.
     pub(super) fn has(self, digest: &Digest) -> Result<bool, RegistryError> {
-        let url = self.repository.url(&format!("blobs/{digest}"));
-        let call = Call::new(Method::HEAD, url, Body::Empty);
+        let call = Call::new(Method::HEAD, self.blob(digest), Body::Empty);
         let found = retry(&*self.inner.settings.timing, || self.call(&call));
         match found {
             Ok(_) => Ok(true),
@@ -43,6 +42,22 @@ impl<'a> Destination<'a> {
             Err(error) if matches!(error.status(), Some(400 | 403 | 404)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same, asked once: who knows of no answer takes it for `false`, and goes on with what it does.
+    pub(super) fn has_now(self, digest: &Digest) -> bool {
+        let call = Call::new(Method::HEAD, self.blob(digest), Body::Empty);
+        match self.call(&call) {
+            Ok(_) => true,
+            Err(error) if matches!(error.status(), Some(405 | 501)) => {
+                self.gives(call.url).unwrap_or(false)
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn blob(self, digest: &Digest) -> Url {
+        self.repository.url(&format!("blobs/{digest}"))
     }
 
     fn gives(self, url: Url) -> Result<bool, RegistryError> {
