@@ -40,8 +40,6 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
     pub(crate) auth: Auth,
-    /// Where registries are that may do without TLS, as was found by asking.
-    pub(crate) bases: Mutex<BTreeMap<String, Url>>,
     /// Mirrors that are left alone, and until when.
     pub(crate) resting: Mutex<BTreeMap<String, Instant>>,
 }
@@ -70,8 +68,7 @@ impl Client {
     /// A client. Nothing is connected or read until the first request.
     pub fn new(settings: Settings) -> Self {
         let (transport, auth) = (Transport::default(), Auth::default());
-        let (bases, resting) = (Mutex::default(), Mutex::default());
-        let inner = Inner { settings, transport, auth, bases, resting };
+        let inner = Inner { settings, transport, auth, resting: Mutex::default() };
         Self { inner: Arc::new(inner), asked: Asked::default() }
     }
 

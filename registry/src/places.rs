@@ -16,6 +16,7 @@ use crate::notice::Notice;
 use crate::origin;
 use crate::retry::retry;
 use crate::tls::{Tls, Trust};
+use crate::transport;
 
 /// A mirror that could not be reached is not asked again before this has passed: waiting for it once more with
 /// every blob costs more than it can save.
@@ -197,11 +198,12 @@ impl Inner {
     /// Where a registry is that may do without TLS, as is found by asking.
     fn found(&self, host: &str, secure: Url, tls: &Tls) -> Result<Url, RegistryError> {
         // A panic while it is held leaves the map as it was.
-        let mut known = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        let bases = &self.settings.traffic.bases;
+        let mut known = bases.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = known.get(host) {
             return Ok(base.clone());
         }
-        let base = if self.transport.speaks_tls(&self.settings, &secure, tls)? {
+        let base = if transport::speaks_tls(&self.settings, &secure, tls)? {
             secure
         } else {
             let plain = origin::without_tls(host);

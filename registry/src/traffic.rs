@@ -1,11 +1,13 @@
 //! What the clients of one process share, so that together they take no more than one of them may: room in memory,
-//! turns at each host, and the patience that a host asks for.
+//! turns at each host, the patience that a host asks for, and whether it speaks TLS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use url::Url;
 
 use crate::profile;
 use crate::settings::Timing;
@@ -25,6 +27,8 @@ pub struct Traffic {
     /// A turn has ended.
     ended: Condvar,
     told: Mutex<BTreeSet<String>>,
+    /// Where registries are that may do without TLS, as was found by asking.
+    pub(crate) bases: Mutex<BTreeMap<String, Url>>,
 }
 
 /// What goes on at one host.

@@ -32,6 +32,9 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_ERROR_BODY: u64 = 1 << 10;
 /// How long a server has to show that it speaks TLS before it is taken for one that does not.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same on a loopback address. A handshake takes milliseconds there, also of a busy machine; a server of plain HTTP that
+/// waits for the rest of a request, which no handshake is, would cost each command the whole of the above.
+const LOOPBACK_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a redirect of a request that changes something is not followed.
 const NOT_REPEATED: &str = "other than 307 and 308, it does not ask for the same request there";
@@ -134,21 +137,8 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(settings, &key.0, key.1.as_deref())?;
+        let client = build(settings, &key.0, key.1.as_deref(), CONNECT_TIMEOUT)?;
         Ok(clients.entry(key).or_insert(client).clone())
-    }
-
-    /// Whether something at `url` answers over TLS, whatever it answers.
-    pub(crate) fn speaks_tls(
-        &self,
-        settings: &Settings,
-        url: &Url,
-        tls: &Tls,
-    ) -> Result<bool, RegistryError> {
-        let access = Access { server: Some(Server { base: url, tls }), ..Access::default() };
-        let client = self.client(settings, url, access);
-        let client = client.map_err(|problem| RegistryError::new("GET", url, problem))?;
-        Ok(client.get(url.clone()).timeout(PROBE_TIMEOUT).send().is_ok())
     }
 
     /// Sends one request, follows redirects, and fails unless the answer is a success.
@@ -236,6 +226,16 @@ impl Read for Nothing {
         self.timing.sleep(ANNOUNCED);
         Ok(0)
     }
+}
+
+/// Whether something at `url` speaks TLS, whatever it says then. Nobody but this question is as impatient.
+pub(crate) fn speaks_tls(settings: &Settings, url: &Url, tls: &Tls) -> Result<bool, RegistryError> {
+    let fail = |problem| RegistryError::new("GET", url, problem);
+    let patience = if origin::is_loopback(url) { LOOPBACK_PROBE_TIMEOUT } else { PROBE_TIMEOUT };
+    let client = build(settings, tls, settings.proxies.of(url), patience).map_err(fail)?;
+    let answer = client.get(url.clone()).timeout(PROBE_TIMEOUT).send();
+    // A connection is one when both have agreed on their keys.
+    Ok(answer.map_or_else(|error| !error.is_connect(), |_| true))
 }
 
 /// Sends a body that borrows: a thread feeds it piece by piece, for the library asks for one that lives
@@ -336,12 +336,17 @@ fn handshake<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     inner.downcast_ref().or_else(|| handshake(inner))
 }
 
-fn build(settings: &Settings, tls: &Tls, proxy: Option<&str>) -> Result<Client, RegistryProblem> {
+fn build(
+    settings: &Settings,
+    tls: &Tls,
+    proxy: Option<&str>,
+    patience: Duration,
+) -> Result<Client, RegistryProblem> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls::config(settings, tls)?)
         .user_agent(&settings.user_agent)
         .timeout(None)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(patience)
         .tcp_user_timeout(STALL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
