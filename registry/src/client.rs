@@ -201,6 +201,11 @@ impl Inner {
         answer
     }
 
+    /// What is known of the registry of a repository.
+    pub(crate) fn profile_of(&self, repository: &Repository) -> &'static Profile {
+        self.profile(repository.audience())
+    }
+
     /// What is known of a registry before it has answered.
     fn profile(&self, audience: Audience<'_>) -> &'static Profile {
         profile::of(audience.host, self.auth.service(audience.base).as_deref())

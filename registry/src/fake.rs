@@ -61,6 +61,8 @@ pub struct Quirks {
     pub longest: Option<usize>,
     /// Whether a body of an upload without a length is answered 411.
     pub needs_lengths: Switch,
+    /// Whether `PATCH` is answered 405.
+    pub refuses_patches: Switch,
     /// How many answers to closing requests are lost.
     pub loses_answers: u32,
 }
@@ -279,6 +281,10 @@ const LINGERING: Duration = Duration::from_millis(300);
 impl State {
     fn answer(&mut self, request: &Seen, address: &str) -> Answer {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        // Who takes this for a proxy finds here what is elsewhere.
+        let proxied =
+            path.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+        let path = proxied.unwrap_or(path);
         if path == "/token" {
             return self.token(request, query);
         }
@@ -451,6 +457,9 @@ impl State {
 
     fn upload(&mut self, repository: &str, id: &str, query: &str, request: &Seen) -> Answer {
         let closing = request.method == "PUT";
+        if self.quirks.refuses_patches == Switch::On && request.method == "PATCH" {
+            return Answer::status(405);
+        }
         let too_long = self.quirks.longest.is_some_and(|longest| longest < request.body.len());
         let monolithic = self.quirks.refuses_monolithic == Switch::On && closing;
         if too_long || (monolithic && !request.body.is_empty()) {

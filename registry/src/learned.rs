@@ -20,6 +20,8 @@ pub enum Habit {
     IgnoresRanges,
     /// It answers no `HEAD` for manifests.
     RefusesHeads,
+    /// It, or what stands in front of it, takes long blobs in pieces only.
+    WantsPieces,
 }
 
 /// What was found, by host.
@@ -92,6 +94,7 @@ impl fmt::Display for Habit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::IgnoresRanges => "sends whole blobs to who asks for parts of them",
+            Self::WantsPieces => "takes long blobs in pieces only",
             Self::RefusesHeads => "does not tell what a tag stands for without sending it",
         })
     }

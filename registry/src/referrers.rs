@@ -19,6 +19,7 @@ use wythe_store::oci::reference::Reference;
 use crate::client::{Client, Repository, Rights};
 use crate::error::RegistryError;
 use crate::origin;
+use crate::profile::Referrers;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
 use crate::web::decoded;
@@ -87,6 +88,9 @@ impl Client {
 
     /// The list of the registry itself.
     fn listed(&self, repository: &Repository, subject: &Digest) -> Result<Listed, RegistryError> {
+        if self.inner.profile_of(repository).referrers == Referrers::Tag {
+            return Ok(Listed::Unknown);
+        }
         let mut next = Some(repository.url(&format!("referrers/{subject}")));
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {

@@ -13,6 +13,8 @@ use self::attempts::{Resume, send};
 use self::session::Session;
 use crate::client::Repository;
 use crate::error::{RegistryError, RegistryProblem};
+use crate::learned::Habit;
+use crate::profile::Chunks;
 use crate::transport::{Body, Call, Open};
 
 mod attempts;
@@ -30,6 +32,26 @@ const IN_MEMORY: u64 = 8 << 20;
 const CHUNK: usize = 4 << 20;
 /// Where that is refused, too, it is halved down to this, which proxies take that nobody has told otherwise.
 const CHUNK_LEAST: usize = 512 << 10;
+
+/// How long pieces are.
+#[derive(Debug, Eq, PartialEq)]
+struct Lengths {
+    least: usize,
+    longest: usize,
+}
+
+impl Lengths {
+    /// Those of a kind of registry, that wants pieces to be so long at least: what it says itself counts.
+    fn of(chunks: Chunks, shortest: u64) -> Self {
+        let bytes = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        let longest = match chunks {
+            Chunks::AtMost(most) => CHUNK.min(bytes(most)),
+            Chunks::Any | Chunks::Never => CHUNK,
+        };
+        let least = bytes(shortest).max(CHUNK_LEAST.min(longest));
+        Self { least, longest: longest.max(least) }
+    }
+}
 
 /// A blob, and where it goes.
 #[derive(Clone, Copy)]
@@ -168,12 +190,27 @@ impl<'a> Upload<'a> {
     /// Sends its bytes, to an upload that is open or to a new one.
     fn transfer(self, open: Option<Session<'a>>) -> Result<(), RegistryError> {
         let bytes = self.in_memory()?;
-        let resume = if bytes.is_some() { Resume::Never } else { Resume::Asked };
+        let resume = if bytes.is_some() { Resume::Never } else { Resume::at(self.to) };
         self.progress.tell(TransferState::Moving, 0);
         send(self.to, (open, resume), |session, arrived| match arrived {
+            0 if bytes.is_none() && self.to.has_habit(Habit::WantsPieces) => {
+                self.as_learnt(session)
+            }
             0 => self.whole(session, bytes.as_deref()),
             arrived => self.rest(session, arrived),
         })
+    }
+
+    /// Sends everything in pieces, as the registry has taken it before; where it has changed its mind, as ever.
+    fn as_learnt(self, session: &mut Session<'a>) -> Result<(), RegistryError> {
+        let sent = self.pieces(session, 0).and_then(|()| session.close_alone(&self.blob.digest));
+        match sent {
+            Err(error) if error.status().is_some() && !error.is_transient() => {
+                std::mem::replace(session, self.to.begin()?).cancel();
+                self.whole(session, None)
+            }
+            other => other,
+        }
     }
 
     /// Sends everything in one request; a proxy or registry that will not have it gets the body
@@ -210,10 +247,11 @@ impl<'a> Upload<'a> {
         let rest = Rest { upload: self, from: arrived };
         let length = self.blob.size.saturating_sub(arrived);
         match session.patch(Body::Stream(&rest, length), None) {
-            Err(refusal) if refusal.status() == Some(413) => {
+            Err(refusal) if refusal.status() == Some(413) && self.to.chunks() != Chunks::Never => {
                 let pieces = self.pieces(session, arrived);
                 pieces
                     .map_err(|error| if error.status() == Some(413) { refusal } else { error })?;
+                self.to.inner.learn(&self.to.repository.host, Habit::WantsPieces);
             }
             other => other?,
         }
@@ -222,8 +260,8 @@ impl<'a> Upload<'a> {
 
     /// Sends what has not arrived in requests that each say which range they have.
     fn pieces(self, session: &mut Session<'a>, arrived: u64) -> Result<(), RegistryError> {
-        let least = usize::try_from(session.shortest).unwrap_or(usize::MAX).max(CHUNK_LEAST);
-        let (mut longest, mut at) = (CHUNK.max(least), arrived);
+        let Lengths { least, mut longest } = Lengths::of(self.to.chunks(), session.shortest);
+        let mut at = arrived;
         let rest = Rest { upload: self, from: arrived };
         let mut blob = rest.open().map_err(|error| session.unreadable("PATCH", error))?;
         let mut waiting = Vec::new();
@@ -289,5 +327,22 @@ impl<'a> Upload<'a> {
             RegistryError::new("POST", &url, RegistryProblem::Content(error))
         };
         read_document(self.content, self.blob).map(Some).map_err(fail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_no_longer_than_their_kind_of_registry_takes_unless_it_says_so_itself() {
+        let check = |chunks, shortest, least, longest| {
+            assert_eq!(Lengths::of(chunks, shortest), Lengths { least, longest });
+        };
+        check(Chunks::Any, 0, CHUNK_LEAST, CHUNK);
+        check(Chunks::AtMost(1 << 20), 0, CHUNK_LEAST, 1 << 20);
+        check(Chunks::AtMost(1000), 0, 1000, 1000);
+        check(Chunks::AtMost(1 << 20), 2 << 20, 2 << 20, 2 << 20);
+        check(Chunks::Any, 8 << 20, 8 << 20, 8 << 20);
     }
 }

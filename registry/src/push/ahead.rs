@@ -14,6 +14,7 @@ use wythe_store::oci::reference::Reference;
 use super::{Outbox, PARALLEL, Target};
 use crate::client::Rights;
 use crate::error::RegistryError;
+use crate::learned::Habit;
 use crate::manifest;
 use crate::objects::place_of;
 use crate::upload::{Destination, GrowingUpload};
@@ -149,14 +150,14 @@ impl Outbox<'_> {
         blob: &Arc<dyn GrowingContent>,
         target: &Target<'_>,
     ) -> Result<(), RegistryError> {
-        let takes_any = || !self.needs_lengths.load(Ordering::Relaxed);
+        let Target { repository, names } = target;
+        let (to, place) = (Destination { inner: self.inner, repository }, place_of(repository));
+        let takes_any =
+            || !self.needs_lengths.load(Ordering::Relaxed) && !to.has_habit(Habit::WantsPieces);
         if !takes_any() || !blob.outgrows(WORTH_AN_UPLOAD) || !takes_any() {
             return Ok(());
         }
-        let Target { repository, names } = target;
-        let place = place_of(repository);
         let sending = self.how.delivered.claim_growing(Arc::clone(blob), &place);
-        let to = Destination { inner: self.inner, repository };
         let (transfers, reference, given_up) = (self.how.transfers, names[0], &self.given_up);
         let upload = GrowingUpload { to, blob: &**blob, transfers, reference, given_up };
         sending.done(upload.run()?.digest);

@@ -2,6 +2,7 @@
 
 use super::session::{Destination, Session};
 use crate::error::RegistryError;
+use crate::profile::Chunks;
 use crate::retry::{MAX_ATTEMPTS, delay};
 
 /// Whether the registry is asked how far a broken upload has come.
@@ -11,6 +12,13 @@ pub(super) enum Resume {
     Asked,
     /// What is short is sent again as a whole.
     Never,
+}
+
+impl Resume {
+    /// What can be done at a registry: where only the first part arrives, nothing can be added to it.
+    pub(super) fn at(to: Destination<'_>) -> Self {
+        if to.chunks() == Chunks::Never { Self::Never } else { Self::Asked }
+    }
 }
 
 /// Makes attempts to send a blob, to an upload that is open or to a new one; each is told how much has arrived. Those that

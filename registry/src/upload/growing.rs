@@ -54,7 +54,7 @@ impl GrowingUpload<'_> {
     /// given up.
     pub(crate) fn run(self) -> Result<Descriptor, RegistryError> {
         let present = OnceLock::new();
-        let sent = send(self.to, (None, Resume::Asked), |session, arrived| {
+        let sent = send(self.to, (None, Resume::at(self.to)), |session, arrived| {
             let rest = Rest { upload: self, from: arrived, present: &present };
             session.patch(Body::Unsized(&rest), None)?;
             let blob = self.complete(session)?;

@@ -10,7 +10,9 @@ use wythe_store::digest::Digest;
 
 use crate::client::{Inner, Repository, header};
 use crate::error::{RegistryError, RegistryProblem, without_query};
+use crate::learned::Habit;
 use crate::origin;
+use crate::profile::Chunks;
 use crate::retry::retry;
 use crate::transport::{Body, Call};
 
@@ -30,6 +32,16 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Destination<'a> {
+    /// How large a part of a blob may be that says which part it is.
+    pub(super) fn chunks(self) -> Chunks {
+        self.inner.profile_of(self.repository).chunks
+    }
+
+    /// Whether it was found to do something otherwise.
+    pub(crate) fn has_habit(self, habit: Habit) -> bool {
+        self.inner.settings.learned.knows(&self.repository.host, habit)
+    }
+
     /// Whether the repository has a blob. A registry that does not know the question is asked for the blob, and what it
     /// begins to give is left there.
     pub(super) fn has(self, digest: &Digest) -> Result<bool, RegistryError> {
