@@ -63,7 +63,7 @@ pub struct Quirks {
     pub needs_lengths: Switch,
     /// Whether `PATCH` is answered 405.
     pub refuses_patches: Switch,
-    /// How many answers to closing requests are lost.
+    /// How many answers to closing requests and mounts are lost.
     pub loses_answers: u32,
 }
 
@@ -270,7 +270,7 @@ impl Seen {
     }
 
     fn is_closing(&self) -> bool {
-        self.method == "PUT" && self.upload().is_some()
+        self.method == "PUT" && self.upload().is_some() || self.target.contains("mount=")
     }
 }
 

@@ -182,7 +182,11 @@ impl<'a> Upload<'a> {
         match inner.call(&both, &call) {
             Ok(response) if response.status().as_u16() == 201 => Ok(Mount::Done),
             Ok(response) => Ok(Mount::Session(Session::of(self.to, &call, &response)?)),
-            Err(error) if error.status().is_some() => Ok(Mount::Refused),
+            // It may have been done.
+            Err(error) if error.is_unanswered() && self.to.has_now(&self.blob.digest) => {
+                Ok(Mount::Done)
+            }
+            Err(error) if error.status().is_some() || error.is_broken() => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
     }

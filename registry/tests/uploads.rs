@@ -240,14 +240,18 @@ fn a_new_token_sends_nothing_again() {
 /// Pushes an image whose layer is there as a whole.
 #[track_caller]
 fn push(quirks: Quirks, length: usize) -> FakeRegistry {
-    let registry = FakeRegistry::start(quirks).unwrap();
+    push_from(&BTreeMap::new(), FakeRegistry::start(quirks).unwrap(), length)
+}
+
+/// The same to a registry that may have the layer elsewhere.
+#[track_caller]
+fn push_from(
+    origins: &BTreeMap<Digest, Vec<String>>,
+    registry: FakeRegistry,
+    length: usize,
+) -> FakeRegistry {
     let (content, root, layer) = image(length);
-    let how = Push {
-        origins: &BTreeMap::new(),
-        neighbours: &[],
-        transfers: &(),
-        delivered: &Delivered::default(),
-    };
+    let how = Push { origins, neighbours: &[], transfers: &(), delivered: &Delivered::default() };
     client(&registry).push(&content, &root, &name(&registry), how).unwrap();
     assert!(registry.blobs("app").contains(&layer.digest));
     registry
@@ -268,6 +272,15 @@ fn a_blob_that_arrived_is_not_sent_again_where_the_answer_was_lost() {
         check_once(&registry, length);
         assert_eq!(count(&registry, "PUT", "/uploads/"), 2, "the layer and the configuration");
     }
+}
+
+#[test]
+fn a_mount_that_was_done_is_one_where_the_answer_was_lost() {
+    // One for the mount, one for the configuration.
+    let registry = FakeRegistry::start(Quirks { loses_answers: 2, ..Quirks::default() }).unwrap();
+    let layer = registry.put_blob("base", &bytes(MIB));
+    let origins = BTreeMap::from([(layer, vec![format!("{}/base", registry.host())])]);
+    check_once(&push_from(&origins, registry, MIB), 0);
 }
 
 #[test]
