@@ -3,7 +3,7 @@ mkdir context
 echo words > context/words
 cat > context/Dockerfile <<'X'
 FROM base AS tools
-RUN mkdir /t && date +%s%N > /t/stamp
+RUN mkdir /t && cat /proc/sys/kernel/random/uuid > /t/stamp
 FROM base AS notes
 COPY --chown=1:2 --chmod=640 words /notes/
 FROM base
@@ -30,7 +30,7 @@ FROM base AS unused
 RUN false
 
 FROM base AS tools
-RUN ["/bin/sh", "-c", "mkdir /t && date +%s%N > /t/stamp"]
+RUN ["/bin/sh", "-c", "mkdir /t && cat /proc/sys/kernel/random/uuid > /t/stamp"]
 
 FROM ba`
 se

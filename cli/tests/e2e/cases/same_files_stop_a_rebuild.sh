@@ -18,8 +18,8 @@ RUN --mount=source=b,target=/b echo R""AN tools && echo tool > /tool && grep -c 
 RUN echo R""AN further && cat /tool > /further
 FROM base
 RUN --mount=source=a,target=/a echo R""AN first && mkdir /d && grep -c . /a > /d/one && ln /d/one /d/two
-RUN echo R""AN second && cat /d/one > /second && date +%s%N > /stamp
-RUN --mount=from=tools,source=/further,target=/t echo R""AN bound && cat /t > /bound && date +%s%N >> /stamp
+RUN echo R""AN second && cat /d/one > /second && cat /proc/sys/kernel/random/uuid > /stamp
+RUN --mount=from=tools,source=/further,target=/t echo R""AN bound && cat /t > /bound && cat /proc/sys/kernel/random/uuid >> /stamp
 D
 again
 ran "RAN bound RAN first RAN further RAN second RAN tools "

@@ -2,7 +2,7 @@
 mkdir context
 cat > context/Dockerfile <<'X'
 FROM base AS shared
-RUN date +%s%N > /stamp
+RUN cat /proc/sys/kernel/random/uuid > /stamp
 
 FROM shared AS one
 RUN echo one > /which
