@@ -194,6 +194,14 @@ impl Store {
 #[error("the stored bytes of {0} have changed")]
 pub struct ChangedBlob(pub Digest);
 
+/// A blob that the disk does not give.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored bytes of {digest} cannot be read: {error}")]
+struct UnreadBlob {
+    digest: Digest,
+    error: io::Error,
+}
+
 impl ForeignBlob {
     /// Length in bytes.
     pub fn size(&self) -> u64 {
@@ -203,7 +211,10 @@ impl ForeignBlob {
 
 impl Read for ForeignBlob {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(bytes, self.offset)?;
+        let count = self.file.read_at(bytes, self.offset).map_err(|error| {
+            let digest = self.digest;
+            io::Error::new(error.kind(), UnreadBlob { digest, error })
+        })?;
         self.hasher.update(&bytes[..count]);
         self.offset += count as u64;
         if count == 0 && !bytes.is_empty() && self.hasher.clone().finish() != self.digest {
