@@ -3,8 +3,8 @@
 //! Such a step is kept apart by what the container lacks, not by us: it is root of the container, sees its
 //! processes and its network, and could get out of its root directory. What it cannot do is change this
 //! program's memory or read its environment. Its mounts are renames: what is to be seen in a place
-//! is moved there for as long as the step runs ([`furnish`]). Its processes are the descendants of a
-//! process of ours that takes up orphans, and does not end before them ([`reaper`]).
+//! is moved there for as long as the step runs (`chroot/furnish.rs`). Its processes are the descendants of a
+//! process of ours that takes up orphans, and does not end before them (`chroot/reaper.rs`).
 
 mod furnish;
 mod reaper;

@@ -106,6 +106,10 @@ enum Check {
     Family,
     /// `socketcall`, whose arguments lie in memory: whoever listens opens the socket, if it is to be
     /// one, or gives it its address.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only programs for 32-bit x86 have this call")
+    )]
     SocketCall,
     /// `bind`: whoever listens does it, where the address is of a length that one of the file
     /// system has.
