@@ -13,8 +13,8 @@ pub(super) enum Architecture {
     Arm64,
 }
 
-/// The largest program that is released, in bytes: a CI job may fetch it each time. It is to become 20 MiB.
-const MOST_BYTES: u64 = 26 << 20;
+/// The largest program that is released, in bytes: a CI job may fetch it each time. 20 MiB are the aim.
+const MOST_BYTES: u64 = 28 << 20;
 
 impl Architecture {
     pub(super) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
