@@ -87,17 +87,15 @@ pub(super) fn read(
     (upper, idmap): (&Path, &[u8]),
     lower: &Tree,
 ) -> Result<Tree, UpperError> {
-    let at_root = |error: Errno| UpperError { path: LayerPath::root(), cause: error.into() };
-    let root = sys::open(upper, DIRECTORY, Mode::empty()).map_err(at_root)?;
-    let stat = sys::fstat(&root).map_err(at_root)?;
-    let found = attributes::read(&root).map_err(at_root)?;
+    let root_path = LayerPath::root();
+    let (root, stat, found) = opened(sys::open(upper, DIRECTORY, Mode::empty()), &root_path)?;
     let walk = Walk::new(reading, idmap, lower);
     let below = lower.root.clone().unwrap_or_else(implied);
     let beside = (below.uid, below.gid);
     let owner = walk.owner(&stat, found.owner, (None, beside));
     let metadata = metadata(&stat, owner, found.image);
     let covered = Some(&*lower.children);
-    let children = walk.directory((&root, owner), covered, &LayerPath::root())?;
+    let children = walk.directory((&root, owner), covered, &root_path)?;
     // Whatever happens at the top changes its time, which no other builder puts into a layer.
     let found = Metadata { mtime: below.mtime, ..metadata.clone() };
     let same = found == below || found == entered(below);
@@ -132,19 +130,7 @@ impl<'a> Walk<'a> {
         lower: Option<&Directory>,
         path: &LayerPath,
     ) -> Result<Directory, UpperError> {
-        let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        let names = names(at.0).map_err(|error| failed(error.into()))?;
-        let entry = |name: &Vec<u8>| {
-            let below = lower.and_then(|lower| lower.get(name));
-            self.entry(at, name, below, &path.join(name))
-        };
-        let pooled = rayon::current_thread_index().is_some();
-        let entries: Vec<Option<Entry>> = if pooled {
-            names.par_iter().map(entry).collect::<Result<_, _>>()?
-        } else {
-            names.iter().map(entry).collect::<Result<_, _>>()?
-        };
-        Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
+        each(at, lower, path, |name, below, path| self.entry(at, name, below, path))
     }
 
     fn entry(
@@ -154,18 +140,12 @@ impl<'a> Walk<'a> {
         lower: Option<&Entry>,
         path: &LayerPath,
     ) -> Result<Option<Entry>, UpperError> {
-        let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        if is_mark(name) {
-            return Err(failed(UpperCause::Mark));
-        }
-        // Before it is entered: a step can nest directories without end.
-        path.check().map_err(|cause| failed(cause.into()))?;
-        let stat = sys::statat(at.0, name, AtFlags::SYMLINK_NOFOLLOW);
-        let stat = stat.map_err(|error| failed(error.into()))?;
+        let stat = checked(at, name, path)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return self.subdirectory(at, name, lower, path);
         }
-        let Some((metadata, node)) = self.leaf(at, (name, lower), &stat).map_err(failed)? else {
+        let refused = |cause: UpperCause| UpperError { path: path.clone(), cause };
+        let Some((metadata, node)) = self.leaf(at, (name, lower), &stat).map_err(refused)? else {
             return Ok(None);
         };
         let entry = Entry { name: name.into(), metadata, node };
@@ -180,12 +160,9 @@ impl<'a> Walk<'a> {
         lower: Option<&Entry>,
         path: &LayerPath,
     ) -> Result<Option<Entry>, UpperError> {
-        let failed = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        let opened = sys::openat(at.0, name, DIRECTORY, Mode::empty());
-        let opened = opened.map_err(|error| failed(error.into()))?;
-        let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
-        let read = attributes::read(&opened).map_err(|error| failed(error.into()))?;
-        let Attributes { image, opaque, owner, .. } = read;
+        let found = sys::openat(at.0, name, DIRECTORY, Mode::empty());
+        let (opened, stat, found) = opened(found, path)?;
+        let Attributes { image, opaque, owner, .. } = found;
         let owner = self.owner(&stat, owner, (lower, at.1));
         let metadata = metadata(&stat, owner, image);
         let covered = match lower {
@@ -284,6 +261,55 @@ impl<'a> Walk<'a> {
 /// The inode of a file with several names.
 fn shared(stat: &Stat) -> Option<(u64, u64)> {
     (stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino))
+}
+
+/// A directory of what `read` makes of each name, which is given what lies below it. On a thread of a
+/// pool all of its threads read.
+pub(super) fn each(
+    at: At<'_>,
+    lower: Option<&Directory>,
+    path: &LayerPath,
+    read: impl Fn(&[u8], Option<&Entry>, &LayerPath) -> Result<Option<Entry>, UpperError> + Sync,
+) -> Result<Directory, UpperError> {
+    let names = names(at.0).map_err(|error| failed(path, error))?;
+    let entry = |name: &Vec<u8>| {
+        let below = lower.and_then(|lower| lower.get(name));
+        read(name, below, &path.join(name))
+    };
+    let pooled = rayon::current_thread_index().is_some();
+    let entries: Vec<Option<Entry>> = if pooled {
+        names.par_iter().map(entry).collect::<Result<_, _>>()?
+    } else {
+        names.iter().map(entry).collect::<Result<_, _>>()?
+    };
+    Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
+}
+
+/// What the file system says of a name that a layer may hold.
+pub(super) fn checked(at: At<'_>, name: &[u8], path: &LayerPath) -> Result<Stat, UpperError> {
+    let refused = |cause: UpperCause| UpperError { path: path.clone(), cause };
+    if is_mark(name) {
+        return Err(refused(UpperCause::Mark));
+    }
+    // Before it is entered: a step can nest directories without end.
+    path.check().map_err(|cause| refused(cause.into()))?;
+    sys::statat(at.0, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed(path, error))
+}
+
+/// A directory that was opened, and what is known of it.
+pub(super) fn opened(
+    found: Result<OwnedFd, Errno>,
+    path: &LayerPath,
+) -> Result<(OwnedFd, Stat, Attributes), UpperError> {
+    let at_path = |error| failed(path, error);
+    let directory = found.map_err(at_path)?;
+    let stat = sys::fstat(&directory).map_err(at_path)?;
+    let attributes = attributes::read(&directory).map_err(at_path)?;
+    Ok((directory, stat, attributes))
+}
+
+pub(super) fn failed(path: &LayerPath, error: Errno) -> UpperError {
+    UpperError { path: path.clone(), cause: error.into() }
 }
 
 pub(super) fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {

@@ -1,19 +1,16 @@
 //! Reading a directory as the root file system that it is now.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, Stat};
+use rustix::fs::{self as sys, FileType, Mode, Stat};
 
-use crate::layer::canonical::is_mark;
 use crate::lease::Lease;
-use crate::live::attributes::{self, entered, metadata};
+use crate::live::attributes::{entered, metadata};
 use crate::live::place::DIRECTORY;
 use crate::live::reading::Reading;
-use crate::live::upper::{At, UpperCause, UpperError, Walk, names};
-use crate::live::whole::seen::{Seen, failed, identity};
+use crate::live::upper::{At, UpperCause, UpperError, Walk, checked, each, failed, opened};
+use crate::live::whole::seen::{Seen, identity};
 use crate::path::LayerPath;
 use crate::tree::entry::{Claim, Directory, Entry, Metadata, Node, Subdirectory, Tree};
 use crate::tree::links;
@@ -29,10 +26,7 @@ pub(super) fn scan(
 ) -> Result<(Tree, Seen), UpperError> {
     let root_path = LayerPath::root();
     let now = Seen::now(path)?;
-    let at_root = |error| failed(&root_path, error);
-    let root = sys::open(path, DIRECTORY, Mode::empty()).map_err(at_root)?;
-    let stat = sys::fstat(&root).map_err(at_root)?;
-    let found = attributes::read(&root).map_err(at_root)?;
+    let (root, stat, found) = opened(sys::open(path, DIRECTORY, Mode::empty()), &root_path)?;
     let walk = Walk::new(Reading::Storing(lease), idmap, lower);
     let below = lower.root.clone().unwrap_or_else(implied);
     let owner = walk.owner(&stat, found.owner, (None, (below.uid, below.gid)));
@@ -61,18 +55,7 @@ impl Scan<'_> {
         lower: Option<&Directory>,
         path: &LayerPath,
     ) -> Result<Directory, UpperError> {
-        let names = names(at.0).map_err(|error| failed(path, error))?;
-        let entry = |name: &Vec<u8>| {
-            let below = lower.and_then(|lower| lower.get(name));
-            self.entry(at, name, below, &path.join(name))
-        };
-        let pooled = rayon::current_thread_index().is_some();
-        let entries: Vec<Option<Entry>> = if pooled {
-            names.par_iter().map(entry).collect::<Result<_, _>>()?
-        } else {
-            names.iter().map(entry).collect::<Result<_, _>>()?
-        };
-        Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
+        each(at, lower, path, |name, below, path| self.entry(at, name, below, path))
     }
 
     fn entry(
@@ -82,17 +65,11 @@ impl Scan<'_> {
         lower: Option<&Entry>,
         path: &LayerPath,
     ) -> Result<Option<Entry>, UpperError> {
-        let refused = |cause: UpperCause| UpperError { path: path.clone(), cause };
-        if is_mark(name) {
-            return Err(refused(UpperCause::Mark));
-        }
-        // Before it is entered: a step can nest directories without end.
-        path.check().map_err(|cause| refused(cause.into()))?;
-        let stat = sys::statat(at.0, name, AtFlags::SYMLINK_NOFOLLOW);
-        let stat = stat.map_err(|error| failed(path, error))?;
+        let stat = checked(at, name, path)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return self.subdirectory(at, name, lower, path).map(Some);
         }
+        let refused = |cause: UpperCause| UpperError { path: path.clone(), cause };
         let (metadata, node) = match self.before.unchanged(&stat) {
             Some((metadata, node)) => (metadata.clone(), self.regrouped(&stat, node)),
             None => match self.walk.leaf(at, (name, lower), &stat).map_err(refused)? {
@@ -118,13 +95,11 @@ impl Scan<'_> {
         lower: Option<&Entry>,
         path: &LayerPath,
     ) -> Result<Entry, UpperError> {
-        let at_path = |error| failed(path, error);
-        let opened: OwnedFd = sys::openat(at.0, name, DIRECTORY, Mode::empty()).map_err(at_path)?;
-        let stat = sys::fstat(&opened).map_err(at_path)?;
-        let found = attributes::read(&opened).map_err(at_path)?;
+        let found = sys::openat(at.0, name, DIRECTORY, Mode::empty());
+        let (opened, stat, found) = opened(found, path)?;
         let owner = self.walk.owner(&stat, found.owner, (lower, at.1));
         let metadata = metadata(&stat, owner, found.image);
-        let identity = identity(&opened).map_err(at_path)?;
+        let identity = identity(&opened).map_err(|error| failed(path, error))?;
         self.now().directory(path, identity);
         let covered = match lower {
             Some(Entry { node: Node::Directory(below), .. }) => Some(&*below.children),

@@ -10,7 +10,7 @@ use rustix::fs::{self as sys, AtFlags, Mode, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use crate::live::place::DIRECTORY;
-use crate::live::upper::{UpperCause, UpperError};
+use crate::live::upper::{UpperError, failed};
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Metadata, Node, Tree};
 
@@ -114,8 +114,4 @@ pub(super) fn identity(directory: &OwnedFd) -> Result<Identity, Errno> {
         found => found?,
     };
     Ok((found.stx_ino, found.stx_btime.tv_sec, found.stx_btime.tv_nsec))
-}
-
-pub(super) fn failed(path: &LayerPath, error: Errno) -> UpperError {
-    UpperError { path: path.clone(), cause: UpperCause::from(error) }
 }
