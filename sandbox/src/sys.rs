@@ -293,14 +293,20 @@ pub(crate) fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
 /// and unknown to whoever waits for any child. Returns a descriptor of it. Only while there is one
 /// thread.
 pub(crate) fn fork_into_process_namespace() -> Result<Option<OwnedFd>, Errno> {
+    // There is one thread, so that the child finds no lock taken by another.
+    clone_process(libc::CLONE_NEWPID)
+}
+
+/// Splits into two processes as `flags` say, which share no memory. Returns a descriptor of the new one
+/// to the old one. Where there are other threads the new one may do nothing but system calls.
+fn clone_process(flags: c_int) -> Result<Option<OwnedFd>, Errno> {
     let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_NEWPID | libc::CLONE_PIDFD;
-    // SAFETY: as for `fork`: no memory is shared, so that no stack is needed, and there is one
-    // thread; with CLONE_PIDFD the third argument points to a number.
+    // SAFETY: no memory is shared, so that no stack is needed; with CLONE_PIDFD the third argument
+    // points to a number.
     let child = unsafe {
         libc::syscall(
             libc::SYS_clone,
-            c_long::from(flags),
+            c_long::from(flags | libc::CLONE_PIDFD),
             ptr::null::<u8>(),
             &raw mut pidfd,
             0usize,

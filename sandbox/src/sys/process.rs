@@ -5,27 +5,13 @@ use std::ptr;
 
 use rustix::io::Errno;
 
-use super::{adopt, c_int, c_long, checked, control};
+use super::{c_long, checked, clone_process, control};
 
 /// Splits into two processes, of which the new one has a copy of the memory, and of all threads only the
 /// one that calls. It may do nothing but system calls: any lock may be held for good there. Returns a
 /// descriptor of it.
 pub(crate) fn fork_from_thread() -> Result<Option<OwnedFd>, Errno> {
-    let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: no memory is shared, so that no stack is needed; with CLONE_PIDFD the third argument
-    // points to a number.
-    let child = unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            c_long::from(flags),
-            ptr::null::<u8>(),
-            &raw mut pidfd,
-            0usize,
-            0usize,
-        )
-    };
-    Ok((checked(child)? != 0).then(|| adopt(pidfd)))
+    clone_process(libc::SIGCHLD)
 }
 
 /// Makes this process the parent of its descendants whose own parents end.
