@@ -58,17 +58,17 @@ pub enum DistError {
 /// Where something does not compile, is not static or too large, or a tool is missing.
 pub fn dist(root: &Path, directory: &Path, names: &[String]) -> Result<(), DistError> {
     let asked = architectures(names)?;
-    let own = Architecture::of_this_machine()?;
-    if !asked.contains(&own) {
-        return Err(DistError::Foreign(own.name()));
+    let machine = Architecture::of_this_machine()?;
+    if !asked.contains(&machine) {
+        return Err(DistError::Foreign(machine.name()));
     }
     make(directory)?;
     let release = Release { root, directory, epoch: epoch(root), work: directory.join(".work") };
     make(&release.work)?;
     let programs = asked.iter().map(|one| Program::build(*one, &release));
     let programs = programs.collect::<Result<Vec<_>, _>>()?;
-    let own = programs.iter().find(|program| program.architecture == own);
-    let own = own.ok_or(DistError::Foreign(own_name(own)))?;
+    let own = programs.iter().find(|program| program.architecture == machine);
+    let own = own.ok_or(DistError::Foreign(machine.name()))?;
     let share = package::texts(own, &release)?;
     for program in &programs {
         package::debian(program, &share, &release)?;
@@ -76,10 +76,6 @@ pub fn dist(root: &Path, directory: &Path, names: &[String]) -> Result<(), DistE
     image::write(own, &programs, &release)?;
     remove(&release.work)?;
     sums(directory)
-}
-
-fn own_name(program: Option<&Program>) -> &'static str {
-    program.map_or("another one", |program| program.architecture.name())
 }
 
 /// What all parts of a release share.
