@@ -56,7 +56,8 @@ impl QuotaArgs {
     pub(crate) fn quota(&self) -> Quota {
         let period = self.cpu_period.filter(|period| *period > 0).unwrap_or(USUAL_PERIOD);
         let of_period = self.cpu_quota.and_then(|quota| u64::try_from(quota).ok());
-        let of_period = of_period.map(|quota| quota * 1000 / u64::from(period));
+        let of_period =
+            of_period.and_then(|quota| Some(quota.checked_mul(1000)? / u64::from(period)));
         let of_period = of_period.and_then(|part| u32::try_from(part).ok());
         let processors = self.cpus.map(|cpus| cpus.0).or(of_period);
         let processes = self.pids_limit.and_then(|most| u64::try_from(most).ok());
@@ -148,6 +149,7 @@ mod tests {
         check("-m 64m .", Some(64 << 20), None, None);
         check("--memory=1g --cpus=1.5 --pids-limit=100 .", Some(1 << 30), Some(1500), Some(100));
         check("--cpu-quota=50000 .", None, Some(500), None);
+        check(&format!("--cpu-quota={} .", i64::MAX), None, None, None);
         check("--cpu-quota=50000 --cpu-period=25000 .", None, Some(2000), None);
         check("--memory=0 --cpu-quota=-1 --pids-limit=-1 --cpus=0 .", None, None, None);
     }
