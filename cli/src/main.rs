@@ -1,6 +1,8 @@
 //! The `wythe` program: read the command line, make one call, show the result.
 
 mod acquire;
+#[cfg(target_env = "musl")]
+mod allocator;
 mod archive_file;
 mod args;
 mod aws;
@@ -44,11 +46,6 @@ use crate::plugin::Called;
 use crate::session::Session;
 use crate::settings::Settings;
 
-/// The allocator of musl has one lock for all threads.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     let outcome = command.run(session);
     if command.uses_images() {
@@ -67,6 +64,8 @@ fn carry_out(cli: Cli, settings: Settings, form: ProgressForm) -> Result<(), Fai
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_env = "musl")]
+    allocator::give_back_soon();
     wythe_store::map::survive_lost_pages();
     host::forbid_other_threads();
     let line = match Called::by(std::env::args_os()) {
