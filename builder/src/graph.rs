@@ -9,6 +9,7 @@ use wythe_store::oci::platform::Platform;
 use crate::demand::Wiring;
 use crate::operation::Operation;
 use crate::options::Caching;
+use crate::progress::{StepId, StepKind, StepOutline};
 
 /// The index of a vertex in [`Graph::vertices`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -69,6 +70,13 @@ pub struct InstructionRecord {
     pub layer: Option<VertexId>,
 }
 
+impl VertexId {
+    /// The same in events.
+    pub fn step(self) -> StepId {
+        StepId(self.0 + 1)
+    }
+}
+
 impl Graph {
     /// The vertex of an id of this graph.
     pub fn vertex(&self, id: VertexId) -> &Vertex {
@@ -86,6 +94,12 @@ impl Graph {
         found
     }
 
+    /// The vertices as progress tells of them.
+    pub fn outline(&self) -> Vec<StepOutline<'_>> {
+        let vertices = self.vertices.iter().enumerate();
+        vertices.map(|(index, vertex)| vertex.outline(VertexId(index))).collect()
+    }
+
     /// How the vertices hang together.
     pub fn wiring(&self) -> Wiring {
         let parent = |vertex: &Vertex| vertex.parent.map(|id| id.0);
@@ -98,6 +112,21 @@ impl Graph {
 }
 
 impl Vertex {
+    fn outline(&self, id: VertexId) -> StepOutline<'_> {
+        StepOutline {
+            step: id.step(),
+            name: &self.name,
+            kind: match self.operation {
+                Operation::Base(_) => StepKind::Base,
+                Operation::Copy(_) => StepKind::Copy,
+                Operation::Run(_) => StepKind::Run,
+                Operation::Workdir(_) => StepKind::Workdir,
+            },
+            span: self.span,
+            inputs: self.reads().map(VertexId::step).collect(),
+        }
+    }
+
     /// Everything it reads: the parent, if any, and then the other inputs.
     pub fn reads(&self) -> impl Iterator<Item = VertexId> {
         self.parent.into_iter().chain(self.inputs.iter().copied())

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::span::Span;
+use wythe_store::digest::DiffId;
 use wythe_store::oci::transfer::{Transfer, Transfers};
 
 use crate::reason::Reason;
@@ -43,6 +45,34 @@ pub enum Isolation {
     Refused,
 }
 
+/// What a step of the graph does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum StepKind {
+    /// It is what a stage starts from.
+    Base,
+    /// It adds files.
+    Copy,
+    /// It runs a command.
+    Run,
+    /// It makes a working directory.
+    Workdir,
+}
+
+/// A step of the graph, before anything is known of what becomes of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StepOutline<'a> {
+    /// Which step.
+    pub step: StepId,
+    /// Its name, for instance `[build 2/3] RUN make`.
+    pub name: &'a str,
+    /// What it does.
+    pub kind: StepKind,
+    /// Where the Dockerfile asks for it.
+    pub span: Span,
+    /// The steps that it is made of: what lies below it, if anything does, and then the others.
+    pub inputs: Vec<StepId>,
+}
+
 /// Something a person watching a build would want to know.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -53,6 +83,11 @@ pub enum Event<'a> {
         isolation: Isolation,
         /// Why not better.
         reason: Option<&'a str>,
+    },
+    /// The graph: every step that images are made of, also those whose results nobody will need.
+    Graph {
+        /// The steps, inputs before their users.
+        steps: &'a [StepOutline<'a>],
     },
     /// The graph is known. Steps that need nothing of what is looked at may have begun before.
     Planned {
@@ -113,6 +148,15 @@ pub enum Event<'a> {
         step: StepId,
         /// How long it took.
         elapsed: Duration,
+    },
+    /// The layer of a step is final, and an image has it. It may be told of more than once, and before the step is.
+    Layer {
+        /// Which step.
+        step: StepId,
+        /// What its tar stream is called.
+        diff_id: DiffId,
+        /// How long that is, in bytes.
+        size: u64,
     },
     /// A blob of an image came further on its way from a registry, or to one.
     Transferred {

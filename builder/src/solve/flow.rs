@@ -117,7 +117,9 @@ impl<'s, 'a> Flow<'s, 'a> {
     ) -> Result<(), VertexError> {
         let Some(solver) = solver else { return Ok(()) };
         let steps = solver.found.known.len() + solver.found.unknown.len();
-        self.ground.env.progress.event(&Event::Planned { steps });
+        let progress = self.ground.env.progress;
+        progress.event(&Event::Graph { steps: &self.ground.graph.outline() });
+        progress.event(&Event::Planned { steps });
         solver.settle()?;
         if solver.begun.is_empty() {
             solver.clear_caches()?;

@@ -30,6 +30,7 @@ use crate::graph::{Vertex, VertexId};
 use crate::operation::facts::Fact;
 use crate::operation::{BaseSource, Operation};
 use crate::options::Caching;
+use crate::progress::{Event, StepId};
 use crate::root::Chain;
 
 /// What a vertex came to, with all names final.
@@ -102,7 +103,7 @@ impl Solver<'_> {
             self.tell_of_files(&settled.chain);
             let sealed = self.roots.sealed(&settled.chain);
             let sealed = sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
-            self.tell(&sealed);
+            self.tell(index, &sealed);
         }
         self.tell_result(index)
     }
@@ -119,7 +120,7 @@ impl Solver<'_> {
         let own = own.filter(|_| self.is_exported(index) && self.image(index).is_none());
         // Where it cannot be read, the end of the build says so.
         if let Some(record) = own.and_then(|own| self.env.store.layer(&own).ok().flatten()) {
-            self.tell(&record);
+            self.tell(index, &record);
         }
         // Where that cannot be read, the end of the build says so.
         drop(self.tell_result(index));
@@ -134,9 +135,10 @@ impl Solver<'_> {
         }
     }
 
-    fn tell(&self, record: &LayerRecord) {
+    fn tell(&self, index: usize, record: &LayerRecord) {
         if let (Some(_), Some(diff_id), Some(size)) = (record.tree, record.diff_id, record.tar_size)
         {
+            self.env.progress.event(&Event::Layer { step: StepId(index + 1), diff_id, size });
             let layer = Descriptor::new(MediaType::LAYER, diff_id.0, size);
             self.env.layers.sealed(record.id, &layer);
         }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use wythe_builder::progress::{Event, Hit, Progress, StepId, Stream};
+use wythe_builder::progress::{Event, Hit, Progress, StepId, StepKind, StepOutline, Stream};
 
 use super::lines::Lines;
 use super::source::SourceFile;
@@ -50,6 +50,16 @@ impl<W: Write + Send> Json<W> {
         let _ = writeln!(state.out, "{}", escape(&object.to_string()));
     }
 
+    fn outline(&self, step: &StepOutline<'_>) -> Value {
+        json!({
+            "step": step.step.0,
+            "name": step.name,
+            "kind": kind(step.kind),
+            "line": self.source.line_at(step.span),
+            "inputs": step.inputs.iter().map(|input| input.0).collect::<Vec<_>>(),
+        })
+    }
+
     fn output(&self, state: &mut State<W>, step: StepId, stream: Stream, bytes: &[u8]) {
         let lines = &mut state.partial.entry(step).or_default()[index(stream)];
         let mut complete = Vec::new();
@@ -81,6 +91,16 @@ impl<W: Write + Send> Json<W> {
     }
 }
 
+/// What programs know the kind of a step by.
+fn kind(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Base => "base",
+        StepKind::Copy => "copy",
+        StepKind::Run => "run",
+        StepKind::Workdir => "workdir",
+    }
+}
+
 fn index(stream: Stream) -> usize {
     match stream {
         Stream::Err => 1,
@@ -109,6 +129,15 @@ impl<W: Write + Send> Progress for Json<W> {
             Event::Isolated { isolation, reason } => {
                 let fields = json!({"isolation": isolation::name(isolation), "reason": reason});
                 self.write(state, "isolated", fields);
+            }
+            Event::Graph { steps } => {
+                let steps: Vec<Value> = steps.iter().map(|step| self.outline(step)).collect();
+                self.write(state, "graph", json!({"steps": steps}));
+            }
+            Event::Layer { step, diff_id, size } => {
+                let diff_id = diff_id.0.to_string();
+                let fields = json!({"step": step.0, "diff_id": diff_id, "size": size});
+                self.write(state, "layer", fields);
             }
             Event::Planned { steps } => self.write(state, "planned", json!({"steps": steps})),
             Event::Started { step, name } => {
@@ -170,6 +199,8 @@ impl<W: Write + Send> Progress for Json<W> {
 mod tests {
     use std::time::Duration;
 
+    use wythe_dockerfile::span::Span;
+
     use super::*;
 
     fn lines(events: &[Event<'_>]) -> Vec<String> {
@@ -209,6 +240,21 @@ mod tests {
         let found = lines(&[Event::Planned { steps: 3 }]);
         let object: Value = serde_json::from_str(&found[0]).unwrap();
         assert_eq!(object, json!({"v": 1, "event": "planned", "time": 0.0, "steps": 3}));
+    }
+
+    #[test]
+    fn a_graph_says_of_each_step_where_it_stands_and_what_it_is_made_of() {
+        let source =
+            SourceFile { name: "Dockerfile".to_owned(), text: "FROM a\nRUN b\n".to_owned() };
+        let json = Json::new(Vec::new(), Stopwatch::stepping(), source);
+        let (name, span) = ("[2/2] RUN b", Span::new(7, 12));
+        let (kind, inputs) = (StepKind::Run, vec![StepId(1)]);
+        let steps = [StepOutline { step: StepId(2), name, kind, span, inputs }];
+        json.event(&Event::Graph { steps: &steps });
+        let written = json.state.into_inner().unwrap().out;
+        let object: Value = serde_json::from_slice(&written).unwrap();
+        let expected = json!({"step": 2, "name": name, "kind": "run", "line": 2, "inputs": [1]});
+        assert_eq!((&object["event"], &object["steps"][0]), (&json!("graph"), &expected));
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl SourceFile {
         finding.line(&self.text)
     }
 
+    /// The line that a place begins at, from 1.
+    pub(crate) fn line_at(&self, span: Span) -> usize {
+        LineIndex::new(&self.text).line(span.start)
+    }
+
     /// A finding below the words it is about, harmless on a terminal.
     pub(crate) fn excerpt(&self, finding: &Diagnostic) -> String {
         let text = diagnostic::render(&self.text, &self.name, finding);

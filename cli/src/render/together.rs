@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use wythe_builder::progress::{Event, Progress, StepId};
+use wythe_builder::progress::{Event, Progress, StepId, StepOutline};
 
 use super::source::SourceFile;
 use crate::session::Session;
@@ -82,6 +82,19 @@ impl Progress for OneOf<'_> {
                 let steps = seen.planned;
                 drop(seen);
                 self.tell(&Event::Planned { steps });
+            }
+            Event::Graph { steps } => {
+                let names: Vec<_> = steps.iter().map(|step| self.named(step.name)).collect();
+                let renamed = steps.iter().zip(&names).map(|(step, name)| StepOutline {
+                    step: self.number(step.step),
+                    name,
+                    inputs: step.inputs.iter().map(|input| self.number(*input)).collect(),
+                    ..*step
+                });
+                self.tell(&Event::Graph { steps: &renamed.collect::<Vec<_>>() });
+            }
+            Event::Layer { step, diff_id, size } => {
+                self.tell(&Event::Layer { step: self.number(step), diff_id, size });
             }
             Event::Started { step, name } => {
                 self.tell(&Event::Started { step: self.number(step), name: &self.named(name) });

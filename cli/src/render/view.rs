@@ -95,7 +95,7 @@ impl View {
                 let text = format!("WARN {}", self.source.summary(diagnostic));
                 self.settled.push(Settled { text, end: String::new() });
             }
-            _ => {}
+            Event::Graph { .. } | Event::Layer { .. } | _ => {}
         }
     }
 
