@@ -22,6 +22,7 @@ pub(crate) mod docker_groups;
 pub(crate) mod emit;
 pub(crate) mod format;
 pub(crate) mod global;
+pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod image_attributes;
 pub(crate) mod image_filter;

@@ -22,6 +22,7 @@ pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod manifest;
 pub(crate) mod manual;
+pub(crate) mod past_builds;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -41,9 +42,10 @@ use crate::args::copy_out::{CopyOutArgs, DiffArgs};
 use crate::args::docker_groups::{
     BuilderGroup, ContextGroup, ImageGroup, ManifestGroup, SystemGroup,
 };
+use crate::args::history::HistoryGroup;
 use crate::args::image::{
-    CopyArgs, ExplainArgs, HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs,
-    PullArgs, PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
+    CopyArgs, ExplainArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
+    PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::index::{IndexArgs, IndexCommand};
 use crate::args::isolation::IsolationArg;
@@ -76,7 +78,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     Du(DuArgs),
     Explain(ExplainArgs),
-    History(HistoryArgs),
+    History(HistoryGroup),
     #[command(hide = true)]
     Image(ImageGroup),
     Images(ImagesArgs),
@@ -183,7 +185,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args, session),
             Self::Du(args) => du::run(args, session),
             Self::Explain(args) => explain::run(args, session),
-            Self::History(args) => history::run(args, session),
+            Self::History(group) => past_builds::of_group(group, session),
             Self::Images(args) => images::run(args, session),
             Self::Index(args) => index::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

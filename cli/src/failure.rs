@@ -43,7 +43,7 @@ pub(crate) enum Class {
 
 impl Class {
     /// What programs know it by.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
             Self::Damage => "damage",

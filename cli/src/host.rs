@@ -39,6 +39,11 @@ pub(crate) fn date() -> String {
     jiff::Timestamp::now().to_string()
 }
 
+/// Sixteen bytes that nobody can foresee; zeros where this machine has none.
+pub(crate) fn random() -> [u8; 16] {
+    wythe_store::sys::random().unwrap_or_default()
+}
+
 /// The words of the command line, without the name of the program.
 pub(crate) fn words() -> Vec<String> {
     env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()

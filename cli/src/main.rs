@@ -6,6 +6,7 @@ mod allocator;
 mod archive_file;
 mod args;
 mod aws;
+mod build_record;
 mod closure;
 mod command;
 mod container;

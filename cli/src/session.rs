@@ -25,6 +25,7 @@ use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::isolation::IsolationArg;
 use crate::args::layer_limit::layer_limits;
+use crate::build_record::bounds::HistoryBounds;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
 use crate::namespaces::Namespaces;
@@ -179,6 +180,14 @@ impl Session {
         let told = told.map_err(|why| Failure::new(Class::Usage, format!("cannot use {why}")))?;
         let files = self.settings.configurations()?.into_iter();
         Ok(files.fold(told, |told, (_, file)| told.or(file.store)))
+    }
+
+    /// What the environment, and else the configuration file, says of how many records of builds are kept.
+    pub(crate) fn history(&self) -> Result<HistoryBounds, Failure> {
+        let told = self.settings.history();
+        let told = told.map_err(|why| Failure::new(Class::Usage, format!("cannot use {why}")))?;
+        let files = self.settings.configurations()?.into_iter();
+        Ok(files.fold(told, |told, (_, file)| told.or(file.history)).bounds())
     }
 
     /// Tells later collections what the command used of the store, and where the store exceeds its

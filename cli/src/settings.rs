@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::args::budget::Bounds;
+use crate::build_record::bounds::HistoryTable;
 use crate::failure::{Class, Failure};
 use crate::settings::file::Configuration;
 
@@ -135,6 +136,22 @@ impl Settings {
         Ok(bounds)
     }
 
+    /// What the environment says of how many records of builds are kept.
+    ///
+    /// # Errors
+    ///
+    /// With the variable that makes no sense.
+    pub(crate) fn history(&self) -> Result<HistoryTable, String> {
+        let mut table = HistoryTable::default();
+        for name in HistoryTable::NAMES {
+            let variable = format!("WYTHE_HISTORY_{}", name.replace('-', "_").to_uppercase());
+            if let Some(text) = self.text(&variable).filter(|text| !text.is_empty()) {
+                table.set(name, &text).map_err(|why| format!("{variable}: {why}"))?;
+            }
+        }
+        Ok(table)
+    }
+
     /// Where docker keeps its configuration, credentials among it.
     pub(crate) fn docker_config(&self) -> Option<PathBuf> {
         let home = || Some(self.path("HOME")?.join(".docker"));
@@ -176,6 +193,14 @@ mod tests {
         assert_eq!(bounds.bounds(), Ok(expected));
         let told = Settings::of(&[("WYTHE_MIN_FREE_SPACE", "much")]).bounds().unwrap_err();
         assert!(told.contains("WYTHE_MIN_FREE_SPACE") && told.contains("much"), "{told}");
+    }
+
+    #[test]
+    fn bounds_of_the_history_are_refused_by_the_name_of_the_variable() {
+        let told = Settings::of(&[("WYTHE_HISTORY_MAX_BUILDS", "3")]).history().unwrap();
+        assert_eq!(told.max_builds, Some(3));
+        let told = Settings::of(&[("WYTHE_HISTORY_KEEP_DURATION", "long")]).history().unwrap_err();
+        assert!(told.contains("WYTHE_HISTORY_KEEP_DURATION") && told.contains("long"), "{told}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::call::AnswerFormat;
 use super::format::template;
+use super::history::BuildHistoryCommand;
 use super::image::format;
 use super::index::IndexCreateArgs;
 use super::store::{DuArgs, PruneArgs, VersionArgs};
@@ -143,41 +144,6 @@ pub(crate) struct BuildHistoryArgs {
     pub(crate) command: BuildHistoryCommand,
 }
 
-/// What of past builds is wanted.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BuildHistoryCommand {
-    Ls(ListBuildsArgs),
-    /// Refused: reports of builds are not kept
-    Inspect(PastBuildArgs),
-    /// Refused: logs of builds are not kept
-    Logs(PastBuildArgs),
-    /// Refused: records of builds are not kept
-    Export(PastBuildArgs),
-    /// Refused: records of builds are not kept
-    Rm(PastBuildArgs),
-}
-
-/// List past builds, of which no records are kept
-#[derive(Debug, Args)]
-pub(crate) struct ListBuildsArgs {
-    #[arg(long, hide = true, value_name = "FILTER")]
-    filter: Vec<String>,
-    #[arg(long, hide = true)]
-    local: Switch,
-    #[arg(long, hide = true)]
-    no_trunc: Switch,
-    /// Print a table or one JSON object per line
-    #[arg(long, value_parser = list_format, default_value = "text", value_name = "table|json")]
-    pub(crate) format: AnswerFormat,
-}
-
-/// A build of the past
-#[derive(Debug, Args)]
-pub(crate) struct PastBuildArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<String>,
-}
-
 /// Commands on images in registries
 #[derive(Debug, Args)]
 pub(crate) struct ImagetoolsArgs {
@@ -312,6 +278,8 @@ mod tests {
             "prune -af --filter until=24h --builder b",
             "rm -f b",
             "history ls --no-trunc",
+            "history logs ^0 --builder b",
+            "history inspect --format json",
             "imagetools create -t r.example/a:1 r.example/a:amd64 r.example/a:arm64",
             "imagetools inspect --raw r.example/a:1",
         ] {

@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::build::BuildArgs;
+use super::history::HistoryGroup;
 use super::image::{
     HistoryArgs, ImagesArgs, InspectArgs, LoadArgs, PullArgs, PushArgs, RmiArgs, SaveArgs, TagArgs,
 };
@@ -147,7 +148,9 @@ impl ImageGroup {
     pub(crate) fn resolved(self) -> Command {
         match self.command {
             ImageCommand::Build(args) => Command::Build(args),
-            ImageCommand::History(args) => Command::History(args),
+            ImageCommand::History(args) => {
+                Command::History(HistoryGroup { builds: None, image: Some(args) })
+            }
             ImageCommand::Inspect(args) => Command::Inspect(args),
             ImageCommand::Load(args) => Command::Load(args),
             ImageCommand::Ls(args) => Command::Images(args),

@@ -10,7 +10,7 @@ pub(crate) mod dockerfile;
 pub(crate) mod fetched;
 pub(crate) mod on_error;
 pub(crate) mod options;
-mod project;
+pub(crate) mod project;
 pub(crate) mod provenance;
 mod reproduction;
 pub(crate) mod resources;
@@ -47,10 +47,13 @@ use self::shared::OpenedCaches;
 use self::shared::mounts::{MountsToSave, tell_restored};
 use self::shared::writing::CacheWriters;
 use crate::args::build::BuildArgs;
+use crate::args::cache::CacheTo;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
 use crate::args::isolation::SnapshotterArg;
+use crate::build_record::recorder::{Recorded, Recorder};
+use crate::build_record::recording::Recording;
 use crate::failure::Failure;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::source::SourceFile;
@@ -142,53 +145,91 @@ fn make(
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session).map(|()| Vec::new());
     }
-    let screen = Arc::default();
-    let progress: Box<dyn Progress + '_> = match company {
-        Some(Company { together, name, .. }) => {
-            Box::new(OneOf::new(together, name, dockerfile.source.clone()))
-        }
-        None => show(args, session, &dockerfile.source, &screen),
+    let recording = Recording::begin(args, (&dockerfile, &options), session)?;
+    let made = Making {
+        asked: (args, session),
+        options: &options,
+        input: Input { files, time, ..input(args, dockerfile.clone()) },
+        source: &dockerfile.source,
+        company,
+        lease,
     };
-    let progress: Box<dyn Progress + '_> =
-        if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
-    let progress = Tally::new(PausedProgress { progress, screen: &screen });
-    if company.is_none() {
-        tell_keeper(&options, session);
-        let (isolation, reason) = session.isolation();
-        progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+    let recorder = recording.as_ref().map(Recording::recorder);
+    let made = made.run(recorder, (&resources, opened_caches, &cache_targets));
+    if let Some(recording) = recording {
+        recording.end(made.as_deref(), args, session);
     }
-    let on_error =
-        args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
-    let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
-    let wanted = (lease, resources.pool(), args);
-    let writers = CacheWriters::open(&cache_targets, &mut opened_caches, wanted, session)?;
-    let environment = resources.environment(lease, &progress);
-    let shared = company.map(|company| company.steps);
-    let environment = Environment { inspector, results: &writers, shared, ..environment };
-    let input = Input { files, time, ..input(args, dockerfile) };
-    let started = host::date();
-    let early = EarlyLayers::of(args, session)?;
-    let (input, options, started) = (&input, &options, &started);
-    let delivered = &*opened_caches.delivered;
-    let attempt = Attempt { input, options, environment, args, session, started, delivered };
-    loop {
-        match attempt.run(early.as_ref()) {
-            // A cache did not hand over a layer that it had announced: its step runs after all.
-            Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => delivered.forget(),
-            Err(unfinished) => {
-                writers.salvage(resources.cancel(), session);
-                return Err(unfinished.into());
+    made
+}
+
+/// A build of which everything is known that has to be.
+struct Making<'a> {
+    asked: (&'a BuildArgs, &'a Session),
+    options: &'a Options,
+    input: Input,
+    source: &'a SourceFile,
+    company: Option<&'a Company<'a>>,
+    lease: &'a Arc<Lease>,
+}
+
+impl Making<'_> {
+    /// Builds and delivers, and tells of it.
+    fn run(
+        self,
+        recorder: Option<&Recorder>,
+        (resources, mut opened_caches, cache_targets): (&BuildResources, OpenedCaches, &[CacheTo]),
+    ) -> Result<Vec<BuiltTarget>, Failure> {
+        let Self { asked: (args, session), options, input, source, company, lease } = self;
+        let screen = Arc::default();
+        let progress: Box<dyn Progress + '_> = match company {
+            Some(Company { together, name, .. }) => {
+                Box::new(OneOf::new(together, name, source.clone()))
             }
-            Ok(built) => {
-                tell_restored(&resources.caches, session);
-                let (made, lease, pool) = (&built, &**lease, &**resources.pool());
-                writers.finish(MountsToSave { built: made, lease, pool }, session)?;
-                let summary =
-                    shared::summary(progress.summary(), &resources.caches, &opened_caches);
-                if company.is_none() {
-                    summarise(&summary, args, session);
+            None => show(args, session, source, &screen),
+        };
+        let progress: Box<dyn Progress + '_> =
+            if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
+        let progress = PausedProgress { progress, screen: &screen };
+        let progress = Tally::new(Recorded { progress, recorder });
+        if company.is_none() {
+            tell_keeper(options, session);
+            let (isolation, reason) = session.isolation();
+            progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+        }
+        let on_error =
+            args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
+        let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
+        let wanted = (lease, resources.pool(), args);
+        let writers = CacheWriters::open(cache_targets, &mut opened_caches, wanted, session)?;
+        let environment = resources.environment(lease, &progress);
+        let shared = company.map(|company| company.steps);
+        let environment = Environment { inspector, results: &writers, shared, ..environment };
+        let started = host::date();
+        let early = EarlyLayers::of(args, session)?;
+        let (input, started) = (&input, started.as_str());
+        let delivered = &*opened_caches.delivered;
+        let attempt = Attempt { input, options, environment, args, session, started, delivered };
+        loop {
+            match attempt.run(early.as_ref()) {
+                // A cache did not hand over a layer that it had announced: its step runs after all.
+                Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => {
+                    delivered.forget();
                 }
-                return Ok(built.targets);
+                Err(unfinished) => {
+                    writers.salvage(resources.cancel(), session);
+                    return Err(unfinished.into());
+                }
+                Ok(built) => {
+                    tell_restored(&resources.caches, session);
+                    let (made, lease, pool) = (&built, &**lease, &**resources.pool());
+                    writers.finish(MountsToSave { built: made, lease, pool }, session)?;
+                    let summary =
+                        shared::summary(progress.summary(), &resources.caches, &opened_caches);
+                    if company.is_none() {
+                        summarise(&summary, args, session);
+                    }
+                    return Ok(built.targets);
+                }
             }
         }
     }

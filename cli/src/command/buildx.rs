@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::args::buildx::{
-    BuildHistoryArgs, BuildHistoryCommand, BuildxCommand, CreateBuilderArgs, ImagetoolsArgs,
-    ImagetoolsCommand, InspectBuilderArgs, ListBuildersArgs,
+    BuildxCommand, CreateBuilderArgs, ImagetoolsArgs, ImagetoolsCommand, InspectBuilderArgs,
+    ListBuildersArgs,
 };
 use crate::args::call::AnswerFormat;
-use crate::command::manifest;
+use crate::command::{manifest, past_builds};
 use crate::failure::Failure;
 use crate::plugin;
 use crate::render::table::Table;
@@ -18,7 +18,7 @@ use crate::{host, stored_image};
 pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Failure> {
     match command {
         BuildxCommand::Create(args) => create(args, session),
-        BuildxCommand::History(args) => history(args, session),
+        BuildxCommand::History(args) => past_builds::run(&args.command, session),
         BuildxCommand::Imagetools(ImagetoolsArgs { command: ImagetoolsCommand::Inspect(args) }) => {
             manifest::imagetools_inspect(args, session)
         }
@@ -39,10 +39,6 @@ pub(crate) fn run(command: &BuildxCommand, session: &Session) -> Result<(), Fail
         | BuildxCommand::Uninstall
         | BuildxCommand::Use(_) => Ok(()),
     }
-}
-
-fn refused(what: &str, instead: &str) -> Failure {
-    Failure::usage(format!("there is no {what} here")).remedy(instead)
 }
 
 /// The version in the form in which programs look for it: a module, a version and a revision.
@@ -119,25 +115,6 @@ fn list(args: &ListBuildersArgs, session: &Session) -> Result<(), Failure> {
             table.push([node, endpoint, running, buildkit.to_owned(), platforms]);
             table.lines().iter().try_for_each(|line| session.print(line))
         }
-    }
-}
-
-fn history(args: &BuildHistoryArgs, session: &Session) -> Result<(), Failure> {
-    let explain = "`wythe explain IMAGE` says what the steps of an image were made from";
-    match &args.command {
-        BuildHistoryCommand::Ls(args) => {
-            session.remark("no records of builds are kept");
-            match args.format {
-                AnswerFormat::Json => Ok(()),
-                AnswerFormat::Text => {
-                    session.print("BUILD ID   NAME   STATUS   CREATED AT   DURATION")
-                }
-            }
-        }
-        BuildHistoryCommand::Export(_) => Err(refused("record of a build", explain)),
-        BuildHistoryCommand::Inspect(_) => Err(refused("report of a build", explain)),
-        BuildHistoryCommand::Logs(_) => Err(refused("log of a build", explain)),
-        BuildHistoryCommand::Rm(_) => Err(refused("record of a build to remove", explain)),
     }
 }
 

@@ -11,6 +11,7 @@ use wythe_registry::hosts::{HostConfig, Part};
 use super::cache_table::{CacheDefaults, CacheTable};
 use super::registry_table::Registries;
 use crate::args::budget::{Age, Amount, Bounds};
+use crate::build_record::bounds::{HistoryTable, Volume};
 
 /// How much of a line is shown that is wrong.
 const SHOWN: usize = 60;
@@ -22,6 +23,8 @@ pub(crate) struct Configuration {
     pub(crate) store: Bounds,
     /// The table `[cache]`.
     pub(crate) cache: CacheDefaults,
+    /// The table `[history]`.
+    pub(crate) history: HistoryTable,
     /// The tables `[registry."HOST"]`.
     pub(crate) registries: Vec<(Part, HostConfig)>,
 }
@@ -46,6 +49,8 @@ struct Tables {
     #[serde(default)]
     cache: CacheTable,
     #[serde(default)]
+    history: WrittenHistory,
+    #[serde(default)]
     registry: Registries,
 }
 
@@ -58,6 +63,14 @@ struct StoreTable {
     keep_duration: Option<Written<Age>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WrittenHistory {
+    max_builds: Option<usize>,
+    keep_duration: Option<Written<Age>>,
+    max_used_space: Option<Written<Volume>>,
+}
+
 /// A value that flags and variables write as text; here it may be a number, too.
 pub(crate) struct Written<T>(pub(crate) T);
 
@@ -67,9 +80,9 @@ pub(crate) struct Written<T>(pub(crate) T);
 ///
 /// With the line and what is wrong there.
 pub(crate) fn parse(text: &str, folder: &Path) -> Result<Configuration, FileError> {
-    let Tables { store, cache, registry } = read(text)?;
+    let Tables { store, cache, history, registry } = read(text)?;
     let (store, cache, registries) = (store.bounds(), cache.defaults(), registry.configs(folder));
-    Ok(Configuration { store, cache, registries })
+    Ok(Configuration { store, cache, history: history.table(), registries })
 }
 
 /// Reads a TOML file of any kind.
@@ -111,6 +124,16 @@ impl StoreTable {
             reserved: self.reserved_space.map(|written| written.0),
             min_free: self.min_free_space.map(|written| written.0),
             keep_for: self.keep_duration.map(|written| written.0),
+        }
+    }
+}
+
+impl WrittenHistory {
+    fn table(self) -> HistoryTable {
+        HistoryTable {
+            max_builds: self.max_builds,
+            keep_for: self.keep_duration.map(|written| written.0),
+            max_used: self.max_used_space.map(|written| written.0),
         }
     }
 }

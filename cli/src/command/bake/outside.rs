@@ -1,14 +1,15 @@
 //! What definitions may ask of the world, answered from the environment and the file system.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 
 use jiff::Timestamp;
 use wythe_bake::surroundings::Surroundings;
 use wythe_store::oci::platform::{Platform, host_architecture};
 
 use crate::failure::Failure;
+use crate::host;
 use crate::settings::Settings;
 
 /// The longest file that a definition may name, in bytes: a hundred times a long one.
@@ -67,10 +68,8 @@ impl Surroundings for Outside<'_> {
     }
 
     fn random(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
         // Where there is none, identities that are to be random are all zeros, and seen to be.
-        let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-        read.map_or([0; 16], |()| bytes)
+        host::random()
     }
 
     fn home(&self) -> String {

@@ -19,6 +19,8 @@ use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::args::output::Output;
 use crate::args::secret::{SecretArg, SecretSource};
+use crate::build_record::recorder::Recorded;
+use crate::build_record::recording::Recording;
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::render::held::Held;
@@ -80,8 +82,11 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     // Signals end the process while there is nothing to clear up.
     let cancel = Cancel::new().map_err(|error| Failure::of(Class::Environment, &error))?;
     let resources = BuildResources::new(session, cancel, args.run.jobs)?;
+    let recording = Recording::begin(args, (&dockerfile, &options), session)?;
     let (screen, source) = (Arc::default(), dockerfile.source.clone());
-    let progress = Tally::new(Held::new(|| show(args, session, &source, &screen)));
+    let progress = Held::new(|| show(args, session, &source, &screen));
+    let recorder = recording.as_ref().map(Recording::recorder);
+    let progress = Tally::new(Recorded { progress, recorder });
     let (input, started) = (input(args, dockerfile), host::date());
     let built = build(&input, &options, resources.environment(&lease, &progress));
     // What steps left can only be collected where they ran.
@@ -92,9 +97,14 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let results = Results { built: &built, input: &input, options: &options, started };
     let (transfers, delivered) = (&AsEvents(&progress), &Delivered::default());
     let routes = Routes { pool: resources.pool(), transfers, delivered };
-    results.deliver((&lease, routes), args, session)?;
-    summarise(&progress.summary(), args, session);
-    Ok(Answer::Whole)
+    let delivered = results.deliver((&lease, routes), args, session);
+    if delivered.is_ok() {
+        summarise(&progress.summary(), args, session);
+    }
+    if let Some(recording) = recording {
+        recording.end(delivered.as_ref().map(|()| &built.targets[..]), args, session);
+    }
+    delivered.map(|()| Answer::Whole)
 }
 
 #[cfg(test)]

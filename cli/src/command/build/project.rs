@@ -27,19 +27,27 @@ pub(crate) fn project(args: &BuildArgs, dockerfile: Option<&Path>) -> Vec<u8> {
 /// `ORIGIN//PATH` within a repository, or the path.
 fn of_directory(path: &Path) -> String {
     let path = absolute(path);
-    for above in path.ancestors() {
-        let git = above.join(".git");
-        if !git.exists() {
-            continue;
+    match checkout(&path) {
+        Some((above, origin)) => {
+            format!("{origin}//{}", path.strip_prefix(above).map(shown).unwrap_or_default())
         }
-        let Some(origin) = origin(&git.join("config")) else { break };
-        let within = path.strip_prefix(above).map(shown).unwrap_or_default();
-        return format!("{origin}//{within}");
+        None => shown(&path),
     }
-    shown(&path)
 }
 
-fn absolute(path: &Path) -> PathBuf {
+/// The address that the checkout comes from which a directory is in, without scheme and user.
+pub(crate) fn repository(path: &Path) -> Option<String> {
+    checkout(&absolute(path)).map(|(_, origin)| origin)
+}
+
+/// The top of the checkout that a directory is in, and the address of its origin.
+fn checkout(path: &Path) -> Option<(&Path, String)> {
+    let above = path.ancestors().find(|above| above.join(".git").exists())?;
+    Some((above, origin(&above.join(".git/config"))?))
+}
+
+/// A path from the root, where it leads somewhere.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
