@@ -15,6 +15,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::portable_document::PortableDocument;
 use wythe_store::timestamp::Timestamp;
 
+use crate::egress::Contact;
 use crate::origin::Material;
 
 /// An image that was built. Its layers and documents are in the store.
@@ -114,6 +115,18 @@ pub struct BuiltTarget {
     pub images: Vec<Image>,
     /// The base images of all stages it needs, each once.
     pub materials: Vec<Material>,
+    /// Where its steps went whose network is a list of hosts.
+    pub egress: Vec<StepEgress>,
+}
+
+/// Where a step went whose network is a list of hosts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StepEgress {
+    /// Its name, for instance `[build 2/3] RUN make`.
+    pub name: String,
+    /// What it asked for, sorted; `None` where that is not known, as of a result that another machine
+    /// made.
+    pub contacts: Option<Vec<Contact>>,
 }
 
 impl BuiltTarget {

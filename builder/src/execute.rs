@@ -12,6 +12,9 @@ mod run;
 mod space;
 mod workdir;
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::rule::Rule;
 use wythe_sandbox::Cancel;
@@ -22,6 +25,7 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::path::LayerPath;
 use wythe_store::tree::entry::{Directory, Entry, Node, Tree};
 
+use crate::egress::Contact;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::graph::Vertex;
@@ -46,6 +50,8 @@ pub(crate) struct Execution<'e> {
     pub(crate) below: &'e Chain,
     /// The layers of the vertex's other inputs, in their order.
     pub(crate) inputs: Vec<Chain>,
+    /// The hosts that it asked for, where it has a list of them.
+    pub(crate) contacts: Mutex<BTreeSet<Contact>>,
 }
 
 impl Execution<'_> {

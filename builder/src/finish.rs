@@ -78,7 +78,10 @@ fn target(
     };
     let name = plans.first().map(|plan| plan.target.clone()).unwrap_or_default();
     let materials = materials(solver, plans)?;
-    Ok(BuiltTarget { name, root, images, materials })
+    // In the order of the graph.
+    let below = solver.graph.below(plans.iter().filter_map(|plan| plan.top));
+    let egress = below.into_iter().filter_map(|id| solver.egress(id.0)).collect();
+    Ok(BuiltTarget { name, root, images, materials, egress })
 }
 
 /// The images that the stages of a target start from, in the order of the graph.

@@ -17,8 +17,8 @@
 //!
 //! # What is not here
 //!
-//! No socket, no terminal, no environment, no clock: they come in through the environment of a
-//! build. How an image leaves for a registry or an archive is the crate `wythe-delivery`'s to know.
+//! No registry, no terminal, no environment, no clock: they come in through the environment of a
+//! build. Sockets are opened for steps alone: to an agent, and where a list of hosts lets them. How an image leaves for a registry or an archive is the crate `wythe-delivery`'s to know.
 //! `examples/build_and_push.rs` is a whole program.
 
 pub mod add;
@@ -31,6 +31,7 @@ pub mod caches;
 pub mod context;
 pub mod copy;
 pub mod demand;
+pub mod egress;
 pub mod environment;
 mod epoch;
 pub mod error;

@@ -5,12 +5,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wythe_sandbox::step::{Limit, Quota};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
+
+use crate::egress::EgressList;
 
 /// How many steps run at once unless it is said otherwise: enough that eight stages that wait for
 /// a network or a sleep overlap even on two processors.
@@ -50,6 +53,9 @@ pub struct Options {
     pub pull: PullPolicy,
     /// The network of steps that do not name one.
     pub network: NetworkMode,
+    /// The hosts that steps may reach whose network is [`NetworkMode::Allow`]. It decides no key, and goes with
+    /// what it let through.
+    pub egress: Option<Arc<EgressList>>,
     /// `--add-host`, in order.
     pub hosts: Vec<HostEntry>,
     /// The size of `/dev/shm` in bytes.
@@ -95,6 +101,7 @@ impl Options {
             inline_cache: InlineCache::default(),
             pull: PullPolicy::Missing,
             network: NetworkMode::Default,
+            egress: None,
             hosts: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
@@ -196,10 +203,12 @@ pub enum NetworkMode {
     None,
     /// The host's, which has to be allowed.
     Host,
+    /// Nothing but hosts of a list, by a proxy of ours.
+    Allow,
 }
 
 impl NetworkMode {
-    /// The mode of a name as `--network` takes it.
+    /// The mode of a name as `--network` of a `RUN` takes it.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "default" => Some(Self::Default),
@@ -212,6 +221,7 @@ impl NetworkMode {
     /// The name as `--network` takes it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Allow => "allow",
             Self::Default => "default",
             Self::None => "none",
             Self::Host => "host",

@@ -8,6 +8,7 @@ use wythe_dockerfile::span::Span;
 use wythe_store::digest::DiffId;
 use wythe_store::oci::transfer::{Transfer, Transfers};
 
+use crate::egress::Contact;
 use crate::reason::Reason;
 
 /// A vertex of the build graph in events: its position in the graph, from 1.
@@ -120,6 +121,13 @@ pub enum Event<'a> {
         stream: Stream,
         /// The bytes: neither whole lines nor UTF-8 are promised.
         bytes: &'a [u8],
+    },
+    /// A step whose network is a list of hosts asked for one, for the first time.
+    Egress {
+        /// Which step.
+        step: StepId,
+        /// Which host, and what came of it.
+        contact: &'a Contact,
     },
     /// Why a step was not answered from the cache.
     Explained {

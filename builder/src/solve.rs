@@ -9,12 +9,14 @@ mod early;
 mod elsewhere;
 mod flow;
 mod keys;
+mod listed;
 mod past;
 mod settle;
 mod tasks;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use wythe_sandbox::Cancel;
@@ -237,6 +239,9 @@ impl<'a> Solver<'a> {
             return Ok(None);
         }
         let Some(key) = self.keys.get(&index) else { return Ok(None) };
+        if self.is_beyond(index, key) {
+            return Ok(None);
+        }
         match self.remembered(key)? {
             Some(known) => Ok(Some(known)),
             None => self.cached_elsewhere(index, *key),
@@ -302,7 +307,7 @@ impl<'a> Solver<'a> {
         let known = match self.deferred.get(&index) {
             Some(known) => Some(*known),
             None if self.stale[index] && !is_made => None,
-            None => self.remembered(&self.keys[&index]).map_err(at)?,
+            None => self.admitted(index, &self.keys[&index]).map_err(at)?,
         };
         if let Some(known) = known {
             let own = known.0.filter(|own| self.roots.cached_content(own).is_some());
@@ -340,7 +345,7 @@ impl<'a> Solver<'a> {
             return Ok(None);
         }
         let key = self.content_key(index)?;
-        let Some((Some(mut layer), created)) = self.remembered(&key).map_err(at)? else {
+        let Some((Some(mut layer), created)) = self.admitted(index, &key).map_err(at)? else {
             return Ok(None);
         };
         if matches!(operation, Operation::Run(_)) {
@@ -349,7 +354,7 @@ impl<'a> Solver<'a> {
         }
         let listed = self.listed(index)?;
         let mut batch = Batch::new();
-        note_duration(&mut batch, &self.keys[&index], duration_of(self.env.store, &key));
+        self.carry_notes(&mut batch, &key, &self.keys[&index]);
         self.remember(batch, index, (layer, created), listed).map_err(at)?;
         Ok(Some((Some(layer), created)))
     }
@@ -367,7 +372,8 @@ impl<'a> Solver<'a> {
         self.explain(index)?;
         let started = Instant::now();
         let mut batch = Batch::new();
-        let outcome = self.execution(index, below, inputs).run(&mut batch);
+        let execution = self.execution(index, below, inputs);
+        let outcome = execution.run(&mut batch);
         let elapsed = started.elapsed();
         let layer = match outcome {
             Ok(layer) => layer,
@@ -383,6 +389,7 @@ impl<'a> Solver<'a> {
         };
         let created = self.env.clock.now();
         note_duration(&mut batch, &self.keys[&index], elapsed);
+        self.note_egress(&mut batch, index, execution);
         self.remember(batch, index, (layer, created), Vec::new())?;
         self.work.note_run(index);
         self.env.progress.event(&Event::Finished { step, elapsed });
@@ -398,7 +405,19 @@ impl<'a> Solver<'a> {
     ) -> Execution<'s> {
         let vertex = &self.graph.vertices[index];
         let Self { env, interrupt, options, roots, ref sources, .. } = *self;
-        Execution { env, interrupt, options, roots, sources, index, vertex, below, inputs }
+        let contacts = Mutex::default();
+        Execution {
+            env,
+            interrupt,
+            options,
+            roots,
+            sources,
+            index,
+            vertex,
+            below,
+            inputs,
+            contacts,
+        }
     }
 
     /// Whether a step ended because it was told to.

@@ -34,6 +34,7 @@ pub(crate) mod key_value;
 pub(crate) mod layer_limit;
 pub(crate) mod limits;
 pub(crate) mod location;
+pub(crate) mod network;
 pub(crate) mod output;
 pub(crate) mod provenance;
 pub(crate) mod quota;

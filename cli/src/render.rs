@@ -1,5 +1,6 @@
 //! Progress of a build on standard error: as a log, as JSON, as a live view, or not at all.
 
+pub(crate) mod egress;
 pub(crate) mod held;
 pub(crate) mod isolation;
 pub(crate) mod json;

@@ -46,6 +46,7 @@ mod guarded;
 pub mod idmap;
 mod leftovers;
 mod nest;
+pub mod network;
 pub mod outcome;
 pub mod output;
 mod overlay;

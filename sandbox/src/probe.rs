@@ -221,7 +221,8 @@ const OVERLAY: &str = "files are copied for each stage, which is slower; give --
 const OLD: &str = "files are copied for each stage, which is slower; use Linux 5.11 or later";
 const NO_SCOPES: &str = "with the network of the machine, a step reaches abstract sockets of this machine and of steps beside it; give it `--network=none`, or use Linux 6.12 or later with Landlock (lsm=landlock)";
 const MASKED: &str = "steps get a /proc without processes, where /dev/stdin, /dev/stdout and /dev/fd lead nowhere; give this container an unmasked /proc (systempaths=unconfined)";
-const NO_NETWORKS: &str = "only `--network=none` needs it; raise user.max_net_namespaces";
+const NO_NETWORKS: &str =
+    "only `--network=none` and `--network=allow:…` need it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
 const LISTENED: &str = "steps make no devices, 32-bit programs may open no sockets, and steps that share a cache mount wait for each other, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
 const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes; use Linux 5.12 or later";

@@ -94,7 +94,7 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let (mut plan, _channel) = planned((step, &nest), &Kept::Nothing, &pipes)?;
     plan.leave_out_the_command();
     let mut task = Task::new(&plan, (attention(step), binds(step)));
-    drop(started(&mut task, step.network, &nest)?);
+    drop(started(&mut task, &step.network, &nest)?);
     match task.report.failure {
         Some(failure) => Err(why(&plan, &task.report, failure)),
         None => Ok(()),
@@ -115,7 +115,7 @@ fn planned(
 }
 
 /// Starts a child, which has executed its command or failed.
-fn started(task: &mut Task<'_>, network: Network, nest: &Nest) -> Result<Child, StepError> {
+fn started(task: &mut Task<'_>, network: &Network, nest: &Nest) -> Result<Child, StepError> {
     let doing = "cloning a process into new namespaces";
     spawn(task, namespaces(network, nest), nest).map_err(|errno| match errno {
         _ if nest.is_lost() => failed(doing, StepCause::NestLost),
@@ -131,7 +131,7 @@ fn carry_out(
     (output, cancel): (&dyn Output, &Cancel),
 ) -> Result<Outcome, StepError> {
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
-    let child = started(task, step.network, nest)?;
+    let child = started(task, &step.network, nest)?;
     let received = channel.received().map_err(|errno| refused("taking descriptors", errno))?;
     let attention = task.attention;
     let apart = received.copy.zip(received.room).map(|(copy, room)| Apart { copy, room });
@@ -169,7 +169,7 @@ fn binds(step: &Step) -> Binds {
 /// What the directory of a layer says is short.
 const LONGEST_NOTE: usize = 64;
 
-fn namespaces(network: Network, nest: &Nest) -> c_int {
+fn namespaces(network: &Network, nest: &Nest) -> c_int {
     let always = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
@@ -178,7 +178,7 @@ fn namespaces(network: Network, nest: &Nest) -> c_int {
     match network {
         // A step with another user namespace makes its network there.
         Network::None if nest.below().is_none() => always | libc::CLONE_NEWNET,
-        Network::Host | Network::None => always,
+        Network::Host | Network::None | Network::Own(_) => always,
     }
 }
 

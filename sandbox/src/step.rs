@@ -6,6 +6,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::network::OwnNetwork;
 pub use crate::quota::Quota;
 
 /// Everything [`run`](crate::run) needs to know about one command.
@@ -206,12 +207,21 @@ pub struct Identity {
 }
 
 /// What a step can reach.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Network {
     /// The network of the machine.
     Host,
     /// Nothing but its own loopback device.
     None,
+    /// Nothing but what this program listens with on the loopback device of this network.
+    Own(Arc<OwnNetwork>),
+}
+
+impl Network {
+    /// Whether it is that of the machine, with name servers and abstract sockets of others.
+    pub(crate) fn is_of_machine(&self) -> bool {
+        matches!(self, Self::Host)
+    }
 }
 
 /// How much of the sandbox stands.

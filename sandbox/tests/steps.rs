@@ -56,7 +56,8 @@ const CLAIMS: &[Claim] = claims! {
         the_filter_answers_eperm only_the_standard_descriptors_are_open sigpipe_is_default
         kernel_files_are_masked entries_of_proc_cannot_be_changed root_of_a_step_is_not_root_of_the_machine sys_is_read_only devices_work device_nodes_cannot_be_changed a_device_that_a_step_is_fed_with_cannot_be_changed linked_kernel_directories_stay_inside
         the_builders_program_cannot_be_written proc_shows_only_the_step
-        a_descriptor_is_no_working_directory without_network_only_loopback_is_up only_with_a_network_are_name_servers_known
+        a_descriptor_is_no_working_directory without_network_only_loopback_is_up
+        a_network_of_its_own_has_what_the_builder_listens_with only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
     mounts: generated_files_are_read_only nothing_is_left_of_an_empty_image
         binds_show_files_and_directories a_read_only_bind_refuses_writes

@@ -47,6 +47,7 @@ pub const ROOMS: &[&str] = &[
     "sealed",
     "shared_steps",
     "reason",
+    "egress",
     "progress",
     "options",
     "input",

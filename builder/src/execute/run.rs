@@ -2,7 +2,9 @@
 
 use std::error::Error as _;
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use wythe_sandbox::chroot;
@@ -20,6 +22,7 @@ use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
 use super::space;
+use crate::egress::{self, Gate, Told, Verdict};
 use crate::error::{BuildCause, StepFailure};
 use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
@@ -72,7 +75,15 @@ impl Execution<'_> {
         step.cwd = run.cwd.as_bytes().to_vec();
         step.identity = numbers(&identity);
         step.hostname.clone_from(&run.hostname);
-        step.network = if run.network == NetworkMode::None { Network::None } else { Network::Host };
+        let gate = self.gate(run)?;
+        step.network = match &gate {
+            Some((gate, _)) => Network::Own(gate.network()),
+            None if run.network == NetworkMode::None => Network::None,
+            None => Network::Host,
+        };
+        if gate.is_some() {
+            set(&mut step.env, egress::variables());
+        }
         step.security = match run.security {
             SecurityMode::Sandbox => Security::Sandbox,
             SecurityMode::Insecure => Security::Insecure,
@@ -86,22 +97,56 @@ impl Execution<'_> {
         step.device_attribute = device::ATTRIBUTE.to_vec();
         step.privileges = privileges(run);
         step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
-        if self.execute(&step, &mounts)? == Ended::AtDevice {
+        if self.execute(&step, &mounts, gate)? == Ended::AtDevice {
             return Ok(None);
         }
         drop(mounts);
         Ok(Some(self.harvest(ground, batch)?))
     }
 
-    fn execute(&self, step: &Step, mounts: &Mounts) -> Result<Ended, BuildCause> {
-        let env = self.env;
+    fn execute(
+        &self,
+        step: &Step,
+        mounts: &Mounts,
+        gate: Option<Opened>,
+    ) -> Result<Ended, BuildCause> {
         let mask = Mask::new(mounts.secrets.iter().map(Vec::as_slice));
         let streams = [mask.stream(), mask.stream()].map(Mutex::new);
-        let listener = Listener { execution: self, tail: Tail::default(), streams };
+        let listener = &Listener { execution: self, tail: Tail::default(), streams };
+        thread::scope(|scope| {
+            // Within, so that it ends with the step, and with it who listens.
+            let gate = gate.map(|(gate, told)| {
+                scope.spawn(move || listener.follow(&told));
+                gate
+            });
+            self.carry_out(step, listener, gate.as_ref())
+        })
+    }
+
+    fn carry_out(
+        &self,
+        step: &Step,
+        listener: &Listener<'_, '_>,
+        gate: Option<&Gate>,
+    ) -> Result<Ended, BuildCause> {
         let started = Instant::now();
-        let outcome = wythe_sandbox::run(step, &listener, env.cancel)?;
+        let outcome = wythe_sandbox::run(step, listener, self.env.cancel)?;
+        if let Some(gate) = gate {
+            gate.flush();
+        }
         if outcome == Outcome::MadeDevice {
             listener.write(SandboxStream::Stderr, BEGINS_AGAIN);
+        }
+        match outcome {
+            Outcome::Exited(0) | Outcome::MadeDevice | Outcome::Cancelled => {}
+            Outcome::Exited(_)
+            | Outcome::Signaled(_)
+            | Outcome::OutOfMemory(_)
+            | Outcome::TimedOut => {
+                if gate.is_some() {
+                    listener.write(SandboxStream::Stderr, ONLY_BY_PROXY);
+                }
+            }
         }
         listener.finish();
         match outcome {
@@ -119,10 +164,21 @@ impl Execution<'_> {
                     elapsed: started.elapsed(),
                     full: space::missing(step.root.changed()),
                 };
-                self.inspect(step, &listener);
+                self.inspect(step, listener);
                 Err(BuildCause::Step(failure))
             }
         }
+    }
+
+    /// Opens the way to the hosts of the list, where that is the network of the step.
+    fn gate(&self, run: &RunStep) -> Result<Option<Opened>, BuildCause> {
+        let list = self.options.egress.as_ref().filter(|_| run.network == NetworkMode::Allow);
+        let names = run.hosts.iter().map(|host| (host.name.clone(), host.address)).collect();
+        let opened = list.map(|list| Gate::open(list, names)).transpose()?;
+        if opened.is_none() && run.network == NetworkMode::Allow {
+            return Err(BuildCause::Unsupported("a network of listed hosts without a list"));
+        }
+        Ok(opened)
     }
 
     /// Lets who wants to look at what the step left.
@@ -140,6 +196,9 @@ impl Execution<'_> {
         listener.finish();
     }
 }
+
+/// The way to hosts of a list, and what is told of it.
+type Opened = (Gate, Receiver<Told>);
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,6 +221,10 @@ fn privileges(run: &RunStep) -> Privileges {
     let gains = words.into_iter().any(|word| GAINERS.iter().any(|gainer| word.contains(gainer)));
     if gains { Privileges::Gained } else { Privileges::Kept }
 }
+
+/// What may be the reason of a failure that says nothing of it.
+const ONLY_BY_PROXY: &[u8] =
+    b"note: this step reaches hosts of --network=allow by http_proxy and https_proxy, and nothing else\n";
 
 /// Programs by which others than root become root.
 const GAINERS: [&str; 3] = ["sudo", "doas", "pkexec"];
@@ -189,6 +252,27 @@ impl<'l> Listener<'l, '_> {
         self.tail.push(bytes);
         let step = StepId(self.execution.index + 1);
         self.execution.env.progress.event(&Event::Output { step, stream, bytes });
+    }
+
+    /// Tells of what the step asks for, until there is no more.
+    fn follow(&self, told: &Receiver<Told>) {
+        let step = StepId(self.execution.index + 1);
+        for told in told {
+            match told {
+                Told::Contact(contact) => {
+                    self.execution.env.progress.event(&Event::Egress { step, contact: &contact });
+                    if let Verdict::Refused(refusal) = contact.verdict {
+                        let line = format!("wythe: {contact} was refused: {refusal}\n");
+                        self.write(SandboxStream::Stderr, line.as_bytes());
+                    }
+                    let contacts = self.execution.contacts.lock();
+                    contacts.unwrap_or_else(PoisonError::into_inner).insert(contact);
+                }
+                // Who waits for that may be gone.
+                Told::SoFar(done) => drop(done.send(())),
+                Told::End => return,
+            }
+        }
     }
 
     fn masked(&self, stream: Stream) -> MutexGuard<'_, Masked<'l>> {
@@ -243,17 +327,25 @@ fn numbers(identity: &Identity) -> StepIdentity {
 
 /// The environment of a step: proxies of the command line before what the Dockerfile says, and secrets
 /// before all.
-fn environment(run: &RunStep, identity: &Identity, mounts: &Mounts) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut found: Vec<(Vec<u8>, Vec<u8>)> = vec![(b"HOME".to_vec(), identity.home.clone())];
+fn environment(run: &RunStep, identity: &Identity, mounts: &Mounts) -> Variables {
+    let mut found: Variables = vec![(b"HOME".to_vec(), identity.home.clone())];
     let pairs = run.env.iter().chain(&run.proxies);
     let pairs = pairs.map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
-    for (name, value) in pairs.chain(mounts.variables.iter().cloned()) {
-        match found.iter_mut().find(|(known, _)| *known == name) {
+    set(&mut found, pairs.chain(mounts.variables.iter().cloned()));
+    found
+}
+
+/// Names and values.
+type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Gives variables values, new ones at the end.
+fn set(variables: &mut Variables, values: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
+    for (name, value) in values {
+        match variables.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
-            None => found.push((name, value)),
+            None => variables.push((name, value)),
         }
     }
-    found
 }
 
 fn hosts(hostname: &str, extra: &[HostEntry]) -> Vec<u8> {

@@ -12,6 +12,7 @@ use wythe_store::lease::Lease;
 use wythe_store::store::Store;
 
 use super::durations::subject;
+use crate::egress;
 
 const PREFIX: &[u8] = b"step\0";
 
@@ -148,8 +149,9 @@ pub(crate) fn forget_old(store: &Store, lease: &Lease) -> Result<(), WriteError>
         let is_idle =
             || !PlaceResults::decode(note).is_some_and(|known| known.0.iter().any(is_kept));
         let is_old = key.starts_with(OLD_PREFIX);
-        let is_stray =
-            subject(key).is_some_and(|result| !store.journal().contains(Table::Actions, result));
+        let is_stray = subject(key)
+            .or_else(|| egress::subject(key))
+            .is_some_and(|result| !store.journal().contains(Table::Actions, result));
         if is_old || is_stray || (places > MAX_PLACES && key.starts_with(PREFIX) && is_idle()) {
             batch.delete(Table::Notes, key);
         }

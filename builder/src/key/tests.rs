@@ -101,6 +101,7 @@ fn words_and_settings_of_a_step_count() {
     check_run(Miss, |run| run.user = "0".to_owned());
     check_run(Miss, |run| run.cwd = "/w".to_owned());
     check_run(Miss, |run| run.network = NetworkMode::None);
+    check_run(Miss, |run| run.network = NetworkMode::Allow);
     check_run(Miss, |run| run.shm_size += 1);
     check_run(Miss, |run| run.hostname = "other".to_owned());
     check_run(Miss, |run| run.platform = Platform::linux("arm64"));

@@ -63,11 +63,21 @@ impl Lowering<'_> {
     fn network(&self, site: Site<'_>, run: &Run) -> Result<NetworkMode, LowerError> {
         let options = self.around.options;
         let Some(word) = &run.network else { return Ok(options.network) };
-        let mode = NetworkMode::parse(&word.value).unwrap_or_default();
-        if mode == NetworkMode::Host {
-            self.allowed(Entitlement::NetworkHost, site.trigger.unwrap_or(word.span))?;
+        let span = site.trigger.unwrap_or(word.span);
+        match NetworkMode::parse(&word.value).unwrap_or_default() {
+            NetworkMode::Host if options.network == NetworkMode::Allow => {
+                let message = "RUN --network=host leads around the list of --network=allow";
+                Err(LowerError::at(span, message)
+                    .help("remove the flag, or build without the list"))
+            }
+            NetworkMode::Host => {
+                self.allowed(Entitlement::NetworkHost, span)?;
+                Ok(NetworkMode::Host)
+            }
+            NetworkMode::None => Ok(NetworkMode::None),
+            // What the command line says, which a Dockerfile cannot widen.
+            NetworkMode::Allow | NetworkMode::Default => Ok(options.network),
         }
-        Ok(mode)
     }
 
     fn security(&self, site: Site<'_>, run: &Run) -> Result<SecurityMode, LowerError> {

@@ -8,7 +8,7 @@ use wythe_dockerfile::parse::parse;
 use super::*;
 use crate::graph::ImagePlan;
 use crate::operation::Operation;
-use crate::options::NamedContext;
+use crate::options::{Entitlement, NamedContext, NetworkMode};
 
 /// Every image is of an architecture of its own, so that one sees what comes from a base.
 struct Mips;
@@ -114,6 +114,31 @@ fn bases(text: &str, options: &Options) -> Vec<String> {
     };
     let vertices = lowered(text, options).unwrap().vertices;
     vertices.into_iter().filter_map(|vertex| base(vertex.operation)).collect()
+}
+
+/// The network of the only step of a Dockerfile, or why it is refused.
+fn network(flag: &str, options: &Options) -> Result<NetworkMode, String> {
+    let graph = lowered(&format!("FROM scratch\nRUN {flag} [\"x\"]"), options)?;
+    let networks = graph.vertices.into_iter().find_map(|vertex| match vertex.operation {
+        Operation::Run(run) => Some(run.network),
+        Operation::Base(_) | Operation::Copy(_) | Operation::Workdir(_) => None,
+    });
+    Ok(networks.unwrap())
+}
+
+#[test]
+fn a_dockerfile_narrows_the_network_of_the_build_and_does_not_widen_it() {
+    for mode in [NetworkMode::Default, NetworkMode::None, NetworkMode::Host, NetworkMode::Allow] {
+        let options = Options { network: mode, ..options() };
+        assert_eq!(network("", &options), Ok(mode));
+        assert_eq!(network("--network=default", &options), Ok(mode));
+        assert_eq!(network("--network=none", &options), Ok(NetworkMode::None));
+        assert!(network("--network=host", &options).is_err());
+    }
+    let entitlements = [Entitlement::NetworkHost].into();
+    let options = Options { network: NetworkMode::Allow, entitlements, ..options() };
+    let refused = network("--network=host", &options).unwrap_err();
+    assert!(refused.contains("leads around the list"), "{refused}");
 }
 
 #[test]

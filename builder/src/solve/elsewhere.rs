@@ -16,6 +16,7 @@ use super::{Known, Solver};
 use crate::bases::BaseLayer;
 use crate::built::{BuiltMount, BuiltStep};
 use crate::demand::{Wiring, demand};
+use crate::egress::forget_contacts;
 use crate::error::{BuildCause, VertexError};
 use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
@@ -74,6 +75,8 @@ impl Solver<'_> {
         self.note(&mut batch, index, (id, action.created), Vec::new())?;
         self.note_outcome(&mut batch, index, StepOutcome::Made);
         note_duration(&mut batch, &key, action.duration);
+        // What is noted under this key is of a result from here.
+        forget_contacts(&mut batch, &key);
         self.env.lease.commit(batch, Durability::Relaxed)?;
         Ok(Some((Some(id), action.created)))
     }

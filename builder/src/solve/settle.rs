@@ -25,7 +25,6 @@ use super::keys::{bottom, operation_key, result_key, stacked};
 use super::tasks::Task;
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
-use crate::explain::durations::{duration_of, note_duration};
 use crate::graph::{Vertex, VertexId};
 use crate::operation::facts::Fact;
 use crate::operation::{BaseSource, Operation};
@@ -275,8 +274,7 @@ impl Solver<'_> {
             if layer != own || !keys.listed.is_empty() {
                 self.note(&mut batch, index, (layer, at), keys.listed)?;
             }
-            let took = duration_of(self.env.store, &self.keys[&index]);
-            note_duration(&mut batch, &keys.content, took);
+            self.carry_notes(&mut batch, &self.keys[&index], &keys.content);
             for key in [keys.content, keys.operation, result] {
                 let (inputs, layer) = (Vec::new(), Some(layer));
                 batch.put_action(&ActionRecord { key, layer, created: at, inputs });

@@ -19,6 +19,7 @@ use super::image_name::ImageName;
 use super::isolation::{IsolationArg, SnapshotterArg};
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
+use super::network::BuildNetwork;
 use super::output::OutputArg;
 use super::provenance::{Attest, Provenance, ProvenanceArg};
 use super::quota::QuotaArgs;
@@ -195,9 +196,13 @@ pub(crate) struct CacheArgs {
 /// What surrounds a step
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The network of RUN: default, host or none
-    #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
-    pub(crate) network: NetworkArg,
+    #[arg(
+        long,
+        default_value = "default",
+        value_name = "NETWORK",
+        help = "The network of RUN: default, host, none, or allow:HOST[:PORT],… for those hosts alone, by a proxy"
+    )]
+    pub(crate) network: BuildNetwork,
     /// Grant what a Dockerfile asks for: network.host or security.insecure
     #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
@@ -249,7 +254,7 @@ pub(crate) enum ImageHome {
     Store,
 }
 
-/// The network of steps.
+/// The network of a command.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum NetworkArg {
     /// That of this machine

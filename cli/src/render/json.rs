@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
 use super::transfer;
-use super::{isolation, reason, sanitize};
+use super::{egress, isolation, reason, sanitize};
 
 /// The version of the objects. Raised when a field changes its meaning or goes; readers have to
 /// ignore events and fields they do not know.
@@ -154,6 +154,11 @@ impl<W: Write + Send> Progress for Json<W> {
                 self.write(state, "cached", fields);
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),
+            Event::Egress { step, contact } => {
+                let mut fields = egress::fields(contact);
+                fields["step"] = json!(step.0);
+                self.write(state, "egress", fields);
+            }
             Event::Explained { step, reason } => {
                 let mut fields = reason::fields(reason);
                 fields["step"] = json!(step.0);
@@ -222,6 +227,7 @@ mod tests {
         let senders = concat!(
             include_str!("json.rs"),
             include_str!("reason.rs"),
+            include_str!("egress.rs"),
             include_str!("transfer.rs"),
             include_str!("../failure.rs"),
             include_str!("../session.rs")

@@ -95,7 +95,8 @@ impl View {
                 let text = format!("WARN {}", self.source.summary(diagnostic));
                 self.settled.push(Settled { text, end: String::new() });
             }
-            Event::Graph { .. } | Event::Layer { .. } | _ => {}
+            // What was refused is among what the step prints.
+            Event::Egress { .. } | Event::Graph { .. } | Event::Layer { .. } | _ => {}
         }
     }
 

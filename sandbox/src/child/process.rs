@@ -34,6 +34,9 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
             // What it keeps from happening is found out when the step's files are sealed, too.
             sys::scope_abstract_sockets().or(Ok(()))
         }
+        SelfOp::EnterNetwork(network) => {
+            move_into_link_name_space(sys::lend(*network), Some(LinkNameSpaceType::Network))
+        }
         SelfOp::EnterUsers(users) => {
             move_into_link_name_space(sys::lend(*users), Some(LinkNameSpaceType::User))
         }

@@ -61,8 +61,10 @@ fn whole(step: &Step) -> Result<&std::path::Path, StepError> {
         let (doing, what) = ("running a step in a chroot".to_owned(), what.to_owned());
         Err(StepError { doing, cause: StepCause::NeedsNamespaces { what } })
     };
-    if step.network == Network::None {
-        return without("--network=none");
+    match step.network {
+        Network::Host => {}
+        Network::None => return without("--network=none"),
+        Network::Own(_) => return without("a network of its own"),
     }
     if step.security == Security::Insecure {
         return without("--security=insecure");

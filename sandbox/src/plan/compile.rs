@@ -50,7 +50,7 @@ impl Plan {
         let (begun, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
-        let resolv_conf = if step.network == Network::None { &[][..] } else { &step.resolv_conf };
+        let resolv_conf = if step.network.is_of_machine() { &step.resolv_conf } else { &[][..] };
         let resolv = self.prepare_file(&board, c"/etc/resolv.conf".into(), resolv_conf);
         let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));
@@ -82,10 +82,15 @@ impl Plan {
     ) -> Result<(), StepError> {
         let hostname = c_string("setting the host name", step.hostname.as_bytes())?;
         self.push("setting the host name", SelfOp::Hostname(hostname));
+        if let Network::Own(network) = &step.network {
+            // It is the builder's, whose user namespace is left next.
+            self.push("entering the network of the step", SelfOp::EnterNetwork(network.door()));
+        }
         if let Some(users) = inherited.users {
             self.users(users, step);
         }
         match step.network {
+            Network::Own(_) => {}
             Network::None => self.push("raising the loopback device", SelfOp::RaiseLoopback),
             // Abstract sockets belong to a network, and this one is everybody's.
             Network::Host => self.push("keeping to its own sockets", SelfOp::ScopeSockets),
@@ -118,7 +123,8 @@ impl Plan {
     fn users(&mut self, users: RawFd, step: &Step) {
         let label = "entering the user namespace of steps";
         self.push(label, SelfOp::EnterUsers(users));
-        let network = if step.network == Network::None { libc::CLONE_NEWNET } else { 0 };
+        let is_new = matches!(step.network, Network::None);
+        let network = if is_new { libc::CLONE_NEWNET } else { 0 };
         let others = libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
         let others = if step.security == Security::Insecure { others } else { 0 };
         if network | others != 0 {

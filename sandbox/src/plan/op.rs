@@ -103,6 +103,8 @@ pub(crate) enum SelfOp {
     Hostname(CString),
     /// Keeps to the step's own abstract sockets.
     ScopeSockets,
+    /// Enters a network.
+    EnterNetwork(RawFd),
     /// Enters the user namespace of steps.
     EnterUsers(RawFd),
     /// Makes namespaces of the current user namespace.

@@ -127,10 +127,10 @@ pub(crate) fn no_abstract_socket_of_others_is_reached(fixture: &Fixture) {
     step.argv = words.map(|word| word.as_bytes().to_vec()).to_vec();
     assert_eq!(connect(&name), "yes");
     for (network, refusal) in [(Network::Host, "not permitted"), (Network::None, "refused")] {
-        step.network = network;
+        step.network = network.clone();
         step.root = fixture.root();
         let answer = run(&step).stdout;
-        let is_old = network == Network::Host && kernel() < SINCE_LANDLOCK_6;
+        let is_old = matches!(network, Network::Host) && kernel() < SINCE_LANDLOCK_6;
         assert!(answer.contains(refusal) || is_old, "{network:?}: {answer}");
     }
 }

@@ -149,4 +149,4 @@ fn collect(top: &Path, directory: &Path, found: &mut Vec<String>) {
 
 const APPLETS: &str = "sh echo cat env id hostname pwd ls grep mount unshare sleep setsid yes head \
     touch mkdir rm stat readlink test wc kill ulimit ip df dd chown chmod ln cp cut mv tar find sort \
-    true false mknod chroot tee";
+    true false mknod chroot tee nc nslookup timeout";

@@ -1,8 +1,13 @@
 //! What a command cannot see or do.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::thread;
 
+use wythe_sandbox::network::OwnNetwork;
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, Network, Security};
 
 use crate::fixture::{Fixture, attempt, run, succeed};
@@ -141,6 +146,35 @@ pub(crate) fn without_network_only_loopback_is_up(fixture: &Fixture) {
     step.network = Network::None;
     assert_eq!(succeed(&step).stdout, "3\n1\n1\n");
 }
+
+pub(crate) fn a_network_of_its_own_has_what_the_builder_listens_with(fixture: &Fixture) {
+    let network = Arc::new(OwnNetwork::new().unwrap());
+    let listener = network.listen(PORT).unwrap();
+    let answering = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"from the builder\n").unwrap();
+    });
+    let step = |script: &str, port: u16| {
+        let mut step = fixture.step(&script.replace("PORT", &port.to_string()));
+        step.network = Network::Own(network.clone());
+        step.resolv_conf = b"nameserver 192.0.2.1\n".to_vec();
+        step
+    };
+    assert_eq!(succeed(&step("nc 127.0.0.1 PORT", PORT)).stdout, "from the builder\n");
+    answering.join().unwrap();
+    // What listens here is not there, nor is any way out: not over IPv6, nor to metadata of a cloud.
+    let machine = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = "cat /etc/resolv.conf; grep -c : /proc/net/dev; wc -l < /proc/net/route; \
+        grep -v -c lo$ /proc/net/ipv6_route; for host in 127.0.0.1 ::1 169.254.169.254 \
+        169.254.170.2 fd00:ec2::254 192.0.2.1 2001:db8::1; do nc -w 1 $host PORT < /dev/null && \
+        echo reached $host; done; nslookup x 192.0.2.1 2>&1 | grep -c unreachable";
+    assert_eq!(succeed(&step(script, machine)).stdout, "1\n1\n0\n1\n");
+    // Low ports are open to root of the step as they are elsewhere.
+    assert_eq!(succeed(&step("timeout 1 nc -l -p 80; echo $?", 0)).stdout, "143\n");
+}
+
+/// A port that is free in a new network.
+const PORT: u16 = 61_080;
 
 pub(crate) fn only_with_a_network_are_name_servers_known(fixture: &Fixture) {
     for (network, expected) in [(Network::Host, "nameserver 192.0.2.1\n"), (Network::None, "")] {

@@ -61,7 +61,7 @@ pub(crate) fn programs_of_32_bits_open_the_sockets_of_others(fixture: &Fixture) 
     ];
     for (network, uid, expected) in cases {
         let mut step = fixture.step_on(&lowers, "exec /program");
-        step.network = network;
+        step.network = network.clone();
         step.identity = Identity { uid, gid: uid, groups: vec![] };
         assert_eq!(succeed(&step).stdout, expected, "{network:?} {uid}");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+use wythe_builder::lower::args::PROXIES;
 use wythe_builder::options::EPOCH;
 use wythe_builder::options::{
     CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
@@ -11,9 +12,10 @@ use wythe_builder::options::{
 use wythe_store::digest::{Digest, ParseDigestError};
 use wythe_store::oci::platform::{ParsePlatformError, Platform, host_architecture};
 
-use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, NetworkArg, RunArgs};
+use crate::args::build::{AttestationArgs, BuildArgs, CacheArgs, RunArgs};
 use crate::args::context::{self, ContextSource, Selector};
 use crate::args::key_value::KeyValue;
+use crate::args::network::BuildNetwork;
 use crate::command::build::secret;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -51,15 +53,7 @@ fn platform(text: &str) -> Result<Platform, Failure> {
 fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
     options.entitlements =
         args.allow.iter().map(|name| entitlement(name)).collect::<Result<_, _>>()?;
-    options.network = match args.network {
-        NetworkArg::Default => NetworkMode::Default,
-        NetworkArg::Host => NetworkMode::Host,
-        NetworkArg::None => NetworkMode::None,
-    };
-    if args.network == NetworkArg::Host {
-        // Who asks for it on the command line has granted it.
-        options.entitlements.insert(Entitlement::NetworkHost);
-    }
+    network(&args.network, options)?;
     options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
     options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
     options.quota = args.quota.quota();
@@ -68,6 +62,29 @@ fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
         options.shm_size = size.0;
     }
     options.jobs = args.jobs;
+    Ok(())
+}
+
+fn network(asked: &BuildNetwork, options: &mut Options) -> Result<(), Failure> {
+    options.network = match asked {
+        BuildNetwork::Default => NetworkMode::Default,
+        BuildNetwork::Host => {
+            // Who asks for it on the command line has granted it.
+            options.entitlements.insert(Entitlement::NetworkHost);
+            NetworkMode::Host
+        }
+        BuildNetwork::None => NetworkMode::None,
+        BuildNetwork::Allow(list) => {
+            let is_proxy =
+                |name: &&String| PROXIES.iter().any(|one| one.eq_ignore_ascii_case(name));
+            if let Some(name) = options.build_args.keys().find(is_proxy) {
+                let text = format!("--network=allow and --build-arg {name} are two proxies");
+                return Err(Failure::usage(text).remedy("leave one of them out"));
+            }
+            options.egress = Some(list.clone());
+            NetworkMode::Allow
+        }
+    };
     Ok(())
 }
 
@@ -244,6 +261,15 @@ mod tests {
     fn the_network_of_the_host_is_granted_by_who_asks_for_it() {
         let options = parse(&["--network", "host"], &[]).unwrap();
         assert!(options.entitlements.contains(&Entitlement::NetworkHost));
+    }
+
+    #[test]
+    fn a_list_of_hosts_stands_beside_no_other_proxy() {
+        let options = parse(&["--network=allow:a.example"], &[]).unwrap();
+        assert_eq!(options.network, NetworkMode::Allow);
+        assert!(options.egress.is_some() && options.entitlements.is_empty());
+        let both = ["--network=allow:a.example", "--build-arg", "https_proxy=http://b"];
+        refused(&both, "--build-arg https_proxy");
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! of Dockerfiles reads this, too.
 
 use serde_json::{Map, Value, json};
-use wythe_builder::built::BuiltTarget;
+use wythe_builder::built::{BuiltTarget, StepEgress};
 use wythe_builder::options::Options;
 use wythe_builder::origin::Material;
 use wythe_delivery::attestation::package_url;
 
 use crate::args::provenance::{Detail, Provenance};
+use crate::render::egress;
 
 /// What the parameters of a build mean.
 const BUILD_TYPE: &str =
@@ -48,6 +49,12 @@ impl BuildInvocation<'_> {
             let infos = json!([{"filename": name, "language": "Dockerfile", "data": data}]);
             metadata["buildkit_metadata"] = json!({"source": {"infos": infos}});
         }
+        if let Some(list) = &self.options.egress {
+            metadata["wythe_egress"] = json!({
+                "allowed": list.entries().collect::<Vec<_>>(),
+                "steps": built.egress.iter().map(|step| self.step(step)).collect::<Vec<_>>(),
+            });
+        }
         json!({
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
@@ -64,6 +71,16 @@ impl BuildInvocation<'_> {
                 "metadata": metadata,
             },
         })
+    }
+
+    /// Where a step went. What it was is told only where everything is.
+    fn step(&self, StepEgress { name, contacts }: &StepEgress) -> Value {
+        let mut step = json!({"recorded": contacts.is_some()});
+        step["hosts"] = contacts.iter().flatten().map(egress::fields).collect();
+        if self.asked.detail == Detail::Max {
+            step["name"] = name.as_str().into();
+        }
+        step
     }
 
     /// What was asked for. Values of secrets are in no statement.
@@ -98,13 +115,19 @@ fn dependency(material: &Material) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use wythe_builder::egress::{Contact, Verdict};
     use wythe_builder::options::Secret;
     use wythe_store::oci::platform::Platform;
 
     use super::*;
 
     fn predicate(detail: Detail) -> String {
+        predicate_with(detail, None)
+    }
+
+    fn predicate_with(detail: Detail, list: Option<&str>) -> String {
         let mut options = Options::new(Platform::linux("amd64"));
+        options.egress = list.map(|list| std::sync::Arc::new(list.parse().unwrap()));
         options.build_args.insert("TOKEN".to_owned(), "in-an-argument".to_owned());
         options.secrets.insert("id".to_owned(), Secret::new(b"hunter2".to_vec()));
         let asked = Provenance { detail, ..Provenance::default() };
@@ -116,7 +139,13 @@ mod tests {
             b"",
         );
         let (images, materials) = (Vec::new(), Vec::new());
-        let built = BuiltTarget { name: "default".to_owned(), root, images, materials };
+        let contact =
+            Contact { host: "a.example".to_owned(), port: 443, verdict: Verdict::Reached };
+        let egress = vec![
+            StepEgress { name: "[2/3] RUN a".to_owned(), contacts: Some(vec![contact]) },
+            StepEgress { name: "[3/3] RUN b".to_owned(), contacts: None },
+        ];
+        let built = BuiltTarget { name: "default".to_owned(), root, images, materials, egress };
         invocation.predicate(&built).to_string()
     }
 
@@ -124,6 +153,17 @@ mod tests {
     fn values_of_arguments_are_told_only_when_everything_is() {
         assert!(!predicate(Detail::Min).contains("in-an-argument"));
         assert!(predicate(Detail::Max).contains("in-an-argument"));
+    }
+
+    #[test]
+    fn where_steps_went_is_told_where_there_was_a_list() {
+        assert!(!predicate(Detail::Max).contains("a.example"));
+        let hosts =
+            r#""hosts":[{"host":"a.example","port":443,"reason":null,"verdict":"reached"}]"#;
+        let told = predicate_with(Detail::Min, Some("*.example"));
+        assert!(told.contains(hosts) && told.contains(r#""allowed":["*.example"]"#), "{told}");
+        assert!(told.contains(r#""recorded":false"#) && !told.contains("RUN a"), "{told}");
+        assert!(predicate_with(Detail::Max, Some("*")).contains("[2/3] RUN a"));
     }
 
     #[test]
