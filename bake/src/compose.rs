@@ -5,6 +5,7 @@ mod environment;
 mod include;
 mod interpolate;
 mod merge;
+pub mod project;
 mod size;
 mod yaml;
 

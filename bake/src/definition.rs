@@ -32,6 +32,9 @@ pub const DEFAULT_FILES: [&str; 8] = [
 /// The longest chain of targets that inherit from each other, or have each other as contexts.
 const MAX_CHAIN: usize = 200;
 
+/// What the paths begin with that are seen from the working directory, wherever the definition came from.
+pub const HERE: &str = "cwd://";
+
 /// Whether a name can be one of a target.
 pub(crate) fn is_target_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -96,6 +99,11 @@ impl Definition {
         let mut sources = Sources::default();
         let files: Vec<FileId> = files.into_iter().map(|file| sources.add(file)).collect();
         Self::read_all(&mut sources, &files, surroundings).map_err(|fault| fault.told(&sources))
+    }
+
+    /// Targets that are known already, and a group of them.
+    pub(crate) fn of_targets(targets: Vec<Target>, group: Group) -> Self {
+        Self { targets, groups: vec![group], ..Self::default() }
     }
 
     fn read_all(
@@ -413,11 +421,21 @@ impl Planner<'_> {
             args.insert("SOURCE_DATE_EPOCH".to_owned(), Some(epoch));
         }
         if let Some(context) = &mut target.context {
-            if let Some(local) = context.strip_prefix("cwd://") {
-                *context = path::clean(local);
-            } else if !is_url(context) {
-                *context = path::clean(context);
-            }
+            *context = self.placed(context);
+        }
+    }
+
+    /// A context as it is seen from the working directory, or from where the definition came from: there
+    /// `cwd://` stays with what is in the working directory all the same.
+    fn placed(&self, context: &str) -> String {
+        match (context.strip_prefix(HERE), self.surroundings.origin()) {
+            (Some(local), None) => path::clean(local),
+            (Some(local), Some(_)) => format!("{HERE}{}", path::clean(local)),
+            (None, _) if is_url(context) => context.to_owned(),
+            (None, origin) => match (path::clean(context), origin) {
+                (cleaned, Some(origin)) if cleaned == "." => origin,
+                (cleaned, _) => cleaned,
+            },
         }
     }
 }

@@ -105,6 +105,14 @@ pub enum Problem {
         /// One with a similar name.
         similar: Option<String>,
     },
+    /// A service that is nowhere defined.
+    #[error("there is no service {name:?}")]
+    UnknownService {
+        /// The name.
+        name: String,
+        /// One with a similar name.
+        similar: Option<String>,
+    },
     /// A target or group that is nowhere defined.
     #[error("there is no target {name:?}")]
     UnknownTarget {
@@ -144,6 +152,7 @@ impl Problem {
         match self {
             Self::UnknownAttribute { similar: Some(name), .. }
             | Self::UnknownFunction { similar: Some(name), .. }
+            | Self::UnknownService { similar: Some(name), .. }
             | Self::UnknownTarget { similar: Some(name), .. }
             | Self::UnknownVariable { similar: Some(name), .. } => {
                 Some(format!("did you mean {name}?"))
@@ -164,6 +173,7 @@ impl Problem {
             Self::Cycle { .. } => Some("give one of them a value that needs no other".to_owned()),
             Self::UnknownAttribute { .. }
             | Self::UnknownFunction { .. }
+            | Self::UnknownService { .. }
             | Self::Arguments { .. }
             | Self::Function { .. }
             | Self::Invalid(_)

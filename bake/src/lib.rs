@@ -13,7 +13,7 @@
     reason = "a value of any other kind than the wanted ones is refused, whatever kinds there will be"
 )]
 
-mod compose;
+pub mod compose;
 mod csv;
 pub mod definition;
 pub mod error;

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::definition::HERE;
+
 /// The world as a definition sees it.
 pub trait Surroundings {
     /// The value of a variable: what was given for it by name, else that of the environment.
@@ -28,6 +30,12 @@ pub trait Surroundings {
 
     /// The context given on the command line, for `BAKE_CMD_CONTEXT`.
     fn command_context(&self) -> String {
-        "cwd://".to_owned()
+        HERE.to_owned()
+    }
+
+    /// The address of the repository or archive that the definition came from, if it came from one: the
+    /// paths of contexts are those of directories in there, and a context `.` is the address itself.
+    fn origin(&self) -> Option<String> {
+        None
     }
 }

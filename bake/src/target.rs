@@ -21,7 +21,8 @@ pub struct Target {
     pub annotations: Option<Vec<String>>,
     /// What is said of the image beside it.
     pub attest: Option<Vec<Attestation>>,
-    /// A directory or URL.
+    /// A directory or URL. In a plan whose definition came from elsewhere a directory is one of there, unless
+    /// it begins with [`HERE`](crate::definition::HERE).
     pub context: Option<String>,
     /// Named contexts: directories, URLs, `docker-image://…`, `target:NAME`.
     pub contexts: Option<BTreeMap<String, String>>,

@@ -4,13 +4,22 @@ use std::collections::BTreeMap;
 
 use wythe_dockerfile::suggest;
 
-use super::yaml::{Data, Merging, Node, canonical};
+use super::yaml::{Data, Merging, Node, text as scalar, texts as list};
 use super::{Composed, Environment, environment, merge, size};
 use crate::definition::is_target_name;
 use crate::error::{Fault, Problem};
 use crate::surroundings::Surroundings;
 use crate::target::entry::{self, Attestation, CacheEntry, Output, Secret, Ssh, without_repeats};
 use crate::target::{Group, Target, known_once};
+
+/// Who asks: both have their own idea of what some keys mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Manner {
+    /// `bake`, for which a Compose file is one definition among others.
+    Bake,
+    /// `compose build`, for which it is a project.
+    Compose,
+}
 
 /// A target for each service that is built, and a group of all.
 pub(super) fn targets(
@@ -23,23 +32,8 @@ pub(super) fn targets(
         return Err(Problem::Invalid(text.to_owned()).at(project.span));
     };
     let mut composed = Composed::default();
-    let mut sorted: Vec<&(String, Node)> = services.members().iter().collect();
-    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
-    for (name, service) in sorted {
-        let build = service.get("build").filter(|build| build.tag != Some(Merging::Reset));
-        let Some(build) = build.filter(|build| !build.is_null()) else { continue };
-        let name = target_name(name);
-        if !is_target_name(&name) {
-            return Err(Problem::Name { name }.at(build.span));
-        }
-        let build = merge::normal(build.clone(), "build");
-        check_keys(&build)?;
-        let context = Context { project, service, environment, surroundings };
-        let mut target = context.target(&name, &build)?;
-        if let Some(extension) = build.get("x-bake") {
-            extend(&mut target, extension)?;
-        }
-        let image = service.get("image").and_then(scalar);
+    for (name, mut target) in built(project, Manner::Bake, (environment, surroundings))? {
+        let image = services.get(&name).and_then(|service| service.get("image")).and_then(scalar);
         if target.tags.as_ref().is_none_or(Vec::is_empty) {
             target.tags = image.map(|image| vec![image]);
         }
@@ -52,12 +46,40 @@ pub(super) fn targets(
     Ok(composed)
 }
 
+/// The targets of services that are built, by the name of the service.
+pub(super) fn built(
+    project: &Node,
+    manner: Manner,
+    (environment, surroundings): (&Environment<'_>, &dyn Surroundings),
+) -> Result<BTreeMap<String, Target>, Fault> {
+    let services = project.get("services").map(Node::members).unwrap_or_default();
+    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+    for (service_name, service) in services {
+        let build = service.get("build").filter(|build| build.tag != Some(Merging::Reset));
+        let Some(build) = build.filter(|build| !build.is_null()) else { continue };
+        let name = target_name(service_name);
+        if !is_target_name(&name) {
+            return Err(Problem::Name { name }.at(build.span));
+        }
+        let build = merge::normal(build.clone(), "build");
+        check_keys(&build)?;
+        let context = Context { manner, project, service, environment, surroundings };
+        let mut target = context.target(&name, &build)?;
+        if let Some(extension) = build.get("x-bake").filter(|_| manner == Manner::Bake) {
+            extend(&mut target, extension)?;
+        }
+        targets.insert(service_name.clone(), target);
+    }
+    Ok(targets)
+}
+
 /// A service's name as one of a target: these have no dots.
 pub(crate) fn target_name(name: &str) -> String {
     name.replace('.', "_")
 }
 
 struct Context<'a> {
+    manner: Manner,
     project: &'a Node,
     service: &'a Node,
     environment: &'a Environment<'a>,
@@ -67,6 +89,13 @@ struct Context<'a> {
 impl Context<'_> {
     fn target(&self, name: &str, build: &Node) -> Result<Target, Fault> {
         let text = |key: &str| optional(build, key);
+        if self.manner == Manner::Compose
+            && let Some(inline) = build.get("dockerfile_inline").filter(|node| !node.is_null())
+            && build.get("dockerfile").is_some_and(|node| !node.is_null())
+        {
+            let text = "a build has either a dockerfile or a dockerfile_inline";
+            return Err(Problem::Invalid(text.to_owned()).at(inline.span));
+        }
         Ok(Target {
             name: name.to_owned(),
             context: text("context")?,
@@ -87,6 +116,8 @@ impl Context<'_> {
             ulimits: build.get("ulimits").map(ulimits).transpose()?,
             extra_hosts: build.get("extra_hosts").map(hosts).transpose()?,
             attest: attestations(build)?,
+            no_cache_filter: self.of_compose(build, "no_cache_filter", list)?,
+            entitlements: self.entitlements(build)?,
             // What is false says nothing.
             no_cache: build.get("no_cache").map(truth).transpose()?.filter(|one| *one),
             pull: build.get("pull").map(truth).transpose()?.filter(|one| *one),
@@ -94,10 +125,33 @@ impl Context<'_> {
         })
     }
 
+    /// The value of a key that bake leaves out.
+    fn of_compose<T>(
+        &self,
+        build: &Node,
+        key: &str,
+        read: fn(&Node) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let node = build.get(key).filter(|node| self.manner == Manner::Compose && !node.is_null());
+        node.map(read).transpose()
+    }
+
+    fn entitlements(&self, build: &Node) -> Result<Option<Vec<String>>, Fault> {
+        let mut all = self.of_compose(build, "entitlements", list)?.unwrap_or_default();
+        if self.of_compose(build, "privileged", truth)? == Some(true) {
+            all.push("security.insecure".to_owned());
+        }
+        let all = known_once(all);
+        Ok((!all.is_empty()).then_some(all))
+    }
+
     /// Arguments; those without a value take that of the service's environment, or of ours.
     fn args(&self, args: &Node) -> Result<BTreeMap<String, Option<String>>, Fault> {
         let args = merge::normal(args.clone(), "args");
-        let own = self.service_environment()?;
+        let own = match self.manner {
+            Manner::Bake => self.service_environment()?,
+            Manner::Compose => BTreeMap::new(),
+        };
         let mut known = BTreeMap::new();
         for (name, value) in mapping(&args)? {
             let value = match &value.data {
@@ -159,6 +213,8 @@ impl Context<'_> {
             let (source, variable) = (text("file"), text("environment"));
             let source = source.map(|path| crate::path::clean(&path));
             let (source, variable) = (source.unwrap_or_default(), variable.unwrap_or_default());
+            let called = secret.get("target").filter(|_| self.manner == Manner::Compose);
+            let id = called.and_then(scalar).filter(|name| !name.is_empty()).unwrap_or(id);
             all.push(Secret { id, source, variable });
         }
         Ok(all)
@@ -215,15 +271,6 @@ fn optional(build: &Node, key: &str) -> Result<Option<String>, Fault> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// A scalar as text.
-fn scalar(node: &Node) -> Option<String> {
-    match &node.data {
-        Data::Scalar { text, is_plain: true } => Some(canonical(text)),
-        Data::Scalar { text, is_plain: false } => Some(text.clone()),
-        Data::Null | Data::Sequence(_) | Data::Mapping(_) => None,
-    }
-}
-
 fn truth(node: &Node) -> Result<bool, Fault> {
     let text = scalar(node).unwrap_or_default();
     match text.to_lowercase().as_str() {
@@ -247,11 +294,6 @@ fn sequence(node: &Node) -> Result<&[Node], Fault> {
         Data::Null => Ok(&[]),
         _ => Err(node.wanted("a list")),
     }
-}
-
-fn list(node: &Node) -> Result<Vec<String>, Fault> {
-    let text = |item: &Node| scalar(item).ok_or_else(|| item.wanted("a string"));
-    sequence(node)?.iter().map(text).collect()
 }
 
 /// A list, or a string of words.

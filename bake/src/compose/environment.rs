@@ -3,29 +3,92 @@
 use std::collections::BTreeMap;
 
 use super::interpolate::interpolated;
+use super::project::ProjectOptions;
+use super::seen_from;
 use crate::error::{Fault, Problem};
 use crate::surroundings::Surroundings;
 
+/// Whether a file has to be there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Presence {
+    Optional,
+    Required,
+}
+
 /// Variables by name.
+#[derive(Clone)]
 pub(crate) struct Environment<'a> {
     surroundings: &'a dyn Surroundings,
     file: BTreeMap<String, String>,
+    /// What holds whatever the environment says.
+    settled: BTreeMap<String, String>,
 }
 
 impl<'a> Environment<'a> {
     /// The environment, and what `.env` adds to it.
     pub(super) fn read(surroundings: &'a dyn Surroundings) -> Result<Self, Fault> {
-        let empty = Self { surroundings, file: BTreeMap::new() };
-        let text =
-            surroundings.file(".env").map_err(|why| Problem::Invalid(format!(".env: {why}")))?;
-        let Some(text) = text else { return Ok(empty) };
-        let file = parse(&text, &|name| surroundings.variable(name))
-            .map_err(|why| Problem::Invalid(format!(".env: {why}")))?;
-        Ok(Self { surroundings, file })
+        let mut environment = Self::empty(surroundings);
+        environment.add(".env")?;
+        Ok(environment)
+    }
+
+    /// The environment, and what files beside a project add to it.
+    pub(super) fn of_project(
+        options: &ProjectOptions,
+        surroundings: &'a dyn Surroundings,
+    ) -> Result<Self, Fault> {
+        let mut environment = Self::empty(surroundings);
+        for file in &options.env_files {
+            if !environment.add(file)? {
+                return Err(Problem::Invalid(format!("there is no file {file}")).into());
+            }
+        }
+        if options.env_files.is_empty() {
+            environment.add(&seen_from(&options.directory, ".env"))?;
+        }
+        Ok(environment)
+    }
+
+    /// The same, with what files say beside it: for a project that is included.
+    pub(super) fn beside(&self, files: &[String], required: Presence) -> Result<Self, Fault> {
+        let mut own = Self { file: BTreeMap::new(), ..self.clone() };
+        for file in files {
+            if !own.add(file)? && required == Presence::Required {
+                return Err(Problem::Invalid(format!("there is no file {file}")).into());
+            }
+        }
+        own.file.extend(self.file.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(own)
+    }
+
+    fn empty(surroundings: &'a dyn Surroundings) -> Self {
+        Self { surroundings, file: BTreeMap::new(), settled: BTreeMap::new() }
+    }
+
+    /// Adds what a file says, if it is there; what comes later counts more.
+    fn add(&mut self, path: &str) -> Result<bool, Fault> {
+        let wrong = |why: String| Problem::Invalid(format!("{path}: {why}"));
+        let text = self.surroundings.file(path).map_err(wrong)?;
+        let Some(text) = text else { return Ok(false) };
+        let read = parse(&text, &|name| self.get(name)).map_err(wrong)?;
+        self.file.extend(read);
+        Ok(true)
+    }
+
+    /// Gives a variable a value, over that of the environment.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.settled.insert(name.to_owned(), value.to_owned());
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        self.surroundings.variable(name).or_else(|| self.file.get(name).cloned())
+        let settled = || self.settled.get(name).cloned();
+        let of_process = || self.surroundings.variable(name);
+        settled().or_else(of_process).or_else(|| self.file.get(name).cloned())
+    }
+
+    /// What the files say.
+    pub(super) fn into_file(self) -> BTreeMap<String, String> {
+        self.file
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files that name other files: `include` and `extends`.
 
 use super::Environment;
+use super::environment::Presence;
 use super::interpolate::interpolated;
 use super::merge::{merged, normal};
 use super::seen_from;
@@ -96,21 +97,62 @@ impl<'a> Loader<'a> {
                     None => return Err(item.wanted("a path")),
                 },
             };
-            for path in paths {
-                let Data::Scalar { text, .. } = &path.data else {
-                    return Err(path.wanted("a path"));
-                };
-                let name = seen_from(directory, text);
-                let file = self.open(&name, path)?;
-                let node =
-                    self.deeper(path, |loader| loader.file(file, &path::directory(&name)))?;
-                whole = Some(match whole {
-                    Some(before) => merged(before, node, ""),
-                    None => node,
-                });
-            }
+            let Some((mut included, place)) = self.inclusion(item, &paths, directory)? else {
+                continue;
+            };
+            give_contexts(&mut included, &place);
+            whole = Some(match whole {
+                Some(before) => merged(before, included, ""),
+                None => included,
+            });
         }
         Ok(whole)
+    }
+
+    /// The files of one inclusion as one tree, and the directory that they are seen from: that of the first, unless
+    /// it is told. They have variables of their own beside those of who includes them.
+    fn inclusion(
+        &mut self,
+        item: &Node,
+        paths: &[&Node],
+        directory: &str,
+    ) -> Result<Option<(Node, String)>, Fault> {
+        let mut names = Vec::new();
+        for path in paths {
+            let text = yaml::text(path).ok_or_else(|| path.wanted("a path"))?;
+            names.push(seen_from(directory, &text));
+        }
+        let Some(first) = names.first() else { return Ok(None) };
+        let told = item.get("project_directory").and_then(yaml::text);
+        let place = told.map_or_else(|| path::directory(first), |text| seen_from(directory, &text));
+        let files = match item.get("env_file") {
+            Some(node) => {
+                yaml::text(node).map_or_else(|| yaml::texts(node), |one| Ok(vec![one]))?
+            }
+            None => Vec::new(),
+        };
+        let named: Vec<String> = files.iter().map(|file| seen_from(directory, file)).collect();
+        let environment = if named.is_empty() {
+            self.environment.beside(&[seen_from(&place, ".env")], Presence::Optional)
+        } else {
+            self.environment.beside(&named, Presence::Required)
+        };
+        let environment = environment.map_err(|fault| fault.or_at(item.span))?;
+        let mut whole: Option<Node> = None;
+        for (name, at) in names.iter().zip(paths) {
+            let file = self.open(name, at)?;
+            let node = self.deeper(at, |loader| {
+                let (surroundings, depth) = (loader.surroundings, loader.depth);
+                let sources = &mut *loader.sources;
+                let mut own = Loader { sources, surroundings, environment: &environment, depth };
+                own.file(file, &place)
+            })?;
+            whole = Some(match whole {
+                Some(before) => merged(before, node, ""),
+                None => node,
+            });
+        }
+        Ok(whole.map(|whole| (whole, place)))
     }
 
     fn open(&mut self, name: &str, at: &Node) -> Result<FileId, Fault> {
@@ -184,6 +226,25 @@ impl<'a> Loader<'a> {
             }
         };
         Ok(merged(base, service.clone(), "service"))
+    }
+}
+
+/// Builds without a context have the directory of their project as theirs.
+fn give_contexts(project: &mut Node, directory: &str) {
+    let Data::Mapping(sections) = &mut project.data else { return };
+    for (_, services) in sections.iter_mut().filter(|(name, _)| name == "services") {
+        let Data::Mapping(services) = &mut services.data else { continue };
+        for (_, service) in services {
+            let Data::Mapping(members) = &mut service.data else { continue };
+            for (_, build) in members.iter_mut().filter(|(name, _)| name == "build") {
+                let (span, is_given) = (build.span, build.get("context").is_some());
+                if let Data::Mapping(keys) = &mut build.data
+                    && !is_given
+                {
+                    keys.push(("context".to_owned(), Node::scalar(directory, span)));
+                }
+            }
+        }
     }
 }
 

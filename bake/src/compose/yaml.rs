@@ -86,6 +86,27 @@ impl Node {
     }
 }
 
+/// A scalar as text.
+pub(super) fn text(node: &Node) -> Option<String> {
+    match &node.data {
+        Data::Scalar { text, is_plain: true } => Some(canonical(text)),
+        Data::Scalar { text, is_plain: false } => Some(text.clone()),
+        Data::Null | Data::Sequence(_) | Data::Mapping(_) => None,
+    }
+}
+
+/// A list of scalars as texts; nothing is an empty one.
+pub(super) fn texts(node: &Node) -> Result<Vec<String>, Fault> {
+    match &node.data {
+        Data::Sequence(items) => {
+            let one = |item: &Node| text(item).ok_or_else(|| item.wanted("a string"));
+            items.iter().map(one).collect()
+        }
+        Data::Null => Ok(Vec::new()),
+        _ => Err(node.wanted("a list")),
+    }
+}
+
 /// The documents of a file.
 pub(super) fn parse(sources: &Sources, file: FileId) -> Result<Vec<Node>, Fault> {
     let mut builder = Builder { sources, file, anchors: BTreeMap::new(), count: 0 };

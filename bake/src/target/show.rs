@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::entry::{Attestation, CacheEntry, Output, Secret, Ssh};
 use super::{Group, Target};
+use crate::definition::HERE;
 use crate::value::Value;
 
 type Strings = Option<BTreeMap<String, Option<String>>>;
@@ -234,7 +235,9 @@ impl Serialize for Target {
             self.annotations.as_ref().map(|items| items.iter().map(|one| escaped(one)).collect());
         map.list::<String>("annotations", annotations.as_ref())?;
         map.list("attest", self.attest.as_ref())?;
-        map.text("context", self.context.as_ref())?;
+        let context = self.context.as_deref();
+        let context = context.map(|text| text.strip_prefix(HERE).unwrap_or(text).to_owned());
+        map.text("context", context.as_ref())?;
         if let Some(contexts) = self.contexts.as_ref().filter(|items| !items.is_empty()) {
             map.0.serialize_entry("contexts", contexts)?;
         }
