@@ -12,6 +12,7 @@ pub(crate) mod buildx;
 pub(crate) mod cache;
 pub(crate) mod cache_mounts;
 pub(crate) mod call;
+pub(crate) mod compose;
 pub(crate) mod container;
 pub(crate) mod context;
 pub(crate) mod copy_out;
@@ -64,8 +65,9 @@ pub(crate) struct Cli {
 impl Cli {
     /// The command line as data, for parsing and for shell completion.
     pub(crate) fn definition() -> clap::Command {
+        // As with docker, of a flag that is there twice the later counts: Compose says its progress so.
         fn complete(command: clap::Command) -> clap::Command {
-            command.mut_args(switch::complete).mut_subcommands(complete)
+            command.args_override_self(true).mut_args(switch::complete).mut_subcommands(complete)
         }
         Self::command().mut_subcommands(complete)
     }
@@ -91,6 +93,16 @@ mod tests {
     #[test]
     fn the_definition_is_free_of_contradictions() {
         Cli::definition().debug_assert();
+    }
+
+    #[test]
+    fn of_a_flag_that_is_there_twice_the_later_counts() {
+        let words = "wythe buildx bake --file - --progress rawjson --progress=quiet --file x";
+        let words: Vec<&str> = words.split(' ').collect();
+        let cli = Cli::of(&words).unwrap();
+        assert_eq!(cli.global.progress, global::ProgressForm::Quiet);
+        let Command::Bake(args) = cli.command.resolved() else { panic!("not bake") };
+        assert_eq!(args.definition.files, ["-", "x"], "what may be there often still may");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod buildx;
 pub(crate) mod cache;
 pub(crate) mod completion;
+pub(crate) mod compose;
 pub(crate) mod context;
 pub(crate) mod copy;
 pub(crate) mod copy_out;
@@ -38,10 +39,12 @@ use crate::args::build::BuildArgs;
 use crate::args::buildx::{BuildxArgs, BuildxCommand, ImagetoolsArgs, ImagetoolsCommand};
 use crate::args::cache_mounts::CacheMountsArgs;
 use crate::args::call::Method;
+use crate::args::compose::{ComposeArgs, ComposeCommand};
 use crate::args::copy_out::{CopyOutArgs, DiffArgs};
 use crate::args::docker_groups::{
     BuilderGroup, ContextGroup, ImageGroup, ManifestGroup, SystemGroup,
 };
+use crate::args::global::ProgressForm;
 use crate::args::history::HistoryGroup;
 use crate::args::image::{
     CopyArgs, ExplainArgs, ImagesArgs, InspectArgs, LoadArgs, LoginArgs, LogoutArgs, PullArgs,
@@ -69,6 +72,7 @@ pub(crate) enum Command {
     Buildx(BuildxArgs),
     Cache(CacheMountsArgs),
     Completion(CompletionArgs),
+    Compose(ComposeArgs),
     #[command(hide = true)]
     Context(ContextGroup),
     Copy(CopyArgs),
@@ -143,9 +147,15 @@ impl Command {
             }
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
             Self::Bake(args) if !args.builds() => Namespaces::NotNeeded,
+            Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. })
+                if args.print.is_on() =>
+            {
+                Namespaces::NotNeeded
+            }
             Self::Bake(_)
             | Self::Build(_)
             | Self::Cache(_)
+            | Self::Compose(_)
             | Self::CopyOut(_)
             | Self::Du(_)
             | Self::Prune(_)
@@ -159,13 +169,28 @@ impl Command {
     pub(crate) fn uses_images(&self) -> bool {
         let takes = matches!(
             self,
-            Self::Bake(_) | Self::Build(_) | Self::Copy(_) | Self::Load(_) | Self::Pull(_)
+            Self::Bake(_)
+                | Self::Build(_)
+                | Self::Compose(_)
+                | Self::Copy(_)
+                | Self::Load(_)
+                | Self::Pull(_)
         );
         takes
             || matches!(
                 self,
                 Self::CopyOut(_) | Self::Diff(_) | Self::Push(_) | Self::Run(_) | Self::Save(_)
             )
+    }
+
+    /// The form of its progress, where it has a flag of its own for that.
+    pub(crate) fn progress(&self, told: ProgressForm) -> ProgressForm {
+        if let Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. }) = self
+            && args.quiet.is_on()
+        {
+            return ProgressForm::Quiet;
+        }
+        told
     }
 
     /// Does it.
@@ -178,6 +203,7 @@ impl Command {
             // Commands of ours under other names.
             Self::Builder(_) | Self::Image(_) | Self::System(_) => Ok(()),
             Self::Completion(args) => completion::run(args, session),
+            Self::Compose(args) => compose::run(args, session),
             Self::Context(args) => context::run(args, session),
             Self::Copy(args) => copy::run(args, session),
             Self::CopyOut(args) => copy_out::run(args, session),

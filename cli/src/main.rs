@@ -81,7 +81,8 @@ fn main() -> ExitCode {
     let cli = Cli::of_words(line.words);
     let given = cli.global.progress;
     let cli = kaniko::adapted(cli, &settings);
-    let form = cli.as_ref().map_or(given, |cli| cli.global.progress).settled(&settings);
+    let form = cli.as_ref().map_or(given, |cli| cli.command.progress(cli.global.progress));
+    let form = form.settled(&settings);
     match cli.and_then(|cli| carry_out(cli, settings, form)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -55,6 +55,8 @@ pub(crate) struct Session {
     opened: OnceLock<Store>,
     /// The store, once a command has opened it to read it.
     read: OnceLock<Store>,
+    /// The client for registries, once somebody needed one: connections and tokens are everybody's.
+    registry: OnceLock<Client>,
 }
 
 impl Session {
@@ -68,6 +70,7 @@ impl Session {
             is_calm: OnceLock::new(),
             opened: OnceLock::new(),
             read: OnceLock::new(),
+            registry: OnceLock::new(),
         }
     }
 
@@ -262,7 +265,11 @@ impl Session {
 
     /// A client for registries; it connects to none before it is asked something.
     pub(crate) fn registry(&self) -> Result<Client, Failure> {
-        registry_client::client(&self.global, &self.settings)
+        if let Some(client) = self.registry.get() {
+            return Ok(client.clone());
+        }
+        let client = registry_client::client(&self.global, &self.settings)?;
+        Ok(self.registry.get_or_init(|| client).clone())
     }
 
     /// Tells what happened on the way to registries, each thing once.

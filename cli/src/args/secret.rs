@@ -20,6 +20,11 @@ pub(crate) enum SecretSource {
     /// In an environment variable if there is one of that name, otherwise in a file of that name.
     EnvOrFile(String),
     File(PathBuf),
+    /// In an environment variable if there is one of that name, and else this: what a file of variables has.
+    EnvOrGiven {
+        name: String,
+        given: String,
+    },
 }
 
 impl FromStr for SecretArg {

@@ -1,31 +1,40 @@
 //! `wythe bake`: the targets of a definition, each a build, all of them beside each other.
 
 mod crew;
-mod files;
-mod flags;
+pub(crate) mod files;
+pub(crate) mod flags;
+mod grant;
 mod list;
-mod outside;
+pub(crate) mod outside;
+pub(crate) mod remote;
 
 use serde_json::{Map, Value};
-use wythe_bake::definition::Definition;
+use wythe_bake::definition::{Definition, HERE};
 use wythe_bake::error::{BakeError, Problem};
 use wythe_bake::overrides::Override;
 use wythe_bake::plan::Plan;
 use wythe_bake::target::Target;
 
-use self::crew::Crew;
+use self::crew::{Crew, Outcome};
+use self::flags::{Origin, Place};
 use self::outside::Outside;
-use crate::args::bake::BakeArgs;
+use self::remote::{RemoteDefinition, Words};
+use crate::args::bake::{BakeArgs, Execution};
 use crate::args::call::Method;
+use crate::args::global::ProgressForm;
 use crate::command::build;
+use crate::command::build::dockerfile::Dockerfile;
 use crate::failure::Failure;
 use crate::session::Session;
 
 /// Shows, asks or builds.
 pub(crate) fn run(args: &BakeArgs, session: &Session) -> Result<(), Failure> {
-    refuse_remote(args)?;
-    let outside = Outside::new(&args.definition.var, &session.settings)?;
-    let files = files::read(&args.definition.files, &session.settings)?;
+    let words = Words::of(&args.targets);
+    let remote = words.url.map(|url| RemoteDefinition::fetch(url, args, session)).transpose()?;
+    let remote = remote.as_ref();
+    let place = (remote, words.context);
+    let outside = Outside::new(&args.definition.var, place, &session.settings)?;
+    let files = files::read(&args.definition.files, remote, &session.settings)?;
     let definition = Definition::read(files, &outside).map_err(|error| failure(&error))?;
     if let Some(list) = args.definition.list {
         return list::print(list, &definition, session);
@@ -35,36 +44,46 @@ pub(crate) fn run(args: &BakeArgs, session: &Session) -> Result<(), Failure> {
     }
     let overrides = overrides(args)?;
     let default = ["default".to_owned()];
-    let targets = if args.targets.is_empty() { &default[..] } else { &args.targets };
+    let targets = if words.targets.is_empty() { &default[..] } else { words.targets };
     let plan = definition.plan(targets, &overrides, &outside).map_err(|error| failure(&error))?;
     if args.definition.print.is_on() {
         return session.print(&plan.to_json());
     }
-    grant(&plan, &args.allow)?;
+    // A program that reads this form has asked whom it has to ask: as with buildx, nothing is refused to it.
+    if session.global.progress != ProgressForm::RawJson {
+        grant::entitlements(&plan, &args.allow)?;
+    }
+    if remote.is_some() {
+        grant::files(&plan, &args.allow, &session.settings)?;
+    }
+    let secrets = remote::secret_flags(&session.settings);
+    let url = remote.and_then(RemoteDefinition::origin);
+    let origin = Origin { url, secrets: &secrets, variables: None };
+    carry_out(&plan, (remote, origin), args, session)
+}
+
+/// Asks what is asked about Dockerfiles, and builds the rest.
+pub(crate) fn carry_out(
+    plan: &Plan,
+    (remote, origin): (Option<&RemoteDefinition>, Origin<'_>),
+    args: &BakeArgs,
+    session: &Session,
+) -> Result<(), Failure> {
     let asked: Vec<&Target> = plan.in_order().into_iter().filter(|one| is_asked(one)).collect();
     for target in &asked {
-        ask(target, args, session)?;
+        ask(target, (args, origin), session)?;
     }
     if asked.len() == plan.targets.len() {
         return Ok(());
     }
-    let metadata = Crew::new(&plan, args, session)?.build()?;
-    if let Some(path) = &args.result.metadata_file {
+    let Outcome { metadata, failure } = Crew::new(plan, (remote, origin), args, session)?.build();
+    // Of those that went on after a failure there is something to tell.
+    let is_told = failure.is_none() || args.execution == Execution::DeferError;
+    if let Some(path) = args.result.metadata_file.as_ref().filter(|_| is_told) {
         let all: Map<String, Value> = metadata.into_iter().collect();
         build::deliver::write_text(path, &format!("{:#}\n", Value::Object(all)))?;
     }
-    Ok(())
-}
-
-/// Definitions of repositories are not fetched.
-fn refuse_remote(args: &BakeArgs) -> Result<(), Failure> {
-    match args.targets.first() {
-        Some(first) if flags::is_remote(first) => {
-            let text = format!("definitions are not fetched: {first}");
-            Err(Failure::usage(text).remedy("clone the repository, and run this in it"))
-        }
-        _ => Ok(()),
-    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// What the command line changes: `--set`, and the flags that are short for it.
@@ -92,7 +111,7 @@ fn overrides(args: &BakeArgs) -> Result<Vec<Override>, Failure> {
     parsed.collect()
 }
 
-fn attestation(kind: &str, text: &str) -> String {
+pub(crate) fn attestation(kind: &str, text: &str) -> String {
     match text {
         "true" | "1" => format!("*.attest=type={kind}"),
         "false" | "0" => format!("*.attest=type={kind},disabled=true"),
@@ -117,34 +136,39 @@ fn is_asked(target: &Target) -> bool {
 }
 
 /// Prints the answer about one target, below its name.
-fn ask(target: &Target, args: &BakeArgs, session: &Session) -> Result<(), Failure> {
-    let asked = flags::of(target, args, &flags::Asked::Question)?;
+fn ask(
+    target: &Target,
+    (args, origin): (&BakeArgs, Origin<'_>),
+    session: &Session,
+) -> Result<(), Failure> {
+    let asked = flags::of(target, (args, origin), &flags::Asked::Question)?;
     session.print(&target.name)?;
     if let Some(description) = target.description.as_ref().filter(|text| !text.is_empty()) {
         session.print(description)?;
     }
     session.print("")?;
-    build::ask(&asked, target.dockerfile_inline.as_deref(), session)
+    let dockerfile = dockerfile(target, origin)?;
+    build::ask(&asked, dockerfile, session)
         .map_err(|failure| failure.within(target.name.clone()))?;
     session.print("")
 }
 
-/// Refuses what targets may do beyond the usual, unless it is granted.
-fn grant(plan: &Plan, granted: &[String]) -> Result<(), Failure> {
-    for target in plan.targets.values() {
-        for wanted in target.entitlements.iter().flatten() {
-            if !granted.contains(wanted) {
-                let text = format!("the target {} asks for {wanted}", target.name);
-                let remedy = format!("grant it with --allow {wanted}");
-                return Err(Failure::usage(text).remedy(remedy));
-            }
-        }
+/// The Dockerfile of a target that is not where its context is.
+fn dockerfile(target: &Target, origin: Origin<'_>) -> Result<Option<Dockerfile>, Failure> {
+    if let Some(text) = &target.dockerfile_inline {
+        return Dockerfile::of_bytes("Dockerfile", text.as_bytes()).map(Some);
     }
-    Ok(())
+    let here = target.dockerfile.as_deref().and_then(|path| path.strip_prefix(HERE));
+    match (here, origin.place(target)) {
+        (Some(path), Place::Elsewhere(_) | Place::Within { .. }) => {
+            Dockerfile::alone(path).map(Some)
+        }
+        (Some(_), Place::Directory(_)) | (None, _) => Ok(None),
+    }
 }
 
 /// What is wrong with a definition: its line, then why.
-fn failure(error: &BakeError) -> Failure {
+pub(crate) fn failure(error: &BakeError) -> Failure {
     let remedy = error.remedy();
     let shown = error.place.as_ref().map(|place| format!("{} | {}", place.line, place.text));
     let text = error.to_string();
@@ -154,6 +178,6 @@ fn failure(error: &BakeError) -> Failure {
     Failure::usage(text).exhibit(shown.map(clean)).advised(remedy)
 }
 
-fn problem(problem: Problem) -> Failure {
+pub(crate) fn problem(problem: Problem) -> Failure {
     failure(&BakeError { place: None, problem })
 }

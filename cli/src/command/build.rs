@@ -1,6 +1,6 @@
 //! `wythe build`.
 
-mod agents;
+pub(crate) mod agents;
 mod attempt;
 pub(crate) mod cached;
 pub(crate) mod call;
@@ -89,14 +89,11 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
 /// Answers a question about a Dockerfile, which may be in no file.
 pub(crate) fn ask(
     args: &BuildArgs,
-    dockerfile: Option<&str>,
+    dockerfile: Option<Dockerfile>,
     session: &Session,
 ) -> Result<(), Failure> {
     match dockerfile {
-        Some(text) => {
-            let dockerfile = Dockerfile::of_bytes("Dockerfile", text.as_bytes())?;
-            call::answer(args.question(), dockerfile, args, session)
-        }
+        Some(dockerfile) => call::answer(args.question(), dockerfile, args, session),
         None => run(args, session),
     }
 }
@@ -107,12 +104,15 @@ pub(crate) fn beside(
     session: &Session,
     company: &Company<'_>,
 ) -> Result<Vec<BuiltTarget>, Failure> {
-    let local = match company.dockerfile {
-        Some(text) => Some(Dockerfile::of_bytes("Dockerfile", text.as_bytes())?),
+    let local = match &company.dockerfile {
+        Some(given) => Some(given.clone()),
         None => Dockerfile::local(args)?,
     };
     let (lease, pool) = (Arc::clone(&company.lease), Arc::clone(&company.pool));
-    let resources = BuildResources::among(session, company.cancel.clone(), pool)?;
+    let mut resources = BuildResources::among(session, company.cancel.clone(), pool)?;
+    if let Some(socket) = company.git_agent {
+        resources.ask_agent(socket);
+    }
     make((args, session), local, (&lease, resources), Some(company))
 }
 
@@ -135,11 +135,18 @@ fn make(
     options.inline_cache = shared::inline(&cache_targets);
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
-    let mut opened_caches = OpenedCaches::default();
+    let mut opened_caches = OpenedCaches::sharing(company.map(|company| &company.delivered));
     resources.caches = shared::sources(args, &mut opened_caches, session)?;
-    let opened = match local {
-        Some(dockerfile) => Opened::local(dockerfile),
-        None => Opened::fetch((args, &options), session, resources.environment(lease, &()))?,
+    let opened = match (local, &args.context) {
+        (Some(dockerfile), ContextSource::Directory(_)) => Opened::local(dockerfile),
+        (given, _) => {
+            let environment = resources.environment(lease, &());
+            let context = match company.and_then(|company| company.context.clone()) {
+                Some(context) => context,
+                None => fetched::fetch((args, &options), session, environment)?,
+            };
+            Opened::of(context, given, args, environment)?
+        }
     };
     let Opened { dockerfile, files, time } = opened;
     if call.method != Method::Build {

@@ -12,6 +12,7 @@ use wythe_bake::target::Target;
 use wythe_builder::options::{GivenImage, NamedContext, STEPS_AT_ONCE};
 use wythe_builder::progress::{Event, Progress as _};
 use wythe_builder::shared_steps::SharedSteps;
+use wythe_registry::delivered::Delivered;
 use wythe_sandbox::Cancel;
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
@@ -19,8 +20,9 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::store::Store;
 
-use super::flags::{self, Asked, is_remote};
-use super::is_asked;
+use super::flags::{self, Asked, Origin};
+use super::remote::RemoteDefinition;
+use super::{dockerfile, is_asked};
 use crate::args::bake::{BakeArgs, Execution};
 use crate::command::build;
 use crate::command::build::company::Company;
@@ -34,11 +36,15 @@ use crate::session::Session;
 /// Who builds the targets of a plan.
 pub(super) struct Crew<'a> {
     plan: &'a Plan,
+    /// Where the definition came from, with what is there.
+    remote: Option<&'a RemoteDefinition>,
+    origin: Origin<'a>,
     args: &'a BakeArgs,
     session: &'a Session,
     store: Store,
     pool: Arc<ThreadPool>,
     steps: SharedSteps,
+    delivered: Arc<Delivered>,
     jobs: NonZeroUsize,
     cancel: Cancel,
     board: Mutex<Board>,
@@ -59,9 +65,18 @@ struct Board {
     metadata: BTreeMap<String, Value>,
 }
 
+/// What became of the targets.
+pub(super) struct Outcome {
+    /// What there is to tell of each that was built.
+    pub(super) metadata: BTreeMap<String, Value>,
+    /// Why not all of them were.
+    pub(super) failure: Option<Failure>,
+}
+
 impl<'a> Crew<'a> {
     pub(super) fn new(
         plan: &'a Plan,
+        (remote, origin): (Option<&'a RemoteDefinition>, Origin<'a>),
         args: &'a BakeArgs,
         session: &'a Session,
     ) -> Result<Self, Failure> {
@@ -73,14 +88,32 @@ impl<'a> Crew<'a> {
         let jobs = args.jobs.unwrap_or(STEPS_AT_ONCE);
         let store = session.store_with(Durability::Durable, args.jobs)?;
         let pool = Arc::new(host::threads_for(args.jobs)?);
-        let above = session.cancel()?;
+        let above = match remote {
+            Some(remote) => remote.cancel().clone(),
+            None => session.cancel()?,
+        };
         let cancel = above.below().map_err(|error| Failure::of(Class::Environment, &error))?;
         let (steps, board, change) = (SharedSteps::new(jobs), Mutex::new(board), Condvar::new());
-        Ok(Self { plan, args, session, store, pool, steps, jobs, cancel, board, change })
+        let delivered = Arc::default();
+        Ok(Self {
+            plan,
+            remote,
+            origin,
+            args,
+            session,
+            store,
+            pool,
+            steps,
+            delivered,
+            jobs,
+            cancel,
+            board,
+            change,
+        })
     }
 
-    /// Builds everything; returns what there is to tell of each target.
-    pub(super) fn build(self) -> Result<BTreeMap<String, Value>, Failure> {
+    /// Builds everything.
+    pub(super) fn build(self) -> Outcome {
         let progress = Tally::new(Unexplained(self.session.progress()));
         let (isolation, reason) = self.session.isolation();
         progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
@@ -93,16 +126,42 @@ impl<'a> Crew<'a> {
         });
         let summary = progress.summary();
         drop(progress);
-        let board = self.board.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut failed = board.failed.into_iter();
-        let Some((name, failure)) = failed.next() else {
+        let mut board = self.lock();
+        let failed = std::mem::take(&mut board.failed);
+        if failed.is_empty() || self.args.execution == Execution::DeferError {
             self.session.summarise(&summary);
-            return Ok(board.metadata);
+        }
+        let failure = self.failure(failed, &board.made);
+        Outcome { metadata: std::mem::take(&mut board.metadata), failure }
+    }
+
+    /// Why not everything is built: the first failure. Tells of the others, and of what they cost.
+    fn failure(
+        &self,
+        failed: Vec<(String, Failure)>,
+        made: &BTreeMap<String, Descriptor>,
+    ) -> Option<Failure> {
+        let is_lost = |name: &&String| {
+            !made.contains_key(*name) && !failed.iter().any(|(other, _)| other == *name)
         };
+        let built = self.plan.targets.values().filter(|target| !is_asked(target));
+        let lost: Vec<&str> =
+            built.map(|target| &target.name).filter(is_lost).map(String::as_str).collect();
+        let mut failed = failed.into_iter();
+        let (name, failure) = failed.next()?;
         for (name, failure) in failed {
             self.session.remark(&format!("{name} failed: {}", failure.sentence()));
         }
-        Err(failure.within(format!("the target {name} is not built")))
+        if self.args.execution == Execution::DeferError {
+            let built = format!("{} targets are built", made.len());
+            let lost = if lost.is_empty() {
+                String::new()
+            } else {
+                format!("; not begun: {}", lost.join(", "))
+            };
+            self.session.remark(&format!("{built}{lost}"));
+        }
+        Some(failure.within(format!("the target {name} is not built")))
     }
 
     fn work(&self, together: &Together<'_>) {
@@ -162,23 +221,23 @@ impl<'a> Crew<'a> {
         target: &Target,
         together: &Together<'_>,
     ) -> Result<(Descriptor, Option<Value>), Failure> {
-        if target.dockerfile_inline.is_some() && is_remote(target.context.as_deref().unwrap_or("."))
-        {
-            let text = "an inline Dockerfile has a directory as its context, not an address";
-            return Err(Failure::usage(text).within(target.name.clone()));
-        }
         let lease = Arc::new(self.store.lease()?);
         let metadata = lease.work_dir().join(format!("bake-{}.json", target.name));
-        let args = flags::of(target, self.args, &Asked::Build { metadata: metadata.clone() })?;
+        let asked = Asked::Build { metadata: metadata.clone() };
+        let args = flags::of(target, (self.args, self.origin), &asked)?;
+        let is_fetched = self.origin.place(target).is_of(self.origin);
         let company = Company {
             lease: Arc::clone(&lease),
             pool: Arc::clone(&self.pool),
             cancel: self.cancel.clone(),
             steps: &self.steps,
+            delivered: Arc::clone(&self.delivered),
             together,
             name: &target.name,
             contexts: self.contexts(target)?,
-            dockerfile: target.dockerfile_inline.as_deref(),
+            context: self.remote.filter(|_| is_fetched).map(|remote| remote.context().clone()),
+            dockerfile: dockerfile(target, self.origin)?,
+            git_agent: self.remote.and_then(RemoteDefinition::git_agent),
         };
         let built = build::beside(&args, self.session, &company)?;
         if self.plan.targets.values().any(|other| other.links().any(|link| link == target.name)) {

@@ -4,14 +4,15 @@ use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use wythe_bake::definition::DEFAULT_FILES;
+use wythe_bake::definition::{DEFAULT_FILES, HERE};
 use wythe_bake::source::DefinitionFile;
 
+use super::remote::RemoteDefinition;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// The longest definition that is read, in bytes: one for ten thousand targets is shorter.
-const MAX_DEFINITION: u64 = 16 << 20;
+pub(super) const MAX_DEFINITION: u64 = 16 << 20;
 
 /// Names files where no flag does, with colons between them.
 const FILES: &str = "BUILDX_BAKE_FILE";
@@ -19,8 +20,13 @@ const FILES: &str = "BUILDX_BAKE_FILE";
 /// What separates them instead.
 const SEPARATOR: &str = "BUILDX_BAKE_PATH_SEPARATOR";
 
-/// Reads the files that are named, by flags or the environment, else those of the usual names.
-pub(super) fn read(named: &[String], settings: &Settings) -> Result<Vec<DefinitionFile>, Failure> {
+/// Reads the files that are named, by flags or the environment, else those of the usual names: of where the
+/// definition is, or of the working directory.
+pub(super) fn read(
+    named: &[String],
+    remote: Option<&RemoteDefinition>,
+    settings: &Settings,
+) -> Result<Vec<DefinitionFile>, Failure> {
     let separator = settings.text(SEPARATOR).filter(|text| !text.is_empty());
     let separator = separator.unwrap_or_else(|| ":".to_owned());
     let from_environment = settings.text(FILES).unwrap_or_default();
@@ -28,6 +34,15 @@ pub(super) fn read(named: &[String], settings: &Settings) -> Result<Vec<Definiti
     let from_environment: Vec<String> = from_environment.filter(|name| !name.is_empty()).collect();
     let named = if named.is_empty() { &from_environment } else { named };
     let mut files = Vec::new();
+    if let Some(remote) = remote {
+        let (here, there): (Vec<&str>, Vec<&str>) =
+            named.iter().map(String::as_str).partition(|name| name.starts_with(HERE));
+        files.extend(remote.files(&there)?);
+        for name in here {
+            files.push(file(name.trim_start_matches(HERE))?);
+        }
+        return Ok(files);
+    }
     if named.is_empty() {
         for name in DEFAULT_FILES.iter().filter(|name| Path::new(name).exists()) {
             files.push(file(name)?);
@@ -39,18 +54,19 @@ pub(super) fn read(named: &[String], settings: &Settings) -> Result<Vec<Definiti
     }
     for name in named {
         // What others write for files of this machine beside those of a repository.
-        files.push(file(name.strip_prefix("cwd://").unwrap_or(name))?);
+        files.push(file(name.strip_prefix(HERE).unwrap_or(name))?);
     }
     Ok(files)
 }
 
-fn file(name: &str) -> Result<DefinitionFile, Failure> {
+/// One file, or standard input.
+pub(crate) fn file(name: &str) -> Result<DefinitionFile, Failure> {
     let read =
         if name == "-" { text(io::stdin().lock()) } else { fs::File::open(name).and_then(text) };
     let text = read.map_err(|error| {
         let failure = Failure::usage(format!("cannot read the definition {name}")).because(&error);
         if name.contains("://") {
-            failure.remedy("clone the repository, and name the file in it")
+            failure.remedy("give the address before the targets, and the file in it with --file")
         } else {
             failure
         }

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::FromArgMatches as _;
+use wythe_bake::definition::HERE;
 use wythe_bake::target::Target;
 use wythe_bake::target::entry::Output;
 
+use super::remote::{below, is_remote};
 use crate::args::Cli;
 use crate::args::bake::BakeArgs;
 use crate::args::build::{BuildArgs, ImageHome, Telling};
+use crate::args::secret::SecretSource;
 use crate::command::Command;
+use crate::command::compose::Variables;
 use crate::failure::Failure;
 
 /// What a target is to become.
@@ -22,9 +26,14 @@ pub(super) enum Asked {
 }
 
 /// The flags of a target.
-pub(super) fn of(target: &Target, args: &BakeArgs, asked: &Asked) -> Result<BuildArgs, Failure> {
+pub(super) fn of(
+    target: &Target,
+    (args, origin): (&BakeArgs, Origin<'_>),
+    asked: &Asked,
+) -> Result<BuildArgs, Failure> {
     let mut words = Words(vec!["wythe".to_owned(), "build".to_owned()]);
-    input(target, &mut words);
+    let place = origin.place(target);
+    input(target, (origin, place), &mut words)?;
     result(target, &mut words);
     cache(target, &mut words);
     run(target, args, &mut words);
@@ -38,9 +47,20 @@ pub(super) fn of(target: &Target, args: &BakeArgs, asked: &Asked) -> Result<Buil
         }
     }
     words.0.push("--".to_owned());
-    words.0.push(context(target).to_owned());
+    words.0.push(place.context().to_owned());
     let mut built = parsed(words.0).map_err(|failure| failure.within(target.name.clone()))?;
     built.result.telling = Telling::Nothing;
+    for secret in &mut built.input.secret {
+        if let SecretSource::Env(name) = &secret.source
+            && let Some(given) = origin.variables.and_then(|all| all.get(name))
+        {
+            let (name, given) = (name.clone(), given.clone());
+            secret.source = SecretSource::EnvOrGiven { name, given };
+        }
+    }
+    if let Place::Within { directory, .. } = place {
+        built.input.context_subdirectory = Some(directory.to_owned());
+    }
     Ok(match args.home {
         ImageHome::Docker => built.of_docker(),
         ImageHome::Store => built,
@@ -89,41 +109,119 @@ impl Words {
     }
 }
 
-fn context(target: &Target) -> &str {
-    target.context.as_deref().unwrap_or(".")
+/// Where the definition came from, in which its contexts are; nowhere, it is of the working directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin<'a> {
+    pub(crate) url: Option<&'a str>,
+    /// What git shows servers: secrets by id, as flags.
+    pub(crate) secrets: &'a [(String, String)],
+    /// Variables that secrets may be in beside those of the environment.
+    pub(crate) variables: Option<&'a Variables>,
 }
 
-/// Whether a context is behind an address, and its Dockerfile with it.
-pub(super) fn is_remote(context: &str) -> bool {
-    context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/")
+/// Where the context of a target is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place<'a> {
+    /// A directory of this machine.
+    Directory(&'a str),
+    /// Behind an address, and its Dockerfile with it.
+    Elsewhere(&'a str),
+    /// A directory of what is behind the address of the definition.
+    Within { url: &'a str, directory: &'a str },
 }
 
-fn input(target: &Target, words: &mut Words) {
-    if target.dockerfile_inline.is_none() {
-        let file = target.dockerfile.as_deref().unwrap_or("Dockerfile");
-        if let Some(local) = file.strip_prefix("cwd://") {
-            words.flag("--file", local);
-        } else if is_remote(context(target)) {
-            words.flag("--file", file);
-        } else {
-            let path = Path::new(context(target)).join(file);
+impl<'a> Origin<'a> {
+    pub(super) fn place(self, target: &'a Target) -> Place<'a> {
+        let context = target.context.as_deref().unwrap_or(".");
+        match self.url {
+            _ if is_remote(context) => Place::Elsewhere(context),
+            None => Place::Directory(context),
+            Some(url) => match context.strip_prefix(HERE) {
+                Some(local) => Place::Directory(local),
+                None => Place::Within { url, directory: context },
+            },
+        }
+    }
+
+    /// A named context as `--build-context` takes it.
+    fn named(self, source: &str) -> Result<String, Failure> {
+        let is_path = !source.contains("://") && !is_remote(source);
+        match self.url {
+            Some(url) if is_path => below(url, source.trim_start_matches("./")).ok_or_else(|| {
+                let text = format!("the context {source} is not to be had of {url} alone");
+                Failure::usage(text).remedy("name a git repository, with #REF:DIRECTORY")
+            }),
+            _ => Ok(source.strip_prefix(HERE).unwrap_or(source).to_owned()),
+        }
+    }
+}
+
+impl<'a> Place<'a> {
+    /// What a build is given as its context.
+    fn context(self) -> &'a str {
+        match self {
+            Self::Directory(context) | Self::Elsewhere(context) => context,
+            Self::Within { url, .. } => url,
+        }
+    }
+
+    /// Whether what was fetched with the definition holds it.
+    pub(super) fn is_of(self, origin: Origin<'_>) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            Self::Elsewhere(url) => origin.url == Some(url),
+            Self::Within { .. } => true,
+        }
+    }
+}
+
+fn input(
+    target: &Target,
+    (origin, place): (Origin<'_>, Place<'_>),
+    words: &mut Words,
+) -> Result<(), Failure> {
+    let file = target.dockerfile.as_deref().unwrap_or("Dockerfile");
+    match place {
+        _ if target.dockerfile_inline.is_some() => {}
+        Place::Directory(context) => {
+            let path = match file.strip_prefix(HERE) {
+                Some(local) => PathBuf::from(local),
+                None if origin.url.is_some() => {
+                    let text =
+                        format!("{}: the Dockerfile is elsewhere, the context here", target.name);
+                    let remedy = "write dockerfile = \"cwd://…\" for one of the working directory";
+                    return Err(Failure::usage(text).remedy(remedy));
+                }
+                None => Path::new(context).join(file),
+            };
             // The usual name is looked for as the build looks for it.
             if file != "Dockerfile" || path.exists() {
                 words.flag("--file", &path.to_string_lossy());
             }
         }
+        // One of the working directory is handed over as text.
+        Place::Elsewhere(_) | Place::Within { .. } if file.starts_with(HERE) => {}
+        Place::Elsewhere(_) | Place::Within { .. } => words.flag("--file", file),
     }
     words.optional("--target", target.target.as_ref());
     words.pairs("--build-arg", target.args.as_ref());
+    let mut is_fetched = !matches!(place, Place::Directory(_));
     for (name, source) in target.contexts.iter().flatten() {
         if !source.starts_with("target:") {
-            let source = source.strip_prefix("cwd://").unwrap_or(source);
+            let source = origin.named(source)?;
+            is_fetched |= is_remote(&source);
             words.flag("--build-context", &format!("{name}={source}"));
         }
     }
     words.flags("--platform", target.platforms.as_ref());
     words.flags("--secret", target.secrets.as_ref());
+    if is_fetched {
+        let is_said = |id: &str| target.secrets.iter().flatten().any(|one| one.id == id);
+        let unsaid = origin.secrets.iter().filter(|(id, _)| !is_said(id));
+        unsaid.for_each(|(_, flag)| words.flag("--secret", flag));
+    }
     words.flags("--ssh", target.ssh.as_ref());
+    Ok(())
 }
 
 fn result(target: &Target, words: &mut Words) {
@@ -182,6 +280,7 @@ fn run(target: &Target, args: &BakeArgs, words: &mut Words) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::context::ContextSource;
 
     #[test]
     fn a_target_is_the_flags_of_a_build() {
@@ -205,7 +304,8 @@ mod tests {
         };
         let cli = Cli::of(&["wythe", "bake", "--jobs=3"]).unwrap();
         let Command::Bake(bake) = cli.command else { panic!("not bake") };
-        let args = of(&target, &bake, &Asked::Build { metadata: "m".into() }).unwrap();
+        let asked = Asked::Build { metadata: "m".into() };
+        let args = of(&target, (&bake, Origin::default()), &asked).unwrap();
         assert_eq!(args.input.file.as_deref(), Some("src/docker/app.Dockerfile"));
         assert_eq!(args.input.target, ["prod"]);
         assert_eq!(args.input.build_arg.len(), 1);
@@ -222,7 +322,45 @@ mod tests {
         let network = Some("bridge".to_owned());
         let target = Target { name: "app".to_owned(), platforms, network, ..Target::default() };
         let Command::Bake(bake) = Cli::of(&["wythe", "bake"]).unwrap().command else { panic!() };
-        let failure = of(&target, &bake, &Asked::Question).unwrap_err();
+        let failure = of(&target, (&bake, Origin::default()), &Asked::Question).unwrap_err();
         assert!(failure.sentence().starts_with("app: invalid value 'bridge'"), "{failure:?}");
+    }
+
+    #[test]
+    fn what_a_definition_from_elsewhere_names_is_there_unless_it_says_here() {
+        let text = |text: &str| Some(text.to_owned());
+        let secrets = [("GIT_AUTH_TOKEN".to_owned(), "id=GIT_AUTH_TOKEN,env=T".to_owned())];
+        let origin = Origin { url: Some("https://h/r.git#v1"), secrets: &secrets, variables: None };
+        let Command::Bake(bake) = Cli::of(&["wythe", "bake"]).unwrap().command else { panic!() };
+        let asked = Asked::Build { metadata: "m".into() };
+        let flags = |target: &Target| of(target, (&bake, origin), &asked);
+        let contexts = [("lib", "lib"), ("own", "cwd://own"), ("image", "docker-image://a")];
+        let contexts = contexts.map(|(name, source)| (name.to_owned(), source.to_owned()));
+        let mut target = Target {
+            name: "app".to_owned(),
+            context: text("src"),
+            dockerfile: text("app.Dockerfile"),
+            contexts: Some(contexts.into()),
+            ..Target::default()
+        };
+        let args = flags(&target).unwrap();
+        assert_eq!(args.context, ContextSource::Url("https://h/r.git#v1".to_owned()));
+        assert_eq!(args.input.context_subdirectory.as_deref(), Some("src"));
+        assert_eq!(args.input.file.as_deref(), Some("app.Dockerfile"));
+        assert_eq!(args.input.secret.len(), 1);
+        let sources = args.input.build_context.iter().map(|one| one.source.clone());
+        let expected = [
+            ContextSource::Image("a".to_owned()),
+            ContextSource::Url("https://h/r.git#v1:lib".to_owned()),
+            ContextSource::Directory("own".into()),
+        ];
+        assert_eq!(sources.collect::<Vec<_>>(), expected);
+        (target.context, target.contexts) = (text("cwd://here"), None);
+        assert!(flags(&target).unwrap_err().sentence().contains("the context here"));
+        target.dockerfile = text("cwd://my.Dockerfile");
+        let args = flags(&target).unwrap();
+        assert_eq!(args.context, ContextSource::Directory("here".into()));
+        assert_eq!(args.input.file.as_deref(), Some("my.Dockerfile"));
+        assert!(args.input.secret.is_empty(), "nothing is fetched");
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use wythe_bake::surroundings::Surroundings;
 use wythe_store::oci::platform::{Platform, host_architecture};
 
+use super::remote::RemoteDefinition;
 use crate::failure::Failure;
 use crate::host;
 use crate::settings::Settings;
@@ -19,15 +20,21 @@ const MAX_FILE: u64 = 4 << 20;
 const HIDDEN: &str = "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP";
 
 /// The world.
-pub(super) struct Outside<'a> {
+pub(crate) struct Outside<'a> {
     given: BTreeMap<String, String>,
     settings: &'a Settings,
     is_hidden: bool,
+    remote: Option<&'a RemoteDefinition>,
+    command_context: &'a str,
 }
 
 impl<'a> Outside<'a> {
-    /// With what `--var` says.
-    pub(super) fn new(vars: &[String], settings: &'a Settings) -> Result<Self, Failure> {
+    /// With what `--var` says, where the definition is from, and the context of the command line.
+    pub(crate) fn new(
+        vars: &[String],
+        (remote, command_context): (Option<&'a RemoteDefinition>, &'a str),
+        settings: &'a Settings,
+    ) -> Result<Self, Failure> {
         let mut given = BTreeMap::new();
         for text in vars.iter().filter(|text| !text.is_empty()) {
             let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty())
@@ -38,7 +45,7 @@ impl<'a> Outside<'a> {
         }
         let hidden = settings.text(HIDDEN);
         let is_hidden = hidden.is_some_and(|text| matches!(text.as_str(), "1" | "t" | "true"));
-        Ok(Self { given, settings, is_hidden })
+        Ok(Self { given, settings, is_hidden, remote, command_context })
     }
 }
 
@@ -49,6 +56,10 @@ impl Surroundings for Outside<'_> {
     }
 
     fn file(&self, path: &str) -> Result<Option<String>, String> {
+        if let Some(remote) = self.remote {
+            // What a definition from elsewhere names is no file of this machine.
+            return remote.read(path);
+        }
         match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
@@ -78,5 +89,13 @@ impl Surroundings for Outside<'_> {
 
     fn platform(&self) -> String {
         Platform::linux(host_architecture()).to_string()
+    }
+
+    fn command_context(&self) -> String {
+        self.command_context.to_owned()
+    }
+
+    fn origin(&self) -> Option<String> {
+        self.remote.and_then(RemoteDefinition::origin).map(ToOwned::to_owned)
     }
 }

@@ -48,6 +48,8 @@ impl Agents {
             let (id, paths) = text
                 .split_once('=')
                 .map_or((text.as_str(), None), |(id, paths)| (id, Some(paths.to_owned())));
+            // `default=`, as Compose says it, names none.
+            let paths = paths.filter(|paths| !paths.is_empty());
             let paths = paths.or_else(|| settings.text("SSH_AUTH_SOCK"));
             let paths = paths.ok_or_else(|| {
                 Failure::usage(format!("--ssh {id}: no agent runs here"))

@@ -56,7 +56,7 @@ pub(crate) fn is_possible(args: &BuildArgs) -> bool {
 
 fn secret_can_be_read_again(secret: &SecretArg) -> bool {
     match &secret.source {
-        SecretSource::Env(_) => true,
+        SecretSource::Env(_) | SecretSource::EnvOrGiven { .. } => true,
         SecretSource::EnvOrFile(name) => can_be_read_again(Path::new(name)),
         SecretSource::File(path) => can_be_read_again(path),
     }

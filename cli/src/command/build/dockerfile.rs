@@ -61,6 +61,11 @@ impl Dockerfile {
         Ok(Self { source: SourceFile { name: "Dockerfile".to_owned(), text }, path: None })
     }
 
+    /// A Dockerfile of this machine whose context is elsewhere: nothing lies beside it.
+    pub(crate) fn alone(path: &str) -> Result<Self, Failure> {
+        Ok(Self { path: None, ..Self::of_file(Path::new(path))? })
+    }
+
     /// A Dockerfile that came with its context.
     pub(crate) fn of_bytes(name: &str, bytes: &[u8]) -> Result<Self, Failure> {
         let text = text(bytes).map_err(|error| unreadable(Path::new(name), &error))?;

@@ -33,13 +33,14 @@ impl Opened {
         Self { dockerfile, files: None, time: None }
     }
 
-    /// Fetches or reads the context, and finds the Dockerfile in it unless a flag says where it is.
-    pub(crate) fn fetch(
-        (args, options): (&BuildArgs, &Options),
-        session: &Session,
+    /// Finds the Dockerfile in a context, unless it is given or a flag says where it is.
+    pub(crate) fn of(
+        context: FetchedContext,
+        given: Option<Dockerfile>,
+        args: &BuildArgs,
         environment: Environment<'_>,
     ) -> Result<Self, Failure> {
-        let FetchedContext { content, time } = fetch((args, options), session, environment)?;
+        let FetchedContext { content, time } = context;
         let content = match (content, args.input.context_subdirectory.as_deref()) {
             (ContextContent::Files(files), Some(path)) => {
                 ContextContent::Files(below(&files, path)?)
@@ -47,6 +48,13 @@ impl Opened {
             (content, _) => content,
         };
         let path = args.input.file.as_deref();
+        if let Some(dockerfile) = given {
+            let files = match content {
+                ContextContent::Files(files) => Some(files),
+                ContextContent::Dockerfile(_) => None,
+            };
+            return Ok(Self { dockerfile, files, time });
+        }
         let (dockerfile, files) = match (content, path) {
             (ContextContent::Dockerfile(_), Some(path)) => {
                 let text = format!("the context is one file, in which there is no {path}");
@@ -98,7 +106,8 @@ fn archive(place: &ArchivePlace, session: &Session) -> Result<Box<dyn Read>, Fai
     }
 }
 
-fn fetch(
+/// Fetches or reads the context of the flags.
+pub(crate) fn fetch(
     (args, options): (&BuildArgs, &Options),
     session: &Session,
     environment: Environment<'_>,
@@ -117,6 +126,6 @@ fn fetch(
     .map_err(failure)
 }
 
-fn failure(cause: BuildCause) -> Failure {
+pub(crate) fn failure(cause: BuildCause) -> Failure {
     BuildError { place: SourceLocation::default(), step: None, cause }.into()
 }

@@ -181,7 +181,8 @@ fn digest(text: &str) -> Result<Digest, Failure> {
     })
 }
 
-fn is_git(url: &str) -> bool {
+/// Whether an address is one of a git repository.
+pub(crate) fn is_git(url: &str) -> bool {
     let path = url.split(['#', '?']).next().unwrap_or(url);
     !url.starts_with("http") || Path::new(path).extension().is_some_and(|end| end == "git")
 }

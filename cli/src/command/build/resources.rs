@@ -1,6 +1,7 @@
 //! What every build of this process works with, made once.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -15,6 +16,9 @@ use crate::failure::Failure;
 use crate::host;
 use crate::session::Session;
 use crate::web::Web;
+
+/// The variable that programs find an agent for keys by.
+const AGENT: &str = "SSH_AUTH_SOCK";
 
 /// A client, threads, a switch, and what this machine says of itself.
 pub(crate) struct BuildResources {
@@ -60,8 +64,16 @@ impl BuildResources {
         })
     }
 
+    /// Has git ask an agent for keys that is another than that of the environment.
+    pub(crate) fn ask_agent(&mut self, socket: &Path) {
+        if let Some(git) = &mut self.git {
+            git.variables.retain(|(name, _)| name != AGENT);
+            git.variables.push((AGENT.into(), socket.into()));
+        }
+    }
+
     /// The switch that stops what is built here.
-    pub(super) fn cancel(&self) -> &Cancel {
+    pub(crate) fn cancel(&self) -> &Cancel {
         &self.cancel
     }
 

@@ -32,6 +32,9 @@ fn read(arg: &SecretArg, settings: &Settings) -> Result<Vec<u8>, Failure> {
         SecretSource::EnvOrFile(name) => {
             variable(name).map_or_else(|| file(arg, Path::new(name)), Ok)
         }
+        SecretSource::EnvOrGiven { name, given } => {
+            Ok(variable(name).unwrap_or_else(|| given.as_bytes().to_vec()))
+        }
         SecretSource::File(path) => file(arg, path),
     }
 }

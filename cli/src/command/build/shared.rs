@@ -32,7 +32,6 @@ const CACHE_FROM: &str = "WYTHE_CACHE_FROM";
 const CACHE_TO: &str = "WYTHE_CACHE_TO";
 
 /// The caches that a build has to do with, each once.
-#[derive(Default)]
 pub(super) struct OpenedCaches {
     opened: Vec<(CachePlace, Option<Arc<CountedCache>>)>,
     /// What was seen to at registries, by caches and pushes alike.
@@ -98,6 +97,11 @@ fn named<T: Clone + FromStr<Err = CacheArgError>>(
 }
 
 impl OpenedCaches {
+    /// None yet, beside others who see to the same blobs, if there are any.
+    pub(super) fn sharing(delivered: Option<&Arc<Delivered>>) -> Self {
+        Self { opened: Vec::new(), delivered: delivered.cloned().unwrap_or_default() }
+    }
+
     /// A client of a cache that is used as `trust` says; none where it is an image, or there is none here.
     /// Below it is one for those who read and who write.
     fn open(
