@@ -10,6 +10,7 @@ mod build_record;
 mod closure;
 mod command;
 mod container;
+mod containerd;
 mod containers_storage;
 mod difference;
 mod docker_config;

@@ -79,7 +79,7 @@ pub(crate) struct CopyArgs {
     /// A name in the store, or a place: docker:, oci: or oci-archive:
     pub(crate) source: ImageLocation,
     /// A name in the store, or a place: docker:, oci:, oci-archive:, docker-archive:, docker-daemon:
-    /// or containers-storage: (podman and buildah)
+    /// containers-storage: (podman and buildah) or containerd:
     pub(crate) destination: ImageLocation,
     #[command(flatten)]
     pub(crate) which: Which,

@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub(crate) enum ImageLocation {
     /// `docker-archive:FILE[:NAME]`
     DockerArchive { path: PathBuf, name: Option<String> },
-    /// `docker-daemon:NAME` and `containers-storage:NAME`, where the name may be left out: only as a destination.
+    /// `containerd:NAME`, `containers-storage:NAME` and `docker-daemon:NAME`, where the name may be left out: only as a destination.
     Images { of: ImagesOf, name: String },
     /// `oci:DIRECTORY[:TAG]`
     Layout { path: PathBuf, tag: Option<String> },
@@ -24,6 +24,8 @@ pub(crate) enum ImageLocation {
 /// Whose images they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ImagesOf {
+    /// Of containerd.
+    Containerd,
     /// Of docker's engine.
     Docker,
     /// Of podman and buildah.
@@ -40,6 +42,7 @@ impl FromStr for ImageLocation {
         let (path, name) = path_and_name(rest);
         Ok(match transport {
             "docker" => Self::Registry(rest.trim_start_matches("//").to_owned()),
+            "containerd" => Self::Images { of: ImagesOf::Containerd, name: rest.to_owned() },
             "containers-storage" => Self::Images { of: ImagesOf::Podman, name: rest.to_owned() },
             "docker-daemon" => Self::Images { of: ImagesOf::Docker, name: rest.to_owned() },
             "docker-archive" => Self::DockerArchive { path, name },

@@ -1,4 +1,4 @@
-//! `wythe copy NAME docker-daemon:NAME` and `containers-storage:NAME`: images for other programs of this
+//! `wythe copy NAME docker-daemon:NAME`, `containers-storage:NAME` and `containerd:NAME`: images for other programs of this
 //! machine, which take what they lack.
 
 use wythe_delivery::image::OutgoingImage;
@@ -10,6 +10,7 @@ use wythe_store::oci::transfer::{Transfers, Watched};
 use crate::acquire::locate;
 use crate::args::image::CopyArgs;
 use crate::args::location::{ImageLocation, ImagesOf};
+use crate::containerd::Containerd;
 use crate::containers_storage::ContainersStorage;
 use crate::failure::Failure;
 use crate::render::quantity::Bytes;
@@ -40,6 +41,12 @@ pub(crate) fn run(
     let config = read.manifest.value().config.digest;
     (image.config, image.names) = (Some(config), vec![name.clone()]);
     let told = match program {
+        ImagesOf::Containerd => {
+            let (containerd, secret) =
+                (Containerd::find(&session.settings)?, docker_engine::secret());
+            let taken = containerd.take(&image, &content, (&name, &secret))?;
+            taken.map(|bytes| format!("containerd took {} that it lacked", Bytes(bytes)))
+        }
         ImagesOf::Docker => {
             let engine = docker_engine::of(&session.settings)?;
             docker_engine::told(engine.take(&image, &content, &docker_engine::secret())?)
