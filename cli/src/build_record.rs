@@ -13,6 +13,7 @@ pub(crate) mod recorder;
 pub(crate) mod recording;
 pub(crate) mod shelf;
 pub(crate) mod title;
+pub(crate) mod waits;
 
 use std::collections::BTreeMap;
 
@@ -128,7 +129,7 @@ pub(crate) enum Outcome {
     Ran,
     /// It was not over when the build was.
     Unfinished,
-    /// Nobody needed its result; of a base image only what it is.
+    /// Nobody needed its result, or only what a base image is.
     Unneeded,
 }
 
@@ -199,6 +200,14 @@ impl RecordedStep {
         let (kind, outcome) = (Kind::Unknown, Outcome::Unneeded);
         let name = name.to_owned();
         Self { step, name, kind, line, inputs, outcome, started, ended, why, saved, layer }
+    }
+
+    /// What became of it, in words for people: a base image is what it is.
+    pub(crate) fn words(&self) -> &'static str {
+        match (self.kind, self.outcome) {
+            (Kind::Base, Outcome::Unneeded) => "a base image",
+            (_, outcome) => outcome.words(),
+        }
     }
 
     /// How long it ran.

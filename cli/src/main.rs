@@ -22,6 +22,7 @@ mod files;
 mod handover;
 mod host;
 mod kaniko;
+mod layer_files;
 mod namespaces;
 mod plugin;
 mod prompt;

@@ -17,6 +17,7 @@ pub(crate) mod stopwatch;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod tally;
+pub(crate) mod timings;
 pub(crate) mod together;
 pub(crate) mod transfer;
 pub(crate) mod tty;

@@ -134,6 +134,15 @@ pub(crate) struct ResultArgs {
     /// type=imagedefinitions|imagedetail|taskdef|kustomize,dest=FILE,container=NAME
     #[arg(long, value_name = "FILE")]
     pub(crate) emit: Vec<EmitArg>,
+    /// Write a page about the course of the build, its cache and its layers, for a browser [default: wythe-timings.html]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "wythe-timings.html"
+    )]
+    pub(crate) timings: Option<PathBuf>,
     /// Say only the digest of the image, or what went wrong: short for --progress=quiet
     #[arg(short, long)]
     pub(crate) quiet: Switch,

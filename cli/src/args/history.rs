@@ -36,6 +36,7 @@ pub(crate) enum BuildHistoryCommand {
     Logs(BuildLogsArgs),
     #[command(visible_alias = "list")]
     Ls(ListBuildsArgs),
+    Open(OpenBuildArgs),
     #[command(visible_alias = "remove")]
     Rm(RemoveBuildsArgs),
     Trace(TraceBuildArgs),
@@ -97,15 +98,26 @@ pub(crate) struct RemoveBuildsArgs {
     pub(crate) all: Switch,
 }
 
-/// Write the record of a past build, with its log, as one JSON object
+/// Write the record of a past build, with its log, as one JSON object or as a page
 #[derive(Debug, Args)]
 pub(crate) struct ExportBuildArgs {
     /// Which build [default: the latest]
     #[arg(value_name = "REF")]
     pub(crate) build: Option<BuildSelector>,
+    /// Write a page for a browser, which needs no network
+    #[arg(long)]
+    pub(crate) html: Switch,
     /// Where to [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// Show a past build in a browser
+#[derive(Debug, Args)]
+pub(crate) struct OpenBuildArgs {
+    /// Which build [default: the latest]
+    #[arg(value_name = "REF")]
+    pub(crate) build: Option<BuildSelector>,
 }
 
 /// Print the trace of a past build, as Jaeger has it
@@ -156,6 +168,8 @@ mod tests {
             "rm a b",
             "rm --all",
             "export -o f ^0",
+            "export --html",
+            "open ^1",
             "trace",
         ] {
             let group = history(words);

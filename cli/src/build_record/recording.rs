@@ -18,12 +18,14 @@ use super::{
 use crate::args::build::BuildArgs;
 use crate::args::context::{ArchivePlace, ContextSource};
 use crate::args::output::Output;
-use crate::command::build::deliver::outputs;
+use crate::command::build::deliver::{outputs, write_text};
 use crate::command::build::dockerfile::Dockerfile;
 use crate::command::build::project;
 use crate::failure::{Class, Failure};
 use crate::host;
+use crate::layer_files;
 use crate::render::stopwatch::Stopwatch;
+use crate::render::timings::{self, Subject};
 use crate::session::Session;
 
 /// The longest Dockerfile that is kept, in bytes.
@@ -35,6 +37,8 @@ pub(crate) struct Recording {
     recorder: Recorder,
     shelf: BuildShelf,
     bounds: HistoryBounds,
+    /// Where a page is to be written.
+    page: Option<PathBuf>,
     /// What is known at the beginning.
     begun: BuildRecord,
 }
@@ -51,14 +55,15 @@ impl Recording {
         session: &Session,
     ) -> Result<Option<Self>, Failure> {
         let bounds = session.history()?;
-        if bounds.builds == 0 {
+        let page = args.result.timings.clone();
+        if bounds.builds == 0 && page.is_none() {
             return Ok(None);
         }
         let discretion = Discretion::of(options);
         let shelf = BuildShelf::of_store(&session.store_path()?);
         let begun = begun(args, (dockerfile, options), &discretion);
         let recorder = Recorder::new(Stopwatch::start(), dockerfile.source.clone(), discretion);
-        Ok(Some(Self { recorder, shelf, bounds, begun }))
+        Ok(Some(Self { recorder, shelf, bounds, page, begun }))
     }
 
     /// Who listens.
@@ -77,6 +82,12 @@ impl Recording {
         let now = record.completed();
         if let Err(error) = self.shelf.put(&record, &log, (self.bounds, now)) {
             session.remark(&format!("the build was not recorded: {error}"));
+        }
+        if let Some(path) = &self.page {
+            match write_page(path, (&record, &log), session) {
+                Ok(()) => session.remark(&format!("timings: {}", path.display())),
+                Err(failure) => session.remark(&format!("no timings: {}", failure.sentence())),
+            }
         }
     }
 
@@ -119,6 +130,16 @@ impl Recording {
         }
         (record, heard.log)
     }
+}
+
+fn write_page(
+    path: &Path,
+    (record, log): (&BuildRecord, &BuildLog),
+    session: &Session,
+) -> Result<(), Failure> {
+    let files = layer_files::of_build(&session.store_to_read()?, record)?;
+    let text = timings::page(&Subject { record, log, files });
+    write_text(path, &text)
 }
 
 /// What is known of a build before anything of it is done.

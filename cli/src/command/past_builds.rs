@@ -4,6 +4,7 @@ mod export;
 mod inspect;
 mod list;
 mod logs;
+mod open;
 mod trace;
 
 use crate::args::history::{BuildHistoryCommand, HistoryGroup, RemoveBuildsArgs};
@@ -29,6 +30,7 @@ pub(crate) fn run(command: &BuildHistoryCommand, session: &Session) -> Result<()
         BuildHistoryCommand::Inspect(args) => inspect::run(args, &shelf, session),
         BuildHistoryCommand::Logs(args) => logs::run(args, &shelf, session),
         BuildHistoryCommand::Ls(args) => list::run(args, &shelf, session),
+        BuildHistoryCommand::Open(args) => open::run(args, &shelf, session),
         BuildHistoryCommand::Rm(args) => remove(args, &shelf),
         BuildHistoryCommand::Trace(args) => trace::run(args, &shelf, session),
     }

@@ -9,7 +9,9 @@ use crate::build_record::BuildRecord;
 use crate::build_record::log::BuildLog;
 use crate::build_record::shelf::BuildShelf;
 use crate::failure::{Class, Failure};
+use crate::layer_files;
 use crate::render::json::escape;
+use crate::render::timings::{self, Subject};
 use crate::session::Session;
 
 /// How files end that Docker Desktop imports.
@@ -27,7 +29,11 @@ pub(super) fn run(
         return Err(Failure::usage(text).remedy("name a file that ends with .json"));
     }
     let (record, log): (_, BuildLog) = shelf.read(&shelf.find(args.build.as_ref())?)?;
-    let text = format!("{}\n", escape(&whole(&record, &log)?.to_string()));
+    let text = if args.html.is_on() {
+        page(&record, &log, session)?
+    } else {
+        format!("{}\n", escape(&whole(&record, &log)?.to_string()))
+    };
     match &args.output {
         None => session.write(text.as_bytes()),
         Some(path) => fs::write(path, text).map_err(|error| {
@@ -35,6 +41,16 @@ pub(super) fn run(
             Failure::new(Class::Environment, what).because(&error)
         }),
     }
+}
+
+/// The page of a record, with the files of those of its layers that are still here.
+pub(super) fn page(
+    record: &BuildRecord,
+    log: &BuildLog,
+    session: &Session,
+) -> Result<String, Failure> {
+    let files = layer_files::of_build(&session.store_to_read()?, record)?;
+    Ok(timings::page(&Subject { record, log, files }))
 }
 
 /// A record with its log.

@@ -64,6 +64,19 @@ assert record["dockerfile"]["text"].startswith("FROM base AS one"), record["dock
 P
 "$WYTHE" history trace "$id" | python3 -c 'import json, sys; assert len(json.load(sys.stdin)["data"][0]["spans"]) >= 4'
 
+# A page about a build can be had when it runs and afterwards, and what a build says is text in it.
+fails build -t app:2 --timings --build-arg 'BUILDKIT_BUILD_NAME=<script>x</script>' project 2> log
+grep -q '^note: timings: wythe-timings.html$' log
+"$WYTHE" history export --html -o page.html
+for page in wythe-timings.html page.html; do
+  grep -q 'exit 3' $page
+  grep -q '&lt;script&gt;x&lt;/script&gt;' $page
+  fails grep -qi -e '<script' -e 'https*:' $page
+done
+[ "$(XDG_CACHE_HOME=$PWD/cache DISPLAY= WAYLAND_DISPLAY= "$WYTHE" history open "$id")" = "$PWD/cache/wythe/builds/$id.html" ]
+grep -q 'COPY --from=one /etc /copied' "cache/wythe/builds/$id.html"
+"$WYTHE" history rm ^0
+
 # No secret is anywhere, whatever the step printed.
 fails grep -rq hunter2 record.json logged
 "$WYTHE" history logs "$id" 2>&1 | grep -q 'token \*\*\*'
