@@ -304,6 +304,7 @@ mod tests {
     use wythe_store::id::ContentId;
     use wythe_store::oci::descriptor::Descriptor;
     use wythe_store::oci::media_type::MediaType;
+    use wythe_store::oci::reference::Reference;
     use wythe_store::timestamp::Timestamp;
 
     use super::*;
@@ -321,6 +322,10 @@ mod tests {
             "one"
         }
 
+        fn repository(&self) -> Option<&Reference> {
+            None
+        }
+
         fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
             self.asked.fetch_add(keys.len(), Ordering::Relaxed);
             std::thread::sleep(self.delay);
@@ -334,6 +339,10 @@ mod tests {
 
         fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
             Ok(blobs.to_vec())
+        }
+
+        fn unasked(&self) -> u64 {
+            0
         }
 
         fn blob(&self, _: &Digest, _: Range<u64>) -> Result<Box<dyn Read + Send + '_>, CacheError> {
@@ -350,6 +359,10 @@ mod tests {
 
         fn finish(&self) -> Result<(), CacheError> {
             Ok(())
+        }
+
+        fn complaints(&self) -> Vec<String> {
+            Vec::new()
         }
     }
 

@@ -58,6 +58,10 @@ impl CacheBackend for CountedCache {
         self.inner.missing(blobs)
     }
 
+    fn unasked(&self) -> u64 {
+        self.inner.unasked()
+    }
+
     fn blob(
         &self,
         blob: &Digest,

@@ -77,6 +77,10 @@ impl CacheBackend for DeferredCache {
         self.inner.missing(blobs)
     }
 
+    fn unasked(&self) -> u64 {
+        self.inner.unasked()
+    }
+
     fn blob(
         &self,
         blob: &Digest,

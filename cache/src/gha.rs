@@ -33,6 +33,7 @@ use wythe_registry::settings::Timing;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::oci::reference::Reference;
 
 use crate::busy_time::BusyTime;
 use crate::gha::catalog::Catalog;
@@ -159,6 +160,10 @@ impl CacheBackend for GhaCache {
         self.service.requests.name()
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         self.within(&self.reading, || self.catalog()?.records(&self.service, keys))
     }
@@ -171,6 +176,10 @@ impl CacheBackend for GhaCache {
             writer.relies_on(catalog.packs_of(blobs));
             Ok(missing.into_iter().filter(|blob| !writer.has(blob)).collect())
         })
+    }
+
+    fn unasked(&self) -> u64 {
+        0
     }
 
     fn blob(
@@ -214,6 +223,10 @@ impl CacheBackend for GhaCache {
             let catalog = self.catalog()?;
             lock(&self.writer).finish(&self.service, &catalog)
         })
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -20,11 +20,12 @@ use wythe_registry::settings::Timing;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::oci::reference::Reference;
 
 use crate::action_result;
 use crate::parallel::{each, those};
 use crate::ranged::{RangedReader, value_of};
-use crate::requests::{Ask, Busy, Requests, headers};
+use crate::requests::{Ask, Busy, Requests, UNASKED, headers};
 
 /// How many requests are made at once: what a small server answers as fast as it would one after another.
 const THREADS: usize = 16;
@@ -223,12 +224,20 @@ impl CacheBackend for HttpCache {
         self.requests.name()
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         each(keys, THREADS, |key| self.record(key)).into_iter().collect()
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         those(blobs, THREADS, |blob| self.is_missing(blob))
+    }
+
+    fn unasked(&self) -> u64 {
+        UNASKED
     }
 
     fn blob(
@@ -273,6 +282,10 @@ impl CacheBackend for HttpCache {
 
     fn finish(&self) -> Result<(), CacheError> {
         Ok(())
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

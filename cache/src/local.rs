@@ -15,6 +15,7 @@ use wythe_store::oci::document::Document as _;
 use wythe_store::oci::index::Index;
 use wythe_store::oci::layout::REF_NAME;
 use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::reference::Reference;
 use wythe_store::portable_mount::PortableMount;
 
 use crate::pack::{MAX_PACK, Pack, document_of};
@@ -148,6 +149,10 @@ impl CacheBackend for LocalCache {
         &self.name
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         let mut state = self.state();
         if state.read.is_none() {
@@ -161,6 +166,10 @@ impl CacheBackend for LocalCache {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let lacks = |digest: &&Digest| !self.blob_path(digest).is_file();
         Ok(blobs.iter().filter(lacks).copied().collect())
+    }
+
+    fn unasked(&self) -> u64 {
+        0
     }
 
     fn blob(
@@ -201,6 +210,10 @@ impl CacheBackend for LocalCache {
     fn finish(&self) -> Result<(), CacheError> {
         let new = std::mem::take(&mut self.state().new);
         if new.is_empty() { Ok(()) } else { self.write(&new).map_err(|error| self.fail(error)) }
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -1,14 +1,17 @@
 //! All records of a cache in one document, with the blobs that they need beside it: what registries
 //! and layouts keep as one image manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::{Map, Value};
+use wythe_store::digest::Digest;
 use wythe_store::id::{CacheKey, hex, unhex};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document as _;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
+use wythe_store::portable_bundle::PortableBundle;
 use wythe_store::portable_mount::PortableMount;
 use wythe_store::portable_record::PortableRecord;
 
@@ -72,6 +75,38 @@ impl Pack {
         }
     }
 
+    fn bundles(&self) -> impl Iterator<Item = &PortableBundle> {
+        self.records.values().filter_map(|(record, _)| match record {
+            PortableRecord::Bundle(bundle) => Some(&**bundle),
+            PortableRecord::Action(_)
+            | PortableRecord::Mount(_)
+            | PortableRecord::Document(_)
+            | PortableRecord::Blobs(_) => None,
+        })
+    }
+
+    /// In which bundle a blob lies, and where in it.
+    pub(crate) fn bundle_of(&self, blob: &Digest) -> Option<(Descriptor, Range<u64>)> {
+        self.bundles().find_map(|bundle| {
+            let part = bundle.parts().find(|(digest, _)| digest == blob);
+            part.map(|(_, part)| (bundle.blob().clone(), part))
+        })
+    }
+
+    /// Takes the bundles of another in which blobs of its records lie.
+    pub(crate) fn take_bundles_of(&mut self, other: &Self) {
+        let mut open: BTreeSet<Digest> = self.blobs().iter().map(|blob| blob.digest).collect();
+        for bundle in other.bundles() {
+            let lacking = open.len();
+            for (part, _) in bundle.parts() {
+                open.remove(&part);
+            }
+            if open.len() < lacking {
+                self.insert(bundle.key(), &bundle.encode());
+            }
+        }
+    }
+
     /// Drops the oldest, where there are more than one pack holds.
     pub(crate) fn keep_newest(&mut self) {
         let surplus = self.records.len().saturating_sub(MAX_RECORDS);
@@ -83,10 +118,14 @@ impl Pack {
         }
     }
 
-    /// The same records in as many packs as they need.
+    /// The same records in as many packs as they need, each with the bundles of its blobs. Bundles that none needs
+    /// are left out.
     pub(crate) fn split(self) -> Vec<Self> {
+        let is_bundle = |_: &CacheKey, one: &mut Kept| matches!(one.0, PortableRecord::Bundle(_));
+        let mut records = self.records;
+        let bundles = Self { records: records.extract_if(.., is_bundle).collect() };
         let (mut packs, mut bytes) = (Vec::<Self>::new(), 0);
-        for (key, record) in self.records {
+        for (key, record) in records {
             bytes += record.1.len();
             let last = packs
                 .last_mut()
@@ -98,6 +137,9 @@ impl Pack {
                 packs.push(Self { records: BTreeMap::from([(key, record)]) });
             }
         }
+        for pack in &mut packs {
+            pack.take_bundles_of(&bundles);
+        }
         packs
     }
 
@@ -105,9 +147,12 @@ impl Pack {
         self.records.len()
     }
 
-    /// Whether it holds every record of another, or one in its place that will do.
+    /// Whether it holds every record of another, or one in its place that will do. Where blobs lie it knows itself.
     pub(crate) fn contains(&self, other: &Self) -> bool {
         let holds = |key, new: &Kept| {
+            if matches!(new.0, PortableRecord::Bundle(_)) {
+                return true;
+            }
             let there = self.records.get(key);
             there.is_some_and(|there| stands_for(&there.1, &new.1) && !is_newer(new, there))
         };
@@ -118,9 +163,10 @@ impl Pack {
     pub(crate) fn mounts(&self) -> Vec<PortableMount> {
         let mount = |(record, _): &Kept| match record {
             PortableRecord::Mount(mount) => Some((**mount).clone()),
-            PortableRecord::Action(_) | PortableRecord::Document(_) | PortableRecord::Blobs(_) => {
-                None
-            }
+            PortableRecord::Action(_)
+            | PortableRecord::Document(_)
+            | PortableRecord::Blobs(_)
+            | PortableRecord::Bundle(_) => None,
         };
         self.records.values().filter_map(mount).collect()
     }
@@ -129,9 +175,19 @@ impl Pack {
         self.records.is_empty()
     }
 
-    /// What its records need, each blob once.
+    /// What has to be there for its records, each blob once: instead of those that lie in a bundle, that.
     pub(crate) fn blobs(&self) -> Vec<&Descriptor> {
-        let blobs = self.records.values().flat_map(|(record, _)| record.blobs());
+        let parts = self.bundles().flat_map(|bundle| bundle.parts().map(|(part, _)| part));
+        let parts: BTreeSet<Digest> = parts.collect();
+        let lies_apart = |record: &PortableRecord, blob: &Descriptor| match record {
+            PortableRecord::Blobs(_) | PortableRecord::Bundle(_) => true,
+            PortableRecord::Action(_) | PortableRecord::Mount(_) | PortableRecord::Document(_) => {
+                !parts.contains(&blob.digest)
+            }
+        };
+        let blobs = self.records.values().flat_map(|(record, _)| {
+            record.blobs().into_iter().filter(|blob| lies_apart(record, blob))
+        });
         let unique: BTreeMap<_, _> = blobs.map(|blob| (blob.digest, blob)).collect();
         unique.into_values().collect()
     }

@@ -4,12 +4,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What `ask` says to each of `items`, in their order.
-pub(crate) fn each<T: Sync, R: Send>(
-    items: &[T],
-    threads: usize,
-    ask: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
+/// What `ask` says to each of `items`, in their order, on so many threads at most.
+pub fn each<T: Sync, R: Send>(items: &[T], threads: usize, ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::with_capacity(items.len()));
     let work = || {
@@ -34,7 +30,11 @@ pub(crate) fn each<T: Sync, R: Send>(
 }
 
 /// Those of `items` of which `is` says so, in their order.
-pub(crate) fn those<T: Copy + Sync, E: Send>(
+///
+/// # Errors
+///
+/// The first, in their order, that `is` makes.
+pub fn those<T: Copy + Sync, E: Send>(
     items: &[T],
     threads: usize,
     is: impl Fn(&T) -> Result<bool, E> + Sync,

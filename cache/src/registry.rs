@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! tag ──► index, written anew ──► pack ──► document of records
-//!                            └──► pack      └─► blobs of layers
+//!                            └──► pack ├─► blobs of layers
+//!                                      └─► a bundle of those that are small
 //! ```
 //!
 //! A build adds one pack, which is never changed, and then puts it on the index of the tag. Two jobs that do at
@@ -12,34 +13,35 @@
 //! it. The index carries the documents of small packs, so that to read a cache is one request. What is none of ours is
 //! left alone: a sibling of the tag is used then.
 
+mod bundles;
 mod packs;
+mod place;
 mod pointer;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
-use wythe_registry::error::RegistryError;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
-use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
-use wythe_store::oci::source::{ImageSource as _, SourceError, SourceErrorClass};
 use wythe_store::portable_blobs::PortableBlobs;
 
+use self::bundles::{Bundles, SMALL, Sealed};
 use self::packs::Packs;
-use self::pointer::{PackEntry, PackRecords, Pointer};
+use self::place::{Place, Sent};
+use self::pointer::{PackEntry, Pointer};
 use crate::inline;
-use crate::pack::{Pack, document_of};
+use crate::pack::Pack;
 use crate::parallel::those;
 
 /// What is added to a tag that has something else than a cache of ours.
@@ -57,17 +59,8 @@ const PARALLEL: usize = 8;
 pub struct RegistryCache {
     place: Place,
     packs: Packs,
+    bundles: Bundles,
     state: Mutex<State>,
-}
-
-/// Where it is.
-#[derive(Debug)]
-struct Place {
-    name: String,
-    client: Client,
-    reference: Reference,
-    sibling: Reference,
-    delivered: Arc<Delivered>,
 }
 
 #[derive(Debug, Default)]
@@ -75,16 +68,6 @@ struct State {
     /// All records that were there when it was looked at first.
     read: Option<Pack>,
     new: Pack,
-}
-
-/// What is under the tag, or beside it.
-#[derive(Clone, Debug)]
-struct Found {
-    pointer: Pointer,
-    /// The tag that is ours to write.
-    tag: Reference,
-    /// What is under the tag that was asked for, where that is none of ours.
-    foreign: Option<Vec<u8>>,
 }
 
 impl RegistryCache {
@@ -96,7 +79,8 @@ impl RegistryCache {
         let name = format!("registry {reference}");
         let delivered = Arc::default();
         let place = Place { name, client, reference, sibling, delivered };
-        Self { place, packs: Packs::default(), state: Mutex::default() }
+        let (packs, bundles) = (Packs::default(), Bundles::default());
+        Self { place, packs, bundles, state: Mutex::default() }
     }
 
     /// Shares what was delivered with pushes: what one of them sends, or knows to be there, the other need
@@ -135,6 +119,18 @@ impl RegistryCache {
             all.merge(inline::records(&place.client, &place.reference, root));
         }
         Ok(all)
+    }
+
+    /// In which bundle a blob lies, and where in it.
+    fn bundle_of(&self, blob: &Digest) -> Result<Option<(Descriptor, Range<u64>)>, CacheError> {
+        let read = self.at_first(|pack| pack.bundle_of(blob))?;
+        Ok(read.or_else(|| self.state().new.bundle_of(blob)))
+    }
+
+    fn put_bundle(&self, sealed: &Sealed) -> Result<(), CacheError> {
+        self.place.put_bundle(sealed)?;
+        self.state().new.insert(sealed.0.key(), &sealed.0.encode());
+        Ok(())
     }
 
     /// What this build has pushed to the repository and no record names: the registry is to keep it as long as it
@@ -207,113 +203,6 @@ impl RegistryCache {
     }
 }
 
-impl Place {
-    fn fail(&self, problem: impl Into<CacheProblem>) -> CacheError {
-        CacheError { backend: self.name.clone(), problem: problem.into() }
-    }
-
-    fn refused(&self, error: &RegistryError) -> CacheError {
-        let detail = error.to_string();
-        self.fail(match error.status() {
-            Some(401 | 403) => CacheProblem::Unauthorized { detail },
-            Some(404) => CacheProblem::NotFound { detail },
-            Some(429) => {
-                let after = error.retry_after().map(Duration::from_secs);
-                CacheProblem::RateLimited { detail, after }
-            }
-            Some(413 | 507) => CacheProblem::Full { detail },
-            Some(_) => CacheProblem::Protocol { detail },
-            None => CacheProblem::Network { detail },
-        })
-    }
-
-    fn unread(&self, error: &SourceError) -> CacheError {
-        let detail = error.problem.to_string();
-        self.fail(match error.class() {
-            SourceErrorClass::Unauthorized => CacheProblem::Unauthorized { detail },
-            SourceErrorClass::NotFound | SourceErrorClass::Absent => {
-                CacheProblem::NotFound { detail }
-            }
-            SourceErrorClass::Network | SourceErrorClass::Local => CacheProblem::Network { detail },
-            SourceErrorClass::Refused | SourceErrorClass::Unsupported => {
-                CacheProblem::Protocol { detail }
-            }
-        })
-    }
-
-    /// What is under the tag now, or where that is none of ours, under its sibling.
-    fn look(&self) -> Result<Found, CacheError> {
-        let foreign = match self.read(&self.reference)? {
-            Under::Ours(pointer) => {
-                return Ok(Found { pointer, tag: self.reference.clone(), foreign: None });
-            }
-            Under::Foreign(bytes) => Some(bytes),
-        };
-        match self.read(&self.sibling)? {
-            Under::Ours(pointer) => Ok(Found { pointer, tag: self.sibling.clone(), foreign }),
-            // What is there is left alone as well.
-            Under::Foreign(_) => {
-                Err(self.fail(CacheProblem::Protocol { detail: taken(&self.sibling) }))
-            }
-        }
-    }
-
-    /// What is under a tag; no packs where there is nothing.
-    fn read(&self, tag: &Reference) -> Result<Under, CacheError> {
-        let (root, bytes) = match self.client.manifest(tag) {
-            Ok(found) => found,
-            Err(error) if error.class() == SourceErrorClass::NotFound => {
-                return Ok(Under::Ours(Pointer::default()));
-            }
-            Err(error) => return Err(self.unread(&error)),
-        };
-        if let Some(pointer) = Pointer::parse(&bytes) {
-            return Ok(Under::Ours(pointer));
-        }
-        // What versions before the index have written is a pack under a tag of its own.
-        Ok(document_of(&bytes).map_or(Under::Foreign(bytes), |document| {
-            let records = PackRecords { document, count: None, carried: None };
-            let (digest, size) = (root.digest, root.size);
-            Under::Ours(Pointer { packs: vec![PackEntry { digest, size, records }] })
-        }))
-    }
-
-    fn put_bytes(&self, document: &Descriptor, bytes: &[u8]) -> Result<(), CacheError> {
-        let content = Sent(&|| Ok(Box::new(bytes)));
-        let put = self.client.put_blob(&self.reference, &content, document, &Delivered::default());
-        put.map_err(|error| self.refused(&error))
-    }
-
-    fn put_manifest(
-        &self,
-        name: &Reference,
-        media_type: &MediaType,
-        bytes: &[u8],
-    ) -> Result<(), CacheError> {
-        let put = self.client.put_manifest(name, media_type, bytes);
-        put.map_err(|error| self.refused(&error))
-    }
-}
-
-/// What is under a tag.
-enum Under {
-    Ours(Pointer),
-    Foreign(Vec<u8>),
-}
-
-fn taken(sibling: &Reference) -> String {
-    format!("there is something else than a cache of wythe, and under {sibling} as well")
-}
-
-/// Content of which there is one.
-struct Sent<'a>(&'a (dyn Fn() -> io::Result<Box<dyn Read + Send + 'a>> + Sync));
-
-impl Content for Sent<'_> {
-    fn open(&self, _: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
-        (self.0)()
-    }
-}
-
 impl CacheBackend for RegistryCache {
     fn name(&self) -> &str {
         &self.place.name
@@ -331,10 +220,17 @@ impl CacheBackend for RegistryCache {
         self.at_first(|_| ())?;
         let Place { client, reference, delivered, .. } = &self.place;
         let is_missing = |blob: &Digest| {
+            if self.bundles.has(blob) || self.bundle_of(blob)?.is_some() {
+                return Ok(false);
+            }
             let is_there = client.has_blob(reference, blob, delivered);
             is_there.map(|is_there| !is_there).map_err(|error| self.place.refused(&error))
         };
         those(blobs, PARALLEL, is_missing)
+    }
+
+    fn unasked(&self) -> u64 {
+        SMALL
     }
 
     fn blob(
@@ -342,13 +238,27 @@ impl CacheBackend for RegistryCache {
         blob: &Digest,
         range: Range<u64>,
     ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+        if let Some((bundle, part)) = self.bundle_of(blob)? {
+            let within = |at: u64| part.start.saturating_add(at).min(part.end);
+            let range = within(range.start)..within(range.end);
+            return self.bundles.open(&self.place, &bundle, range);
+        }
         let reader = self.place.client.blob_range(&self.place.reference, blob, range);
         reader.map_err(|error| self.place.refused(&error))
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
-        let descriptor = Descriptor::new(MediaType::new(blob.media_type), blob.digest, blob.size);
         let Place { client, reference, delivered, .. } = &self.place;
+        let near = || client.is_at_registry(reference, &blob.digest, delivered);
+        // From another repository the registry takes it by itself, which no bundle is worth.
+        if blob.size <= SMALL && !near().map_err(|error| self.place.refused(&error))? {
+            if self.bundle_of(&blob.digest)?.is_some() {
+                return Ok(());
+            }
+            let full = self.bundles.add(blob).map_err(|error| self.place.fail(error))?;
+            return full.map_or(Ok(()), |sealed| self.put_bundle(&sealed));
+        }
+        let descriptor = Descriptor::new(MediaType::new(blob.media_type), blob.digest, blob.size);
         let put = client.put_blob(reference, &Sent(blob.open), &descriptor, delivered);
         put.map_err(|error| self.place.refused(&error))
     }
@@ -359,13 +269,19 @@ impl CacheBackend for RegistryCache {
     }
 
     fn finish(&self) -> Result<(), CacheError> {
-        let mut new = std::mem::take(&mut self.state().new);
-        if new.is_empty() {
+        if self.state().new.is_empty() {
             return Ok(());
         }
+        self.bundles.seal().map_or(Ok(()), |sealed| self.put_bundle(&sealed))?;
+        let mut new = std::mem::take(&mut self.state().new);
+        self.at_first(|read| new.take_bundles_of(read))?;
         if let Some(beside) = self.beside(&new)? {
             new.insert(beside.key(), &beside.encode());
         }
         self.write(&new)
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -21,9 +21,11 @@ use wythe_registry::settings::Timing;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::oci::reference::Reference;
 
 use self::index::{Index, MAX_INDEX, Record};
 use crate::parallel::each;
+use crate::requests::UNASKED;
 
 /// How many small requests are made at once.
 const THREADS: usize = 16;
@@ -166,6 +168,20 @@ impl S3Cache {
         put.map_err(|error| self.fail(error))
     }
 
+    /// Those of which nobody has noted lately that they are there.
+    fn unseen(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
+        let now = self.now();
+        let refresh = i64::try_from(self.options.refresh.as_secs()).unwrap_or(i64::MAX);
+        let state = self.load()?;
+        let read = state.read.as_deref().unwrap_or_default();
+        let fresh = |digest: &Digest| {
+            let seen = read.iter().filter_map(|named| named.index.blobs.get(digest));
+            let mut seen = seen.chain(state.added.blobs.get(digest));
+            seen.any(|seen| now.saturating_sub(*seen) < refresh)
+        };
+        Ok(blobs.iter().filter(|digest| !fresh(digest)).copied().collect())
+    }
+
     /// Whether a blob is there; one that is old is made young.
     fn is_there(&self, digest: &Digest) -> Result<bool, CacheError> {
         let key = self.blob_key(digest);
@@ -185,6 +201,10 @@ impl CacheBackend for S3Cache {
         &self.name
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         let state = self.load()?;
         let read = state.read.as_deref().unwrap_or_default();
@@ -199,17 +219,7 @@ impl CacheBackend for S3Cache {
     /// Blobs that were seen for less than the time after which they are made young again are not asked after.
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let now = self.now();
-        let refresh = i64::try_from(self.options.refresh.as_secs()).unwrap_or(i64::MAX);
-        let unknown: Vec<Digest> = {
-            let state = self.load()?;
-            let read = state.read.as_deref().unwrap_or_default();
-            let fresh = |digest: &Digest| {
-                let seen = read.iter().filter_map(|named| named.index.blobs.get(digest));
-                let mut seen = seen.chain(state.added.blobs.get(digest));
-                seen.any(|seen| now.saturating_sub(*seen) < refresh)
-            };
-            blobs.iter().filter(|digest| !fresh(digest)).copied().collect()
-        };
+        let unknown = self.unseen(blobs)?;
         let there = each(&unknown, THREADS, |digest| self.is_there(digest));
         let mut missing = Vec::new();
         for (digest, there) in unknown.iter().zip(there) {
@@ -220,6 +230,10 @@ impl CacheBackend for S3Cache {
             }
         }
         Ok(missing)
+    }
+
+    fn unasked(&self) -> u64 {
+        UNASKED
     }
 
     fn blob(
@@ -250,6 +264,9 @@ impl CacheBackend for S3Cache {
 
     /// A blob is signed by its digest, so that the bucket refuses other bytes.
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
+        if blob.size <= UNASKED && self.unseen(&[blob.digest])?.is_empty() {
+            return Ok(());
+        }
         let digest = blob.digest.hex();
         let given = blob.open;
         // The same, for as long as this request.
@@ -262,7 +279,10 @@ impl CacheBackend for S3Cache {
         };
         let how = (Condition::IfAbsent, self.options.parallel);
         let put = self.bucket.put(&self.blob_key(&blob.digest), &body, how);
-        put.map_err(|error| self.fail(error))?;
+        if put.map_err(|error| self.fail(error))? == Put::Refused {
+            // It was not asked for, and may be old.
+            self.is_there(&blob.digest)?;
+        }
         let now = self.now();
         self.state().added.blobs.insert(blob.digest, now);
         Ok(())
@@ -291,6 +311,10 @@ impl CacheBackend for S3Cache {
         let written =
             each(&names, THREADS, |(name, named)| self.write(name, named.clone(), &added));
         written.into_iter().collect()
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

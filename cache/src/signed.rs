@@ -93,6 +93,10 @@ impl CacheBackend for SignedCache {
         self.inner.missing(blobs)
     }
 
+    fn unasked(&self) -> u64 {
+        self.inner.unasked()
+    }
+
     fn blob(
         &self,
         blob: &Digest,

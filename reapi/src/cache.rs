@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue};
 use rustls::ClientConfig;
+use wythe_cache::parallel::each;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::reference::Reference;
 use wythe_store::portable_record::PortableRecord;
 
 use crate::address::ReapiAddress;
@@ -310,8 +312,13 @@ impl CacheBackend for ReapiCache {
         &self.name
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
-        let found = each(keys, |key| self.record(key))?;
+        let found = each(keys, THREADS, |key| self.record(key));
+        let found: Vec<_> = found.into_iter().collect::<Result<_, _>>()?;
         found.iter().flatten().for_each(|record| self.learn(record));
         Ok(found)
     }
@@ -330,6 +337,10 @@ impl CacheBackend for ReapiCache {
             known.iter().any(|name| name.digest == *digest && !lacking.contains(name))
         };
         Ok(blobs.iter().filter(|digest| !is_there(digest)).copied().collect())
+    }
+
+    fn unasked(&self) -> u64 {
+        0
     }
 
     fn blob(
@@ -390,11 +401,15 @@ impl CacheBackend for ReapiCache {
             let put = self.ask("ActionCache/UpdateActionResult", &message);
             put.map(drop).map_err(|error| self.failed(&error))
         };
-        each(records, put).map(drop)
+        each(records, THREADS, put).into_iter().collect()
     }
 
     fn finish(&self) -> Result<(), CacheError> {
         self.flush()
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -424,23 +439,4 @@ impl Read for Pieces<'_> {
         self.piece.split_to(count).copy_to_slice(&mut buffer[..count]);
         Ok(count)
     }
-}
-
-/// What `ask` says to each of `items`, in their order, from a few threads.
-fn each<T: Sync, R: Send, E: Send>(
-    items: &[T],
-    ask: impl Fn(&T) -> Result<R, E> + Sync,
-) -> Result<Vec<R>, E> {
-    let share = items.len().div_ceil(THREADS).max(1);
-    let parts: Vec<Result<Vec<R>, E>> = std::thread::scope(|scope| {
-        let ask = &ask;
-        let parts = items.chunks(share);
-        let threads: Vec<_> =
-            parts.map(|part| scope.spawn(move || part.iter().map(ask).collect())).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
-    });
-    Ok(parts.into_iter().collect::<Result<Vec<_>, E>>()?.into_iter().flatten().collect())
 }

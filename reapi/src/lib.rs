@@ -18,7 +18,6 @@ mod cache;
 mod channel;
 mod grpc;
 mod message;
-mod wire;
 
 pub use self::address::{ReapiAddress, ReapiAddressError};
 pub use self::cache::{ReapiCache, ReapiOptions};

@@ -1,8 +1,7 @@
 //! The messages of the API that are used, by the numbers of their fields.
 
+use wythe_cache::protobuf::{Field, Writer, fields, numbers};
 use wythe_store::digest::Digest;
-
-use crate::wire::{Field, Writer, fields, numbers};
 
 /// How blobs may be compressed on the way.
 const ZSTD: u64 = 1;

@@ -44,6 +44,25 @@ impl Client {
         }
     }
 
+    /// Whether a blob is known to be at the registry of a name, in its repository or another one. Who sends it there
+    /// is waited for, and the registry is not asked.
+    ///
+    /// # Errors
+    ///
+    /// If the name is of no registry that can be reached.
+    pub fn is_at_registry(
+        &self,
+        name: &Reference,
+        blob: &Digest,
+        delivered: &Delivered,
+    ) -> Result<bool, RegistryError> {
+        let repository = self.inner.repository(name, Rights::Push)?;
+        drop(delivered.claim(*blob, &place_of(&repository)));
+        let is_here =
+            |place: &String| place.split_once('/').is_some_and(|(host, _)| host == repository.host);
+        Ok(delivered.places(blob).iter().any(is_here))
+    }
+
     /// Takes blobs for delivered that something in the repository of a name is known to need.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ use crate::oci::reference::Reference;
 
 /// A place outside of the store where results are kept.
 ///
+/// No method has a default: a backend that stands before another one has to hand on all of them, and one that it forgot
+/// would answer for the other without a word.
+///
 /// No method is trusted: what a record says and what a blob contains is checked by whoever asked, and an
 /// error is never more than a miss. Methods are called from several threads.
 pub trait CacheBackend: Send + Sync {
@@ -22,9 +25,7 @@ pub trait CacheBackend: Send + Sync {
 
     /// The repository that holds the blobs, from which its registry can take them by itself; `None`
     /// where they are at no registry.
-    fn repository(&self) -> Option<&Reference> {
-        None
-    }
+    fn repository(&self) -> Option<&Reference>;
 
     /// The records under `keys`, in their order; `None` where there is none. All keys that are known to be
     /// wanted are asked for at once, so that a backend needs as few round trips as it can.
@@ -41,6 +42,10 @@ pub trait CacheBackend: Send + Sync {
     ///
     /// As [`records`](Self::records).
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError>;
+
+    /// Up to which size a blob is put as soon as it would be asked for, so that [`missing`](Self::missing) is not
+    /// asked of it first; zero where many are asked for at once.
+    fn unasked(&self) -> u64;
 
     /// A reader of the bytes `range` of a blob, which is not verified. It is one that a record speaks of which
     /// was asked for before.
@@ -77,9 +82,7 @@ pub trait CacheBackend: Send + Sync {
     fn finish(&self) -> Result<(), CacheError>;
 
     /// What was found and is not to be used, in sentences for whoever builds, since it was last asked for.
-    fn complaints(&self) -> Vec<String> {
-        Vec::new()
-    }
+    fn complaints(&self) -> Vec<String>;
 }
 
 /// Opens what is to be sent, once for every attempt.

@@ -53,6 +53,7 @@ pub mod path;
 pub mod place;
 pub mod portable_action;
 pub mod portable_blobs;
+pub mod portable_bundle;
 pub mod portable_document;
 pub mod portable_listings;
 pub mod portable_mount;

@@ -4,6 +4,7 @@
 use crate::oci::descriptor::Descriptor;
 use crate::portable_action::PortableAction;
 use crate::portable_blobs::PortableBlobs;
+use crate::portable_bundle::PortableBundle;
 use crate::portable_document::PortableDocument;
 use crate::portable_mount::PortableMount;
 use crate::timestamp::Timestamp;
@@ -19,6 +20,8 @@ pub enum PortableRecord {
     Document(Box<PortableDocument>),
     /// Blobs that are there beside those of others.
     Blobs(PortableBlobs),
+    /// Where small blobs are that lie in one.
+    Bundle(Box<PortableBundle>),
 }
 
 impl PortableRecord {
@@ -28,7 +31,8 @@ impl PortableRecord {
         let mount = || Some(Self::Mount(Box::new(PortableMount::decode(bytes)?)));
         let document = || Some(Self::Document(Box::new(PortableDocument::decode(bytes)?)));
         let blobs = || Some(Self::Blobs(PortableBlobs::decode(bytes)?));
-        action().or_else(mount).or_else(document).or_else(blobs)
+        let bundle = || Some(Self::Bundle(Box::new(PortableBundle::decode(bytes)?)));
+        action().or_else(mount).or_else(document).or_else(blobs).or_else(bundle)
     }
 
     /// When it was made.
@@ -37,8 +41,8 @@ impl PortableRecord {
             Self::Action(action) => action.created,
             Self::Mount(mount) => mount.created,
             Self::Document(document) => document.created,
-            // It is of use to nobody once what it stands beside is gone.
-            Self::Blobs(_) => Timestamp::default(),
+            // They are of use to nobody once what they stand beside is gone.
+            Self::Blobs(_) | Self::Bundle(_) => Timestamp::default(),
         }
     }
 
@@ -49,6 +53,7 @@ impl PortableRecord {
             Self::Mount(mount) => mount.blobs().collect(),
             Self::Document(_) => Vec::new(),
             Self::Blobs(blobs) => blobs.blobs().iter().collect(),
+            Self::Bundle(bundle) => vec![bundle.blob()],
         }
     }
 
@@ -57,8 +62,16 @@ impl PortableRecord {
         match (self, other) {
             (Self::Mount(own), Self::Mount(other)) => own.created > other.created,
             (
-                Self::Action(_) | Self::Mount(_) | Self::Document(_) | Self::Blobs(_),
-                Self::Action(_) | Self::Mount(_) | Self::Document(_) | Self::Blobs(_),
+                Self::Action(_)
+                | Self::Mount(_)
+                | Self::Document(_)
+                | Self::Blobs(_)
+                | Self::Bundle(_),
+                Self::Action(_)
+                | Self::Mount(_)
+                | Self::Document(_)
+                | Self::Blobs(_)
+                | Self::Bundle(_),
             ) => false,
         }
     }

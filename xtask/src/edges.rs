@@ -15,7 +15,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-registry", &["wythe-store"]),
     ("wythe-aws", &["wythe-registry"]),
     ("wythe-cache", &["wythe-aws", "wythe-registry", "wythe-store"]),
-    ("wythe-reapi", &["wythe-store"]),
+    ("wythe-reapi", &["wythe-cache", "wythe-store"]),
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-bake", &["wythe-dockerfile"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),

@@ -73,12 +73,20 @@ mod tests {
             "records"
         }
 
+        fn repository(&self) -> Option<&Reference> {
+            None
+        }
+
         fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
             Ok(keys.iter().map(|key| self.0.get(key).cloned()).collect())
         }
 
         fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
             Ok(blobs.to_vec())
+        }
+
+        fn unasked(&self) -> u64 {
+            0
         }
 
         fn blob(&self, _: &Digest, _: Range<u64>) -> Result<Box<dyn Read + Send + '_>, CacheError> {
@@ -95,6 +103,10 @@ mod tests {
 
         fn finish(&self) -> Result<(), CacheError> {
             Ok(())
+        }
+
+        fn complaints(&self) -> Vec<String> {
+            Vec::new()
         }
     }
 

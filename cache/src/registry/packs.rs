@@ -11,8 +11,9 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource as _, SourceErrorClass};
 
+use super::PARALLEL;
+use super::place::Place;
 use super::pointer::{PackEntry, PackRecords, Pointer};
-use super::{PARALLEL, Place};
 use crate::pack::{MAX_PACK, MAX_RECORDS, PACK_TYPE, Pack};
 use crate::parallel::each;
 

@@ -14,8 +14,12 @@ use wythe_store::oci::media_type::MediaType;
 
 use crate::pack::{MAX_PACK, PACK_TYPE};
 
-/// How an index of packs is known among others, and the version of its form.
-const FORM: (&str, &str) = ("vnd.wythe.cache.packs", "1");
+/// How an index of packs is known among others.
+const FORM: &str = "vnd.wythe.cache.packs";
+/// The version of its form. Who knows the first alone knows no bundles, and has to leave the index as it is.
+const VERSION: &str = "2";
+/// The versions that are read.
+const READ: [&str; 2] = ["1", VERSION];
 /// The document of records of a pack, as `DIGEST SIZE COUNT`: with it nobody has to ask for the manifest.
 const RECORDS: &str = "vnd.wythe.cache.records";
 /// That document itself, as one zstd stream in base64.
@@ -60,15 +64,15 @@ impl Pointer {
     /// Reads an index of packs; `None` where it is something else. What makes no sense in it is left out.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let index = Index::parse(bytes).ok()?;
-        let form = index.annotations.get(FORM.0)?;
+        let form = index.annotations.get(FORM)?;
         let surplus = index.manifests.len().saturating_sub(MAX_READ);
         let packs = index.manifests[surplus..].iter().filter_map(PackEntry::read);
-        (form == FORM.1).then(|| Self { packs: packs.collect() })
+        READ.contains(&form.as_str()).then(|| Self { packs: packs.collect() })
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut index = Index::new(self.packs.iter().map(PackEntry::descriptor).collect());
-        index.annotations = BTreeMap::from([(FORM.0.to_owned(), FORM.1.to_owned())]);
+        index.annotations = BTreeMap::from([(FORM.to_owned(), VERSION.to_owned())]);
         index.to_bytes()
     }
 
@@ -138,8 +142,10 @@ mod tests {
         let pointer = Pointer { packs: vec![entry(Some(3)), entry(None)] };
         assert_eq!(Pointer::parse(&pointer.to_bytes()), Some(pointer.clone()));
         let text = String::from_utf8(pointer.to_bytes()).unwrap();
-        let later = text.replace("packs\":\"1\"", "packs\":\"2\"");
+        let version = |number: u32| text.replace("packs\":\"2\"", &format!("packs\":\"{number}\""));
+        let later = version(3);
         assert_ne!(later, text);
+        assert_eq!(Pointer::parse(version(1).as_bytes()), Some(pointer));
         for other in
             [&*later, "{}", "", &Index::new(Vec::new()).to_bytes().escape_ascii().to_string()]
         {

@@ -1,6 +1,7 @@
 //! The engine against a registry in this process: jobs at once, many records, what is not ours, what was before.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::push::Push;
@@ -8,6 +9,7 @@ use wythe_registry::settings::Settings;
 use wythe_store::oci::content::MemoryContent;
 use wythe_store::oci::document::{Document as _, RawDocument};
 use wythe_store::oci::manifest::Manifest;
+use wythe_store::oci::source::ImageSource as _;
 
 use super::packs::MAX_PACKS;
 use super::*;
@@ -233,4 +235,129 @@ fn an_image_under_the_tag_is_left_alone() {
     keep(&own, &[1]);
     assert_eq!(own.place.client.manifest(&own.place.reference).unwrap().1, bytes);
     assert!(has_all(&registry, 1..2));
+}
+
+/// Puts steps with their blobs, as an upload does, which asks for none that is small.
+fn put_whole(own: &RegistryCache, numbers: Range<i64>) {
+    own.records(&keys(numbers.clone())).unwrap();
+    for number in numbers.clone() {
+        put_bytes(own, &crate::contract::blob(number)).unwrap();
+    }
+    put(own, numbers);
+}
+
+fn put_bytes(own: &RegistryCache, bytes: &[u8]) -> Result<(), CacheError> {
+    let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
+    let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+    let media_type = MediaType::LAYER_GZIP.as_str();
+    own.put_blob(&CacheBlob { digest, size, media_type, open: &open })
+}
+
+fn blob_of(cache: &RegistryCache, number: i64) -> Vec<u8> {
+    let (bytes, mut read) = (crate::contract::blob(number), Vec::new());
+    let mut reader = cache.blob(&Digest::of(&bytes), 0..bytes.len() as u64).unwrap();
+    reader.read_to_end(&mut read).unwrap();
+    read
+}
+
+/// The blobs that the packs of a tag name, which are those that the registry keeps.
+fn kept(registry: &FakeRegistry) -> BTreeSet<Digest> {
+    let pointer = Pointer::parse(&registry.manifest("app", "cache").unwrap()).unwrap();
+    let pack = |pack: &PackEntry| registry.manifest("app", &pack.digest.to_string()).unwrap();
+    let packs = pointer.packs.iter().map(|one| Manifest::parse(&pack(one)).unwrap());
+    packs.flat_map(|pack| pack.layers).map(|layer| layer.digest).collect()
+}
+
+#[test]
+fn small_blobs_are_sent_as_one_and_read_as_one() {
+    let registry = registry();
+    put_whole(&cache(&registry), 0..20);
+    assert_eq!(
+        requests(&registry, 0),
+        [
+            "GET /v2/app/manifests/cache",
+            "POST /v2/app/blobs/uploads/",
+            "PUT /v2/app/blobs/uploads/upload-1",
+            "POST /v2/app/blobs/uploads/",
+            "PUT /v2/app/blobs/uploads/upload-2",
+            "PUT /v2/app/manifests/sha256",
+            "GET /v2/app/manifests/cache",
+            "PUT /v2/app/manifests/cache",
+            "GET /v2/app/manifests/cache",
+        ]
+    );
+    assert_eq!(kept(&registry).len(), 1);
+    let (other, from) = (cache(&registry), registry.seen().len());
+    assert!(other.records(&keys(0..20)).unwrap().iter().all(Option::is_some));
+    for number in 0..20 {
+        assert_eq!(blob_of(&other, number), crate::contract::blob(number));
+    }
+    let asked = ["GET /v2/app/manifests/cache", "GET /v2/app/blobs/sha256"];
+    assert_eq!(requests(&registry, from), asked);
+}
+
+#[test]
+fn bundles_are_kept_as_long_as_a_record_needs_one_of_their_blobs_whoever_merges_packs() {
+    let registry = registry();
+    for number in 0..20 {
+        put_whole(&cache(&registry), number..number + 1);
+    }
+    let all = cache(&registry);
+    assert!(all.records(&keys(0..20)).unwrap().iter().all(Option::is_some));
+    assert_eq!(kept(&registry).len(), 20);
+    for number in 0..20 {
+        assert_eq!(blob_of(&all, number), crate::contract::blob(number));
+    }
+}
+
+#[test]
+fn a_pack_names_the_bundle_that_an_earlier_one_has_brought() {
+    let registry = registry();
+    put_whole(&cache(&registry), 1..5);
+    let own = cache(&registry);
+    own.records(&keys(50..51)).unwrap();
+    put_bytes(&own, &crate::contract::blob(3)).unwrap();
+    own.put_records(&[(keys(50..51)[0], record(3).encode())]).unwrap();
+    let from = registry.seen().len();
+    own.finish().unwrap();
+    let sent = requests(&registry, from);
+    assert_eq!(sent.iter().filter(|one| one.starts_with("PUT /v2/app/blobs")).count(), 1);
+    let pointer = Pointer::parse(&registry.manifest("app", "cache").unwrap()).unwrap();
+    let last = pointer.packs.last().unwrap().digest.to_string();
+    let pack = Manifest::parse(&registry.manifest("app", &last).unwrap()).unwrap();
+    assert_eq!(pack.layers.len(), 1);
+    assert_eq!(pack.layers[0].media_type.as_str(), wythe_store::portable_bundle::BUNDLE_TYPE);
+}
+
+#[test]
+fn a_long_blob_lies_apart_and_one_that_is_not_what_it_is_said_to_be_is_refused() {
+    let registry = registry();
+    let own = cache(&registry);
+    let long = vec![7; usize::try_from(SMALL).unwrap() + 1];
+    put_bytes(&own, &long).unwrap();
+    assert_eq!(requests(&registry, 0).last().unwrap(), "PUT /v2/app/blobs/uploads/upload-1");
+    let open = || Ok(Box::new(&b"lie"[..]) as Box<dyn Read + Send>);
+    let digest = Digest::of(b"truth");
+    let lie = CacheBlob { digest, size: 5, media_type: "x", open: &open };
+    assert!(own.put_blob(&lie).is_err());
+    // What nothing names is not sent.
+    put_bytes(&own, b"small").unwrap();
+    let from = registry.seen().len();
+    own.finish().unwrap();
+    assert_eq!(registry.seen().len(), from);
+}
+
+#[test]
+fn what_was_pushed_to_the_registry_is_in_no_bundle() {
+    let registry = registry();
+    let delivered = Arc::new(Delivered::default());
+    let own = cache(&registry).sharing(delivered.clone());
+    own.records(&keys(1..2)).unwrap();
+    let bytes = crate::contract::blob(1);
+    let blob = Descriptor::of(MediaType::LAYER_GZIP, &bytes);
+    let content = Sent(&|| Ok(Box::new(&*bytes)));
+    let image = own.place.reference.clone();
+    own.place.client.put_blob(&image, &content, &blob, &delivered).unwrap();
+    put_whole(&own, 1..2);
+    assert_eq!(kept(&registry), BTreeSet::from([blob.digest]));
 }

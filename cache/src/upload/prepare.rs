@@ -44,7 +44,7 @@ impl UploadPlan {
             let found = store.layer(&step.layer).map_err(ExportError::Read)?;
             found.ok_or(ExportError::Gone)
         };
-        let how = Exporting { codec: self.codec, pool: &self.pool, begun: &|_| {}, measured: None };
+        let how = Exporting { codec: step.codec, pool: &self.pool, begun: &|_| {}, measured: None };
         let (layer, blob) = export_once(&self.lease, step.layer, read, how)?;
         let (Some(diff_id), Some(tar_size)) = (layer.diff_id, layer.tar_size) else {
             return Ok(None);

@@ -48,9 +48,11 @@ impl UploadPlan {
         let mut blobs: Vec<&Descriptor> =
             records.iter().flat_map(|(_, record)| record.blobs()).collect();
         blobs.retain(|blob| known.insert(blob.digest));
-        let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest).collect();
-        let missing = if digests.is_empty() { digests } else { self.backend.missing(&digests)? };
-        blobs.retain(|blob| missing.contains(&blob.digest));
+        let unasked = self.backend.unasked();
+        let asked = blobs.iter().filter(|blob| unasked < blob.size);
+        let asked: Vec<Digest> = asked.map(|blob| blob.digest).collect();
+        let missing = if asked.is_empty() { asked } else { self.backend.missing(&asked)? };
+        blobs.retain(|blob| blob.size <= unasked || missing.contains(&blob.digest));
         let put = |blob: &&Descriptor| self.put(blob, request);
         each(&blobs, BLOBS_AT_A_TIME, put).into_iter().collect::<Result<(), _>>()?;
         let encoded: Vec<_> = records.iter().map(|(key, record)| (*key, record.encode())).collect();

@@ -10,6 +10,7 @@ use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layers::LayerRecord;
 use wythe_store::oci::media_type::MediaType;
+use wythe_store::oci::reference::Reference;
 use wythe_store::path::LayerPath;
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::tree::build::TreeBuilder;
@@ -68,6 +69,10 @@ impl CacheBackend for Double {
         "double"
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         self.call("records");
         let records = self.records.lock().unwrap();
@@ -77,6 +82,10 @@ impl CacheBackend for Double {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         self.call("missing");
         Ok(blobs.to_vec())
+    }
+
+    fn unasked(&self) -> u64 {
+        0
     }
 
     fn blob(&self, _: &Digest, _: Range<u64>) -> Result<Box<dyn Read + Send + '_>, CacheError> {
@@ -112,6 +121,10 @@ impl CacheBackend for Double {
         self.call("finish");
         Ok(())
     }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 struct Trial {
@@ -146,13 +159,14 @@ impl Trial {
         let (name, inputs) = (format!("[{number}/9] RUN step"), Vec::new());
         let (created, duration) = (Timestamp::default(), Duration::ZERO);
         let place = CacheKey::of(&[b'p', number]);
-        MadeStep { key: CacheKey::of(&[number]), name, layer, created, duration, place, inputs }
+        let (key, codec) = (CacheKey::of(&[number]), Codec::GZIP);
+        MadeStep { key, name, layer, codec, created, duration, place, inputs }
     }
 
     fn upload(&self, double: &Arc<Double>, time: Duration) -> Upload {
         let (lease, backend) = (self.lease.clone(), double.clone());
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        UploadPlan { lease, backend, pool, codec: Codec::GZIP, time }.begin()
+        UploadPlan { lease, backend, pool, time }.begin()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `--cache-from` and `--cache-to`: caches that other machines share, in the grammar of
 //! `docker buildx build`.
 
+mod compression;
 pub(crate) mod key;
 mod scoped;
 pub(crate) mod service;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use wythe_store::layer::codec::Codec;
 use wythe_store::oci::reference::Reference;
 
 use self::key::KeyPlace;
@@ -68,6 +70,8 @@ pub(crate) struct CacheTo {
     pub(crate) time: Option<Duration>,
     /// Which cache mounts are saved.
     pub(crate) mounts: SavedMounts,
+    /// How all layers are compressed, where that is said.
+    pub(crate) codec: Option<Codec>,
 }
 
 /// Which cache mounts are saved.
@@ -143,6 +147,12 @@ pub(crate) enum CacheArgError {
     Mode(String),
     #[error("timeout {0:?} is not a number of seconds")]
     Timeout(String),
+    #[error("compression {0:?} is not one of gzip, uncompressed, zstd")]
+    Compression(String),
+    #[error("compression-level {0:?} is not a small number")]
+    Level(String),
+    #[error("compression-level is without compression")]
+    LevelAlone,
     #[error("{0:?} is no name of an image")]
     Name(String),
     #[error("{0} is empty")]
@@ -218,6 +228,9 @@ impl FromStr for CacheTo {
         if place == CachePlace::Inline && mounts != SavedMounts::Nothing {
             return Err(CacheArgError::InlineMounts);
         }
+        // Inline, records are of the layers that the image has.
+        let is_inline = place == CachePlace::Inline;
+        let codec = if is_inline { None } else { compression::take(&mut attributes)? };
         let known = [
             "default-scope",
             "dest",
@@ -233,8 +246,9 @@ impl FromStr for CacheTo {
             "timeout",
             "type",
         ];
-        attributes.finish(&[&known[..], &service::KNOWN, &s3_place::KNOWN].concat())?;
-        Ok(Self { place, sign, extent, on_error, time, mounts })
+        let all = [&known[..], &compression::KNOWN, &service::KNOWN, &s3_place::KNOWN];
+        attributes.finish(&all.concat())?;
+        Ok(Self { place, sign, extent, on_error, time, mounts, codec })
     }
 }
 
@@ -338,7 +352,9 @@ mod tests {
             ("type=http", "url"),
             ("type=gha,version=3", "3"),
             ("type=gha,repository=a/b", "repository"),
-            ("type=local,dest=d,compression=zstd", "compression"),
+            ("type=local,dest=d,compression=lz4", "lz4"),
+            ("type=inline,compression=zstd", "compression"),
+            ("type=local,dest=d,force-compression=true", "force-compression"),
             ("type=inline,scope=x", "scope"),
             ("type=local,dest=d,scope=", "scope"),
             ("type=local,dest=d,default-scope=x", "default-scope"),

@@ -7,8 +7,7 @@ use bytes::{Buf as _, Bytes};
 use h2::server::SendResponse;
 use http::{HeaderMap, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::wire::{Field, Writer, fields};
+use wythe_cache::protobuf::{Field, Writer, fields};
 
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {

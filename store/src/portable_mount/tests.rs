@@ -15,6 +15,7 @@ use crate::cache_mount::quiet::{Hold, QuietMount};
 use crate::cache_mount::{CacheSpec, Company, Origin};
 use crate::digest::Digest;
 use crate::id::CacheKey;
+use crate::oci::reference::Reference;
 use crate::store::{OpenOptions, Store};
 use crate::timestamp::Timestamp;
 
@@ -30,6 +31,10 @@ impl CacheBackend for Memory {
         "memory"
     }
 
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         let records = self.records.lock().unwrap();
         Ok(keys.iter().map(|key| records.get(key).cloned()).collect())
@@ -38,6 +43,10 @@ impl CacheBackend for Memory {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let held = self.blobs.lock().unwrap();
         Ok(blobs.iter().filter(|blob| !held.contains_key(blob)).copied().collect())
+    }
+
+    fn unasked(&self) -> u64 {
+        0
     }
 
     fn blob(
@@ -68,6 +77,10 @@ impl CacheBackend for Memory {
 
     fn finish(&self) -> Result<(), CacheError> {
         Ok(())
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -250,6 +263,29 @@ fn what_changes_behind_a_note_is_found() {
         File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         assert!(one.save(&cache, second).is_some(), "{second}");
     }
+}
+
+#[test]
+fn what_changes_in_a_directory_behind_a_note_is_found() {
+    let (cache, (one, root)) = (Memory::default(), furnished());
+    one.save(&cache, 0).unwrap();
+    let (folder, file) = (root.join("d1/e1"), root.join("d1/e1/new"));
+    for second in 1..20 {
+        let time = fs::metadata(&folder).unwrap().modified().unwrap();
+        match second % 3 {
+            1 => fs::write(&file, second.to_string()).unwrap(),
+            2 => fs::set_permissions(&folder, fs::Permissions::from_mode(0o700 + second)).unwrap(),
+            _ => fs::remove_file(&file).unwrap(),
+        }
+        File::open(&folder).unwrap().set_modified(time).unwrap();
+        assert!(one.save(&cache, second.into()).is_some(), "{second}");
+    }
+    let two = Machine::new(Company::Everybody);
+    assert!(two.restore(&cache).unwrap());
+    assert_eq!(look(&two.open().0), look(&root));
+    fs::rename(&folder, root.join("d2/moved")).unwrap();
+    assert!(one.save(&cache, 20).is_some());
+    assert_eq!(one.save(&cache, 21), None);
 }
 
 #[test]

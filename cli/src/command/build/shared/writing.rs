@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rayon::ThreadPool;
 use wythe_builder::built::{BuiltStep, StepResults};
 use wythe_cache::deferred::DeferredCache;
-use wythe_cache::upload::{MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
+use wythe_cache::upload::{CACHE_ONLY, MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
 use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend as _;
 use wythe_store::layer::codec::Codec;
@@ -37,6 +37,16 @@ struct CacheWriter {
     cache: Arc<DeferredCache>,
     to: CacheTo,
     time: Duration,
+    codecs: Codecs,
+}
+
+/// How layers are compressed.
+#[derive(Clone, Copy)]
+struct Codecs {
+    /// Those of images: as they leave in these.
+    image: Codec,
+    /// Those of no image.
+    apart: Codec,
 }
 
 impl CacheWriters {
@@ -52,10 +62,11 @@ impl CacheWriters {
             let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
             let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
-            let (pool, codec) = (pool.clone(), codec(&args.result));
             let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
-            let upload = UploadPlan { lease, backend: cache.clone(), pool, codec, time }.begin();
-            writers.push(CacheWriter { upload, cache, to, time });
+            let codecs = Codecs::of(&to, &args.result);
+            let (backend, pool) = (cache.clone(), pool.clone());
+            let upload = UploadPlan { lease, backend, pool, time }.begin();
+            writers.push(CacheWriter { upload, cache, to, time, codecs });
         }
         Ok(Self(writers))
     }
@@ -92,7 +103,7 @@ impl CacheWriters {
 
 impl CacheWriter {
     fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
-        let Self { upload, cache, to, time } = self;
+        let Self { upload, cache, to, time, codecs } = self;
         let failed = |error: &(dyn Error + 'static)| match to.on_error {
             OnError::Warn => {
                 session.remark(&not_written(error));
@@ -102,7 +113,7 @@ impl CacheWriter {
         };
         upload.add_documents(what.built.documents.clone());
         let wanted = what.built.steps.iter().filter(|step| to.extent.includes(step));
-        let uploaded = match upload.finish(wanted.map(made).collect()) {
+        let uploaded = match upload.finish(wanted.map(|step| codecs.made(step)).collect()) {
             Ok(uploaded) => uploaded,
             Err(error) => return failed(&error),
         };
@@ -147,9 +158,9 @@ fn not_written(error: &(dyn Error + 'static)) -> String {
 
 impl StepResults for CacheWriters {
     fn sealed(&self, step: &BuiltStep) {
-        for CacheWriter { upload, to, .. } in &self.0 {
+        for CacheWriter { upload, to, codecs, .. } in &self.0 {
             if to.extent.includes(step) {
-                upload.add(made(step));
+                upload.add(codecs.made(step));
             }
         }
     }
@@ -165,9 +176,17 @@ impl Extent {
     }
 }
 
-fn made(step: &BuiltStep) -> MadeStep {
-    let BuiltStep { key, name, layer, created, duration, place, inputs, .. } = step.clone();
-    MadeStep { key, name, layer, created, duration, place, inputs }
+impl Codecs {
+    fn of(to: &CacheTo, args: &ResultArgs) -> Self {
+        let image = to.codec.unwrap_or_else(|| codec(args));
+        Self { image, apart: to.codec.unwrap_or(CACHE_ONLY) }
+    }
+
+    fn made(self, step: &BuiltStep) -> MadeStep {
+        let codec = if step.in_image { self.image } else { self.apart };
+        let BuiltStep { key, name, layer, created, duration, place, inputs, .. } = step.clone();
+        MadeStep { key, name, layer, codec, created, duration, place, inputs }
+    }
 }
 
 /// How layers leave for the first output that says so: the cache has the same blobs then.

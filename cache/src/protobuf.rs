@@ -1,20 +1,24 @@
-//! Protocol buffers, as far as the messages here need them.
+//! Protocol buffers, as far as the messages of caches need them.
 
 /// A message that is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
 /// A field of a message that is being read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Field<'a> {
+pub enum Field<'a> {
+    /// A number of variable length.
     Number(u64),
+    /// Bytes, a text or a message.
     Bytes(&'a [u8]),
     /// One of a fixed length, of which none here is looked at.
     Fixed,
 }
 
 impl Writer {
-    pub(crate) fn number(mut self, field: u64, value: u64) -> Self {
+    /// Adds a number; zero is what is not said.
+    #[must_use]
+    pub fn number(mut self, field: u64, value: u64) -> Self {
         if value != 0 {
             self.varint(field << 3);
             self.varint(value);
@@ -22,7 +26,9 @@ impl Writer {
         self
     }
 
-    pub(crate) fn bytes(mut self, field: u64, value: &[u8]) -> Self {
+    /// Adds bytes; none are what is not said.
+    #[must_use]
+    pub fn bytes(mut self, field: u64, value: &[u8]) -> Self {
         if !value.is_empty() {
             self.put(field, value);
         }
@@ -30,13 +36,15 @@ impl Writer {
     }
 
     /// A message in this one, be it empty.
-    pub(crate) fn message(mut self, field: u64, value: Self) -> Self {
+    #[must_use]
+    pub fn message(mut self, field: u64, value: Self) -> Self {
         self.head(field, value.0.len());
         self.0.extend(value.0);
         self
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// The message.
+    pub fn finish(self) -> Vec<u8> {
         self.0
     }
 
@@ -65,7 +73,7 @@ fn low(value: u64) -> u8 {
 }
 
 /// The fields of a message with their numbers, in its order; `None` if it is none.
-pub(crate) fn fields(mut message: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
+pub fn fields(mut message: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
     let mut found = Vec::new();
     while !message.is_empty() {
         let tag = varint(&mut message)?;
@@ -85,7 +93,7 @@ pub(crate) fn fields(mut message: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
 }
 
 /// The numbers of a field that may be repeated, packed or not.
-pub(crate) fn numbers(fields: &[(u64, Field<'_>)], wanted: u64) -> Vec<u64> {
+pub fn numbers(fields: &[(u64, Field<'_>)], wanted: u64) -> Vec<u64> {
     let mut found = Vec::new();
     for (_, field) in fields.iter().filter(|(number, _)| *number == wanted) {
         match *field {
