@@ -17,6 +17,8 @@ use crate::tree::entry::{Metadata, Xattrs};
 
 /// The most that the kernel gives of an attribute, or of all their names.
 const LONGEST: usize = 64 << 10;
+/// Names that nearly every file keeps to. A longer buffer is cleared for each, which takes longer than the kernel does.
+const USUAL: usize = 256;
 
 /// Those that belong to no image.
 const OURS: [&[u8]; 3] = [b"user.overlay.opaque", device::ATTRIBUTE, owner::ATTRIBUTE];
@@ -35,13 +37,18 @@ pub(super) struct Attributes {
 }
 
 pub(super) fn read(opened: &OwnedFd) -> Result<Attributes, Errno> {
-    let mut list = vec![0; LONGEST];
-    let length = match sys::flistxattr(opened, &mut list[..]) {
-        Err(Errno::NOTSUP) => 0,
-        length => length?,
+    let (mut few, mut many) = ([0; USUAL], Vec::new());
+    let list = match sys::flistxattr(opened, &mut few[..]) {
+        Err(Errno::NOTSUP) | Ok(0) => return Ok(Attributes::default()),
+        Err(Errno::RANGE) => {
+            many.resize(LONGEST, 0);
+            let length = sys::flistxattr(opened, &mut many[..])?;
+            &many[..length]
+        }
+        length => &few[..length?],
     };
     let mut found = Attributes::default();
-    for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let wanted = travels(name);
         if !wanted && !OURS.contains(&name) {
             continue;

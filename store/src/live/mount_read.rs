@@ -17,7 +17,7 @@ use crate::chunk_list::ChunkList;
 use crate::error::WriteError;
 use crate::id::BodyId;
 use crate::live::attributes::{self, metadata};
-use crate::live::mount_seen::{Seen, SeenFile, changed};
+use crate::live::mount_seen::{Seen, SeenDirectory, SeenFile, changed};
 use crate::live::owner::Ids;
 use crate::live::place::DIRECTORY;
 use crate::live::upper::names;
@@ -70,6 +70,9 @@ pub struct MountFiles {
     pub seen: Seen,
 }
 
+/// So many names in one directory are looked at by several threads; of fewer one is done before the others have come.
+const MANY: usize = 16;
+
 /// Reads a directory that nobody changes meanwhile, whose owners are those of `idmap`. What is as it was `seen`
 /// is not opened. On a thread of a rayon pool all of its threads read.
 ///
@@ -84,12 +87,17 @@ pub fn read(path: &Path, idmap: &[u8], seen: &Seen) -> Result<MountFiles, MountR
     let ids = Ids::of(idmap);
     let owner = ids.owner((stat.st_uid, stat.st_gid), found.owner);
     let walk = Walk { ids, seen, state: Mutex::default() };
-    let children = walk.directory(&root, &LayerPath::root())?;
+    let names = names(&root).map_err(at_root)?;
+    let at = Place { open: &root, below: &[] };
+    let children = walk.children(at, &names, &LayerPath::root())?;
     let children = links::without_singles(&Arc::new(children));
     let tree = Tree { root: Some(metadata(&stat, owner, found.image)), children };
-    let files = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner).files;
+    let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let files: BTreeMap<u64, SeenFile> = state.files.into_iter().collect();
     let long = files.values().filter_map(|file| Some((file.body, file.list.clone()?)));
-    Ok(MountFiles { tree, lists: long.collect(), seen: Seen::of(files) })
+    let lists = long.collect();
+    let seen = Seen::of(files, state.directories.into_iter().collect());
+    Ok(MountFiles { tree, lists, seen })
 }
 
 struct Walk<'a> {
@@ -100,17 +108,29 @@ struct Walk<'a> {
 
 #[derive(Default)]
 struct State {
-    files: BTreeMap<u64, SeenFile>,
+    files: Vec<(u64, SeenFile)>,
+    directories: Vec<(u64, SeenDirectory)>,
     /// Files with several names, by inode.
     groups: BTreeMap<u64, LinkGroup>,
 }
 
+/// A directory: by one above it that is open, and the path from there, which ends with a slash or is empty.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    open: &'a OwnedFd,
+    below: &'a [u8],
+}
+
 impl Walk<'_> {
-    fn directory(&self, at: &OwnedFd, path: &LayerPath) -> Result<Directory, MountReadError> {
-        let failed = |cause: MountReadCause| MountReadError { path: path.clone(), cause };
-        let names = names(at).map_err(|error| failed(error.into()))?;
-        let entry = |name: &Vec<u8>| self.entry(at, name, &path.join(name));
-        let entries: Vec<Option<Entry>> = if rayon::current_thread_index().is_some() {
+    fn children<N: AsRef<[u8]> + Sync>(
+        &self,
+        at: Place<'_>,
+        names: &[N],
+        path: &LayerPath,
+    ) -> Result<Directory, MountReadError> {
+        let entry = |name: &N| self.entry(at, name.as_ref(), &path.join(name.as_ref()));
+        let is_shared = MANY <= names.len() && rayon::current_thread_index().is_some();
+        let entries: Vec<Option<Entry>> = if is_shared {
             names.par_iter().map(entry).collect::<Result<_, _>>()?
         } else {
             names.iter().map(entry).collect::<Result<_, _>>()?
@@ -120,18 +140,22 @@ impl Walk<'_> {
 
     fn entry(
         &self,
-        at: &OwnedFd,
+        at: Place<'_>,
         name: &[u8],
         path: &LayerPath,
     ) -> Result<Option<Entry>, MountReadError> {
         let failed = |cause: MountReadCause| MountReadError { path: path.clone(), cause };
         path.check().map_err(|cause| failed(cause.into()))?;
-        let stat = sys::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+        let (at, place) = (at.open, &*[at.below, name].concat());
+        let stat = sys::statat(at, place, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|error| failed(error.into()))?;
         let made = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => return self.subdirectory(at, name, path).map(Some),
-            FileType::RegularFile => self.file(at, name, &stat).map(Some),
-            FileType::Symlink => self.symlink(at, name, &stat).map(Some),
+            FileType::Directory => {
+                let (metadata, node) = self.subdirectory(at, place, (&stat, path))?;
+                return Ok(Some(Entry { name: name.into(), metadata, node }));
+            }
+            FileType::RegularFile => self.file(at, place, &stat).map(Some),
+            FileType::Symlink => self.symlink(at, place, &stat).map(Some),
             FileType::Fifo => Ok(Some((self.plain(&stat), Node::Fifo))),
             FileType::Socket
             | FileType::CharacterDevice
@@ -142,21 +166,39 @@ impl Walk<'_> {
         Ok(made.map(|(metadata, node)| Entry { name: name.into(), metadata, node }))
     }
 
+    /// One in which no name has changed is not opened: what it holds is looked up from above, by a path that was checked
+    /// to be none that the kernel finds too long.
     fn subdirectory(
         &self,
         at: &OwnedFd,
-        name: &[u8],
-        path: &LayerPath,
-    ) -> Result<Entry, MountReadError> {
-        let failed = |error: Errno| MountReadError { path: path.clone(), cause: error.into() };
-        let opened = sys::openat(at, name, DIRECTORY, Mode::empty()).map_err(failed)?;
-        let stat = sys::fstat(&opened).map_err(failed)?;
-        let found = attributes::read(&opened).map_err(failed)?;
+        place: &[u8],
+        (stat, path): (&Stat, &LayerPath),
+    ) -> Result<(Metadata, Node), MountReadError> {
+        let known = self.seen.directory(stat);
+        let (children, seen) = if let Some(known) = known {
+            let below = &*[place, b"/"].concat();
+            let children = self.children(Place { open: at, below }, &known.names, path)?;
+            (children, known.clone())
+        } else {
+            let (opened, seen) = self.open(at, place).map_err(|error| {
+                let cause = error.into();
+                MountReadError { path: path.clone(), cause }
+            })?;
+            (self.children(Place { open: &opened, below: &[] }, &seen.names, path)?, seen)
+        };
+        let metadata = seen.metadata.clone();
+        self.state().directories.push((stat.st_ino, seen));
+        let (claim, children) = (Claim::Explicit, Arc::new(children));
+        Ok((metadata, Node::Directory(Subdirectory { claim, children })))
+    }
+
+    fn open(&self, at: &OwnedFd, place: &[u8]) -> Result<(OwnedFd, SeenDirectory), Errno> {
+        let opened = sys::openat(at, place, DIRECTORY, Mode::empty())?;
+        let (stat, found) = (sys::fstat(&opened)?, attributes::read(&opened)?);
         let owner = self.ids.owner((stat.st_uid, stat.st_gid), found.owner);
-        let children = Arc::new(self.directory(&opened, path)?);
-        let node = Node::Directory(Subdirectory { claim: Claim::Explicit, children });
         let metadata = metadata(&stat, owner, found.image);
-        Ok(Entry { name: name.into(), metadata, node })
+        let names = names(&opened)?.into_iter().map(Vec::into_boxed_slice).collect();
+        Ok((opened, SeenDirectory { changed: changed(&stat), metadata, names }))
     }
 
     fn file(
@@ -172,7 +214,7 @@ impl Walk<'_> {
         let SeenFile { size, body, ref metadata, .. } = file;
         let metadata = metadata.clone();
         let mut state = self.state();
-        state.files.insert(stat.st_ino, file);
+        state.files.push((stat.st_ino, file));
         let next = LinkGroup(state.groups.len() as u64);
         let group = || *state.groups.entry(stat.st_ino).or_insert(next);
         let link = (stat.st_nlink > 1).then(group);

@@ -1,7 +1,7 @@
-//! What the files of a cache mount were when they were read last, so that what has not changed since
+//! What the files and directories of a cache mount were when they were read last, so that what has not changed since
 //! need not be read again.
 //!
-//! The file system says when a file was changed. What it said of a file counts while it says the same, and if
+//! The file system says when a file was changed, or a name in a directory. What it said of a file counts while it says the same, and if
 //! that is before the note was written: git knows its index to be right in the same way. Whoever takes the note
 //! holds the mount, so that nothing changes between the look and the note.
 
@@ -10,6 +10,7 @@ use std::fs::{self, File as OpenFile};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 
@@ -19,15 +20,16 @@ use crate::timestamp::Timestamp;
 use crate::tree::entry::Metadata;
 use crate::wire::{Decoder, Encoder};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const ZSTD_LEVEL: i32 = 1;
 /// The longest note that is read once it is unpacked: that of three million files.
 const MAX_NOTE: u64 = 512 << 20;
 
-/// The files of a mount, by inode.
+/// The files and directories of a mount, by inode.
 #[derive(Debug, Default)]
 pub struct Seen {
     files: BTreeMap<u64, SeenFile>,
+    directories: BTreeMap<u64, SeenDirectory>,
     /// What is changed from then on may look as it did; `None` if nothing was noted.
     noted: Option<Timestamp>,
 }
@@ -44,6 +46,16 @@ pub(super) struct SeenFile {
     pub(super) list: Option<ChunkList>,
 }
 
+/// A directory as it was.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct SeenDirectory {
+    /// When anything of it was changed last, names in it among that.
+    pub(super) changed: Timestamp,
+    pub(super) metadata: Metadata,
+    /// The names in it, in order.
+    pub(super) names: Arc<[Box<[u8]>]>,
+}
+
 impl Seen {
     /// Reads a note; one that is not there or makes no sense knows nothing.
     pub fn load(path: &Path) -> Self {
@@ -56,7 +68,7 @@ impl Seen {
         let mut bytes = Vec::new();
         zstd::Decoder::new(file)?.take(MAX_NOTE).read_to_end(&mut bytes)?;
         let noted = moment(about.mtime(), about.mtime_nsec());
-        Ok(decode(&bytes).map(|files| Self { files, noted: Some(noted) }))
+        Ok(decode(&bytes).map(|seen| Self { noted: Some(noted), ..seen }))
     }
 
     /// Writes a note, in place of an earlier one.
@@ -79,8 +91,24 @@ impl Seen {
         (is_same && file.changed < self.noted?).then_some(file)
     }
 
-    pub(super) fn of(files: BTreeMap<u64, SeenFile>) -> Self {
-        Self { files, noted: None }
+    /// The directory that has this inode now, if it is as it was.
+    pub(super) fn directory(&self, stat: &Stat) -> Option<&SeenDirectory> {
+        let directory = self.directories.get(&stat.st_ino)?;
+        let is_same = directory.changed == changed(stat)
+            && directory.metadata.mtime == moment(stat.st_mtime, stat.st_mtime_nsec);
+        (is_same && directory.changed < self.noted?).then_some(directory)
+    }
+
+    pub(super) fn of(
+        files: BTreeMap<u64, SeenFile>,
+        directories: BTreeMap<u64, SeenDirectory>,
+    ) -> Self {
+        Self { files, directories, noted: None }
+    }
+
+    /// Whether it says what another does, so that there is no need to note it.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        self.files == other.files && self.directories == other.directories
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -90,15 +118,19 @@ impl Seen {
             let SeenFile { changed, size, metadata, body, list } = file;
             out.number(*inode).number(*size).raw(body.as_bytes());
             time(&mut out, *changed);
-            time(&mut out, metadata.mtime);
-            for number in [metadata.mode, metadata.uid, metadata.gid] {
-                out.number(number.into());
-            }
-            out.number(metadata.xattrs.len() as u64);
-            for (name, value) in &metadata.xattrs {
-                out.bytes(name).bytes(value);
-            }
+            put(&mut out, metadata);
             out.bytes(&list.as_ref().map(ChunkList::encode).unwrap_or_default());
+        }
+        out.number(self.directories.len() as u64);
+        for (inode, directory) in &self.directories {
+            let SeenDirectory { changed, metadata, names } = directory;
+            out.number(*inode);
+            time(&mut out, *changed);
+            put(&mut out, metadata);
+            out.number(names.len() as u64);
+            for name in &**names {
+                out.bytes(name);
+            }
         }
         out.finish()
     }
@@ -108,25 +140,52 @@ fn time(out: &mut Encoder, time: Timestamp) {
     out.number(time.seconds.cast_unsigned()).number(time.nanos.into());
 }
 
-fn decode(bytes: &[u8]) -> Option<BTreeMap<u64, SeenFile>> {
-    let mut from = Decoder::new(bytes, VERSION)?;
-    let small = |from: &mut Decoder<'_>| u32::try_from(from.number()?).ok();
-    let time = |from: &mut Decoder<'_>| {
-        Some(Timestamp { seconds: from.number()?.cast_signed(), nanos: small(from)? })
+fn put(out: &mut Encoder, metadata: &Metadata) {
+    time(out, metadata.mtime);
+    for number in [metadata.mode, metadata.uid, metadata.gid] {
+        out.number(number.into());
+    }
+    out.number(metadata.xattrs.len() as u64);
+    for (name, value) in &metadata.xattrs {
+        out.bytes(name).bytes(value);
+    }
+}
+
+fn small(from: &mut Decoder<'_>) -> Option<u32> {
+    u32::try_from(from.number()?).ok()
+}
+
+fn time_of(from: &mut Decoder<'_>) -> Option<Timestamp> {
+    Some(Timestamp { seconds: from.number()?.cast_signed(), nanos: small(from)? })
+}
+
+fn metadata_of(from: &mut Decoder<'_>) -> Option<Metadata> {
+    let mtime = time_of(from)?;
+    let (mode, uid, gid) = (small(from)?, small(from)?, small(from)?);
+    let xattrs = from.list(|from| Some((from.bytes()?.into(), from.bytes()?.into())))?;
+    Some(Metadata { mode, uid, gid, mtime, xattrs })
+}
+
+fn file_of(from: &mut Decoder<'_>) -> Option<(u64, SeenFile)> {
+    let (inode, size, body) = (from.number()?, from.number()?, from.array()?);
+    let (changed, metadata) = (time_of(from)?, metadata_of(from)?);
+    let list = match from.bytes()? {
+        [] => None,
+        list => Some(ChunkList::decode(list)?),
     };
-    let files = from.list(|from| {
-        let (inode, size, body) = (from.number()?, from.number()?, from.array()?);
-        let (changed, mtime) = (time(from)?, time(from)?);
-        let (mode, uid, gid) = (small(from)?, small(from)?, small(from)?);
-        let xattrs = from.list(|from| Some((from.bytes()?.into(), from.bytes()?.into())))?;
-        let list = match from.bytes()? {
-            [] => None,
-            list => Some(ChunkList::decode(list)?),
-        };
-        let metadata = Metadata { mode, uid, gid, mtime, xattrs };
-        Some((inode, SeenFile { changed, size, metadata, body: BodyId::from_bytes(body), list }))
-    })?;
-    from.end(files.into_iter().collect())
+    Some((inode, SeenFile { changed, size, metadata, body: BodyId::from_bytes(body), list }))
+}
+
+fn directory_of(from: &mut Decoder<'_>) -> Option<(u64, SeenDirectory)> {
+    let (inode, changed, metadata) = (from.number()?, time_of(from)?, metadata_of(from)?);
+    let names = from.list(|from| Some(Box::<[u8]>::from(from.bytes()?)))?;
+    Some((inode, SeenDirectory { changed, metadata, names: names.into() }))
+}
+
+fn decode(bytes: &[u8]) -> Option<Seen> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let (files, directories) = (from.list(file_of)?, from.list(directory_of)?);
+    from.end(Seen::of(files.into_iter().collect(), directories.into_iter().collect()))
 }
 
 /// When anything of a file was changed last.
@@ -153,12 +212,14 @@ mod tests {
         };
         let changed = Timestamp { seconds: 9, nanos: 1 };
         let body = BodyId::of(b"1");
+        let names = [&b"a"[..], b"\xff"].map(Box::from).into();
+        let directory = SeenDirectory { changed, metadata: metadata.clone(), names };
         let file = SeenFile { changed, size: 1, metadata, body, list: None };
-        let seen = Seen::of(BTreeMap::from([(12, file.clone())]));
+        let seen = Seen::of(BTreeMap::from([(12, file)]), BTreeMap::from([(13, directory)]));
         let bytes = seen.encode();
-        assert_eq!(decode(&bytes), Some(BTreeMap::from([(12, file)])));
+        assert!(decode(&bytes).unwrap().says_the_same(&seen));
         for end in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..end]), None, "{end}");
+            assert!(decode(&bytes[..end]).is_none(), "{end}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::chunk_list::ChunkList;
 use crate::id::BodyId;
 use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::live::files::create;
-use crate::live::mount_seen::{Seen, SeenFile, changed};
+use crate::live::mount_seen::{Seen, SeenDirectory, SeenFile, changed};
 use crate::live::place::{DIRECTORY, at_first, finish, make_directory, make_special};
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, File, LinkGroup, Metadata, Node, Tree};
@@ -33,6 +33,9 @@ pub(crate) struct MountWriter<'t> {
     /// Further names, and the files that they are names of.
     links: Vec<(LayerPath, LayerPath)>,
 }
+
+/// The files and directories that there are now, by inode.
+type Found = (BTreeMap<u64, SeenFile>, BTreeMap<u64, SeenDirectory>);
 
 /// A file that is to be made.
 #[derive(Clone, Debug)]
@@ -173,21 +176,21 @@ impl<'t> MountWriter<'t> {
             sys::linkat(root, first.as_bytes(), root, path_in, AtFlags::empty())
                 .map_err(|error| MaterialiseError { path: path.clone(), cause: error.into() })?;
         }
-        let mut seen = BTreeMap::new();
+        let mut seen = (BTreeMap::new(), BTreeMap::new());
         self.settle(&self.root, &self.tree.children, (&LayerPath::root(), &mut seen))?;
         if let Some(root) = &self.tree.root {
             let path = LayerPath::root();
             finish(&self.root, root).map_err(|cause| MaterialiseError { path, cause })?;
         }
-        Ok(Seen::of(seen))
+        Ok(Seen::of(seen.0, seen.1))
     }
 
-    /// Finishes directories, children first, and looks at the files in them.
+    /// Finishes directories, children first, and looks at them and the files in them.
     fn settle(
         &self,
         at: &OwnedFd,
         directory: &Directory,
-        (path, seen): (&LayerPath, &mut BTreeMap<u64, SeenFile>),
+        (path, seen): (&LayerPath, &mut Found),
     ) -> Result<(), MaterialiseError> {
         for entry in directory.entries() {
             let path = path.join(&entry.name);
@@ -198,13 +201,18 @@ impl<'t> MountWriter<'t> {
                 let opened = opened.map_err(|error| failed(error.into()))?;
                 self.settle(&opened, &below.children, (&path, seen))?;
                 finish(&opened, &entry.metadata).map_err(failed)?;
+                let stat = sys::fstat(&opened).map_err(|error| failed(error.into()))?;
+                let names = below.children.entries().iter().map(|entry| entry.name.clone());
+                let (metadata, names) = (entry.metadata.clone(), names.collect());
+                let directory = SeenDirectory { changed: changed(&stat), metadata, names };
+                seen.1.insert(stat.st_ino, directory);
             } else if let Node::File(file) = &entry.node {
                 let stat = sys::statat(at, &*entry.name, AtFlags::SYMLINK_NOFOLLOW);
                 let stat = stat.map_err(|error| failed(error.into()))?;
                 let (metadata, list) = (entry.metadata.clone(), self.lists.get(&file.body));
                 let (changed, size, body) = (changed(&stat), file.size, file.body);
                 let list = list.cloned();
-                seen.insert(stat.st_ino, SeenFile { changed, size, metadata, body, list });
+                seen.0.insert(stat.st_ino, SeenFile { changed, size, metadata, body, list });
             }
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! What a step changed: the tree of its upper directory.
 
 use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
 use crate::error::WriteError;
@@ -24,6 +25,9 @@ use crate::tree::entry::{
 use crate::tree::links;
 use crate::tree::links::repeats;
 use crate::tree::merge::implied;
+
+/// How many bytes of names are read at a time: those of a hundred files.
+const NAMES: usize = 8 << 10;
 
 /// An upper directory could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -312,9 +316,13 @@ pub(super) fn failed(path: &LayerPath, error: Errno) -> UpperError {
     UpperError { path: path.clone(), cause: error.into() }
 }
 
+/// The names in a directory, in order.
 pub(super) fn names(at: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = Vec::new();
-    for entry in sys::Dir::read_from(at)? {
+    // Who opened it may have read some of it. To open it once more costs as much as to read it.
+    sys::seek(at, sys::SeekFrom::Start(0))?;
+    let mut buffer = [const { MaybeUninit::uninit() }; NAMES];
+    let (mut names, mut entries) = (Vec::new(), RawDir::new(at, &mut buffer));
+    while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if !matches!(name, b"." | b"..") {

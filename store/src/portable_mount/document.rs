@@ -5,7 +5,7 @@
 //! A part is the body of a short file, or a chunk of a long one; each is named by its number in the order
 //! in which the tree names them first, so that no id is said twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
 use crate::chunk_list::ChunkList;
@@ -55,7 +55,7 @@ pub struct Part {
 
 /// The parts of a tree, each once, in the order in which it names them first.
 pub(crate) fn parts(tree: &Tree, lists: &BTreeMap<BodyId, ChunkList>) -> Vec<Part> {
-    let (mut parts, mut known) = (Vec::new(), BTreeSet::new());
+    let (mut parts, mut known) = (Vec::new(), HashSet::new());
     let mut add = |id: BodyId, length: u64| {
         if length > 0 && known.insert(id) {
             parts.push(Part { id, length });
@@ -85,12 +85,21 @@ impl Document {
     ///
     /// If zstd fails, which it does only without memory.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
-        zstd::bulk::compress(&self.plain(), ZSTD_LEVEL)
+        self.encode_with(&encode_tree(&self.tree))
     }
 
-    fn plain(&self) -> Vec<u8> {
+    /// Its bytes, by those of its tree.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub(crate) fn encode_with(&self, tree: &[u8]) -> io::Result<Vec<u8>> {
+        zstd::bulk::compress(&self.plain(tree), ZSTD_LEVEL)
+    }
+
+    fn plain(&self, tree: &[u8]) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
-        out.bytes(&encode_tree(&self.tree)).number(self.lists.len() as u64);
+        out.bytes(tree).number(self.lists.len() as u64);
         for (id, list) in &self.lists {
             out.raw(id.as_bytes()).bytes(&list.encode());
         }
@@ -123,11 +132,17 @@ impl Document {
     /// Whether each part is in one pack, as long as it is to be, and each file as long as its chunks.
     fn is_sound(&self) -> bool {
         let parts = self.parts();
-        let mut open: BTreeSet<usize> = (0..parts.len()).collect();
+        // Which parts were not met yet, and how many that are.
+        let (mut is_open, mut open) = (vec![true; parts.len()], parts.len());
+        let mut take = |part: usize| {
+            let was_open = is_open.get_mut(part).is_some_and(std::mem::take);
+            open -= usize::from(was_open);
+            was_open
+        };
         let is_right = |piece: &Piece| match piece.part {
             None => true,
             Some(part) => {
-                open.remove(&part) && parts.get(part).is_some_and(|one| one.length == piece.length)
+                take(part) && parts.get(part).is_some_and(|one| one.length == piece.length)
             }
         };
         self.tree.root.is_some()
@@ -135,7 +150,7 @@ impl Document {
             && files(&self.tree.children).all(|(_, _, file)| self.has_its_length(file))
             && parts.iter().all(|part| part.length <= MAX_PART)
             && self.packs.iter().flatten().all(is_right)
-            && open.is_empty()
+            && open == 0
     }
 
     fn has_its_length(&self, file: &File) -> bool {
@@ -201,14 +216,14 @@ mod tests {
             00000000000000010000000000000000000000000000000500000000000000ff
             ffffffffffffff02000000000000000100000000000000020000000000000001
             000000000000000100000000000000"]];
-        let plain = document().plain();
+        let plain = document().plain(&encode_tree(&document().tree));
         let lines: Vec<String> = plain.chunks(32).map(hex).collect();
         expected.assert_eq(&lines.join("\n"));
     }
 
     #[test]
     fn a_document_reads_back_and_what_is_shorter_is_none() {
-        let plain = document().plain();
+        let plain = document().plain(&encode_tree(&document().tree));
         assert_eq!(Document::decode(&document().encode().unwrap()), Some(document()));
         for end in 0..plain.len() {
             let bytes = zstd::bulk::compress(&plain[..end], 1).unwrap();

@@ -4,7 +4,7 @@
 //! are small ones once they are several. So a cache keeps at most about twice what a mount holds, in
 //! a number of packs that does not grow with the number of times it was saved.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::document::{Part, Piece};
 use crate::id::BodyId;
@@ -36,7 +36,7 @@ pub(crate) struct Packing {
 
 /// Plans the packs of `parts` on those of an earlier time.
 pub(crate) fn pack(parts: &[Part], old: Vec<OldPack>) -> Packing {
-    let mut open: BTreeMap<BodyId, usize> =
+    let mut open: HashMap<BodyId, usize> =
         parts.iter().enumerate().map(|(number, part)| (part.id, number)).collect();
     let total: u64 = parts.iter().map(|part| part.length).sum();
     let size = PACK.max(total / PACKS);

@@ -1,6 +1,6 @@
 //! Saving a cache mount: what a cache has of it, what that lacks, and sending it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use rayon::iter::{
     IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
 };
 
-use super::document::{Document, Piece, parts};
+use super::document::{Document, Part, Piece, parts};
 use super::pack_writer::{Source, write};
 use super::packing::{OldPack, Packing, pack};
 use super::restore::{self, fetch_document};
@@ -19,13 +19,13 @@ use super::{DOCUMENT_TYPE, PortableMount, mount_key};
 use crate::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem, OpenBlob};
 use crate::cache_mount::quiet::QuietMount;
 use crate::digest::Digest;
+use crate::id::BodyId;
 use crate::live::mount_read::{MountFiles, MountReadError, read};
 use crate::live::mount_seen::Seen;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::MediaType;
-use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
-use crate::tree::encode::tree_id;
+use crate::tree::encode::encode as encode_tree;
 use crate::tree::files::files;
 
 /// How many blobs are sent at once: registries limit each connection more than each client.
@@ -46,7 +46,8 @@ pub enum SaveMountError {
 /// What a cache has of a mount already.
 #[derive(Debug)]
 pub struct Previous {
-    document: Document,
+    /// The bytes of its tree.
+    tree: Vec<u8>,
     old: Vec<OldPack>,
     /// Whether all of it is there.
     is_whole: bool,
@@ -106,7 +107,8 @@ pub fn previous(
     let old = packs.filter(|(blob, _)| !missing.contains(&blob.digest));
     let old =
         old.map(|(blob, pieces)| OldPack { blob, pieces: pieces.iter().map(piece).collect() });
-    Ok(Some(Previous { old: old.collect(), is_whole: missing.is_empty(), document }))
+    let (old, tree) = (old.collect(), encode_tree(&document.tree));
+    Ok(Some(Previous { tree, old, is_whole: missing.is_empty() }))
 }
 
 /// Reads a mount that nobody uses, and packs what a cache lacks of it into files of `work`, which is the
@@ -121,14 +123,15 @@ pub fn gather(
     previous: Option<Previous>,
     (work, idmap, created): (&Path, &[u8], Timestamp),
 ) -> Result<Option<Gathered>, SaveMountError> {
-    let found = read(mount.path(), idmap, &Seen::load(&mount.seen()))?;
-    if let Err(error) = found.seen.save(&mount.seen()) {
+    let known = Seen::load(&mount.seen());
+    let MountFiles { tree, lists, seen } = read(mount.path(), idmap, &known)?;
+    if !seen.says_the_same(&known)
+        && let Err(error) = seen.save(&mount.seen())
+    {
         tracing::debug!(%error, "what was seen of a cache mount is not noted");
     }
-    let MountFiles { tree, lists, .. } = found;
-    let is_known = |previous: &Previous| {
-        previous.is_whole && tree_id(&previous.document.tree) == tree_id(&tree)
-    };
+    let encoded = encode_tree(&tree);
+    let is_known = |previous: &Previous| previous.is_whole && previous.tree == encoded;
     let is_nothing = previous.is_none() && tree.children.is_empty();
     if is_nothing || previous.as_ref().is_some_and(is_known) {
         return Ok(None);
@@ -136,7 +139,7 @@ pub fn gather(
     let parts = parts(&tree, &lists);
     let mut document = Document { tree, lists, packs: Vec::new() };
     let Packing { kept, new } = pack(&parts, previous.map(|one| one.old).unwrap_or_default());
-    let sources = sources(&document);
+    let sources = sources(&document, (&parts, &new));
     let packs = write_packs(mount.path(), (&sources, &new), work).map_err(SaveMountError::Pack)?;
     let mut named: Vec<Descriptor> = Vec::new();
     for (blob, pieces) in kept {
@@ -148,7 +151,7 @@ pub fn gather(
         let piece = |part: &usize| Piece { length: parts[*part].length, part: Some(*part) };
         document.packs.push(numbers.iter().map(piece).collect());
     }
-    let encoded = document.encode().map_err(SaveMountError::Pack)?;
+    let encoded = document.encode_with(&encoded).map_err(SaveMountError::Pack)?;
     let (count, bytes) = size(&document);
     let record = PortableMount {
         identity: mount.identity().to_owned(),
@@ -169,39 +172,48 @@ fn size(document: &Document) -> (u64, u64) {
     files.fold((0, 0), |(count, bytes), (_, _, file)| (count + 1, bytes + file.size))
 }
 
-/// Where the bytes of each part are, by its number.
-fn sources(document: &Document) -> Vec<Source> {
-    let parts = document.parts();
-    let mut places: BTreeMap<_, (LayerPath, u64)> = BTreeMap::new();
+/// Where the bytes of the parts of new packs are, by their numbers.
+fn sources(
+    document: &Document,
+    (parts, packs): (&[Part], &[Vec<usize>]),
+) -> BTreeMap<usize, Source> {
+    let wanted = packs.iter().flatten().map(|number| (parts[*number].id, *number));
+    let mut wanted: HashMap<BodyId, usize> = wanted.collect();
+    let mut sources = BTreeMap::new();
     for (path, _, file) in files(&document.tree.children) {
+        if wanted.is_empty() {
+            break;
+        }
+        let mut found = |id: &BodyId, offset: u64| {
+            if let Some(number) = wanted.remove(id) {
+                let source = Source { part: parts[number], path: path.clone(), offset };
+                sources.insert(number, source);
+            }
+        };
         let Some(list) = document.lists.get(&file.body) else {
-            places.entry(file.body).or_insert((path, 0));
+            found(&file.body, 0);
             continue;
         };
         let mut offset = 0;
         for piece in &list.0 {
-            if let Some(chunk) = piece.chunk {
-                places.entry(chunk).or_insert_with(|| (path.clone(), offset));
+            if let Some(chunk) = &piece.chunk {
+                found(chunk, offset);
             }
             offset += piece.length;
         }
     }
-    let source = |part: super::document::Part| {
-        let (path, offset) = places.remove(&part.id).unwrap_or_default();
-        Source { part, path, offset }
-    };
-    parts.into_iter().map(source).collect()
+    sources
 }
 
 fn write_packs(
     mount: &Path,
-    (sources, packs): (&[Source], &[Vec<usize>]),
+    (sources, packs): (&BTreeMap<usize, Source>, &[Vec<usize>]),
     work: &Path,
 ) -> io::Result<Vec<(Descriptor, PathBuf)>> {
     let root = OwnedFd::from(File::open(mount)?);
     let one = |(number, parts): (usize, &Vec<usize>)| {
         let into = work.join(number.to_string());
-        let sources: Vec<&Source> = parts.iter().map(|part| &sources[*part]).collect();
+        let sources: Vec<&Source> = parts.iter().filter_map(|part| sources.get(part)).collect();
         write(&root, &sources, &into).map(|blob| (blob, into))
     };
     if rayon::current_thread_index().is_some() {
