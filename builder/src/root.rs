@@ -261,8 +261,12 @@ impl<'a> Roots<'a> {
         let _alone = self.busy.claim(*layer);
         let descriptor = &base.origin.descriptor;
         let announced = (descriptor, &base.diff_id);
-        if env.store.foreign_blob_unverified(&descriptor.digest)?.is_some() {
-            return Ok(ensure_announced(env.lease, announced, env.idmap)?);
+        let is_kept = || {
+            Ok::<_, BuildCause>(env.store.foreign_blob_unverified(&descriptor.digest)?.is_some())
+        };
+        let unpacked = || Ok(ensure_announced(env.lease, announced, env.idmap)?);
+        if is_kept()? {
+            return unpacked();
         }
         if env.store.layer(layer)?.is_some_and(|record| is_held(&record)) {
             match ensure(env.lease, layer, env.idmap) {
@@ -272,6 +276,11 @@ impl<'a> Roots<'a> {
             }
         }
         let _permit = self.downloads.acquire();
+        // Who sends layers ahead may be fetching it.
+        let _fetching = env.lease.fetching(descriptor.digest);
+        if is_kept()? {
+            return unpacked();
+        }
         let mut blob = base.origin.open(env.images).map_err(SaveError::Source)?;
         let received = receive(env.lease, announced, env.idmap, &mut *blob);
         if let (Err(_), Some(cache)) = (&received, &base.origin.cache) {

@@ -9,6 +9,7 @@ mod early;
 mod elsewhere;
 mod flow;
 mod keys;
+mod leaving;
 mod listed;
 mod past;
 mod settle;

@@ -1,7 +1,7 @@
 //! Who sends layers ahead is told of those of the image, and of no others.
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +13,7 @@ use wythe_builder::options::Options;
 use wythe_builder::sealed::SealedLayers;
 use wythe_store::digest::Digest;
 use wythe_store::id::LayerId;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::read_image;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
@@ -23,7 +24,8 @@ use wythe_store::timestamp::Timestamp;
 
 #[derive(Default)]
 struct Recorder {
-    sealed: Mutex<BTreeSet<Digest>>,
+    /// Those that are known, and the targets that they are of.
+    sealed: Mutex<BTreeMap<Digest, Vec<String>>>,
     /// Those of which the files were told of, and not yet what they are.
     made: Mutex<BTreeSet<LayerId>>,
     /// How many there were.
@@ -31,14 +33,20 @@ struct Recorder {
 }
 
 impl SealedLayers for Recorder {
-    fn made(&self, layer: LayerId) {
+    fn base(&self, layer: &BlobOrigin, targets: &[&str]) {
+        unreachable!("nothing is built on an image, and not {layer:?} for {targets:?}")
+    }
+
+    fn made(&self, layer: LayerId, targets: &[&str]) {
+        assert!(!targets.is_empty());
         assert!(self.made.lock().unwrap().insert(layer));
         self.n_made.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn sealed(&self, id: LayerId, layer: &Descriptor) {
+    fn sealed(&self, id: LayerId, layer: &Descriptor, targets: &[&str]) {
         self.made.lock().unwrap().remove(&id);
-        self.sealed.lock().unwrap().insert(layer.digest);
+        let targets = targets.iter().map(ToString::to_string).collect();
+        self.sealed.lock().unwrap().insert(layer.digest, targets);
     }
 }
 
@@ -79,8 +87,29 @@ fn layers_of_the_image_are_told_of_whether_they_are_made_or_known_and_no_others(
         assert_eq!(*told.made.lock().unwrap(), BTreeSet::new(), "all are told of to the end");
         let n_made = told.n_made.into_inner();
         assert!((1..=layers).contains(&n_made), "{n_made} of {layers}");
-        let told = told.sealed.into_inner().unwrap();
+        let told: BTreeSet<Digest> = told.sealed.into_inner().unwrap().into_keys().collect();
         assert_eq!((told.len(), told), (layers, listed.collect::<BTreeSet<_>>()));
         dockerfile.push_str("COPY <<X /e\ne\nX\n");
+    }
+}
+
+#[test]
+fn a_layer_is_told_of_with_all_targets_whose_images_it_is_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
+    let builder = Builder::open(&store, Timestamp::default()).unwrap();
+    let mut options = Options::new(Platform::linux("amd64"));
+    options.targets = vec!["one".to_owned(), "two".to_owned()];
+    let dockerfile = "FROM scratch AS shared\nCOPY <<X /a\na\nX\n\
+        FROM shared AS one\nCOPY <<X /b\nb\nX\nFROM shared AS two\nCOPY <<X /c\nc\nX\n";
+    let input = Input { dockerfile: dockerfile.as_bytes().to_vec(), ..Input::default() };
+    // The second time all is known.
+    for _ in 0..2 {
+        let (told, images) = (Recorder::default(), NoRegistry);
+        let env = Environment { layers: &told, ..builder.environment(&images, &()) };
+        build(&input, &options, env).unwrap();
+        let mut told: Vec<_> = told.sealed.into_inner().unwrap().into_values().collect();
+        told.sort_unstable();
+        assert_eq!(told, [vec!["one"], vec!["one", "two"], vec!["two"]]);
     }
 }

@@ -1,11 +1,12 @@
 //! What leaves, with the layers of base images that no step has needed: fetched when they are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use wythe_registry::push::BlobHolders;
 use wythe_store::digest::Digest;
 use wythe_store::error::ReadError;
 use wythe_store::image::blob_origin::BlobOrigin;
@@ -18,6 +19,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
 use crate::options::LayerOptions;
+use crate::wanted::{Wanted, WhileWanted};
 
 /// Layers at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -29,6 +31,10 @@ pub struct OutgoingContent<'a> {
     images: &'a dyn ImageSource,
     stored: StoredContent<'a>,
     pub(crate) origins: &'a [BlobOrigin],
+    /// Those that became known since.
+    learned: Arc<RwLock<Vec<Arc<BlobOrigin>>>>,
+    /// Whether anybody still waits for those.
+    wanted: Arc<Wanted>,
     neighbours: Vec<String>,
 }
 
@@ -36,7 +42,8 @@ impl<'a> OutgoingContent<'a> {
     /// What the lease's store holds, and what `images` hands over of `origins`.
     pub fn new(lease: &'a Lease, images: &'a dyn ImageSource, origins: &'a [BlobOrigin]) -> Self {
         let (stored, neighbours) = (StoredContent(lease.store()), Vec::new());
-        Self { lease, images, stored, origins, neighbours }
+        let (learned, wanted) = Default::default();
+        Self { lease, images, stored, origins, learned, wanted, neighbours }
     }
 
     /// The same, of which these repositories may hold everything: a registry that lacks a blob is asked to take
@@ -77,10 +84,23 @@ impl<'a> OutgoingContent<'a> {
         away.filter_map(Result::transpose).collect()
     }
 
-    /// The repositories that hold a blob, from which a registry can take it by itself.
-    pub fn repositories(&self) -> BTreeMap<Digest, Vec<String>> {
-        let entry = |origin: &BlobOrigin| (origin.descriptor.digest, origin.repositories());
-        self.origins.iter().map(entry).collect()
+    /// Learns where one more blob is to be had, as the bases of a build become known. It is fetched, if it is read, until
+    /// [`abandon`](Self::abandon).
+    pub(crate) fn learn(&self, origin: &BlobOrigin) {
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        if !learned.iter().any(|known| known.descriptor.digest == origin.descriptor.digest) {
+            learned.push(Arc::new(origin.clone()));
+        }
+    }
+
+    /// Breaks off fetching what was learned of.
+    pub(crate) fn abandon(&self) {
+        self.wanted.end();
+    }
+
+    fn learned(&self, digest: &Digest) -> Option<Arc<BlobOrigin>> {
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        learned.iter().find(|origin| origin.descriptor.digest == *digest).cloned()
     }
 
     /// Those that may hold any of its blobs.
@@ -104,10 +124,21 @@ impl Content for OutgoingContent<'_> {
 impl OutgoingContent<'_> {
     fn fetch(&self, descriptor: &Descriptor) -> io::Result<()> {
         let mut origins = self.origins.iter();
-        match origins.find(|one| one.descriptor.digest == descriptor.digest) {
-            Some(origin) => origin.fetch(self.lease, self.images).map_err(io::Error::other),
-            None => Ok(()),
+        let known = origins.find(|one| one.descriptor.digest == descriptor.digest);
+        if let Some(origin) = known {
+            return origin.fetch(self.lease, self.images).map_err(io::Error::other);
         }
+        let Some(origin) = self.learned(&descriptor.digest) else { return Ok(()) };
+        let images = WhileWanted { images: self.images, wanted: &self.wanted };
+        origin.fetch(self.lease, &images).map_err(io::Error::other)
+    }
+}
+
+/// The repositories that hold a blob, from which a registry can take it by itself.
+impl BlobHolders for OutgoingContent<'_> {
+    fn repositories(&self, blob: &Digest) -> Option<Vec<String>> {
+        let known = self.origins.iter().find(|origin| origin.descriptor.digest == *blob);
+        known.map(BlobOrigin::repositories).or_else(|| Some(self.learned(blob)?.repositories()))
     }
 }
 

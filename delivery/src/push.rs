@@ -91,8 +91,7 @@ impl Push<'_> {
         send: impl FnOnce(&Outbox<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let Self { registry, content, transfers, delivered } = self;
-        let origins = &content.repositories();
-        let how = How { origins, neighbours: content.neighbours(), transfers, delivered };
+        let how = How { origins: content, neighbours: content.neighbours(), transfers, delivered };
         send(&registry.outbox(content, how))
     }
 }

@@ -210,9 +210,9 @@ fn a_layer_that_is_handed_over_arrives_while_the_image_is_made_and_is_asked_for_
     let platform = Platform::linux("amd64");
     let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
     let layer = &image.manifest.value().layers[0];
-    let pushed = push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
-        ahead.send(layer);
-        ahead.send(layer);
+    let pushed = push.while_making((LayerOptions::default(), &pool()), |ahead| {
+        ahead.send(layer, &names);
+        ahead.send(layer, &names);
         let deadline = Instant::now() + Duration::from_secs(30);
         while registry.blobs("app").is_empty() {
             assert!(Instant::now() < deadline, "it does not arrive");
@@ -256,16 +256,15 @@ fn a_layer_is_compressed_and_leaves_while_somebody_computes_what_it_is() {
     let push = Push { registry: &client, content, transfers: &(), delivered };
     let names = [name(&registry, "app:1")];
     for is_told in [false, true] {
-        let made: Result<(), ()> =
-            push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
-                ahead.made(record.id);
-                ahead.made(record.id);
-                if is_told {
-                    ahead.sealed(record.id, layer);
-                }
-                ahead.encoded();
-                Ok(())
-            });
+        let made: Result<(), ()> = push.while_making((LayerOptions::default(), &pool()), |ahead| {
+            ahead.made(record.id, &names);
+            ahead.made(record.id, &names);
+            if is_told {
+                ahead.sealed(record.id, layer, &names);
+            }
+            ahead.encoded();
+            Ok(())
+        });
         made.unwrap();
         assert_eq!(registry.blobs("app").len(), usize::from(is_told));
     }
@@ -282,16 +281,87 @@ fn what_is_on_its_way_is_broken_off_where_the_image_is_not_made() {
     let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
     let push = Push { registry: &client, content, transfers: &(), delivered };
     let names = [name(&registry, "app:1")];
-    let failed: Result<(), &str> =
-        push.while_making(&names, (LayerOptions::default(), &pool()), |ahead| {
-            let platform = Platform::linux("amd64");
-            let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
-            // Nobody has such a layer: the push would say so.
-            ahead.send(&Descriptor::of(MediaType::LAYER, b"lost"));
-            ahead.send(&image.manifest.value().layers[0]);
-            ahead.encoded();
-            Err("a step failed")
-        });
+    let failed: Result<(), &str> = push.while_making((LayerOptions::default(), &pool()), |ahead| {
+        let platform = Platform::linux("amd64");
+        let image = read_image(lease.store(), images[0].clone(), &platform).unwrap();
+        // Nobody has such a layer: the push would say so.
+        ahead.send(&Descriptor::of(MediaType::LAYER, b"lost"), &names);
+        ahead.send(&image.manifest.value().layers[0], &names);
+        ahead.encoded();
+        Err("a step failed")
+    });
     assert_eq!(failed, Err("a step failed"));
     assert!(registry.manifest("app", "1").is_none());
+}
+
+/// Waits until a repository has a blob.
+#[track_caller]
+fn arrives(registry: &FakeRegistry, repository: &str, digest: &Digest) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !registry.blobs(repository).contains(digest) {
+        assert!(Instant::now() < deadline, "{digest} does not arrive");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_layer_of_a_base_leaves_once_there_is_one_of_the_image_and_goes_to_the_same_names() {
+    let (_folder, lease, images) = built(&["amd64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let elsewhere = FakeRegistry::start(Quirks::default()).unwrap();
+    elsewhere.put_blob("base", b"a layer");
+    let base = Descriptor::of(MediaType::LAYER_GZIP, b"a layer");
+    let origin = BlobOrigin::of_registry(base.clone(), name(&elsewhere, "base:1"));
+    let client = Client::new(Settings::default());
+    let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
+    let push = Push { registry: &client, content, transfers: &(), delivered };
+    let image = read_image(lease.store(), images[0].clone(), &Platform::linux("amd64")).unwrap();
+    let layer = &image.manifest.value().layers[0];
+    let [one, two] = ["one:1", "two:1"].map(|rest| [name(&registry, rest)]);
+    let made: Result<(), ()> = push.while_making((LayerOptions::default(), &pool()), |ahead| {
+        ahead.base(&origin, &one);
+        ahead.base(&origin, &two);
+        ahead.encoded();
+        assert_eq!(registry.seen().len() + elsewhere.seen().len(), 0, "nothing need leave yet");
+        ahead.send(layer, &one);
+        arrives(&registry, "one", &base.digest);
+        assert!(!registry.blobs("two").contains(&base.digest));
+        ahead.send(layer, &two);
+        arrives(&registry, "two", &base.digest);
+        Ok(())
+    });
+    made.unwrap();
+    let count = |method, registry: &FakeRegistry| {
+        let digest = base.digest.to_string();
+        let seen = registry.seen();
+        seen.iter().filter(|one| one.method == method && one.target.ends_with(&digest)).count()
+    };
+    assert_eq!((count("HEAD", &registry), count("GET", &elsewhere)), (2, 1), "asked for once each");
+}
+
+#[test]
+fn a_layer_goes_to_the_names_of_the_images_that_it_is_of_and_is_compressed_once() {
+    let (_folder, lease, images) = built(&["amd64", "arm64"]);
+    let registry = FakeRegistry::start(Quirks::default()).unwrap();
+    let client = Client::new(Settings::default());
+    let (content, delivered) = (&OutgoingContent::new(&lease, &client, &[]), &Delivered::default());
+    let push = Push { registry: &client, content, transfers: &(), delivered };
+    let layers = ["amd64", "arm64"].into_iter().zip(&images).map(|(architecture, root)| {
+        let platform = Platform::linux(architecture);
+        let image = read_image(lease.store(), root.clone(), &platform).unwrap();
+        image.manifest.value().layers[0].clone()
+    });
+    let [shared, own] = layers.collect::<Vec<_>>().try_into().unwrap();
+    let both = ["one:1", "two:1"].map(|rest| name(&registry, rest));
+    let made: Result<(), ()> = push.while_making((LayerOptions::default(), &pool()), |ahead| {
+        ahead.send(&shared, &both);
+        ahead.send(&own, &both[..1]);
+        ahead.send(&own, &both[..1]);
+        ahead.encoded();
+        Ok(())
+    });
+    made.unwrap();
+    let (one, two) = (registry.blobs("one"), registry.blobs("two"));
+    assert_eq!((one.len(), two.len()), (2, 1));
+    assert!(two.iter().all(|blob| one.contains(blob)));
 }

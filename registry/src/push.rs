@@ -24,16 +24,28 @@ use crate::retry::retry;
 use crate::transport::{Body, Call};
 use crate::upload::{Destination, Progress, Upload};
 
-mod ahead;
+pub mod ahead;
 
 /// Uploads at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
 
+/// Who knows of blobs that came from elsewhere. More may become known while others are sent.
+pub trait BlobHolders: Sync {
+    /// The repositories, as `host/name`, that are known to hold a blob; `None` of one that was made here.
+    fn repositories(&self, blob: &Digest) -> Option<Vec<String>>;
+}
+
+impl BlobHolders for BTreeMap<Digest, Vec<String>> {
+    fn repositories(&self, blob: &Digest) -> Option<Vec<String>> {
+        self.get(blob).cloned()
+    }
+}
+
 /// What a push may know beside the image itself.
 #[derive(Clone, Copy)]
 pub struct Push<'a> {
-    /// Repositories, as `host/name`, that are known to hold a blob.
-    pub origins: &'a BTreeMap<Digest, Vec<String>>,
+    /// What came from elsewhere.
+    pub origins: &'a dyn BlobHolders,
     /// Repositories, as `host/name`, that may hold any of them.
     pub neighbours: &'a [String],
     /// Who is told how far blobs are.
@@ -44,7 +56,7 @@ pub struct Push<'a> {
 
 impl fmt::Debug for Push<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Push").field("origins", &self.origins.len()).finish_non_exhaustive()
+        out.debug_struct("Push").field("neighbours", &self.neighbours).finish_non_exhaustive()
     }
 }
 
@@ -217,9 +229,9 @@ impl Outbox<'_> {
         let Target { repository, names } = target;
         let place = place_of(repository);
         let Some(sending) = self.how.delivered.claim(blob.digest, &place) else { return Ok(()) };
-        let known = self.how.origins.get(&blob.digest).map_or(&[][..], Vec::as_slice);
+        let known = self.how.origins.repositories(&blob.digest).unwrap_or_default();
         let delivered = self.how.delivered.places(&blob.digest);
-        let origins = [known, &delivered, self.how.neighbours].concat();
+        let origins = [&known, &delivered[..], self.how.neighbours].concat();
         let (content, reference) = (self.content, names[0]);
         let progress = Progress { transfers: self.how.transfers, reference, blob };
         let (to, given_up) = (Destination { inner: self.inner, repository }, &self.given_up);

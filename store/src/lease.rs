@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::bytes::Bytes;
-use crate::claims::Claims;
+use crate::claims::{Claim, Claims};
 use crate::closure;
 use crate::digest::Digest;
 use crate::error::{At, ReadError, WriteError};
@@ -48,6 +48,8 @@ pub struct Lease {
     committing: Mutex<()>,
     /// Layers that are given a blob, each by one thread at a time.
     exporting: Claims<LayerId>,
+    /// Blobs that are on their way from elsewhere, each to one thread.
+    fetching: Claims<Digest>,
     lock: Option<Lock>,
 }
 
@@ -135,8 +137,19 @@ impl Lease {
         store.add_writer(&writer);
         let (stake, committing) = (Arc::new(Stake::new(since)), Mutex::default());
         let (synced_blobs, squeezed) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let exporting = Claims::default();
-        Self { store, name, writer, stake, synced_blobs, squeezed, committing, exporting, lock }
+        let (exporting, fetching) = Default::default();
+        Self {
+            store,
+            name,
+            writer,
+            stake,
+            synced_blobs,
+            squeezed,
+            committing,
+            exporting,
+            fetching,
+            lock,
+        }
     }
 
     /// The store.
@@ -152,6 +165,11 @@ impl Lease {
     /// The layers that threads of this lease are making blobs of.
     pub(crate) fn exporting(&self) -> &Claims<LayerId> {
         &self.exporting
+    }
+
+    /// Waits until no other thread of this lease fetches a blob. What came is there to be found then.
+    pub fn fetching(&self, blob: Digest) -> Claim<'_, Digest> {
+        self.fetching.claim(blob)
     }
 
     /// The lease's own directory, in which nothing survives it.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 
+use super::leaving::tell_of_bases;
 use super::tasks::Task;
 use super::{Ground, Solver};
 use crate::error::{BuildCause, VertexError};
@@ -46,6 +47,7 @@ pub(crate) fn solve<'a>(
     ground: &Ground<'a>,
     look: impl FnOnce() -> Result<Sources, VertexError>,
 ) -> Result<Solver<'a>, VertexError> {
+    tell_of_bases(ground);
     let (early, whole) = (Solver::early(ground)?, OnceLock::new());
     let flow =
         Flow { ground: *ground, early: &early, whole: &whole, schedule: Schedule::default() };

@@ -14,14 +14,12 @@ use wythe_store::id::{CacheKey, ContentId, LayerId};
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
-use wythe_store::layers::LayerRecord;
 use wythe_store::live::naming::{Directory, name_layer, name_over};
-use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::media_type::MediaType;
 use wythe_store::timestamp::Timestamp;
 
 use super::Solver;
 use super::keys::{bottom, operation_key, result_key, stacked};
+use super::leaving::{targets_of, tell};
 use super::tasks::Task;
 use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
@@ -29,7 +27,6 @@ use crate::graph::{Vertex, VertexId};
 use crate::operation::facts::Fact;
 use crate::operation::{BaseSource, Operation};
 use crate::options::Caching;
-use crate::progress::{Event, StepId};
 use crate::root::Chain;
 
 /// What a vertex came to, with all names final.
@@ -98,49 +95,14 @@ impl Solver<'_> {
     /// images waits for that, and who wants results early.
     fn seal(&self, index: usize) -> Result<(), VertexError> {
         let settled = self.settled(index)?;
-        if self.is_exported(index) {
-            self.tell_of_files(&settled.chain);
+        let targets = targets_of(self.graph, index);
+        if !targets.is_empty() {
+            self.tell_of_files(&settled.chain, &targets);
             let sealed = self.roots.sealed(&settled.chain);
             let sealed = sealed.map_err(|cause| VertexError { vertex: Some(index), cause })?;
-            self.tell(index, &sealed);
+            tell(self.env, (index, &sealed), &targets);
         }
         self.tell_result(index)
-    }
-
-    /// Tells of the layers that results from before have in images.
-    pub(super) fn tell_of_all_known(&self) {
-        self.found.known.keys().for_each(|index| self.tell_of_known(*index));
-    }
-
-    /// Tells of the layer that a result from before has in an image, where that was made here: it can leave
-    /// while the steps above it run.
-    fn tell_of_known(&self, index: usize) {
-        let own = self.made(index).and_then(|made| made.chain.last().copied());
-        let own = own.filter(|_| self.is_exported(index) && self.image(index).is_none());
-        // Where it cannot be read, the end of the build says so.
-        if let Some(record) = own.and_then(|own| self.env.store.layer(&own).ok().flatten()) {
-            self.tell(index, &record);
-        }
-        // Where that cannot be read, the end of the build says so.
-        drop(self.tell_result(index));
-    }
-
-    /// Tells of the files of the layer at the top of a chain, where it takes a while to say what they are.
-    fn tell_of_files(&self, chain: &Chain) {
-        let own = chain.last().and_then(|own| self.env.store.layer(own).ok().flatten());
-        // Where it cannot be read, whoever seals it says so.
-        if let Some(record) = own.filter(|one| one.tree.is_some() && one.diff_id.is_none()) {
-            self.env.layers.made(record.id);
-        }
-    }
-
-    fn tell(&self, index: usize, record: &LayerRecord) {
-        if let (Some(_), Some(diff_id), Some(size)) = (record.tree, record.diff_id, record.tar_size)
-        {
-            self.env.progress.event(&Event::Layer { step: StepId(index + 1), diff_id, size });
-            let layer = Descriptor::new(MediaType::LAYER, diff_id.0, size);
-            self.env.layers.sealed(record.id, &layer);
-        }
     }
 
     /// What a vertex is with all names final; settles it where nobody has.
@@ -320,12 +282,6 @@ impl Solver<'_> {
             self.env.lease.commit(batch, Durability::Relaxed)?;
         }
         Ok(named)
-    }
-
-    /// Whether a vertex's layer is one of an image.
-    pub(super) fn is_exported(&self, index: usize) -> bool {
-        let mut records = self.graph.images.iter().flat_map(|plan| &plan.instructions);
-        records.any(|record| record.layer == Some(VertexId(index)))
     }
 
     /// The layers of a base, by what is in them.

@@ -217,7 +217,7 @@ impl Making<'_> {
         let delivered = &*opened_caches.delivered;
         let attempt = Attempt { input, options, environment, args, session, started, delivered };
         loop {
-            match attempt.run(early.as_ref()) {
+            match attempt.run(&early) {
                 // A cache did not hand over a layer that it had announced: its step runs after all.
                 Err(Unfinished::Delivery(_)) if resources.caches.distrust_lost() => {
                     delivered.forget();

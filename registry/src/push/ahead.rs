@@ -1,18 +1,17 @@
 //! Blobs that leave before the image is known, or themselves are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wythe_store::digest::Digest;
 use wythe_store::image::encode::{Leaving, Told};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::growing::GrowingContent;
 use wythe_store::oci::reference::Reference;
 
-use super::{Outbox, PARALLEL, Target};
-use crate::client::Rights;
+use super::{BlobHolders, Outbox, PARALLEL, Target};
+use crate::client::{Inner, Repository, Rights};
 use crate::error::RegistryError;
 use crate::learned::Habit;
 use crate::manifest;
@@ -23,59 +22,120 @@ use crate::upload::{Destination, GrowingUpload};
 /// requests that this takes, and of what the registry has already, no more than this is sent for nothing at once.
 const WORTH_AN_UPLOAD: u64 = 32 << 20;
 
-/// What is to be sent ahead.
-enum Errand {
+/// Who is told of what leaves, and for which names: from several threads.
+pub type Departing<'a> = &'a (dyn Fn(Leaving<'_>, &[Reference]) + Sync);
+
+/// What is to be sent ahead, and to the repositories of which names.
+struct Errand {
+    what: Parcel,
+    to: Vec<Reference>,
+}
+
+/// A blob that is sent ahead.
+enum Parcel {
     /// What is being made.
     Growing(Arc<dyn GrowingContent>),
     /// What is there.
     Whole(Box<Descriptor>),
 }
 
-/// Where it is sent.
-struct Ahead<'a> {
-    targets: Vec<Target<'a>>,
-    /// Whether something could not be sent, or is wanted no more: the rest is left to the push.
+/// Where blobs are sent.
+#[derive(Default)]
+struct Ahead {
+    /// Those that were asked for, as `host/name`; nothing of one that could not be sent to: the rest is left to the push.
+    repositories: Mutex<BTreeMap<String, Option<Repository>>>,
+    /// Whether nobody wants anything any more.
     skipped: AtomicBool,
+}
+
+impl Ahead {
+    fn repository(&self, inner: &Inner, name: &Reference) -> Option<Repository> {
+        let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = || inner.repository(name, Rights::Push).ok();
+        known.entry(name.name()).or_insert_with(ask).clone()
+    }
+
+    fn give_up(&self, name: &Reference) {
+        let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(name.name(), None);
+    }
 }
 
 /// Blobs that leave while an image is made.
 struct Departures<'a> {
     /// What came from elsewhere.
-    origins: &'a BTreeMap<Digest, Vec<String>>,
+    origins: &'a dyn BlobHolders,
     queue: Sender<Errand>,
-    /// What of that waits, until there is something that did not.
-    waiting: Mutex<Option<Vec<Descriptor>>>,
+    waiting: Mutex<Waiting>,
 }
 
-impl Departures<'_> {
-    fn leaving(&self, leaving: Leaving<'_>) {
-        let errand = match leaving {
-            Leaving::Growing(blob) => Errand::Growing(blob),
-            // Foreign layers stay where they are published.
-            Leaving::Ready(blob) if blob.media_type.is_foreign() && !blob.urls.is_empty() => return,
-            Leaving::Ready(blob) => {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(waiting) = &mut *waiting
-                    && self.origins.contains_key(&blob.digest)
-                {
-                    waiting.push(blob.clone());
-                    return;
-                }
-                Errand::Whole(Box::new(blob.clone()))
-            }
-        };
-        let waited = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let waited = waited.into_iter().flatten().map(|blob| Errand::Whole(Box::new(blob)));
-        // Where nobody takes them any more, nobody wants them.
-        waited.chain([errand]).for_each(|errand| drop(self.queue.send(errand)));
+/// What came from elsewhere waits for each repository until there is something for it that did not.
+#[derive(Default)]
+struct Waiting {
+    /// Those that wait for nothing, as `host/name`.
+    opened: BTreeSet<String>,
+    blobs: Vec<(Descriptor, Reference)>,
+}
+
+impl Waiting {
+    /// Lets what waits for a repository leave.
+    fn open(&mut self, name: &Reference) -> Vec<(Descriptor, Reference)> {
+        let place = name.name();
+        let leaves = |one: &mut (Descriptor, Reference)| one.1.name() == place;
+        let left = self.blobs.extract_if(.., leaves).collect();
+        self.opened.insert(place);
+        left
     }
 }
 
+impl Departures<'_> {
+    fn leaving(&self, leaving: Leaving<'_>, to: &[Reference]) {
+        let what = match leaving {
+            Leaving::Growing(blob) => Parcel::Growing(blob),
+            // Foreign layers stay where they are published.
+            Leaving::Ready(blob) if blob.media_type.is_foreign() && !blob.urls.is_empty() => return,
+            Leaving::Ready(blob) if self.origins.repositories(&blob.digest).is_some() => {
+                return self.foreign(blob, to);
+            }
+            Leaving::Ready(blob) => Parcel::Whole(Box::new(blob.clone())),
+        };
+        let waited: Vec<_> = {
+            let mut waiting = self.waiting();
+            to.iter().flat_map(|name| waiting.open(name)).collect()
+        };
+        for (blob, name) in waited {
+            self.send(whole(&blob), vec![name]);
+        }
+        self.send(what, to.to_vec());
+    }
+
+    fn foreign(&self, blob: &Descriptor, to: &[Reference]) {
+        let mut waiting = self.waiting();
+        let (open, closed): (Vec<_>, Vec<_>) =
+            to.iter().cloned().partition(|name| waiting.opened.contains(&name.name()));
+        waiting.blobs.extend(closed.into_iter().map(|name| (blob.clone(), name)));
+        drop(waiting);
+        if !open.is_empty() {
+            self.send(whole(blob), open);
+        }
+    }
+
+    fn send(&self, what: Parcel, to: Vec<Reference>) {
+        // Where nobody takes it any more, nobody wants it.
+        drop(self.queue.send(Errand { what, to }));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn whole(blob: &Descriptor) -> Parcel {
+    Parcel::Whole(Box::new(blob.clone()))
+}
+
 impl Outbox<'_> {
-    /// Sends blobs to the repositories of `to` while `make` makes others: it tells of each that is
-    /// ready, and of those that are long and can be sent while they grow. Those that came from elsewhere wait until there
-    /// is one that did not: an image without any may well be there as a whole. What cannot be sent is left to
-    /// [`push`](Self::push), which says why. Where `make` fails, what is being sent is broken off.
+    /// As [`ahead_of_each`](Self::ahead_of_each), where everything goes to the repositories of `to`.
     ///
     /// # Errors
     ///
@@ -85,19 +145,29 @@ impl Outbox<'_> {
         to: &[Reference],
         make: impl FnOnce(Told<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let target = |name| {
-            let repository = self.inner.repository(name, Rights::Push).ok()?;
-            Some(Target { repository, names: vec![name] })
-        };
-        let targets: Vec<Target<'_>> = to.iter().filter_map(target).collect();
+        self.ahead_of_each(|departing| make(&|leaving| departing(leaving, to)))
+    }
+
+    /// Sends blobs to repositories while `make` makes others: it tells of each that is
+    /// ready, and of those that are long and can be sent while they grow, and where they go. Those that came from
+    /// elsewhere wait until there is one for the same repository that did not: an image without any may well be there as a
+    /// whole. What cannot be sent is left to [`push`](Self::push), which says why. Where `make` fails, what is being sent
+    /// is broken off.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub fn ahead_of_each<T, E>(
+        &self,
+        make: impl FnOnce(Departing<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (sender, queue) = channel::<Errand>();
-        let (queue, ahead) =
-            (Mutex::new(queue), Ahead { targets, skipped: AtomicBool::new(false) });
+        let (queue, ahead) = (Mutex::new(queue), Ahead::default());
         let work = || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             while let Ok(errand) = next() {
                 if !ahead.skipped.load(Ordering::Relaxed) {
-                    self.errand(errand, &ahead);
+                    self.errand(&errand, &ahead);
                 }
             }
         };
@@ -105,12 +175,9 @@ impl Outbox<'_> {
             for _ in 0..PARALLEL {
                 scope.spawn(work);
             }
-            let departures = Departures {
-                origins: self.how.origins,
-                queue: sender,
-                waiting: Mutex::new(Some(Vec::new())),
-            };
-            let made = make(&|leaving| departures.leaving(leaving));
+            let waiting = Mutex::default();
+            let departures = Departures { origins: self.how.origins, queue: sender, waiting };
+            let made = make(&|leaving, to| departures.leaving(leaving, to));
             ahead.skipped.fetch_or(made.is_err(), Ordering::Relaxed);
             self.given_up.store(made.is_err(), Ordering::Relaxed);
             drop(departures);
@@ -120,26 +187,30 @@ impl Outbox<'_> {
         made
     }
 
-    fn errand(&self, errand: Errand, ahead: &Ahead<'_>) {
-        match errand {
-            Errand::Growing(blob) => {
-                // The others take it from the first.
-                if let Some(target) = ahead.targets.first()
-                    && let Err(error) = self.growing(&blob, target)
-                {
+    fn errand(&self, Errand { what, to }: &Errand, ahead: &Ahead) {
+        let target = |name| {
+            let repository = ahead.repository(self.inner, name)?;
+            Some(Target { repository, names: vec![name] })
+        };
+        let targets = to.iter().filter_map(target);
+        match what {
+            // The others take it from the first.
+            Parcel::Growing(blob) => targets.take(1).for_each(|target| {
+                if let Err(error) = self.growing(blob, &target) {
                     tracing::debug!(%error, "a blob is not sent while it grows");
                     self.needs_lengths.store(true, Ordering::Relaxed);
-                    self.note(&error, target);
-                    ahead.skipped.fetch_or(error.is_broken(), Ordering::Relaxed);
+                    self.note(&error, &target);
+                    if error.is_broken() {
+                        ahead.give_up(target.names[0]);
+                    }
                 }
-            }
-            Errand::Whole(blob) => {
-                let send =
-                    |target| self.blob(&blob, target).inspect_err(|error| self.note(error, target));
-                if ahead.targets.iter().try_for_each(send).is_err() {
-                    ahead.skipped.store(true, Ordering::Relaxed);
+            }),
+            Parcel::Whole(blob) => targets.for_each(|target| {
+                if let Err(error) = self.blob(blob, &target) {
+                    self.note(&error, &target);
+                    ahead.give_up(target.names[0]);
                 }
-            }
+            }),
         }
     }
 

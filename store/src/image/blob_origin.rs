@@ -183,6 +183,10 @@ impl BlobOrigin {
         if is_here(lease.store(), &self.descriptor.digest)? {
             return Ok(());
         }
+        let _alone = lease.fetching(self.descriptor.digest);
+        if is_here(lease.store(), &self.descriptor.digest)? {
+            return Ok(());
+        }
         let mut blob = self.open(images)?;
         let kept = keep_blob(lease, &self.reference, &self.descriptor, &mut *blob);
         let Some(cache) = &self.cache else { return kept };

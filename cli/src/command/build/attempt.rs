@@ -1,5 +1,7 @@
 //! One build, and its results on their way: layers leave for a registry while later steps run.
 
+use std::collections::BTreeMap;
+
 use wythe_builder::build::build;
 use wythe_builder::built::Built;
 use wythe_builder::environment::Environment;
@@ -14,9 +16,11 @@ use wythe_delivery::push::Push as Delivery;
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
 use wythe_store::id::LayerId;
+use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::layer::codec::Codec;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
+use wythe_store::oci::transfer::Watched;
 
 use super::Results;
 use super::deliver::{Routes, outputs};
@@ -61,21 +65,26 @@ impl From<Unfinished> for Failure {
 
 impl Attempt<'_> {
     /// Builds and delivers.
-    pub(super) fn run(self, early: Option<&EarlyLayers>) -> Result<Built, Unfinished> {
+    pub(super) fn run(self, early: &[EarlyLayers]) -> Result<Built, Unfinished> {
+        self.leaving(early, &Sent::default())
+    }
+
+    /// Builds and delivers, while layers leave in each of these ways, too.
+    fn leaving(self, early: &[EarlyLayers], sent: &Sent<'_>) -> Result<Built, Unfinished> {
         let delivered = self.delivered;
-        let Some(EarlyLayers { layers, push }) = early else {
-            return self.build_and_deliver(&(), delivered, || {});
+        let Some((way, others)) = early.split_first() else {
+            return self.build_and_deliver(sent, delivered, || sent.encoded());
         };
         let Environment { lease, pool, progress, .. } = self.environment;
-        let make = |ahead: &LayersAhead| {
-            self.build_and_deliver(&Sent(ahead), delivered, || ahead.encoded())
+        let make = |ahead: &LayersAhead| self.leaving(others, &sent.and(way, ahead));
+        let Some(client) = &way.client else {
+            return encode_while_making(lease, (way.layers, pool), make);
         };
-        let Some((client, names)) = push else {
-            return encode_while_making(lease, (*layers, pool), make);
-        };
-        let (content, transfers) = (&OutgoingContent::new(lease, client, &[]), &AsEvents(progress));
+        let transfers = &AsEvents(progress);
+        let source = Watched { images: client, transfers };
+        let content = &OutgoingContent::new(lease, &source, &[]);
         let push = Delivery { registry: client, content, transfers, delivered };
-        push.while_making(names, (*layers, pool), make)
+        push.while_making((way.layers, pool), make)
     }
 
     fn build_and_deliver(
@@ -101,65 +110,132 @@ impl Attempt<'_> {
     }
 }
 
-/// A layer is handed over when its files are final.
-struct Sent<'a>(&'a LayersAhead);
+/// Layers are handed over when their files are final, to each way in which layers of their targets leave.
+#[derive(Default)]
+struct Sent<'a>(Vec<(&'a EarlyLayers, &'a LayersAhead)>);
 
-impl SealedLayers for Sent<'_> {
-    fn made(&self, layer: LayerId) {
-        self.0.made(layer);
+impl<'a> Sent<'a> {
+    fn and<'b>(&self, way: &'b EarlyLayers, ahead: &'b LayersAhead) -> Sent<'b>
+    where
+        'a: 'b,
+    {
+        let mut ways: Vec<(&'b EarlyLayers, &'b LayersAhead)> = self.0.clone();
+        ways.push((way, ahead));
+        Sent(ways)
     }
 
-    fn sealed(&self, id: LayerId, layer: &Descriptor) {
-        self.0.sealed(id, layer);
+    fn each(&self, targets: &[&str], send: impl Fn(&LayersAhead, &[Reference])) {
+        for (way, ahead) in &self.0 {
+            if let Some(names) = way.names_of(targets) {
+                send(ahead, &names);
+            }
+        }
+    }
+
+    fn encoded(&self) {
+        self.0.iter().for_each(|(_, ahead)| ahead.encoded());
     }
 }
 
-/// How layers leave before the image is known.
+impl SealedLayers for Sent<'_> {
+    fn base(&self, layer: &BlobOrigin, targets: &[&str]) {
+        self.each(targets, |ahead, names| ahead.base(layer, names));
+    }
+
+    fn made(&self, layer: LayerId, targets: &[&str]) {
+        self.each(targets, |ahead, names| ahead.made(layer, names));
+    }
+
+    fn sealed(&self, id: LayerId, layer: &Descriptor, targets: &[&str]) {
+        self.each(targets, |ahead, names| ahead.sealed(id, layer, names));
+    }
+}
+
+/// How layers leave before the images are known that they are of.
 pub(super) struct EarlyLayers {
     layers: LayerOptions,
-    /// Where they are sent; nowhere, they are only compressed.
-    push: Option<(Client, Vec<Reference>)>,
+    /// Who sends them; nobody, they are only compressed.
+    client: Option<Client>,
+    /// Which targets' layers they are, or those of the only one, and which names these have.
+    names: BTreeMap<Option<String>, Vec<Reference>>,
 }
 
 impl EarlyLayers {
-    /// What can be done for the first output whose layers leave as they were made. If they go to registries, the
-    /// repositories are there then.
-    pub(super) fn of(args: &BuildArgs, session: &Session) -> Result<Option<Self>, Failure> {
-        let result = &args.result;
-        if let Some((image, names)) = pushed(args)? {
-            create_repositories(&names, result.repositories.create_repo, session)?;
-            let client = match image.transport {
+    /// What can be done for the outputs whose layers leave as they were made, once for those that leave in the same
+    /// way. If they go to registries, the repositories are there then.
+    pub(super) fn of(args: &BuildArgs, session: &Session) -> Result<Vec<Self>, Failure> {
+        let mut ways: Vec<Self> = Vec::new();
+        for ((layers, transport), names) in pushed(args)? {
+            let all = names.values().flatten().cloned().collect::<Vec<_>>();
+            create_repositories(&all, args.result.repositories.create_repo, session)?;
+            let client = match transport {
                 Transport::Configured => session.registry()?,
-                Transport::Plain => session.registry_over_http(&names)?,
+                Transport::Plain => session.registry_over_http(&all)?,
             };
-            let (layers, push) = (image.layers(result), Some((client, names)));
-            return Ok(Some(Self { layers, push }));
+            ways.push(Self { layers, client: Some(client), names });
         }
-        let outputs = outputs(result);
-        let layers = outputs.iter().find_map(|asked| leaving(asked, result));
-        let is_compressed = |layers: &LayerOptions| layers.codec() != Codec::None;
-        Ok(layers.filter(is_compressed).map(|layers| Self { layers, push: None }))
+        for asked in outputs(&args.result) {
+            let layers = leaving(&asked, &args.result);
+            let layers = layers.filter(|layers| layers.codec() != Codec::None);
+            let Some(layers) = layers else { continue };
+            let targets =
+                targets(args).into_iter().filter(|target| is_of(&asked, target.as_deref()));
+            // Those that are sent so, too, are compressed once.
+            let is_sent = |target: &Option<String>| {
+                ways.iter().any(|way| way.layers == layers && way.names.contains_key(target))
+            };
+            let left: BTreeMap<_, _> =
+                targets.filter(|target| !is_sent(target)).map(|one| (one, Vec::new())).collect();
+            if !left.is_empty() {
+                ways.push(Self { layers, client: None, names: left });
+            }
+        }
+        Ok(ways)
+    }
+
+    /// The names under which layers leave that are of images of these targets; `None` where none does.
+    fn names_of(&self, targets: &[&str]) -> Option<Vec<Reference>> {
+        let any = self.names.get(&None).into_iter();
+        let own = targets.iter().filter_map(|target| self.names.get(&Some((*target).to_owned())));
+        let mut found = any.chain(own).peekable();
+        found.peek()?;
+        Some(found.flatten().cloned().collect())
     }
 }
 
-/// The first push of a build of one target, and under which names, if its layers can leave as they are made.
-fn pushed(args: &BuildArgs) -> Result<Option<(ImageAttributes, Vec<Reference>)>, Failure> {
-    let targets = args.input.targets();
-    let target = match targets.as_slice() {
-        [] => None,
-        [only] => Some(only.to_lowercase()),
-        // Each layer is of some of them only.
-        _ => return Ok(None),
-    };
-    let (target, result) = (target.as_deref(), &args.result);
-    let outputs = outputs(result);
-    let mut pushed = outputs.iter().filter(|asked| is_of(asked, target));
-    let Some((asked, image)) = pushed.find_map(|asked| Some((asked, pushed_image(asked)?))) else {
-        return Ok(None);
-    };
-    let names = names(result, image, target)?.filter(|names| !names.is_empty());
-    let names = names.filter(|_| leaving(asked, result).is_some());
-    Ok(names.map(|names| (image.clone(), names)))
+/// The targets that are asked for, in lower case; `None` is the only one, of which nobody has said what it is called.
+fn targets(args: &BuildArgs) -> Vec<Option<String>> {
+    let named = args.input.targets();
+    if named.is_empty() {
+        return vec![None];
+    }
+    named.iter().map(|name| Some(name.to_lowercase())).collect()
+}
+
+/// Pushes whose layers can leave as they are made, taken together where they leave in the same way: what they are of,
+/// and under which names.
+type Pushed = Vec<((LayerOptions, Transport), BTreeMap<Option<String>, Vec<Reference>>)>;
+
+fn pushed(args: &BuildArgs) -> Result<Pushed, Failure> {
+    let (result, mut pushed) = (&args.result, Pushed::new());
+    for asked in outputs(result) {
+        let (Some(image), Some(layers)) = (pushed_image(&asked), leaving(&asked, result)) else {
+            continue;
+        };
+        for target in targets(args).into_iter().filter(|target| is_of(&asked, target.as_deref())) {
+            let names = names(result, image, target.as_deref())?.unwrap_or_default();
+            if names.is_empty() {
+                continue;
+            }
+            let way = (layers, image.transport);
+            let at = pushed.iter().position(|(known, _)| *known == way).unwrap_or_else(|| {
+                pushed.push((way, BTreeMap::new()));
+                pushed.len() - 1
+            });
+            pushed[at].1.entry(target).or_default().extend(names);
+        }
+    }
+    Ok(pushed)
 }
 
 /// How the layers of an output leave, if they leave as they are made.
