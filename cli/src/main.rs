@@ -34,6 +34,7 @@ mod session;
 mod settings;
 mod signals;
 mod stored_image;
+mod telemetry;
 mod template;
 mod terminal;
 mod web;

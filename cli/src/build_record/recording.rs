@@ -27,6 +27,7 @@ use crate::layer_files;
 use crate::render::stopwatch::Stopwatch;
 use crate::render::timings::{self, Subject};
 use crate::session::Session;
+use crate::telemetry::Telemetry;
 
 /// The longest Dockerfile that is kept, in bytes.
 const MOST_OF_DOCKERFILE: usize = 1 << 20;
@@ -39,6 +40,8 @@ pub(crate) struct Recording {
     bounds: HistoryBounds,
     /// Where a page is to be written.
     page: Option<PathBuf>,
+    /// Where a trace is to be sent.
+    telemetry: Option<Telemetry>,
     /// What is known at the beginning.
     begun: BuildRecord,
 }
@@ -56,14 +59,18 @@ impl Recording {
     ) -> Result<Option<Self>, Failure> {
         let bounds = session.history()?;
         let page = args.result.timings.clone();
-        if bounds.builds == 0 && page.is_none() {
+        let telemetry = Telemetry::of(&session.settings).unwrap_or_else(|why| {
+            session.remark(&format!("no trace of the build is sent: {why}"));
+            None
+        });
+        if bounds.builds == 0 && page.is_none() && telemetry.is_none() {
             return Ok(None);
         }
         let discretion = Discretion::of(options);
         let shelf = BuildShelf::of_store(&session.store_path()?);
         let begun = begun(args, (dockerfile, options), &discretion);
         let recorder = Recorder::new(Stopwatch::start(), dockerfile.source.clone(), discretion);
-        Ok(Some(Self { recorder, shelf, bounds, page, begun }))
+        Ok(Some(Self { recorder, shelf, bounds, page, telemetry, begun }))
     }
 
     /// Who listens.
@@ -88,6 +95,9 @@ impl Recording {
                 Ok(()) => session.remark(&format!("timings: {}", path.display())),
                 Err(failure) => session.remark(&format!("no timings: {}", failure.sentence())),
             }
+        }
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.send(&record, session);
         }
     }
 

@@ -1,11 +1,14 @@
 //! `wythe history inspect`.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::list::{duration, moment};
 use crate::args::history::{InspectBuildArgs, InspectFormat};
 use crate::build_record::shelf::BuildShelf;
 use crate::build_record::{BuildRecord, BuildStatus, StepCount};
+use crate::command::build::project;
 use crate::failure::Failure;
 use crate::render::listing;
 use crate::render::sanitize::{self, Medium};
@@ -51,7 +54,7 @@ fn object(record: &BuildRecord) -> Map<String, Value> {
     let fields = json!({
         "Name": record.name,
         "Ref": record.id.as_str(),
-        "Context": record.context,
+        "Context": from_here(&record.context),
         "Dockerfile": dockerfile(record),
         "VCSRepository": record.repository,
         "Target": record.targets.join(","),
@@ -92,6 +95,16 @@ fn told(fields: Map<String, Value>) -> Value {
     Value::Object(fields.into_iter().filter(|(_, value)| says(value)).collect())
 }
 
+/// A directory as seen from where the command runs, if it is below.
+fn from_here(context: &str) -> String {
+    let here = project::absolute(Path::new("."));
+    match Path::new(context).strip_prefix(here) {
+        Ok(below) if below.as_os_str().is_empty() => ".".to_owned(),
+        Ok(below) => below.display().to_string(),
+        Err(_) => context.to_owned(),
+    }
+}
+
 /// Where the Dockerfile is, seen from its context.
 fn dockerfile(record: &BuildRecord) -> String {
     let file = &record.dockerfile;
@@ -113,7 +126,7 @@ fn pretty(record: &BuildRecord) -> Vec<String> {
     let StepCount { total, completed, cached } = record.count();
     let about = [
         ("Name", record.name.clone()),
-        ("Context", record.context.clone()),
+        ("Context", from_here(&record.context)),
         ("Dockerfile", dockerfile(record)),
         ("VCS Repository", record.repository.clone().unwrap_or_default()),
         ("Target", record.targets.join(", ")),
