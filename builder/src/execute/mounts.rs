@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::slice;
+use std::sync::Arc;
 
 use wythe_dockerfile::mount::{self, Owner, Requirement, Sharing};
 use wythe_sandbox::chroot;
@@ -19,11 +19,12 @@ use wythe_store::live::owner::give;
 use wythe_store::live::scratch::scratch;
 use wythe_store::live::whole::WholeRoot;
 use wythe_store::store::Store;
-use wythe_store::tree::entry::{Metadata, Tree};
+use wythe_store::tree::entry::{Directory, Metadata, Tree};
 
 use super::Execution;
 use super::agent::Relay;
 use crate::copy::CopySpec;
+use crate::copy::canvas::Canvas;
 use crate::copy::error::Missing;
 use crate::copy::place::place;
 use crate::copy::select::{Item, select};
@@ -153,11 +154,9 @@ impl Mounts {
         access: mount::Access,
     ) -> Result<MountSource, BuildCause> {
         let chain = chain_of(execution, (from, path))?;
-        let subpath = path.as_bytes().to_vec();
         if execution.roots.snapshotter() == Snapshotter::Native {
-            let whole = execution.roots.whole(&chain)?;
+            let (whole, subpath) = copied(execution, &chain, path)?;
             let directory = whole.path().to_owned();
-            seek(slice::from_ref(&directory), path)?;
             self.wholes.push(whole);
             let access = match access {
                 // Nobody keeps a step from writing there, and what it writes is lost.
@@ -166,7 +165,7 @@ impl Mounts {
             };
             return Ok(MountSource::Bind { path: directory, subpath, access });
         }
-        let lowers = execution.roots.directories(&chain)?;
+        let (lowers, subpath) = (execution.roots.directories(&chain)?, path.as_bytes().to_vec());
         seek(&lowers, path)?;
         let scratch = match access {
             mount::Access::ReadOnly => None,
@@ -321,15 +320,38 @@ fn chain_of(
     Ok(vec![layer])
 }
 
+/// A directory with what a path leads to in a chain, and where in it that is: all of a root is copied only
+/// where all of it is asked for.
+fn copied(
+    execution: &Execution<'_>,
+    chain: &Chain,
+    path: &str,
+) -> Result<(WholeRoot, Vec<u8>), BuildCause> {
+    let (roots, tree) = (execution.roots, execution.roots.tree(chain)?);
+    let canvas = Canvas::over(tree.children.clone());
+    let place = canvas.resolve(path.as_bytes()).map_err(|_| missing(path))?;
+    if place.is_empty() {
+        return Ok((roots.whole(chain)?, Vec::new()));
+    }
+    let entry = canvas.entry(&place).ok_or_else(|| missing(path))?.clone();
+    let subpath = entry.name.to_vec();
+    let children = Arc::new(Directory::from_entries(vec![entry]));
+    Ok((roots.part(chain, Tree { root: None, children })?, subpath))
+}
+
 /// Refuses a path that leads nowhere in these layers.
 fn seek(lowers: &[PathBuf], path: &str) -> Result<(), BuildCause> {
     let is_named = Path::new(path).components().any(|part| matches!(part, Component::Normal(_)));
     if is_named && View::new(lowers).resolve(path)?.file.is_none() {
-        let within = Some("the source of the mount".to_owned());
-        let missing = Missing { path: path.to_owned(), within, ..Missing::default() };
-        return Err(MountError::Source(Box::new(missing)).into());
+        return Err(missing(path).into());
     }
     Ok(())
+}
+
+fn missing(path: &str) -> MountError {
+    let within = Some("the source of the mount".to_owned());
+    let missing = Missing { path: path.to_owned(), within, ..Missing::default() };
+    MountError::Source(Box::new(missing))
 }
 
 /// Whose the file or directory is that a mount makes.

@@ -43,6 +43,13 @@ impl Roots<'_> {
         Ok(whole)
     }
 
+    /// A directory with files of a chain, which is the caller's alone. Nothing else of the chain is fetched.
+    pub(crate) fn part(&self, chain: &[LayerId], tree: Tree) -> Result<WholeRoot, BuildCause> {
+        self.bodies(chain, &bodies_of(&tree))?;
+        let make = || WholeRoot::make(self.env.lease, Arc::new(tree));
+        Ok(self.env.pool.install(make)?)
+    }
+
     /// Leaves a directory, which is that of a chain now, to the next step.
     pub(crate) fn leave(&self, chain: Chain, whole: WholeRoot) {
         lock(&self.waiting).push((chain, whole));

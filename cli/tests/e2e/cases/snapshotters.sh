@@ -58,6 +58,22 @@ RUN test "$(stat -c %i /bin/busybox)" = "$(cat /first)" && rm -r /files
 RUN test "$(stat -c %i /bin/busybox)" = "$(cat /first)"
 X
 "$WYTHE" --store native build --snapshotter=native --no-cache --build-context base=oci-layout://"$BASE" -f taken-over context
+# Of what a step mounts only that is copied which it asks for, through links and with other names of its files.
+cat > mounted <<'X'
+FROM base AS big
+RUN mkdir -p /x/deep && echo small > /x/deep/f && chmod 2750 /x && chown 3:4 /x && ln /x/deep/f /other && ln -s x /link
+RUN dd if=/dev/zero of=/big bs=1M count=64 2> /dev/null
+FROM base
+RUN --mount=from=big,source=/link,target=/m [ "$(stat -c %a:%u:%g /m) $(cat /m/deep/f)" = "2750:3:4 small" ]
+RUN --mount=from=big,source=/link/deep/f,target=/f [ "$(cat /f)" = small ]
+RUN --mount=from=big,source=/,target=/all [ "$(stat -c %s /all/big) $(stat -c %h /all/other)" = "67108864 2" ]
+RUN --mount=from=big,source=/x,target=/m,rw echo lost > /m/deep/f
+RUN --mount=from=big,source=x/deep,target=/m [ "$(cat /m/f)" = small ] && du -sk /m > /size
+X
+"$WYTHE" --store native build --snapshotter=native --build-context base=oci-layout://"$BASE" -f mounted context
+if sed 's|/link,|/linked,|' mounted | "$WYTHE" --store native build --snapshotter=native --build-context base=oci-layout://"$BASE" \
+  -f - context 2> missing; then exit 1; fi
+grep -q '/linked' missing
 # Nothing of the directories that the steps ran in is left.
 [ -z "$(ls native/work 2> /dev/null)" ]
 # As in the other way, a step that failed can be looked at.
