@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Pull(PullArgs),
     Push(PushArgs),
     Rmi(RmiArgs),
-    Run(RunImageArgs),
+    Run(Box<RunImageArgs>),
     Save(SaveArgs),
     #[command(hide = true)]
     System(SystemGroup),
@@ -145,6 +145,7 @@ impl Command {
             Self::Build(args) if args.run.isolation == IsolationArg::Chroot => {
                 Namespaces::NotNeeded
             }
+            Self::Run(args) if args.isolation == IsolationArg::Chroot => Namespaces::NotNeeded,
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
             Self::Bake(args) if !args.builds() => Namespaces::NotNeeded,
             Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. })
@@ -159,8 +160,8 @@ impl Command {
             | Self::CopyOut(_)
             | Self::Du(_)
             | Self::Prune(_)
+            | Self::Run(_)
             | Self::Verify(_) => Namespaces::ForSteps,
-            Self::Run(_) => Namespaces::Needed,
             _ => Namespaces::NotNeeded,
         }
     }

@@ -10,8 +10,8 @@ use wythe_builder::owner::Owner;
 use wythe_builder::user::{self, Accounts, run_identity};
 use wythe_builder::view::View;
 use wythe_sandbox::enter::admit;
-use wythe_sandbox::step::{Access, Changes, Identity, Mount, MountSource, Network};
-use wythe_sandbox::{Step, stacks_layers};
+use wythe_sandbox::step::{Access, Changes, Identity, Mount, MountSource, Network, Privileges};
+use wythe_sandbox::{Step, chroot, stacks_layers};
 use wythe_store::image::catalog::StoredImage;
 use wythe_store::image::rootfs::rootfs;
 use wythe_store::layer::import::layer_id;
@@ -62,6 +62,8 @@ impl Container<'_> {
         step.cwd = directory.into();
         step.env = self.environment(&String::from_utf8_lossy(&user.home))?;
         step.identity = identity;
+        let words = step.argv.iter().filter_map(|word| std::str::from_utf8(word).ok());
+        step.privileges = Privileges::of_words(words);
         step.network = match self.args.network {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,
@@ -71,13 +73,14 @@ impl Container<'_> {
             step.hostname.clone_from(name);
         }
         step.changes = Changes::Forgotten;
+        (step.quota, step.timeout) = (self.args.quota.quota(), self.args.quota.timeout());
         step.resolv_conf = host::resolv_conf();
         Ok((step, ground))
     }
 
     /// Layers where the kernel stacks them, and else a directory with all files.
     fn ground(self) -> Result<Ground, Failure> {
-        if stacks_layers(&self.lease.work_dir()) {
+        if !chroot::is_settled() && stacks_layers(&self.lease.work_dir()) {
             let lowers = self.directories()?;
             let area = scratch(self.lease, &lowers, host::id_map().as_bytes())?;
             return Ok(Ground::Layers { lowers, area });
@@ -89,6 +92,12 @@ impl Container<'_> {
 
     /// What of this machine the command sees, and what is empty.
     fn mounts(self) -> Result<Vec<Mount>, Failure> {
+        if chroot::is_settled() && !self.args.docker.volume.is_empty() {
+            // Without mounts it would have to be moved there, where it goes with the store if this is killed.
+            let text = "--volume needs user namespaces, which this container does not allow";
+            return Err(Failure::new(Class::Environment, text)
+                .remedy("build an image with COPY, and take files out with `wythe cp`"));
+        }
         let mut mounts = Vec::new();
         for Volume { source, target, writes } in &self.args.docker.volume {
             let path = source.canonicalize().map_err(|error| {

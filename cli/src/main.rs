@@ -23,6 +23,7 @@ mod handover;
 mod host;
 mod kaniko;
 mod layer_files;
+mod limits;
 mod namespaces;
 mod plugin;
 mod prompt;

@@ -117,6 +117,28 @@ impl Session {
         }
     }
 
+    /// Refuses to run a command where nothing keeps it apart, and says where little does.
+    pub(crate) fn isolate(&self) -> Result<(), Failure> {
+        match self.isolation() {
+            (Isolation::Userns, _) => Ok(()),
+            (Isolation::Chroot, reason) => {
+                let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                self.remark(&format!("isolation chroot{why}"));
+                Ok(())
+            }
+            (Isolation::Refused, _) => {
+                let mut failure = Failure::new(Class::Environment, "commands cannot run here");
+                if let Some(why) = self.barred.get() {
+                    failure = failure.because(why);
+                }
+                if let Some(why) = self.rooted.get() {
+                    failure = failure.because(why);
+                }
+                Err(failure.remedy("`wythe doctor` says what this machine lacks"))
+            }
+        }
+    }
+
     /// A build that failed, which for want of namespaces has a cause of its own.
     pub(crate) fn failed(&self, error: BuildError) -> Failure {
         if !lacks_namespaces(&error) {

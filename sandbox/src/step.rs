@@ -242,6 +242,14 @@ pub enum Privileges {
     Kept,
 }
 
+impl Privileges {
+    /// What a command needs, by its words: most gain none, and those that do name a program for that.
+    pub fn of_words<'w>(mut words: impl Iterator<Item = &'w str>) -> Self {
+        let gains = words.any(|word| GAINERS.iter().any(|gainer| word.contains(gainer)));
+        if gains { Self::Gained } else { Self::Kept }
+    }
+}
+
 /// One mount inside the root of a step.
 #[derive(Clone, Debug)]
 pub struct Mount {
@@ -388,6 +396,9 @@ impl Resource {
 
 /// The attribute of files that stand for devices, where nothing else is asked for.
 const DEVICE_ATTRIBUTE: &[u8] = b"user.wythe.device";
+
+/// Programs by which others than root become root.
+const GAINERS: [&str; 3] = ["sudo", "doas", "pkexec"];
 
 /// Docker's size of `/dev/shm`.
 const DEFAULT_SHM_SIZE: u64 = 64 << 20;

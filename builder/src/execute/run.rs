@@ -218,16 +218,12 @@ fn makes_devices(run: &RunStep) -> bool {
 /// most steps none does.
 fn privileges(run: &RunStep) -> Privileges {
     let words = run.argv.iter().chain(run.scripts.iter().map(|script| &script.text));
-    let gains = words.into_iter().any(|word| GAINERS.iter().any(|gainer| word.contains(gainer)));
-    if gains { Privileges::Gained } else { Privileges::Kept }
+    Privileges::of_words(words.map(String::as_str))
 }
 
 /// What may be the reason of a failure that says nothing of it.
 const ONLY_BY_PROXY: &[u8] =
     b"note: this step reaches hosts of --network=allow by http_proxy and https_proxy, and nothing else\n";
-
-/// Programs by which others than root become root.
-const GAINERS: [&str; 3] = ["sudo", "doas", "pkexec"];
 
 /// Programs that make devices.
 const MAKERS: [&str; 4] = ["mknod", "debootstrap", "MAKEDEV", "makedev"];

@@ -12,9 +12,11 @@ use super::emit::EmitArg;
 use super::format::ListFormat;
 use super::image_attributes::CompressionArg;
 use super::image_filter::ImageFilter;
+use super::isolation::IsolationArg;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
 use super::output::Format;
+use super::quota::QuotaArgs;
 use super::runtime::RuntimeArg;
 use super::switch::Switch;
 use crate::failure::Failure;
@@ -287,6 +289,11 @@ pub(crate) struct RunImageArgs {
     pub(crate) which: Which,
     #[command(flatten)]
     pub(crate) docker: ContainerArgs,
+    #[command(flatten)]
+    pub(crate) quota: QuotaArgs,
+    /// How the command is kept apart; auto takes the strongest kind that this machine allows
+    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
+    pub(crate) isolation: IsolationArg,
 }
 
 impl RunImageArgs {
@@ -401,7 +408,7 @@ mod tests {
     fn run(words: &str) -> RunImageArgs {
         let words: Vec<&str> = ["wythe"].into_iter().chain(words.split(' ')).collect();
         let Command::Run(run) = Cli::of(&words).unwrap().command else { panic!("not run") };
-        run
+        *run
     }
 
     #[test]

@@ -27,7 +27,6 @@ use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_builder::options::Options;
 use wythe_builder::progress::{Event, Progress};
-use wythe_sandbox::quota::{Keeper, keeper};
 use wythe_sandbox::{chroot, enter};
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
@@ -55,6 +54,7 @@ use crate::args::isolation::SnapshotterArg;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
 use crate::failure::Failure;
+use crate::limits::tell_keeper;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
@@ -199,7 +199,7 @@ impl Making<'_> {
         let progress = PausedProgress { progress, screen: &screen };
         let progress = Tally::new(Recorded { progress, recorder });
         if company.is_none() {
-            tell_keeper(options, session);
+            tell_keeper(&options.quota, session);
             let (isolation, reason) = session.isolation();
             progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
         }
@@ -257,19 +257,6 @@ fn is_answered(args: &BuildArgs, session: &Session) -> Result<bool, Failure> {
         && cached::is_possible(args)
         && shared::targets(args, session)?.is_empty();
     Ok(is_first_run && cached::run(args, session)? == Answer::Whole)
-}
-
-/// Says who keeps what steps may have of the machine, where they may not have all of it.
-fn tell_keeper(options: &Options, session: &Session) {
-    if !options.quota.is_set() {
-        return;
-    }
-    match keeper(&options.quota) {
-        Keeper::Group => session.remark("limits of steps are kept by control groups"),
-        Keeper::Process { reason } => session.remark(&format!(
-            "limits of steps are kept for each of their processes, since there is no control group: {reason}"
-        )),
-    }
 }
 
 /// Says what a build came to, and which flags had no part in it, unless it is to be quiet.

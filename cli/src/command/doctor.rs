@@ -5,6 +5,7 @@ use wythe_sandbox::probe::{self, Availability, Need, Probe};
 use crate::args::store::DoctorArgs;
 use crate::failure::{Class, Failure};
 use crate::host;
+use crate::limits;
 use crate::session::Session;
 
 /// Tries what builds need, and says what helps where it does not work.
@@ -20,7 +21,7 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
     if let Some(ids) = ids {
         session.print(&format!("steps {ids}"))?;
     }
-    for line in probes.iter().flat_map(lines) {
+    for line in probes.iter().flat_map(lines).chain(limits::lines()) {
         session.print(&line)?;
     }
     if probes.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {

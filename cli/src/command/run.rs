@@ -13,12 +13,15 @@ use crate::command::pull::{self, Platforms};
 use crate::container::Container;
 use crate::failure::{Class, Failure};
 use crate::host;
+use crate::limits::tell_keeper;
 use crate::session::Session;
 use crate::stored_image;
 use crate::terminal::Terminal;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
+    session.enter(args.isolation)?;
+    session.isolate()?;
     let store = session.store()?;
     let lease = store.lease()?;
     let image = image(args, (&lease, session))?;
@@ -27,6 +30,7 @@ pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure>
     // What it runs on goes when it has ended.
     let (step, _ground) =
         Container { lease: &lease, image: &image, args, settings: &session.settings }.step()?;
+    tell_keeper(&step.quota, session);
     let cancel = session.cancel()?;
     let start = |streams| wythe_sandbox::run(&Step { streams, ..step }, &Passed, &cancel);
     let outcome = if args.tty.is_on() {
@@ -91,7 +95,17 @@ fn ended(outcome: Outcome) -> Result<(), Failure> {
         | Outcome::TimedOut
         | Outcome::MadeDevice => {
             let code = outcome.code();
-            let failure = Failure::new(Class::Step, format!("the command ended with {code}"));
+            let told = match outcome {
+                Outcome::OutOfMemory(most) => format!(
+                    "the command was out of memory: killed by the kernel at its limit of {most} bytes"
+                ),
+                Outcome::TimedOut => "the command was out of time".to_owned(),
+                Outcome::Exited(_)
+                | Outcome::Signaled(_)
+                | Outcome::Cancelled
+                | Outcome::MadeDevice => format!("the command ended with {code}"),
+            };
+            let failure = Failure::new(Class::Step, told);
             Err(failure.code(u8::try_from(code).unwrap_or(u8::MAX)))
         }
     }

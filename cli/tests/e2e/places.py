@@ -342,6 +342,28 @@ def main():
             check(f"{name}: {named} is refused by name", refused, 4, ">>> RUN", named, "cannot be had without user namespaces")
         container.write("context/curious", f"FROM base\n{CURIOUS}\n")
         check(f"{name}: what other processes are and have is out of reach", container.build("curious", **docker), 0)
+        limited = [
+            ("RUN sleep 100", ["--timeout", "1s"], 1, ["out of time"]),
+            ("RUN test $(nproc) = 1", ["--cpus", "0.5"], 0, ["limits of steps are kept"]),
+            ("RUN awk 'BEGIN { s = \"x\"; while (1) s = s s }'", ["--memory", "64m"], 1, ["67108864 bytes"]),
+            ("RUN true", ["--pids-limit", "100"], 4, [">>> RUN", "--pids-limit", "cannot be had without user namespaces"]),
+            ("USER app\nRUN for n in $(seq 300); do sleep 20 & done; wait", ["--pids-limit", "100", "--timeout", "30s"], 1, ["while 100 ran as its user"]),
+        ]
+        for text, flags, code, said in limited:
+            container.write("context/limited", f"FROM base\n{text}\n")
+            check(f"{name}: {flags[0]} limits a step", container.build("limited", *flags, **docker), code, *said)
+        check(f"{name}: doctor says who keeps limits", container.run(["doctor"], **docker), 0, "limits of steps by control groups: ")
+        ran = container.build("steps", **docker)
+        command = ["run", "steps", "sh", "-c", "cat /ran && grep -q Name /proc/self/status && echo x > /dev/null"]
+        check(f"{name}: a command runs", container.run(command, **docker), ran[0], "ran", "isolation chroot: ")
+        refused = container.run(["run", "-v", "/context:/c", "steps", "true"], **docker)
+        check(f"{name}: of a command volumes are refused by name", refused, 4, "--volume needs user namespaces")
+        refused = container.run(["run", "--isolation=userns", "steps", "true"], **docker)
+        check(f"{name}: a command gets nothing less than it asks for", refused, 4, "commands cannot run here", why)
+        ended = container.run(["run", "--timeout", "1s", "steps", "sleep", "100"], **docker)
+        check(f"{name}: a command may not take longer than it may", ended, 124, "the command was out of time")
+        refused = container.build("steps", "--network=allow:deb.debian.org", **docker)
+        check(f"{name}: a list of hosts is refused by name", refused, 4, ">>> RUN", "a network of its own", "cannot be had without user namespaces")
         few = {**docker, "capabilities": [name for name in DOCKERS if name != "SYS_CHROOT"]}
         words = [why, "lacks CAP_SYS_CHROOT"]
         is_refused("root without CAP_SYS_CHROOT", container, 4, words, **few)

@@ -5,9 +5,10 @@ use std::os::fd::RawFd;
 use rustix::thread::{Gid, Uid, capabilities};
 
 use super::identity::DOCKER_CAPABILITIES;
+use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::plan::{MountOp, Op, Plan, SelfOp, c_string, mounts};
-use crate::quota::Kept;
+use crate::quota::{Kept, Quota};
 use crate::step::{
     Access, Identity, MountSource, Network, Privileges, RootFs, Security, Step, Streams,
 };
@@ -28,6 +29,7 @@ pub(crate) fn compile_for_chroot(
     kept: &Kept,
 ) -> Result<Plan, StepError> {
     let directory = whole(step)?;
+    countable(step, kept)?;
     let mut plan = Plan::default();
     plan.command(step)?;
     plan.push("setting the umask", SelfOp::Umask);
@@ -81,6 +83,25 @@ fn whole(step: &Step) -> Result<&std::path::Path, StepError> {
         RootFs::Whole(directory) => Ok(directory),
         RootFs::Layers { .. } => without("a root of layers"),
     }
+}
+
+/// Refuses a number of processes that nobody would keep to: the kernel does not count those of root of the machine.
+fn countable(step: &Step, kept: &Kept) -> Result<(), StepError> {
+    let is_counted = !matches!(kept, Kept::Process(Quota { processes: Some(_), .. }));
+    if is_counted || step.identity.uid != 0 || !is_root_of_machine() {
+        return Ok(());
+    }
+    let what = "a limit of the processes of root (--pids-limit)".to_owned();
+    let doing = "running a step in a chroot".to_owned();
+    Err(StepError { doing, cause: StepCause::NeedsNamespaces { what } })
+}
+
+/// Whether root here is root of the machine: there is no user namespace, of which all ids are the same.
+fn is_root_of_machine() -> bool {
+    let ids = enter::current_ids();
+    ids.is_ok_and(|ids| {
+        ids.users.iter().any(|extent| extent.outside == 0 && extent.count == u32::MAX)
+    })
 }
 
 impl Plan {

@@ -27,6 +27,22 @@ fails build 'RUN for n in $(seq 300); do sleep 20 & done; wait' --pids-limit 100
 grep -q -e 'was refused another one' -e 'could begin no process while 100 ran as its user' log
 if grep -q 'out of time' log; then exit 1; fi
 
+# A command is limited in the same way, and says as much.
+build 'RUN true' -t limited
+run() { "$WYTHE" run "$@" 2> log; }
+fails run --timeout 1s limited sleep 100
+grep -q 'the command was out of time' log
+fails run --memory 64m limited awk 'BEGIN { s = "x"; while (1) s = s s }'
+grep -q -e 'out of memory: killed by the kernel at its limit of 67108864 bytes' \
+  -e 'each process of the step could have 67108864 bytes of memory of its own' log
+[ "$(nproc)" = 1 ] || [ "$(run --cpus 0.5 limited nproc)" = 1 ] || grep -q 'kept by control groups' log
+fails run --pids-limit 100 --timeout 15s limited sh -c 'for n in $(seq 300); do sleep 20 & done; wait'
+grep -q -e 'was refused another one' -e 'could begin no process while 100 ran as its user' log
+"$WYTHE" rmi limited
+# Who keeps them is what doctor says.
+"$WYTHE" doctor > doctor || [ $? = 4 ]
+grep -q 'limits of steps by control groups' doctor
+
 # A limit is no part of what a step is: its result is found again without it.
 printf 'FROM base\nRUN date +%%N > /chance\n' > context/Dockerfile
 "$WYTHE" build --build-context base=oci-layout://"$BASE" --memory 1g --timeout 1h context > limited
