@@ -4,6 +4,7 @@
 //! tests of its own. [`tidy`] gathers the files and applies them all; `cargo test -p xtask` fails
 //! where it finds something, and `cargo xtask` prints the same list. [`dist`](dist::dist) makes a release.
 
+pub mod acceptance;
 pub mod adr;
 pub mod budget;
 pub mod code;
@@ -36,7 +37,9 @@ pub fn tidy(root: &Path) -> Result<Vec<Violation>, TidyError> {
     found.extend(budget::check(&budget::read(root)?));
     found.extend(fuzz::check(&fuzz::read(root)?));
     let exists = |path: &Path| root.join(path).exists();
-    found.extend(pages::read(root)?.iter().flat_map(|page| pages::check(page, &exists)));
+    let pages = pages::read(root)?;
+    found.extend(pages.iter().flat_map(|page| pages::check(page, &exists)));
+    found.extend(pages.iter().flat_map(|page| acceptance::check(page, &sources)));
     found.sort();
     Ok(found)
 }
