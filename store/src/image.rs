@@ -20,6 +20,7 @@ pub mod rootfs;
 pub mod save;
 pub mod seekable;
 mod select;
+pub mod soci;
 pub mod stacks;
 pub mod tar_output;
 pub mod whole;

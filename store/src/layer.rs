@@ -17,5 +17,6 @@ mod loaded;
 pub(crate) mod midstate;
 pub mod origin;
 pub mod recipe;
+pub mod soci;
 pub mod tar_read;
 pub mod tar_write;

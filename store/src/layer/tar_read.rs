@@ -106,6 +106,16 @@ impl<R: Read> TarReader<R> {
         self.advance().map_err(|cause| TarError { place: self.place.clone(), cause })
     }
 
+    /// How many bytes of the stream have been read: after an entry, where what it holds begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// How many bytes of the stream are left of the file that is read, which has more where it has holes.
+    pub(crate) fn left_in_stream(&self) -> u64 {
+        self.body.stored()
+    }
+
     /// Gives the input back.
     pub fn into_inner(self) -> R {
         self.input
@@ -302,6 +312,12 @@ impl<R: Read> Read for TarReader<R> {
         self.body.taken(count as u64);
         Ok(count)
     }
+}
+
+/// What the header of an entry of ours says, whatever comes behind it.
+pub(crate) fn entry_of(header: &[u8]) -> io::Result<TarEntry> {
+    let entry = TarReader::new(header).next_entry().map_err(io::Error::other)?;
+    entry.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarCause> {

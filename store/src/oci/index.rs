@@ -62,10 +62,12 @@ impl Index {
     }
 }
 
-/// Attestations sit beside the images they describe, under a platform that no machine has.
+/// Attestations sit beside the images they describe, under a platform that no machine has; artifacts that say what
+/// they are, such as an index of files, under that of their image.
 fn is_image(entry: &Descriptor) -> bool {
     let known = entry.media_type.is_manifest() || entry.media_type.is_index();
-    known && !entry.annotations.contains_key("vnd.docker.reference.type")
+    let is_artifact = entry.artifact_type.as_ref().is_some_and(|kind| !kind.is_config());
+    known && !is_artifact && !entry.annotations.contains_key("vnd.docker.reference.type")
 }
 
 impl Document for Index {
@@ -143,6 +145,14 @@ mod tests {
         let kind = "vnd.docker.reference.type".to_owned();
         index.manifests[0].annotations.insert(kind, "attestation-manifest".to_owned());
         assert_eq!(index.images().next(), None);
+    }
+
+    #[test]
+    fn an_artifact_for_the_platform_of_an_image_is_none() {
+        let mut index = index(&["linux/amd64", "linux/amd64/v2"]);
+        index.manifests[0].artifact_type = Some(MediaType::new("application/vnd.example"));
+        index.manifests[1].artifact_type = Some(MediaType::CONFIG);
+        assert_eq!(index.images().collect::<Vec<_>>(), [&index.manifests[1]]);
     }
 
     #[test]
