@@ -88,10 +88,10 @@ struct Departure<'a> {
 }
 
 impl LayerOptions {
-    /// Whether a layer leaves in the same form whatever image it is of. One with a table of contents is another
-    /// layer, and the image another image.
+    /// Whether a layer leaves in the same form whatever image it is of. One with a table of contents is made of the
+    /// image, which may be another image with it.
     pub fn are_known_ahead(self) -> bool {
-        self.compression != LayerCompression::Estargz
+        !matches!(self.compression, LayerCompression::Estargz | LayerCompression::ZstdChunked)
     }
 }
 

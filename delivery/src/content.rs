@@ -71,7 +71,7 @@ impl<'a> OutgoingContent<'a> {
 
     /// Gets what has to be here before it is known how it leaves; the rest may be at the registry already.
     pub(crate) fn complete_for(&self, layers: LayerOptions) -> Result<(), SaveError> {
-        self.fetch_where(|layer| layers.changes_foreign(layer))
+        self.fetch_where(|layer| layers.reads_foreign(layer))
     }
 
     /// The blobs that are elsewhere, and not here.

@@ -1,25 +1,22 @@
 //! Images under Docker's media types, for readers older than those of OCI.
 
-use wythe_store::image::catalog::StoredImage;
-use wythe_store::image::recode::RecodeError;
+use wythe_store::error::WriteError;
 use wythe_store::layer::estargz::TOC_DIGEST;
+use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
 
-use crate::encode::Encoder;
-
-/// The manifest with which an image leaves, in Docker's words if it has words for all of it: it has
-/// none for zstd, nor for annotations, with which a layer says that it has a table of contents.
+/// A manifest in Docker's words if it has words for all of it: it has none for zstd, nor for annotations, with
+/// which a layer says that it has a table of contents.
 pub(crate) fn manifest(
-    encoder: &Encoder<'_>,
-    image: &StoredImage,
-) -> Result<Descriptor, RecodeError> {
-    let encoded = encoder.manifest(image)?;
+    lease: &Lease,
+    encoded: &RawDocument<Manifest>,
+) -> Result<Descriptor, WriteError> {
     let Some(renamed) = renamed(encoded.value()) else { return Ok(encoded.descriptor()) };
     let renamed = RawDocument::new(renamed);
-    encoder.lease.put_document(renamed.bytes())?;
+    lease.put_document(renamed.bytes())?;
     Ok(renamed.descriptor())
 }
 

@@ -1,8 +1,9 @@
 //! How an image is to look outside.
 
 use wythe_store::image::encode::Recompress;
+use wythe_store::image::soci::is_indexed;
 use wythe_store::layer::codec::Codec;
-use wythe_store::layer::estargz::TOC_DIGEST;
+use wythe_store::layer::{estargz, zstd_chunked};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::Compression;
 
@@ -20,6 +21,18 @@ pub enum LayerCompression {
     Uncompressed,
     /// zstd.
     Zstd,
+    /// zstd, cut so that podman fetches only the files it lacks.
+    ZstdChunked,
+}
+
+/// What leaves beside an image, so that a container of it starts before all layers have come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LazyIndex {
+    /// Nothing.
+    #[default]
+    None,
+    /// A SOCI index over its long gzip layers, where there are any.
+    Soci,
 }
 
 /// How the layers of an image leave.
@@ -31,6 +44,8 @@ pub struct LayerOptions {
     pub level: Option<u32>,
     /// What becomes of those that came from elsewhere.
     pub recompress: Recompress,
+    /// What leaves beside them.
+    pub index: LazyIndex,
 }
 
 impl LayerOptions {
@@ -40,21 +55,31 @@ impl LayerOptions {
             (LayerCompression::Gzip, None) | (LayerCompression::Estargz, _) => Codec::GZIP,
             (LayerCompression::Gzip, Some(level)) => Codec::Gzip { level },
             (LayerCompression::Uncompressed, _) => Codec::None,
-            (LayerCompression::Zstd, None) => Codec::ZSTD,
-            (LayerCompression::Zstd, Some(level)) => {
+            (LayerCompression::Zstd | LayerCompression::ZstdChunked, None) => Codec::ZSTD,
+            (LayerCompression::Zstd | LayerCompression::ZstdChunked, Some(level)) => {
                 Codec::Zstd { level: i32::try_from(level).unwrap_or(i32::MAX) }
             }
         }
+    }
+
+    /// Whether the bytes of a layer from elsewhere have to be here before it leaves.
+    pub(crate) fn reads_foreign(self, layer: &Descriptor) -> bool {
+        self.changes_foreign(layer) || (self.index == LazyIndex::Soci && is_indexed(layer))
     }
 
     /// Whether a layer from elsewhere leaves in another form than it came. One of a type we do not read never
     /// does.
     pub(crate) fn changes_foreign(self, layer: &Descriptor) -> bool {
         let Some(now) = layer.media_type.layer_compression() else { return false };
-        let has_table = now == Compression::Gzip && layer.annotations.contains_key(TOC_DIGEST);
+        let said = |key| layer.annotations.contains_key(key);
         match (self.recompress, self.compression) {
             (Recompress::Never, _) => false,
-            (Recompress::Differing, LayerCompression::Estargz) => !has_table,
+            (Recompress::Differing, LayerCompression::Estargz) => {
+                now != Compression::Gzip || !said(estargz::TOC_DIGEST)
+            }
+            (Recompress::Differing, LayerCompression::ZstdChunked) => {
+                now != Compression::Zstd || !said(zstd_chunked::TOC_DIGEST)
+            }
             (Recompress::Differing, _) => now != self.codec().compression(),
         }
     }
@@ -112,9 +137,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_layers_from_elsewhere_are_read_for_an_index() {
+        let read = |index, size| {
+            let layer = Descriptor { size, ..Descriptor::of(MediaType::LAYER_GZIP, b"") };
+            LayerOptions { index, ..LayerOptions::default() }.reads_foreign(&layer)
+        };
+        assert!(!read(LazyIndex::None, 1 << 30) && read(LazyIndex::Soci, 1 << 30));
+        assert!(!read(LazyIndex::Soci, 1 << 20));
+    }
+
+    #[test]
     fn layers_from_elsewhere_are_changed_where_that_is_asked_for_and_they_differ() {
         let changed = |recompress, compression| {
-            let options = LayerOptions { compression, level: None, recompress };
+            let options = LayerOptions { compression, recompress, ..LayerOptions::default() };
             let kinds = [MediaType::LAYER, MediaType::LAYER_GZIP, MediaType::LAYER_ZSTD];
             kinds.map(|kind| options.changes_foreign(&Descriptor::of(kind, b"")))
         };
@@ -125,5 +160,6 @@ mod tests {
         assert_eq!(changed(differing, LayerCompression::Zstd), [true, true, false]);
         assert_eq!(changed(differing, LayerCompression::Uncompressed), [false, true, true]);
         assert_eq!(changed(differing, LayerCompression::Estargz), [true; 3]);
+        assert_eq!(changed(differing, LayerCompression::ZstdChunked), [true; 3]);
     }
 }

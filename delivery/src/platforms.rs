@@ -20,10 +20,10 @@ use crate::annotation::AnnotationTarget;
 use crate::attestation::attest;
 use crate::content::OutgoingContent;
 use crate::docker;
-use crate::encode::{Encoder, Ready};
+use crate::encode::{Encoded, Encoder, Ready};
 use crate::error::DeliveryError;
 use crate::image::OutgoingImage;
-use crate::options::{ImageOptions, MediaTypes, Times};
+use crate::options::{ImageOptions, Times};
 use crate::root::unreadable;
 
 /// An image for one platform.
@@ -92,11 +92,8 @@ impl PlatformImages<'_> {
         let images = images.iter().map(|image| encoder.with_tables(image));
         let images: Vec<StoredImage> = images.collect::<Result<_, _>>()?;
         let created = images.first().and_then(|image| image.config.value().created.clone());
-        let manifests = images.iter().map(|image| match options.types {
-            MediaTypes::Docker => docker::manifest(&encoder, image),
-            MediaTypes::Oci => Ok(encoder.manifest(image)?.descriptor()),
-        });
-        let root = self.root(manifests.collect::<Result<_, _>>()?, (names, options))?;
+        let encoded = images.iter().map(|image| encoder.encoded(image, options.types));
+        let root = self.root(encoded.collect::<Result<_, _>>()?, (names, options))?;
         let (lease, config, origins) = (self.lease, only_config(&images), &self.origins);
         Ok(OutgoingImage {
             lease,
@@ -122,8 +119,9 @@ impl PlatformImages<'_> {
     ) -> Result<OutgoingImage<'_>, DeliveryError> {
         let images = self.with_times_and_annotations(options)?;
         let created = images.first().and_then(|image| image.config.value().created.clone());
-        let manifests = images.iter().map(|image| image.manifest.descriptor());
-        let root = self.root(manifests.collect(), (names, options))?;
+        let alone =
+            |image: &StoredImage| Encoded { manifest: image.manifest.descriptor(), index: None };
+        let root = self.root(images.iter().map(alone).collect(), (names, options))?;
         let (lease, config, origins) = (self.lease, only_config(&images), &self.origins);
         Ok(OutgoingImage {
             lease,
@@ -167,23 +165,26 @@ impl PlatformImages<'_> {
         self.pool.install(|| self.images.iter().map(prepare).collect())
     }
 
-    /// The only manifest, or an index of several and of what is stated about them.
+    /// The only manifest, or an index of several, of what is beside them, and of what is stated about them.
     fn root(
         &self,
-        manifests: Vec<Descriptor>,
+        images: Vec<Encoded>,
         (names, options): (&[Reference], &ImageOptions),
     ) -> Result<Descriptor, DeliveryError> {
         let said = |target| options.annotations.of(target, None);
         let (index, outer) =
             (said(AnnotationTarget::Index), said(AnnotationTarget::IndexDescriptor));
-        let platforms = self.images.iter().map(|image| image.platform.clone());
-        let entry = |(manifest, platform)| {
+        let (mut entries, mut beside) = (Vec::new(), Vec::new());
+        for (Encoded { mut manifest, index }, PlatformImage { platform, .. }) in
+            images.into_iter().zip(&self.images)
+        {
             let target = AnnotationTarget::ManifestDescriptor;
-            let annotations = options.annotations.of(target, Some(&platform));
-            Descriptor { platform: Some(platform), annotations, ..manifest }
-        };
-        let mut entries: Vec<_> = manifests.into_iter().zip(platforms).map(entry).collect();
-        if let ([only], None) = (entries.as_slice(), &self.provenance) {
+            manifest.annotations.extend(options.annotations.of(target, Some(platform)));
+            entries.push(Descriptor { platform: Some(platform.clone()), ..manifest });
+            let index = index.into_iter();
+            beside.extend(index.map(|one| Descriptor { platform: Some(platform.clone()), ..one }));
+        }
+        if let ([only], [], None) = (entries.as_slice(), beside.as_slice(), &self.provenance) {
             let none = index.is_empty() && outer.is_empty();
             let only = Descriptor { platform: None, ..only.clone() };
             return if none { Ok(only) } else { Err(DeliveryError::NoIndex) };
@@ -192,8 +193,9 @@ impl PlatformImages<'_> {
             let how = (names, options.statements);
             let stated = entries.iter().map(|image| attest(self.lease, predicate, image, how));
             let stated: Vec<Descriptor> = stated.collect::<Result<_, WriteError>>()?;
-            entries.extend(stated);
+            beside.extend(stated);
         }
+        entries.append(&mut beside);
         let media_type = docker::index_type(&entries);
         let index = Index { media_type, annotations: index, ..Index::new(entries) };
         let index = RawDocument::new(index);

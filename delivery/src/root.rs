@@ -4,6 +4,7 @@ use std::iter;
 
 use wythe_store::digest::Digest;
 use wythe_store::image::catalog::{OpenImageError, OpenImageProblem, read_image};
+use wythe_store::image::soci::is_soci;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::{Document, RawDocument};
@@ -13,8 +14,9 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
 
 use crate::attestation::{SUBJECT, configuration};
-use crate::encode::Encoder;
+use crate::encode::{Encoded, Encoder};
 use crate::error::{DeliveryError, StatementProblem};
+use crate::options::MediaTypes;
 
 impl Encoder<'_> {
     /// What leaves for a root that is complete in the store: itself where nothing in it is of another
@@ -27,34 +29,42 @@ impl Encoder<'_> {
         if root.media_type.is_index() {
             return self.index(root);
         }
+        let Some((Encoded { manifest, index }, platform)) = self.image(root)? else {
+            return Ok(root.clone());
+        };
+        let Some(index) = index else { return Ok(manifest) };
+        let of = |one| Descriptor { platform: Some(platform.clone()), ..one };
+        let index = RawDocument::new(Index::new(vec![of(manifest), of(index)]));
+        self.lease.put_document(index.bytes())?;
+        Ok(index.descriptor())
+    }
+
+    /// What leaves for an image, and what it is for; `None` for an artifact, which has no layers of ours.
+    fn image(&self, root: &Descriptor) -> Result<Option<(Encoded, Platform)>, DeliveryError> {
         let manifest: RawDocument<Manifest> = read(self.lease, root)?;
         if !manifest.value().config.media_type.is_config() {
-            // An artifact, which has no layers of ours.
-            return Ok(root.clone());
+            return Ok(None);
         }
         // An entry that is a manifest is read whatever platform is asked for.
         let anything = Platform::linux("amd64");
         let image = read_image(self.lease.store(), root.clone(), &anything).map_err(unreadable)?;
-        Ok(self.manifest(&image)?.descriptor())
+        let platform = image.config.value().platform();
+        Ok(Some((self.encoded(&image, MediaTypes::Oci)?, platform)))
     }
 
     fn index(&self, root: &Descriptor) -> Result<Descriptor, DeliveryError> {
         let mut index = read::<Index>(self.lease, root)?.into_parts().1;
+        let (before, mut beside) = (index.manifests.clone(), Vec::new());
         let mut moved: Vec<(Descriptor, Descriptor)> = Vec::new();
         for entry in &mut index.manifests {
             let known = entry.media_type.is_manifest() || entry.media_type.is_index();
-            if !known || entry.annotations.contains_key(SUBJECT) {
+            if !known || entry.annotations.contains_key(SUBJECT) || is_soci(entry) {
                 continue;
             }
-            let Descriptor { media_type, digest, size, .. } = self.root(entry)?;
-            let new = Descriptor { media_type, digest, size, ..entry.clone() };
+            let new = self.entry(entry, &mut beside)?;
             if new.digest != entry.digest {
                 moved.push((std::mem::replace(entry, new.clone()), new));
             }
-        }
-        if moved.is_empty() {
-            // Byte for byte, as it came.
-            return Ok(root.clone());
         }
         for entry in &mut index.manifests {
             let subject = entry.annotations.get(SUBJECT).cloned();
@@ -63,9 +73,39 @@ impl Encoder<'_> {
                 *entry = restated(self.lease, entry, (old, new))?;
             }
         }
+        for one in beside {
+            // One that was there for the platform is about the image as it was.
+            let same = |entry: &&mut Descriptor| is_soci(entry) && entry.platform == one.platform;
+            match index.manifests.iter_mut().find(same) {
+                Some(entry) => *entry = one,
+                None => index.manifests.push(one),
+            }
+        }
+        if index.manifests == before {
+            // Byte for byte, as it came.
+            return Ok(root.clone());
+        }
         let index = RawDocument::new(index);
         self.lease.put_document(index.bytes())?;
         Ok(index.descriptor())
+    }
+
+    /// What leaves for an entry of an index; what leaves beside it is added to `beside`.
+    fn entry(
+        &self,
+        entry: &Descriptor,
+        beside: &mut Vec<Descriptor>,
+    ) -> Result<Descriptor, DeliveryError> {
+        let leaving = if entry.media_type.is_index() { None } else { self.image(entry)? };
+        let Some((Encoded { manifest, index }, platform)) = leaving else {
+            let Descriptor { media_type, digest, size, .. } = self.root(entry)?;
+            return Ok(Descriptor { media_type, digest, size, ..entry.clone() });
+        };
+        let platform = entry.platform.clone().or(Some(platform));
+        beside.extend(index.map(|one| Descriptor { platform, ..one }));
+        let Descriptor { media_type, digest, size, annotations, .. } = manifest;
+        let annotations = entry.annotations.clone().into_iter().chain(annotations).collect();
+        Ok(Descriptor { media_type, digest, size, annotations, ..entry.clone() })
     }
 }
 

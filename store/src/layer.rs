@@ -20,3 +20,5 @@ pub mod recipe;
 pub mod soci;
 pub mod tar_read;
 pub mod tar_write;
+mod toc;
+pub mod zstd_chunked;

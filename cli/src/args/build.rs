@@ -127,6 +127,9 @@ pub(crate) struct ResultArgs {
     /// How layers are compressed when they leave the store
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
+    /// Add a SOCI index (version 2) over long gzip layers, with which Fargate starts before they have come
+    #[arg(long)]
+    pub(crate) soci: Switch,
     /// What is to run the image, which leaves in the form that takes
     #[arg(long = "for", value_enum, value_name = "RUNTIME")]
     pub(crate) runtime: Option<RuntimeArg>,

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use wythe_delivery::annotation::Annotations;
-use wythe_delivery::options::{LayerCompression, LayerOptions, MediaTypes, StatementForm, Times};
+use wythe_delivery::options::{
+    LayerCompression, LayerOptions, LazyIndex, MediaTypes, StatementForm, Times,
+};
 use wythe_store::image::encode::Recompress;
 use wythe_store::oci::reference::Reference;
 
@@ -27,6 +29,8 @@ pub(crate) struct ImageAttributes {
     pub(crate) level: Option<u32>,
     /// What becomes of layers that came from elsewhere.
     pub(crate) recompress: Recompress,
+    /// What leaves beside the layers.
+    pub(crate) index: LazyIndex,
     pub(crate) times: Times,
     pub(crate) types: MediaTypes,
     pub(crate) annotations: Annotations,
@@ -60,6 +64,9 @@ pub(crate) enum CompressionArg {
     Gzip,
     Uncompressed,
     Zstd,
+    /// zstd, cut so that podman fetches only the files it lacks.
+    #[value(name = "zstd:chunked")]
+    ZstdChunked,
 }
 
 impl ImageAttributes {
@@ -71,7 +78,9 @@ impl ImageAttributes {
             Recompress::Never => flags.runtime.map_or(Recompress::Never, RuntimeArg::recompress),
             Recompress::Differing => Recompress::Differing,
         };
-        LayerOptions { compression: compression.unwrap_or_default(), level: self.level, recompress }
+        let index = if flags.soci.is_on() { LazyIndex::Soci } else { self.index };
+        let compression = compression.unwrap_or_default();
+        LayerOptions { compression, level: self.level, recompress, index }
     }
 
     /// Removes and reads what every output of images takes.
@@ -92,6 +101,10 @@ impl ImageAttributes {
             Some(false) => StatementForm::Image,
             Some(true) | None => StatementForm::Artifact,
         };
+        let index = match attributes.take_bool("soci")? {
+            Some(true) => LazyIndex::Soci,
+            Some(false) | None => LazyIndex::None,
+        };
         let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
         let level = attributes.take("compression-level");
         let level =
@@ -105,6 +118,7 @@ impl ImageAttributes {
             compression,
             level,
             recompress,
+            index,
             times,
             types,
             annotations,
@@ -143,6 +157,7 @@ impl From<CompressionArg> for LayerCompression {
             CompressionArg::Gzip => Self::Gzip,
             CompressionArg::Uncompressed => Self::Uncompressed,
             CompressionArg::Zstd => Self::Zstd,
+            CompressionArg::ZstdChunked => Self::ZstdChunked,
         }
     }
 }
@@ -156,6 +171,7 @@ impl FromStr for CompressionArg {
             "gzip" => Ok(Self::Gzip),
             "uncompressed" => Ok(Self::Uncompressed),
             "zstd" => Ok(Self::Zstd),
+            "zstd:chunked" => Ok(Self::ZstdChunked),
             _ => Err(OutputError::Compression(text.to_owned())),
         }
     }
@@ -188,7 +204,13 @@ mod tests {
         let image = read("force-compression=true,rewrite-timestamp=true").unwrap();
         assert_eq!((image.recompress, image.times), (Recompress::Differing, Times::Rewritten));
         assert_eq!(read("compression=estargz").unwrap().compression, Some(CompressionArg::Estargz));
-        refused("compression=lz4", "\"lz4\" is not one of estargz, gzip, uncompressed, zstd");
+        let image = read("compression=zstd:chunked,soci=false").unwrap();
+        assert_eq!(image.compression, Some(CompressionArg::ZstdChunked));
+        assert_eq!(read("soci").unwrap().index, LazyIndex::Soci);
+        refused(
+            "compression=lz4",
+            "\"lz4\" is not one of estargz, gzip, uncompressed, zstd, zstd:chunked",
+        );
         refused("compression-level=high", "not a number");
     }
 

@@ -88,7 +88,7 @@ pub(crate) enum OutputError {
     Annotation(#[from] AnnotationError),
     #[error(transparent)]
     Attribute(#[from] AttributeError),
-    #[error("compression {0:?} is not one of estargz, gzip, uncompressed, zstd")]
+    #[error("compression {0:?} is not one of estargz, gzip, uncompressed, zstd, zstd:chunked")]
     Compression(String),
     #[error("compression level {0:?} is not a number")]
     Level(String),
@@ -166,6 +166,16 @@ impl Output {
         self
     }
 
+    /// How an image is to look that goes there.
+    pub(crate) fn image_attributes(&self) -> Option<&ImageAttributes> {
+        match self {
+            Self::Archive { image, .. }
+            | Self::Engine { image, .. }
+            | Self::Image { image, .. } => Some(image),
+            Self::CacheOnly | Self::Files { .. } | Self::Tar { .. } => None,
+        }
+    }
+
     /// The names that it gives beside those of `--tag`.
     pub(crate) fn names(&self) -> &[ImageName] {
         match self {
@@ -177,7 +187,7 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "annotation.*",
     "annotation-index.*",
     "annotation-index-descriptor.*",
@@ -198,6 +208,7 @@ const KNOWN: [&str; 24] = [
     "push",
     "push-by-digest",
     "rewrite-timestamp",
+    "soci",
     "store",
     "target",
     "type",

@@ -1,5 +1,6 @@
 //! `--for`: the service that is to run an image, and what that takes.
 
+use wythe_delivery::options::{LayerCompression, LayerOptions, LazyIndex};
 use wythe_store::image::encode::Recompress;
 use wythe_store::oci::platform::Platform;
 
@@ -33,6 +34,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) compressions: &'a [CompressionArg],
     /// Whether a statement is to be attached, and so an index made.
     pub(crate) statement: Statement,
+    /// What is to leave beside the layers.
+    pub(crate) index: LazyIndex,
 }
 
 /// Whether something is stated about an image.
@@ -50,6 +53,21 @@ impl RuntimeArg {
             Self::Eks => Some(CompressionArg::Zstd),
             Self::Ecs | Self::Fargate | Self::Generic => None,
         }
+    }
+
+    /// How layers go to a registry: where a container starts before all of them have come, with an index over
+    /// those that can have one.
+    pub(crate) fn at_registry(self, layers: LayerOptions) -> LayerOptions {
+        let index = match self {
+            Self::Fargate if layers.compression == LayerCompression::Gzip => LazyIndex::Soci,
+            Self::Apprunner
+            | Self::Ecs
+            | Self::Eks
+            | Self::Fargate
+            | Self::Generic
+            | Self::Lambda => layers.index,
+        };
+        LayerOptions { index, ..layers }
     }
 
     /// What becomes of layers that came from elsewhere, where nobody says what: what is not read has to change.
@@ -91,7 +109,13 @@ impl RuntimeArg {
                 "say --provenance=false",
             );
         }
-        if wish.compressions.contains(&CompressionArg::Zstd) {
+        if wish.index == LazyIndex::Soci {
+            return refuse("no index, and so none over layers", "leave out --soci");
+        }
+        let is_zstd = |one: &CompressionArg| {
+            matches!(one, CompressionArg::Zstd | CompressionArg::ZstdChunked)
+        };
+        if wish.compressions.iter().any(is_zstd) {
             return refuse("no layers of zstd", "say --compression gzip, or nothing");
         }
         let platform = wish.platforms.first().map(|text| text.parse()).transpose()?;
@@ -104,12 +128,23 @@ impl RuntimeArg {
     }
 }
 
+/// Refuses an index over layers that can have none.
+pub(crate) fn refuse_index(layers: LayerOptions) -> Result<(), Failure> {
+    let is_plain_gzip = layers.compression == LayerCompression::Gzip;
+    if layers.index == LazyIndex::None || is_plain_gzip {
+        return Ok(());
+    }
+    let text = "a SOCI index is over layers of gzip, and of no other compression";
+    Err(Failure::usage(text).remedy("leave out --soci, or the compression"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn wish(host: &Platform) -> Wish<'_> {
-        Wish { platforms: &[], host, compressions: &[], statement: Statement::None }
+        let (statement, index) = (Statement::None, LazyIndex::None);
+        Wish { platforms: &[], host, compressions: &[], statement, index }
     }
 
     #[test]
@@ -119,7 +154,12 @@ mod tests {
         let several = Wish { platforms: &both, ..wish(&amd64) };
         let stated = Wish { statement: Statement::Attached, ..wish(&amd64) };
         let zstd = Wish { compressions: &[CompressionArg::Zstd], ..wish(&amd64) };
+        let chunked = Wish { compressions: &[CompressionArg::ZstdChunked], ..wish(&amd64) };
+        let indexed = Wish { index: LazyIndex::Soci, ..wish(&amd64) };
         for (runtime, wish, refusal) in [
+            (RuntimeArg::Lambda, chunked, Some("no layers of zstd")),
+            (RuntimeArg::Lambda, indexed, Some("no index")),
+            (RuntimeArg::Ecs, indexed, None),
             (RuntimeArg::Lambda, several, Some("one platform")),
             (RuntimeArg::Lambda, stated, Some("no index")),
             (RuntimeArg::Lambda, zstd, Some("no layers of zstd")),

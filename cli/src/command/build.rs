@@ -126,8 +126,7 @@ fn make(
     let call = args.question();
     targets::refuse_unclear(args)?;
     args.remark.iter().for_each(|text| session.remark(text));
-    deliver::refuse_undeliverable(&args.result, session)?;
-    deliver::refuse_for_runtime(args)?;
+    deliver::refuse(args, session)?;
     let mut options = options::options(args, &session.settings)?;
     options.contexts.extend(company.into_iter().flat_map(|company| company.contexts.clone()));
     let agents = Agents::new(&args.input.ssh, &session.settings, &lease.work_dir())?;

@@ -3,7 +3,7 @@
 use wythe_builder::progress::AsEvents;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::LayerOptions;
+use wythe_delivery::options::{LayerOptions, LazyIndex};
 use wythe_delivery::push::{Naming, Push};
 use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
@@ -13,7 +13,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::args::image::PushArgs;
-use crate::args::runtime::{RuntimeArg, Statement, Wish};
+use crate::args::runtime::{RuntimeArg, Statement, Wish, refuse_index};
 use crate::aws::create_repositories;
 use crate::closure;
 use crate::command::index::show;
@@ -79,13 +79,20 @@ fn pushed(
     let layers = LayerOptions {
         compression: args.compression.or(usual).map(Into::into).unwrap_or_default(),
         recompress: args.runtime.map(RuntimeArg::recompress).unwrap_or_default(),
-        ..LayerOptions::default()
+        index: index(args),
+        level: None,
     };
+    refuse_index(layers)?;
+    let layers = args.runtime.map_or(layers, |runtime| runtime.at_registry(layers));
     let (content, pool) = (&image.content(&lease), &host::threads()?);
     let make =
         |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, layers, (pool, ready));
     let push = Push { registry: &client, content, transfers, delivered: &Delivered::default() };
     Ok(push.run(&[to], Naming::ByName, make)?.root.digest)
+}
+
+fn index(args: &PushArgs) -> LazyIndex {
+    if args.soci.is_on() { LazyIndex::Soci } else { LazyIndex::None }
 }
 
 /// The platform of which an image is sent alone, if not all of them are: the one that was asked for, or the only one
@@ -109,6 +116,7 @@ fn platform(args: &PushArgs, image: &str, lease: &Lease) -> Result<Option<Platfo
         host: &this_machine(),
         compressions: args.compression.as_slice(),
         statement: Statement::None,
+        index: index(args),
     })?;
     Ok(found.into_iter().next())
 }

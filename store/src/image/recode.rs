@@ -110,7 +110,9 @@ pub(super) fn replace_layers(
     if manifest == image.manifest {
         return Ok(image.clone());
     }
-    let config = RawDocument::new(config);
+    // What says the same stays byte for byte.
+    let same = config == *image.config.value();
+    let config = if same { image.config.clone() } else { RawDocument::new(config) };
     let manifest = Manifest { config: config.descriptor(), ..manifest.into_parts().1 };
     let manifest = RawDocument::new(manifest);
     lease.put_document(config.bytes())?;

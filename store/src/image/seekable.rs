@@ -5,14 +5,40 @@ use crate::image::catalog::StoredImage;
 use crate::image::encode::{ForeignLayers, Recompress};
 use crate::image::recode::{RecodeError, Replacement, replace_layers};
 use crate::image::rootfs::layer_tree;
-use crate::layer::estargz::{self, TOC_DIGEST};
+use crate::layer::estargz::{self, Seekable};
+use crate::layer::zstd_chunked;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 
-/// The image with eStargz layers. Their tables of contents are part of what they uncompress to, so
-/// it has another configuration, too. Layers from elsewhere stay as they came, unless `foreign`
-/// says otherwise and they have no table yet. Its documents and layers are in the store. Works on the
-/// current rayon pool.
+/// A format of layers with a table of contents, and how much they are compressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SeekableForm {
+    /// eStargz, of gzip. The table is part of what a layer uncompresses to.
+    Estargz {
+        /// From 0, fast, to 9, small.
+        level: u32,
+    },
+    /// zstd:chunked. The tar stream is what it is without.
+    ZstdChunked {
+        /// From 1, fast, to 22, small.
+        level: i32,
+    },
+}
+
+impl SeekableForm {
+    /// The annotation of a layer that has such a table.
+    fn annotation(self) -> &'static str {
+        match self {
+            Self::Estargz { .. } => estargz::TOC_DIGEST,
+            Self::ZstdChunked { .. } => zstd_chunked::TOC_DIGEST,
+        }
+    }
+}
+
+/// The image with layers that have a table of contents. Where that is part of what they uncompress to, the image
+/// has another configuration, too. Layers from elsewhere stay as they came, unless `foreign` says otherwise and
+/// they have no table yet; and so does one with names that no table can say. Its documents and layers are in the
+/// store. Works on the current rayon pool.
 ///
 /// # Errors
 ///
@@ -21,15 +47,19 @@ use crate::oci::descriptor::Descriptor;
 pub fn seekable(
     lease: &Lease,
     image: &StoredImage,
-    level: u32,
+    form: SeekableForm,
     foreign: ForeignLayers<'_>,
 ) -> Result<StoredImage, RecodeError> {
     replace_layers(lease, image, |_, layer, diff_id| {
-        if stays(lease, layer, foreign)? {
+        if stays(lease, layer, (form, foreign))? {
             return Ok(None);
         }
         let tree = layer_tree(lease, layer, &diff_id).map_err(|error| error.cause)?;
-        let estargz::Seekable { diff_id, mut descriptor } = estargz::export(lease, &tree, level)?;
+        let made = match form {
+            SeekableForm::Estargz { level } => Some(estargz::export(lease, &tree, level)?),
+            SeekableForm::ZstdChunked { level } => zstd_chunked::export(lease, &tree, level)?,
+        };
+        let Some(Seekable { diff_id, mut descriptor }) = made else { return Ok(None) };
         for (key, value) in &layer.annotations {
             descriptor.annotations.entry(key.clone()).or_insert_with(|| value.clone());
         }
@@ -37,9 +67,13 @@ pub fn seekable(
     })
 }
 
-fn stays(lease: &Lease, layer: &Descriptor, foreign: ForeignLayers<'_>) -> Result<bool, ReadError> {
+fn stays(
+    lease: &Lease,
+    layer: &Descriptor,
+    (form, foreign): (SeekableForm, ForeignLayers<'_>),
+) -> Result<bool, ReadError> {
     let unknown = layer.media_type.layer_compression().is_none();
-    let settled = unknown || layer.annotations.contains_key(TOC_DIGEST);
+    let settled = unknown || layer.annotations.contains_key(form.annotation());
     Ok(settled || (foreign.recompress == Recompress::Never && foreign.has(lease, layer)?))
 }
 
@@ -56,7 +90,24 @@ mod tests {
 
     fn made(lease: &Lease, image: &StoredImage, recompress: Recompress) -> StoredImage {
         let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
-        seekable(lease, image, 6, foreign).unwrap()
+        seekable(lease, image, SeekableForm::Estargz { level: 6 }, foreign).unwrap()
+    }
+
+    #[test]
+    fn chunks_change_layers_and_not_what_the_configuration_says_of_them() {
+        let (_folder, lease, image) = built();
+        let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
+        let form = SeekableForm::ZstdChunked { level: 3 };
+        let made = seekable(&lease, &image, form, foreign).unwrap();
+        assert_eq!(made.config, image.config);
+        let layer = &made.manifest.value().layers[0];
+        assert!(layer.annotations.contains_key(form.annotation()));
+        assert_eq!(layer.media_type, crate::oci::media_type::MediaType::LAYER_ZSTD);
+        let mut blob = Vec::new();
+        StoredContent(lease.store()).open(layer).unwrap().read_to_end(&mut blob).unwrap();
+        let plain = zstd::decode_all(&blob[..]).unwrap();
+        assert_eq!(image.config.value().rootfs.diff_ids[0].0, Digest::of(&plain));
+        assert_eq!(seekable(&lease, &made, form, foreign).unwrap(), made);
     }
 
     #[test]

@@ -13,13 +13,10 @@ use crate::layer::export::ExportError;
 use crate::layer::export::assembler::Assembler;
 use crate::layer::fragment::{OWN_PART, Part, RUN_MAX, starts};
 use crate::layer::loaded::{self, Loaded};
+use crate::layer::toc::{Form, Toc, TocChunk};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::tree::entry::{File, Tree};
-
-use self::toc::{Toc, TocChunk};
-
-mod toc;
 
 /// The annotation of a layer with the digest of its table, against which a reader checks it.
 pub const TOC_DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
@@ -54,7 +51,7 @@ pub fn export(lease: &Lease, tree: &Tree, level: u32) -> Result<Seekable, Export
     let id = codec.id()?;
     let mut writer = Writer {
         assembler: Assembler::new(lease, (codec, &id), None),
-        toc: Toc::default(),
+        toc: Toc::new(Form::Estargz),
         run: Vec::new(),
         parts: 0,
     };
@@ -122,7 +119,7 @@ impl Writer<'_> {
 
     /// Adds the table and the footer.
     fn finish(mut self) -> Result<Seekable, ExportError> {
-        let table = self.toc.finish(self.assembler.starts()?);
+        let table = self.toc.finish(self.assembler.starts()?, None);
         let digest = Digest::of(&table);
         let mut tar = extra_file(TOC_NAME, table.len() as u64);
         tar.extend_from_slice(&table);

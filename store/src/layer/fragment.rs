@@ -27,7 +27,7 @@ pub(super) const OWN_PART: u64 = 16 << 10;
 /// Headers and small bodies longer than this are cut before the next entry.
 pub(super) const RUN_MAX: usize = 256 << 10;
 /// Longer bodies are several parts: threads share them, and a part fits in memory.
-const PART_MAX: u64 = 8 << 20;
+pub(super) const PART_MAX: u64 = 8 << 20;
 /// A stream of which only the bytes are known is cut here: smaller would cost size.
 const BLOCK_MAX: u64 = 1 << 20;
 /// The domain of the keys that compressed parts are stored under.

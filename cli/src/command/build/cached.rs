@@ -73,7 +73,7 @@ fn can_be_read_again(path: &Path) -> bool {
 pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure> {
     let Some(dockerfile) = Dockerfile::local(args)? else { return Ok(Answer::InPart) };
     targets::refuse_unclear(args)?;
-    deliver::refuse_undeliverable(&args.result, session)?;
+    deliver::refuse(args, session)?;
     let store = session.store_with(durability(args), args.run.jobs)?;
     let mut options = options::options(args, &session.settings)?;
     options.misses = Misses::Refuse;

@@ -13,6 +13,7 @@ use wythe_builder::built::Built;
 use wythe_delivery::archive::{write_archive, write_layout};
 use wythe_delivery::files::PlatformSplit;
 use wythe_delivery::image::OutgoingImage;
+use wythe_delivery::options::{LayerOptions, LazyIndex};
 use wythe_registry::delivered::Delivered;
 use wythe_store::image::tar_output;
 use wythe_store::lease::Lease;
@@ -28,7 +29,7 @@ use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ImageHome, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
 use crate::args::output::{Destination, Format, Need, Output, OutputArg, Push};
-use crate::args::runtime::{Statement, Wish};
+use crate::args::runtime::{Statement, Wish, refuse_index};
 use crate::aws::check_repositories;
 use crate::docker_engine;
 use crate::failure::{Class, Failure};
@@ -36,9 +37,15 @@ use crate::session::Session;
 use crate::stored_image::this_machine;
 use crate::{archive_file, files, handover};
 
+/// Refuses what cannot be delivered as it is asked for, before anything is built for it, or found to be built.
+pub(crate) fn refuse(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
+    refuse_undeliverable(&args.result, session)?;
+    refuse_for_runtime(args)
+}
+
 /// Refuses archives on standard output that a person would see, engines that do not answer, and repositories that
 /// nobody makes, before anything is built for them.
-pub(crate) fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Result<(), Failure> {
+fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Result<(), Failure> {
     let outputs = outputs(args);
     if outputs.iter().any(|asked| matches!(asked.output, Output::Engine { need: Need::Must, .. })) {
         docker_engine::of(&session.settings)?;
@@ -55,24 +62,25 @@ pub(crate) fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Resu
     check_repositories(&pushed, args.repositories.create_repo)
 }
 
-/// Refuses what the runtime that is to run the image does not take.
-pub(crate) fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
-    let Some(runtime) = args.result.runtime else { return Ok(()) };
+/// Refuses what the runtime that is to run the image does not take, and an index over layers that can have none.
+fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
     let outputs = outputs(&args.result);
-    let of_output = |asked: &OutputArg| match &asked.output {
-        Output::Archive { image, .. }
-        | Output::Engine { image, .. }
-        | Output::Image { image, .. } => image.compression,
-        Output::CacheOnly | Output::Files { .. } | Output::Tar { .. } => None,
-    };
+    let images: Vec<&ImageAttributes> =
+        outputs.iter().filter_map(|asked| asked.output.image_attributes()).collect();
+    let layers: Vec<LayerOptions> = images.iter().map(|image| image.layers(&args.result)).collect();
+    layers.iter().try_for_each(|layers| refuse_index(*layers))?;
+    let Some(runtime) = args.result.runtime else { return Ok(()) };
     let compressions = args.result.compression.into_iter();
-    let compressions: Vec<_> = compressions.chain(outputs.iter().filter_map(of_output)).collect();
+    let said = images.iter().filter_map(|image| image.compression);
+    let compressions: Vec<_> = compressions.chain(said).collect();
+    let is_indexed = layers.iter().any(|layers| layers.index == LazyIndex::Soci);
     let is_stated = args.attestation.provenance().is_some();
     runtime.check(&Wish {
         platforms: &args.input.platform,
         host: &this_machine(),
         compressions: &compressions,
         statement: if is_stated { Statement::Attached } else { Statement::None },
+        index: if is_indexed { LazyIndex::Soci } else { LazyIndex::None },
     })
 }
 
@@ -234,7 +242,7 @@ fn epoch(targets: &[&TargetOutput<'_>]) -> Option<i64> {
 fn flavour(format: Format, images: &[OutgoingImage<'_>]) -> Result<Flavour, Failure> {
     match format {
         Format::Docker if images.iter().any(|one| one.root.media_type.is_index()) => {
-            let text = "a docker archive holds neither several platforms nor statements";
+            let text = "a docker archive holds one image alone: no other platforms, no statements, no SOCI index";
             Err(Failure::usage(text).remedy("type=oci can"))
         }
         Format::Docker => Ok(Flavour::Docker),

@@ -143,6 +143,12 @@ impl<'a> Assembler<'a> {
         Ok(&self.starts)
     }
 
+    /// How long the blob is so far.
+    pub(in crate::layer) fn length(&mut self) -> Result<u64, ExportError> {
+        self.drain()?;
+        Ok(self.blob.size)
+    }
+
     /// Adds the window that is made, and makes the next one meanwhile.
     fn advance(&mut self, next: &[Part]) -> Result<(), ExportError> {
         let (made, making) = (std::mem::take(&mut self.made), self.making.clone());

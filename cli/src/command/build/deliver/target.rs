@@ -5,7 +5,7 @@ use wythe_delivery::annotation::Annotations;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::{ImageOptions, LayerCompression, Times};
+use wythe_delivery::options::{ImageOptions, LayerCompression, LayerOptions, LazyIndex, Times};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
@@ -140,7 +140,8 @@ impl TargetOutput<'_> {
         let source = Watched { images: &client, transfers };
         let (names, mut options) = (self.names(asked)?, self.options(asked));
         // On the way through memory compression saves nothing.
-        options.layers.compression = LayerCompression::Uncompressed;
+        let (compression, index) = (LayerCompression::Uncompressed, LazyIndex::None);
+        options.layers = LayerOptions { compression, index, ..options.layers };
         let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
         let content = OutgoingContent::new(self.lease, &source, &self.images.origins);
         let arrival = engine.take(&image, &content, &docker_engine::secret())?;
@@ -214,7 +215,10 @@ impl TargetOutput<'_> {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
         };
-        let (transfers, options) = (self.transfers, self.options(asked));
+        let (transfers, mut options) = (self.transfers, self.options(asked));
+        if let Some(runtime) = self.args.runtime {
+            options.layers = runtime.at_registry(options.layers);
+        }
         let source = Watched { images: &client, transfers };
         let content = &OutgoingContent::new(self.lease, &source, &self.images.origins);
         let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
