@@ -24,7 +24,7 @@ use self::id::BuildId;
 /// The version of the form. Raised when a field changes its meaning or goes; fields may be added.
 pub(crate) const VERSION: u32 = 1;
 
-/// A build that is over. Times are microseconds: of moments since 1970, of steps since the build began.
+/// A build. Times are microseconds: of moments since 1970, of steps since the build began.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub(crate) struct BuildRecord {
     pub(crate) version: u32,
@@ -54,13 +54,17 @@ pub(crate) struct BuildRecord {
     pub(crate) materials: Vec<String>,
 }
 
-/// How a build ended.
+/// How a build ended, or that it has not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BuildStatus {
     Canceled,
     Completed,
     Failed,
+    /// It ended without saying how: somebody killed it, or the machine went down.
+    Lost,
+    /// It is not over, or the record of one that is lost says so.
+    Running,
 }
 
 /// Why a build failed.
@@ -187,6 +191,23 @@ impl BuildRecord {
         self.steps.iter().find(|step| step.step == number)
     }
 
+    /// Whether it is known how it ended.
+    pub(crate) fn is_over(&self) -> bool {
+        !matches!(self.status, BuildStatus::Lost | BuildStatus::Running)
+    }
+
+    /// How long it took, or has taken until `now`, which is in microseconds since 1970; nobody knows of one that
+    /// is lost.
+    pub(crate) fn duration_until(&self, now: u64) -> Option<u64> {
+        match self.status {
+            BuildStatus::Lost => None,
+            BuildStatus::Running => Some(now.saturating_sub(self.started)),
+            BuildStatus::Canceled | BuildStatus::Completed | BuildStatus::Failed => {
+                Some(self.duration)
+            }
+        }
+    }
+
     /// When it ended, in microseconds since 1970.
     pub(crate) fn completed(&self) -> u64 {
         self.started.saturating_add(self.duration)
@@ -244,6 +265,8 @@ impl BuildStatus {
             Self::Canceled => "canceled",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Running => "running",
         }
     }
 }

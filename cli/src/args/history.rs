@@ -45,7 +45,7 @@ pub(crate) enum BuildHistoryCommand {
 /// List past builds, the latest first
 #[derive(Debug, Args)]
 pub(crate) struct ListBuildsArgs {
-    /// Only builds with ref=, repository= or status=completed|error|canceled, or != of these; with startedAt, completedAt
+    /// Only builds with ref=, repository= or status=completed|error|canceled|running|lost, or != of these; with startedAt, completedAt
     /// or duration that is <, <=, > or >= such as 24h
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Vec<BuildFilter>,

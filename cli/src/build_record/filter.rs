@@ -159,6 +159,8 @@ fn status(status: BuildStatus) -> &'static str {
         BuildStatus::Canceled => "canceled",
         BuildStatus::Completed => "completed",
         BuildStatus::Failed => "error",
+        BuildStatus::Lost => "lost",
+        BuildStatus::Running => "running",
     }
 }
 

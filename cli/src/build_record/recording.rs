@@ -11,7 +11,7 @@ use super::discretion::Discretion;
 use super::id::BuildId;
 use super::log::BuildLog;
 use super::recorder::{Recorder, micros};
-use super::shelf::BuildShelf;
+use super::shelf::{Announced, BuildShelf};
 use super::{
     BuildRecord, BuildStatus, RecordedError, RecordedFile, RecordedResult, VERSION, title,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Recording {
     telemetry: Option<Telemetry>,
     /// What is known at the beginning.
     begun: BuildRecord,
+    /// That it is seen to be running.
+    announced: Option<Announced>,
 }
 
 impl Recording {
@@ -70,7 +72,16 @@ impl Recording {
         let shelf = BuildShelf::of_store(&session.store_path()?);
         let begun = begun(args, (dockerfile, options), &discretion);
         let recorder = Recorder::new(Stopwatch::start(), dockerfile.source.clone(), discretion);
-        Ok(Some(Self { recorder, shelf, bounds, page, telemetry, begun }))
+        Ok(Some(Self { recorder, shelf, bounds, page, telemetry, begun, announced: None }))
+    }
+
+    /// Has others see that the build runs. Where that cannot be written they see it when it is over.
+    pub(crate) fn announce(mut self) -> Self {
+        if self.bounds.builds > 0 {
+            let running = BuildRecord { status: BuildStatus::Running, ..self.begun.clone() };
+            self.announced = self.shelf.announce(&running).ok();
+        }
+        self
     }
 
     /// Who listens.

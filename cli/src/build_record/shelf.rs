@@ -11,11 +11,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::BuildRecord;
 use super::bounds::HistoryBounds;
 use super::file::{self, Part, RecordFileError};
 use super::id::{BuildId, BuildSelector};
 use super::log::BuildLog;
+use super::{BuildRecord, BuildStatus};
 
 /// The folder in the store.
 pub(crate) const FOLDER: &str = "builds";
@@ -38,6 +38,13 @@ pub(crate) struct Kept {
     /// When the build began, in microseconds since 1970.
     pub(crate) started: u64,
     pub(crate) id: BuildId,
+}
+
+/// That a build runs.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    /// Locked.
+    _file: File,
 }
 
 /// Why there is no record of a build.
@@ -90,20 +97,34 @@ impl BuildShelf {
         if bounds.builds == 0 {
             return Ok(());
         }
+        self.place(record, log)?;
+        self.bound(bounds, now)
+    }
+
+    /// Keeps the record of a build that begins. As long as the result lives, and so the build, it is seen to be
+    /// running.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written.
+    pub(crate) fn announce(&self, record: &BuildRecord) -> io::Result<Announced> {
+        self.place(record, &BuildLog::default()).map(|file| Announced { _file: file })
+    }
+
+    /// Writes a record in the place of what is known of the build; the file is locked as long as it is open.
+    fn place(&self, record: &BuildRecord, log: &BuildLog) -> io::Result<File> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let name = Kept { started: record.started, id: record.id.clone() }.name();
         let unfinished = self.folder.join(format!("{UNFINISHED}{name}"));
         let bytes = file::encode(record, log)?;
         let mut out =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-        let written = out.write_all(&bytes);
-        drop(out);
+        let written = out.lock().and_then(|()| out.write_all(&bytes));
         let placed = written.and_then(|()| fs::rename(&unfinished, self.folder.join(name)));
         if placed.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
-        placed?;
-        self.bound(bounds, now)
+        placed.map(|()| out)
     }
 
     /// The records that are there, the latest first.
@@ -115,9 +136,18 @@ impl BuildShelf {
 
     /// The record of a build, with its log if that is asked for.
     pub(crate) fn read<L: Part>(&self, kept: &Kept) -> Result<(BuildRecord, L), ShelfError> {
-        let opened = File::open(self.folder.join(kept.name())).map_err(RecordFileError::from);
-        let found = opened.and_then(|file| file::decode(io::BufReader::new(file)));
+        let found = self.open(kept);
         found.map_err(|source| ShelfError::Unreadable { id: kept.id.clone(), source })
+    }
+
+    fn open<L: Part>(&self, kept: &Kept) -> Result<(BuildRecord, L), RecordFileError> {
+        let file = File::open(self.folder.join(kept.name()))?;
+        let (mut record, part): (BuildRecord, L) = file::decode(io::BufReader::new(&file))?;
+        // A build that runs has locked its record; who can lock it has found one that no longer does.
+        if record.status == BuildStatus::Running && file.try_lock_shared().is_ok() {
+            record.status = BuildStatus::Lost;
+        }
+        Ok((record, part))
     }
 
     /// The build that is meant: the latest one where nothing is said.
@@ -300,6 +330,24 @@ pub(crate) mod tests {
         shelf.put(&record, &log, (ALL, later * 1_000_000)).unwrap();
         assert!(!left.exists());
         assert_eq!(ids(&shelf), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_build_is_running_until_it_ends_and_lost_where_it_ends_without_a_word() {
+        let (_folder, shelf) = shelf(&[], ALL);
+        let mut begun = record(5, "a");
+        begun.status = BuildStatus::Running;
+        let announced = shelf.announce(&begun).unwrap();
+        let status = || {
+            let (record, ()) = shelf.read(&shelf.find(None).unwrap()).unwrap();
+            record.status
+        };
+        assert_eq!(status(), BuildStatus::Running);
+        drop(announced);
+        assert_eq!(status(), BuildStatus::Lost);
+        let _announced = shelf.announce(&begun).unwrap();
+        shelf.put(&record(5, "a"), &BuildLog::default(), (ALL, 0)).unwrap();
+        assert_eq!((status(), shelf.list().unwrap().len()), (BuildStatus::Completed, 1));
     }
 
     #[test]

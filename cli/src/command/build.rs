@@ -152,6 +152,7 @@ fn make(
         return call::answer(call, dockerfile, args, session).map(|()| Vec::new());
     }
     let recording = Recording::begin(args, (&dockerfile, &options), session)?;
+    let recording = recording.map(Recording::announce);
     let made = Making {
         asked: (args, session),
         options: &options,

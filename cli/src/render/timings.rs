@@ -83,7 +83,7 @@ impl Page<'_> {
         self.markup.plain("h1", &format!("Build of {}", record.name));
         self.markup.raw("<p>");
         let class = match record.status {
-            BuildStatus::Canceled => "stopped-word",
+            BuildStatus::Canceled | BuildStatus::Lost | BuildStatus::Running => "stopped-word",
             BuildStatus::Completed => "cached-word",
             BuildStatus::Failed => "bad-word",
         };

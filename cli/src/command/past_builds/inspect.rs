@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::list::{duration, moment};
+use super::list::{duration, moment, now};
 use crate::args::history::{InspectBuildArgs, InspectFormat};
 use crate::build_record::shelf::BuildShelf;
 use crate::build_record::{BuildRecord, BuildStatus, StepCount};
@@ -33,10 +33,15 @@ pub(super) fn run(
         }
         InspectFormat::Template(template) => {
             let mut value = Value::Object(object(&record));
-            value["Duration"] = json!(duration(record.duration));
+            value["Duration"] = json!(took(&record));
             session.print(&template.render(&value).map_err(listing::mistake)?)
         }
     }
+}
+
+fn took(record: &BuildRecord) -> String {
+    let took = record.duration_until(now()).map_or_else(|| "unknown".to_owned(), duration);
+    if record.status == BuildStatus::Running { format!("{took} (running)") } else { took }
 }
 
 /// Every field of buildx, and those of its own that have a meaning here.
@@ -60,9 +65,9 @@ fn object(record: &BuildRecord) -> Map<String, Value> {
         "Target": record.targets.join(","),
         "Platform": record.platforms,
         "StartedAt": moment(record.started),
-        "CompletedAt": moment(record.completed()),
+        "CompletedAt": if record.is_over() { moment(record.completed()) } else { String::new() },
         // Nanoseconds, as Go counts them.
-        "Duration": record.duration.saturating_mul(1000),
+        "Duration": record.duration_until(now()).map(|took| took.saturating_mul(1000)),
         "Status": record.status.name(),
         "Error": error,
         "NumCompletedSteps": completed,
@@ -137,8 +142,7 @@ fn pretty(record: &BuildRecord) -> Vec<String> {
     lines.push(String::new());
     let started = moment(record.started);
     let started = started.get(..19).unwrap_or(&started).replace('T', " ");
-    let mut course =
-        vec![["Started:".to_owned(), started], ["Duration:".to_owned(), duration(record.duration)]];
+    let mut course = vec![["Started:".to_owned(), started], ["Duration:".to_owned(), took(record)]];
     match (record.status, &record.error) {
         (BuildStatus::Canceled, _) => {
             course.push(["Status:".to_owned(), "Canceled".to_owned()]);
@@ -147,7 +151,10 @@ fn pretty(record: &BuildRecord) -> Vec<String> {
             let what = error.lines.iter().find_map(|line| line.strip_prefix("error: "));
             course.push(["Error:".to_owned(), what.unwrap_or(&error.class).to_owned()]);
         }
-        (BuildStatus::Completed | BuildStatus::Failed, _) => {}
+        (BuildStatus::Lost, _) => {
+            course.push(["Status:".to_owned(), "Lost: it ended without saying how".to_owned()]);
+        }
+        (BuildStatus::Completed | BuildStatus::Failed | BuildStatus::Running, _) => {}
     }
     let percent = (cached * 100 + total / 2).checked_div(total).unwrap_or_default();
     course.push(["Build Steps:".to_owned(), format!("{completed}/{total} ({percent}% cached)")]);

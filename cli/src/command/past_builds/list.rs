@@ -56,7 +56,7 @@ fn chosen(
     session: &Session,
 ) -> Result<Vec<BuildRecord>, Failure> {
     let here = args.local.is_on().then(repository).transpose()?;
-    let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
+    let now = now();
     let (mut records, mut unreadable) = (Vec::new(), 0_usize);
     for kept in shelf.list()? {
         match shelf.read::<()>(&kept) {
@@ -87,13 +87,15 @@ fn is_whole(template: &Template) -> bool {
 }
 
 fn row(record: &BuildRecord, most: usize) -> Value {
+    let so_far = if record.status == BuildStatus::Running { "+" } else { "" };
+    let took = record.duration_until(now()).map(duration).unwrap_or_default();
     json!({
         "Ref": record.id.as_str(),
         "FullRef": format!("{BUILDER}/{}", record.id),
         "Name": shortened(&record.name, most),
         "Status": status(record.status),
         "CreatedAt": ago(&moment(record.started)),
-        "Duration": duration(record.duration),
+        "Duration": format!("{took}{so_far}"),
         "Link": "",
     })
 }
@@ -113,22 +115,27 @@ fn headings() -> Value {
 /// What programs read, in the words of buildx.
 fn object(record: &BuildRecord) -> Value {
     let StepCount { total, completed, cached } = record.count();
-    json!({
+    let mut object = json!({
         "ref": format!("{BUILDER}/{}", record.id),
         "name": record.name,
         "status": status(record.status),
         "created_at": moment(record.started),
-        "completed_at": moment(record.completed()),
         "total_steps": total,
         "completed_steps": completed,
         "cached_steps": cached,
-    })
+    });
+    if record.is_over() {
+        object["completed_at"] = moment(record.completed()).into();
+    }
+    object
 }
 
 fn status(status: BuildStatus) -> &'static str {
     match status {
         BuildStatus::Canceled | BuildStatus::Failed => "Error",
         BuildStatus::Completed => "Completed",
+        BuildStatus::Lost => "Lost",
+        BuildStatus::Running => "Running",
     }
 }
 
@@ -140,6 +147,11 @@ fn shortened(text: &str, most: usize) -> String {
     }
     let end: String = text.chars().skip(length + 2 - most).collect();
     format!("..{end}")
+}
+
+/// The moment it is, in microseconds since 1970.
+pub(super) fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 /// A moment in microseconds since 1970 as documents write it.

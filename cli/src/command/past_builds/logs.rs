@@ -26,6 +26,13 @@ pub(super) fn run(
     session: &Session,
 ) -> Result<(), Failure> {
     let (record, log): (_, BuildLog) = shelf.read(&shelf.find(args.build.as_ref())?)?;
+    if !record.is_over() {
+        session.remark(&format!(
+            "the build {} is {}: logs are kept at the end",
+            record.id,
+            record.status.name()
+        ));
+    }
     let lines = match session.global.progress {
         ProgressForm::RawJson | ProgressForm::Json => statuses(&record, &log),
         ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Quiet | ProgressForm::Tty => {

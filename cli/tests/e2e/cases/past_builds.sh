@@ -96,6 +96,21 @@ for n in 1 2 3; do WYTHE_HISTORY_MAX_BUILDS=2 build --target one project 2> /dev
 WYTHE_HISTORY_MAX_BUILDS=0 build --target one project 2> /dev/null
 [ "$("$WYTHE" history ls --format '{{.Ref}}' | wc -l)" = 2 ]
 
+# A build that runs is seen to run, and one that was killed to be lost.
+mkdir long
+printf 'FROM base\nRUN sleep 60\n' > long/Dockerfile
+"$WYTHE" build --progress=plain --build-context "base=oci-layout://$BASE" long 2> running.log &
+pid=$!
+tries=0
+until grep -q 'RUN sleep 60' running.log; do tries=$((tries + 1)); [ $tries -lt 100 ]; sleep 0.1; done
+[ "$("$WYTHE" history ls --filter status=running --format '{{.Name}} {{.Status}}')" = 'long Running' ]
+kill -KILL $pid
+wait $pid || true
+tries=0
+until [ "$("$WYTHE" history inspect --format '{{.Status}}' ^0)" = lost ]; do tries=$((tries + 1)); [ $tries -lt 50 ]; sleep 0.1; done
+[ "$("$WYTHE" history ls --filter status=lost --format '{{.Name}} {{.Status}}')" = 'long Lost' ]
+"$WYTHE" history rm ^0
+
 # A record that is damaged is passed by, and said to be.
 for record in store/builds/*; do : > "$record"; break; done
 "$WYTHE" history ls --format '{{.Ref}}' 2> said > refs
