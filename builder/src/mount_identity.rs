@@ -23,7 +23,7 @@ pub(crate) fn portable_identity(cache: &CacheMount) -> String {
 pub fn local_identity(portable: &str) -> Vec<u8> {
     let mut text = portable.to_owned();
     // Steps with other ids cannot write what is in it.
-    if let Some(entry) = enter::entry().filter(|_| enter::is_apart()) {
+    if let Some(entry) = enter::entry().filter(|_| enter::is_apart() || enter::has_one_id()) {
         text.push('\0');
         text.push_str(&entry.ids.description());
     }

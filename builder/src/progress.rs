@@ -40,6 +40,8 @@ pub enum Hit {
 pub enum Isolation {
     /// They have namespaces and ids of their own.
     Userns,
+    /// They have namespaces and one id; all others are emulated.
+    SingleId,
     /// They have another root directory, and nothing more.
     Chroot,
     /// Not enough: none is run.

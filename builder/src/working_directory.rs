@@ -3,10 +3,12 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use wythe_store::live::owner::give;
 use wythe_store::live::scratch::Scratch;
+use wythe_store::tree::entry::Metadata;
 
 use crate::error::BuildCause;
 use crate::owner::Owner;
@@ -74,6 +76,7 @@ pub(crate) fn recreate_in(root: &Path, cwd: &str, owner: Owner) -> Result<(), Vi
 fn make(path: &Path, owner: Owner) -> io::Result<()> {
     fs::create_dir(path)?;
     // Owner before mode: chown clears set-id bits. The mode after the fact: no umask takes any of it.
-    chown(path, Some(owner.uid), Some(owner.gid))?;
+    let Owner { uid, gid } = owner;
+    give(&fs::File::open(path)?, &Metadata { uid, gid, ..Metadata::default() })?;
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }

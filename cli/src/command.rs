@@ -34,6 +34,8 @@ pub(crate) mod tag;
 pub(crate) mod verify;
 pub(crate) mod version;
 
+use wythe_sandbox::enter::IdChoice;
+
 use crate::args::bake::BakeArgs;
 use crate::args::build::BuildArgs;
 use crate::args::buildx::{BuildxArgs, BuildxCommand, ImagetoolsArgs, ImagetoolsCommand};
@@ -163,6 +165,19 @@ impl Command {
             | Self::Run(_)
             | Self::Verify(_) => Namespaces::ForSteps,
             _ => Namespaces::NotNeeded,
+        }
+    }
+
+    /// Which ids it needs: what looks after a store does it with whatever its steps had.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most commands run no steps")]
+    pub(crate) fn ids(&self) -> IdChoice {
+        match self {
+            Self::Build(args) => args.run.isolation.ids(),
+            Self::Run(args) => args.isolation.ids(),
+            Self::Cache(_) | Self::CopyOut(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => {
+                IdChoice::Any
+            }
+            _ => IdChoice::Subordinate,
         }
     }
 

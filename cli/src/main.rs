@@ -64,7 +64,7 @@ fn carry_out(cli: Cli, settings: Settings, form: ProgressForm) -> Result<(), Fai
     let Cli { mut global, command } = cli;
     global.progress = form;
     let command = command.resolved();
-    let barred = command.namespaces().enter()?;
+    let barred = command.namespaces().enter(command.ids())?;
     run(&command, &Session::new(global, settings, barred))
 }
 

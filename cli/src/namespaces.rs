@@ -1,6 +1,7 @@
 //! Entering the namespaces of the sandbox: at once, or when it turns out that steps run.
 
 use wythe_registry::credentials::prepare_helpers;
+use wythe_sandbox::enter::IdChoice;
 use wythe_sandbox::{InitError, enter};
 use wythe_store::live::owner::reserve;
 
@@ -21,13 +22,13 @@ pub(crate) enum Namespaces {
 impl Namespaces {
     /// Enters them; the process starts over in them, with the same arguments. Where that cannot be
     /// done, and what is to be done may do without, says why.
-    pub(crate) fn enter(self) -> Result<Option<InitError>, Failure> {
+    pub(crate) fn enter(self, ids: IdChoice) -> Result<Option<InitError>, Failure> {
         let put_off = self == Self::PutOff && !enter::is_second_run();
         if self == Self::NotNeeded || put_off {
             return Ok(None);
         }
         let before = host::user_namespace();
-        match wythe_sandbox::init() {
+        match enter::init_with(ids) {
             Ok(_) => {
                 prepare_helpers(enter::beside);
                 enter::reserved().into_iter().for_each(reserve);

@@ -84,10 +84,10 @@ impl Session {
             return Ok(());
         }
         let is_open = isolation != IsolationArg::Chroot && self.barred.get().is_none();
-        if is_open && let Some(why) = Namespaces::ForSteps.enter()? {
+        if is_open && let Some(why) = Namespaces::ForSteps.enter(isolation.ids())? {
             self.barred.get_or_init(|| why);
         }
-        if isolation != IsolationArg::Userns {
+        if isolation.allows_chroot() {
             let store = self.store_path()?;
             let made = std::fs::create_dir_all(&store);
             made.map_err(|error| {
@@ -108,7 +108,9 @@ impl Session {
         ];
         let reasons: Vec<String> = reasons.into_iter().flatten().collect();
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        if enter::is_entered() {
+        if enter::has_one_id() {
+            (Isolation::SingleId, None)
+        } else if enter::is_entered() {
             (Isolation::Userns, None)
         } else if chroot::is_settled() {
             (Isolation::Chroot, reason)
@@ -121,6 +123,10 @@ impl Session {
     pub(crate) fn isolate(&self) -> Result<(), Failure> {
         match self.isolation() {
             (Isolation::Userns, _) => Ok(()),
+            (Isolation::SingleId, _) => {
+                self.remark("isolation single-id: other users and owners are emulated");
+                Ok(())
+            }
             (Isolation::Chroot, reason) => {
                 let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
                 self.remark(&format!("isolation chroot{why}"));

@@ -33,7 +33,7 @@ pub(crate) struct Task<'a> {
     plan: &'a Plan,
     filter: Cow<'static, [libc::sock_filter]>,
     /// The same for where nobody can listen.
-    unheard: &'static [libc::sock_filter],
+    unheard: Option<&'static [libc::sock_filter]>,
     /// How much the filter announces.
     pub(crate) attention: Attention,
     argv: PointerList,
@@ -46,7 +46,7 @@ pub(crate) struct Task<'a> {
 }
 
 /// What the filter of a step is, and what it is where nobody can listen.
-type Filters = (Cow<'static, [libc::sock_filter]>, &'static [libc::sock_filter]);
+type Filters = (Cow<'static, [libc::sock_filter]>, Option<&'static [libc::sock_filter]>);
 
 /// What the child has to say.
 #[derive(Debug)]
@@ -65,13 +65,15 @@ impl<'a> Task<'a> {
     /// Everything `plan` needs, allocated.
     pub(crate) fn new(plan: &'a Plan, (attention, binds): (Attention, Binds)) -> Self {
         let filter = Cow::Borrowed(seccomp::program(attention, binds));
-        let unheard = seccomp::program(Attention::Nothing, binds);
+        // Owners cannot be emulated where nobody listens.
+        let unheard =
+            (attention != Attention::Owners).then(|| seccomp::program(Attention::Nothing, binds));
         Self::with(plan, attention, (filter, unheard))
     }
 
     /// The same with a filter that forbids nothing.
     pub(crate) fn listening(plan: &'a Plan, filter: Vec<libc::sock_filter>) -> Self {
-        Self::with(plan, Attention::Nothing, (Cow::Owned(filter), seccomp::EVERYTHING))
+        Self::with(plan, Attention::Nothing, (Cow::Owned(filter), Some(seccomp::EVERYTHING)))
     }
 
     fn with(plan: &'a Plan, attention: Attention, (filter, unheard): Filters) -> Self {

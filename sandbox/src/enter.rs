@@ -30,6 +30,7 @@ use crate::nest::Nest;
 use crate::step::Identity;
 use crate::{chroot, supervisor, sys};
 use error::namespace_refused;
+pub use mapping::IdChoice;
 pub(crate) use mapping::write_maps;
 use mapping::{Mapping, Writers};
 pub(crate) use range::{MACHINE, below_for_programs, below_for_steps, is_split};
@@ -59,12 +60,21 @@ pub struct Entry {
 /// The machine or the user's account does not allow it; the cause says what would. The process
 /// may be in a half-made namespace and should end.
 pub fn init() -> Result<Entry, InitError> {
+    init_with(IdChoice::Subordinate)
+}
+
+/// As [`init`], with ids as they are chosen.
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_with(choice: IdChoice) -> Result<Entry, InitError> {
     if let Some(entry) = ENTRY.get() {
         return Ok(entry.clone());
     }
     match Marker::take() {
         Some(marker) if marker.ids == current_ids()? => Ok(arrive(marker)?),
-        _ => Err(depart()?),
+        _ => Err(depart(choice)?),
     }
 }
 
@@ -86,6 +96,11 @@ pub fn entry() -> Option<&'static Entry> {
 /// Where steps are started, once [`init`] returned.
 pub(crate) fn nest() -> Option<&'static Nest> {
     NEST.get()
+}
+
+/// Whether steps have one id, and see others that are emulated.
+pub fn has_one_id() -> bool {
+    entry().is_some_and(|entry| entry.ids.is_single())
 }
 
 /// Whether steps have ids apart from those of the machine, of which this process is root.
@@ -152,20 +167,20 @@ extern "C" fn leave() {
 }
 
 /// Leaves for new namespaces and the second run; returns why that failed.
-fn depart() -> Result<InitError, InitError> {
+fn depart(choice: IdChoice) -> Result<InitError, InitError> {
     if !is_alone() {
         return Err(InitError::because("entering a user namespace", InitCause::Threads));
     }
     let program = std::fs::read_link("/proc/self/exe");
     let program = program.map_err(|error| InitError::io("finding the running program", error))?;
-    into_namespaces()?;
+    into_namespaces(choice)?;
     let marker = Marker { ids: current_ids()?, program };
     Ok(reexec::again(&marker))
 }
 
 /// Moves this process into new namespaces as their root.
-pub(crate) fn into_namespaces() -> Result<(), InitError> {
-    enter(&Mapping::choose()?)
+pub(crate) fn into_namespaces(choice: IdChoice) -> Result<(), InitError> {
+    enter(&Mapping::choose(choice)?)
 }
 
 fn enter(mapping: &Mapping) -> Result<(), InitError> {
@@ -218,8 +233,8 @@ fn succeeds_apart(attempt: impl FnOnce() -> bool) -> bool {
 
 /// Which ids steps have here; for doctor, before this process is in its namespaces.
 pub(crate) fn ids_of_steps() -> Result<IdMap, InitError> {
-    let mapping = Mapping::choose()?;
-    let (Mapping::Written(ids) | Mapping::Tools { ids, .. }) = mapping;
+    let mapping = Mapping::choose(IdChoice::Subordinate)?;
+    let (Mapping::Written(ids) | Mapping::Tools { ids, .. } | Mapping::Own(ids)) = mapping;
     Ok(range::of_steps(&ids).unwrap_or(ids))
 }
 

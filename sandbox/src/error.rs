@@ -26,6 +26,9 @@ pub enum StepCause {
         /// What.
         what: String,
     },
+    /// Nothing is left that could say whose things are.
+    #[error("its programs would see one user only, for all others are emulated here")]
+    NeedsIds,
     /// A word, path or variable of the step holds a NUL byte.
     #[error("contains a NUL byte")]
     Nul,
@@ -84,6 +87,9 @@ impl StepCause {
             ),
             Self::NeedsNamespaces { .. } => {
                 Some("leave it out, or build where `wythe doctor` finds user namespaces")
+            }
+            Self::NeedsIds => {
+                Some("build as a user with subordinate ids (`usermod --add-subuids`)")
             }
             Self::NotEntered
             | Self::Nul

@@ -36,13 +36,22 @@ impl IdMap {
         text
     }
 
+    /// Whether there is one user and one group, root: all others have to be emulated.
+    pub fn is_single(&self) -> bool {
+        let is_one = |extents: &[Extent]| matches!(extents, [Extent { inside: 0, count: 1, .. }]);
+        is_one(&self.users) && is_one(&self.groups)
+    }
+
     /// Refuses users and groups that the namespace does not have, which no process of it can become
-    /// and no file of it can belong to.
+    /// and no file of it can belong to. Where all but one are emulated nobody is refused.
     ///
     /// # Errors
     ///
     /// [`StepCause::Unmapped`] with the first of them, while doing `doing`.
     pub fn admit(&self, identity: &Identity, doing: &str) -> Result<(), StepError> {
+        if self.is_single() {
+            return Ok(());
+        }
         let groups = [identity.gid].into_iter().chain(identity.groups.iter().copied());
         let groups = groups.map(|gid| ("group", gid, &self.groups));
         for (kind, id, mapped) in [("user", identity.uid, &self.users)].into_iter().chain(groups) {
@@ -110,6 +119,16 @@ mod tests {
             parse_map("         0       1000          1\n         1     200000      65536\n");
         let map = IdMap { groups: vec![users[0]], users };
         assert_eq!(map.description(), "u0:1000:1,1:200000:65536;g0:1000:1");
+    }
+
+    #[test]
+    fn of_one_id_all_others_are_emulated() {
+        let one = parse_map("0 1000 1\n");
+        let single = IdMap { groups: one.clone(), users: one.clone() };
+        assert!(single.is_single());
+        let ada = Identity { uid: 7, gid: 8, groups: vec![9] };
+        assert!(single.admit(&ada, "running").is_ok());
+        assert!(!IdMap { groups: parse_map("0 0 2\n"), users: one }.is_single());
     }
 
     #[test]

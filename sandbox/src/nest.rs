@@ -26,16 +26,29 @@ pub(crate) struct Nest {
     keeper: OwnedFd,
     /// Where steps have ids apart from those of the machine.
     below: Option<Below>,
+    /// How many ids they have.
+    ownership: Ownership,
+}
+
+/// Who says whose the files of steps are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Ownership {
+    /// The kernel.
+    #[default]
+    Kept,
+    /// We: the kernel knows one user here.
+    Emulated,
 }
 
 impl Nest {
     /// Makes the namespace and its first process, which lives as long as the calling thread, in a
     /// user namespace with the ids `ids`. Only while there is one thread.
     pub(crate) fn new(ids: &IdMap) -> Result<Self, Errno> {
+        let ownership = if ids.is_single() { Ownership::Emulated } else { Ownership::Kept };
         let below = is_split(ids).then(|| Below::new(ids)).transpose()?;
         let builder = pidfd_open(getpid(), PidfdFlags::empty())?;
         match sys::fork_into_process_namespace()? {
-            Some(keeper) => Ok(Self { owner: getpid(), keeper, below }),
+            Some(keeper) => Ok(Self { owner: getpid(), keeper, below, ownership }),
             None => keep(&builder),
         }
     }
@@ -44,6 +57,11 @@ impl Nest {
     /// threads any more.
     pub(crate) fn enter(&self) -> Result<(), Errno> {
         move_into_thread_name_spaces(self.keeper.as_fd(), ThreadNameSpaceType::PROCESS_ID)
+    }
+
+    /// Who says whose the files of steps are.
+    pub(crate) fn ownership(&self) -> Ownership {
+        self.ownership
     }
 
     /// The user namespaces below, where there are some.

@@ -19,6 +19,7 @@ mod stack;
 use std::ffi::CString;
 
 use crate::error::{StepCause, StepError};
+use crate::nest::Ownership;
 use crate::step::Stacking;
 
 pub(crate) use chroot::{Handed, compile_for_chroot};
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) n_makers: usize,
     /// How the kernel is told layers.
     stacking: Stacking,
+    /// Who says whose the files of the step are.
+    ownership: Ownership,
 }
 
 impl Plan {

@@ -68,6 +68,7 @@ pub fn probes(directory: &Path) -> Vec<Probe> {
     let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
     let mut found: Vec<Probe> = iter::once(first).chain(others).collect();
     if found.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {
+        found.push(ONE_ID.ask(directory));
         found.push(in_chroot(directory));
     }
     found
@@ -132,6 +133,17 @@ const NAMESPACE: Question = Question {
     attempt: |_| attempt::enter(),
     // The reason says what helps.
     remedy: |_| None,
+};
+
+/// Steps for which all ids but one are emulated.
+const ONE_ID: Question = Question {
+    name: "one id, and others emulated (--isolation=single-id)",
+    need: Need::InTheirStead,
+    attempt: attempt::step_with_one_id,
+    remedy: |errno| match errno {
+        Errno::BUSY => Some(LISTENED_TO),
+        errno => container(errno),
+    },
 };
 
 /// What the probe of overlays is called.
@@ -214,7 +226,7 @@ fn container(errno: Errno) -> Option<&'static str> {
 }
 
 /// What the probe of steps without namespaces is called.
-const CHROOT: &str = "a root directory of its own (--isolation=chroot)";
+pub const CHROOT: &str = "a root directory of its own (--isolation=chroot)";
 
 const AS_ROOT: &str = "run the container as root with Docker's default capabilities (securityContext: runAsUser: 0 and no `drop`; in a task definition, user: 0), and give --store a volume without `nodev`";
 const OVERLAY: &str = "files are copied for each stage, which is slower; give --store a directory on ext4, xfs or btrfs (or on tmpfs, from Linux 6.6 on), not on overlayfs or a network; in a container, a volume";
@@ -225,6 +237,7 @@ const NO_NETWORKS: &str =
     "only `--network=none` and `--network=allow:…` need it; raise user.max_net_namespaces";
 const EMULATORS: &str = "only steps for other architectures need it; use a kernel of 6.7 or later";
 const LISTENED: &str = "steps make no devices, 32-bit programs may open no sockets, and steps that share a cache mount wait for each other, because somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept)";
+const LISTENED_TO: &str = "somebody else receives system calls of this container (LXD and Incus do, with security.syscalls.intercept), and a process has one listener";
 const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes; use Linux 5.12 or later";
 const NO_FILTERS: &str = "use Linux 5.9 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";

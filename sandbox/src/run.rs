@@ -16,7 +16,7 @@ use crate::chroot;
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
-use crate::nest::Nest;
+use crate::nest::{Nest, Ownership};
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
 use crate::pipes::Pipes;
@@ -25,10 +25,10 @@ use crate::quota::Kept;
 use crate::seal::seal;
 use crate::seccomp::{Attention, Binds};
 use crate::spawn::{Child, spawn};
-use crate::step::{Changes, Devices, Network, RootFs, Step};
+use crate::step::{Changes, Devices, Network, RootFs, Security, Step};
 use crate::supervisor::{Apart, Supervisor};
 use crate::sys;
-use crate::watch::Watch;
+use crate::watch::{Watch, number_of};
 
 /// Runs a step to its end on this thread and delivers what it prints.
 ///
@@ -51,10 +51,13 @@ pub fn run(step: &Step, output: &dyn Output, cancel: &Cancel) -> Result<Outcome,
     if cancel.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
+    if nest.ownership() == Ownership::Emulated && step.security == Security::Insecure {
+        return Err(failed("running a step with --security=insecure", StepCause::NeedsIds));
+    }
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let kept = Kept::of(&step.quota);
     let (plan, channel) = planned((step, nest), &kept, &pipes)?;
-    let mut task = Task::new(&plan, (attention(step), binds(step)));
+    let mut task = Task::new(&plan, (attention(step, nest), binds(step)));
     let ended = carry_out((step, nest), &mut task, (pipes, &channel), (output, cancel));
     let ended = match task.report.failure {
         Some(failure) => ended.and_then(|_| explain(&plan, &task.report, failure, output)),
@@ -93,7 +96,7 @@ pub(crate) fn rehearse(step: &Step) -> Result<(), StepError> {
     let pipes = Pipes::open(step).map_err(|errno| refused("opening pipes", errno))?;
     let (mut plan, _channel) = planned((step, &nest), &Kept::Nothing, &pipes)?;
     plan.leave_out_the_command();
-    let mut task = Task::new(&plan, (attention(step), binds(step)));
+    let mut task = Task::new(&plan, (attention(step, &nest), binds(step)));
     drop(started(&mut task, &step.network, &nest)?);
     match task.report.failure {
         Some(failure) => Err(why(&plan, &task.report, failure)),
@@ -110,7 +113,8 @@ fn planned(
     let channel = Channel::open().map_err(|errno| refused("opening a channel", errno))?;
     let (input, outputs) = pipes.childs_ends();
     let users = nest.below().map(|below| below.steps().as_raw_fd());
-    let inherited = Inherited { input, outputs, channel: channel.childs_end(), users };
+    let (channel_end, ownership) = (channel.childs_end(), nest.ownership());
+    let inherited = Inherited { input, outputs, channel: channel_end, users, ownership };
     Ok((compile(step, inherited, kept)?, channel))
 }
 
@@ -137,6 +141,11 @@ fn carry_out(
     let apart = received.copy.zip(received.room).map(|(copy, room)| Apart { copy, room });
     let supervisor = |listener| Supervisor::new(listener, step, attention, apart);
     let supervisor = received.listener.map(supervisor);
+    if let Some(supervisor) = &supervisor {
+        // One that has ended already asks nothing.
+        let begun = supervisor.begin(number_of(&child));
+        tracing::trace!(?begun, "looked at the first process");
+    }
     let (pipes, grace, stopping) = (pipes.into_outputs(), step.grace, None);
     let watch =
         Watch { child: &child, pipes, supervisor, output, cancel, deadline, grace, stopping };
@@ -150,7 +159,10 @@ fn carry_out(
 }
 
 /// How much the filter of a step announces.
-fn attention(step: &Step) -> Attention {
+fn attention(step: &Step, nest: &Nest) -> Attention {
+    if nest.ownership() == Ownership::Emulated {
+        return Attention::Owners;
+    }
     let mut value = [0; LONGEST_NOTE];
     let mut has_devices =
         |layer: &PathBuf| getxattr(layer, &*step.device_attribute, &mut value[..]).is_ok();

@@ -6,6 +6,7 @@
 mod emit;
 mod looks;
 mod names;
+mod owners;
 mod tables;
 
 use std::sync::OnceLock;
@@ -13,10 +14,11 @@ use std::sync::OnceLock;
 use emit::emit;
 pub(crate) use looks::{Link, PathCall, Purpose};
 pub(crate) use names::{NameCall, Wish, name_call, names_filter};
+pub(crate) use owners::{IdCall, MakeCall, NamedFile, OwnerCall, Side};
 use tables::{Table, native_tables};
 
 /// How much a filter announces.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Attention {
     /// Nothing, for there is no listener: what is for one is refused.
     Nothing,
@@ -24,6 +26,8 @@ pub(crate) enum Attention {
     Deeds,
     /// Also looks at files by their names.
     Looks,
+    /// Also everything that says who somebody is or whose something is: the kernel knows one user only.
+    Owners,
 }
 
 /// What happens where a process gives a socket its address.
@@ -37,7 +41,7 @@ pub(crate) enum Binds {
 
 /// The filter for this machine, ready for `seccomp(2)`.
 pub(crate) fn program(attention: Attention, binds: Binds) -> &'static [libc::sock_filter] {
-    static PROGRAMS: [OnceLock<Vec<libc::sock_filter>>; 6] = [const { OnceLock::new() }; 6];
+    static PROGRAMS: [OnceLock<Vec<libc::sock_filter>>; 8] = [const { OnceLock::new() }; 8];
     let number = 2 * attention as usize + binds as usize;
     PROGRAMS[number].get_or_init(|| emit(native_tables(), attention, binds))
 }
@@ -62,12 +66,20 @@ pub(crate) enum Announced {
     DistantBind,
     /// A file is looked at, or given away.
     PathCall(PathCall),
+    /// Users and owners are emulated.
+    Owner(OwnerCall),
 }
 
-/// What a system call is that the filter has announced; `first` is its first argument.
-pub(crate) fn announced(architecture: u32, number: i32, first: u64) -> Option<Announced> {
+/// What a system call is that the filter has announced, which announces so much; `first` is its
+/// first argument.
+pub(crate) fn announced(
+    (architecture, number): (u32, i32),
+    first: u64,
+    attention: Attention,
+) -> Option<Announced> {
     let table = native_tables().iter().find(|table| table.architecture == architecture)?;
-    match table.verdict(u32::try_from(number).ok()?, Attention::Looks, Binds::Announced) {
+    match table.verdict(u32::try_from(number).ok()?, attention, Binds::Announced) {
+        Verdict::Check(Check::Owner(call)) => Some(Announced::Owner(call)),
         Verdict::Check(Check::PathCall(look)) => Some(Announced::PathCall(look)),
         Verdict::Check(Check::Device { mode }) => Some(Announced::Device { mode }),
         Verdict::Check(Check::SocketCall)
@@ -125,6 +137,8 @@ enum Check {
     },
     /// Whoever listens may see more in the file than the kernel.
     PathCall(PathCall),
+    /// Whoever listens knows more users than the kernel.
+    Owner(OwnerCall),
 }
 
 /// A verdict for all numbers from `first` up to the next segment.
@@ -152,6 +166,12 @@ impl Table {
         if number > LAST_KNOWN || number == CLONE3 {
             return Verdict::Unknown;
         }
+        let owner = self.owners.iter().find(|(at, _)| *at == number);
+        match owner.filter(|_| attention == Attention::Owners) {
+            Some((_, OwnerCall::Unknown)) => return Verdict::Unknown,
+            Some((_, call)) => return Verdict::Check(Check::Owner(*call)),
+            None => {}
+        }
         if let Some((_, check)) = self.checks.iter().find(|(at, _)| *at == number) {
             return Verdict::Check(*check);
         }
@@ -159,7 +179,7 @@ impl Table {
             return Verdict::Check(Check::Bind);
         }
         let look = self.looks.iter().find(|(at, _)| *at == number);
-        if let Some((_, look)) = look.filter(|_| attention == Attention::Looks) {
+        if let Some((_, look)) = look.filter(|_| attention >= Attention::Looks) {
             return Verdict::Check(Check::PathCall(*look));
         }
         let allowed = |(first, last): &(u32, u32)| (*first..=*last).contains(&number);

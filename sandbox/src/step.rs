@@ -54,6 +54,10 @@ pub struct Step {
     /// whose value is `c MAJOR:MINOR` or `b MAJOR:MINOR`: no user namespace may make real ones. The
     /// directory of a layer has the attribute itself where such files are below.
     pub device_attribute: Vec<u8>,
+    /// Where steps have [one id](crate::enter::has_one_id), files and directories that are not root's
+    /// have this extended attribute, whose value is `UID:GID`. What is neither has the numbers
+    /// as the first two words of the sets of a `security.capability` of version 2.
+    pub owner_attribute: Vec<u8>,
     /// When the whole step is killed, if ever.
     pub timeout: Option<Duration>,
     /// How long a cancelled command that handles `SIGTERM` may take before it is killed.
@@ -84,6 +88,7 @@ impl Step {
             changes: Changes::Kept,
             devices: Devices::Hidden,
             device_attribute: DEVICE_ATTRIBUTE.to_vec(),
+            owner_attribute: OWNER_ATTRIBUTE.to_vec(),
             timeout: None,
             grace: DEFAULT_GRACE,
         }
@@ -393,6 +398,9 @@ impl Resource {
         }
     }
 }
+
+/// The attribute of files that are not root's, where nothing else is asked for.
+const OWNER_ATTRIBUTE: &[u8] = b"user.wythe.owner";
 
 /// The attribute of files that stand for devices, where nothing else is asked for.
 const DEVICE_ATTRIBUTE: &[u8] = b"user.wythe.device";

@@ -4,18 +4,25 @@
 
 mod answers;
 mod apart;
+mod attributes;
 mod binds;
 mod caller;
+mod creation;
+mod credentials;
 mod devices;
+mod ids;
 mod kernel_files;
 mod layout;
 mod looks;
 mod mark;
+mod named;
+mod owner;
+mod permissions;
 mod rights;
 mod sockets;
 mod status;
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,10 +32,11 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 
 pub(crate) use apart::Apart;
 
-use crate::seccomp::{self, Announced, Attention};
+use crate::seccomp::{self, Announced, Attention, OwnerCall};
 use crate::step::{Devices, Step};
 use crate::sys::{self, Reply, Request};
 
+use credentials::{Credentials, People};
 pub(crate) use kernel_files::KernelFiles;
 
 /// Whether system calls of steps can be received here, and acted upon.
@@ -62,6 +70,18 @@ pub(crate) struct Supervisor<'a> {
     kernel_files: Option<KernelFiles>,
     /// Where its sockets are apart from other steps, if it shares anything with them.
     apart: Option<Apart>,
+    /// How much its filter announces.
+    attention: Attention,
+    /// Whose its files and who its processes are, where the kernel knows one user only.
+    owners: Option<Owners<'a>>,
+}
+
+/// Whose the files of a step are, and who its processes.
+#[derive(Debug)]
+struct Owners<'a> {
+    /// The attribute of files that are not root's.
+    attribute: &'a [u8],
+    people: People,
 }
 
 /// What came of attending.
@@ -83,7 +103,7 @@ impl<'a> Supervisor<'a> {
         attention: Attention,
         apart: Option<Apart>,
     ) -> Self {
-        let looks = attention == Attention::Looks;
+        let looks = attention >= Attention::Looks;
         if looks || apart.is_some() {
             // Where the kernel cannot, calls take longer.
             let woken = sys::wake_at_once(listener.as_fd());
@@ -91,7 +111,20 @@ impl<'a> Supervisor<'a> {
         }
         let devices = if looks { Devices::Shown } else { step.devices };
         let (attribute, upper) = (&*step.device_attribute, step.root.changed());
-        Self { listener, attribute, upper, devices, apart, kernel_files: None }
+        let owners = (attention == Attention::Owners).then(|| Owners {
+            attribute: &step.owner_attribute,
+            people: People::new(Credentials::of(&step.identity)),
+        });
+        let kernel_files = None;
+        Self { listener, attribute, upper, devices, kernel_files, apart, attention, owners }
+    }
+
+    /// Learns whom the first process of the step has become, before anything is answered.
+    pub(crate) fn begin(&self, process: Option<u32>) -> Result<(), Errno> {
+        match &self.owners {
+            Some(owners) => permissions::begin(owners, process.ok_or(Errno::SRCH)?),
+            None => Ok(()),
+        }
     }
 
     /// Whoever answers for a step without a `/proc`, whose filter announces looks at names.
@@ -100,7 +133,8 @@ impl<'a> Supervisor<'a> {
         tracing::trace!(?woken, "looks at names are announced");
         let (attribute, upper) = (&*step.device_attribute, step.root.changed());
         let (devices, kernel_files) = (step.devices, Some(files));
-        Self { listener, attribute, upper, devices, apart: None, kernel_files }
+        let (attention, apart, owners) = (Attention::Nothing, None, None);
+        Self { listener, attribute, upper, devices, kernel_files, apart, attention, owners }
     }
 
     /// Answers the calls that wait.
@@ -138,27 +172,51 @@ impl<'a> Supervisor<'a> {
                 .map_or(Reply::Run, |call| files.answer(&self.listener, &request, call));
             return self.reply(&request, reply);
         }
-        let reply =
-            match seccomp::announced(request.architecture, request.number, request.arguments[0]) {
-                Some(Announced::Device { mode }) => {
-                    let made = self.device(&request, mode);
-                    if made.is_ok() && self.devices == Devices::Awaited {
-                        return Ok(Attended::Awaited);
-                    }
-                    made.map_or_else(Reply::Fail, |()| Reply::Return(0))
+        let call = (request.architecture, request.number);
+        let reply = match seccomp::announced(call, request.arguments[0], self.attention) {
+            Some(Announced::Device { mode }) => {
+                let made = self.device(&request, mode);
+                if made.is_ok() && self.devices == Devices::Awaited {
+                    return Ok(Attended::Awaited);
                 }
-                Some(Announced::Socket) => {
-                    sockets::open(self, &request).map_or_else(Reply::Fail, Reply::Return)
-                }
-                Some(Announced::Bind) => {
-                    binds::answer(self, &request).map_or_else(Reply::Fail, |()| Reply::Return(0))
-                }
-                Some(Announced::DistantBind) => binds::answer_distant(self, &request)
-                    .map_or_else(Reply::Fail, |()| Reply::Return(0)),
-                Some(Announced::PathCall(look)) => looks::answer(self, &request, look),
-                None => Reply::Fail(Errno::NOSYS),
-            };
+                made.map_or_else(Reply::Fail, |()| Reply::Return(0))
+            }
+            Some(Announced::Socket) => {
+                sockets::open(self, &request).map_or_else(Reply::Fail, Reply::Return)
+            }
+            Some(Announced::Bind) => {
+                binds::answer(self, &request).map_or_else(Reply::Fail, |()| Reply::Return(0))
+            }
+            Some(Announced::DistantBind) => binds::answer_distant(self, &request)
+                .map_or_else(Reply::Fail, |()| Reply::Return(0)),
+            Some(Announced::PathCall(look)) => looks::answer(self, &request, look),
+            Some(Announced::Owner(call)) => self.about_owners(&request, call),
+            None => Reply::Fail(Errno::NOSYS),
+        };
         self.reply(&request, reply)
+    }
+
+    /// Answers a call about users and owners. What cannot be answered goes on to the kernel.
+    fn about_owners(&self, request: &Request, call: OwnerCall) -> Reply {
+        let Some(owners) = &self.owners else { return Reply::Fail(Errno::NOSYS) };
+        let answered = match call {
+            OwnerCall::Ids(call) => return ids::answer(self, owners, request, call),
+            OwnerCall::Look(look) => return looks::answer(self, request, look),
+            OwnerCall::Make(call) => return creation::answer(self, owners, request, call),
+            OwnerCall::Mode { file } => permissions::mode((self, owners), request, file),
+            OwnerCall::Access(file) => permissions::access(owners, request, file),
+            OwnerCall::Execute(file) => permissions::execute((self, owners), request, file),
+            OwnerCall::SetAttribute => attributes::set(owners, request),
+            OwnerCall::ListAttributes(file) => attributes::list(owners, request, file),
+            OwnerCall::Peer => attributes::peer(owners, request),
+            OwnerCall::Limit { old } => attributes::limit(request, old),
+            OwnerCall::Unknown => Err(Errno::NOSYS),
+        };
+        answered.unwrap_or(Reply::Run)
+    }
+
+    fn listener_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 
     fn reply(&self, request: &Request, reply: Reply) -> Result<Attended, Errno> {

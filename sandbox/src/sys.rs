@@ -10,6 +10,7 @@
 )]
 
 mod filter;
+mod limit;
 mod mount;
 mod process;
 mod request;
@@ -25,6 +26,7 @@ use std::ptr;
 use rustix::io::Errno;
 
 pub(crate) use filter::{install_filter, install_unheard_filter};
+pub(crate) use limit::{lock_limit, set_lock_limit};
 pub(crate) use mount::{Depth, release_mount, restrict_attached, restrict_mount, restricts_mounts};
 pub(crate) use process::{
     FileUser, Shared, die_of, fork_from_thread, give_up_new_privileges, signal_at_death_of_parent,
@@ -33,7 +35,7 @@ pub(crate) use process::{
 pub(crate) use request::{
     Reply, Request, answer_request, hand_to_caller, is_waiting, next_request, wake_at_once,
 };
-pub(crate) use socket::{bind, socket};
+pub(crate) use socket::{bind, peer, socket};
 
 /// Turns `-1` into the error number of the call just made.
 fn checked(result: c_long) -> Result<c_long, Errno> {
@@ -183,11 +185,26 @@ struct LandlockRules {
 
 /// Replaces the program; returns only when that failed.
 pub(crate) fn execute(path: &CStr, argv: &PointerList, envp: &PointerList) -> Errno {
-    // SAFETY: both lists end with a null pointer and point to strings the plan owns.
-    let result =
-        unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.0.as_ptr(), envp.0.as_ptr()) };
+    // SAFETY: both lists end with a null pointer and point to strings the plan owns. The kernel looks
+    // at no more than three arguments.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execve,
+            path.as_ptr(),
+            argv.0.as_ptr(),
+            envp.0.as_ptr(),
+            0,
+            0,
+            OF_OURS,
+        )
+    };
     checked(result).err().unwrap_or(Errno::IO)
 }
+
+/// What is in the sixth argument where this program executes another one, so that a filter lets it
+/// through that announces executions: nobody listens yet to a child that has not executed anything. Who
+/// else writes it there gains nothing.
+pub(crate) const OF_OURS: u32 = 0x7779_7468;
 
 /// Replaces the program by an open file; returns only when that failed.
 pub(crate) fn execute_file(file: BorrowedFd<'_>, argv: &PointerList, envp: &PointerList) -> Errno {

@@ -25,6 +25,8 @@ mod lifetime;
 mod masked;
 #[path = "steps/mounts.rs"]
 mod mounts;
+#[path = "steps/one_id.rs"]
+mod one_id;
 #[path = "steps/small.rs"]
 mod small;
 
@@ -33,6 +35,7 @@ use std::process::ExitCode;
 
 use fixture::Fixture;
 use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
+use wythe_sandbox::enter::IdChoice;
 
 /// A claim and the function that fails when it is wrong.
 type Claim = (&'static str, fn(&Fixture));
@@ -95,6 +98,7 @@ const CLAIMS: &[Claim] = claims! {
     finality: a_file_that_others_can_write_fails_the_step
         nothing_is_changed_through_what_others_hold a_message_on_its_way_is_a_writer
         no_abstract_socket_of_others_is_reached;
+    one_id: users_and_owners_are_emulated_with_one_id;
     emulation: programs_of_another_architecture_run an_emulator_cannot_be_written_by_a_step;
     lifetime: daemons_die_with_the_step cancel_kills_the_tree_at_once
         cancel_lets_a_handler_finish a_deaf_handler_is_killed_after_the_grace a_timeout_kills
@@ -122,7 +126,9 @@ fn main() -> ExitCode {
         println!("{}", finality::connect(&arguments[1]));
         return ExitCode::SUCCESS;
     }
-    match wythe_sandbox::init() {
+    let is_single = arguments.first().is_some_and(|it| it == "role=one-id");
+    let choice = if is_single { IdChoice::Own } else { IdChoice::Subordinate };
+    match wythe_sandbox::enter::init_with(choice) {
         Ok(entry) => println!("ids {}", entry.ids.description()),
         Err(error) => {
             println!("{error}: {}", error.cause);
@@ -148,6 +154,10 @@ fn main() -> ExitCode {
     }
     if arguments.first().is_some_and(|word| word == "role=masked") {
         masked::play(&fixture);
+        return ExitCode::SUCCESS;
+    }
+    if is_single {
+        one_id::play(&fixture);
         return ExitCode::SUCCESS;
     }
     if let Some(role) = arguments.first().and_then(|word| word.strip_prefix("role=")) {

@@ -21,13 +21,15 @@ pub mod vacancy;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cache_mount::lock::{Turn, lock_instance, try_lock_instance};
 use crate::id::CacheKey;
 use crate::last_use::Used;
+use crate::live::owner::give;
 use crate::store::Store;
+use crate::tree::entry::Metadata;
 
 /// The most instances of one private cache. Each is a directory that stays; more steps than this
 /// at once would fill a disk for nothing.
@@ -189,7 +191,8 @@ fn instance(
     let origin = match fs::create_dir(&path) {
         Ok(()) => {
             // Owner before mode: chown clears set-id bits.
-            chown(&path, Some(spec.uid), Some(spec.gid))?;
+            let own = Metadata { uid: spec.uid, gid: spec.gid, ..Metadata::default() };
+            give(&File::open(&path)?, &own).map_err(io::Error::from)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(spec.mode))?;
             Origin::Created
         }

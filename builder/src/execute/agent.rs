@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use wythe_dockerfile::mount::Owner;
+use wythe_sandbox::enter;
 
 /// A socket that passes on to an agent for as long as it lives.
 #[derive(Debug)]
@@ -30,8 +31,11 @@ impl Relay {
         fs::create_dir_all(directory)?;
         let path = directory.join("agent");
         let listener = bind(directory)?;
-        // Owner before mode: chown clears bits.
-        chown(&path, Some(owner.uid), Some(owner.gid))?;
+        // Owner before mode: chown clears bits. Where all but root are emulated, everybody is root to
+        // the kernel.
+        if !enter::has_one_id() {
+            chown(&path, Some(owner.uid), Some(owner.gid))?;
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(owner.mode))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (stop, agent) = (stopping.clone(), agent.to_owned());

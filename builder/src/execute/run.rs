@@ -16,7 +16,7 @@ use wythe_sandbox::step::{
 use wythe_sandbox::{Outcome, Output, StepError, Stream as SandboxStream};
 use wythe_store::id::LayerId;
 use wythe_store::journal::batch::Batch;
-use wythe_store::live::device;
+use wythe_store::live::{device, owner};
 
 use super::Execution;
 use super::mask::{Mask, Masked};
@@ -66,8 +66,8 @@ impl Execution<'_> {
         let ground = self.ground()?;
         let identity = identity(&ground.shown(), &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
-        let owner = Owner { uid: identity.uid, gid: identity.gid };
-        ground.recreate(&run.cwd, owner, env.idmap)?;
+        let user = Owner { uid: identity.uid, gid: identity.gid };
+        ground.recreate(&run.cwd, user, env.idmap)?;
         let mounts = Mounts::prepare(self, run)?;
         let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
         let mut step = Step::new(ground.root_fs(), argv);
@@ -95,6 +95,7 @@ impl Execution<'_> {
         (step.quota, step.timeout) = (run.quota, run.timeout);
         step.devices = devices;
         step.device_attribute = device::ATTRIBUTE.to_vec();
+        step.owner_attribute = owner::ATTRIBUTE.to_vec();
         step.privileges = privileges(run);
         step.mounts = mounts.list.iter().cloned().chain(scripts(run)).collect();
         if self.execute(&step, &mounts, gate)? == Ended::AtDevice {

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use wythe_builder::environment::Snapshotter;
+use wythe_sandbox::enter::IdChoice;
 
 /// How steps are kept apart. The names are those of buildah, where it has them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -13,6 +14,8 @@ pub(crate) enum IsolationArg {
     /// Namespaces and ids of their own
     #[value(alias = "rootless")]
     Userns,
+    /// Namespaces, and one id: other users and owners are emulated (experimental)
+    SingleId,
     /// None: only another root directory, for containers that allow no namespaces
     Chroot,
 }
@@ -27,6 +30,21 @@ pub(crate) enum SnapshotterArg {
     Overlayfs,
     /// All files are copied once for each stage
     Native,
+}
+
+impl IsolationArg {
+    /// Which ids steps are to have.
+    pub(crate) fn ids(self) -> IdChoice {
+        match self {
+            Self::SingleId => IdChoice::Own,
+            Self::Auto | Self::Userns | Self::Chroot => IdChoice::Subordinate,
+        }
+    }
+
+    /// Whether steps may do without namespaces.
+    pub(crate) fn allows_chroot(self) -> bool {
+        matches!(self, Self::Auto | Self::Chroot)
+    }
 }
 
 impl SnapshotterArg {

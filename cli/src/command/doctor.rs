@@ -35,9 +35,18 @@ pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> 
 
 /// What is told where something is missing that every step with namespaces needs.
 fn without_namespaces(probes: &[Probe], session: &Session) -> Result<(), Failure> {
-    let chroot = probes.iter().any(|probe| probe.need == Need::InTheirStead && !is_missing(probe));
-    if !chroot {
+    let names: Vec<&str> = probes
+        .iter()
+        .filter(|probe| probe.need == Need::InTheirStead && !is_missing(probe))
+        .map(|probe| probe.name)
+        .collect();
+    if names.is_empty() {
         return Err(Failure::new(Class::Environment, "steps cannot run here"));
+    }
+    if !names.contains(&probe::CHROOT) {
+        let text = "steps run here with --isolation=single-id only, which is experimental";
+        let failure = Failure::new(Class::Environment, text);
+        return Err(failure.remedy("docs/kernels.md says what it lacks"));
     }
     // Where namespaces can be entered, nothing less is taken unless that is asked for.
     if probes.first().is_some_and(|first| !is_missing(first)) {

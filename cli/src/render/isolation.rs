@@ -9,6 +9,7 @@ pub(crate) fn name(isolation: Isolation) -> &'static str {
     match isolation {
         Isolation::Chroot => "chroot",
         Isolation::Refused => "none",
+        Isolation::SingleId => "single-id",
         Isolation::Userns => "userns",
     }
 }
@@ -21,6 +22,10 @@ pub(crate) fn isolated(isolation: Isolation, reason: Option<&str>) -> String {
              network of this container, metadata services of a cloud included"
         }
         Isolation::Refused => "steps cannot run here",
+        Isolation::SingleId => {
+            "steps have namespaces of their own and one id, and all other users and owners are emulated \
+             (experimental)"
+        }
         Isolation::Userns => "steps have namespaces and ids of their own",
     };
     let reason = reason.map(|reason| sanitize::text(reason.as_bytes(), Medium::Log));

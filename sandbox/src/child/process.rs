@@ -73,10 +73,10 @@ pub(super) fn carry_out(op: &SelfOp) -> Result<(), Errno> {
 /// listener: where a container has taken it, as LXD can, there is another filter.
 pub(super) fn filter(
     program: &[libc::sock_filter],
-    unheard: &[libc::sock_filter],
+    unheard: Option<&[libc::sock_filter]>,
 ) -> Result<(), Errno> {
     match sys::install_filter(program) {
-        Err(Errno::BUSY) => sys::install_unheard_filter(unheard)?,
+        Err(Errno::BUSY) => sys::install_unheard_filter(unheard.ok_or(Errno::BUSY)?)?,
         listener => send(sys::lend(listener?), CHANNEL, Sent::Listener)?,
     }
     sys::close_from(CHANNEL)

@@ -70,6 +70,12 @@ pub enum InitCause {
         /// `uid` or `gid`.
         file: &'static str,
     },
+    /// The user has all ids, and asks for one.
+    #[error(
+        "this user may give files to anybody, and one id is for those who may not: leave \
+         --isolation=single-id out"
+    )]
+    ManyIds,
     /// A tool that writes id maps is not installed.
     #[error(
         "{tool} not found: install uidmap (Debian) / shadow-utils (Fedora) / shadow-uidmap (Alpine)"

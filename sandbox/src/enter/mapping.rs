@@ -20,6 +20,17 @@ use super::{current_ids, ids, range};
 use crate::idmap::{Extent, IdMap};
 use crate::sys::{self, PointerList};
 
+/// Which ids a namespace is to have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IdChoice {
+    /// Many: those that the user may give to others.
+    Subordinate,
+    /// That of the user alone, which anybody may have without help.
+    Own,
+    /// Many, and where there are no more that of the user.
+    Any,
+}
+
 /// What goes into the maps, and how.
 #[derive(Debug)]
 pub(super) enum Mapping {
@@ -27,11 +38,35 @@ pub(super) enum Mapping {
     Written(IdMap),
     /// The user's own id and its subordinate ones, through `newuidmap` and `newgidmap`.
     Tools { ids: IdMap, user_tool: CString, group_tool: CString },
+    /// The user's own id alone, for which the kernel wants nobody to change groups.
+    Own(IdMap),
 }
 
 impl Mapping {
     /// Finds out what this process may do.
-    pub(super) fn choose() -> Result<Self, InitError> {
+    pub(super) fn choose(choice: IdChoice) -> Result<Self, InitError> {
+        match choice {
+            IdChoice::Subordinate => Self::of_many(),
+            IdChoice::Own => Self::own(),
+            IdChoice::Any => Self::of_many().or_else(|error| {
+                tracing::debug!(%error, "there are no more ids than one");
+                Self::own()
+            }),
+        }
+    }
+
+    /// The id of the user.
+    fn own() -> Result<Self, InitError> {
+        if may_write_maps() && !current_ids()?.is_single() {
+            return Err(InitError::because("choosing ids", InitCause::ManyIds));
+        }
+        let one = |outside| vec![Extent { inside: 0, outside, count: 1 }];
+        let users = one(rustix::process::geteuid().as_raw());
+        let groups = one(rustix::process::getegid().as_raw());
+        Ok(Self::Own(IdMap { users, groups }))
+    }
+
+    fn of_many() -> Result<Self, InitError> {
         if may_write_maps() {
             return Ok(Self::Written(of_root(current_ids()?)));
         }
@@ -145,6 +180,7 @@ impl Writers {
         };
         let helpers = match mapping {
             Mapping::Written(ids) => vec![helper(Job::Write(ids))?],
+            Mapping::Own(ids) => vec![helper(Job::WriteOwn(ids))?],
             Mapping::Tools { ids, user_tool, group_tool } => vec![
                 helper(Job::Execute(user_tool, &ids.users))?,
                 helper(Job::Execute(group_tool, &ids.groups))?,
@@ -189,6 +225,7 @@ const NOT_PERMITTED: &str = "Operation not permitted";
 /// What a helper does when it gets the word.
 enum Job<'a> {
     Write(&'a IdMap),
+    WriteOwn(&'a IdMap),
     Execute(&'a CString, &'a [Extent]),
 }
 
@@ -202,6 +239,7 @@ impl Job<'_> {
         let done = heard.and_then(|_| sys::duplicate(complain.as_raw_fd(), 2));
         let done = done.and_then(|()| match self {
             Self::Write(ids) => write_maps(target, ids),
+            Self::WriteOwn(ids) => keep_groups(target).and_then(|()| write_maps(target, ids)),
             Self::Execute(tool, extents) => Err(execute_tool(target, tool, extents)),
         });
         if let Err(errno) = done {
@@ -222,6 +260,13 @@ pub(crate) fn write_maps(target: Pid, ids: &IdMap) -> Result<(), Errno> {
         written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     }
     Ok(())
+}
+
+/// Has nobody change groups in the namespace of a process: who leaves one may gain what it was kept from.
+fn keep_groups(target: Pid) -> Result<(), Errno> {
+    let path = format!("/proc/{}/setgroups", target.as_raw_nonzero());
+    let written = std::fs::write(path, "deny");
+    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// The text of a map file.

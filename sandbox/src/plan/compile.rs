@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use crate::channel::Sent;
 use crate::error::{StepCause, StepError};
+use crate::nest::Ownership;
 use crate::overlay;
 use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
 use crate::quota::Kept;
@@ -21,12 +22,15 @@ pub(crate) struct Inherited {
     pub(crate) channel: RawFd,
     /// The user namespace of steps, where it is not that of the builder.
     pub(crate) users: Option<RawFd>,
+    /// Who says whose the files of the step are.
+    pub(crate) ownership: Ownership,
 }
 
 /// Compiles a step for a child that inherits these descriptors.
 pub(crate) fn compile(step: &Step, inherited: Inherited, kept: &Kept) -> Result<Plan, StepError> {
     let stacking = step.stacking.unwrap_or_else(overlay::stacking);
-    let mut plan = Plan { stacking, ..Plan::default() };
+    let ownership = inherited.ownership;
+    let mut plan = Plan { stacking, ownership, ..Plan::default() };
     plan.command(step)?;
     plan.push("setting the umask", SelfOp::Umask);
     plan.push("making a session", SelfOp::NewSession);

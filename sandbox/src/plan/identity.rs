@@ -1,7 +1,9 @@
 //! From namespace root to the user of the step.
 
+use rustix::process::{Resource, Rlimit, getrlimit};
 use rustix::thread::{Gid, Uid};
 
+use crate::nest::Ownership;
 use crate::plan::{Op, Plan, SelfOp};
 use crate::step::{Identity, Security};
 
@@ -12,6 +14,9 @@ impl Plan {
         if security == Security::Sandbox {
             let kept = DOCKER_CAPABILITIES;
             self.push(label, SelfOp::Bound { kept });
+            if self.ownership == Ownership::Emulated {
+                self.number_of_credentials();
+            }
             // Before the capabilities go: CAP_SYS_ADMIN stands in for no_new_privs, which would
             // break sudo.
             self.push("installing the system call filter", Op::Filter);
@@ -19,11 +24,22 @@ impl Plan {
         } else {
             self.push(label, SelfOp::Capabilities { kept: ALL_CAPABILITIES });
         }
+        if self.ownership == Ownership::Emulated {
+            return;
+        }
         let label = format!("becoming user {}:{}", identity.uid, identity.gid);
         let groups = identity.groups.iter().map(|gid| Gid::from_raw(*gid));
         self.push(&label, SelfOp::Groups(groups.collect()));
         self.push(&label, SelfOp::Group(Gid::from_raw(identity.gid)));
         self.push(&label, SelfOp::User(Uid::from_raw(identity.uid)));
+    }
+
+    /// Whoever answers for the step knows what its processes are by a limit that passes on to them: the
+    /// first has the number of what it begins as. Under the filter nobody sets it any more.
+    fn number_of_credentials(&mut self) {
+        let resource = Resource::Locks;
+        let limit = Rlimit { current: Some(0), maximum: getrlimit(resource).maximum };
+        self.push("setting a resource limit", SelfOp::Limit { resource, limit });
     }
 }
 

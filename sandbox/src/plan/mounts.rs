@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::MountAttrFlags;
 
 use crate::error::StepError;
+use crate::nest::Ownership;
 use crate::plan::board::Board;
 use crate::plan::stack::Stack;
 use crate::plan::{Absent, ContextOp, MountOp, NewFile, Op, Plan, Slot, c_string};
@@ -105,7 +106,10 @@ impl Plan {
                 Ok((source, Depth::One, INERT))
             }
             MountSource::Secret { bytes, mode, uid, gid } => {
-                let file = NewFile { content: bytes.clone(), mode: *mode, uid: *uid, gid: *gid };
+                // Nobody else is known there, and files in memory hold no attributes.
+                let (uid, gid) =
+                    if self.ownership == Ownership::Emulated { (0, 0) } else { (*uid, *gid) };
+                let file = NewFile { content: bytes.clone(), mode: *mode, uid, gid };
                 let source = self.board_file(board, file);
                 Ok((source, Depth::One, if mode & EXECUTABLE == 0 { GENERATED } else { SCRIPT }))
             }

@@ -12,7 +12,7 @@ use rustix::mount::{
 };
 
 use super::{Refusal, in_child, number};
-use crate::enter::into_namespaces;
+use crate::enter::{IdChoice, into_namespaces};
 use crate::error::StepCause;
 use crate::run::rehearse;
 use crate::seccomp::{Attention, Binds};
@@ -21,7 +21,11 @@ use crate::{binfmt, overlay, seccomp, supervisor, sys};
 
 /// Enters namespaces as a build does.
 pub(super) fn enter() -> Result<(), Refusal> {
-    into_namespaces().map_err(|error| {
+    enter_with(IdChoice::Subordinate)
+}
+
+fn enter_with(choice: IdChoice) -> Result<(), Refusal> {
+    into_namespaces(choice).map_err(|error| {
         let reason = error.cause.to_string();
         Refusal { errno: Errno::CANCELED, reason }
     })
@@ -29,6 +33,16 @@ pub(super) fn enter() -> Result<(), Refusal> {
 
 /// Does in a new directory of the store what is done for each RUN, but for running its command.
 pub(super) fn step(directory: &Path) -> Result<(), Refusal> {
+    step_with(IdChoice::Subordinate, directory)
+}
+
+/// The same with one id.
+pub(super) fn step_with_one_id(directory: &Path) -> Result<(), Refusal> {
+    step_with(IdChoice::Own, directory)
+}
+
+fn step_with(choice: IdChoice, directory: &Path) -> Result<(), Refusal> {
+    enter_with(choice)?;
     in_new_directory(directory, |top| {
         let [lower, upper, work] = ["lower", "upper", "work"].map(|name| top.join(name));
         let root = if overlay::stacks_layers(top) {
@@ -49,6 +63,7 @@ pub(super) fn step(directory: &Path) -> Result<(), Refusal> {
 
 /// Mounts an overlay of new directories, and replaces a directory in it.
 pub(super) fn overlay(directory: &Path) -> Result<(), Refusal> {
+    enter()?;
     in_new_directory(directory, |top| {
         fs::create_dir(top.join("lower/old"))?;
         fs::write(top.join("lower/old/file"), "")?;
@@ -85,12 +100,11 @@ fn replace_directory(mounted: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// Tries something with the directories of an overlay, inside of a namespace.
+/// Tries something with the directories of an overlay, inside of a namespace that was entered.
 fn in_new_directory(
     directory: &Path,
     attempt: impl Fn(&Path) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    enter()?;
     let top = directory.join(format!(".probe-{}", std::process::id()));
     let mut names = ["lower", "upper", "work", "merged"].iter();
     let made = names.try_for_each(|name| fs::create_dir_all(top.join(name)));

@@ -7,18 +7,21 @@ use std::ops::Range;
 
 use libc::sock_filter;
 
+use crate::seccomp::owners::limit_argument;
 use crate::seccomp::tables::Table;
 use crate::seccomp::{
-    Attention, BIND_A_SOCKET, Binds, Check, Link, REFUSED_FAMILIES, Segment, Verdict,
+    Attention, BIND_A_SOCKET, Binds, Check, Link, MakeCall, NamedFile, OwnerCall, REFUSED_FAMILIES,
+    Segment, Verdict,
 };
+use crate::sys::OF_OURS;
 
 /// The program for a machine that runs all of `tables`; other architectures get `EPERM`.
 pub(super) fn emit(tables: &[Table], attention: Attention, binds: Binds) -> Vec<sock_filter> {
     let ask = match attention {
         Attention::Nothing => RETURN_DENY,
-        Attention::Deeds | Attention::Looks => libc::SECCOMP_RET_USER_NOTIF,
+        Attention::Deeds | Attention::Looks | Attention::Owners => libc::SECCOMP_RET_USER_NOTIF,
     };
-    let mut emitter = Emitter { reversed: Vec::new(), ask, binds };
+    let mut emitter = Emitter { reversed: Vec::new(), ask, attention, binds };
     let block = |table: &Table| (table.architecture, emitter.table(table, attention));
     let blocks: Vec<(u32, Label)> = tables.iter().rev().map(block).collect();
     let mut head = emitter.ending(RETURN_DENY);
@@ -38,6 +41,7 @@ struct Emitter {
     reversed: Vec<sock_filter>,
     /// What happens to a call that is for who listens.
     ask: u32,
+    attention: Attention,
     binds: Binds,
 }
 
@@ -93,6 +97,7 @@ impl Emitter {
                 self.load(argument(0))
             }
             Verdict::Check(Check::PathCall(look)) => self.look(look.link),
+            Verdict::Check(Check::Owner(call)) => self.owner(call),
             Verdict::Check(Check::Device { mode }) => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
                 let ask = self.ending(self.ask);
@@ -107,9 +112,50 @@ impl Emitter {
     fn look(&mut self, link: Link) -> Label {
         let ask = self.ending(self.ask);
         let Link::Said(flags) = link else { return ask };
+        // Whose a file is can be asked of its descriptor, too.
+        if self.attention == Attention::Owners {
+            return ask;
+        }
         let allow = self.ending(libc::SECCOMP_RET_ALLOW);
         self.branch(JUMP_ANY_BIT, AT_EMPTY_PATH, allow, ask);
         self.load(argument(flags))
+    }
+
+    /// What is about users and owners, as far as the arguments say that it is.
+    fn owner(&mut self, call: OwnerCall) -> Label {
+        let ask = self.ending(self.ask);
+        let (at, bits) = match call {
+            OwnerCall::Make(MakeCall::Open { path }) => (path + 1, CREATES),
+            OwnerCall::Mode { file } => (file.path + 1, SET_ID_BITS),
+            OwnerCall::Limit { old } => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                self.branch(JUMP_EQUAL, LOCKS, ask, allow);
+                return self.load(argument(limit_argument(old)));
+            }
+            OwnerCall::Execute(NamedFile { path: 0, .. }) => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                self.branch(JUMP_EQUAL, OF_OURS, allow, ask);
+                return self.load(argument(5));
+            }
+            OwnerCall::Peer => {
+                let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+                self.branch(JUMP_EQUAL, PEER_CREDENTIALS, ask, allow);
+                let name = self.load(argument(2));
+                self.branch(JUMP_EQUAL, SOCKET_LEVEL, name, allow);
+                return self.load(argument(1));
+            }
+            OwnerCall::Ids(_)
+            | OwnerCall::Look(_)
+            | OwnerCall::Make(_)
+            | OwnerCall::Access(_)
+            | OwnerCall::Execute(_)
+            | OwnerCall::SetAttribute
+            | OwnerCall::ListAttributes(_)
+            | OwnerCall::Unknown => return ask,
+        };
+        let allow = self.ending(libc::SECCOMP_RET_ALLOW);
+        self.branch(JUMP_ANY_BIT, bits, ask, allow);
+        self.load(argument(at))
     }
 
     fn one_of(&mut self, values: &[u32], then: u32, otherwise: u32) -> Label {
@@ -207,6 +253,23 @@ const SHARED_REACH: usize = 120;
 /// What makes a call about a descriptor, with a path that is empty as a rule.
 const AT_EMPTY_PATH: u32 = libc::AT_EMPTY_PATH.cast_unsigned();
 
+/// What makes `open` make a file, with a name or without one.
+const CREATES: u32 = libc::O_CREAT.cast_unsigned() | UNNAMED;
+
+/// `__O_TMPFILE`: the other bit of `O_TMPFILE` is that of directories.
+const UNNAMED: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY).cast_unsigned();
+
+const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
+
+/// `RLIMIT_LOCKS`
+const LOCKS: u32 = 10;
+
+/// `SOL_SOCKET`
+const SOCKET_LEVEL: u32 = 1;
+
+/// `SO_PEERCRED`
+const PEER_CREDENTIALS: u32 = 17;
+
 /// The first argument of `socketcall` that stands for `socket`. No family that is refused has
 /// pairs of sockets.
 const OPEN_A_SOCKET: u32 = 1;
@@ -258,7 +321,7 @@ mod tests {
         }
     }
 
-    fn expected(verdict: Verdict, argument: u32, binds: Binds) -> u32 {
+    fn expected(verdict: Verdict, argument: u32, (attention, binds): (Attention, Binds)) -> u32 {
         let allowed = match verdict {
             Verdict::Allow => true,
             Verdict::Deny => false,
@@ -276,10 +339,10 @@ mod tests {
             Verdict::Check(Check::Personality) => PERSONALITIES.contains(&argument),
             Verdict::Check(Check::Namespaces) => argument & NEW_NAMESPACES == 0,
             Verdict::Check(Check::PathCall(look)) => match look.link {
-                Link::Said(_) => {
+                Link::Said(_) if attention != Attention::Owners => {
                     argument & AT_EMPTY_PATH != 0 || return libc::SECCOMP_RET_USER_NOTIF
                 }
-                Link::Followed | Link::Meant | Link::Nowhere => {
+                Link::Followed | Link::Meant | Link::Nowhere | Link::Said(_) => {
                     return libc::SECCOMP_RET_USER_NOTIF;
                 }
             },
@@ -287,13 +350,33 @@ mod tests {
                 libc::S_IFCHR | libc::S_IFBLK => return libc::SECCOMP_RET_USER_NOTIF,
                 _ => true,
             },
+            Verdict::Check(Check::Owner(call)) => {
+                let runs = match call {
+                    OwnerCall::Make(MakeCall::Open { .. }) => argument & CREATES == 0,
+                    OwnerCall::Mode { .. } => argument & SET_ID_BITS == 0,
+                    OwnerCall::Limit { .. } => argument != LOCKS,
+                    OwnerCall::Execute(NamedFile { path: 0, .. }) => argument == OF_OURS,
+                    // Two arguments say it, and here they are equal.
+                    OwnerCall::Peer => true,
+                    OwnerCall::Ids(_)
+                    | OwnerCall::Look(_)
+                    | OwnerCall::Make(_)
+                    | OwnerCall::Access(_)
+                    | OwnerCall::Execute(_)
+                    | OwnerCall::SetAttribute
+                    | OwnerCall::ListAttributes(_)
+                    | OwnerCall::Unknown => false,
+                };
+                runs || return libc::SECCOMP_RET_USER_NOTIF
+            }
         };
         if allowed { libc::SECCOMP_RET_ALLOW } else { RETURN_DENY }
     }
 
     #[test]
     fn the_program_says_what_the_tables_say() {
-        for attention in [Attention::Nothing, Attention::Deeds, Attention::Looks] {
+        for attention in [Attention::Nothing, Attention::Deeds, Attention::Looks, Attention::Owners]
+        {
             check(attention, Binds::Run);
             check(attention, Binds::Announced);
         }
@@ -303,18 +386,29 @@ mod tests {
     fn check(attention: Attention, binds: Binds) {
         let program = emit(native_tables(), attention, binds);
         let arguments = [0, 1, 2, 8, 38, 40, 0x11, 0o20_666, 0o60_600, 0x2_0000, 0x1000_0011];
-        let arguments = arguments.into_iter().chain([0x1000, 0x1100, u32::MAX, 3, 110, 111]);
+        let arguments = arguments.into_iter().chain([
+            0x1000,
+            0x1100,
+            u32::MAX,
+            3,
+            110,
+            111,
+            0o100,
+            0o2755,
+            10,
+            OF_OURS,
+        ]);
         for table in native_tables() {
             for number in (0..LAST_KNOWN + 100).chain([0x4000_0000, u32::MAX]) {
+                let verdict = table.verdict(number, attention, binds);
                 for argument in arguments.clone() {
                     let got = interpret(&program, table.architecture, number, argument);
-                    let want =
-                        match expected(table.verdict(number, attention, binds), argument, binds) {
-                            libc::SECCOMP_RET_USER_NOTIF if attention == Attention::Nothing => {
-                                RETURN_DENY
-                            }
-                            want => want,
-                        };
+                    let want = match expected(verdict, argument, (attention, binds)) {
+                        libc::SECCOMP_RET_USER_NOTIF if attention == Attention::Nothing => {
+                            RETURN_DENY
+                        }
+                        want => want,
+                    };
                     assert_eq!(got, want, "{:x} {number} {argument}", table.architecture);
                 }
             }

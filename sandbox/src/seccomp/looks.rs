@@ -74,6 +74,6 @@ pub(super) const AARCH64: &[(u32, PathCall)] = &[
     (291, look(Purpose::Statx, 1, Link::Said(2))),
 ];
 
-const fn look(purpose: Purpose, path: usize, link: Link) -> PathCall {
+pub(super) const fn look(purpose: Purpose, path: usize, link: Link) -> PathCall {
     PathCall { purpose, path, link }
 }

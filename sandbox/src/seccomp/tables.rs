@@ -3,7 +3,7 @@
 //! The facts are those of moby's `seccomp/default.json` (Apache-2.0) for a kernel of 5.14 or
 //! later and Docker's default capabilities, with names resolved through the kernel's tables.
 
-use crate::seccomp::{Check, PathCall, looks};
+use crate::seccomp::{Check, OwnerCall, PathCall, looks, owners};
 
 /// The profile for one architecture.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Table {
     pub(super) binds: &'static [u32],
     /// Allowed numbers that are announced to who attends to looks.
     pub(super) looks: &'static [(u32, PathCall)],
+    /// Numbers that are announced as well where owners are emulated.
+    pub(super) owners: &'static [(u32, OwnerCall)],
 }
 
 /// The tables for programs this machine can execute, the native one first.
@@ -77,6 +79,7 @@ const X86_64: Table = Table {
     ],
     binds: &[49],
     looks: looks::X86_64,
+    owners: owners::X86_64,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -153,6 +156,7 @@ const I386: Table = Table {
     ],
     binds: &[361],
     looks: looks::I386,
+    owners: owners::I386,
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -202,4 +206,5 @@ const AARCH64: Table = Table {
     ],
     binds: &[200],
     looks: looks::AARCH64,
+    owners: owners::AARCH64,
 };

@@ -2,8 +2,6 @@
 
 use rustix::fs::{Statx, makedev};
 
-use super::mark::Seen;
-
 /// `struct stat` of this machine.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn stat(stat: &Statx) -> Vec<u8> {
@@ -29,12 +27,11 @@ pub(super) fn stat(stat: &Statx) -> Vec<u8> {
 }
 
 /// `struct stat64` of i386.
-pub(super) fn small_stat(stat: &Statx, seen: &Seen) -> Vec<u8> {
-    let stat = seen.shown(stat);
+pub(super) fn small_stat(stat: &Statx) -> Vec<u8> {
     let mut answer = Answer::of(96);
-    answer.put(0, device(&stat)).put(12, first_half(stat.stx_ino));
+    answer.put(0, device(stat)).put(12, first_half(stat.stx_ino));
     answer.put(16, u32::from(stat.stx_mode)).put(20, stat.stx_nlink);
-    answer.put(24, stat.stx_uid).put(28, stat.stx_gid).put(32, stands_for(&stat));
+    answer.put(24, stat.stx_uid).put(28, stat.stx_gid).put(32, stands_for(stat));
     answer.put(44, stat.stx_size).put(52, stat.stx_blksize).put(56, stat.stx_blocks);
     for (at, time) in [(64, stat.stx_atime), (72, stat.stx_mtime), (80, stat.stx_ctime)] {
         answer.put(at, first_half(time.tv_sec.cast_unsigned())).put(at + 4, time.tv_nsec);

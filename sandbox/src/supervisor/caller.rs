@@ -99,6 +99,31 @@ impl Caller {
         Ok((bytes, length))
     }
 
+    /// So many bytes in the memory of the process, which are not many.
+    pub(super) fn copy(&self, address: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; length];
+        self.memory()?.read_exact_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
+        Ok(bytes)
+    }
+
+    /// The program that it runs.
+    pub(super) fn program(&self) -> Result<OwnedFd, Errno> {
+        openat(&self.process, "exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// Whether set-ID bits mean nothing to it.
+    pub(super) fn has_no_new_privileges(&self) -> Result<bool, Errno> {
+        Ok(read(&self.process, "status")?.contains("\nNoNewPrivs:\t1\n"))
+    }
+
+    /// The number that it has for itself.
+    pub(super) fn number_inside(&self) -> Result<u32, Errno> {
+        let status = read(&self.process, "status")?;
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let last = numbers.and_then(|numbers| numbers.split_ascii_whitespace().last());
+        last.and_then(|number| number.parse().ok()).ok_or(Errno::SRCH)
+    }
+
     /// Three numbers in the memory of the process.
     pub(super) fn words(&self, address: u64) -> Result<[u32; 3], Errno> {
         let (bytes, _) = self.bytes::<12>(address, 12)?;
@@ -283,7 +308,7 @@ pub(super) fn parent(path: &[u8]) -> Result<(OwnedFd, &[u8]), Errno> {
 }
 
 /// A path as its directory and a name for something new.
-fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
+pub(super) fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
     let (directory, name) = path.split_at(start);
     match name {

@@ -9,7 +9,7 @@ use rustix::thread::{
 };
 
 use super::status::Status;
-use crate::sys;
+use crate::{enter, sys};
 
 /// What a process may do.
 #[derive(Debug)]
@@ -30,7 +30,10 @@ impl Rights {
         let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
         let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
         sys::keep_capabilities()?;
-        set_thread_groups(&groups)?;
+        // With one id nobody gives up or takes on any.
+        if !enter::has_one_id() {
+            set_thread_groups(&groups)?;
+        }
         set_thread_res_gid(gid, gid, gid)?;
         set_thread_res_uid(uid, uid, uid)?;
         sys::set_capabilities(*capabilities)

@@ -14,6 +14,26 @@ pub(crate) fn socket(family: u32, kind: u32, protocol: u32) -> Result<OwnedFd, E
     RawFd::try_from(opened).map(adopt).map_err(|_| Errno::BADF)
 }
 
+/// Which process is at the other end of a socket, as we number it.
+pub(crate) fn peer(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
+    let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the kernel writes no more than `length` bytes, which the structure has.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_getsockopt,
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            &raw mut found,
+            &raw mut length,
+        )
+    };
+    checked(result)?;
+    u32::try_from(found.pid).ok().filter(|process| *process > 0).ok_or(Errno::SRCH)
+}
+
 /// Gives a socket an address, which is what the kernel takes for one of its family.
 pub(crate) fn bind(socket: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errno> {
     // SAFETY: the kernel reads as many bytes as the slice has.

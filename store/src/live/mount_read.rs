@@ -18,7 +18,7 @@ use crate::error::WriteError;
 use crate::id::BodyId;
 use crate::live::attributes::{self, metadata};
 use crate::live::mount_seen::{Seen, SeenDirectory, SeenFile, changed};
-use crate::live::owner::Ids;
+use crate::live::owner::{Ids, recorded_at};
 use crate::live::place::DIRECTORY;
 use crate::live::upper::names;
 use crate::path::{LayerPath, PathError};
@@ -156,7 +156,7 @@ impl Walk<'_> {
             }
             FileType::RegularFile => self.file(at, place, &stat).map(Some),
             FileType::Symlink => self.symlink(at, place, &stat).map(Some),
-            FileType::Fifo => Ok(Some((self.plain(&stat), Node::Fifo))),
+            FileType::Fifo => Ok(Some((self.plain((at, place), &stat), Node::Fifo))),
             FileType::Socket
             | FileType::CharacterDevice
             | FileType::BlockDevice
@@ -240,12 +240,13 @@ impl Walk<'_> {
         stat: &Stat,
     ) -> Result<(Metadata, Node), MountReadCause> {
         let target = sys::readlinkat(at, name, Vec::new())?;
-        Ok((self.plain(stat), Node::Symlink(target.into_bytes().into())))
+        Ok((self.plain((at, name), stat), Node::Symlink(target.into_bytes().into())))
     }
 
-    /// Of what holds no attributes.
-    fn plain(&self, stat: &Stat) -> Metadata {
-        let owner = self.ids.owner((stat.st_uid, stat.st_gid), None);
+    /// Of what holds no attributes of users.
+    fn plain(&self, (at, name): (&OwnedFd, &[u8]), stat: &Stat) -> Metadata {
+        let recorded = self.ids.is_single().then(|| recorded_at(at, name)).flatten();
+        let owner = self.ids.owner((stat.st_uid, stat.st_gid), recorded);
         metadata(stat, owner, Vec::new())
     }
 

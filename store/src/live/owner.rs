@@ -2,10 +2,10 @@
 //! step neither takes it for root's nor for its own, and an attribute says whose it is. That holds
 //! until somebody gives the file to somebody else.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use rustix::fs::{Gid, Stat, Uid, XattrFlags, fchown, fsetxattr};
+use rustix::fs::{Gid, Stat, Uid, XattrFlags, fchown, fsetxattr, lgetxattr, lsetxattr};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -46,6 +46,36 @@ pub(super) fn parse(value: &[u8]) -> Option<Owner> {
     Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
+/// The attribute of what is neither a file nor a directory, which has no others: the numbers are in
+/// place of capabilities, which mean something on programs alone.
+const CAPABILITIES: &[u8] = b"security.capability";
+
+/// `VFS_CAP_REVISION_2`, with which it begins.
+const SECOND_VERSION: u32 = 0x0200_0000;
+
+/// Records whose a link or pipe is to be, where everything on disk is root's.
+pub(super) fn record_at(at: &OwnedFd, name: &[u8], (uid, gid): Owner) -> Result<(), Errno> {
+    let words = [SECOND_VERSION, uid, gid, 0, 0];
+    let value: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    lsetxattr(path(at, name), CAPABILITIES, &value, XattrFlags::empty())
+}
+
+/// What is recorded so.
+pub(super) fn recorded_at(at: &OwnedFd, name: &[u8]) -> Option<Owner> {
+    let mut value = [0; LONGEST_CAPABILITIES];
+    let length = lgetxattr(path(at, name), CAPABILITIES, &mut value[..]).ok()?;
+    let value = value.get(..length)?;
+    let word = |at: usize| value.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    Some((word(4)?, word(8)?))
+}
+
+fn path(at: &OwnedFd, name: &[u8]) -> Vec<u8> {
+    [format!("/proc/self/fd/{}/", at.as_raw_fd()).as_bytes(), name].concat()
+}
+
+/// `struct vfs_ns_cap_data`
+const LONGEST_CAPABILITIES: usize = 24;
+
 /// Whether an owner could be given.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Given {
@@ -53,6 +83,8 @@ pub(super) enum Given {
     Whole,
     /// A part of it is not mapped.
     InPart,
+    /// Nothing of it is, nor anybody to stand in.
+    ToRoot,
 }
 
 /// Whether a file is root's, and to be root's. Of others the numbers do not tell: who is not mapped
@@ -68,7 +100,7 @@ pub(super) fn is_roots(is: &Stat, metadata: &Metadata) -> bool {
 /// What the file system refuses, but not that one may not give files away.
 pub fn give(made: impl AsFd, metadata: &Metadata) -> Result<(), Errno> {
     let owner = (metadata.uid, metadata.gid);
-    if give_by(&|uid, gid| fchown(&made, uid, gid), owner)? == Given::InPart {
+    if give_by(&|uid, gid| fchown(&made, uid, gid), owner)? != Given::Whole {
         let value = format!("{}:{}", owner.0, owner.1);
         fsetxattr(&made, ATTRIBUTE, value.as_bytes(), XattrFlags::empty())?;
     }
@@ -100,9 +132,10 @@ fn give_as(
         Err(Errno::PERM) if !may_give() => return Ok(Given::Whole),
         changed => return changed.map(|()| Given::Whole),
     }
-    stand_in(&|id| change(Some(Uid::from_raw(id)), None), uid)?;
-    stand_in(&|id| change(None, Some(Gid::from_raw(id))), gid)?;
-    Ok(Given::InPart)
+    let user = stand_in(&|id| change(Some(Uid::from_raw(id)), None), uid)?;
+    let group = stand_in(&|id| change(None, Some(Gid::from_raw(id))), gid)?;
+    let is_roots = user == Given::ToRoot && group == Given::ToRoot;
+    Ok(if is_roots { Given::ToRoot } else { Given::InPart })
 }
 
 /// Refuses ids from `reserved` on as the kernel refuses those that are not mapped.
@@ -117,14 +150,14 @@ fn kept_off(
     }
 }
 
-fn stand_in(change: &dyn Fn(u32) -> Result<(), Errno>, id: u32) -> Result<(), Errno> {
+fn stand_in(change: &dyn Fn(u32) -> Result<(), Errno>, id: u32) -> Result<Given, Errno> {
     match change(id) {
         Err(Errno::INVAL) => {}
-        changed => return changed,
+        changed => return changed.map(|()| if id == 0 { Given::ToRoot } else { Given::Whole }),
     }
     match change(stand_in_for(id)) {
-        Err(Errno::INVAL) => Ok(()),
-        changed => changed,
+        Err(Errno::INVAL) => Ok(Given::ToRoot),
+        changed => changed.map(|()| Given::InPart),
     }
 }
 
@@ -149,6 +182,13 @@ impl Ids {
             users: side(sides.map(|(users, _)| users), 'u'),
             groups: side(sides.map(|(_, groups)| groups), 'g'),
         }
+    }
+
+    /// Whether there is one user and one group, root, so that everything on disk is root's and
+    /// what is recorded is all that counts.
+    pub(super) fn is_single(&self) -> bool {
+        let is_one = |side: &Side| matches!(side.0.as_deref(), Some([(0, 1)]));
+        is_one(&self.users) && is_one(&self.groups)
     }
 
     /// Whom a file is for that belongs to `actual` and says that it is for `recorded`.

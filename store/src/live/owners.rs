@@ -47,9 +47,17 @@ impl<'a> Owners<'a> {
         Self { ids: Ids::of(idmap), lower, foreign: OnceLock::new() }
     }
 
+    /// Whether what is recorded is all that counts.
+    pub(super) fn are_recorded(&self) -> bool {
+        self.ids.is_single()
+    }
+
     /// Whom a file is for. A step moves and copies what is there: no attribute names anybody else.
     pub(super) fn of(&self, found: Found<'_>) -> Owner {
         let Found { actual, recorded, lower, parent } = found;
+        if self.ids.is_single() {
+            return recorded.unwrap_or(actual);
+        }
         let lower = lower.map(|entry| (entry.metadata.uid, entry.metadata.gid));
         let part = |part: fn(Owner) -> u32| Part {
             actual: part(actual),
@@ -133,7 +141,8 @@ mod tests {
     use crate::tree::sketch::sketch;
 
     const USUAL: &[u8] = b"u0:1000:1,1:200000:65536;g0:1000:1,1:200000:65536";
-    const FEW: &[u8] = b"u0:1000:1;g0:1000:1";
+    const FEW: &[u8] = b"u0:1000:1,3:2000:1;g0:1000:1,3:2000:1";
+    const ONE: &[u8] = b"u0:1000:1;g0:1000:1";
 
     /// Whose a file is that lies in place of `d` in a root file system of these directories.
     #[track_caller]
@@ -179,6 +188,12 @@ mod tests {
         check(USUAL, "d@5/", (stand_in_for(5), Some(5), 0), stand_in_for(5));
         check(USUAL, "", (stand_in, Some(ADA), ADA), stand_in);
         check(FEW, "d@5/", (0, Some(6), 0), 0);
+    }
+
+    #[test]
+    fn where_there_is_one_id_records_are_all_that_counts() {
+        check(ONE, "d@5/", (0, None, 5), 0);
+        check(ONE, "d@5/", (0, Some(6), 5), 6);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use crate::layer::canonical::travels;
 use crate::layer::files_error::MaterialiseCause;
 use crate::live::files::create;
+use crate::live::owner::Given;
 use crate::live::{device, owner};
 use crate::tree::entry::{Claim, Device, Entry, Metadata, Node, Tree};
 use crate::tree::merge::implied;
@@ -97,7 +98,10 @@ pub(super) fn finish(made: impl AsFd, metadata: &Metadata) -> Result<(), Materia
 fn by_name(at: &OwnedFd, entry: &Entry) -> Result<(), MaterialiseCause> {
     let (metadata, name) = (&entry.metadata, &*entry.name);
     let change = |uid, gid| sys::chownat(at, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
-    owner::give_by(&change, (metadata.uid, metadata.gid))?;
+    let owner = (metadata.uid, metadata.gid);
+    if owner::give_by(&change, owner)? == Given::ToRoot {
+        owner::record_at(at, name, owner)?;
+    }
     if !matches!(entry.node, Node::Symlink(_)) {
         // We have made this name in a directory nobody else can reach.
         sys::chmodat(at, name, Mode::from_raw_mode(metadata.mode), AtFlags::empty())?;

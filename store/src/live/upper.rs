@@ -15,7 +15,7 @@ use crate::id::BodyId;
 use crate::layer::canonical::is_mark;
 use crate::lease::Lease;
 use crate::live::attributes::{self, Attributes, entered, metadata};
-use crate::live::owner::Owner;
+use crate::live::owner::{self, Owner};
 use crate::live::owners::{Found, Owners};
 use crate::live::reading::Reading;
 use crate::path::{LayerPath, PathError};
@@ -225,6 +225,9 @@ impl<'a> Walk<'a> {
             }
             FileType::Directory | FileType::Socket | FileType::Unknown => return Ok(None),
         };
+        if !matches!(node, Node::File(_)) && self.owners.are_recorded() {
+            recorded = recorded.or_else(|| owner::recorded_at(at, name));
+        }
         let owner = marked.unwrap_or_else(|| self.owner(stat, recorded, (lower, parent)));
         Ok(Some((metadata(stat, owner, xattrs), node)))
     }
