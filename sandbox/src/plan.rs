@@ -24,6 +24,7 @@ use crate::step::Stacking;
 
 pub(crate) use chroot::{Handed, compile_for_chroot};
 pub(crate) use compile::{Inherited, compile};
+pub(crate) use identity::DOCKER_CAPABILITIES;
 pub(crate) use op::{Absent, CHANNEL, ContextOp, MakeOp, MountOp, NewFile, Op, SelfOp, Slot};
 
 pub(crate) use apart::{OPEN_TO_THE_STEP, SHOWN_AT};

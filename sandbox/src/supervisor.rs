@@ -7,6 +7,7 @@ mod apart;
 mod attributes;
 mod binds;
 mod caller;
+mod capabilities;
 mod creation;
 mod credentials;
 mod devices;
@@ -19,6 +20,7 @@ mod named;
 mod owner;
 mod permissions;
 mod rights;
+mod sets;
 mod sockets;
 mod status;
 
@@ -36,6 +38,7 @@ use crate::seccomp::{self, Announced, Attention, OwnerCall};
 use crate::step::{Devices, Step};
 use crate::sys::{self, Reply, Request};
 
+use caller::Caller;
 use credentials::{Credentials, People};
 pub(crate) use kernel_files::KernelFiles;
 
@@ -204,15 +207,23 @@ impl<'a> Supervisor<'a> {
             OwnerCall::Look(look) => return looks::answer(self, request, look),
             OwnerCall::Make(call) => return creation::answer(self, owners, request, call),
             OwnerCall::Mode { file } => permissions::mode((self, owners), request, file),
-            OwnerCall::Access(file) => permissions::access(owners, request, file),
+            OwnerCall::Access(file) => permissions::access((self, owners), request, file),
             OwnerCall::Execute(file) => permissions::execute((self, owners), request, file),
-            OwnerCall::SetAttribute => attributes::set(owners, request),
-            OwnerCall::ListAttributes(file) => attributes::list(owners, request, file),
-            OwnerCall::Peer => attributes::peer(owners, request),
-            OwnerCall::Limit { old } => attributes::limit(request, old),
+            OwnerCall::SetAttribute => attributes::set((self, owners), request),
+            OwnerCall::ListAttributes(file) => attributes::list((self, owners), request, file),
+            OwnerCall::Peer => attributes::peer((self, owners), request),
+            OwnerCall::Limit { old } => attributes::limit(self, request, old),
             OwnerCall::Unknown => Err(Errno::NOSYS),
         };
         answered.unwrap_or(Reply::Run)
+    }
+
+    /// The process that made a call, which waits for its answer: what is read and written through this
+    /// is its own, and no other's that comes to have its number.
+    fn caller(&self, request: &Request) -> Result<Caller, Errno> {
+        let caller = Caller::open(request.process)?;
+        sys::is_waiting(self.listener_fd(), request)?;
+        Ok(caller)
     }
 
     fn listener_fd(&self) -> BorrowedFd<'_> {

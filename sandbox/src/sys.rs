@@ -149,8 +149,11 @@ pub(crate) fn set_capabilities(kept: u64) -> Result<(), Errno> {
     let [high, low] = [kept >> 32, kept & u64::from(u32::MAX)];
     let [high, low] = [high, low].map(|half| u32::try_from(half).unwrap_or(0));
     let sets = [low, low, 0, high, high, 0];
-    // SAFETY: version 3 is a header of two words and two times three words of sets.
-    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    // SAFETY: version 3 is a header of two words and two times three words of sets. The kernel looks at
+    // no more than two arguments.
+    let result = unsafe {
+        libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr(), 0, 0, 0, OF_OURS)
+    };
     checked(result).map(drop)
 }
 
@@ -201,9 +204,9 @@ pub(crate) fn execute(path: &CStr, argv: &PointerList, envp: &PointerList) -> Er
     checked(result).err().unwrap_or(Errno::IO)
 }
 
-/// What is in the sixth argument where this program executes another one, so that a filter lets it
-/// through that announces executions: nobody listens yet to a child that has not executed anything. Who
-/// else writes it there gains nothing.
+/// What is in the sixth argument where this program executes another one or gives up capabilities, so
+/// that a filter lets it through that announces such calls: nobody listens yet to a child that has not
+/// executed anything. Who else writes it there gains nothing.
 pub(crate) const OF_OURS: u32 = 0x7779_7468;
 
 /// Replaces the program by an open file; returns only when that failed.

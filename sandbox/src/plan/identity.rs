@@ -45,7 +45,7 @@ impl Plan {
 
 /// Docker's fourteen: chown, `dac_override`, fowner, fsetid, kill, setgid, setuid, setpcap,
 /// `net_bind_service`, `net_raw`, `sys_chroot`, mknod, `audit_write`, setfcap.
-pub(super) const DOCKER_CAPABILITIES: u64 = 0xa804_25fb;
+pub(crate) const DOCKER_CAPABILITIES: u64 = 0xa804_25fb;
 
 /// All the kernel knows, up to `checkpoint_restore`.
 const ALL_CAPABILITIES: u64 = (1 << 41) - 1;

@@ -10,8 +10,8 @@ use libc::sock_filter;
 use crate::seccomp::owners::limit_argument;
 use crate::seccomp::tables::Table;
 use crate::seccomp::{
-    Attention, BIND_A_SOCKET, Binds, Check, Link, MakeCall, NamedFile, OwnerCall, REFUSED_FAMILIES,
-    Segment, Verdict,
+    Attention, BIND_A_SOCKET, Binds, Check, IdCall, Link, MakeCall, NamedFile, OwnerCall,
+    REFUSED_FAMILIES, Segment, Verdict,
 };
 use crate::sys::OF_OURS;
 
@@ -132,10 +132,14 @@ impl Emitter {
                 self.branch(JUMP_EQUAL, LOCKS, ask, allow);
                 return self.load(argument(limit_argument(old)));
             }
-            OwnerCall::Execute(NamedFile { path: 0, .. }) => {
+            OwnerCall::Execute(NamedFile { path: 0, .. })
+            | OwnerCall::Ids(IdCall::SetCapabilities) => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
                 self.branch(JUMP_EQUAL, OF_OURS, allow, ask);
                 return self.load(argument(5));
+            }
+            OwnerCall::Ids(IdCall::Control) => {
+                return self.one_of(&CONTROLS, self.ask, libc::SECCOMP_RET_ALLOW);
             }
             OwnerCall::Peer => {
                 let allow = self.ending(libc::SECCOMP_RET_ALLOW);
@@ -261,6 +265,10 @@ const UNNAMED: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY).cast_unsigned();
 
 const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
 
+/// The options of `prctl` that have to do with capabilities: `PR_SET_KEEPCAPS`, `PR_CAPBSET_DROP`,
+/// `PR_SET_SECUREBITS`, `PR_CAP_AMBIENT`.
+const CONTROLS: [u32; 4] = [8, 24, 28, 47];
+
 /// `RLIMIT_LOCKS`
 const LOCKS: u32 = 10;
 
@@ -355,7 +363,9 @@ mod tests {
                     OwnerCall::Make(MakeCall::Open { .. }) => argument & CREATES == 0,
                     OwnerCall::Mode { .. } => argument & SET_ID_BITS == 0,
                     OwnerCall::Limit { .. } => argument != LOCKS,
-                    OwnerCall::Execute(NamedFile { path: 0, .. }) => argument == OF_OURS,
+                    OwnerCall::Execute(NamedFile { path: 0, .. })
+                    | OwnerCall::Ids(IdCall::SetCapabilities) => argument == OF_OURS,
+                    OwnerCall::Ids(IdCall::Control) => !CONTROLS.contains(&argument),
                     // Two arguments say it, and here they are equal.
                     OwnerCall::Peer => true,
                     OwnerCall::Ids(_)

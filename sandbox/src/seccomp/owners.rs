@@ -59,6 +59,9 @@ pub(crate) enum IdCall {
     Groups,
     SetGroups,
     Capabilities,
+    SetCapabilities,
+    /// `prctl`, as far as it has to do with capabilities.
+    Control,
 }
 
 /// Of whom ids are.
@@ -122,7 +125,9 @@ pub(super) const X86_64: &[(u32, OwnerCall)] = &[
     (122, OwnerCall::Ids(IdCall::SetFiles(Side::User))),
     (123, OwnerCall::Ids(IdCall::SetFiles(Side::Group))),
     (125, OwnerCall::Ids(IdCall::Capabilities)),
+    (126, OwnerCall::Ids(IdCall::SetCapabilities)),
     (133, OwnerCall::Make(MakeCall::Node { path: 0 })),
+    (157, OwnerCall::Ids(IdCall::Control)),
     (160, OwnerCall::Limit { old: None }),
     (188, OwnerCall::SetAttribute),
     (189, OwnerCall::SetAttribute),
@@ -158,7 +163,9 @@ pub(super) const I386: &[(u32, OwnerCall)] = &[
     (75, OwnerCall::Limit { old: None }),
     (83, OwnerCall::Make(MakeCall::Link { path: 1 })),
     (94, OwnerCall::Mode { file: OPENED }),
+    (172, OwnerCall::Ids(IdCall::Control)),
     (184, OwnerCall::Ids(IdCall::Capabilities)),
+    (185, OwnerCall::Ids(IdCall::SetCapabilities)),
     (197, OwnerCall::Look(look(Purpose::SmallStat, 0, Link::Nowhere))),
     (199, OwnerCall::Ids(IdCall::Real(Side::User))),
     (200, OwnerCall::Ids(IdCall::Real(Side::Group))),
@@ -216,6 +223,7 @@ pub(super) const AARCH64: &[(u32, OwnerCall)] = &[
     (56, OwnerCall::Make(MakeCall::Open { path: 1 })),
     (80, OwnerCall::Look(look(Purpose::Stat, 0, Link::Nowhere))),
     (90, OwnerCall::Ids(IdCall::Capabilities)),
+    (91, OwnerCall::Ids(IdCall::SetCapabilities)),
     (143, OwnerCall::Ids(IdCall::SetTwo(Side::Group))),
     (144, OwnerCall::Ids(IdCall::Set(Side::Group))),
     (145, OwnerCall::Ids(IdCall::SetTwo(Side::User))),
@@ -230,6 +238,7 @@ pub(super) const AARCH64: &[(u32, OwnerCall)] = &[
     (159, OwnerCall::Ids(IdCall::SetGroups)),
     (163, OwnerCall::Limit { old: Some(1) }),
     (164, OwnerCall::Limit { old: None }),
+    (167, OwnerCall::Ids(IdCall::Control)),
     (174, OwnerCall::Ids(IdCall::Real(Side::User))),
     (175, OwnerCall::Ids(IdCall::Effective(Side::User))),
     (176, OwnerCall::Ids(IdCall::Real(Side::Group))),

@@ -6,25 +6,32 @@ use rustix::fs::{FileType, Statx, listxattr};
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::capabilities::SETFCAP;
 use super::owner::{self, CAPABILITIES};
-use super::{Owners, low, named};
+use super::{Owners, Supervisor, low, named};
 use crate::seccomp::NamedFile;
 use crate::sys::{self, Reply, Request};
 
 /// Answers a call that sets an attribute.
-pub(super) fn set(owners: &Owners<'_>, request: &Request) -> Result<Reply, Errno> {
-    let name = Caller::open(request.process)?.text(request.arguments[1])?;
+pub(super) fn set(
+    (supervisor, owners): (&Supervisor<'_>, &Owners<'_>),
+    request: &Request,
+) -> Result<Reply, Errno> {
+    let name = supervisor.caller(request)?.text(request.arguments[1])?;
     if name == owners.attribute {
         return Ok(Reply::Fail(Errno::OPNOTSUPP));
     }
-    // Only root makes programs that have capabilities.
-    let is_roots = owners.people.of(request.process)?.users.effective == 0;
-    Ok(if name == CAPABILITIES && !is_roots { Reply::Fail(Errno::PERM) } else { Reply::Run })
+    let may = owners.people.of(request.process)?.capabilities.has(SETFCAP);
+    Ok(if name == CAPABILITIES && !may { Reply::Fail(Errno::PERM) } else { Reply::Run })
 }
 
 /// Answers a call that asks which attributes there are.
-pub(super) fn list(owners: &Owners<'_>, request: &Request, at: NamedFile) -> Result<Reply, Errno> {
-    let caller = Caller::open(request.process)?;
+pub(super) fn list(
+    (supervisor, owners): (&Supervisor<'_>, &Owners<'_>),
+    request: &Request,
+    at: NamedFile,
+) -> Result<Reply, Errno> {
+    let caller = supervisor.caller(request)?;
     let file = named::open(&caller, request, at.path, at.link)?;
     let all = names(&file)?;
     let shown = shown(&all, &named::stat(&file)?, owners.attribute);
@@ -61,17 +68,24 @@ fn shown(all: &[u8], stat: &Statx, attribute: &[u8]) -> Vec<u8> {
 }
 
 /// Tells a limit that nobody has set.
-pub(super) fn limit(request: &Request, old: Option<usize>) -> Result<Reply, Errno> {
+pub(super) fn limit(
+    supervisor: &Supervisor<'_>,
+    request: &Request,
+    old: Option<usize>,
+) -> Result<Reply, Errno> {
     let at = old.map_or(0, |at| request.arguments[at]);
     if at != 0 {
-        Caller::open(request.process)?.write(at, &[u8::MAX; 16])?;
+        supervisor.caller(request)?.write(at, &[u8::MAX; 16])?;
     }
     Ok(Reply::Return(0))
 }
 
 /// Tells who is at the other end of a socket.
-pub(super) fn peer(owners: &Owners<'_>, request: &Request) -> Result<Reply, Errno> {
-    let caller = Caller::open(request.process)?;
+pub(super) fn peer(
+    (supervisor, owners): (&Supervisor<'_>, &Owners<'_>),
+    request: &Request,
+) -> Result<Reply, Errno> {
+    let caller = supervisor.caller(request)?;
     let [number, _, _, value, length, ..] = request.arguments;
     let socket = caller.opened(request.process, low(number))?;
     let process = sys::peer(socket.as_fd())?;

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::fchdir;
 
 use super::caller::{self, Caller, End};
+use super::capabilities::MKNOD;
 use super::credentials::{Credentials, EXECUTE, READ, WRITE};
 use super::owner::Spot;
 use super::rights::aside;
@@ -77,14 +78,14 @@ fn attempt(
     if let MakeCall::Node { path } = call
         && is_device(number(path + 1))
     {
-        let made = if maker.users.effective == 0 {
+        let made = if maker.capabilities.has(MKNOD) {
             supervisor.device(request, path + 1)
         } else {
             Err(Errno::PERM)
         };
         return Ok(made.map_or_else(Reply::Fail, |()| Reply::Return(0)));
     }
-    let caller = Caller::open(request.process)?;
+    let caller = supervisor.caller(request)?;
     let at = call.path();
     let mut path = caller.text(request.arguments[at])?;
     let new = wanted(&caller, request, call)?;

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
+use super::capabilities::{Capabilities, DAC_OVERRIDE, SETGID, SETUID};
+use crate::plan::DOCKER_CAPABILITIES;
 use crate::step::Identity;
 use crate::sys;
 
@@ -29,6 +31,7 @@ pub(super) struct Credentials {
     pub(super) users: FourIds,
     pub(super) groups: FourIds,
     pub(super) supplementary: Vec<u32>,
+    pub(super) capabilities: Capabilities,
 }
 
 /// In a call: the id stays as it is.
@@ -118,16 +121,40 @@ impl Credentials {
             users: FourIds::all(identity.uid),
             groups: FourIds::all(identity.gid),
             supplementary,
+            capabilities: Capabilities::of(identity.uid, DOCKER_CAPABILITIES),
         }
     }
 
+    /// Which users it may become.
     pub(super) fn power(&self) -> Power {
-        if self.users.effective == 0 { Power::Any } else { Power::Own }
+        self.power_by(SETUID)
     }
 
-    /// Whether files are root's for it.
+    /// Which groups it may take.
+    pub(super) fn group_power(&self) -> Power {
+        self.power_by(SETGID)
+    }
+
+    fn power_by(&self, capability: u32) -> Power {
+        if self.capabilities.has(capability) { Power::Any } else { Power::Own }
+    }
+
+    /// The same with other users, as calls set them.
+    pub(super) fn with_users(&self, users: FourIds) -> Self {
+        let capabilities = self.capabilities.after(self.users, users);
+        let capabilities = capabilities.after_files(self.users.files, users.files);
+        Self { users, capabilities, ..self.clone() }
+    }
+
+    /// The same with another user for files.
+    pub(super) fn with_user_for_files(&self, users: FourIds) -> Self {
+        let capabilities = self.capabilities.after_files(self.users.files, users.files);
+        Self { users, capabilities, ..self.clone() }
+    }
+
+    /// Whether it may do everything with files.
     pub(super) fn has_all_files(&self) -> bool {
-        self.users.files == 0
+        self.capabilities.has(DAC_OVERRIDE)
     }
 
     pub(super) fn is_in(&self, group: u32) -> bool {
@@ -137,7 +164,8 @@ impl Credentials {
     /// What becomes of it when a program is executed that makes who runs it these.
     pub(super) fn executing(&self, [user, group]: [Option<u32>; 2]) -> Self {
         let (users, groups) = (self.users.executing(user), self.groups.executing(group));
-        Self { users, groups, supplementary: self.supplementary.clone() }
+        let capabilities = self.capabilities.executing(users, [user, group]);
+        Self { users, groups, capabilities, supplementary: self.supplementary.clone() }
     }
 
     /// Whether it may do these things (as bits of [`READ`] and so on) with what belongs to somebody and

@@ -2,9 +2,8 @@
 
 use rustix::io::Errno;
 
-use super::caller::Caller;
 use super::credentials::{Credentials, FourIds, Power};
-use super::{Owners, Supervisor, low};
+use super::{Owners, Supervisor, low, sets};
 use crate::seccomp::{IdCall, Side};
 use crate::sys::{self, Reply, Request};
 
@@ -26,26 +25,35 @@ fn attempt(
 ) -> Result<Reply, Errno> {
     let is = owners.people.of(request.process)?;
     let number = |at: usize| low(request.arguments[at]);
-    let three = [number(0), number(1), number(2)];
-    let power = is.power();
+    let (two, three) = ([number(0), number(1)], [number(0), number(1), number(2)]);
+    let (power, group_power) = (is.power(), is.group_power());
     let (new, answer) = match call {
         IdCall::Real(side) => return Ok(Reply::Return(is.side(side).real.into())),
         IdCall::Effective(side) => return Ok(Reply::Return(is.side(side).effective.into())),
-        IdCall::Three(side) => return tell_three(request, is.side(side)),
-        IdCall::Groups => return tell_groups(request, &is.supplementary),
-        IdCall::Capabilities => return tell_capabilities(request, &is),
-        IdCall::Set(side) => (is.with(side, is.side(side).set(number(0), power)?), 0),
-        IdCall::SetTwo(side) => {
-            (is.with(side, is.side(side).set_two([number(0), number(1)], power)?), 0)
+        IdCall::Three(side) => return tell_three(supervisor, request, is.side(side)),
+        IdCall::Groups => return tell_groups(supervisor, request, &is.supplementary),
+        IdCall::Capabilities => return sets::tell(supervisor, request, &is),
+        IdCall::SetCapabilities => return sets::set((supervisor, owners), request, is),
+        IdCall::Control => return sets::control((supervisor, owners), request, is),
+        IdCall::Set(Side::User) => (is.with_users(is.users.set(number(0), power)?), 0),
+        IdCall::SetTwo(Side::User) => (is.with_users(is.users.set_two(two, power)?), 0),
+        IdCall::SetThree(Side::User) => (is.with_users(is.users.set_three(three, power)?), 0),
+        IdCall::SetFiles(Side::User) => {
+            let users = is.users.set_files(number(0), power);
+            (is.with_user_for_files(users), is.users.files.into())
         }
-        IdCall::SetThree(side) => (is.with(side, is.side(side).set_three(three, power)?), 0),
-        IdCall::SetFiles(side) => {
-            let ids = is.side(side);
-            (is.with(side, ids.set_files(number(0), power)), ids.files.into())
+        IdCall::Set(Side::Group) => (is.with_groups(is.groups.set(number(0), group_power)?), 0),
+        IdCall::SetTwo(Side::Group) => (is.with_groups(is.groups.set_two(two, group_power)?), 0),
+        IdCall::SetThree(Side::Group) => {
+            (is.with_groups(is.groups.set_three(three, group_power)?), 0)
         }
-        IdCall::SetGroups if power == Power::Own => return Err(Errno::PERM),
+        IdCall::SetFiles(Side::Group) => {
+            let groups = is.groups.set_files(number(0), group_power);
+            (is.with_groups(groups), is.groups.files.into())
+        }
+        IdCall::SetGroups if group_power == Power::Own => return Err(Errno::PERM),
         IdCall::SetGroups => {
-            let mut supplementary = groups(request)?;
+            let mut supplementary = groups(supervisor, request)?;
             supplementary.sort_unstable();
             (Credentials { supplementary, ..is.clone() }, 0)
         }
@@ -66,23 +74,28 @@ impl Credentials {
         }
     }
 
-    fn with(&self, side: Side, ids: FourIds) -> Self {
-        match side {
-            Side::User => Self { users: ids, ..self.clone() },
-            Side::Group => Self { groups: ids, ..self.clone() },
-        }
+    fn with_groups(&self, groups: FourIds) -> Self {
+        Self { groups, ..self.clone() }
     }
 }
 
-fn tell_three(request: &Request, ids: FourIds) -> Result<Reply, Errno> {
-    let caller = Caller::open(request.process)?;
+fn tell_three(
+    supervisor: &Supervisor<'_>,
+    request: &Request,
+    ids: FourIds,
+) -> Result<Reply, Errno> {
+    let caller = supervisor.caller(request)?;
     for (at, id) in [ids.real, ids.effective, ids.saved].into_iter().enumerate() {
         caller.write(request.arguments[at], &id.to_ne_bytes())?;
     }
     Ok(Reply::Return(0))
 }
 
-fn tell_groups(request: &Request, groups: &[u32]) -> Result<Reply, Errno> {
+fn tell_groups(
+    supervisor: &Supervisor<'_>,
+    request: &Request,
+    groups: &[u32],
+) -> Result<Reply, Errno> {
     let room = low(request.arguments[0]).cast_signed();
     let count = i64::try_from(groups.len()).map_err(|_| Errno::INVAL)?;
     if room < 0 || (room > 0 && i64::from(room) < count) {
@@ -90,54 +103,21 @@ fn tell_groups(request: &Request, groups: &[u32]) -> Result<Reply, Errno> {
     }
     if room > 0 {
         let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_ne_bytes()).collect();
-        Caller::open(request.process)?.write(request.arguments[1], &bytes)?;
+        supervisor.caller(request)?.write(request.arguments[1], &bytes)?;
     }
     Ok(Reply::Return(count))
 }
 
 /// The groups that a process asks for.
-fn groups(request: &Request) -> Result<Vec<u32>, Errno> {
+fn groups(supervisor: &Supervisor<'_>, request: &Request) -> Result<Vec<u32>, Errno> {
     let count = usize::try_from(low(request.arguments[0])).map_err(|_| Errno::INVAL)?;
     if count > MOST_GROUPS {
         return Err(Errno::INVAL);
     }
-    let bytes = Caller::open(request.process)?.copy(request.arguments[1], 4 * count)?;
+    let bytes = supervisor.caller(request)?.copy(request.arguments[1], 4 * count)?;
     let words = bytes.chunks_exact(4).filter_map(|word| word.try_into().ok());
     Ok(words.map(u32::from_ne_bytes).collect())
 }
-
-/// Answers `capget`. Who has given up root sees no capabilities: the kernel still has them.
-fn tell_capabilities(request: &Request, is: &Credentials) -> Result<Reply, Errno> {
-    let [header, data, ..] = request.arguments;
-    let FourIds { real, effective, saved, .. } = is.users;
-    if effective == 0 || data == 0 {
-        return Ok(Reply::Run);
-    }
-    let caller = Caller::open(request.process)?;
-    let bytes = caller.copy(header, 8)?;
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
-    let (version, process) = (word(0).map(u32::from_ne_bytes), word(4).map(i32::from_ne_bytes));
-    let n_sets = match version {
-        _ if process != Some(0) => return Ok(Reply::Run),
-        Some(FIRST) => 1,
-        Some(SECOND | THIRD) => 2,
-        _ => return Ok(Reply::Run),
-    };
-    if [real, saved].contains(&0) {
-        // It may take them up again, and what it may take up is what the kernel says.
-        return Ok(Reply::Run);
-    }
-    caller.write(data, &vec![0; n_sets * THREE_WORDS])?;
-    Ok(Reply::Return(0))
-}
-
-/// `_LINUX_CAPABILITY_VERSION_1` and so on.
-const FIRST: u32 = 0x1998_0330;
-const SECOND: u32 = 0x2007_1026;
-const THIRD: u32 = 0x2008_0522;
-
-/// `struct __user_cap_data_struct`
-const THREE_WORDS: usize = 12;
 
 /// `NGROUPS_MAX`
 const MOST_GROUPS: usize = 1 << 16;

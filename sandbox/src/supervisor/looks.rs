@@ -9,7 +9,8 @@ use rustix::fs::{Statx, XattrFlags, setxattr};
 use rustix::io::Errno;
 
 use super::caller::Caller;
-use super::credentials::{Credentials, Power, SAME};
+use super::capabilities::CHOWN;
+use super::credentials::{Credentials, SAME};
 use super::mark::Seen;
 use super::owner::{self, Owner, owner_of};
 use super::{Owners, Supervisor, answers, low, named};
@@ -47,7 +48,7 @@ fn attempt(
         Purpose::Own => {
             let ids = [target, target + 1].map(|at| low(request.arguments[at]));
             let may = match &supervisor.owners {
-                Some(owners) => owners.people.of(request.process)?.power() == Power::Any,
+                Some(owners) => owners.people.of(request.process)?.capabilities.has(CHOWN),
                 None => caller.may_give_away(),
             };
             seen.filter(|_| may).and_then(|seen| own((&file, supervisor.attribute), seen, ids))
@@ -93,7 +94,7 @@ fn give(
 /// Root gives away everything, and who has a file gives it to groups of theirs.
 fn may_give(is: &Credentials, old: Owner, [uid, gid]: [u32; 2]) -> bool {
     let is_theirs = is.users.files == old.0 && [SAME, old.0].contains(&uid);
-    is.power() == Power::Any || (is_theirs && ([SAME, old.1].contains(&gid) || is.is_in(gid)))
+    is.capabilities.has(CHOWN) || (is_theirs && ([SAME, old.1].contains(&gid) || is.is_in(gid)))
 }
 
 fn or(id: u32, otherwise: u32) -> u32 {

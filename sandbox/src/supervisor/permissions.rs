@@ -6,6 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, Statx, chmod, f
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::capabilities::{Capabilities, FOWNER};
 use super::credentials::{Credentials, EXECUTE, FourIds};
 use super::owner::{self, Owner, owner_of};
 use super::{Owners, Supervisor, low, named};
@@ -19,8 +20,12 @@ struct Found {
     owner: Owner,
 }
 
-fn find(owners: &Owners<'_>, request: &Request, named: NamedFile) -> Result<Found, Errno> {
-    let caller = Caller::open(request.process)?;
+fn find(
+    (supervisor, owners): (&Supervisor<'_>, &Owners<'_>),
+    request: &Request,
+    named: NamedFile,
+) -> Result<Found, Errno> {
+    let caller = supervisor.caller(request)?;
     let file = named::open(&caller, request, named.path, named.link)?;
     let stat = named::stat(&file)?;
     let owner = owner_of(&file, &stat, owners.attribute);
@@ -34,11 +39,11 @@ pub(super) fn mode(
     named: NamedFile,
 ) -> Result<Reply, Errno> {
     let is = owners.people.of(request.process)?;
-    if is.users.effective == 0 {
+    if is.capabilities.has(FOWNER) {
         return Ok(Reply::Run);
     }
     let mode = low(request.arguments[named.path + 1]);
-    let found = find(owners, request, named)?;
+    let found = find((supervisor, owners), request, named)?;
     if found.owner.0 != is.users.files {
         return Ok(Reply::Fail(Errno::PERM));
     }
@@ -54,7 +59,7 @@ pub(super) fn mode(
 
 /// Answers whether a process may do something to a file.
 pub(super) fn access(
-    owners: &Owners<'_>,
+    (supervisor, owners): (&Supervisor<'_>, &Owners<'_>),
     request: &Request,
     named: NamedFile,
 ) -> Result<Reply, Errno> {
@@ -63,11 +68,18 @@ pub(super) fn access(
     let flags = if let Link::Said(at) = named.link { low(request.arguments[at]) } else { 0 };
     let is_effective = flags & libc::AT_EACCESS.cast_unsigned() != 0;
     let asks = |ids: FourIds| FourIds::all(if is_effective { ids.effective } else { ids.real });
-    let asks = Credentials { users: asks(is.users), groups: asks(is.groups), ..is };
+    // Who asks as somebody else asks without what it may do now.
+    let (users, groups) = (asks(is.users), asks(is.groups));
+    let capabilities = match users.real {
+        _ if is_effective => is.capabilities,
+        0 => Capabilities::of(0, is.capabilities.permitted),
+        _ => Capabilities::of(users.real, 0),
+    };
+    let asks = Credentials { users, groups, capabilities, ..is };
     if wanted == 0 || wanted > 7 || asks.has_all_files() {
         return Ok(Reply::Run);
     }
-    let found = find(owners, request, named)?;
+    let found = find((supervisor, owners), request, named)?;
     let may = asks.may(wanted, found.owner, found.stat.stx_mode.into());
     Ok(if may { Reply::Run } else { Reply::Fail(Errno::ACCESS) })
 }
@@ -92,7 +104,7 @@ pub(super) fn execute(
     named: NamedFile,
 ) -> Result<Reply, Errno> {
     let is = owners.people.of(request.process)?;
-    let found = find(owners, request, named)?;
+    let found = find((supervisor, owners), request, named)?;
     let mode = u32::from(found.stat.stx_mode);
     if FileType::from_raw_mode(mode) != FileType::RegularFile || mode & 0o111 == 0 {
         return Ok(Reply::Run);
@@ -100,7 +112,7 @@ pub(super) fn execute(
     if !is.may(EXECUTE, found.owner, mode) {
         return Ok(Reply::Fail(Errno::ACCESS));
     }
-    let new = is.executing(as_whom(&Caller::open(request.process)?, &found)?);
+    let new = is.executing(as_whom(&supervisor.caller(request)?, &found)?);
     if new != is {
         sys::is_waiting(supervisor.listener_fd(), request)?;
         owners.people.put(request.process, &new)?;

@@ -112,6 +112,8 @@ fn programs_become_others(fixture: &Fixture) {
     let root = |script: &str| people(Identity::default(), script);
     assert_eq!(root("/people drop"), "dropped 7 7 7 8 8 +4 +9\n-1 -1 1\n");
     assert_eq!(root("/people back"), "lent 0 7 0 0 0\nback 0 0 0 0 0\n");
+    assert_eq!(root("/people keep"), "0 a80425fb\nkept 7 7 7 8 8\n0 0 -1\n");
+    assert_eq!(root("/people sets"), "a80425fb a80425fb 0\n");
     // Neither of them asked who it is before whoever made it became another or was gone.
     assert_eq!(root("/people orphans"), "before 0 0 0 0 0\nafter 7 7 7 0 0\n");
     assert_eq!(root("/lent; /people"), "ids 0 7 7 0 8\nids 0 0 0 0 0\n");

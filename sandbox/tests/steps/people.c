@@ -2,11 +2,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -52,6 +55,24 @@ int main(int count, char **words) {
         who("dropped");
         int user = setuid(0), group = setgroups(0, 0);
         printf("%d %d %d\n", user, group, errno == EPERM);
+    }
+    if (!strcmp(word, "keep")) {
+        struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+        struct __user_cap_data_struct sets[2];
+        if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(7, 7, 7) || !setgid(8)) return 1;
+        if (syscall(SYS_capget, &header, sets)) return 1;
+        printf("%x %x\n", sets[0].effective, sets[0].permitted);
+        sets[0].effective = 1 << CAP_SETGID;
+        if (syscall(SYS_capset, &header, sets) || setresgid(8, 8, 8) || setgroups(0, 0)) return 1;
+        who("kept");
+        fflush(stdout);
+        execl(words[0], words[0], "sets", (char *)0);
+    }
+    if (!strcmp(word, "sets")) {
+        struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+        struct __user_cap_data_struct sets[2];
+        if (syscall(SYS_capget, &header, sets)) return 1;
+        printf("%x %x %d\n", sets[0].effective, sets[0].permitted, setgid(0));
     }
     if (!strcmp(word, "back")) {
         if (seteuid(7)) return 1;
