@@ -74,6 +74,9 @@ RUN ! ls /proc/self/root/wythe && ! cat /proc/self/root/../wythe && ! chroot / t
 RUN n=0; while [ $n -lt 300 ]; do (setsid sleep 1000 &); n=$((n + 1)); done
 RUN test "$(ls -d /proc/[0-9]* | wc -l)" -lt 10"""
 
+# A user who gains no privileges, and so no more ids than one.
+BARRED = {"uid": 1000, "capabilities": [], "new_privileges": False, "covered": False}
+
 passed = failed = 0
 
 
@@ -181,7 +184,7 @@ class Place:
         words = ["build", "--no-cache", "--progress=plain", "--build-context", "base=oci-layout:///base", "-f", f"/context/{what}"]
         return self.run([*words, *flags, "-t", what, "/context"], **place)
 
-    def digest(self, what="many", **place):
+    def digest(self, what="many", *flags, **place):
         """Builds what the ways of running steps do differently: how that ended, and the digest of the image."""
         out = ["--build-arg", "SOURCE_DATE_EPOCH=1700000000", "--secret", "id=words,src=/context/words"]
         out += ["-o", "type=oci,dest=/volume/out,tar=false,rewrite-timestamp=true"]
@@ -189,7 +192,7 @@ class Place:
         at = os.path.join(volume if place.get("volume", True) else os.path.join(self.root, "volume"), "out")
         self.out = at
         shutil.rmtree(at, ignore_errors=True)
-        answer = self.build(what, *out, **place)
+        answer = self.build(what, *out, *flags, **place)
         if answer[0] != 0:
             return answer, None
         with open(os.path.join(at, "index.json")) as file:
@@ -252,16 +255,22 @@ def on_debian(wythe, tar, top):
     shutil.copy("/etc/resolv.conf", os.path.join(container.root, "etc/resolv.conf"))
     container.write("context/debian", f"FROM base\n{DEBIAN}\n")
     made = []
-    for name, place in [("namespaces", {"covered": False}), ("a chroot", {"profile": filter_of_docker(False)})]:
-        answer, _ = container.digest("debian", patience=1200, **place)
+    ways = [
+        ("namespaces", [], {"covered": False}),
+        ("a chroot", [], {"profile": filter_of_docker(False)}),
+        ("namespaces with one id", ["--isolation=single-id"], BARRED),
+    ]
+    for name, flags, place in ways:
+        answer, _ = container.digest("debian", *flags, patience=1200, **place)
         check(f"packages are installed on Debian, and sudo used, in {name}", answer, 0)
         made.append(os.path.join(top, name))
         if answer[0] == 0:
             os.rename(container.out, made[-1])
     here = os.path.dirname(os.path.abspath(__file__))
-    words = [f"{here}/compare_trees.py", *made, "--except", f"{here}/install_differences.txt"]
-    ran = subprocess.run(words, capture_output=True, text=True)
-    check("paths, owners, modes and contents are the same", (ran.returncode, ran.stdout + ran.stderr), 0)
+    for other, name in zip(made[1:], [name for name, _, _ in ways[1:]]):
+        words = [f"{here}/compare_trees.py", made[0], other, "--except", f"{here}/install_differences.txt"]
+        ran = subprocess.run(words, capture_output=True, text=True)
+        check(f"{name}: paths, owners, modes and contents are the same", (ran.returncode, ran.stdout + ran.stderr), 0)
 
 
 def killed_without_namespaces(wythe, base, top):
@@ -375,6 +384,16 @@ def main():
         name = "a restricted pod"
         words = ["no_new_privs", "allowPrivilegeEscalation=false"]
         is_refused(name, container, 4, words, uid=1000, capabilities=[], new_privileges=False, **docker)
+
+        name = "a user who gains no privileges, and no filter"
+        words = ["no_new_privs", "ok  one id, and others emulated", "steps run here with --isolation=single-id only"]
+        check(f"{name}: doctor tells", container.run(["doctor"], **BARRED), 4, *words)
+        check(f"{name}: nothing less is taken than was asked for", container.build("steps", **BARRED), 4, ">>> RUN", "no_new_privs")
+        answer, found = container.digest("many", "--isolation=single-id", **BARRED)
+        check(f"{name}: many steps run with one id", answer, 0, "isolation single-id: ")
+        check(f"{name}: the image is the one that many ids give", (0, found or "none"), 0, expected or "nothing")
+        check(f"{name}: du", container.run(["du"], **BARRED), 0)
+        check(f"{name}: prune", container.run(["prune", "--all"], **BARRED), 0)
 
         name = "Docker's default and CAP_SYS_ADMIN, nothing covered"
         words = ["entering the root", "pivot_root"]

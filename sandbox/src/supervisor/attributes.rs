@@ -6,7 +6,7 @@ use rustix::fs::{FileType, Statx, listxattr};
 use rustix::io::Errno;
 
 use super::caller::Caller;
-use super::capabilities::SETFCAP;
+use super::capabilities::{MKNOD, SETFCAP};
 use super::owner::{self, CAPABILITIES};
 use super::{Owners, Supervisor, low, named};
 use crate::seccomp::NamedFile;
@@ -21,8 +21,14 @@ pub(super) fn set(
     if name == owners.attribute {
         return Ok(Reply::Fail(Errno::OPNOTSUPP));
     }
-    let may = owners.people.of(request.process)?.capabilities.has(SETFCAP);
-    Ok(if name == CAPABILITIES && !may { Reply::Fail(Errno::PERM) } else { Reply::Run })
+    let is = owners.people.of(request.process)?;
+    // To the kernel it is root who makes a device of a file, or a program with capabilities.
+    let needed = match &*name {
+        CAPABILITIES => SETFCAP,
+        name if name == supervisor.attribute => MKNOD,
+        _ => return Ok(Reply::Run),
+    };
+    Ok(if is.capabilities.has(needed) { Reply::Run } else { Reply::Fail(Errno::PERM) })
 }
 
 /// Answers a call that asks which attributes there are.

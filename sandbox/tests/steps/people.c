@@ -105,6 +105,8 @@ int main(int count, char **words) {
         long length = llistxattr(words[2], names, sizeof names);
         printf("%ld %s\n", length, names);
         printf("%d\n", setxattr(words[2], "user.wythe.owner", "0:0", 3, 0));
+        printf("%d\n", setxattr(words[2], "user.wythe.device", "c 1:3", 5, 0));
+        printf("%d\n", setxattr(words[2], "user.other", "x", 1, 0));
     }
     if (!strcmp(word, "opened")) {
         struct stat found;

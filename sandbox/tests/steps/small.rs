@@ -23,7 +23,7 @@ const ALONE: [&str; 9] = [
 ];
 
 /// A program in a layer over the image, where this machine runs such programs.
-fn layers(fixture: &Fixture, text: &str) -> Option<[PathBuf; 2]> {
+pub(crate) fn layers(fixture: &Fixture, text: &str) -> Option<[PathBuf; 2]> {
     if cfg!(not(target_arch = "x86_64")) {
         return None;
     }
