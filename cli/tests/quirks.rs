@@ -7,6 +7,8 @@
 mod bench;
 #[path = "quirks/faults.rs"]
 mod faults;
+#[path = "quirks/handshakes.rs"]
+mod handshakes;
 #[path = "quirks/http.rs"]
 mod http;
 #[path = "quirks/image.rs"]

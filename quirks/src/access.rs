@@ -34,10 +34,12 @@ pub(crate) fn objection(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) 
             if has_token(exchange, &wanted) {
                 return None;
             }
-            let address = &exchange.shared.registry;
             let relative = exchange.shared.quirks.has(Flag::RelativeRealm);
-            let realm =
-                if relative { "/token".to_owned() } else { format!("http://{address}/token") };
+            let realm = if relative {
+                "/token".to_owned()
+            } else {
+                exchange.shared.url(Origin::Registry, "/token")
+            };
             let mut text = format!("Bearer realm=\"{realm}\",service=\"quirks\"");
             if let Some(scope) = scope(&wanted) {
                 text = format!("{text},scope=\"{scope}\"");

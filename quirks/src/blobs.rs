@@ -26,8 +26,8 @@ pub(crate) fn give(exchange: &Exchange<'_>, name: &str, digest: &str) -> Answer 
         }
     } else if is_get && quirks.has(Flag::RedirectBlobs) {
         let signature = contents.number();
-        let storage = &exchange.shared.storage;
-        let location = format!("http://{storage}/v2/{name}/blobs/{digest}?signature={signature}");
+        let path = format!("/v2/{name}/blobs/{digest}?signature={signature}");
+        let location = exchange.shared.url(Origin::Storage, &path);
         return Answer::status(307).with("Location", location);
     }
     let range = is_get.then(|| exchange.request.header("range")).flatten();

@@ -1,7 +1,6 @@
 //! One connection: requests one after another, and what goes wrong with them.
 
 use std::io::{self, BufReader, BufWriter, Read as _, Write};
-use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::request::{Body, Request, time_of};
 use crate::routes::{Exchange, Place};
 use crate::server::Shared;
 use crate::step::Step;
+use crate::wire::Wire;
 
 /// Bytes of an answer that are written at a time.
 const PIECE: u64 = 1 << 16;
@@ -28,16 +28,14 @@ const LINGERING: u64 = 64 << 20;
 struct Broken;
 
 /// Answers what comes on a connection.
-pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &Wire) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let request = match Request::read(&mut reader) {
             Ok(Some(request)) => request,
             Ok(None) => break,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                (&mut &*stream).write_all(b"HTTP/1.1 400 Quirks\r\nConnection: close\r\n\r\n")?;
-                break;
+                return stream.refuse();
             }
             Err(error) => return Err(error),
         };
@@ -45,11 +43,15 @@ pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::
         let length = request.length();
         let mut body = Body::new(&mut reader, length);
         let step = Place::of(request.path()).step(&request.method);
-        let fault = shared.quirks.faults.iter().find_map(|fault| fault.strike(step));
+        let object = request.object();
+        let fault = shared.quirks.faults.iter().find_map(|fault| fault.strike(step, &object));
         if matches!(step, Step::Patch | Step::PutBlob) {
             body.rate = shared.quirks.rate;
         }
         let mut entry = entry(origin, step, &request);
+        if origin == Origin::Storage && stream.shows_certificate() {
+            entry.credentials = Shown::Yes;
+        }
         if asks_for_leave && fault != Some(Kind::ResetBefore) {
             (&mut &*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
@@ -80,7 +82,7 @@ pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::
         if sent.is_err() {
             // What was sent arrives: the other end loses nothing that counts as gone out.
             thread::sleep(PAUSE);
-            return reset(stream);
+            return stream.reset();
         }
         if !drained
             || request.header("connection").is_some_and(|it| it.eq_ignore_ascii_case("close"))
@@ -88,7 +90,7 @@ pub(crate) fn serve(shared: &Shared, origin: Origin, stream: &TcpStream) -> io::
             break;
         }
     }
-    stream.shutdown(Shutdown::Both)
+    stream.end()
 }
 
 fn entry(origin: Origin, step: Step, request: &Request) -> Entry {
@@ -105,15 +107,9 @@ fn entry(origin: Origin, step: Step, request: &Request) -> Entry {
     }
 }
 
-/// Ends a connection as a machine does that has lost it.
-fn reset(stream: &TcpStream) -> io::Result<()> {
-    let linger = Some(Duration::ZERO);
-    Ok(rustix::net::sockopt::set_socket_linger(stream, linger)?)
-}
-
 /// How an answer is sent.
 struct Sending<'a> {
-    stream: &'a TcpStream,
+    stream: &'a Wire,
     is_head: bool,
     fault: Option<Kind>,
     /// After how many bytes of the body the connection breaks.

@@ -90,6 +90,8 @@ pub(crate) struct Upload {
     pub(crate) blob: Arc<Mutex<Blob>>,
     /// How many `PATCH` there were.
     pub(crate) patches: u64,
+    /// How much the first of them has brought.
+    pub(crate) first: Option<u64>,
 }
 
 /// What a token is good for.

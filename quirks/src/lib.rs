@@ -15,6 +15,7 @@
 mod access;
 mod answer;
 mod blobs;
+pub mod certificates;
 mod connection;
 mod contents;
 pub mod fault;
@@ -28,5 +29,6 @@ pub mod server;
 pub mod step;
 pub mod switch;
 mod uploads;
+mod wire;
 
 pub use journal::{Counts, Entry, Origin};

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use wythe_quirks::certificates::FILES;
 use wythe_quirks::fault::KINDS;
 use wythe_quirks::quirks::Quirks;
 use wythe_quirks::server::{IDENTITY_TOKEN, PASSWORD, Place, Server, USER};
@@ -54,7 +55,11 @@ fn definition() -> Command {
                 .value_name("DIR")
                 .help("Where blobs are kept [default: that of temporary files]"),
         )
-        .arg(path("journal").value_name("FILE").help("Write a line of JSON for each request"));
+        .arg(path("journal").value_name("FILE").help("Write a line of JSON for each request"))
+        .arg(path("certificates").value_name("DIR").help(format!(
+            "Where {} are written, if TLS is spoken [default: where blobs are kept]",
+            FILES.join(", ")
+        )));
     let serve = SWITCHES.iter().fold(serve, |serve, row| {
         let arg =
             Arg::new(row.name).long(row.name).help(format!("{} ({})", row.imitates, row.source));
@@ -99,7 +104,8 @@ fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let path = |name| matches.get_one::<PathBuf>(name).cloned();
     let journal = path("journal").map(File::create).transpose()?;
     let directory = path("directory").unwrap_or_else(std::env::temp_dir);
-    let mut place = Place { journal, ..Place::here(directory) };
+    let certificates = path("certificates");
+    let mut place = Place { journal, certificates, ..Place::here(directory) };
     place.registry = address("listen").unwrap_or(place.registry);
     place.storage = address("storage").unwrap_or(place.storage);
     let server = Server::start(quirks, place)?;

@@ -21,7 +21,7 @@ pub enum Flag {
     MountNeedsFrom,
     /// Repositories have to be there before they are pushed to.
     NoCreate,
-    /// After the first `PATCH` of an upload, bodies are lost.
+    /// After the first `PATCH` of an upload, nothing is told of those that follow.
     ChunkBug,
     /// `PATCH` is answered with 201.
     PatchCreated,
@@ -57,6 +57,10 @@ pub enum Flag {
     PutNoContent,
     /// Nothing can be deleted.
     NoDelete,
+    /// Everything is over TLS, with a certificate of an authority of its own.
+    Tls,
+    /// The same, and clients have to show one.
+    ClientCertificates,
 }
 
 /// How clients say who they are.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::contents::Manifest;
+use crate::journal::Origin;
 use crate::quirks::Referrers;
 use crate::routes::Exchange;
 
@@ -17,7 +18,7 @@ pub(crate) fn list(exchange: &Exchange<'_>, name: &str, digest: &str) -> Answer 
         Referrers::On => {}
         Referrers::Off => return Answer::error(404, "UNSUPPORTED", "404 page not found"),
         Referrers::Html => {
-            let place = format!("http://{}/signin", exchange.shared.storage);
+            let place = exchange.shared.url(Origin::Storage, "/signin");
             return Answer::status(302).with("Location", place);
         }
     }

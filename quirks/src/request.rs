@@ -67,6 +67,11 @@ impl Request {
         pairs(self.raw_query()).filter(|(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
+    /// What it is about: the digest that ends an upload, wherever that is, and else a path.
+    pub(crate) fn object(&self) -> String {
+        self.query("digest").into_iter().next().unwrap_or_else(|| self.path().to_owned())
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::certificates::{self, Clients, Handshakes};
 use crate::connection;
 use crate::contents::Contents;
 use crate::journal::{Counts, Entry, Journal, Origin};
-use crate::quirks::Quirks;
+use crate::quirks::{Flag, Quirks};
+use crate::wire::Wire;
 
 /// Who is let in, where anybody is asked.
 pub const USER: &str = "canary";
@@ -31,6 +33,8 @@ pub struct Place {
     pub directory: PathBuf,
     /// Where a line of JSON is written for each request.
     pub journal: Option<File>,
+    /// Where the files of [`certificates::FILES`] are written, if TLS is spoken; otherwise beside the blobs.
+    pub certificates: Option<PathBuf>,
 }
 
 impl Place {
@@ -38,7 +42,7 @@ impl Place {
     pub fn here(directory: PathBuf) -> Self {
         let (registry, storage) = ([127, 0, 0, 1], [127, 0, 0, 2]);
         let (registry, storage) = ((registry, 0).into(), (storage, 0).into());
-        Self { registry, storage, directory, journal: None }
+        Self { registry, storage, directory, journal: None, certificates: None }
     }
 }
 
@@ -59,12 +63,24 @@ pub(crate) struct Shared {
     pub(crate) storage: String,
     pub(crate) directory: PathBuf,
     pub(crate) journal: Journal,
+    /// Where TLS is spoken.
+    handshakes: Option<Handshakes>,
     contents: Mutex<Contents>,
 }
 
 impl Shared {
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address of a path at one of the two.
+    pub(crate) fn url(&self, origin: Origin, path: &str) -> String {
+        let scheme = if self.handshakes.is_some() { "https" } else { "http" };
+        let host = match origin {
+            Origin::Registry => &self.registry,
+            Origin::Storage => &self.storage,
+        };
+        format!("{scheme}://{host}{path}")
     }
 }
 
@@ -73,13 +89,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If an address cannot be listened at.
+    /// If an address cannot be listened at, or certificates cannot be written.
     pub fn start(quirks: Quirks, place: Place) -> io::Result<Self> {
         let registry = TcpListener::bind(place.registry)?;
         let storage = TcpListener::bind(place.storage)?;
         let (busy, collected) = (quirks.busy, quirks.collected);
+        let handshakes = handshakes(&quirks, [&registry, &storage], &place)?;
         let shared = Arc::new(Shared {
             quirks,
+            handshakes,
             registry: registry.local_addr()?.to_string(),
             storage: storage.local_addr()?.to_string(),
             directory: place.directory,
@@ -125,6 +143,23 @@ impl Drop for Server {
     }
 }
 
+/// What handshakes go by, where TLS is spoken.
+fn handshakes(
+    quirks: &Quirks,
+    listeners: [&TcpListener; 2],
+    place: &Place,
+) -> io::Result<Option<Handshakes>> {
+    let clients = match (quirks.has(Flag::Tls), quirks.has(Flag::ClientCertificates)) {
+        (_, true) => Clients::Asked,
+        (true, false) => Clients::Unasked,
+        (false, false) => return Ok(None),
+    };
+    let [registry, storage] = listeners;
+    let addresses = [registry.local_addr()?, storage.local_addr()?];
+    let directory = place.certificates.as_ref().unwrap_or(&place.directory);
+    certificates::make(addresses, clients, directory).map(Some)
+}
+
 fn listen(listener: &TcpListener, origin: Origin, (shared, stopped): (&Arc<Shared>, &AtomicBool)) {
     for stream in listener.incoming() {
         if stopped.load(Ordering::Relaxed) {
@@ -134,8 +169,14 @@ fn listen(listener: &TcpListener, origin: Origin, (shared, stopped): (&Arc<Share
         let Ok(stream) = stream else { continue };
         let shared = Arc::clone(shared);
         thread::spawn(move || {
+            let handshakes = shared.handshakes.as_ref().map(|handshakes| match origin {
+                Origin::Registry => &handshakes.registry,
+                Origin::Storage => &handshakes.storage,
+            });
+            let served = Wire::new(stream, handshakes)
+                .and_then(|wire| connection::serve(&shared, origin, &wire));
             // A connection that breaks is what this is about.
-            let _ = connection::serve(&shared, origin, &stream);
+            drop(served);
         });
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn begin(
         repository: name.to_owned(),
         blob: Arc::new(Mutex::new(Blob::new(&exchange.shared.directory)?)),
         patches: 0,
+        first: None,
     };
     let id = {
         let mut contents = exchange.shared.contents();
@@ -87,8 +88,8 @@ fn place(exchange: &Exchange<'_>, (name, id): (&str, &str), patches: u64) -> Str
     let path = format!("/v2/{name}/blobs/uploads/{id}?{STATE}{patches}");
     match exchange.shared.quirks.location {
         Location::Relative => path,
-        Location::Absolute => format!("http://{}{path}", exchange.shared.registry),
-        Location::OtherHost => format!("http://{}{path}", exchange.shared.storage),
+        Location::Absolute => exchange.shared.url(Origin::Registry, &path),
+        Location::OtherHost => exchange.shared.url(Origin::Storage, &path),
     }
 }
 
@@ -138,6 +139,8 @@ fn progress(
     status: u16,
 ) -> Answer {
     let length = upload.blob.lock().unwrap_or_else(PoisonError::into_inner).length;
+    let stale = upload.first.filter(|_| exchange.shared.quirks.has(Flag::ChunkBug));
+    let length = stale.unwrap_or(length);
     Answer::status(status)
         .with("Location", place(exchange, (name, id), upload.patches))
         .with("Range", format!("0-{}", length.saturating_sub(1)))
@@ -167,12 +170,10 @@ fn patch(
             return Ok(progress(exchange, (name, id), upload, 416));
         }
     }
-    if quirks.has(Flag::ChunkBug) && 0 < upload.patches {
-        io::copy(body, &mut io::sink())?;
-    } else {
-        append(exchange, upload, body)?;
-    }
-    let next = Upload { patches: upload.patches + 1, ..upload.clone() };
+    append(exchange, upload, body)?;
+    let length = upload.blob.lock().unwrap_or_else(PoisonError::into_inner).length;
+    let first = upload.first.or(Some(length));
+    let next = Upload { patches: upload.patches + 1, first, ..upload.clone() };
     exchange.shared.contents().uploads.insert(id.to_owned(), next.clone());
     let created = quirks.has(Flag::PatchCreated);
     Ok(progress(exchange, (name, id), &next, if created { 201 } else { 202 }))
@@ -239,6 +240,6 @@ fn close(
     repository.blobs.insert(found.clone(), blob);
     let no_content = exchange.shared.quirks.has(Flag::PutNoContent);
     let answer = Answer::status(if no_content { 204 } else { 201 });
-    let place = format!("http://{}/v2/{name}/blobs/{found}", exchange.shared.registry);
+    let place = exchange.shared.url(Origin::Registry, &format!("/v2/{name}/blobs/{found}"));
     Ok(answer.with("Location", place).with("Docker-Content-Digest", found))
 }

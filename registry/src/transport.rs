@@ -93,9 +93,10 @@ pub(crate) struct Server<'a> {
 
 impl Server<'_> {
     /// What a handshake with another server goes by, to which the registry may have led: what is said of that
-    /// one, and on the registry's own host, what is said of the registry.
+    /// one, and on the registry's own host, what is said of the registry. Another address of the same machine is believed
+    /// as the registry is, and shown only what is set for it.
     fn tls_at(self, settings: &Settings, url: &Url) -> Tls {
-        if origin::same_host(self.base, url) {
+        if self.base.host() == url.host() {
             return self.tls.clone();
         }
         let name = origin::name_of(url);
@@ -104,7 +105,11 @@ impl Server<'_> {
             _ if settings.insecure.contains(&name) => Security::AnyCertificate,
             said => said.unwrap_or(Security::Verified),
         };
-        places::tls_of(connection, security)
+        let own = places::tls_of(connection, security);
+        if origin::same_host(self.base, url) {
+            return Tls { identity: own.identity, ..self.tls.clone() };
+        }
+        own
     }
 }
 

@@ -31,7 +31,11 @@ impl Bench {
     pub(crate) fn new(switches: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let quirks = Quirks::of(switches).unwrap();
-        let server = Server::start(quirks, Place::here(folder.path().to_owned())).unwrap();
+        let certificates = folder.path().join("certificates");
+        std::fs::create_dir(&certificates).unwrap();
+        let place = Place::here(folder.path().to_owned());
+        let place = Place { certificates: Some(certificates.clone()), ..place };
+        let server = Server::start(quirks, place).unwrap();
         let bench = Self { server, folder };
         let oauth = switches.contains(&("auth", "oauth"));
         let entry = if oauth {
@@ -44,7 +48,15 @@ impl Bench {
         let config = format!(r#"{{"auths": {{"{}": {entry}}}}}"#, bench.server.registry());
         std::fs::create_dir(bench.folder.path().join("docker")).unwrap();
         std::fs::write(bench.folder.path().join("docker/config.json"), config).unwrap();
+        // Empty where no TLS is spoken.
+        std::fs::create_dir(bench.folder.path().join("docker/certs.d")).unwrap();
+        std::fs::rename(certificates, bench.certificates()).unwrap();
         bench
+    }
+
+    /// What the machine believes of the registry, and shows it.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.folder.path().join("docker/certs.d").join(self.server.registry())
     }
 
     /// A name at the registry.

@@ -33,7 +33,7 @@ pub const SWITCHES: &[Switch] = &[
             put(&mut quirks.token_ttl, text.parse().ok().map(Duration::from_secs))
         }),
         "tokens live so long; GitLab's five minutes, less than a large layer takes",
-        "moby/moby#33558, goharbor/harbor#18860",
+        "moby/moby#33558, cesanta/docker_auth#240",
     ),
     row(
         "token-uses",
@@ -60,6 +60,18 @@ pub const SWITCHES: &[Switch] = &[
         "docs.docker.com, Docker Hub API",
     ),
     row(
+        "tls",
+        On(Flag::Tls),
+        "everything is over TLS, with a certificate that an authority of its own has signed: `ca.crt` of `--certificates`",
+        "docs.docker.com, Verify repository client with certificates",
+    ),
+    row(
+        "client-certificates",
+        On(Flag::ClientCertificates),
+        "the same, and clients show the registry `client.cert`, with `client.key`; the storage counts one that it is shown as a stray",
+        "docs.docker.com, Verify repository client with certificates",
+    ),
+    row(
         "location",
         Value("absolute|relative|other-host", location),
         "how `Location` names an upload; at another host, credentials may not follow",
@@ -69,13 +81,13 @@ pub const SWITCHES: &[Switch] = &[
         "redirect-blobs",
         On(Flag::RedirectBlobs),
         "blobs are at a storage that answers 400 to `Authorization`, as S3 does",
-        "distribution/distribution#2055 is such a redirect and its 400",
+        "renovatebot/renovate#3877, distribution/distribution#2055",
     ),
     row(
         "storage-uses",
         Value("COUNT", |quirks, text| number(&mut quirks.storage_uses, text)),
         "addresses at the storage run out, and are answered with 403",
-        "cloudflare/cloudflare-docs#32436",
+        "cloudflare/cloudflare-docs#32436: R2's ExpiredRequest",
     ),
     row(
         "mount",
@@ -86,8 +98,8 @@ pub const SWITCHES: &[Switch] = &[
     row(
         "mount-needs-from",
         On(Flag::MountNeedsFrom),
-        "`mount` without `from` is an error, as at Quay",
-        "google/go-containerregistry#1679",
+        "`mount` without `from` is an error, as at Quay before 2021",
+        "quay/quay#899, regclient/regclient#398",
     ),
     row(
         "no-create",
@@ -130,14 +142,14 @@ pub const SWITCHES: &[Switch] = &[
     row(
         "chunk-bug",
         On(Flag::ChunkBug),
-        "after the first `PATCH` of an upload, `Range` stays where it is and the body is lost",
-        "aws/containers-roadmap#2831",
+        "after the first `PATCH` of an upload `Range` stays where it is, though the bodies are kept: who goes by it sends them again, to a 416",
+        "aws/containers-roadmap#2831 (its comment of 2026-06-24), crashappsec/chalk#682",
     ),
     row(
         "patch-created",
         On(Flag::PatchCreated),
         "`PATCH` is answered with 201, as at ECR",
-        "aws/containers-roadmap#2831",
+        "openai/tart#273, jdx/mise#11376",
     ),
     row(
         "chunk-limit",
@@ -185,7 +197,7 @@ pub const SWITCHES: &[Switch] = &[
         "no-resume",
         On(Flag::NoResume),
         "of an upload that breaks nothing is kept, and nobody can ask how far it is",
-        "aws/containers-roadmap#2831",
+        "dotnet/sdk#33019: ECR Public answers with 404 to that question",
     ),
     row(
         "immutable-tags",
@@ -227,7 +239,7 @@ pub const SWITCHES: &[Switch] = &[
         "no-ranges",
         On(Flag::NoRanges),
         "`Range` is ignored, and the answer 200 with everything",
-        "containerd/containerd#12291",
+        "containerd/containerd#12291, distribution/distribution#4667",
     ),
     row(
         "wrong-range",
@@ -297,7 +309,7 @@ pub const SWITCHES: &[Switch] = &[
     ),
     row(
         "fail",
-        Value("STEP:KIND[:COUNT]", fault),
+        Value("STEP:KIND[:COUNT|:each]", fault),
         "requests of a step fail; steps and kinds are below",
         "every network",
     ),
