@@ -274,6 +274,11 @@ impl RegistryError {
         matches!(status, 400 | 403 | 405 | 409 | 412) && told
     }
 
+    /// Whether it may be that the registry takes no manifest of this kind, and lacks nothing that it leads to.
+    pub(crate) fn is_of_form(&self) -> bool {
+        matches!(self.status(), Some(400 | 405 | 415 | 501)) && !self.has_code("_UNKNOWN")
+    }
+
     /// Whether trying again may help.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(
@@ -347,6 +352,17 @@ pub enum PushError {
     Request {
         /// What was sent.
         digest: Digest,
+        /// The request.
+        #[source]
+        error: Box<RegistryError>,
+    },
+    /// The registry did not take a manifest that refers to another.
+    #[error("pushing {digest}, which refers to another manifest: {error}")]
+    Subject {
+        /// The manifest.
+        digest: Digest,
+        /// The registry, as in names.
+        host: String,
         /// The request.
         #[source]
         error: Box<RegistryError>,

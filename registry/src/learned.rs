@@ -20,6 +20,10 @@ pub enum Habit {
     IgnoresRanges,
     /// It answers no `HEAD` for manifests.
     RefusesHeads,
+    /// It takes no blob over from another of its repositories.
+    RefusesMounts,
+    /// It takes no manifest that refers to another.
+    RefusesSubjects,
     /// It, or what stands in front of it, takes long blobs in pieces only.
     WantsPieces,
 }
@@ -94,6 +98,8 @@ impl fmt::Display for Habit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::IgnoresRanges => "sends whole blobs to who asks for parts of them",
+            Self::RefusesMounts => "takes no blob over from another of its repositories",
+            Self::RefusesSubjects => "takes no manifest that refers to another",
             Self::WantsPieces => "takes long blobs in pieces only",
             Self::RefusesHeads => "does not tell what a tag stands for without sending it",
         })

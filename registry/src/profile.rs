@@ -44,7 +44,7 @@ pub enum Chunks {
     Any,
     /// So many bytes.
     AtMost(u64),
-    /// Only the first part arrives.
+    /// Nothing that is said of parts after the first can be gone by.
     Never,
 }
 
@@ -88,7 +88,7 @@ pub const PROFILES: [Profile; 9] = [
         repositories: Repositories::Made(
             "give --create-repo, or have a repository creation template with CREATE_ON_PUSH",
         ),
-        // aws/containers-roadmap#2831: the second part and those behind it are answered as if they had been lost.
+        // aws/containers-roadmap#2831: parts after the first arrive, and are answered as if they had been lost.
         chunks: Chunks::Never,
         ..ANY
     },

@@ -1,6 +1,6 @@
 //! Pushes images: blobs side by side, then manifests from the leaves up, the tag last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,9 @@ use wythe_store::digest::Digest;
 use wythe_store::oci::closure::Closure;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::document::Document as _;
+use wythe_store::oci::index::Index;
+use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{TransferState, Transfers};
 
@@ -177,8 +180,8 @@ impl Outbox<'_> {
         target: &Target<'_>,
     ) -> Result<(), PushError> {
         self.blobs(closure, target)?;
-        let children = closure.manifests.iter().filter(|(found, _)| found.digest != root.digest);
-        for child in children {
+        let children = subjects_first(&closure.manifests).into_iter();
+        for child in children.filter(|(found, _)| found.digest != root.digest) {
             self.put(&child.0.digest.to_string(), child, target)?;
         }
         self.names(closure, root, target)
@@ -267,7 +270,14 @@ impl Outbox<'_> {
         target: &Target<'_>,
     ) -> Result<(), PushError> {
         let url = target.repository.url(&format!("manifests/{name}"));
-        self.manifest(&target.repository, url, (descriptor, bytes)).map_err(request(descriptor))
+        let sent = self.manifest(&target.repository, url, (descriptor, bytes));
+        sent.map_err(|error| {
+            if error.is_of_form() && subject_of(descriptor, bytes).is_some() {
+                let (digest, host) = (descriptor.digest, target.repository.host.clone());
+                return PushError::Subject { digest, host, error: Box::new(error) };
+            }
+            request(descriptor)(error)
+        })
     }
 
     fn manifest(
@@ -346,6 +356,43 @@ fn side_by_side<T: Sync>(
         }
     });
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// What a manifest or index refers to.
+fn subject_of(descriptor: &Descriptor, bytes: &[u8]) -> Option<Digest> {
+    let subject = if descriptor.media_type.is_index() {
+        Index::parse(bytes).ok()?.subject
+    } else {
+        Manifest::parse(bytes).ok()?.subject
+    };
+    subject.map(|subject| subject.digest)
+}
+
+/// What has to be there before a manifest or index: what it refers to, which some registries insist on, and what it
+/// lists.
+fn conditions((descriptor, bytes): &(Descriptor, Vec<u8>)) -> Vec<Digest> {
+    let mut found: Vec<Digest> = subject_of(descriptor, bytes).into_iter().collect();
+    if let Some(index) = Index::parse(bytes).ok().filter(|_| descriptor.media_type.is_index()) {
+        found.extend(index.manifests.iter().map(|entry| entry.digest));
+    }
+    found
+}
+
+/// The same, in an order in which each comes after what has to be there before.
+fn subjects_first(manifests: &[(Descriptor, Vec<u8>)]) -> Vec<&(Descriptor, Vec<u8>)> {
+    let needs: Vec<Vec<Digest>> = manifests.iter().map(conditions).collect();
+    let mut left: Vec<usize> = (0..manifests.len()).collect();
+    let mut sorted = Vec::new();
+    while !left.is_empty() {
+        let waiting: BTreeSet<Digest> = left.iter().map(|at| manifests[*at].0.digest).collect();
+        let (later, now): (Vec<usize>, Vec<usize>) =
+            left.into_iter().partition(|at| needs[*at].iter().any(|one| waiting.contains(one)));
+        // Digests that lead to each other cannot be made: where nothing is first, any order does.
+        let (now, later) = if now.is_empty() { (later, now) } else { (now, later) };
+        sorted.extend(now.into_iter().map(|at| &manifests[at]));
+        left = later;
+    }
+    sorted
 }
 
 fn request(descriptor: &Descriptor) -> impl Fn(RegistryError) -> PushError + '_ {

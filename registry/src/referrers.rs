@@ -18,6 +18,7 @@ use wythe_store::oci::reference::Reference;
 
 use crate::client::{Client, Repository, Rights};
 use crate::error::RegistryError;
+use crate::learned::Habit;
 use crate::origin;
 use crate::profile::Referrers;
 use crate::retry::retry;
@@ -84,6 +85,17 @@ impl Client {
         }
         let index = RawDocument::new(index);
         self.put_manifest(&tag(name, subject), &index.descriptor().media_type, index.bytes())
+    }
+
+    /// Whether the registry of a name was found to take no manifest that refers to another.
+    pub fn refuses_subjects(&self, name: &Reference) -> bool {
+        self.inner.settings.learned.knows(name.host(), Habit::RefusesSubjects)
+    }
+
+    /// Remembers that of a registry: what it refused with [`PushError::Subject`](crate::error::PushError::Subject)
+    /// it took in another form.
+    pub fn learn_to_refuse_subjects(&self, host: &str) {
+        self.inner.learn(host, Habit::RefusesSubjects);
     }
 
     /// The list of the registry itself.

@@ -162,6 +162,9 @@ impl<'a> Upload<'a> {
     /// Another repository of the same registry that has the blob.
     fn neighbour<'b>(&self, origins: &'b [String]) -> Option<&'b str> {
         let own = self.to.repository;
+        if self.to.has_habit(Habit::RefusesMounts) {
+            return None;
+        }
         let mut names = origins.iter().filter_map(|origin| {
             let (host, name) = origin.split_once('/')?;
             (host == own.host && name != own.name).then_some(name)
@@ -185,6 +188,11 @@ impl<'a> Upload<'a> {
             // It may have been done.
             Err(error) if error.is_unanswered() && self.to.has_now(&self.blob.digest) => {
                 Ok(Mount::Done)
+            }
+            // Of other refusals the cause may be this blob, or who asks.
+            Err(error) if matches!(error.status(), Some(405 | 501)) => {
+                inner.learn(&repository.host, Habit::RefusesMounts);
+                Ok(Mount::Refused)
             }
             Err(error) if error.status().is_some() || error.is_broken() => Ok(Mount::Refused),
             Err(error) => Err(error),

@@ -34,7 +34,8 @@ pub(crate) struct ImageAttributes {
     pub(crate) times: Times,
     pub(crate) types: MediaTypes,
     pub(crate) annotations: Annotations,
-    pub(crate) statements: StatementForm,
+    /// What statements are made up as; where nobody says, as the registry takes them.
+    pub(crate) statements: Option<StatementForm>,
     pub(crate) transport: Transport,
 }
 
@@ -97,10 +98,8 @@ impl ImageAttributes {
             Some(true) => Times::Rewritten,
             Some(false) | None => Times::Kept,
         };
-        let statements = match attributes.take_bool("oci-artifact")? {
-            Some(false) => StatementForm::Image,
-            Some(true) | None => StatementForm::Artifact,
-        };
+        let form = |artifact| if artifact { StatementForm::Artifact } else { StatementForm::Image };
+        let statements = attributes.take_bool("oci-artifact")?.map(form);
         let index = match attributes.take_bool("soci")? {
             Some(true) => LazyIndex::Soci,
             Some(false) | None => LazyIndex::None,
@@ -216,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_said_as_it_is_anyway_changes_nothing() {
-        let said = read("oci-artifact=true,name-canonical=false,insecure=0,oci-mediatypes=true");
+        let said = read("name-canonical=false,insecure=0,oci-mediatypes=true");
         assert_eq!(said.unwrap(), ImageAttributes::default());
     }
 
@@ -224,7 +223,10 @@ mod tests {
     fn names_by_digest_and_the_way_to_the_registry_are_read() {
         let image = read("name-canonical,registry.insecure=true,oci-artifact=false").unwrap();
         assert_eq!(image.digest_names, DigestNames::Beside);
-        assert_eq!((image.transport, image.statements), (Transport::Plain, StatementForm::Image));
+        assert_eq!(
+            (image.transport, image.statements),
+            (Transport::Plain, Some(StatementForm::Image))
+        );
         let image = read("dangling-name-prefix=r.io/x").unwrap();
         assert_eq!(image.dangling_prefix.unwrap().name(), "r.io/x");
         refused("dangling-name-prefix=x:1", "has a tag or a digest");

@@ -26,7 +26,9 @@ impl From<PushError> for Failure {
         let failure = |class| Self::of(class, &error);
         match &error {
             PushError::Content(_) => failure(Class::Damage),
-            PushError::Request { error, .. } => failure(class(error)).advised(remedy(error)),
+            PushError::Request { error, .. } | PushError::Subject { error, .. } => {
+                failure(class(error)).advised(remedy(error))
+            }
             _ => failure(Class::Network),
         }
     }

@@ -60,6 +60,7 @@ const ROWS: &[Row] = &[
     works(&[("mount", "401")]),
     works(&[("mount", "403")]),
     works(&[("mount", "404")]),
+    works(&[("mount", "405")]),
     works(&[("mount-needs-from", "")]),
     works(&[("no-create", "")]),
     works(&[("no-subject", "405")]),

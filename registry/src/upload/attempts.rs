@@ -15,7 +15,7 @@ pub(super) enum Resume {
 }
 
 impl Resume {
-    /// What can be done at a registry: where only the first part arrives, nothing can be added to it.
+    /// What can be done at a registry: where nothing is told of parts after the first, nothing can be added to it.
     pub(super) fn at(to: Destination<'_>) -> Self {
         if to.chunks() == Chunks::Never { Self::Never } else { Self::Asked }
     }

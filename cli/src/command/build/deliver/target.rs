@@ -4,12 +4,16 @@ use wythe_builder::built::{BuiltTarget, Image};
 use wythe_delivery::annotation::Annotations;
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::encode::Ready;
+use wythe_delivery::error::DeliveryError;
 use wythe_delivery::image::OutgoingImage;
-use wythe_delivery::options::{ImageOptions, LayerCompression, LayerOptions, LazyIndex, Times};
+use wythe_delivery::options::{
+    ImageOptions, LayerCompression, LayerOptions, LazyIndex, StatementForm, Times,
+};
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
+use wythe_registry::error::PushError;
 use wythe_store::error::WriteError;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
@@ -221,12 +225,43 @@ impl TargetOutput<'_> {
         }
         let source = Watched { images: &client, transfers };
         let content = &OutgoingContent::new(self.lease, &source, &self.images.origins);
-        let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
         let delivered = self.delivered;
         let push = Delivery { registry: &client, content, transfers, delivered };
-        let image = push.run(names, naming, make)?;
+        let send = |statements| {
+            let options = ImageOptions { statements, ..options.clone() };
+            let make = |ready: Ready<'_>| self.images.encode(names, &options, (&source, ready));
+            push.run(names, naming, make)
+        };
+        let image = match asked.statements {
+            Some(form) => send(form)?,
+            None => self.in_a_form_that_is_taken(names, &client, send)?,
+        };
         let report = self.report(Stage::Shipped, &image);
         Ok((image.root, report))
+    }
+
+    /// Sends statements as artifacts that refer to the image, and where the registry takes no such thing, as was done
+    /// before there were such.
+    fn in_a_form_that_is_taken<'image>(
+        &self,
+        names: &[Reference],
+        client: &Client,
+        send: impl Fn(StatementForm) -> Result<OutgoingImage<'image>, DeliveryError>,
+    ) -> Result<OutgoingImage<'image>, Failure> {
+        if names.iter().any(|name| client.refuses_subjects(name)) {
+            return Ok(send(StatementForm::Image)?);
+        }
+        match send(StatementForm::Artifact) {
+            Err(DeliveryError::Push(PushError::Subject { host, .. })) => {
+                let image = send(StatementForm::Image)?;
+                client.learn_to_refuse_subjects(&host);
+                self.session.remark(&format!(
+                    "{host} takes no statements that refer to the image: sent as with oci-artifact=false"
+                ));
+                Ok(image)
+            }
+            sent => Ok(sent?),
+        }
     }
 
     /// Gets the layers of the base that no step has needed.
@@ -250,7 +285,8 @@ impl TargetOutput<'_> {
     fn options(&self, asked: &ImageAttributes) -> ImageOptions {
         let layers = asked.layers(self.args);
         let annotations = Annotations::all(self.args.annotation.iter().chain([&asked.annotations]));
-        let (times, types, statements) = (asked.times, asked.types, asked.statements);
+        let (times, types) = (asked.times, asked.types);
+        let statements = asked.statements.unwrap_or_default();
         ImageOptions { layers, times, types, annotations, statements }
     }
 
