@@ -16,45 +16,73 @@ use crate::args::location::ImageLocation;
 use crate::closure::{self, LocatedImage};
 use crate::failure::{Class, Failure};
 
+/// A place that is within reach.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// A layout, that of an archive included, and which of its images is meant.
+    Layout(Box<Layout>),
+    /// A name at a registry.
+    Registry(Reference),
+    /// A name of the store.
+    Store(String),
+}
+
 /// Finds what is at a place: all of it, or the image for a platform. `client` stands for all registries.
 pub(crate) fn locate<'a>(
     location: &ImageLocation,
     platform: Option<&Platform>,
     (lease, client): (&Lease, &'a Watched<'a>),
 ) -> Result<LocatedImage<'a>, Failure> {
+    find(location, lease)?.locate(platform, (lease, client))
+}
+
+/// Finds a place. An archive is unpacked.
+pub(crate) fn find(location: &ImageLocation, lease: &Lease) -> Result<Found, Failure> {
     match location {
-        ImageLocation::Store(name) => closure::of_store(lease, name, platform, client),
-        ImageLocation::Registry(name) => {
-            let (source, name): (_, Reference) = (Box::new(Watched { ..*client }), name.parse()?);
-            let image =
-                closure::at_source(lease, (source, name.clone()), platform, Class::Network)?;
-            Ok(image.beside(name))
-        }
+        ImageLocation::Store(name) => Ok(Found::Store(name.clone())),
+        ImageLocation::Registry(name) => Ok(Found::Registry(name.parse()?)),
         ImageLocation::Images { .. } => {
             let text = "images of docker and podman are not read, only written";
             Err(Failure::usage(text)
                 .remedy("have them write an archive: `podman save`, `docker save`"))
         }
-        ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref(), platform, lease),
+        ImageLocation::Layout { path, tag } => in_layout(path, tag.as_deref()),
         ImageLocation::OciArchive { path, tag: name }
         | ImageLocation::DockerArchive { path, name } => {
-            in_layout(&unpacked(path, lease)?, name.as_deref(), platform, lease)
+            in_layout(&unpacked(path, lease)?, name.as_deref())
         }
     }
 }
 
-fn in_layout<'a>(
-    path: &Path,
-    name: Option<&str>,
-    platform: Option<&Platform>,
-    lease: &Lease,
-) -> Result<LocatedImage<'a>, Failure> {
-    let (layout, reference) = (Layout::open(path, selector(name))?, stand_in()?);
+impl Found {
+    /// What is there, as [`locate`] has it.
+    pub(crate) fn locate<'a>(
+        &self,
+        platform: Option<&Platform>,
+        (lease, client): (&Lease, &'a Watched<'a>),
+    ) -> Result<LocatedImage<'a>, Failure> {
+        match self {
+            Self::Layout(layout) => {
+                let (source, name) = (layout.clone(), stand_in()?);
+                closure::at_source(lease, (source, name), platform, Class::Usage)
+            }
+            Self::Registry(name) => {
+                let (source, own) = (Box::new(Watched { ..*client }), name.clone());
+                let image = closure::at_source(lease, (source, own), platform, Class::Network)?;
+                Ok(image.beside(name.clone()))
+            }
+            Self::Store(name) => closure::of_store(lease, name, platform, client),
+        }
+    }
+}
+
+fn in_layout(path: &Path, name: Option<&str>) -> Result<Found, Failure> {
+    let layout = Layout::open(path, selector(name))?;
     if let Err(SourceProblem::NotFound { detail }) = layout.selected() {
         let failure = Failure::usage(format!("the layout has no image {detail}"));
         return Err(failure.remedy("say which after the place and a colon: PLACE:NAME"));
     }
-    closure::at_source(lease, (Box::new(layout), reference), platform, Class::Usage)
+    Ok(Found::Layout(Box::new(layout)))
 }
 
 /// The image of a name, or the only one.

@@ -40,6 +40,8 @@ pub struct OutgoingImage<'a> {
     pub title: Option<String>,
     /// When it was made, as its configuration says.
     pub created: Option<String>,
+    /// What archives and layouts list beside it without a name, since it refers to it. The store has all of it.
+    pub referrers: Vec<Descriptor>,
     /// Where layers are to be had that the store lacks; a push fetches those the registry lacks.
     pub origins: &'a [BlobOrigin],
 }
@@ -77,8 +79,8 @@ impl<'a> OutgoingImage<'a> {
         let image = read_any_image(lease.store(), root, &machine).ok();
         let created = image.and_then(|image| image.config.value().created.clone());
         let root = encoder.root(root)?;
-        let (config, names, title) = (None, Vec::new(), None);
-        Ok(Self { lease, root, config, names, title, created, origins })
+        let (config, names, title, referrers) = (None, Vec::new(), None, Vec::new());
+        Ok(Self { lease, root, config, names, title, created, referrers, origins })
     }
 
     /// Sends it to the registry of a name, and tells how far its blobs are. The name is written last.
@@ -140,8 +142,14 @@ impl<'a> OutgoingImage<'a> {
         root::images(lease, root)
     }
 
-    /// The image under each of its names; an image without a name is listed once.
+    /// The image under each of its names, and what refers to it; an image without a name is listed once.
     pub(crate) fn entries(&self) -> Vec<Descriptor> {
+        let mut entries = self.own_entries();
+        entries.extend_from_slice(&self.referrers);
+        entries
+    }
+
+    fn own_entries(&self) -> Vec<Descriptor> {
         let entry = |name| named(self.root.clone(), name, self.created.as_deref());
         match (self.names.as_slice(), &self.title) {
             ([], None) => vec![dated(self.root.clone(), self.created.as_deref())],

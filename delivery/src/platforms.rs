@@ -102,6 +102,7 @@ impl PlatformImages<'_> {
             names: names.to_vec(),
             title: None,
             created,
+            referrers: Vec::new(),
             origins,
         })
     }
@@ -130,6 +131,7 @@ impl PlatformImages<'_> {
             names: names.to_vec(),
             title: None,
             created,
+            referrers: Vec::new(),
             origins,
         })
     }

@@ -91,7 +91,8 @@ pub(crate) struct CopyArgs {
     /// The images of all platforms, and what is stated about them, which is what happens anyway
     #[arg(short, long, conflicts_with = "platform")]
     pub(crate) all: Switch,
-    /// From one registry to another, what refers to the image, too: signatures, statements and the like
+    /// Between registries, layouts and archives of them, what refers to the image, too: signatures, statements and the
+    /// like
     #[arg(long)]
     pub(crate) referrers: Switch,
     #[command(flatten)]

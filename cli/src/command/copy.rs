@@ -19,11 +19,13 @@ use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write::has_blob;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::transfer::{Transfers, Watched};
 
-use crate::acquire::locate;
+use self::referrers::Referring;
+use crate::acquire::find;
 use crate::archive_file::{refuse_terminal, write_file};
 use crate::args::image::CopyArgs;
 use crate::args::location::{ImageLocation, STANDARD_OUTPUT};
@@ -39,7 +41,7 @@ use crate::session::Session;
 /// Copies an image from one place to another, and prints its digest, unless the image goes where that
 /// would be printed.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
-    let referring = referring(args)?;
+    refuse_referrers(args)?;
     if let ImageLocation::Images { of, name } = &args.destination {
         let progress = session.progress();
         return copy_to_engine::run(args, (*of, name), (session, &AsEvents(&*progress)));
@@ -54,54 +56,63 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     }
     create_repositories(&pushed, args.repositories.create_repo, session)?;
     let progress = session.progress();
-    let places = (referring.as_ref(), &*pushed);
-    let (digest, n_referrers) = copied(args, places, (session, &AsEvents(&*progress)))?;
+    let (digest, n_referrers) = copied(args, &pushed, (session, &AsEvents(&*progress)))?;
     drop(progress);
     if args.destination.is_standard_output() {
         return Ok(());
     }
-    if referring.is_some() {
+    if args.referrers.is_on() {
         session.remark(&format!("copied with it what refers to it: {n_referrers}"));
     }
     session.print(&digest.to_string())
 }
 
-/// Where what refers to the image is, if that is to be copied, too.
-fn referring(args: &CopyArgs) -> Result<Option<Reference>, Failure> {
-    if !args.referrers.is_on() {
-        return Ok(None);
-    }
-    let (ImageLocation::Registry(name), ImageLocation::Registry(_)) =
-        (&args.source, &args.destination)
-    else {
-        let failure = Failure::usage("--referrers is for copies from one registry to another");
-        return Err(failure.remedy("write both places as docker://NAME"));
+/// Refuses to copy what refers to the image where that is kept nowhere.
+fn refuse_referrers(args: &CopyArgs) -> Result<(), Failure> {
+    let keeps = |place: &ImageLocation| match place {
+        ImageLocation::Layout { .. }
+        | ImageLocation::OciArchive { .. }
+        | ImageLocation::Registry(_) => true,
+        ImageLocation::DockerArchive { .. }
+        | ImageLocation::Images { .. }
+        | ImageLocation::Store(_) => false,
     };
-    Ok(Some(name.parse()?))
+    if !args.referrers.is_on() || keeps(&args.source) && keeps(&args.destination) {
+        return Ok(());
+    }
+    let text = "--referrers is for copies between registries, layouts and archives of layouts";
+    Err(Failure::usage(text)
+        .remedy("write both places as docker://NAME, oci:DIRECTORY or oci-archive:FILE"))
 }
 
 /// Copies an image to the registry of some names, or to where the arguments say, and gives its digest there, and how
 /// many there are that refer to it and were copied with it.
 fn copied(
     args: &CopyArgs,
-    (referring, names): (Option<&Reference>, &[Reference]),
+    names: &[Reference],
     (session, transfers): (&Session, &dyn Transfers),
 ) -> Result<(Digest, usize), Failure> {
     let (lease, client) = (session.store()?.lease()?, session.registry()?);
     let images = &Watched { images: &client, transfers };
-    let source = locate(&args.source, args.which.platform()?.as_ref(), (&lease, images))?;
+    let place = find(&args.source, &lease)?;
+    let source = place.locate(args.which.platform()?.as_ref(), (&lease, images))?;
     let content = &source.content(&lease);
     let (pool, delivered) = (&host::threads()?, &Delivered::default());
     let copying = Copying { source: &source, content, pool, args };
+    let referring =
+        Referring { place: &place, image: &source, lease: &lease, client: &client, transfers };
+    let referring = args.referrers.is_on().then_some(referring);
     if names.is_empty() {
-        return Ok((copying.write(&lease)?, 0));
+        let beside = referring.map(Referring::fetch).transpose()?.unwrap_or_default();
+        let count = beside.len();
+        return Ok((copying.write(&lease, beside)?, count));
     }
     let mut n_referrers = 0;
-    if let Some(from) = referring {
+    if let Some(referring) = referring {
         let sending = Sending { lease: &lease, client: &client, transfers, pool, delivered };
         // The name comes last: who finds it finds all of it.
         sending.untagged(&source, names)?;
-        n_referrers = referrers::copy(&source, (from, names), sending)?;
+        n_referrers = referring.send(names, sending)?;
     }
     let push = Push { registry: &client, content, transfers, delivered };
     Ok((copying.push(names, push)?, n_referrers))
@@ -130,8 +141,8 @@ impl Copying<'_> {
         Ok(push.run(names, Naming::ByName, make)?.root.digest)
     }
 
-    /// Writes it, after everything was fetched that is not there.
-    fn write(&self, lease: &Lease) -> Result<Digest, Failure> {
+    /// Writes it with what refers to it, after everything was fetched that is not there.
+    fn write(&self, lease: &Lease, referrers: Vec<Descriptor>) -> Result<Digest, Failure> {
         match &self.args.destination {
             ImageLocation::Layout { path, .. } => {
                 self.source.complete_where(lease, |blob| !has_blob(path, blob))?;
@@ -144,6 +155,7 @@ impl Copying<'_> {
         }
         let layers = LayerOptions::default();
         let mut image = OutgoingImage::encode(self.content, &self.source.root, layers, self.pool)?;
+        image.referrers = referrers;
         // What docker loads without a name it lists without one.
         image.names.extend(self.args.source.name().and_then(|name| spoken(name.parse().ok()?)));
         deliver(&mut image, &self.args.destination)?;

@@ -87,7 +87,7 @@ fn taken(
 fn named(layout: &Path, select: Option<&str>) -> Result<Vec<(Selector, Vec<Reference>)>, Failure> {
     let layout = Layout::open(layout, selector(select))?;
     let entries = if select.is_none() {
-        layout.index().manifests.clone()
+        layout.images().into_iter().cloned().collect()
     } else {
         let stand_in = stand_in()?;
         vec![layout.selected().map_err(|problem| SourceError::new(&stand_in, problem))?]

@@ -1,6 +1,7 @@
 //! What refers to an image goes with it, whatever registries know of such.
 
 use serde_json::{Value, json};
+use wythe_quirks::step::Step;
 use wythe_store::digest::Digest;
 
 use crate::bench::{Bench, shared};
@@ -81,6 +82,83 @@ fn what_refers_to_an_image_goes_there_and_on_whether_or_not_the_registry_lists_i
         }
         assert_eq!(kinds(&third, "team/app", &subject), ["application/x.signature"], "{row:?}");
         assert_eq!(kinds(&third, "team/app", &signature), ["application/x.statement"], "{row:?}");
+    }
+}
+
+#[test]
+fn what_refers_to_an_image_goes_by_way_of_layouts_and_archives() {
+    let (first, subject, signature) = signed();
+    let from = format!("docker://{}", first.name("team/app:1"));
+    for kind in ["oci", "oci-archive"] {
+        let last = Bench::new(&[("subject-first", "")]);
+        let store = last.store("store");
+        let way = format!("{kind}:{}", last.folder.path().join("on-the-way").display());
+        let onward = format!("oci:{}:2", last.folder.path().join("layout").display());
+        let to = format!("docker://{}", last.name("team/app:1"));
+        // The image is the only one that has a name: nothing has to say which is meant.
+        for (from, to) in [(&from, &format!("{way}:1")), (&way, &onward), (&onward, &to)] {
+            let outcome = last.run(&store, &["copy", "--all", "--referrers", from, to]);
+            outcome.assert_works(&format!("{from} {to}"));
+            assert!(outcome.complaint.contains("refers to it: 2"), "{}", outcome.complaint);
+        }
+        assert_eq!(kinds(&last, "team/app", &subject), ["application/x.signature"]);
+        assert_eq!(kinds(&last, "team/app", &signature), ["application/x.statement"]);
+    }
+    let layout = format!("oci:{}:3", first.folder.path().join("alone").display());
+    let outcome = first.run(&first.store("store"), &["copy", &from, &layout]);
+    outcome.assert_works("without --referrers");
+    let index = first.folder.path().join("alone/index.json");
+    let index: Value = serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
+}
+
+#[test]
+fn an_index_may_list_what_refers_to_an_image_before_the_image() {
+    let (store, image) = shared();
+    let bench = Bench::new(&[]);
+    bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("push");
+    let body = ask(bench.server.registry(), ("GET", "/v2/team/app/manifests/1"), ("", b"")).1;
+    let subject = json!({"mediaType": MANIFEST, "digest": image.digest, "size": body.len()});
+    let statement = refer(&bench, "team/app", (&subject, "application/x.statement"));
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [statement, subject]});
+    let bytes = index.to_string().into_bytes();
+    let put = ask(bench.server.registry(), ("PUT", "/v2/team/app/manifests/both"), (kind, &bytes));
+    assert_eq!(put.0, 201, "{}", put.1);
+
+    let second = Bench::new(&[("subject-first", "")]);
+    let (from, to) = (bench.name("team/app:both"), second.name("team/app:1"));
+    let words = ["copy", &format!("docker://{from}"), &format!("docker://{to}")];
+    second.run(&second.store("store"), &words).assert_works("copy");
+}
+
+#[test]
+fn a_registry_that_takes_nothing_that_refers_gets_statements_of_a_build_in_the_older_form() {
+    for status in ["400", "405"] {
+        let bench = Bench::new(&[("no-subject", status)]);
+        let context = bench.folder.path().join("context");
+        std::fs::create_dir(&context).unwrap();
+        std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+        let (store, name) = (bench.store("store"), bench.name("team/app:1"));
+        let context = context.display().to_string();
+        let epoch = "--build-arg=SOURCE_DATE_EPOCH=1";
+        let words = ["build", "--provenance=true", epoch, "--push", "-t", &name, &context];
+        let first = bench.run(&store, &words);
+        first.assert_works(status);
+        assert!(first.complaint.contains("as with oci-artifact=false"), "{}", first.complaint);
+        assert!(first.complaint.contains("remembered for seven days"), "{}", first.complaint);
+        let puts = || bench.server.counts().of(Step::PutManifest);
+        let before = puts();
+        let second = bench.run(&store, &words);
+        second.assert_works("again");
+        assert_eq!(second.output, first.output);
+        assert!(!second.complaint.contains("oci-artifact"), "{}", second.complaint);
+        assert!(puts() - before < before, "what is refused is not sent again");
+
+        let output = format!("type=image,name={name},push=true,oci-artifact=true");
+        let words = ["build", "--provenance=true", "-o", &output, &context];
+        let outcome = bench.run(&store, &words);
+        assert!(!outcome.works && outcome.complaint.contains(status), "{}", outcome.complaint);
     }
 }
 

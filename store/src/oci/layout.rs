@@ -1,5 +1,6 @@
 //! OCI layout directories: images as files.
 
+mod referrers;
 pub mod write;
 
 use std::collections::BTreeMap;
@@ -105,7 +106,10 @@ impl Layout {
             Selector::Name(name) => self.by_name(name),
             Selector::Default => match self.index.manifests.as_slice() {
                 [only] => Ok(only.clone()),
-                _ => self.by_name(DEFAULT_TAG),
+                _ => match self.images().as_slice() {
+                    [only] => Ok((*only).clone()),
+                    _ => self.by_name(DEFAULT_TAG),
+                },
             },
         }
     }
