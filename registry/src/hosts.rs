@@ -98,6 +98,15 @@ impl Hosts {
         });
         entries.fold(HostConfig::default(), HostConfig::or)
     }
+
+    /// The repositories that are said to stand for one, each as `host/name`, in the order in which they are asked.
+    /// Those that are not where their names say are left out.
+    pub fn stand_ins(&self, repository: &str) -> Vec<String> {
+        let Some((host, name)) = repository.split_once('/') else { return Vec::new() };
+        let config = self.of(host, name);
+        let places = config.mirrors.into_iter().flatten().chain(config.source);
+        places.filter_map(|place| place.repository(name)).collect()
+    }
 }
 
 impl Part {

@@ -88,6 +88,11 @@ impl Place {
         }
     }
 
+    /// What a repository is called there as `host/name`, if that leads there.
+    pub(super) fn repository(&self, name: &str) -> Option<String> {
+        (self.path == ROOT).then(|| format!("{}/{}", self.host, self.rename.apply(name)))
+    }
+
     /// Reads `[SCHEME://]HOST[:PORT][/PATH]`. The path is what the names of repositories begin with there,
     /// or where there is a `v2` in it, what is behind that; what is before it is where the API lies.
     ///
@@ -193,6 +198,18 @@ mod tests {
         ] {
             assert_eq!(parts(&Place::parse(text).unwrap()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_repository_is_called_by_what_its_names_begin_with_there() {
+        let check = |place: &str, expected: Option<&str>| {
+            let found = Place::parse(place).unwrap().repository("library/app");
+            assert_eq!(found.as_deref(), expected, "{place}");
+        };
+        check("mirror.example:5000", Some("mirror.example:5000/library/app"));
+        check("harbor.example/hub", Some("harbor.example/hub/library/app"));
+        // No name leads there.
+        check("https://a.example/api/docker/v2", None);
     }
 
     #[test]

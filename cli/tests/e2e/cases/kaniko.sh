@@ -60,6 +60,13 @@ store=sixth
 executor --context context --dockerfile mirrored --registry-map "r.invalid=http://$REGISTRY" \
   --skip-default-registry-fallback --no-push --destination mirrored:1
 [ "$("$WYTHE" --store sixth run mirrored:1)" = mirrored ]
+# Layers that no step needed stay there, and are fetched from there by who was told nothing of mirrors.
+cp mirrored context/mirrored
+printf 'FROM r.invalid/kaniko/base:1\nCOPY mirrored /copied\nCMD ["cat", "/copied"]\n' > copied
+store=seventh
+executor --context context --dockerfile copied --registry-map "r.invalid=http://$REGISTRY" --no-push --destination copied:1
+"$WYTHE" --store seventh run copied:1 | cmp - context/mirrored
+
 fails executor --context gs://bucket/context.tar.gz --no-push
 grep -q 'gs://' log
 fails executor --context context

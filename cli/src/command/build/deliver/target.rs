@@ -189,7 +189,11 @@ impl TargetOutput<'_> {
                 let mut origins = self.images.origins.iter();
                 let origin = origins.find(|one| one.descriptor.digest == named.0.digest);
                 for repository in origin.map(BlobOrigin::repositories).unwrap_or_default() {
-                    remember_origin(self.lease.store(), named, &repository, batch)?;
+                    // Nobody else is told what flags say of this one.
+                    let mirrors = self.session.global.registries.stand_ins(&repository);
+                    for place in [repository].into_iter().chain(mirrors) {
+                        remember_origin(self.lease.store(), named, &place, batch)?;
+                    }
                 }
             }
         }
