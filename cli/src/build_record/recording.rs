@@ -84,6 +84,11 @@ impl Recording {
         self
     }
 
+    /// What the record is called.
+    pub(crate) fn id(&self) -> &BuildId {
+        &self.begun.id
+    }
+
     /// Who listens.
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.recorder

@@ -23,6 +23,7 @@ use crate::args::bake::{BakeArgs, Execution};
 use crate::args::call::Method;
 use crate::args::global::ProgressForm;
 use crate::command::build;
+use crate::command::build::deliver::metadata::WARNINGS;
 use crate::command::build::dockerfile::Dockerfile;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -80,10 +81,25 @@ pub(crate) fn carry_out(
     // Of those that went on after a failure there is something to tell.
     let is_told = failure.is_none() || args.execution == Execution::DeferError;
     if let Some(path) = args.result.metadata_file.as_ref().filter(|_| is_told) {
-        let all: Map<String, Value> = metadata.into_iter().collect();
-        build::deliver::write_text(path, &format!("{:#}\n", Value::Object(all)))?;
+        build::deliver::write_text(path, &format!("{:#}\n", told(metadata)))?;
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// What is told of the targets, by their names. Their findings are told together, as buildx has them.
+fn told(metadata: impl IntoIterator<Item = (String, Value)>) -> Value {
+    let (mut all, mut findings) = (Map::new(), Vec::new());
+    for (name, mut entry) in metadata {
+        let own = entry.as_object_mut().and_then(|entry| entry.remove(WARNINGS));
+        if let Some(Value::Array(own)) = own {
+            findings.extend(own);
+        }
+        all.insert(name, entry);
+    }
+    if !findings.is_empty() {
+        all.insert(WARNINGS.to_owned(), findings.into());
+    }
+    Value::Object(all)
 }
 
 /// What the command line changes: `--set`, and the flags that are short for it.

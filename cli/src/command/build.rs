@@ -27,14 +27,16 @@ use wythe_builder::input::Input;
 use wythe_builder::inspect::Inspector;
 use wythe_builder::options::Options;
 use wythe_builder::progress::{Event, Progress};
+use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_sandbox::{chroot, enter};
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 
 use self::agents::Agents;
-use self::attempt::{Attempt, EarlyLayers, Unfinished};
+use self::attempt::{Attempt, EarlyLayers, Told, Unfinished};
 use self::cached::Answer;
 use self::company::Company;
+use self::deliver::metadata::{MetadataWish, ToldOfBuild, WarningsWish};
 use self::deliver::{Delivery, Routes};
 use self::dockerfile::Dockerfile;
 use self::fetched::Opened;
@@ -51,11 +53,14 @@ use crate::args::call::Method;
 use crate::args::context::ContextSource;
 use crate::args::global::ProgressForm;
 use crate::args::isolation::SnapshotterArg;
+use crate::args::provenance::Provenance;
+use crate::build_record::id::BuildId;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
 use crate::failure::Failure;
 use crate::limits::tell_keeper;
 use crate::render::screen::{PausedProgress, Screen};
+use crate::render::solve_status;
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
 use crate::render::tally::Tally;
@@ -160,6 +165,7 @@ fn make(
         source: &dockerfile.source,
         company,
         lease,
+        id: recording.as_ref().map(Recording::id),
     };
     let recorder = recording.as_ref().map(Recording::recorder);
     let made = made.run(recorder, (&resources, opened_caches, &cache_targets));
@@ -177,6 +183,8 @@ struct Making<'a> {
     source: &'a SourceFile,
     company: Option<&'a Company<'a>>,
     lease: &'a Arc<Lease>,
+    /// What its record is called, where there is to be one.
+    id: Option<&'a BuildId>,
 }
 
 impl Making<'_> {
@@ -186,7 +194,7 @@ impl Making<'_> {
         recorder: Option<&Recorder>,
         (resources, mut opened_caches, cache_targets): (&BuildResources, OpenedCaches, &[CacheTo]),
     ) -> Result<Vec<BuiltTarget>, Failure> {
-        let Self { asked: (args, session), options, input, source, company, lease } = self;
+        let Self { asked: (args, session), options, input, source, company, lease, id } = self;
         let screen = Arc::default();
         let progress: Box<dyn Progress + '_> = match company {
             Some(Company { together, name, .. }) => {
@@ -215,7 +223,9 @@ impl Making<'_> {
         let early = EarlyLayers::of(args, session)?;
         let (input, started) = (&input, started.as_str());
         let delivered = &*opened_caches.delivered;
-        let attempt = Attempt { input, options, environment, args, session, started, delivered };
+        let told = Told { id, findings: &|| progress.findings() };
+        let attempt =
+            Attempt { input, options, environment, args, session, started, delivered, told };
         loop {
             match attempt.run(&early) {
                 // A cache did not hand over a layer that it had announced: its step runs after all.
@@ -277,6 +287,10 @@ struct Results<'a> {
     options: &'a Options,
     /// When it began.
     started: String,
+    /// What its record is called, where there is to be one.
+    id: Option<&'a BuildId>,
+    /// What the checks of the Dockerfile have found.
+    findings: Vec<Diagnostic>,
 }
 
 impl Results<'_> {
@@ -287,7 +301,8 @@ impl Results<'_> {
         args: &BuildArgs,
         session: &Session,
     ) -> Result<(), Failure> {
-        let Self { built, input, options, started } = self;
+        let record = self.record(args, session);
+        let Self { built, input, options, started, .. } = self;
         let mut delivery = Delivery::new(lease, built, args, (session, routes))?;
         if let Some(asked) = args.attestation.provenance() {
             let mut images = built.targets.iter().flat_map(|target| &target.images);
@@ -299,7 +314,35 @@ impl Results<'_> {
                 target.images.provenance = Some(invocation.predicate(target.built));
             }
         }
+        delivery.record = record;
         delivery.run()
+    }
+
+    /// What a file that tells of the build says beside what left, where there is one.
+    fn record(&self, args: &BuildArgs, session: &Session) -> ToldOfBuild {
+        let mut record = ToldOfBuild::default();
+        if args.result.metadata_file.is_none() {
+            return record;
+        }
+        record.id = self.id.cloned();
+        let wish = MetadataWish::of(&session.settings);
+        if wish.warnings == WarningsWish::Yes {
+            let text = String::from_utf8_lossy(&self.input.dockerfile).into_owned();
+            let source = SourceFile { name: self.input.name.clone(), text };
+            let warning = |finding| solve_status::warning(&source, finding);
+            record.warnings = self.findings.iter().map(warning).collect();
+        }
+        if let Some(detail) = wish.provenance {
+            let asked = args.attestation.provenance().cloned().unwrap_or_default();
+            let asked = &Provenance { detail, ..asked };
+            let dockerfile = (self.input.name.as_str(), self.input.dockerfile.as_slice());
+            let times = Some((self.started.clone(), host::date()));
+            let invocation = BuildInvocation { asked, options: self.options, dockerfile, times };
+            for target in &self.built.targets {
+                record.provenance.insert(target.name.clone(), invocation.told(target));
+            }
+        }
+        record
     }
 }
 

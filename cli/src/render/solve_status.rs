@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wythe_builder::progress::{Event, Progress, StepId, Stream};
 use wythe_dockerfile::diagnostic::Diagnostic;
+use wythe_dockerfile::lint::rule::{OWN, RULES};
 use wythe_store::digest::Digest;
 use wythe_store::oci::transfer::{Direction, Transfer, TransferState};
 
@@ -69,10 +70,38 @@ pub(crate) fn note(text: &str) -> String {
     escape(&json!({"vertexes": [vertex.ended(End::Done, &vertex.started)]}).to_string())
 }
 
+/// A finding as BuildKit's `client.VertexWarning`.
+pub(crate) fn warning(source: &SourceFile, finding: &Diagnostic) -> Value {
+    let line = json!({"line": source.line(finding)});
+    let mut warning = json!({
+        "vertex": Vertex::reading(source, "").digest,
+        "level": 1,
+        "short": STANDARD.encode(source.summary(finding)),
+        "detail": finding.help.iter().map(|help| STANDARD.encode(help)).collect::<Vec<_>>(),
+        "sourceInfo": {
+            "filename": source.name,
+            "data": STANDARD.encode(&source.text),
+            "language": "Dockerfile",
+        },
+        "range": [{"start": line, "end": line}],
+    });
+    let rule = finding.rule.and_then(|name| RULES.iter().chain(OWN).find(|rule| rule.name == name));
+    if let Some(rule) = rule {
+        warning["url"] = rule.url().into();
+    }
+    warning
+}
+
 impl Vertex {
     fn new(kind: &str, name: &str, started: String) -> Self {
         let digest = Digest::of(format!("{kind} {name}").as_bytes()).to_string();
         Self { digest, name: name.to_owned(), started }
+    }
+
+    /// That in which a Dockerfile is read.
+    fn reading(source: &SourceFile, now: &str) -> Self {
+        let name = format!("[internal] load build definition from {}", source.name);
+        Self::new("dockerfile", &name, now.to_owned())
     }
 
     fn running(&self) -> Value {
@@ -168,21 +197,11 @@ impl<W: Write> State<W> {
     fn warn(&mut self, source: &SourceFile, finding: &Diagnostic, now: &str) {
         let known = self.warned.clone();
         let vertex = known.unwrap_or_else(|| {
-            let name = format!("[internal] load build definition from {}", source.name);
-            let vertex = Vertex::new("dockerfile", &name, now.to_owned());
+            let vertex = Vertex::reading(source, now);
             self.vertex(&vertex.ended(End::Done, now));
             vertex
         });
-        let line = source.line(finding);
-        let place = json!({"line": line});
-        let warning = json!({
-            "vertex": vertex.digest,
-            "level": 1,
-            "short": STANDARD.encode(source.summary(finding)),
-            "detail": finding.help.iter().map(|help| STANDARD.encode(help)).collect::<Vec<_>>(),
-            "range": [{"start": place, "end": place}],
-        });
-        self.write(&json!({"warnings": [warning]}));
+        self.write(&json!({"warnings": [warning(source, finding)]}));
         self.warned = Some(vertex);
     }
 }
@@ -301,5 +320,6 @@ mod tests {
         let warning = &found[1]["warnings"][0];
         assert_eq!(warning["vertex"], vertex["digest"]);
         assert_eq!(warning["range"][0]["start"]["line"], 1);
+        assert_eq!(warning["sourceInfo"]["data"], STANDARD.encode("FROM a\n"));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wythe_builder::progress::{Event, Hit, Progress, StepId};
+use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_store::digest::Digest;
 use wythe_store::oci::transfer::{Direction, TransferState};
 
@@ -21,6 +22,8 @@ struct Counts {
     steps: BTreeMap<StepId, StepEnd>,
     /// How many bytes of each blob have passed, by way and image.
     moved: BTreeMap<(Direction, String, Digest), u64>,
+    /// What was found in the Dockerfile.
+    findings: Vec<Diagnostic>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +60,11 @@ impl<P> Tally<P> {
         }
     }
 
+    /// What was found in the Dockerfile, each once.
+    pub(crate) fn findings(&self) -> Vec<Diagnostic> {
+        self.counts().findings.clone()
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,6 +88,12 @@ impl<P: Progress> Progress for Tally<P> {
                     TransferState::Mounted | TransferState::Present => 0,
                 };
                 self.counts().moved.insert(id, passed);
+            }
+            Event::Warning { diagnostic } => {
+                let findings = &mut self.counts().findings;
+                if !findings.contains(diagnostic) {
+                    findings.push(diagnostic.clone());
+                }
             }
             _ => {}
         }

@@ -13,6 +13,7 @@ use wythe_delivery::ahead::{LayersAhead, encode_while_making};
 use wythe_delivery::content::OutgoingContent;
 use wythe_delivery::options::{LayerOptions, Times};
 use wythe_delivery::push::Push as Delivery;
+use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
 use wythe_store::id::LayerId;
@@ -29,6 +30,7 @@ use crate::args::image_attributes::{ImageAttributes, Transport};
 use crate::args::image_name::{ImageName, PLACEHOLDER};
 use crate::args::output::{Output, OutputArg, Push};
 use crate::aws::create_repositories;
+use crate::build_record::id::BuildId;
 use crate::failure::Failure;
 use crate::host;
 use crate::session::Session;
@@ -45,6 +47,17 @@ pub(super) struct Attempt<'a> {
     pub(super) started: &'a str,
     /// What was seen to at registries.
     pub(super) delivered: &'a Delivered,
+    /// What is told of it.
+    pub(super) told: Told<'a>,
+}
+
+/// What files tell of a build beside what left.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    /// What its record is called, where there is to be one.
+    pub(super) id: Option<&'a BuildId>,
+    /// What the checks of the Dockerfile have found so far.
+    pub(super) findings: &'a (dyn Fn() -> Vec<Diagnostic> + Sync),
 }
 
 /// Why there is no result where it was to be.
@@ -93,7 +106,7 @@ impl Attempt<'_> {
         delivered: &Delivered,
         encoded: impl FnOnce(),
     ) -> Result<Built, Unfinished> {
-        let Self { input, options, args, session, started, .. } = self;
+        let Self { input, options, args, session, started, told, .. } = self;
         let environment = Environment { layers, ..self.environment };
         let built = build(input, options, environment).map_err(|error| {
             Unfinished::Build(
@@ -101,7 +114,8 @@ impl Attempt<'_> {
             )
         })?;
         encoded();
-        let results = Results { built: &built, input, options, started: started.to_owned() };
+        let (started, id, findings) = (started.to_owned(), told.id, (told.findings)());
+        let results = Results { built: &built, input, options, started, id, findings };
         let transfers = &AsEvents(environment.progress);
         let routes = Routes { pool: environment.pool, transfers, delivered };
         let sent = results.deliver((environment.lease, routes), args, session);

@@ -94,7 +94,9 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
         return Ok(Answer::InPart);
     };
     session.interrupts(resources.cancel())?;
-    let results = Results { built: &built, input: &input, options: &options, started };
+    let (id, findings) = (recording.as_ref().map(Recording::id), progress.findings());
+    let (input, options) = (&input, &options);
+    let results = Results { built: &built, input, options, started, id, findings };
     let (transfers, delivered) = (&AsEvents(&progress), &Delivered::default());
     let routes = Routes { pool: resources.pool(), transfers, delivered };
     let delivered = results.deliver((&lease, routes), args, session);

@@ -1,6 +1,7 @@
 //! The results of a build to where the flags say they go.
 
 mod destination;
+pub(crate) mod metadata;
 mod pushed;
 mod report;
 mod target;
@@ -23,6 +24,7 @@ use wythe_store::tree::entry::Tree;
 
 pub(crate) use self::destination::write_text;
 use self::destination::write_to;
+use self::metadata::ToldOfBuild;
 use self::report::{TargetReport, to_stdout};
 use self::target::TargetOutput;
 use self::tree::file_tree;
@@ -120,6 +122,8 @@ pub(crate) struct Delivery<'a> {
     lease: &'a Lease,
     /// What each target came to.
     pub(crate) targets: Vec<TargetOutput<'a>>,
+    /// What is told of the build beside.
+    pub(crate) record: ToldOfBuild,
     args: &'a ResultArgs,
     session: &'a Session,
 }
@@ -133,7 +137,8 @@ impl<'a> Delivery<'a> {
     ) -> Result<Self, Failure> {
         let (args, how) = (&args.result, (session, routes));
         let targets = built.targets.iter().map(|built| TargetOutput::new(lease, built, args, how));
-        Ok(Self { lease, targets: targets.collect::<Result<_, _>>()?, args, session })
+        let (targets, record) = (targets.collect::<Result<_, _>>()?, ToldOfBuild::default());
+        Ok(Self { lease, targets, record, args, session })
     }
 }
 

@@ -83,6 +83,17 @@ impl BuildInvocation<'_> {
         step
     }
 
+    /// The same as people are told of it in a file: buildx leaves out when and how far, unless it is asked for everything.
+    pub(crate) fn told(&self, built: &BuiltTarget) -> Value {
+        let mut predicate = self.predicate(built);
+        if self.asked.detail == Detail::Min
+            && let Some(details) = predicate["runDetails"].as_object_mut()
+        {
+            details.remove("metadata");
+        }
+        predicate
+    }
+
     /// What was asked for. Values of secrets are in no statement.
     fn request(&self, target: &str) -> Value {
         let mut args = Map::new();

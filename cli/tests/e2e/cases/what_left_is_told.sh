@@ -13,7 +13,24 @@ grep -q "\"digest\":\"$(cat id)\"" "$manifest"
 grep -q "\"containerimage.digest\": \"$(cat digest)\"" told
 grep -q "\"containerimage.config.digest\": \"$(cat id)\"" told
 
+
+# What buildx says beside that: how it was built, and where it is asked for, what was found in the Dockerfile.
+told() { python3 -c "import json; told = json.load(open('told')); $1"; }
+told 'assert told["buildx.build.provenance"]["buildDefinition"]["externalParameters"]["configSource"]["path"] == "Dockerfile"'
+told 'assert "metadata" not in told["buildx.build.provenance"]["runDetails"] and "buildx.build.warnings" not in told'
+printf 'FROM scratch as last\nCOPY a /a\n' > context/Dockerfile
+BUILDX_METADATA_PROVENANCE=max BUILDX_METADATA_WARNINGS=1 build --platform linux/amd64,linux/arm64
+told 'assert "buildkit_metadata" in told["buildx.build.provenance/linux/arm64"]["runDetails"]["metadata"]'
+told 'found, = told["buildx.build.warnings"]; assert found["range"][0]["start"]["line"] == 1 and "from-as-casing" in found["url"]'
+BUILDX_METADATA_PROVENANCE=disabled build
+told 'assert not [key for key in told if key.startswith(("buildx.build.provenance", "buildx.build.warnings"))]'
+
 build -t rewritten -o type=image,rewrite-timestamp=true
 "$WYTHE" inspect --raw manifest rewritten > manifest
 [ "sha256:$(sha256sum < manifest | cut -d' ' -f1)" = "$(cat digest)" ]
 grep -q "\"digest\":\"$(cat id)\"" manifest
+
+# The reference is what history knows the build by.
+build
+"$WYTHE" buildx history inspect "$(python3 -c 'import json; print(json.load(open("told"))["buildx.build.ref"])')" > report
+grep -q context report

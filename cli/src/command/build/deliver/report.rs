@@ -1,6 +1,5 @@
 //! What a build says of its images: on standard output, and in the files that flags name.
 
-use serde_json::{Map, Value, json};
 use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
@@ -103,31 +102,6 @@ impl Delivery<'_> {
             }
         }
         Ok(images)
-    }
-
-    /// One object for one target, or one by the name of each, as `docker buildx bake` has it.
-    fn metadata(&self, reports: &[TargetReport]) -> Value {
-        match reports {
-            [only] => self.entry(only),
-            several => {
-                let entry = |report: &TargetReport| (report.target.clone(), self.entry(report));
-                Value::Object(several.iter().map(entry).collect::<Map<_, _>>())
-            }
-        }
-    }
-
-    fn entry(&self, report: &TargetReport) -> Value {
-        let names = self.args.tag.iter().filter(|name| name.is_of(&report.target));
-        let names: Vec<String> = names.map(|name| name.filled(&report.target)).collect();
-        let mut entry = json!({
-            "containerimage.descriptor": json!(report.root),
-            "containerimage.digest": report.root.digest.to_string(),
-            "image.name": names.join(","),
-        });
-        if let Some(config) = report.config {
-            entry["containerimage.config.digest"] = config.to_string().into();
-        }
-        entry
     }
 }
 
