@@ -195,6 +195,12 @@ pub trait Progress: Sync {
     fn is_curious(&self) -> bool {
         true
     }
+
+    /// Whether caches of other machines are to be asked for the last time as well, which costs a request for each
+    /// step that is not known.
+    fn asks_caches(&self) -> bool {
+        self.is_curious()
+    }
 }
 
 /// Tells of transfers as events.

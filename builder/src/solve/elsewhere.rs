@@ -48,7 +48,7 @@ impl Solver<'_> {
         let unknown = local.unknown.iter().rev().filter(fresh);
         let keys = unknown.filter_map(|index| self.keys.get(index).copied());
         let place = |index: &usize| self.place(&self.graph.vertices[*index]).shared();
-        let places = local.unknown.iter().filter(|_| self.env.progress.is_curious()).map(place);
+        let places = local.unknown.iter().filter(|_| self.env.progress.asks_caches()).map(place);
         self.env.caches.ask(&keys.chain(places).collect::<Vec<CacheKey>>());
         Ok(())
     }

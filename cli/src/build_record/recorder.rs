@@ -274,6 +274,11 @@ impl<P: Progress> Progress for Recorded<'_, P> {
     fn is_curious(&self) -> bool {
         self.recorder.is_some() || self.progress.is_curious()
     }
+
+    /// A record says what is known here: nobody waits for a request that only it would need.
+    fn asks_caches(&self) -> bool {
+        self.progress.asks_caches()
+    }
 }
 
 #[cfg(test)]
@@ -370,6 +375,15 @@ mod tests {
         );
         assert!(!format!("{heard:?}").contains("hunter2"), "{heard:?}");
         assert_eq!(heard.log.steps[&3].lines[0].2, "it is ***");
+    }
+
+    #[test]
+    fn a_record_wants_reasons_but_no_request_for_them() {
+        let recorder =
+            Recorder::new(Stopwatch::stepping(), SourceFile::default(), Discretion::default());
+        let recorded = Recorded { progress: (), recorder: Some(&recorder) };
+        assert!(recorded.is_curious() && !recorded.asks_caches());
+        assert!(!Recorded { progress: (), recorder: None }.is_curious());
     }
 
     #[test]

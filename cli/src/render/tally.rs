@@ -103,6 +103,10 @@ impl<P: Progress> Progress for Tally<P> {
     fn is_curious(&self) -> bool {
         self.progress.is_curious()
     }
+
+    fn asks_caches(&self) -> bool {
+        self.progress.asks_caches()
+    }
 }
 
 #[cfg(test)]
