@@ -7,6 +7,7 @@ mod given;
 mod ground;
 mod mask;
 pub(crate) mod mounts;
+mod pasta;
 mod restored;
 mod run;
 mod space;

@@ -56,6 +56,8 @@ pub struct Options {
     /// The hosts that steps may reach whose network is [`NetworkMode::Allow`]. It decides no key, and goes with
     /// what it let through.
     pub egress: Option<Arc<EgressList>>,
+    /// Where the program is that steps have a network by whose network is [`NetworkMode::Pasta`].
+    pub pasta: Option<PathBuf>,
     /// `--add-host`, in order.
     pub hosts: Vec<HostEntry>,
     /// The size of `/dev/shm` in bytes.
@@ -102,6 +104,7 @@ impl Options {
             pull: PullPolicy::Missing,
             network: NetworkMode::Default,
             egress: None,
+            pasta: None,
             hosts: Vec::new(),
             shm_size: DEFAULT_SHM_SIZE,
             limits: Vec::new(),
@@ -205,6 +208,8 @@ pub enum NetworkMode {
     Host,
     /// Nothing but hosts of a list, by a proxy of ours.
     Allow,
+    /// One of its own that leads out by pasta.
+    Pasta,
 }
 
 impl NetworkMode {
@@ -225,6 +230,7 @@ impl NetworkMode {
             Self::Default => "default",
             Self::None => "none",
             Self::Host => "host",
+            Self::Pasta => "pasta",
         }
     }
 }

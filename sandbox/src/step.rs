@@ -34,7 +34,7 @@ pub struct Step {
     pub mounts: Vec<Mount>,
     /// The text of `/etc/hosts`.
     pub hosts_file: Vec<u8>,
-    /// The text of `/etc/resolv.conf` where there is a network; else it is empty.
+    /// The text of `/etc/resolv.conf`, unless there is no network: then it is empty.
     pub resolv_conf: Vec<u8>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,
@@ -218,15 +218,8 @@ pub enum Network {
     Host,
     /// Nothing but its own loopback device.
     None,
-    /// Nothing but what this program listens with on the loopback device of this network.
+    /// Nothing but what leads out of this network, or this program listens with on its loopback device.
     Own(Arc<OwnNetwork>),
-}
-
-impl Network {
-    /// Whether it is that of the machine, with name servers and abstract sockets of others.
-    pub(crate) fn is_of_machine(&self) -> bool {
-        matches!(self, Self::Host)
-    }
 }
 
 /// How much of the sandbox stands.

@@ -253,6 +253,13 @@ pub(crate) fn enter_users_before_execution(command: &mut Command, users: RawFd) 
     unsafe { command.pre_exec(enter) };
 }
 
+/// Has a program end with the thread that starts it.
+pub(crate) fn end_with_thread(command: &mut Command) {
+    let end = || die_with_parent().map_err(std::io::Error::from);
+    // SAFETY: one system call, which allocates nothing and takes no lock.
+    unsafe { command.pre_exec(end) };
+}
+
 /// Brings the loopback device of the current network namespace up.
 pub(crate) fn raise_loopback() -> Result<(), Errno> {
     // SAFETY: takes numbers only.

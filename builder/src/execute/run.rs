@@ -21,6 +21,7 @@ use wythe_store::live::{device, owner};
 use super::Execution;
 use super::mask::{Mask, Masked};
 use super::mounts::Mounts;
+use super::pasta::{self, Pasta};
 use super::space;
 use crate::egress::{self, Gate, Told, Verdict};
 use crate::error::{BuildCause, StepFailure};
@@ -76,10 +77,12 @@ impl Execution<'_> {
         step.identity = numbers(&identity);
         step.hostname.clone_from(&run.hostname);
         let gate = self.gate(run)?;
-        step.network = match &gate {
-            Some((gate, _)) => Network::Own(gate.network()),
-            None if run.network == NetworkMode::None => Network::None,
-            None => Network::Host,
+        let pasta = self.pasta(run)?;
+        step.network = match (&gate, &pasta) {
+            (Some((gate, _)), _) => Network::Own(gate.network()),
+            (None, Some(pasta)) => Network::Own(pasta.network()),
+            (None, None) if run.network == NetworkMode::None => Network::None,
+            (None, None) => Network::Host,
         };
         if gate.is_some() {
             set(&mut step.env, egress::variables());
@@ -89,7 +92,12 @@ impl Execution<'_> {
             SecurityMode::Insecure => Security::Insecure,
         };
         step.hosts_file = hosts(&run.hostname, &run.hosts);
-        step.resolv_conf = env.resolv_conf.to_vec();
+        step.resolv_conf = match run.network {
+            NetworkMode::Default | NetworkMode::Host => env.resolv_conf.to_vec(),
+            NetworkMode::Pasta => pasta::name_servers(env.resolv_conf),
+            // Names are looked up by the proxy.
+            NetworkMode::Allow | NetworkMode::None => Vec::new(),
+        };
         step.shm_size = run.shm_size;
         step.limits.clone_from(&run.limits);
         (step.quota, step.timeout) = (run.quota, run.timeout);
@@ -180,6 +188,16 @@ impl Execution<'_> {
             return Err(BuildCause::Unsupported("a network of listed hosts without a list"));
         }
         Ok(opened)
+    }
+
+    /// Opens a network that leads out by pasta, where that is the network of the step.
+    fn pasta(&self, run: &RunStep) -> Result<Option<Pasta>, BuildCause> {
+        if run.network != NetworkMode::Pasta {
+            return Ok(None);
+        }
+        let program = self.options.pasta.as_ref();
+        let program = program.ok_or(BuildCause::Unsupported("a network by pasta without pasta"))?;
+        Ok(Some(Pasta::start(program)?))
     }
 
     /// Lets who wants to look at what the step left.

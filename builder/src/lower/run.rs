@@ -70,13 +70,17 @@ impl Lowering<'_> {
                 Err(LowerError::at(span, message)
                     .help("remove the flag, or build without the list"))
             }
+            NetworkMode::Host if options.network == NetworkMode::Pasta => {
+                let message = "RUN --network=host leads around --network=pasta";
+                Err(LowerError::at(span, message).help("remove the flag, or build without pasta"))
+            }
             NetworkMode::Host => {
                 self.allowed(Entitlement::NetworkHost, span)?;
                 Ok(NetworkMode::Host)
             }
             NetworkMode::None => Ok(NetworkMode::None),
             // What the command line says, which a Dockerfile cannot widen.
-            NetworkMode::Allow | NetworkMode::Default => Ok(options.network),
+            NetworkMode::Allow | NetworkMode::Default | NetworkMode::Pasta => Ok(options.network),
         }
     }
 

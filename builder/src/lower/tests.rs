@@ -128,17 +128,25 @@ fn network(flag: &str, options: &Options) -> Result<NetworkMode, String> {
 
 #[test]
 fn a_dockerfile_narrows_the_network_of_the_build_and_does_not_widen_it() {
-    for mode in [NetworkMode::Default, NetworkMode::None, NetworkMode::Host, NetworkMode::Allow] {
+    for mode in [
+        NetworkMode::Default,
+        NetworkMode::None,
+        NetworkMode::Host,
+        NetworkMode::Allow,
+        NetworkMode::Pasta,
+    ] {
         let options = Options { network: mode, ..options() };
         assert_eq!(network("", &options), Ok(mode));
         assert_eq!(network("--network=default", &options), Ok(mode));
         assert_eq!(network("--network=none", &options), Ok(NetworkMode::None));
         assert!(network("--network=host", &options).is_err());
     }
-    let entitlements = [Entitlement::NetworkHost].into();
-    let options = Options { network: NetworkMode::Allow, entitlements, ..options() };
-    let refused = network("--network=host", &options).unwrap_err();
-    assert!(refused.contains("leads around the list"), "{refused}");
+    for mode in [NetworkMode::Allow, NetworkMode::Pasta] {
+        let entitlements = [Entitlement::NetworkHost].into();
+        let options = Options { network: mode, entitlements, ..options() };
+        let refused = network("--network=host", &options).unwrap_err();
+        assert!(refused.contains("leads around"), "{refused}");
+    }
 }
 
 #[test]

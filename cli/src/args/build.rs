@@ -212,7 +212,7 @@ pub(crate) struct RunArgs {
         long,
         default_value = "default",
         value_name = "NETWORK",
-        help = "The network of RUN: default, host, none, or allow:HOST[:PORT],… for those hosts alone, by a proxy"
+        help = "The network of RUN: default, host, none, pasta for one of its own, or allow:HOST[:PORT],… for those hosts alone"
     )]
     pub(crate) network: BuildNetwork,
     /// Grant what a Dockerfile asks for: network.host or security.insecure

@@ -17,12 +17,14 @@ pub(crate) enum BuildNetwork {
     None,
     /// Hosts of a list.
     Allow(Arc<EgressList>),
+    /// One of the step's own that leads out by pasta.
+    Pasta,
 }
 
 /// Why a text names no network.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum NetworkError {
-    #[error("known are default, host, none and allow:HOST[:PORT],…")]
+    #[error("known are default, host, none, pasta and allow:HOST[:PORT],…")]
     Unknown,
     #[error(transparent)]
     List(#[from] ParseEgressError),
@@ -36,6 +38,7 @@ impl FromStr for BuildNetwork {
             "default" => Ok(Self::Default),
             "host" => Ok(Self::Host),
             "none" => Ok(Self::None),
+            "pasta" => Ok(Self::Pasta),
             _ => {
                 let list = text.strip_prefix("allow:").ok_or(NetworkError::Unknown)?;
                 Ok(Self::Allow(Arc::new(list.parse()?)))

@@ -54,7 +54,8 @@ impl Plan {
         let (begun, board) = self.begin_root(&step.root)?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
-        let resolv_conf = if step.network.is_of_machine() { &step.resolv_conf } else { &[][..] };
+        let is_alone = matches!(step.network, Network::None);
+        let resolv_conf = if is_alone { &[][..] } else { &step.resolv_conf };
         let resolv = self.prepare_file(&board, c"/etc/resolv.conf".into(), resolv_conf);
         let hosts = self.prepare_file(&board, c"/etc/hosts".into(), &step.hosts_file);
         let asked = step.mounts.iter().map(|mount| self.prepare(mount, &board));

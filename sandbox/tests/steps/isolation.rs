@@ -157,7 +157,6 @@ pub(crate) fn a_network_of_its_own_has_what_the_builder_listens_with(fixture: &F
     let step = |script: &str, port: u16| {
         let mut step = fixture.step(&script.replace("PORT", &port.to_string()));
         step.network = Network::Own(network.clone());
-        step.resolv_conf = b"nameserver 192.0.2.1\n".to_vec();
         step
     };
     assert_eq!(succeed(&step("nc 127.0.0.1 PORT", PORT)).stdout, "from the builder\n");

@@ -17,7 +17,8 @@ use crate::args::context::{self, ContextSource, Selector};
 use crate::args::key_value::KeyValue;
 use crate::args::network::BuildNetwork;
 use crate::command::build::secret;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
+use crate::host;
 use crate::settings::Settings;
 
 /// What the flags mean; what cannot be done is refused by name.
@@ -37,7 +38,7 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
     options.contexts = contexts(&input.build_context)?;
     options.secrets = secret::read_all(&input.secret, settings)?;
-    surroundings(&args.run, &mut options)?;
+    surroundings(&args.run, &mut options, settings)?;
     Ok(options)
 }
 
@@ -50,10 +51,10 @@ fn platform(text: &str) -> Result<Platform, Failure> {
 }
 
 /// What surrounds a step.
-fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
+fn surroundings(args: &RunArgs, options: &mut Options, settings: &Settings) -> Result<(), Failure> {
     options.entitlements =
         args.allow.iter().map(|name| entitlement(name)).collect::<Result<_, _>>()?;
-    network(&args.network, options)?;
+    network(&args.network, options, settings)?;
     options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
     options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
     options.quota = args.quota.quota();
@@ -65,7 +66,11 @@ fn surroundings(args: &RunArgs, options: &mut Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn network(asked: &BuildNetwork, options: &mut Options) -> Result<(), Failure> {
+fn network(
+    asked: &BuildNetwork,
+    options: &mut Options,
+    settings: &Settings,
+) -> Result<(), Failure> {
     options.network = match asked {
         BuildNetwork::Default => NetworkMode::Default,
         BuildNetwork::Host => {
@@ -83,6 +88,14 @@ fn network(asked: &BuildNetwork, options: &mut Options) -> Result<(), Failure> {
             }
             options.egress = Some(list.clone());
             NetworkMode::Allow
+        }
+        BuildNetwork::Pasta => {
+            let program = host::program("pasta", settings).ok_or_else(|| {
+                Failure::new(Class::Environment, "--network=pasta: pasta is not installed")
+                    .remedy("install the package passt")
+            })?;
+            options.pasta = Some(program);
+            NetworkMode::Pasta
         }
     };
     Ok(())
