@@ -10,6 +10,7 @@ use wythe_store::image::encode::{ForeignLayers, Told, encode_each};
 use wythe_store::image::recode::RecodeError;
 use wythe_store::image::seekable::{SeekableForm, seekable};
 use wythe_store::image::soci::{INDEX_DIGEST, Indexed, indexed};
+use wythe_store::layer::start_order::StartOrder;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::RawDocument;
@@ -32,6 +33,7 @@ pub struct Encoder<'a> {
     ready: Ready<'a>,
     /// What the store lacks, and can get.
     away: BTreeSet<Digest>,
+    start: StartOrder,
 }
 
 impl fmt::Debug for Encoder<'_> {
@@ -65,7 +67,13 @@ impl<'a> Encoder<'a> {
         (pool, ready): (&'a ThreadPool, Ready<'a>),
     ) -> Result<Self, DeliveryError> {
         content.complete_for(options)?;
-        Ok(Self { lease: content.lease, options, pool, ready, away: content.away()? })
+        let (lease, away, start) = (content.lease, content.away()?, StartOrder::default());
+        Ok(Self { lease, options, pool, ready, away, start })
+    }
+
+    /// The same, which puts what a container starts with in front of layers that have a table of contents.
+    pub(crate) fn starting_with(self, start: &StartOrder) -> Self {
+        Self { start: start.clone(), ..self }
     }
 
     /// The manifest with which an image of the store leaves; it is in the store.
@@ -129,7 +137,8 @@ impl<'a> Encoder<'a> {
                 return Ok(image.clone());
             }
         };
-        self.pool.install(|| seekable(self.lease, image, form, self.foreign()))
+        let how = (form, &self.start);
+        self.pool.install(|| seekable(self.lease, image, how, self.foreign()))
     }
 
     fn foreign(&self) -> ForeignLayers<'_> {

@@ -3,6 +3,7 @@
 use wythe_store::image::encode::Recompress;
 use wythe_store::image::soci::is_indexed;
 use wythe_store::layer::codec::Codec;
+use wythe_store::layer::start_order::StartOrder;
 use wythe_store::layer::{estargz, zstd_chunked};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::Compression;
@@ -120,6 +121,8 @@ pub enum StatementForm {
 pub struct ImageOptions {
     /// How its layers leave.
     pub layers: LayerOptions,
+    /// What a container of it starts with, which is in front of layers that have a table of contents.
+    pub start: StartOrder,
     /// The times of their files.
     pub times: Times,
     /// Whose media types it has.

@@ -87,7 +87,8 @@ impl PlatformImages<'_> {
         (source, ready): (&dyn ImageSource, Ready<'_>),
     ) -> Result<OutgoingImage<'_>, DeliveryError> {
         let content = OutgoingContent::new(self.lease, source, &self.origins);
-        let encoder = Encoder::new(&content, options.layers, (self.pool, ready))?;
+        let encoder = Encoder::new(&content, options.layers, (self.pool, ready))?
+            .starting_with(&options.start);
         let images = self.with_times_and_annotations(options)?;
         let images = images.iter().map(|image| encoder.with_tables(image));
         let images: Vec<StoredImage> = images.collect::<Result<_, _>>()?;

@@ -18,6 +18,7 @@ pub(crate) mod midstate;
 pub mod origin;
 pub mod recipe;
 pub mod soci;
+pub mod start_order;
 pub mod tar_read;
 pub mod tar_write;
 mod toc;

@@ -1,5 +1,6 @@
 //! The attributes of an `--output` that are about the image: names, encoding, what is said of it.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use wythe_delivery::annotation::Annotations;
@@ -31,6 +32,8 @@ pub(crate) struct ImageAttributes {
     pub(crate) recompress: Recompress,
     /// What leaves beside the layers.
     pub(crate) index: LazyIndex,
+    /// A list of what a container opens when it starts.
+    pub(crate) start_trace: Option<PathBuf>,
     pub(crate) times: Times,
     pub(crate) types: MediaTypes,
     pub(crate) annotations: Annotations,
@@ -104,6 +107,7 @@ impl ImageAttributes {
             Some(true) => LazyIndex::Soci,
             Some(false) | None => LazyIndex::None,
         };
+        let start_trace = attributes.take("start-trace").map(PathBuf::from);
         let compression = attributes.take("compression").map(|text| text.parse()).transpose()?;
         let level = attributes.take("compression-level");
         let level =
@@ -118,6 +122,7 @@ impl ImageAttributes {
             level,
             recompress,
             index,
+            start_trace,
             times,
             types,
             annotations,

@@ -187,7 +187,7 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "annotation.*",
     "annotation-index.*",
     "annotation-index-descriptor.*",
@@ -209,6 +209,7 @@ const KNOWN: [&str; 25] = [
     "push-by-digest",
     "rewrite-timestamp",
     "soci",
+    "start-trace",
     "store",
     "target",
     "type",

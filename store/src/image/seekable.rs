@@ -6,6 +6,7 @@ use crate::image::encode::{ForeignLayers, Recompress};
 use crate::image::recode::{RecodeError, Replacement, replace_layers};
 use crate::image::rootfs::layer_tree;
 use crate::layer::estargz::{self, Seekable};
+use crate::layer::start_order::StartOrder;
 use crate::layer::zstd_chunked;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -35,7 +36,7 @@ impl SeekableForm {
     }
 }
 
-/// The image with layers that have a table of contents. Where that is part of what they uncompress to, the image
+/// The image with layers that have a table of contents, and what a container starts with in front. Where that is part of what they uncompress to, the image
 /// has another configuration, too. Layers from elsewhere stay as they came, unless `foreign` says otherwise and
 /// they have no table yet; and so does one with names that no table can say. Its documents and layers are in the
 /// store. Works on the current rayon pool.
@@ -47,7 +48,7 @@ impl SeekableForm {
 pub fn seekable(
     lease: &Lease,
     image: &StoredImage,
-    form: SeekableForm,
+    (form, order): (SeekableForm, &StartOrder),
     foreign: ForeignLayers<'_>,
 ) -> Result<StoredImage, RecodeError> {
     replace_layers(lease, image, |_, layer, diff_id| {
@@ -56,8 +57,10 @@ pub fn seekable(
         }
         let tree = layer_tree(lease, layer, &diff_id).map_err(|error| error.cause)?;
         let made = match form {
-            SeekableForm::Estargz { level } => Some(estargz::export(lease, &tree, level)?),
-            SeekableForm::ZstdChunked { level } => zstd_chunked::export(lease, &tree, level)?,
+            SeekableForm::Estargz { level } => Some(estargz::export(lease, &tree, (level, order))?),
+            SeekableForm::ZstdChunked { level } => {
+                zstd_chunked::export(lease, &tree, (level, order))?
+            }
         };
         let Some(Seekable { diff_id, mut descriptor }) = made else { return Ok(None) };
         for (key, value) in &layer.annotations {
@@ -90,7 +93,13 @@ mod tests {
 
     fn made(lease: &Lease, image: &StoredImage, recompress: Recompress) -> StoredImage {
         let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
-        seekable(lease, image, SeekableForm::Estargz { level: 6 }, foreign).unwrap()
+        seekable(
+            lease,
+            image,
+            (SeekableForm::Estargz { level: 6 }, &StartOrder::default()),
+            foreign,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -98,7 +107,8 @@ mod tests {
         let (_folder, lease, image) = built();
         let foreign = ForeignLayers { recompress: Recompress::Never, away: &BTreeSet::new() };
         let form = SeekableForm::ZstdChunked { level: 3 };
-        let made = seekable(&lease, &image, form, foreign).unwrap();
+        let order = &StartOrder::default();
+        let made = seekable(&lease, &image, (form, order), foreign).unwrap();
         assert_eq!(made.config, image.config);
         let layer = &made.manifest.value().layers[0];
         assert!(layer.annotations.contains_key(form.annotation()));
@@ -107,7 +117,7 @@ mod tests {
         StoredContent(lease.store()).open(layer).unwrap().read_to_end(&mut blob).unwrap();
         let plain = zstd::decode_all(&blob[..]).unwrap();
         assert_eq!(image.config.value().rootfs.diff_ids[0].0, Digest::of(&plain));
-        assert_eq!(seekable(&lease, &made, form, foreign).unwrap(), made);
+        assert_eq!(seekable(&lease, &made, (form, order), foreign).unwrap(), made);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::layer::export::ExportError;
 use crate::layer::export::assembler::Assembler;
 use crate::layer::fragment::{OWN_PART, Part, RUN_MAX, starts};
 use crate::layer::loaded::{self, Loaded};
+use crate::layer::start_order::StartOrder;
 use crate::layer::toc::{Form, Toc, TocChunk};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -25,6 +26,10 @@ pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 
 /// What the format calls the table.
 const TOC_NAME: &str = "stargz.index.json";
+/// The file behind those that a container starts with: a node fetches all that is before it at once.
+const LANDMARK: &str = ".prefetch.landmark";
+/// What is in it.
+const LANDMARK_BODY: [u8; 1] = [0xf];
 /// A longer body is several members: what a reader fetches for one page of a file.
 const CHUNK: u64 = 4 << 20;
 
@@ -37,15 +42,22 @@ pub struct Seekable {
     pub descriptor: Descriptor,
 }
 
-/// Writes a layer in this format. Its parts are compressed on the current rayon pool, and those
+/// Writes a layer in this format, with what a container starts with in front. Its parts are compressed on the current rayon pool, and those
 /// that were compressed before are not again.
 ///
 /// # Errors
 ///
-/// If the bytes of a file are not in the store, a file has the name of the table, or the store fails.
-pub fn export(lease: &Lease, tree: &Tree, level: u32) -> Result<Seekable, ExportError> {
-    if tree.children.get(TOC_NAME.as_bytes()).is_some() {
-        return Err(ExportError::Reserved(TOC_NAME));
+/// If the bytes of a file are not in the store, a file has a name that the format needs, or the store fails.
+pub fn export(
+    lease: &Lease,
+    tree: &Tree,
+    (level, order): (u32, &StartOrder),
+) -> Result<Seekable, ExportError> {
+    let first = order.first(tree);
+    let needed = [TOC_NAME].into_iter().chain((!first.paths.is_empty()).then_some(LANDMARK));
+    if let Some(name) = needed.into_iter().find(|name| tree.children.get(name.as_bytes()).is_some())
+    {
+        return Err(ExportError::Reserved(name));
     }
     let codec = Codec::Members { level };
     let id = codec.id()?;
@@ -55,7 +67,12 @@ pub fn export(lease: &Lease, tree: &Tree, level: u32) -> Result<Seekable, Export
         run: Vec::new(),
         parts: 0,
     };
-    loaded::each(tree, lease.store(), &mut |loaded| writer.entry(&loaded))?;
+    loaded::each_first(&first, lease.store(), &mut |loaded| writer.entry(&loaded))?;
+    if !first.paths.is_empty() {
+        writer.landmark()?;
+    }
+    let others = (tree, &first);
+    loaded::each_other(others, lease.store(), &mut |loaded| writer.entry(&loaded))?;
     writer.run.extend_from_slice(&END);
     writer.end_run()?;
     writer.finish()
@@ -88,6 +105,18 @@ impl Writer<'_> {
             self.run.extend_from_slice(bytes);
         }
         self.run.resize(self.run.len() + padding(file.size), 0);
+        Ok(())
+    }
+
+    fn landmark(&mut self) -> Result<(), ExportError> {
+        let (header, bytes) = (extra_file(LANDMARK, LANDMARK_BODY.len() as u64), &LANDMARK_BODY);
+        self.toc.entry(&header, Some(Digest::of(bytes)))?;
+        self.run.extend_from_slice(&header);
+        self.end_run()?;
+        let whole = bytes.len() as u64;
+        self.toc.chunk(&TocChunk { part: self.parts, bytes, start: 0, whole });
+        self.run.extend_from_slice(bytes);
+        self.run.resize(bytes.len() + padding(whole), 0);
         Ok(())
     }
 
@@ -168,6 +197,10 @@ mod tests {
 
     /// A layer of one entry of each kind, and of files of these lengths.
     fn written(lengths: &[usize]) -> (Seekable, Vec<u8>) {
+        ordered(lengths, &StartOrder::default())
+    }
+
+    fn ordered(lengths: &[usize], order: &StartOrder) -> (Seekable, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
         let lease = store.lease().unwrap();
@@ -187,7 +220,7 @@ mod tests {
             let metadata = Metadata { mode: 0o644, ..Metadata::default() };
             add(&format!("d/f{length}"), metadata, Node::File(file));
         }
-        let made = export(&lease, &builder.finish(), 6).unwrap();
+        let made = export(&lease, &builder.finish(), (6, order)).unwrap();
         let recipe = store.recipe(&made.descriptor.digest);
         assert!(recipe.unwrap().is_some_and(|recipe| recipe.diff_id == made.diff_id));
         let view = crate::layer::blob_view::open(&store, &made.descriptor.digest);
@@ -256,6 +289,14 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_and_its_table_stay_what_they_are() {
+        let (made, blob) = written(&[0, 1, 512, RUN_MAX]);
+        let (_, table) = table(&blob);
+        let text = format!("{}\n{}\n{table:#}\n", made.descriptor.digest, made.diff_id.0);
+        expect_test::expect_file!["../../../testdata/lazy/estargz.txt"].assert_eq(&text);
+    }
+
+    #[test]
     fn to_everybody_else_it_is_a_gzip_of_the_canonical_tar() {
         let (made, blob) = written(&[3, 20_000]);
         let mut plain = Vec::new();
@@ -271,11 +312,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_container_starts_with_is_in_front_and_a_landmark_behind_it() {
+        let order = StartOrder::parse(b"/link\n/d/f20000\n").unwrap();
+        let (_, blob) = ordered(&[3, 20_000], &order);
+        let (_, table) = table(&blob);
+        let rows = table["entries"].as_array().unwrap();
+        let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+        let expected = ["link", "d/f20000", LANDMARK, ".wh.gone", "d/f3", "null", "pipe"];
+        assert_eq!(names, expected);
+        let offset = usize::try_from(rows[2]["offset"].as_u64().unwrap()).unwrap();
+        let mut body = [0];
+        GzDecoder::new(&blob[offset..]).read_exact(&mut body).unwrap();
+        assert_eq!(body, LANDMARK_BODY);
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(&blob[..]).read_to_end(&mut plain).unwrap();
+        assert_eq!(tar::Archive::new(&plain[..]).entries().unwrap().count(), names.len());
+    }
+
+    #[test]
     fn a_file_with_the_name_of_the_table_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &OpenOptions::default()).unwrap();
         let lease = store.lease().unwrap();
         let tree = crate::tree::sketch::sketch("stargz.index.json=x");
-        assert!(matches!(export(&lease, &tree, 6), Err(ExportError::Reserved(_))));
+        assert!(matches!(
+            export(&lease, &tree, (6, &StartOrder::default())),
+            Err(ExportError::Reserved(_))
+        ));
     }
 }

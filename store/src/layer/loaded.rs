@@ -8,6 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::bytes::FileBytes;
 use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{self, CanonicalEntry};
+use crate::layer::start_order::First;
 use crate::layer::tar_write::WriteTarError;
 use crate::tree::entry::Tree;
 
@@ -48,6 +49,34 @@ pub(super) fn each_after<E: From<WriteTarError> + Send>(
     canonical::each(tree, None, &mut |entry| {
         n_entries += 1;
         if n_skipped < n_entries { windows.push(entry) } else { Ok(()) }
+    })?;
+    windows.advance()?;
+    windows.advance()
+}
+
+/// As [`each`], of entries that come first.
+pub(super) fn each_first<E: From<WriteTarError> + Send>(
+    first: &First,
+    bodies: &dyn Bodies,
+    sink: &mut (dyn FnMut(Loaded) -> Result<(), E> + Send),
+) -> Result<(), E> {
+    let (next, ready) = (Vec::new(), Vec::new());
+    let mut windows = Windows { bodies, sink, next, next_bytes: 0, ready };
+    first.entries.iter().try_for_each(|entry| windows.push(entry.clone()))?;
+    windows.advance()?;
+    windows.advance()
+}
+
+/// As [`each`], without those that came first.
+pub(super) fn each_other<E: From<WriteTarError> + Send>(
+    (tree, first): (&Tree, &First),
+    bodies: &dyn Bodies,
+    sink: &mut (dyn FnMut(Loaded) -> Result<(), E> + Send),
+) -> Result<(), E> {
+    let (next, ready) = (Vec::new(), Vec::new());
+    let mut windows = Windows { bodies, sink, next, next_bytes: 0, ready };
+    canonical::each(tree, None, &mut |entry| {
+        if first.paths.contains(&entry.path) { Ok(()) } else { windows.push(entry) }
     })?;
     windows.advance()?;
     windows.advance()

@@ -15,6 +15,7 @@ use crate::layer::export::ExportError;
 use crate::layer::export::assembler::Assembler;
 use crate::layer::fragment::{PART_MAX, Part, RUN_MAX, starts};
 use crate::layer::loaded::{self, Loaded};
+use crate::layer::start_order::StartOrder;
 use crate::layer::toc::{Form, Toc, TocChunk};
 use crate::lease::Lease;
 use crate::tree::entry::{Directory, Node, Tree};
@@ -39,14 +40,18 @@ const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// What the footer ends with.
 const MAGIC: &[u8; 8] = b"GNUlInUx";
 
-/// Writes a layer in this format. Its tar stream is the canonical one, and its parts are compressed on the current
-/// rayon pool; those that were compressed before are not again. `None` where the layer has names that no table can
+/// Writes a layer in this format. Its tar stream is the canonical one, or has what a container starts with in front;
+/// its parts are compressed on the current rayon pool, and those that were compressed before are not again. `None` where the layer has names that no table can
 /// say.
 ///
 /// # Errors
 ///
 /// If the bytes of a file are not in the store, or it fails.
-pub fn export(lease: &Lease, tree: &Tree, level: i32) -> Result<Option<Seekable>, ExportError> {
+pub fn export(
+    lease: &Lease,
+    tree: &Tree,
+    (level, order): (i32, &StartOrder),
+) -> Result<Option<Seekable>, ExportError> {
     if !is_text(&tree.children) {
         return Ok(None);
     }
@@ -60,7 +65,10 @@ pub fn export(lease: &Lease, tree: &Tree, level: i32) -> Result<Option<Seekable>
         run: Vec::new(),
         parts: 0,
     };
-    loaded::each(tree, lease.store(), &mut |loaded| writer.entry(&loaded))?;
+    let first = order.first(tree);
+    loaded::each_first(&first, lease.store(), &mut |loaded| writer.entry(&loaded))?;
+    let others = (tree, &first);
+    loaded::each_other(others, lease.store(), &mut |loaded| writer.entry(&loaded))?;
     writer.run.extend_from_slice(&END);
     writer.end_run()?;
     writer.finish().map(Some)

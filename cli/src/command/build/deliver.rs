@@ -70,7 +70,14 @@ fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
     let images: Vec<&ImageAttributes> =
         outputs.iter().filter_map(|asked| asked.output.image_attributes()).collect();
     let layers: Vec<LayerOptions> = images.iter().map(|image| image.layers(&args.result)).collect();
-    layers.iter().try_for_each(|layers| refuse_index(*layers))?;
+    for (image, layers) in images.iter().zip(&layers) {
+        refuse_index(*layers)?;
+        if image.start_trace.is_some() && layers.are_known_ahead() {
+            let text = "start-trace orders layers that have a table of contents";
+            let remedy = "say compression=estargz or compression=zstd:chunked";
+            return Err(Failure::usage(text).remedy(remedy));
+        }
+    }
     let Some(runtime) = args.result.runtime else { return Ok(()) };
     let compressions = args.result.compression.into_iter();
     let said = images.iter().filter_map(|image| image.compression);

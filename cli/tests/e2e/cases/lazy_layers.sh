@@ -73,3 +73,14 @@ if [ -n "$REGISTRY" ]; then
   skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/e2e/chunked:1" oci:fetched-chunks
   read_layers zstd:chunked fetched-chunks
 fi
+
+# What a container starts with is in front of it, and the tables say so.
+printf '/own/noise\n/nowhere\n/own/d/numbers\n' > trace
+"$WYTHE" build -q -o type=oci,dest=ordered,tar=false,compression=zstd:chunked,start-trace=trace $from context
+read_layers zstd:chunked ordered
+skopeo copy -q --dest-decompress oci:ordered dir:ordered-plain
+tar tf "$(ls -S ordered-plain/* | head -1)" | grep -v '/$' | head -2 > in-front
+printf 'own/noise\nown/d/numbers\n' | cmp - in-front
+fails "$WYTHE" build -q -o type=oci,dest=refused,tar=false,start-trace=trace short
+printf '../../up\n' > trace
+fails "$WYTHE" build -q -o type=oci,dest=refused,tar=false,compression=estargz,start-trace=trace short

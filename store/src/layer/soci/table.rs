@@ -64,6 +64,8 @@ impl Table {
         out.push_slot_always(slot(0), rows);
         let table = out.end_table(start);
         let info = compression(&mut out, spans, &checkpoints);
+        // Of a layer of many gigabytes it is not little.
+        drop(checkpoints);
         let start = out.start_table();
         out.push_slot_always(slot(0), version);
         out.push_slot_always(slot(1), tool);
@@ -73,7 +75,9 @@ impl Table {
         out.push_slot_always(slot(5), info);
         let root = out.end_table(start);
         out.finish_minimal(root);
-        out.finished_data().to_vec()
+        let (mut bytes, start) = out.collapse();
+        bytes.drain(..start);
+        bytes
     }
 }
 

@@ -211,3 +211,22 @@ fn a_stream_of_several_members_has_none() {
     let zstd = Descriptor { media_type: MediaType::LAYER_ZSTD, ..blob };
     assert_eq!(ztoc(&lease, &zstd, &DiffId(Digest::of(b""))).unwrap(), None);
 }
+
+#[test]
+fn a_ztoc_stays_what_it_is() {
+    let (_folder, lease) = store();
+    let (record, layer) = made(&lease, &[plain(3), plain(20_000)]);
+    let made = ztoc(&lease, &layer, &record.diff_id.unwrap()).unwrap().unwrap();
+    let mut text = format!("{}\n{}\n", layer.digest, made.digest).into_bytes();
+    for (number, row) in bytes(lease.store(), &made.digest).chunks(32).enumerate() {
+        if row.iter().any(|byte| *byte != 0) {
+            write!(text, "{:06x} ", 32 * number).unwrap();
+            for byte in row {
+                write!(text, "{byte:02x}").unwrap();
+            }
+            text.push(b'\n');
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    expect_test::expect_file!["../../../../testdata/lazy/ztoc.txt"].assert_eq(&text);
+}

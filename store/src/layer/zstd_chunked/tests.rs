@@ -52,7 +52,7 @@ fn tree(lease: &Lease, lengths: &[u64]) -> Tree {
 }
 
 fn made(lease: &Lease, tree: &Tree) -> (Seekable, Vec<u8>) {
-    let made = export(lease, tree, 3).unwrap().unwrap();
+    let made = export(lease, tree, (3, &StartOrder::default())).unwrap().unwrap();
     let view = blob_view::open(lease.store(), &made.descriptor.digest);
     let mut blob = Vec::new();
     view.unwrap().unwrap().reader.read_to_end(&mut blob).unwrap();
@@ -169,5 +169,34 @@ fn a_layer_with_a_name_that_is_no_text_has_no_table() {
     let mut builder = TreeBuilder::new();
     let path = LayerPath::parse(b"d/\xff").unwrap();
     builder.insert(&path, Metadata::default(), Node::Fifo).unwrap();
-    assert!(export(&lease, &builder.finish(), 3).unwrap().is_none());
+    assert!(export(&lease, &builder.finish(), (3, &StartOrder::default())).unwrap().is_none());
+}
+
+#[test]
+fn what_a_container_starts_with_is_in_front() {
+    let (_folder, lease) = store();
+    let tree = tree(&lease, &[1, 600, 20_000]);
+    let order = StartOrder::parse(b"/d/f20000\n/d/f1\n").unwrap();
+    let made = export(&lease, &tree, (3, &order)).unwrap().unwrap();
+    let view = blob_view::open(lease.store(), &made.descriptor.digest);
+    let mut blob = Vec::new();
+    view.unwrap().unwrap().reader.read_to_end(&mut blob).unwrap();
+    let table: Value = serde_json::from_slice(&skipped(&made, &blob, TOC_POSITION)).unwrap();
+    let rows = table["entries"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let first = ["./", "d/f20000", "d/again", "d/f1", ".wh.gone"];
+    assert_eq!(names[..5], first);
+    let tar = zstd::decode_all(&blob[..]).unwrap();
+    assert_eq!(made.diff_id, DiffId(Digest::of(&tar)));
+    assert_eq!(tar::Archive::new(&tar[..]).entries().unwrap().count(), names.len());
+}
+
+#[test]
+fn a_layer_and_what_is_behind_it_stay_what_they_are() {
+    let (_folder, lease) = store();
+    let (made, blob) = made(&lease, &tree(&lease, &[0, 1, 512, 20_000]));
+    let table: Value = serde_json::from_slice(&skipped(&made, &blob, TOC_POSITION)).unwrap();
+    let split = String::from_utf8(skipped(&made, &blob, TAR_SPLIT_POSITION)).unwrap();
+    let text = format!("{}\n{}\n{table:#}\n{split}", made.descriptor.digest, made.diff_id.0);
+    expect_test::expect_file!["../../../../testdata/lazy/zstd_chunked.txt"].assert_eq(&text);
 }

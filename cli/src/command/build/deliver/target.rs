@@ -1,5 +1,7 @@
 //! What a target came to, on its way out.
 
+use std::path::Path;
+
 use wythe_builder::built::{BuiltTarget, Image};
 use wythe_delivery::annotation::Annotations;
 use wythe_delivery::content::OutgoingContent;
@@ -20,6 +22,7 @@ use wythe_store::image::catalog::ref_name;
 use wythe_store::journal::Durability;
 use wythe_store::journal::batch::Batch;
 use wythe_store::layer::origin::remember_origin;
+use wythe_store::layer::start_order::StartOrder;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
@@ -75,7 +78,7 @@ impl TargetOutput<'_> {
         let (client, transfers) = (self.session.registry()?, self.transfers);
         let source = Watched { images: &client, transfers };
         self.images.complete(&source)?;
-        let (names, options) = (self.names(asked)?, self.options(asked));
+        let (names, options) = (self.names(asked)?, self.options(asked)?);
         let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
         let report = self.report(Stage::Shipped, &image);
         Ok((image, report))
@@ -97,7 +100,7 @@ impl TargetOutput<'_> {
             // What is recorded to be at a registry is fetched by whoever needs its bytes.
             self.fetch(|origin| !origin.is_elsewhere())?;
         }
-        let kept = self.images.uncompressed(&names, &self.options(asked))?;
+        let kept = self.images.uncompressed(&names, &self.options(asked)?)?;
         let mut batch = Batch::default();
         for name in names.iter().filter(|_| push != Push::ByDigest) {
             batch.set_ref(&ref_name(name), &kept.root);
@@ -142,7 +145,7 @@ impl TargetOutput<'_> {
         };
         let (client, transfers) = (self.session.registry()?, self.transfers);
         let source = Watched { images: &client, transfers };
-        let (names, mut options) = (self.names(asked)?, self.options(asked));
+        let (names, mut options) = (self.names(asked)?, self.options(asked)?);
         // On the way through memory compression saves nothing.
         let (compression, index) = (LayerCompression::Uncompressed, LazyIndex::None);
         options.layers = LayerOptions { compression, index, ..options.layers };
@@ -223,7 +226,7 @@ impl TargetOutput<'_> {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
         };
-        let (transfers, mut options) = (self.transfers, self.options(asked));
+        let (transfers, mut options) = (self.transfers, self.options(asked)?);
         if let Some(runtime) = self.args.runtime {
             options.layers = runtime.at_registry(options.layers);
         }
@@ -286,12 +289,13 @@ impl TargetOutput<'_> {
     }
 
     /// How the image is to look for an output, which says more than the flags do.
-    fn options(&self, asked: &ImageAttributes) -> ImageOptions {
+    fn options(&self, asked: &ImageAttributes) -> Result<ImageOptions, Failure> {
         let layers = asked.layers(self.args);
         let annotations = Annotations::all(self.args.annotation.iter().chain([&asked.annotations]));
         let (times, types) = (asked.times, asked.types);
         let statements = asked.statements.unwrap_or_default();
-        ImageOptions { layers, times, types, annotations, statements }
+        let start = asked.start_trace.as_deref().map(start_order).transpose()?.unwrap_or_default();
+        Ok(ImageOptions { layers, start, times, types, annotations, statements })
     }
 
     /// What there is to tell of an image that got to a stage.
@@ -299,6 +303,15 @@ impl TargetOutput<'_> {
         let target = self.built.name.clone();
         TargetReport { target, stage, root: image.root.clone(), config: image.config }
     }
+}
+
+/// Reads what a container opens when it starts.
+fn start_order(trace: &Path) -> Result<StartOrder, Failure> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("cannot use the trace {}: {error}", trace.display()))
+    };
+    let text = std::fs::read(trace).map_err(|error| unusable(&error))?;
+    StartOrder::parse(&text).map_err(|error| unusable(&error))
 }
 
 /// Waits for the disk while layers are compressed and sent: a name of the store is there or not
