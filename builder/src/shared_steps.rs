@@ -2,14 +2,16 @@
 //!
 //! Builds of one process share their store anyway, so that what one has made is found by those that come
 //! later. Here they also wait for what another one is making at that moment, and share one limit of
-//! how many steps run at once.
+//! how many steps run at once. A directory that several are made from is looked at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use wythe_store::claims::{Claim, Claims};
-use wythe_store::id::CacheKey;
+use wythe_store::id::{CacheKey, ContentId};
+use wythe_store::scan_record::RecordName;
+use wythe_store::tree::entry::Tree;
 
 /// The steps of builds that run side by side.
 #[derive(Debug)]
@@ -21,6 +23,22 @@ pub struct SharedSteps {
     /// How many steps may begin.
     free: Mutex<usize>,
     freed: Condvar,
+    /// The directories that somebody looks at now, by what they are looked at for.
+    looking: Claims<LookedFor>,
+    /// What was found of them since these builds began.
+    looked: Mutex<BTreeMap<LookedFor, Looked>>,
+}
+
+/// A directory, and all that decides which of its entries are looked at.
+type LookedFor = ([u8; 16], [u8; 32]);
+
+/// What a build found of a directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Looked {
+    /// What its selections contain, by their identities.
+    pub(crate) contents: BTreeMap<[u8; 32], ContentId>,
+    /// Its files and the paths of its sockets, where they were read.
+    pub(crate) files: Option<(Tree, Vec<String>)>,
 }
 
 impl SharedSteps {
@@ -31,12 +49,39 @@ impl SharedSteps {
             made: Mutex::default(),
             free: Mutex::new(jobs.get()),
             freed: Condvar::new(),
+            looking: Claims::default(),
+            looked: Mutex::default(),
         }
+    }
+
+    /// Waits until no other build looks at a directory for the same. What it has found is known then.
+    pub(crate) fn glance(&self, record: &RecordName) -> Glance<'_> {
+        let name = (record.directory, record.purpose);
+        Glance { steps: self, name, _claim: self.looking.claim(name) }
     }
 
     /// Waits until no other build works on a step. What it has made is there to be found then.
     pub(crate) fn turn(&self, key: CacheKey) -> Turn<'_> {
         Turn { steps: self, key, _claim: self.claims.claim(key) }
+    }
+}
+
+/// The right to look at a directory. Who has it waits for nothing else.
+pub(crate) struct Glance<'c> {
+    steps: &'c SharedSteps,
+    name: LookedFor,
+    _claim: Claim<'c, LookedFor>,
+}
+
+impl Glance<'_> {
+    /// What another build has found.
+    pub(crate) fn found(&self) -> Option<Looked> {
+        lock(&self.steps.looked).get(&self.name).cloned()
+    }
+
+    /// Tells the others.
+    pub(crate) fn keep(&self, looked: Looked) {
+        lock(&self.steps.looked).insert(self.name, looked);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::ignore::Rules;
 use crate::options::Misses;
+use crate::shared_steps::{Glance, Looked};
 
 /// Keeps the names of records apart from all other hashes. They are never part of a key.
 const DIRECTORY_DOMAIN: &str = "wythe 2026 scanned directory";
@@ -82,14 +83,42 @@ impl SourceDirectory {
         let sockets = Vec::new();
         let mut opened =
             Self { context, specs, routes, path, record, state, sockets, contents, held };
+        let glance = env.shared.map(|shared| shared.glance(&record));
+        if opened.takes_over(env, glance.as_ref())? {
+            return Ok(opened);
+        }
         match (opened.known(env), misses) {
             (Some((contents, record)), _) => {
                 (opened.contents, opened.state) = (Mutex::new(contents), State::Presumed(record));
             }
             (None, Misses::Refuse) => return Err(BuildCause::Uncached),
-            (None, Misses::Run) => opened.scan(env)?,
+            (None, Misses::Run) => opened.look(env, glance.as_ref())?,
         }
         Ok(opened)
+    }
+
+    /// Takes over what another of the builds beside this one has found, if there is something that does: what it
+    /// read has to be in the store already, so that nobody reads it once more and finds something else.
+    fn takes_over(
+        &mut self,
+        env: Environment<'_>,
+        glance: Option<&Glance<'_>>,
+    ) -> Result<bool, BuildCause> {
+        let Some(Looked { contents, files }) = glance.and_then(Glance::found) else {
+            return Ok(false);
+        };
+        self.state = match files {
+            None => State::Unchanged,
+            Some((tree, _)) if !holds(&env.lease.holdings()?, tree.children.entries()) => {
+                return Ok(false);
+            }
+            Some((tree, sockets)) => {
+                self.sockets = sockets;
+                State::Scanned(tree, None)
+            }
+        };
+        self.contents = Mutex::new(contents);
+        Ok(true)
     }
 
     /// What everything selected contained when it was last scanned.
@@ -104,8 +133,20 @@ impl SourceDirectory {
     /// nor does this program once it has entered its namespaces and begun anew.
     pub(super) fn confirm(&mut self, env: Environment<'_>) -> bool {
         let State::Presumed(record) = &self.state else { return true };
+        let glance = env.shared.map(|shared| shared.glance(&self.record));
+        let contents = self.contents.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = glance.as_ref().and_then(Glance::found) {
+            let stands = found.contents == *contents;
+            if stands {
+                self.state = State::Unchanged;
+            }
+            return stands;
+        }
         let stands = self.context.is_unchanged(record, env.pool);
         if stands {
+            if let Some(glance) = &glance {
+                glance.keep(Looked { contents: contents.clone(), files: None });
+            }
             self.state = State::Unchanged;
         } else {
             ScanRecord::remove(env.store, &self.record);
@@ -113,16 +154,40 @@ impl SourceDirectory {
         stands
     }
 
-    /// Scans the directory, whatever is known of it.
+    /// Scans the directory, whatever is known of it, unless a build beside this one has just done that.
     pub(super) fn scan(&mut self, env: Environment<'_>) -> Result<(), BuildCause> {
+        let glance = env.shared.map(|shared| shared.glance(&self.record));
+        let is_read = |found: Looked| found.files.is_some();
+        if glance.as_ref().and_then(Glance::found).is_some_and(is_read)
+            && self.takes_over(env, glance.as_ref())?
+        {
+            return Ok(());
+        }
+        self.look(env, glance.as_ref())
+    }
+
+    /// Scans the directory, and tells the builds beside this one.
+    fn look(
+        &mut self,
+        env: Environment<'_>,
+        glance: Option<&Glance<'_>>,
+    ) -> Result<(), BuildCause> {
         let racy = self.context.racy(env.clock.now(), env.clock.stamp());
         let recall = Recall::new(env.lease, &self.path, racy);
         let scanned = env.pool.install(|| self.context.scan(&self.routes, &recall))?;
         recall.save()?;
         let Scan { tree, record, sockets } = scanned;
         self.sockets = sockets;
-        self.state = State::Scanned(tree, record.map(|record| (record, racy)));
+        self.state = State::Scanned(tree.clone(), record.map(|record| (record, racy)));
         self.contents = Mutex::default();
+        if let Some(glance) = glance {
+            for spec in &self.specs {
+                // What cannot be selected the step says that wants it.
+                let _ = self.content(env, spec);
+            }
+            let contents = self.contents.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+            glance.keep(Looked { contents, files: Some((tree, self.sockets.clone())) });
+        }
         Ok(())
     }
 

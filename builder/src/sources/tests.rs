@@ -1,6 +1,7 @@
 //! What a directory that was looked at before is taken to be, after every kind of change.
 
 use std::fs::{self, File, FileTimes, Permissions};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -17,11 +18,13 @@ use crate::build::build;
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::copy::CopySpec;
+use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::ignore::Rules;
 use crate::input::Input;
 use crate::options::{CachePolicy, Misses, Options};
 use crate::reference::single;
+use crate::shared_steps::SharedSteps;
 
 /// How long after the last change a scan begins that finds nothing young.
 const LATER: i64 = 100;
@@ -383,4 +386,57 @@ fn a_build_that_is_to_run_nothing_fetches_nothing() {
         let failed = Room::new().build_with(&root, text, &options).unwrap_err().to_string();
         assert!(failed.contains(" fetch"), "{failed}");
     }
+}
+
+#[test]
+fn builds_beside_each_other_look_at_a_directory_once() {
+    let (_folder, root) = context();
+    let (mut room, spec) = (Room::new(), single("d"));
+    room.set_clock(&root, LATER);
+    let shared = SharedSteps::new(NonZeroUsize::MIN);
+    let alone = room.builder.environment(&room.images, &());
+    let beside = Environment { shared: Some(&shared), ..alone };
+    let look = |env| {
+        let place = (&*root, None);
+        let mut one = SourceDirectory::open(env, Misses::Run, place, vec![spec.clone()]).unwrap();
+        if !one.confirm(env) {
+            one.scan(env).unwrap();
+        }
+        let held = one.is_scanned().then(|| one.held_tree(env).unwrap());
+        (one.content(env, &spec).unwrap(), held)
+    };
+    let first = look(beside);
+    assert!(first.1.is_some());
+    fs::write(root.join("d/c"), "changed").unwrap();
+    assert_eq!(look(beside), first, "it is what it was when they began");
+    assert_ne!(look(alone).0, first.0);
+}
+
+#[test]
+fn what_one_build_took_for_unchanged_another_reads_if_it_has_to() {
+    let (_folder, root) = context();
+    let (mut room, spec) = (Room::new(), single("d"));
+    if !has_records(&room, &root) {
+        return;
+    }
+    room.look(&root, &spec, LATER);
+    room.set_clock(&root, LATER);
+    let shared = SharedSteps::new(NonZeroUsize::MIN);
+    let env = room.builder.environment(&room.images, &());
+    let env = Environment { shared: Some(&shared), ..env };
+    let open =
+        || SourceDirectory::open(env, Misses::Run, (&root, None), vec![spec.clone()]).unwrap();
+    let mut first = open();
+    if !first.confirm(env) {
+        return;
+    }
+    let known = first.content(env, &spec).unwrap();
+    fs::write(root.join("d/c"), "changed").unwrap();
+    let mut second = open();
+    assert!(second.confirm(env) && !second.is_scanned());
+    assert_eq!(second.content(env, &spec).unwrap(), known);
+    second.scan(env).unwrap();
+    assert_ne!(second.content(env, &spec).unwrap(), known);
+    let third = open();
+    assert!(third.is_scanned(), "what was read last holds for those that come later");
 }
