@@ -44,7 +44,8 @@ impl Containerd {
         let name = name.canonical();
         let same = format!("target.digest=={}", image.root.digest);
         let known = self.run(&["images", "list", "--quiet", &same])?;
-        if let Some(known) = String::from_utf8_lossy(&known.stdout).lines().next() {
+        let known = String::from_utf8_lossy(&known.stdout);
+        if let Some(known) = known.lines().find(|line| !line.is_empty()) {
             if known != name {
                 self.run(&["images", "tag", "--force", known, &name])?;
             }

@@ -57,16 +57,25 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// What went wrong, in the words that the caller looks for: the actions take the last line that begins
-    /// with `ERROR:` for the message.
+    /// with `ERROR:` for the message, so that why stands in it as well.
     pub(crate) fn told(self, text: String) -> String {
         if self == Self::Person {
             return text;
         }
-        let line = |line: &str| match line.strip_prefix("error: ") {
-            Some(message) => format!("ERROR: {message}"),
-            None => line.to_owned(),
-        };
-        text.lines().map(line).collect::<Vec<_>>().join("\n")
+        let mut lines: Vec<String> = Vec::new();
+        let mut message = None;
+        for line in text.lines() {
+            if let Some(text) = line.strip_prefix("error: ") {
+                message = Some(lines.len());
+                lines.push(format!("ERROR: {text}"));
+                continue;
+            }
+            match (message, line.strip_prefix("  because: ")) {
+                (Some(at), Some(why)) => lines[at].extend([": ", why]),
+                (_, _) => lines.push(line.to_owned()),
+            }
+        }
+        lines.join("\n")
     }
 }
 
@@ -203,8 +212,8 @@ mod tests {
 
     #[test]
     fn the_actions_find_what_went_wrong() {
-        let text = || "#1 error: x\nerror: no\nhelp: y".to_owned();
-        assert_eq!(Caller::Docker.told(text()), "#1 error: x\nERROR: no\nhelp: y");
+        let text = || "#1 error: x\nerror: no\n  because: a\n  because: b\nhelp: y".to_owned();
+        assert_eq!(Caller::Docker.told(text()), "#1 error: x\nERROR: no: a: b\nhelp: y");
         assert_eq!(Caller::Person.told(text()), text());
     }
 

@@ -166,7 +166,7 @@ pub(crate) struct ImagetoolsInspectArgs {
     /// Print the document as the registry has it
     #[arg(long, conflicts_with = "format")]
     pub(crate) raw: Switch,
-    /// Print what a template makes of .Name and .Manifest
+    /// Print what a template makes of .Name, .Manifest, .Image, .Provenance and .SBOM
     #[arg(long, value_parser = template, value_name = "TEMPLATE")]
     pub(crate) format: Option<Template>,
 }

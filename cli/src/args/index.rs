@@ -1,5 +1,7 @@
 //! The flags of `wythe index`, named as `docker buildx imagetools` has them.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use wythe_delivery::annotation::Annotations;
 
@@ -36,6 +38,9 @@ pub(crate) struct IndexCreateArgs {
     /// Keep what the name stands for so far
     #[arg(long, requires = "tag")]
     pub(crate) append: Switch,
+    /// Write digest, names and descriptor as JSON to a file
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) metadata_file: Option<PathBuf>,
     /// Print the index and send nothing
     #[arg(long)]
     pub(crate) dry_run: Switch,

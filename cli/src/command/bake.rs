@@ -15,7 +15,7 @@ use wythe_bake::overrides::Override;
 use wythe_bake::plan::Plan;
 use wythe_bake::target::Target;
 
-use self::crew::{Crew, Outcome};
+use self::crew::Crew;
 use self::flags::{Origin, Place};
 use self::outside::Outside;
 use self::remote::{RemoteDefinition, Words};
@@ -74,10 +74,15 @@ pub(crate) fn carry_out(
     for target in &asked {
         ask(target, (args, origin), session)?;
     }
-    if asked.len() == plan.targets.len() {
-        return Ok(());
+    // Of what is not built there is nothing to tell, and Compose looks for its name.
+    let nothing = |target: &&Target| (target.name.clone(), Value::Object(Map::new()));
+    let mut metadata: Vec<(String, Value)> = asked.iter().map(nothing).collect();
+    let mut failure = None;
+    if asked.len() < plan.targets.len() {
+        let outcome = Crew::new(plan, (remote, origin), args, session)?.build();
+        metadata.extend(outcome.metadata);
+        failure = outcome.failure;
     }
-    let Outcome { metadata, failure } = Crew::new(plan, (remote, origin), args, session)?.build();
     // Of those that went on after a failure there is something to tell.
     let is_told = failure.is_none() || args.execution == Execution::DeferError;
     if let Some(path) = args.result.metadata_file.as_ref().filter(|_| is_told) {

@@ -1,16 +1,20 @@
 //! `docker manifest` and `docker buildx imagetools`: what registries have, as they have it.
 
+mod parts;
+
 use serde_json::{Value, json};
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource as _;
 
+use self::parts::{Named, Part};
 use crate::args::buildx::ImagetoolsInspectArgs;
 use crate::args::docker_groups::{ManifestCommand, ManifestGroup};
 use crate::command::index::show;
 use crate::failure::{Class, Failure};
 use crate::render::listing;
 use crate::session::Session;
+use crate::template::{Template, TemplateError};
 
 /// Prints what a name of a registry stands for; indexes are made otherwise.
 pub(crate) fn run(args: &ManifestGroup, session: &Session) -> Result<(), Failure> {
@@ -44,10 +48,27 @@ pub(crate) fn imagetools_inspect(
         document["size"] = json!(found.size);
         document["mediaType"] = json!(found.media_type.as_str());
         let told = json!({"Name": name.canonical(), "Manifest": document});
-        let text = template.render(&told).map_err(listing::mistake)?;
-        return session.print(&text);
+        let client = session.registry()?;
+        let named = Named { client: &client, name: &name, root: &found, bytes: &bytes };
+        return session.print(&rendered(template, told, &named)?);
     }
     session.write(show::page(&name, &found, &bytes)?.as_bytes())
+}
+
+/// What a template makes of a name. What it asks for beyond that is fetched when it does.
+fn rendered(template: &Template, mut told: Value, named: &Named<'_>) -> Result<String, Failure> {
+    loop {
+        let error = match template.render(&told) {
+            Ok(text) => return Ok(text),
+            Err(error) => error,
+        };
+        let lacking = Part::ALL.into_iter().find(|(name, _)| {
+            matches!(&error, TemplateError::Field { name: asked, .. } if asked == name)
+                && told.get(name).is_none()
+        });
+        let Some((name, part)) = lacking else { return Err(listing::mistake(error)) };
+        told[name] = named.part(part)?;
+    }
 }
 
 /// The document that a registry has under a name.

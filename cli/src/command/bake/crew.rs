@@ -149,8 +149,13 @@ impl<'a> Crew<'a> {
             built.map(|target| &target.name).filter(is_lost).map(String::as_str).collect();
         let mut failed = failed.into_iter();
         let (name, failure) = failed.next()?;
+        // A step that several need fails in each of them.
+        let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, failure) in failed {
-            self.session.remark(&format!("{name} failed: {}", failure.sentence()));
+            told.entry(failure.sentence()).or_default().push(name);
+        }
+        for (sentence, names) in told {
+            self.session.remark(&format!("{} failed: {sentence}", names.join(", ")));
         }
         if self.args.execution == Execution::DeferError {
             let built = format!("{} targets are built", made.len());

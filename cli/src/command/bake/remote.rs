@@ -89,7 +89,9 @@ impl RemoteDefinition {
         options.secrets = secrets(&session.settings);
         let environment = resources.environment(&lease, &());
         let context = FetchedContext::fetch(environment, &options, url);
-        let context = context.map_err(|cause| fetched::failure(cause).within("the definition"))?;
+        let context = context.map_err(|cause| {
+            fetched::failure(cause).within(format!("cannot fetch {}", shown(url)))
+        })?;
         // The builds of targets read it under leases of their own.
         lease.commit(Batch::default(), Durability::Relaxed)?;
         Ok(Self { url: url.to_owned(), lease, resources, context, agents })

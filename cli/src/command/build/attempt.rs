@@ -109,9 +109,14 @@ impl Attempt<'_> {
         let Self { input, options, args, session, started, told, .. } = self;
         let environment = Environment { layers, ..self.environment };
         let built = build(input, options, environment).map_err(|error| {
-            Unfinished::Build(
-                session.failed(error).reproducible(&super::reproduction(&host::words())),
-            )
+            let failure = session.failed(error);
+            // Who builds several has no flag for a look at a step of one.
+            let is_alone = environment.shared.is_none();
+            Unfinished::Build(if is_alone {
+                failure.reproducible(&super::reproduction(&host::words()))
+            } else {
+                failure
+            })
         })?;
         encoded();
         let (started, id, findings) = (started.to_owned(), told.id, (told.findings)());

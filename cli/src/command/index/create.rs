@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
 use wythe_builder::progress::AsEvents;
 use wythe_delivery::annotation::{AnnotationTarget, Annotations};
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
-use wythe_store::digest::Digest;
 use wythe_store::image::catalog::read_any_image;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
@@ -19,6 +19,7 @@ use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::args::index::IndexCreateArgs;
 use crate::closure::{self, LocatedImage};
+use crate::command::build::deliver::write_text;
 use crate::command::index::show;
 use crate::failure::{Class, Failure};
 use crate::host;
@@ -40,8 +41,22 @@ pub(crate) fn run(args: &IndexCreateArgs, session: &Session) -> Result<(), Failu
     drop(progress);
     match made {
         Made::Planned(document) => session.write(&document),
-        Made::Named(digest) => session.print(&digest.to_string()),
+        Made::Named(root) => {
+            if let Some(path) = &args.metadata_file {
+                write_text(path, &format!("{:#}\n", metadata(&root, &args.tag)))?;
+            }
+            session.print(&root.digest.to_string())
+        }
     }
+}
+
+/// What is told of an index, as builds tell of an image.
+fn metadata(root: &Descriptor, names: &[String]) -> Value {
+    json!({
+        "containerimage.descriptor": root,
+        "containerimage.digest": root.digest.to_string(),
+        "image.name": names.join(","),
+    })
 }
 
 /// What came of it.
@@ -49,7 +64,7 @@ enum Made {
     /// The index as it would be.
     Planned(Vec<u8>),
     /// The index, which its names stand for.
-    Named(Digest),
+    Named(Box<Descriptor>),
 }
 
 fn made(
@@ -75,7 +90,7 @@ fn made(
     sources.iter().try_for_each(|source| sending.untagged(source, names))?;
     // When everything that they lead to is there.
     names.iter().try_for_each(|name| client.put_manifest(name, &root.media_type, &bytes))?;
-    Ok(Made::Named(root.digest))
+    Ok(Made::Named(Box::new(root)))
 }
 
 /// What is said about the index and its entries. About images nothing can be said that are made already.

@@ -82,6 +82,14 @@ if [ -n "$REGISTRY" ]; then
   "$WYTHE" buildx imagetools inspect "$REGISTRY/everyday/app:all" | grep -q image.index
   "$WYTHE" buildx imagetools inspect "$REGISTRY/everyday/app:1" | grep -q '^Digest: *sha256:'
   "$WYTHE" buildx imagetools inspect --format '{{.Manifest.digest}}' "$REGISTRY/everyday/app:1" | grep -q "$(grep -o 'sha256:.*' pushed | head -n 1)"
+  "$WYTHE" buildx imagetools inspect --format '{{json .Image}}' "$REGISTRY/everyday/app:all" | grep -q '"diff_ids"'
+  "$WYTHE" buildx imagetools inspect --format '{{.Image.os}} {{json .Provenance}}' "$REGISTRY/everyday/app:1" | grep -qx 'linux null'
+  printf 'FROM scratch\nCOPY f /f\n' > stated
+  "$WYTHE" build -q -f stated --provenance mode=max --push -t "$REGISTRY/everyday/stated:1" shown > /dev/null
+  "$WYTHE" buildx imagetools inspect --format '{{json .Provenance.SLSA}}' "$REGISTRY/everyday/stated:1" | grep -q '"buildDefinition"\|"buildType"'
+  "$WYTHE" buildx imagetools create --metadata-file about -t "$REGISTRY/everyday/app:more" "$REGISTRY/everyday/app:1" > made
+  grep -q "\"containerimage.digest\": \"$(cat made)\"" about
+  fails "$WYTHE" buildx imagetools inspect --format '{{.Images}}' "$REGISTRY/everyday/app:1"
 fi
 
 # Files out of images, and what differs.

@@ -41,6 +41,27 @@ fails "$plugin" build $base --progress rawjson -f context/broken context 2> stat
 python3 "$CASES/../solve_statuses.py" statuses dead
 grep -q '^ERROR: ' statuses
 
+# What Compose hands over: a network and entitlements are granted to who reads this form, an agent may have no path, and quiet is
+# said behind it.
+cat > handed.json <<X
+{"group": {"default": {"targets": ["app"]}}, "target": {
+  "app": {"context": "context", "contexts": {"base": "oci-layout://$BASE"}, "network": "host", "output": ["type=image"],
+    "entitlements": ["security.insecure"], "tags": ["handed/app"], "args": {"WHO": "hands"}},
+  "wrong": {"contexts": {"base": "oci-layout://$BASE"}, "dockerfile-inline": "FROM base\\nRUN exit 3\\n"}}}
+X
+"$plugin" bake --file - --progress rawjson --metadata-file handed < handed.json 2> statuses
+python3 "$CASES/../solve_statuses.py" statuses 'step of hands'
+grep -q '"app": {' handed
+fails "$plugin" bake --file - --progress plain < handed.json 2> log
+grep -q -- '--allow ' log
+"$plugin" bake --file - --progress rawjson --progress=quiet --allow network.host,security.insecure < handed.json > out 2>&1
+[ ! -s out ]
+"$plugin" bake --file - --progress rawjson --call lint --metadata-file asked < handed.json > /dev/null 2>&1
+grep -q '"app": {}' asked
+# The actions show one line of what went wrong.
+fails "$plugin" buildx bake --file - wrong < handed.json 2> log
+grep -q '^ERROR: the target wrong is not built: .*exit' log
+
 # As the actions call.
 "$plugin" buildx > /dev/null
 "$plugin" buildx version | grep -Eq '^github.com/docker/buildx v0\.[0-9]+\.[0-9]+ '
