@@ -3,6 +3,9 @@
 //! Each folder there is a project, `call` with what is said of it beside its files, and what docker compose printed:
 //! `expected.json`, or `refused` with its error. `testdata/compose/regenerate` asks it anew.
 
+#![expect(clippy::unwrap_used, reason = "what the folders lack is a mistake of the test")]
+#![expect(clippy::needless_pass_by_value, reason = "a borrow that may be none is handed on")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -64,7 +67,7 @@ impl Call {
         let directory = directory.unwrap_or(of_first);
         call.options.directory = if directory.is_empty() { ".".to_owned() } else { directory };
         let whole = normal(&folder.join(&call.options.directory));
-        call.options.folder = whole.file_name().unwrap().to_str().unwrap().to_owned();
+        whole.file_name().unwrap().to_str().unwrap().clone_into(&mut call.options.folder);
         call
     }
 
@@ -76,13 +79,13 @@ impl Call {
         let project = Project::read(self.files.iter().map(read).collect(), &self.options, self)?;
         Ok(project.plan(&self.services, self.how, &[], self)?.to_json())
     }
+}
 
-    /// What docker compose said, as bake reads it.
-    fn expected(&self, text: String) -> String {
-        let file = DefinitionFile { name: "-".to_owned(), text };
-        let definition = Definition::read(vec![file], &Nothing).unwrap();
-        definition.plan(&["default".to_owned()], &[], &Nothing).unwrap().to_json()
-    }
+/// What docker compose said, as bake reads it.
+fn expected(text: String) -> String {
+    let file = DefinitionFile { name: "-".to_owned(), text };
+    let definition = Definition::read(vec![file], &Nothing).unwrap();
+    definition.plan(&["default".to_owned()], &[], &Nothing).unwrap().to_json()
 }
 
 impl Surroundings for Call {
@@ -147,7 +150,7 @@ fn normal(path: &Path) -> PathBuf {
         match part {
             Component::CurDir => {}
             Component::ParentDir => drop(whole.pop()),
-            other => whole.push(other),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => whole.push(part),
         }
     }
     whole
@@ -247,7 +250,7 @@ fn projects_are_built_as_compose_builds_them() {
                 assert_eq!(found["target"].as_object().unwrap().len(), 0, "{name}");
             }
             (Ok(text), Ok(found)) => {
-                let (expected, found) = (comparable(&call.expected(text)), comparable(&found));
+                let (expected, found) = (comparable(&expected(text)), comparable(&found));
                 if expected != found {
                     wrong.push(format!("{name}: expected {expected:#}\nfound {found:#}"));
                 }
