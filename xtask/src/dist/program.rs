@@ -89,7 +89,7 @@ impl Program {
     fn is_static(&self, release: &Release<'_>) -> Result<(), DistError> {
         let readelf = Tool::new("readelf", release.directory).args(&["-hlW"]);
         let headers = readelf.paths(&[&self.path]).output()?;
-        match fault(&String::from_utf8_lossy(&headers), self.architecture) {
+        match fault(&String::from_utf8_lossy(&headers)) {
             Some(fault) => Err(self.fault(fault.to_owned())),
             None => Ok(()),
         }
@@ -101,12 +101,10 @@ impl Program {
 }
 
 /// What the headers of a program say against its release.
-fn fault(headers: &str, architecture: Architecture) -> Option<&'static str> {
-    // Rust's target for the other architecture makes no static program that can lie anywhere.
-    let may_be_fixed = architecture == Architecture::Arm64;
+fn fault(headers: &str) -> Option<&'static str> {
     if headers.contains("INTERP") {
         Some("is not linked statically")
-    } else if !headers.contains("DYN (") && !may_be_fixed {
+    } else if !headers.contains("DYN (") {
         Some("is not position-independent")
     } else {
         None
@@ -121,7 +119,6 @@ mod tests {
     fn a_program_that_needs_libraries_or_lies_in_one_place_is_not_released() {
         let header =
             "  Type:                              DYN (Position-Independent Executable file)\n";
-        let fault = |headers: &str| fault(headers, Architecture::Amd64);
         assert_eq!(fault(header), None);
         assert!(fault(&format!("{header}  INTERP         0x0002a8\n")).is_some());
         assert!(fault("  Type:   EXEC (Executable file)\n").is_some());
