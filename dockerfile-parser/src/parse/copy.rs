@@ -15,7 +15,8 @@ pub(crate) fn copy(mut input: Input<'_>) -> Result<Copy, Diagnostic> {
     let (sources, destination) = arguments(&mut input)?;
     let flags = &mut input.flags;
     Ok(Copy {
-        from: flags.value("from")?,
+        // `--from=` with nothing behind it is the context, as without the flag.
+        from: flags.value("from")?.filter(|from| !from.value.is_empty()),
         chown: flags.value("chown")?,
         chmod: flags.value("chmod")?,
         link: flags.switch("link")?,

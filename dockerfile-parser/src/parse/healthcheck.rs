@@ -17,7 +17,7 @@ pub(crate) fn healthcheck(mut input: Input<'_>) -> Result<Healthcheck, Diagnosti
     }
     let timing = timing(&mut input)?;
     let (kind, rest) = input.text.split_first();
-    match kind.value.as_str() {
+    match kind.value.to_ascii_uppercase().as_str() {
         "NONE" if rest.is_empty() => Ok(Healthcheck::None),
         "NONE" => Err(input.error("HEALTHCHECK NONE takes no arguments").help("remove them")),
         "CMD" if rest.is_empty() => Err(input
@@ -31,9 +31,9 @@ pub(crate) fn healthcheck(mut input: Input<'_>) -> Result<Healthcheck, Diagnosti
                 Ok(Healthcheck::Command { timing, command })
             }
         },
-        other => {
-            let message = format!("Unknown type {other:?} in HEALTHCHECK (try CMD)");
-            Err(Diagnostic::error(kind.span, message).help("write CMD or NONE, in upper case"))
+        _ => {
+            let message = format!("Unknown type {:?} in HEALTHCHECK (try CMD)", kind.value);
+            Err(Diagnostic::error(kind.span, message).help("write CMD or NONE"))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! ARG, ENV and LABEL.
 
-use crate::ast::{Arg, ArgItem, KeyValue, KeyValueForm, KeyValues};
+use crate::ast::{Arg, ArgItem, Escape, KeyValue, KeyValueForm, KeyValues, Word};
 use crate::diagnostic::Diagnostic;
 use crate::parse::Input;
 use crate::span::Span;
@@ -38,9 +38,27 @@ pub(crate) fn pairs(input: &Input<'_>) -> Result<KeyValues, Diagnostic> {
     Ok(KeyValues { form: KeyValueForm::Equals, pairs })
 }
 
+/// Whether the words of `ENV` or `LABEL` fall into names and values, whatever these are. No words do.
+pub(crate) fn separable(keyword: &str, text: Text<'_>, escape: Escape) -> Result<(), Diagnostic> {
+    let words = text.quoted_words(escape);
+    match words.first() {
+        None => Ok(()),
+        Some(first) if !first.as_str().contains('=') => halves(keyword, text).map(drop),
+        Some(_) => words.iter().try_for_each(|word| separated(word).map(drop)),
+    }
+}
+
 fn pair(input: &Input<'_>, text: &Text<'_>) -> Result<KeyValue, Diagnostic> {
-    let word = text.whole();
-    let Some((key, value)) = text.cut() else {
+    let (key, value) = separated(text)?;
+    if key.value.is_empty() {
+        return Err(blank_name(input, text.whole().span));
+    }
+    Ok(KeyValue { key, value })
+}
+
+fn separated(text: &Text<'_>) -> Result<(Word, Word), Diagnostic> {
+    text.cut().ok_or_else(|| {
+        let word = text.whole();
         let message = format!(
             "Syntax error - can't find = in {:?}. Must be of the form: name=value",
             word.value
@@ -50,23 +68,24 @@ fn pair(input: &Input<'_>, text: &Text<'_>) -> Result<KeyValue, Diagnostic> {
         } else {
             "put a value that holds blanks in double quotes"
         };
-        return Err(Diagnostic::error(word.span, message).help(help));
-    };
-    if key.value.is_empty() {
-        return Err(blank_name(input, word.span));
-    }
-    Ok(KeyValue { key, value })
+        Diagnostic::error(word.span, message).help(help)
+    })
 }
 
 fn legacy(input: &Input<'_>) -> Result<KeyValues, Diagnostic> {
-    let text = input.text.as_str();
-    let Some(end) = text.find(is_blank) else {
-        let message = format!("{} must have two arguments", input.keyword);
-        return Err(input.error(message).help(format!("write {} {text}=value", input.keyword)));
-    };
-    let key = input.text.word(0, end);
-    let value = input.text.from(end).whole();
+    let (key, value) = halves(input.keyword, input.text)?;
     Ok(KeyValues { form: KeyValueForm::Legacy, pairs: vec![KeyValue { key, value }] })
+}
+
+/// `name value`, where everything behind the first blank is the value.
+fn halves(keyword: &str, text: Text<'_>) -> Result<(Word, Word), Diagnostic> {
+    let Some(end) = text.as_str().find(is_blank) else {
+        let message = format!("{keyword} must have two arguments");
+        let name = text.as_str();
+        return Err(Diagnostic::error(text.whole().span, message)
+            .help(format!("write {keyword} {name}=value")));
+    };
+    Ok((text.word(0, end), text.from(end).whole()))
 }
 
 fn blank_name(input: &Input<'_>, span: Span) -> Diagnostic {

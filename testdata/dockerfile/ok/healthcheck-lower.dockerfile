@@ -1,2 +1,3 @@
 FROM scratch
 HEALTHCHECK cmd x
+HEALTHCHECK none
