@@ -1,13 +1,15 @@
-//! `--chmod`: an octal mode, or the symbolic language of chmod(1).
+//! `--chmod`: an octal mode, or the symbolic language of chmod(1), as BSD's setmode(3) reads it and BuildKit with it.
 
-const READ: u32 = 0o4;
-const WRITE: u32 = 0o2;
-const EXECUTE: u32 = 0o1;
+/// Setuid, which `u` and `s` reach, and setgid.
+const SET_UID: u32 = 0o4000;
+const SET_GID: u32 = 0o2000;
 const STICKY: u32 = 0o1000;
-/// Setuid, above the bits of the user, and setgid, above those of the group.
-const SET_ID: u32 = 0o6000;
-/// The permission bits of everybody.
-const ORDINARY: u32 = 0o777;
+/// The bits that `a` reaches: all but the sticky bit.
+const STANDARD: u32 = SET_UID | SET_GID | 0o777;
+/// The bits of those who neither own an entry nor are of its group: set-id and sticky mean nothing for them alone.
+const OTHERS: u32 = 0o007;
+/// What makes a program, or a directory that can be entered.
+const EXECUTE: u32 = 0o111;
 /// What a directory can get that is made on the way: in BuildKit's process nobody else may write
 /// to what it makes.
 const ON_THE_WAY: u32 = 0o755;
@@ -19,30 +21,49 @@ pub(super) const CREATED_MODE: u32 = 0o755;
 pub enum ModeChange {
     /// Every entry gets these bits.
     Octal(u32),
-    /// Every entry's bits are edited.
-    Symbolic(Vec<Clause>),
+    /// Every entry's bits are edited, in this order.
+    Symbolic(Vec<Edit>),
 }
 
-/// One operation of the symbolic form, such as the `+x` of `u=rw+x`.
+/// One edit of the bits of a mode.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a letter of the form")]
-pub struct Clause {
-    /// Whose bits: user 4, group 2, other 1.
-    who: u32,
-    verb: Verb,
-    /// `r`, `w` and `x` as in one octal digit.
-    bits: u32,
-    capital_x: bool,
-    set_id: bool,
-    sticky: bool,
-    /// Whose bits are taken over, for `g=u`.
-    like: Option<u32>,
+pub enum Edit {
+    /// These bits are set.
+    Set(u32),
+    /// These bits are taken away.
+    Clear(u32),
+    /// These bits are set in a directory, and in what somebody could execute before the first edit.
+    SetExecutable(u32),
+    /// The three bits of one class are taken over by others.
+    Copy {
+        /// Whose bits.
+        from: Class,
+        /// Who gets or loses them: a bit of each class.
+        to: u32,
+        /// What becomes of those they have.
+        verb: Verb,
+    },
 }
 
+/// Whose three bits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Verb {
+pub enum Class {
+    /// The owner's.
+    User,
+    /// The group's.
+    Group,
+    /// Everybody else's.
+    Other,
+}
+
+/// `+`, `-` or `=`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Verb {
+    /// `+`
     Add,
+    /// `-`
     Remove,
+    /// `=`
     Assign,
 }
 
@@ -76,11 +97,11 @@ impl ModeChange {
             let mode = u32::from_str_radix(text, 8).map_err(|_| bad())?;
             return if mode <= 0o7777 { Ok(Self::Octal(mode)) } else { Err(bad()) };
         }
-        let mut clauses = Vec::new();
+        let mut edits = Vec::new();
         for part in text.split(',') {
-            clauses_of(part, &mut clauses).ok_or_else(bad)?;
+            edits_of(part, &mut edits).ok_or_else(bad)?;
         }
-        Ok(Self::Symbolic(clauses))
+        Ok(Self::Symbolic(edits))
     }
 
     /// The mode of a directory that is made on the way to the destination: no symbolic form reaches
@@ -96,46 +117,67 @@ impl ModeChange {
     pub fn apply(&self, mode: u32, of: Of) -> u32 {
         match self {
             Self::Octal(mode) => *mode,
-            Self::Symbolic(clauses) => {
-                clauses.iter().fold(mode, |mode, clause| clause.apply(mode, of))
+            Self::Symbolic(edits) => {
+                let is_executable = of == Of::Directory || mode & EXECUTE != 0;
+                let granted = if is_executable { EXECUTE } else { 0 };
+                edits.iter().fold(mode, |mode, edit| edit.apply(mode, granted))
             }
         }
     }
 }
 
-impl Clause {
-    fn apply(&self, mode: u32, of: Of) -> u32 {
-        let mut digit = self.bits;
-        if self.capital_x && (of == Of::Directory || mode & 0o111 != 0) {
-            digit |= EXECUTE;
+impl Edit {
+    /// `granted` are the bits that `X` may set.
+    fn apply(self, mode: u32, granted: u32) -> u32 {
+        match self {
+            Self::Set(bits) => mode | bits,
+            Self::SetExecutable(bits) => mode | (bits & granted),
+            Self::Clear(bits) => mode & !bits,
+            Self::Copy { from, to, verb } => {
+                // A digit for each class, as far as it is meant.
+                let taken = ((mode >> from.shift() & 0o7) * 0o111) & to;
+                match verb {
+                    Verb::Add => mode | taken,
+                    Verb::Remove => mode & !taken,
+                    Verb::Assign => (mode & !to) | taken,
+                }
+            }
         }
-        if let Some(like) = self.like {
-            digit |= mode >> shift(like) & 0o7;
-        }
-        let chosen = spread(digit, self.who) | self.special();
-        match self.verb {
-            Verb::Add => mode | chosen,
-            Verb::Remove => mode & !chosen,
-            Verb::Assign => mode & !self.assigned() | chosen,
-        }
-    }
-
-    /// The bits that `=` decides: with those of somebody else taken over, set-id stays as it is.
-    fn assigned(&self) -> u32 {
-        let set_id = if self.like.is_none() { (self.who << 9) & SET_ID } else { 0 };
-        spread(0o7, self.who) & ORDINARY | set_id
-    }
-
-    fn special(&self) -> u32 {
-        let set_id = if self.set_id { (self.who & 0o6) << 9 } else { 0 };
-        set_id | if self.sticky { STICKY } else { 0 }
     }
 }
 
-fn clauses_of(part: &str, clauses: &mut Vec<Clause>) -> Option<()> {
-    let verb_at = part.find(['+', '-', '='])?;
-    let (who, mut rest) = part.split_at(verb_at);
-    let who = parse_who(who)?;
+impl Class {
+    fn of(letter: char) -> Option<Self> {
+        match letter {
+            'u' => Some(Self::User),
+            'g' => Some(Self::Group),
+            'o' => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    fn shift(self) -> u32 {
+        match self {
+            Self::User => 6,
+            Self::Group => 3,
+            Self::Other => 0,
+        }
+    }
+
+    /// The bits that the letter of a class reaches.
+    fn reach(self) -> u32 {
+        match self {
+            Self::User => SET_UID | 0o700,
+            Self::Group => SET_GID | 0o070,
+            Self::Other => OTHERS,
+        }
+    }
+}
+
+/// The edits of one part between commas, such as `u=rw+x`.
+fn edits_of(part: &str, edits: &mut Vec<Edit>) -> Option<()> {
+    let (who, mut rest) = part.split_at(part.find(['+', '-', '='])?);
+    let who = reach(who)?;
     while let Some(first) = rest.chars().next() {
         let verb = match first {
             '+' => Verb::Add,
@@ -144,56 +186,103 @@ fn clauses_of(part: &str, clauses: &mut Vec<Clause>) -> Option<()> {
         };
         let body = &rest[1..];
         let end = body.find(['+', '-', '=']).unwrap_or(body.len());
-        clauses.push(clause(who, verb, &body[..end])?);
+        Operation { who, verb, bits: 0, executable: 0, copied: false }.read(&body[..end], edits)?;
         rest = &body[end..];
     }
     Some(())
 }
 
-fn parse_who(text: &str) -> Option<u32> {
-    let one = |letter| match letter {
-        'u' => Some(READ),
-        'g' => Some(WRITE),
-        'o' => Some(EXECUTE),
-        'a' => Some(0o7),
-        _ => None,
-    };
-    let who = text.chars().try_fold(0, |who, letter| Some(who | one(letter)?))?;
-    // No umask: the result must not depend on who builds.
-    Some(if who == 0 { 0o7 } else { who })
+/// The bits that the letters before the verb reach; none where there are no letters. No umask: the result must not
+/// depend on who builds.
+fn reach(letters: &str) -> Option<u32> {
+    letters.chars().try_fold(0, |who, letter| {
+        let more = if letter == 'a' { STANDARD } else { Class::of(letter)?.reach() };
+        Some(who | more)
+    })
 }
 
-fn clause(who: u32, verb: Verb, letters: &str) -> Option<Clause> {
-    let (bits, like) = (0, None);
-    let mut clause =
-        Clause { who, verb, bits, capital_x: false, set_id: false, sticky: false, like };
-    for letter in letters.chars() {
-        match letter {
-            'r' => clause.bits |= READ,
-            'w' => clause.bits |= WRITE,
-            'x' => clause.bits |= EXECUTE,
-            'X' => clause.capital_x = true,
-            's' => clause.set_id = true,
-            't' => clause.sticky = true,
-            'u' | 'g' | 'o' if letters.len() == 1 => clause.like = parse_who(letters),
-            _ => return None,
+/// A verb and the letters after it, as far as they are read.
+struct Operation {
+    /// The bits that are reached; zero for everybody's.
+    who: u32,
+    verb: Verb,
+    bits: u32,
+    /// The bits of an `X`.
+    executable: u32,
+    /// Whether a class's bits were taken over, so that `=` has taken away what it does.
+    copied: bool,
+}
+
+impl Operation {
+    fn read(mut self, letters: &str, edits: &mut Vec<Edit>) -> Option<()> {
+        for letter in letters.chars() {
+            match letter {
+                'r' => self.bits |= 0o444,
+                'w' => self.bits |= 0o222,
+                'x' => self.bits |= EXECUTE,
+                'X' if self.verb == Verb::Remove => self.bits |= EXECUTE,
+                'X' => self.executable = EXECUTE,
+                's' | 't' if self.others_alone() => {}
+                's' => self.bits |= SET_UID | SET_GID,
+                't' => {
+                    // With no letter before the verb, it is from here on the one bit that is reached.
+                    self.who |= STICKY;
+                    self.bits |= STICKY;
+                }
+                _ => self.copy(Class::of(letter)?, edits),
+            }
+        }
+        self.write(edits);
+        Some(())
+    }
+
+    fn others_alone(&self) -> bool {
+        self.who != 0 && self.who & !OTHERS == 0
+    }
+
+    fn reached(&self, bits: u32) -> u32 {
+        if self.who == 0 { bits } else { self.who & bits }
+    }
+
+    fn copy(&mut self, from: Class, edits: &mut Vec<Edit>) {
+        if self.bits != 0 {
+            self.set(edits);
+        }
+        self.copied = true;
+        self.set_executable(edits);
+        let classes = [Class::User, Class::Group, Class::Other].map(|class| 0o7 << class.shift());
+        let meant = |digit: &u32| self.who == 0 || self.who & digit != 0;
+        let to = classes.into_iter().filter(meant).sum();
+        edits.push(Edit::Copy { from, to, verb: self.verb });
+    }
+
+    fn write(mut self, edits: &mut Vec<Edit>) {
+        if self.bits != 0 || (self.verb == Verb::Assign && !self.copied) {
+            self.set(edits);
+        }
+        self.set_executable(edits);
+    }
+
+    fn set(&mut self, edits: &mut Vec<Edit>) {
+        let bits = self.reached(self.bits);
+        self.bits = 0;
+        match self.verb {
+            Verb::Add => edits.push(Edit::Set(bits)),
+            Verb::Remove => edits.push(Edit::Clear(bits)),
+            Verb::Assign => {
+                edits.push(Edit::Clear(if self.who == 0 { STANDARD } else { self.who }));
+                edits.push(Edit::Set(bits));
+            }
         }
     }
-    Some(clause)
-}
 
-/// The bit position of user (4), group (2) or other (1).
-fn shift(who: u32) -> u32 {
-    match who {
-        READ => 6,
-        WRITE => 3,
-        _ => 0,
+    fn set_executable(&mut self, edits: &mut Vec<Edit>) {
+        let bits = self.reached(self.executable);
+        self.executable = 0;
+        if bits != 0 {
+            edits.push(Edit::SetExecutable(bits));
+        }
     }
-}
-
-fn spread(digit: u32, who: u32) -> u32 {
-    let part = |bit: u32| if who & bit == 0 { 0 } else { digit << shift(bit) };
-    part(READ) | part(WRITE) | part(EXECUTE)
 }
 
 #[cfg(test)]
@@ -248,12 +337,31 @@ mod tests {
     fn special_bits_can_be_named() {
         check("u+s,+t", Of::File, 0o755, 0o5755);
         check("g-s", Of::File, 0o2755, 0o755);
+        check("o+s", Of::File, 0o755, 0o755);
+    }
+
+    #[test]
+    fn a_sticky_bit_is_nobodys_and_not_for_others_alone() {
+        check("o+t", Of::Directory, 0o755, 0o755);
+        check("o=t", Of::Directory, 0o755, 0o750);
+        check("uo+t", Of::Directory, 0o755, 0o1755);
+        check("=rt", Of::Directory, 0o755, 0o1755);
     }
 
     #[test]
     fn one_may_be_made_like_another() {
         check("g=u", Of::File, 0o640, 0o660);
         check("o+g-w", Of::File, 0o660, 0o664);
+        check("o=ug", Of::File, 0o640, 0o644);
+        check("a-ug", Of::File, 0o740, 0o000);
+        check("u=wo", Of::File, 0o754, 0o454);
+    }
+
+    #[test]
+    fn a_capital_x_asks_for_what_was_before_the_first_edit() {
+        check("u+x,a+X", Of::File, 0o644, 0o744);
+        check("a-x,a+X", Of::File, 0o755, 0o755);
+        check("a-X", Of::File, 0o755, 0o644);
     }
 
     #[test]
