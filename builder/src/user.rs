@@ -5,6 +5,7 @@
 //! | text | RUN | `--chown` | WORKDIR |
 //! |---|---|---|---|
 //! | known name | its uid, gid and groups | its uid and gid | its uid and gid |
+//! | `root` | as a known name | 0, whatever the file says | 0, whatever the file says |
 //! | unknown name | refused | 0:0, reported | 0:0 |
 //! | unknown group | refused | as without a group, reported | as without a group |
 //! | number alone | gid of that uid, else 0 | the same number as gid | the same number as gid |
@@ -29,6 +30,9 @@ pub const MAX_ACCOUNT_FILE: u64 = 1024 * 1024;
 
 /// The largest id: the one above it means "leave as it is" to chown(2) and setuid(2).
 pub(crate) const MAX_ID: u32 = u32::MAX - 1;
+
+/// The name that `--chown` and WORKDIR know without a file, and whatever a file says: BuildKit's client makes it 0.
+const ROOT: &str = "root";
 
 /// Who a build step runs as.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -192,9 +196,9 @@ pub fn workdir_owner(text: &str, accounts: Accounts<'_>) -> Owner {
     Owner { uid, gid }
 }
 
-/// Whether an owner of `--chown` or `WORKDIR` is numbers alone, for which no file is needed.
-pub fn is_numeric(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
+/// Whether an owner of `--chown` or `WORKDIR` is numbers and `root` alone, for which no file is needed.
+pub fn needs_no_file(text: &str) -> bool {
+    text.split(':').all(|part| part == ROOT || part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn split(text: &str) -> (&str, Option<&str>) {
@@ -206,7 +210,7 @@ fn lookup_user(
     accounts: Accounts<'_>,
     missing: &mut Vec<(Role, String)>,
 ) -> Result<(u32, u32), AccountError> {
-    if user.is_empty() {
+    if user.is_empty() || user == ROOT {
         return Ok((0, 0));
     }
     if let Some(uid) = number(user, Role::User)? {
@@ -227,6 +231,9 @@ fn lookup_group(
     accounts: Accounts<'_>,
     missing: &mut Vec<(Role, String)>,
 ) -> Result<Option<u32>, AccountError> {
+    if group == ROOT {
+        return Ok(Some(0));
+    }
     let found = find_group(group, accounts)?;
     if found.is_none() {
         if accounts.group.is_none() {
@@ -361,11 +368,24 @@ mod tests {
     #[test]
     fn numbers_alone_need_no_files() {
         for text in ["", "0", "55:66", "7:"] {
-            assert!(is_numeric(text) && copy_owner(text, NONE).is_ok(), "{text}");
+            assert!(needs_no_file(text) && copy_owner(text, NONE).is_ok(), "{text}");
         }
         for text in ["app", "0:app", "app:0"] {
-            assert!(!is_numeric(text), "{text}");
+            assert!(!needs_no_file(text), "{text}");
         }
+    }
+
+    #[test]
+    fn root_is_0_without_a_file_and_whatever_it_says() {
+        let accounts = Accounts { passwd: Some(b"root:x:5:6::/:\n"), group: Some(b"root:x:7:\n") };
+        for (text, gid) in [("root", 0), ("root:root", 0), ("root:3", 3), ("0:root", 0)] {
+            for accounts in [NONE, accounts] {
+                assert!(needs_no_file(text));
+                let owner = copy_owner(text, accounts).map(|copied| copied.owner);
+                assert_eq!(owner, Ok(Owner { uid: 0, gid }), "{text}");
+            }
+        }
+        assert_eq!(run_identity("root", accounts).map(|identity| identity.uid), Ok(5));
     }
 
     #[test]

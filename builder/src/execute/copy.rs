@@ -20,7 +20,7 @@ use crate::error::BuildCause;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopyStep};
 use crate::owner::Owner;
-use crate::user::{Accounts, CopyOwner, Role, account_file, copy_owner, is_numeric};
+use crate::user::{Accounts, CopyOwner, Role, account_file, copy_owner, needs_no_file};
 
 impl Execution<'_> {
     pub(crate) fn copy(&self, step: &CopyStep, batch: &mut Batch) -> Result<LayerId, BuildCause> {
@@ -107,7 +107,7 @@ impl Execution<'_> {
         owner: &str,
         root: &Tree,
     ) -> Result<[Option<Vec<u8>>; 2], BuildCause> {
-        if is_numeric(owner) {
+        if needs_no_file(owner) {
             return Ok([None, None]);
         }
         Ok([self.account_bytes(root, "/etc/passwd")?, self.account_bytes(root, "/etc/group")?])
