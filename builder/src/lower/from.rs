@@ -74,7 +74,9 @@ impl Lowering<'_> {
 
     /// The platform a stage is for.
     pub(crate) fn platform(&self, stage: &Stage<'_>) -> Result<Platform, LowerError> {
-        let Some(word) = &stage.from.platform else { return Ok(self.around.platform.clone()) };
+        // `--platform=` with nothing behind it is as if it were not there; what expands to nothing is a mistake.
+        let written = stage.from.platform.as_ref().filter(|word| !word.value.is_empty());
+        let Some(word) = written else { return Ok(self.around.platform.clone()) };
         let expanded = expand::whole(word, self.escape, &self.globals)?;
         if expanded.value.is_empty() {
             let message = format!("empty platform value from expression {}", word.value);

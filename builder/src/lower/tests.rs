@@ -218,6 +218,14 @@ fn an_image_is_of_its_base_s_platform_unless_one_is_named() {
 }
 
 #[test]
+fn a_platform_that_is_not_written_is_that_of_the_build_and_one_that_expands_to_nothing_is_an_error()
+{
+    assert_eq!(bases("FROM --platform= a\n", &options()), bases("FROM a\n", &options()));
+    let error = lowered("ARG P\nFROM --platform=$P a\n", &options()).unwrap_err();
+    assert!(error.contains("empty platform value from expression $P"), "{error}");
+}
+
+#[test]
 fn a_context_for_the_platform_is_before_one_for_all() {
     let options = contexts(&[("a", directory("all")), ("a::linux/amd64", directory("one"))]);
     assert_eq!(bases("FROM docker.io/library/a:latest\n", &options), ["a::linux/amd64"]);
