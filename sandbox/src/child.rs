@@ -287,6 +287,11 @@ impl<'a> Task<'a> {
                 let root = self.fd(root);
                 target::make(root, path, kind, &mut self.report.made)?
             }
+            (Err(Errno::NOENT), Absent::Keep { like }) => {
+                let kind = kind_of(self.fd(like))?;
+                // Without room for notes, nobody takes it away again.
+                target::make(self.fd(root), path, kind, &mut Vec::new())?
+            }
             (Err(errno), _) => return Err(errno),
         };
         self.keep(found, opened);

@@ -66,6 +66,7 @@ impl Plan {
         let room = step.shares().then(|| self.sockets(kernel.dev, &board));
         self.place(root, resolv);
         self.place(root, hosts);
+        self.inner_mount_points(&step.mounts, &asked);
         let placed: Vec<Slot> = asked.into_iter().map(|mount| self.place(root, mount)).collect();
         if let Some(room) = room {
             let shared = shared(step, &placed);

@@ -167,6 +167,27 @@ impl Plan {
         }
     }
 
+    /// Makes the places of mounts inside of what is shared, which can only be read once it is in its own place. There
+    /// they stay, as with BuildKit.
+    pub(super) fn inner_mount_points(&mut self, mounts: &[Mount], prepared: &[Prepared]) {
+        for (number, inner) in prepared.iter().enumerate() {
+            let around = mounts.iter().zip(prepared).take(number);
+            let around = around.filter_map(|(mount, outer)| {
+                let rest = inner.target.to_bytes().strip_prefix(outer.target.to_bytes())?;
+                rest.starts_with(b"/").then_some((rest, mount, outer.source))
+            });
+            let Some((rest, mount, root)) = around.min_by_key(|(rest, ..)| rest.len()) else {
+                continue;
+            };
+            if !matches!(mount.source, MountSource::Bind { access: Access::Shared, .. }) {
+                continue;
+            }
+            let path = CString::new(rest).expect("a part of a C string");
+            let (absent, found) = (Absent::Keep { like: inner.source }, self.slot());
+            self.push(&inner.label, Op::Find { root, path, absent, found });
+        }
+    }
+
     /// Puts a prepared mount in its place, and returns it.
     pub(super) fn place(&mut self, root: Slot, mount: Prepared) -> Slot {
         let Prepared { label, target: path, source, depth, attributes } = mount;

@@ -162,6 +162,8 @@ pub(crate) enum Absent {
     Skip(usize),
     /// Make it, of the kind of what a slot shows, for the time of the step.
     Make { like: Slot },
+    /// Make it likewise, and leave it where it is.
+    Keep { like: Slot },
 }
 
 impl From<ContextOp> for Op {

@@ -46,6 +46,25 @@ fn secret() -> MountSource {
     MountSource::Secret { bytes: b"hush".to_vec(), mode: 0o400, uid: 7, gid: 8 }
 }
 
+pub(crate) fn what_is_shared_takes_mounts_inside_and_keeps_their_places(fixture: &Fixture) {
+    let (outer, inner, link) = (fixture.fresh(), fixture.fresh(), fixture.fresh());
+    fs::write(inner.join("f"), "text").unwrap();
+    symlink("/", outer.join("away")).unwrap();
+    let mut step = fixture.step("cat /c/d/e/f /c/file; echo x > /c/d/e/g; ls /c/away/n");
+    step.mounts = vec![
+        at("/c", bind(outer.clone(), "", Access::Shared)),
+        at("/c/d/e", bind(inner.clone(), "", Access::Shared)),
+        at("/c/file", bind(inner.clone(), "f", Access::ReadOnly)),
+        at("/c/away/n", bind(link, "", Access::Shared)),
+    ];
+    let ran = succeed(&step);
+    assert_eq!(ran.stdout, "texttext");
+    assert_eq!(listing(&ran.upper), [""; 0]);
+    assert_eq!(listing(&inner), ["f", "g"]);
+    // A link of what is shared leads nowhere outside of it.
+    assert_eq!(listing(&outer), ["away", "d", "d/e", "file", "n"]);
+}
+
 pub(crate) fn binds_show_files_and_directories(fixture: &Fixture) {
     let source = fixture.fresh();
     fs::create_dir(source.join("d")).unwrap();

@@ -89,3 +89,15 @@ RUN [ "$TOKEN" = env ]
 D
 # shellcheck disable=SC2086
 "$WYTHE" build --build-arg HTTPS_PROXY=given --build-arg http_proxy= $base context
+
+# A cache mount inside of another one: its place stays there, as with BuildKit.
+cat > context/Dockerfile <<'D'
+FROM base
+RUN --mount=type=cache,target=/root/.cache,id=outer --mount=type=cache,target=/root/.cache/go/build,id=inner \
+    echo x > /root/.cache/go/build/x && echo y > /root/.cache/y && ls /root/.cache > /seen
+RUN --mount=type=cache,target=/outer,id=outer ls /outer /outer/go/build >> /seen
+RUN --mount=type=cache,target=/inner,id=inner ls /inner >> /seen
+D
+# shellcheck disable=SC2086
+"$WYTHE" build $base -o type=local,dest=nested context
+[ "$(tr '\n' ' ' < nested/seen)" = "go y /outer: go y  /outer/go/build: x " ]
