@@ -25,7 +25,13 @@ pub(crate) fn answer(
     args: &BuildArgs,
     session: &Session,
 ) -> Result<(), Failure> {
-    let parsed = dockerfile.parse()?;
+    let parsed = match dockerfile.parse() {
+        // It tells of that in the form that was asked for.
+        Err(_) if matches!(call.method, Method::Check) => {
+            return check::check(call.format, dockerfile, args, session);
+        }
+        parsed => parsed?,
+    };
     let source = dockerfile.source.clone();
     let stages = stages(&parsed.dockerfile);
     match call.method {

@@ -11,3 +11,6 @@ grep -q MaintainerDeprecated answer
 printf 'FROM\n' > context/Dockerfile
 ask
 [ "$status" = 2 ]
+# Who reads JSON gets JSON, as from buildx.
+"$WYTHE" build --call check,format=json context > answer 2> /dev/null && exit 1
+grep -q '"buildError":{"location":{"ranges":\[{"end":{"line":1},"start":{"line":1}}\]},"message":"' answer

@@ -1,6 +1,7 @@
 //! `--call=check`: the findings of the build checks.
 
 use serde_json::{Value, json};
+use wythe_builder::error::BuildError;
 use wythe_builder::lint::inspect;
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::lint::Report;
@@ -26,7 +27,15 @@ pub(crate) fn check(
     // A machine without a store knows no images, and should not get a store by being asked.
     let known = session.store_path().is_ok_and(|path| path.exists());
     let store = if known { session.store().ok() } else { None };
-    let report = inspect(&input(args, dockerfile), &options, store.as_ref())?;
+    let report = match inspect(&input(args, dockerfile), &options, store.as_ref()) {
+        Ok(report) => report,
+        Err(error) => {
+            if format == AnswerFormat::Json {
+                session.print(&unchecked(&source, &error).to_string())?;
+            }
+            return Err(error.into());
+        }
+    };
     match format {
         AnswerFormat::Json => session.print(&object(&source, &report).to_string())?,
         AnswerFormat::Text => print(&source, &report, session)?,
@@ -54,6 +63,17 @@ fn print(source: &SourceFile, report: &Report, session: &Session) -> Result<(), 
         1 => session.print("check complete, 1 finding"),
         count => session.print(&format!("check complete, {count} findings")),
     }
+}
+
+/// The answer about a Dockerfile that could not be checked, as buildx gives it.
+fn unchecked(source: &SourceFile, error: &BuildError) -> Value {
+    let findings = error.findings();
+    let (message, location) = match findings.first() {
+        Some(finding) => (finding.message.clone(), source.location(finding.span)),
+        None => (error.to_string(), Value::Null),
+    };
+    let error = json!({"message": message, "location": location});
+    json!({"warnings": [], "sources": source.encoded(), "buildError": error})
 }
 
 /// The findings with the fields that readers of buildx's answers look for, and plainer ones.
