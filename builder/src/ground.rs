@@ -9,6 +9,7 @@ use wythe_store::live::whole::WholeRoot;
 
 use crate::error::BuildCause;
 use crate::owner::Owner;
+use crate::view::View;
 use crate::working_directory::{recreate, recreate_in};
 
 /// What a step runs on.
@@ -34,14 +35,19 @@ impl Ground {
         }
     }
 
-    /// Makes the working directory of the step where it is missing, which is `owner`'s then.
+    /// Makes the working directory of the step where it is missing in `view`, which is `owner`'s then.
     ///
     /// # Errors
     ///
     /// A file is on the way, or the file system refuses.
-    pub fn recreate(&self, cwd: &str, owner: Owner, idmap: &[u8]) -> Result<(), BuildCause> {
+    pub fn recreate(
+        &self,
+        view: &View<'_>,
+        (cwd, owner): (&str, Owner),
+        idmap: &[u8],
+    ) -> Result<(), BuildCause> {
         match self {
-            Self::Layers { lowers, area } => recreate((lowers, area), cwd, owner, idmap),
+            Self::Layers { area, .. } => recreate((view, area), cwd, owner, idmap),
             Self::Whole(whole) => Ok(recreate_in(whole.path(), cwd, owner)?),
         }
     }

@@ -3,7 +3,7 @@
 
 mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -36,6 +36,7 @@ use crate::bases::BaseLayer;
 use crate::environment::{Environment, Snapshotter};
 use crate::error::BuildCause;
 use crate::parallel::{Permits, in_parallel};
+use crate::view::{LayerTops, View};
 
 /// Layers from the bottom up.
 pub(crate) type Chain = Vec<LayerId>;
@@ -52,6 +53,12 @@ pub(crate) struct Roots<'a> {
     /// What layers of caches contain, times left out.
     cached: Mutex<BTreeMap<LayerId, ContentId>>,
     merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
+    /// Directories that were found as they were left, or made: each is looked at once, and not by each step above it.
+    directories: Mutex<HashMap<LayerId, PathBuf>>,
+    /// What those have at their top.
+    tops: LayerTops,
+    /// What lies over layers of bases, for each with all below it.
+    corrections: Mutex<BTreeMap<Chain, Option<Placed>>>,
     busy: Claims<LayerId>,
     /// Taken last, so that nobody who has one waits for a claim.
     downloads: Permits,
@@ -64,10 +71,23 @@ pub(crate) struct Roots<'a> {
 impl<'a> Roots<'a> {
     /// Of a build that runs so many steps at once, where it says so: no more layers are unpacked.
     pub(crate) fn new(env: Environment<'a>, jobs: Option<NonZeroUsize>) -> Self {
-        let (foreign, cached, merged, busy) = Default::default();
+        let (foreign, cached, merged, directories) = Default::default();
+        let (tops, corrections, busy) = Default::default();
         let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
         let (snapshotter, waiting) = Default::default();
-        Self { env, foreign, cached, merged, busy, downloads, snapshotter, waiting }
+        Self {
+            env,
+            foreign,
+            cached,
+            merged,
+            directories,
+            tops,
+            corrections,
+            busy,
+            downloads,
+            snapshotter,
+            waiting,
+        }
     }
 
     /// Announces layers that can be fetched when they are needed.
@@ -193,7 +213,7 @@ impl<'a> Roots<'a> {
             stack.push(Placed { layer: *layer, directory })?;
             if at > 0
                 && self.foreign(layer).is_some()
-                && let Some(correction) = self.correction(layer, &chain[..at])?
+                && let Some(correction) = self.correction(&chain[..=at])?
             {
                 stack.push(correction)?;
             }
@@ -201,17 +221,27 @@ impl<'a> Roots<'a> {
         Ok(stack.finish()?)
     }
 
-    /// What has to lie over the directory of a base image's layer that does not name all it leads
-    /// through; layers that are made here do.
-    fn correction(&self, layer: &LayerId, below: &[LayerId]) -> Result<Option<Placed>, BuildCause> {
-        let env = self.env;
+    /// A look into directories that it gave out.
+    pub(crate) fn view<'v>(&'v self, directories: &'v [PathBuf]) -> View<'v> {
+        View::over(directories, &self.tops)
+    }
+
+    /// What has to lie over the directory of a base image's layer, at the top of a chain, that does not name all it
+    /// leads through; layers that are made here do.
+    fn correction(&self, chain: &[LayerId]) -> Result<Option<Placed>, BuildCause> {
+        if let Some(known) = lock(&self.corrections).get(chain) {
+            return Ok(known.clone());
+        }
+        let (env, Some((layer, below))) = (self.env, chain.split_last()) else { return Ok(None) };
         let record = env.store.layer(layer)?;
         let tree = record.and_then(|record| record.tree).map(|id| env.store.tree(&id));
-        let Some(tree) = tree.transpose()?.flatten().filter(|tree| has_unnamed(&tree.children))
-        else {
-            return Ok(None);
+        let tree = tree.transpose()?.flatten().filter(|tree| has_unnamed(&tree.children));
+        let made = match tree {
+            Some(tree) => correction(env.lease, env.idmap, (&tree, &*self.tree(below)?))?,
+            None => None,
         };
-        Ok(correction(env.lease, env.idmap, (&tree, &*self.tree(below)?))?)
+        lock(&self.corrections).insert(chain.to_vec(), made.clone());
+        Ok(made)
     }
 
     /// The layers of a chain that are of base images, each once.
@@ -229,7 +259,9 @@ impl<'a> Roots<'a> {
     fn receive(&self, chain: &[LayerId]) -> Result<(), BuildCause> {
         let mut lacking = Vec::new();
         for layer in self.of_bases(chain) {
-            if find(self.env.store, &layer, self.env.idmap)?.is_none() {
+            if !lock(&self.directories).contains_key(&layer)
+                && find(self.env.store, &layer, self.env.idmap)?.is_none()
+            {
                 lacking.push(layer);
             }
         }
@@ -253,6 +285,15 @@ impl<'a> Roots<'a> {
     }
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
+        if let Some(known) = lock(&self.directories).get(layer) {
+            return Ok(known.clone());
+        }
+        let directory = self.ensure_directory(layer)?;
+        lock(&self.directories).insert(*layer, directory.clone());
+        Ok(directory)
+    }
+
+    fn ensure_directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {
         let env = self.env;
         let Some(base) = self.foreign(layer) else {
             return Ok(ensure(env.lease, layer, env.idmap)?);

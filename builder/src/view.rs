@@ -1,23 +1,65 @@
 //! Looks into the root of a step without mounting it: a stack of layer directories, read from the
 //! top down as overlayfs would show them.
 
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::user::MAX_ACCOUNT_FILE;
 
 /// As many links as Linux follows.
 const MAX_LINKS: usize = 40;
 
+/// Of a layer that has more than this many names at its top it is not remembered which.
+const MAX_TOP_NAMES: usize = 4096;
+
+/// What directories of layers have at their top, each listed once: otherwise every step would look in each of them.
+#[derive(Debug, Default)]
+pub struct LayerTops(Mutex<HashMap<PathBuf, Arc<Top>>>);
+
+/// What the directory of a layer has at its top.
+#[derive(Debug)]
+struct Top {
+    is_opaque: bool,
+    /// The names; nothing where they are not known.
+    names: Option<BTreeSet<OsString>>,
+}
+
+impl LayerTops {
+    fn of(&self, layer: &Path) -> Arc<Top> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(top) = known().get(layer) {
+            return top.clone();
+        }
+        let top = Arc::new(Top { is_opaque: is_opaque(layer), names: top_names(layer).ok() });
+        known().insert(layer.to_owned(), top.clone());
+        top
+    }
+}
+
+fn top_names(layer: &Path) -> io::Result<BTreeSet<OsString>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(layer)? {
+        names.insert(entry?.file_name());
+        if MAX_TOP_NAMES < names.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+    Ok(names)
+}
+
 /// A stack of layer directories, the lowest first.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     layers: &'a [PathBuf],
     root: OnceLock<Merged>,
+    /// What is known of the layers.
+    tops: Option<&'a LayerTops>,
 }
 
 /// The directories that one directory of the image is merged of, the topmost first. Most layers have
@@ -75,7 +117,12 @@ pub struct Found {
 impl<'a> View<'a> {
     /// A view of layer directories.
     pub fn new(layers: &'a [PathBuf]) -> Self {
-        Self { layers, root: OnceLock::new() }
+        Self { layers, root: OnceLock::new(), tops: None }
+    }
+
+    /// A view of layer directories that nobody changes.
+    pub fn over(layers: &'a [PathBuf], tops: &'a LayerTops) -> Self {
+        Self { tops: Some(tops), ..Self::new(layers) }
     }
 
     /// Follows a path, links included, inside the stack.
@@ -124,10 +171,10 @@ impl<'a> View<'a> {
                 way.pop();
                 continue;
             }
-            let name = std::ffi::OsStr::from_bytes(&name);
-            let Some(child) = child(self.merged(way.last()), name)? else {
+            let name = OsStr::from_bytes(&name);
+            let Some(child) = self.child(way.last(), name)? else {
                 at.push(name);
-                open.iter().rev().for_each(|rest| at.push(std::ffi::OsStr::from_bytes(rest)));
+                open.iter().rev().for_each(|rest| at.push(OsStr::from_bytes(rest)));
                 return Ok(Found { path: at, file: None });
             };
             if child.metadata.is_symlink() {
@@ -157,7 +204,7 @@ impl<'a> View<'a> {
         let mut at = None;
         for part in path.components() {
             let Component::Normal(name) = part else { continue };
-            match child(self.merged(at.as_ref()), name)? {
+            match self.child(at.as_ref(), name)? {
                 Some(found) => at = Some(found),
                 None => return Ok(None),
             }
@@ -165,21 +212,33 @@ impl<'a> View<'a> {
         Ok(at.map(|child| child.file))
     }
 
-    /// What a directory is merged of; the root's where there is none.
-    fn merged<'s>(&'s self, directory: Option<&'s Child>) -> &'s [PathBuf] {
-        match directory {
-            Some(child) => &child.merged,
-            None => self.root.get_or_init(|| {
-                let from_top = self.layers.iter().rev();
-                let lowest = from_top.clone().position(|layer| is_opaque(layer));
-                from_top.take(lowest.map_or(usize::MAX, |at| at + 1)).cloned().collect()
-            }),
+    /// What a directory has under a name; the root where there is none.
+    fn child(&self, directory: Option<&Child>, name: &OsStr) -> Result<Option<Child>, ViewCause> {
+        if let Some(directory) = directory {
+            return child(&directory.merged, name);
         }
+        let root = self.root.get_or_init(|| self.merged_root());
+        let Some(tops) = self.tops else { return child(root, name) };
+        let has = |layer: &&PathBuf| {
+            tops.of(layer).names.as_ref().is_none_or(|names| names.contains(name))
+        };
+        let having: Vec<PathBuf> = root.iter().filter(has).cloned().collect();
+        child(&having, name)
+    }
+
+    fn merged_root(&self) -> Merged {
+        let is_opaque = |layer: &PathBuf| match self.tops {
+            Some(tops) => tops.of(layer).is_opaque,
+            None => is_opaque(layer),
+        };
+        let from_top = self.layers.iter().rev();
+        let lowest = from_top.clone().position(is_opaque);
+        from_top.take(lowest.map_or(usize::MAX, |at| at + 1)).cloned().collect()
     }
 }
 
 /// What a merged directory has under a name.
-fn child(directories: &[PathBuf], name: &std::ffi::OsStr) -> Result<Option<Child>, ViewCause> {
+fn child(directories: &[PathBuf], name: &OsStr) -> Result<Option<Child>, ViewCause> {
     let mut child: Option<Child> = None;
     for directory in directories {
         let file = directory.join(name);
@@ -275,6 +334,36 @@ mod tests {
         }
         fs::write(root.path().join("low/lone"), "").unwrap();
         assert_eq!(has("/lone"), opaque("middle").is_err());
+    }
+
+    #[test]
+    fn a_view_of_what_is_known_shows_the_same() {
+        let at = tempfile::tempdir().unwrap();
+        let layers: Vec<PathBuf> = (0..4).map(|n| at.path().join(n.to_string())).collect();
+        let file = |layer: usize, name: &str| {
+            let path = layers[layer].join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, layer.to_string()).unwrap();
+        };
+        for layer in &layers {
+            fs::create_dir(layer).unwrap();
+        }
+        file(0, "etc/passwd");
+        file(0, "etc/group");
+        file(2, "etc/group");
+        file(1, "a");
+        symlink("etc", layers[3].join("l")).unwrap();
+        let tops = LayerTops::default();
+        for end in 1..=layers.len() {
+            let (known, new) = (View::over(&layers[..end], &tops), View::new(&layers[..end]));
+            for path in ["/etc/passwd", "/etc/group", "/l/group", "/a", "/b", "/etc/../a"] {
+                let found = |view: &View<'_>| view.resolve(path).unwrap().file;
+                assert_eq!(found(&known), found(&new), "{path} in {end}");
+            }
+        }
+        // It is not looked at again.
+        fs::write(layers[3].join("b"), "").unwrap();
+        assert!(View::over(&layers, &tops).resolve("/b").unwrap().file.is_none());
     }
 
     #[test]

@@ -24,12 +24,11 @@ pub(crate) const MODE: u32 = 0o755;
 ///
 /// A file is on the way, or the file system refuses.
 pub fn recreate(
-    (lowers, area): (&[PathBuf], &Scratch),
+    (view, area): (&View<'_>, &Scratch),
     cwd: &str,
     owner: Owner,
     idmap: &[u8],
 ) -> Result<(), BuildCause> {
-    let view = View::new(lowers);
     let found = view.resolve(cwd)?;
     if found.file.is_some() {
         return Ok(());

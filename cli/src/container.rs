@@ -55,8 +55,9 @@ impl Container<'_> {
         let directory = if directory.is_empty() { "/" } else { directory };
         // As with docker, a directory that is missing is root's, whoever runs there.
         let root = Owner { uid: 0, gid: 0 };
+        let shown = ground.shown();
         ground
-            .recreate(directory, root, host::id_map().as_bytes())
+            .recreate(&View::new(&shown), (directory, root), host::id_map().as_bytes())
             .map_err(|error| Failure::of(Class::Usage, &error))?;
         let mut step = Step::new(ground.root_fs(), self.argv()?);
         step.cwd = directory.into();

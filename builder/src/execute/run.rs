@@ -1,7 +1,6 @@
 //! RUN: an overlay over the layers below, a command in the sandbox, its changes as a layer.
 
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,6 +24,7 @@ use super::pasta::{self, Pasta};
 use super::space;
 use crate::egress::{self, Gate, Told, Verdict};
 use crate::error::{BuildCause, StepFailure};
+use crate::ground::Ground;
 use crate::inspect::FailedStep;
 use crate::operation::run::{RunStep, SecurityMode};
 use crate::options::{HostEntry, NetworkMode};
@@ -65,10 +65,16 @@ impl Execution<'_> {
         let env = self.env;
         env.emulators.enable(&run.platform.architecture)?;
         let ground = self.ground()?;
-        let identity = identity(&ground.shown(), &run.user)?;
+        let shown = ground.shown();
+        // A directory with all files is the step's own, and changes.
+        let view = match &ground {
+            Ground::Layers { .. } => self.roots.view(&shown),
+            Ground::Whole(_) => View::new(&shown),
+        };
+        let identity = identity(&view, &run.user)?;
         admit(&numbers(&identity), &format!("running as {}:{}", identity.uid, identity.gid))?;
         let user = Owner { uid: identity.uid, gid: identity.gid };
-        ground.recreate(&run.cwd, user, env.idmap)?;
+        ground.recreate(&view, (&run.cwd, user), env.idmap)?;
         let mounts = Mounts::prepare(self, run)?;
         let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
         let mut step = Step::new(ground.root_fs(), argv);
@@ -323,8 +329,7 @@ fn shown(step: &Step) -> String {
     words.join(" ")
 }
 
-fn identity(lowers: &[PathBuf], user: &str) -> Result<Identity, BuildCause> {
-    let view = View::new(lowers);
+fn identity(view: &View<'_>, user: &str) -> Result<Identity, BuildCause> {
     let passwd = view.small_file("/etc/passwd")?;
     let group = view.small_file("/etc/group")?;
     let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
