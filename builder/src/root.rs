@@ -1,6 +1,7 @@
 //! The root file systems of a build: chains of layers, as trees and as directories, made when
 //! somebody asks and then remembered.
 
+mod outline;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,6 +32,7 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
+pub(crate) use self::outline::Outline;
 use self::whole::Waiting;
 use crate::bases::BaseLayer;
 use crate::environment::{Environment, Snapshotter};
@@ -53,6 +55,8 @@ pub(crate) struct Roots<'a> {
     /// What layers of caches contain, times left out.
     cached: Mutex<BTreeMap<LayerId, ContentId>>,
     merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
+    /// Trees of chains of which not all files were read.
+    outlined: Mutex<BTreeMap<Chain, Arc<Tree>>>,
     /// Directories that were found as they were left, or made: each is looked at once, and not by each step above it.
     directories: Mutex<HashMap<LayerId, PathBuf>>,
     /// What those have at their top.
@@ -72,7 +76,7 @@ impl<'a> Roots<'a> {
     /// Of a build that runs so many steps at once, where it says so: no more layers are unpacked.
     pub(crate) fn new(env: Environment<'a>, jobs: Option<NonZeroUsize>) -> Self {
         let (foreign, cached, merged, directories) = Default::default();
-        let (tops, corrections, busy) = Default::default();
+        let (outlined, tops, corrections, busy) = Default::default();
         let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
         let (snapshotter, waiting) = Default::default();
         Self {
@@ -80,6 +84,7 @@ impl<'a> Roots<'a> {
             foreign,
             cached,
             merged,
+            outlined,
             directories,
             tops,
             corrections,

@@ -321,11 +321,8 @@ impl<'a> Solver<'a> {
             self.cached(index, Hit::Content);
             return Ok(known);
         }
-        let below = match &vertex.operation {
-            operation if operation.stands_alone() => Chain::new(),
-            Operation::Copy(_) | Operation::Workdir(_) => self.settled_below(vertex)?.chain,
-            Operation::Base(_) | Operation::Run(_) => self.below(vertex)?,
-        };
+        let stands_alone = vertex.operation.stands_alone();
+        let below = if stands_alone { Chain::new() } else { self.below(vertex)? };
         let inputs = vertex.inputs.iter().map(|id| self.input(&vertex.operation, *id));
         let inputs = inputs.collect::<Result<_, _>>()?;
         let place = turn.as_ref().map(Turn::place);

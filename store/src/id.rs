@@ -30,7 +30,7 @@ macro_rules! ids {
             }
 
             /// An id from its 32 bytes, for readers of stored forms.
-            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
 

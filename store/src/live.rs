@@ -21,7 +21,7 @@ pub mod naming;
 pub mod owner;
 mod owners;
 mod place;
-mod reading;
+pub mod reading;
 pub mod scratch;
 pub mod seal;
 pub mod stack;

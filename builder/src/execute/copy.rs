@@ -1,13 +1,13 @@
 //! COPY and ADD: computed on trees; only bytes that are not in the store yet are read.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use wythe_dockerfile::lint::rule::{COPIED_SOCKET, OVERWRITTEN_COPY_SOURCE, UNKNOWN_COPY_OWNER};
 use wythe_store::id::LayerId;
 use wythe_store::journal::batch::Batch;
+use wythe_store::live::reading::UNREAD;
 use wythe_store::timestamp::Timestamp;
-use wythe_store::tree::entry::{Entry, Node, Tree};
+use wythe_store::tree::entry::{Directory, Entry, File, Node, Tree};
 use wythe_store::tree::files::files;
 
 use super::{Execution, given};
@@ -20,15 +20,14 @@ use crate::error::BuildCause;
 use crate::operation::FileSource;
 use crate::operation::copy::{Archives, CopyStep};
 use crate::owner::Owner;
+use crate::root::Outline;
 use crate::user::{Accounts, CopyOwner, Role, account_file, copy_owner, needs_no_file};
 
 impl Execution<'_> {
     pub(crate) fn copy(&self, step: &CopyStep, batch: &mut Batch) -> Result<LayerId, BuildCause> {
-        let lower = match step.base {
-            CopyTarget::Destination => self.roots.tree(self.below)?,
-            CopyTarget::Nothing => Arc::default(),
-        };
-        let spec = self.spec(step, &lower)?;
+        let below = self.lower(step)?;
+        let lower = &below.tree;
+        let spec = self.spec(step, lower)?;
         let source = self.with_given(step, self.files(&step.from)?)?;
         let selection = select(&source, &spec)
             .map_err(|error| self.sources.explained(&step.from, error))
@@ -41,10 +40,37 @@ impl Execution<'_> {
         }
         self.remark_sockets(step, &spec)?;
         let changes = match step.archives {
-            Archives::Keep => place(&selection, &lower.children, &spec)?,
-            Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, &lower, &spec)?,
+            Archives::Keep => self.place(&selection, &below, &spec)?,
+            Archives::UnpackLocal | Archives::Unpack => self.add(step, &source, lower, &spec)?,
         };
         self.keep(&changes, batch)
+    }
+
+    /// What the step copies onto. What files there hold is only waited for where it is looked at.
+    fn lower(&self, step: &CopyStep) -> Result<Outline, BuildCause> {
+        let looks_up = step.chown.as_ref().is_some_and(|text| !needs_no_file(text));
+        match step.base {
+            CopyTarget::Nothing => Ok(Outline::default()),
+            CopyTarget::Destination if looks_up || step.archives != Archives::Keep => {
+                Ok(Outline { tree: self.roots.tree(self.below)?, is_read: true })
+            }
+            CopyTarget::Destination => self.roots.outline(self.below),
+        }
+    }
+
+    /// The changeset of a copy. A file that is there already is none, and where that cannot be told the files below are
+    /// read first.
+    fn place(
+        &self,
+        selection: &Selection,
+        below: &Outline,
+        spec: &CopySpec,
+    ) -> Result<Tree, BuildCause> {
+        let changes = place(selection, &below.tree.children, spec)?;
+        if below.is_read || !may_repeat(&changes.children, &below.tree.children) {
+            return Ok(changes);
+        }
+        Ok(place(selection, &self.roots.tree(self.below)?.children, spec)?)
     }
 
     /// Tells of sockets, of which an image gets no more than the name.
@@ -135,4 +161,20 @@ impl Execution<'_> {
         }
         self.roots.bodies(&self.input(position), &wanted)
     }
+}
+
+/// Whether a file may be what lies below it, of which nobody has read what it holds.
+fn may_repeat(changes: &Directory, lower: &Directory) -> bool {
+    changes.entries().iter().any(|entry| {
+        let Some(below) = lower.get(&entry.name) else { return false };
+        match (&entry.node, &below.node) {
+            (Node::Directory(own), Node::Directory(below)) => {
+                may_repeat(&own.children, &below.children)
+            }
+            (Node::File(own), Node::File(File { body: UNREAD, size, .. })) => {
+                own.size == *size && entry.metadata.mtime == below.metadata.mtime
+            }
+            _ => false,
+        }
+    })
 }

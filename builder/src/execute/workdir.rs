@@ -8,7 +8,7 @@ use super::Execution;
 use crate::copy::canvas::{Canvas, PathCause, Seen};
 use crate::error::BuildCause;
 use crate::operation::WorkdirStep;
-use crate::user::{Accounts, workdir_owner};
+use crate::user::{Accounts, needs_no_file, workdir_owner};
 use crate::working_directory::MODE;
 
 impl Execution<'_> {
@@ -17,7 +17,11 @@ impl Execution<'_> {
         step: &WorkdirStep,
         batch: &mut Batch,
     ) -> Result<LayerId, BuildCause> {
-        let lower = self.roots.tree(self.below)?;
+        let lower = if needs_no_file(&step.user) {
+            self.roots.outline(self.below)?.tree
+        } else {
+            self.roots.tree(self.below)?
+        };
         let [passwd, group] = self.account_files(&step.user, &lower)?;
         let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
         let owner = workdir_owner(&step.user, accounts);

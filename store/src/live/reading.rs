@@ -16,7 +16,12 @@ pub(super) enum Reading<'a> {
     /// They are only named: it is compared with a layer, which makes these files of those
     /// below it.
     Comparing(&'a Tree),
+    /// They stay unread: somebody lays other files over them.
+    Outlining,
 }
+
+/// Stands for the bytes of a file that nobody has read, and of no other: no bytes are known that have this id.
+pub const UNREAD: BodyId = BodyId::from_bytes([0; 32]);
 
 impl<'a> Reading<'a> {
     /// The files that whoever owns one may own: a step gives none to anybody else.
@@ -25,7 +30,7 @@ impl<'a> Reading<'a> {
         'a: 'b,
     {
         match self {
-            Self::Storing(_) => lower,
+            Self::Storing(_) | Self::Outlining => lower,
             Self::Comparing(right) => right,
         }
     }
@@ -35,7 +40,13 @@ impl<'a> Reading<'a> {
         match self {
             Self::Storing(lease) => lease.body_from_file(file, hint),
             Self::Comparing(_) => named(file).map_err(WriteError::Source),
+            Self::Outlining => Ok((UNREAD, hint)),
         }
+    }
+
+    /// Whether files stay unopened.
+    pub(super) fn is_outline(self) -> bool {
+        matches!(self, Self::Outlining)
     }
 
     /// Whether every file that says so is a device. In a layer only those of root are; where one is

@@ -8,7 +8,7 @@ use crate::layer::tar_write::WriteTarError;
 use crate::layers::LayerRecord;
 use crate::lease::Lease;
 use crate::live::found::is_as_left;
-use crate::live::upper::{UpperError, upper_tree};
+use crate::live::upper::{UpperError, upper_outline, upper_tree};
 use crate::tree::entry::Tree;
 
 /// A layer could not be sealed.
@@ -67,6 +67,22 @@ pub fn ensure_tree(
     is_the_same(lease, record, &tree)?;
     record.tree = Some(lease.put_tree(&tree)?);
     Ok(tree)
+}
+
+/// What [`ensure_tree`] gives, as far as that is known without reading a file: of a layer that is only a directory
+/// [`UNREAD`](crate::live::reading::UNREAD) stands for what its files hold.
+///
+/// # Errors
+///
+/// As [`ensure_tree`].
+pub fn outline(lease: &Lease, record: &LayerRecord, lower: &Tree) -> Result<Tree, SealError> {
+    let store = lease.store();
+    if let Some(id) = &record.tree {
+        return store.tree(id)?.ok_or(SealError::Gone);
+    }
+    let name = record.live.as_ref().ok_or(SealError::Gone)?;
+    let live = store.live(name)?.ok_or(SealError::Gone)?;
+    Ok(upper_outline((&store.path().join(name.path()), &live.idmap), lower)?)
 }
 
 /// Refuses a tree that is not the one a layer made here was measured in. Of a layer from elsewhere

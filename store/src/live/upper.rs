@@ -17,7 +17,7 @@ use crate::lease::Lease;
 use crate::live::attributes::{self, Attributes, entered, metadata};
 use crate::live::owner::{self, Owner};
 use crate::live::owners::{Found, Owners};
-use crate::live::reading::Reading;
+use crate::live::reading::{Reading, UNREAD};
 use crate::path::{LayerPath, PathError};
 use crate::tree::entry::{
     Claim, Device, Directory, Entry, File, LinkGroup, Metadata, Node, Subdirectory, Tree, Xattrs,
@@ -83,6 +83,16 @@ impl From<Errno> for UpperCause {
 /// If the directory cannot be read, or the store cannot be written.
 pub fn upper_tree(lease: &Lease, upper: (&Path, &[u8]), lower: &Tree) -> Result<Tree, UpperError> {
     read(Reading::Storing(lease), upper, lower)
+}
+
+/// As [`upper_tree`], but no file is opened: [`UNREAD`] stands for what those hold that the directory has, also where that is
+/// what `lower` has. Of those only place, size and time are right, and what is marked as a device is a file.
+///
+/// # Errors
+///
+/// If the directory cannot be read.
+pub fn upper_outline(upper: (&Path, &[u8]), lower: &Tree) -> Result<Tree, UpperError> {
+    read(Reading::Outlining, upper, lower)
 }
 
 /// As [`upper_tree`], for what `reading` says.
@@ -206,6 +216,11 @@ impl<'a> Walk<'a> {
             FileType::Symlink => {
                 let target = sys::readlinkat(at, name, Vec::new())?;
                 Node::Symlink(target.into_bytes().into())
+            }
+            // What is not read is not opened: nobody asks what an outline says of a file but its place.
+            FileType::RegularFile if self.reading.is_outline() => {
+                let (body, size) = (UNREAD, u64::try_from(stat.st_size).unwrap_or(0));
+                Node::File(self.linked(stat, (body, size)))
             }
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -396,6 +411,29 @@ mod tests {
         check("", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
         check("d=1", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
         check("d>e", "d! d/b=2", "d/ d/b=2", "d/ d/b=2");
+    }
+
+    #[test]
+    fn an_outline_is_the_tree_without_what_files_hold() {
+        let (trial, lower) =
+            (Trial::new(), merge(&Tree::default(), &ours(&sketch("a=1 d/ d/x=1"))));
+        let path = tempfile::tempdir_in(trial.directory.path()).unwrap();
+        let words = "a=1 d/ d/-x d/y=2 e=2@1 f=2@1 l>a";
+        unpack(&ours(&sketch(words)), (&bodies(words), ONE), path.path()).unwrap();
+        let upper = (path.path(), &b"map"[..]);
+        let outline = upper_outline(upper, &lower).unwrap();
+        let shape = |tree: &Tree| {
+            let mut headers = Vec::new();
+            let sink = &mut |entry: canonical::CanonicalEntry| -> Result<(), ()> {
+                headers.push(entry.header);
+                Ok(())
+            };
+            canonical::each(&merge(&lower, tree), None, sink).unwrap();
+            headers
+        };
+        assert_eq!(shape(&outline), shape(&upper_tree(&trial.lease, upper, &lower).unwrap()));
+        let unread = crate::tree::files::files(&outline.children);
+        assert_eq!(unread.map(|(_, _, file)| file.body).collect::<Vec<_>>(), [UNREAD; 4]);
     }
 
     #[test]
