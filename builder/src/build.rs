@@ -114,7 +114,7 @@ fn make(
     let (roots, work) = (Roots::new(inside, options.jobs), Work::new(graph.vertices.len()));
     let (roots, work) = (&roots, &work);
     let ground = Ground { env: inside, interrupt, options, graph, bases, roots, work };
-    let solver = solve(&ground, || Sources::look(inside, options, main, graph))?;
+    let solver = solve(&ground, || Sources::look(inside, options, main, (graph, &ground)))?;
     finish(&solver, options)
 }
 

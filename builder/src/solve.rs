@@ -5,6 +5,7 @@
 //! inputs turned out to be, so that a step that made what it made before invalidates nothing. For that
 //! their layers have to be sealed; so it is only done where an operation like it has a result.
 
+mod below;
 mod early;
 mod elsewhere;
 mod flow;

@@ -1,6 +1,7 @@
 //! The directories a build copies from: each looked at once, only as far as some step refers to it.
 
 mod directory;
+mod foresight;
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -11,6 +12,8 @@ use wythe_store::id::ContentId;
 use wythe_store::tree::entry::{Directory, Tree};
 
 use self::directory::SourceDirectory;
+pub(crate) use self::foresight::FilesBelow;
+use self::foresight::ForeseenCopy;
 use crate::copy::CopySpec;
 use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::copy::select::select;
@@ -60,11 +63,11 @@ impl Sources {
         env: Environment<'_>,
         options: &Options,
         main: &MainContext,
-        graph: &Graph,
+        (graph, below): (&Graph, &dyn FilesBelow),
     ) -> Result<Self, VertexError> {
         let wanted = wanted(graph)?;
         let gather = || Remotes::gather(env, options, graph);
-        let open = || open_all(env, options, main, &wanted);
+        let open = || open_all(env, options, main, (graph, &wanted, below));
         let (remotes, directories) = match options.misses {
             // Nothing is scanned or fetched then, and no thread is worth it.
             Misses::Refuse => (gather(), open()),
@@ -239,7 +242,7 @@ fn open_all(
     env: Environment<'_>,
     options: &Options,
     main: &MainContext,
-    wanted: &BTreeMap<FileSource, Vec<CopySpec>>,
+    (graph, wanted, below): (&Graph, &BTreeMap<FileSource, Vec<CopySpec>>, &dyn FilesBelow),
 ) -> Result<BTreeMap<FileSource, SourceDirectory>, BuildCause> {
     let mut opened = BTreeMap::new();
     for (source, specs) in wanted {
@@ -248,7 +251,8 @@ fn open_all(
         }
         let Some((directory, dockerfile)) = directory_of(source, options, main) else { continue };
         let place = (&*directory, dockerfile.as_deref());
-        let one = SourceDirectory::open(env, options.misses, place, specs.clone())?;
+        let wanted = (specs.clone(), ForeseenCopy::all(graph, source));
+        let one = SourceDirectory::open(env, options.misses, place, wanted, below)?;
         opened.insert(source.clone(), one);
     }
     Ok(opened)

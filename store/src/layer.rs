@@ -14,7 +14,7 @@ pub mod import;
 mod incompressible;
 pub mod limits;
 mod loaded;
-pub(crate) mod midstate;
+pub mod midstate;
 pub mod origin;
 pub mod recipe;
 pub mod soci;

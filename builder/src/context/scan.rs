@@ -117,7 +117,8 @@ impl<'a> Walk<'a> {
         per_task: usize,
     ) -> Result<Vec<Entry>, ContextError> {
         let entry = |path: &mut Vec<u8>, listed| self.listed(at, path, listed).transpose();
-        if names.len() <= per_task {
+        // Who is none of the pool's threads has no others.
+        if names.len() <= per_task || rayon::current_thread_index().is_none() {
             let mut path = Vec::new();
             return names.into_iter().filter_map(|listed| entry(&mut path, listed)).collect();
         }

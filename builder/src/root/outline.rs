@@ -35,6 +35,11 @@ impl Roots<'_> {
         self.outline_of(chain)
     }
 
+    /// As [`outline`](Self::outline), where nothing has to be fetched for it.
+    pub(crate) fn outline_here(&self, chain: &[LayerId]) -> Option<Outline> {
+        self.outline_of(chain).ok()
+    }
+
     fn outline_of(&self, chain: &[LayerId]) -> Result<Outline, BuildCause> {
         let Some((top, below)) = chain.split_last() else { return Ok(Outline::default()) };
         if let Some(known) = lock(&self.merged).get(chain) {

@@ -12,6 +12,7 @@ use wythe_store::racy::Racy;
 use wythe_store::scan_record::{RecordName, ScanRecord, ScanRecordBuilder};
 use wythe_store::tree::entry::{Entry, Node, Tree};
 
+use super::foresight::{FilesBelow, ForeseenCopy, scan};
 use crate::context::error::{ContextCause, ContextError};
 use crate::context::recall::Recall;
 use crate::context::{Context, Scan, ignore_rules};
@@ -41,6 +42,8 @@ pub(super) struct SourceDirectory {
     /// What the steps of this build select of it.
     specs: Vec<CopySpec>,
     routes: Vec<Route>,
+    /// Steps that copy of it, as far as is known what they make.
+    copies: Vec<ForeseenCopy>,
     /// The canonical path.
     path: Vec<u8>,
     record: RecordName,
@@ -70,7 +73,8 @@ impl SourceDirectory {
         env: Environment<'_>,
         misses: Misses,
         directory: (&Path, Option<&Path>),
-        specs: Vec<CopySpec>,
+        (specs, copies): (Vec<CopySpec>, Vec<ForeseenCopy>),
+        below: &dyn FilesBelow,
     ) -> Result<Self, BuildCause> {
         let (directory, dockerfile) = directory;
         let rules = ignore_rules(directory, dockerfile)?;
@@ -82,7 +86,7 @@ impl SourceDirectory {
         let (contents, held) = (Mutex::default(), OnceLock::new());
         let sockets = Vec::new();
         let mut opened =
-            Self { context, specs, routes, path, record, state, sockets, contents, held };
+            Self { context, specs, routes, copies, path, record, state, sockets, contents, held };
         let glance = env.shared.map(|shared| shared.glance(&record));
         if opened.takes_over(env, glance.as_ref())? {
             return Ok(opened);
@@ -92,7 +96,7 @@ impl SourceDirectory {
                 (opened.contents, opened.state) = (Mutex::new(contents), State::Presumed(record));
             }
             (None, Misses::Refuse) => return Err(BuildCause::Uncached),
-            (None, Misses::Run) => opened.look(env, glance.as_ref())?,
+            (None, Misses::Run) => opened.look(env, glance.as_ref(), below)?,
         }
         Ok(opened)
     }
@@ -163,18 +167,21 @@ impl SourceDirectory {
         {
             return Ok(());
         }
-        self.look(env, glance.as_ref())
+        self.look(env, glance.as_ref(), &())
     }
 
-    /// Scans the directory, and tells the builds beside this one.
+    /// Scans the directory, and tells the builds beside this one. What is known to lie below some steps that copy of it
+    /// lets their layers be hashed meanwhile.
     fn look(
         &mut self,
         env: Environment<'_>,
         glance: Option<&Glance<'_>>,
+        below: &dyn FilesBelow,
     ) -> Result<(), BuildCause> {
         let racy = self.context.racy(env.clock.now(), env.clock.stamp());
         let recall = Recall::new(env.lease, &self.path, racy);
-        let scanned = env.pool.install(|| self.context.scan(&self.routes, &recall))?;
+        let place = (&self.context, &*self.routes);
+        let scanned = scan(env, place, &recall, (&self.copies, below))?;
         recall.save()?;
         let Scan { tree, record, sockets } = scanned;
         self.sockets = sockets;

@@ -55,8 +55,14 @@ impl Room {
     fn look(&mut self, directory: &Path, spec: &CopySpec, later: i64) -> (Outcome, ContentId) {
         self.set_clock(directory, later);
         let env = self.builder.environment(&self.images, &());
-        let mut looked =
-            SourceDirectory::open(env, Misses::Run, (directory, None), vec![spec.clone()]).unwrap();
+        let mut looked = SourceDirectory::open(
+            env,
+            Misses::Run,
+            (directory, None),
+            (vec![spec.clone()], Vec::new()),
+            &(),
+        )
+        .unwrap();
         if !looked.confirm(env) {
             looked.scan(env).unwrap();
         }
@@ -287,7 +293,9 @@ fn a_record_that_was_found_wrong_is_not_compared_with_again() {
     wait_for_next_stamp(&root);
     fs::write(root.join("d/c"), "other").unwrap();
     let env = room.builder.environment(&room.images, &());
-    let open = |misses| SourceDirectory::open(env, misses, (&root, None), vec![single("/")]);
+    let open = |misses| {
+        SourceDirectory::open(env, misses, (&root, None), (vec![single("/")], Vec::new()), &())
+    };
     if has_records(&room, &root) {
         let mut presumed = open(Misses::Refuse).unwrap();
         assert_eq!(presumed.content(env, &single("/")).unwrap(), before);
@@ -337,8 +345,16 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
     let spec = single("d");
     room.look(&root, &spec, LATER);
     let env = room.builder.environment(&room.images, &());
-    let open =
-        || SourceDirectory::open(env, Misses::Run, (&root, None), vec![spec.clone()]).unwrap();
+    let open = || {
+        SourceDirectory::open(
+            env,
+            Misses::Run,
+            (&root, None),
+            (vec![spec.clone()], Vec::new()),
+            &(),
+        )
+        .unwrap()
+    };
     assert!(open().held_tree(env).is_ok());
     let looked = open();
     let scanned = looked.is_scanned();
@@ -354,7 +370,14 @@ fn a_step_never_gets_files_that_its_key_does_not_speak_of() {
 fn what_a_scan_has_stored_the_first_copy_does_not_read_again() {
     let (room, (_folder, root)) = (Room::new(), context());
     let env = room.builder.environment(&room.images, &());
-    let looked = SourceDirectory::open(env, Misses::Run, (&root, None), vec![single("d")]).unwrap();
+    let looked = SourceDirectory::open(
+        env,
+        Misses::Run,
+        (&root, None),
+        (vec![single("d")], Vec::new()),
+        &(),
+    )
+    .unwrap();
     assert!(looked.is_scanned());
     fs::remove_dir_all(root.join("d")).unwrap();
     assert!(looked.held_tree(env).is_ok());
@@ -398,7 +421,9 @@ fn builds_beside_each_other_look_at_a_directory_once() {
     let beside = Environment { shared: Some(&shared), ..alone };
     let look = |env| {
         let place = (&*root, None);
-        let mut one = SourceDirectory::open(env, Misses::Run, place, vec![spec.clone()]).unwrap();
+        let mut one =
+            SourceDirectory::open(env, Misses::Run, place, (vec![spec.clone()], Vec::new()), &())
+                .unwrap();
         if !one.confirm(env) {
             one.scan(env).unwrap();
         }
@@ -424,8 +449,16 @@ fn what_one_build_took_for_unchanged_another_reads_if_it_has_to() {
     let shared = SharedSteps::new(NonZeroUsize::MIN);
     let env = room.builder.environment(&room.images, &());
     let env = Environment { shared: Some(&shared), ..env };
-    let open =
-        || SourceDirectory::open(env, Misses::Run, (&root, None), vec![spec.clone()]).unwrap();
+    let open = || {
+        SourceDirectory::open(
+            env,
+            Misses::Run,
+            (&root, None),
+            (vec![spec.clone()], Vec::new()),
+            &(),
+        )
+        .unwrap()
+    };
     let mut first = open();
     if !first.confirm(env) {
         return;

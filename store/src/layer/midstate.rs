@@ -1,13 +1,14 @@
 //! Midstates: how far SHA-256 is at some entry of a layer's tar stream. With them a layer that begins as an
 //! earlier one did is read from there on only, and its [`DiffId`](crate::digest::DiffId) costs what has changed.
 //!
-//! One is kept behind each entry with which the stream has grown by [`EVERY`] since the one before. Its key is a
+//! One is kept behind each entry with which the stream has grown by `EVERY` since the one before. Its key is a
 //! hash of all headers up to there and of the ids of the bodies between them, which is what the stream
 //! consists of. Nothing refers to midstates, so that a collection takes them away, and the next layer is read whole.
 
 use crate::digest::Hasher;
 use crate::error::{ReadError, WriteError};
-use crate::layer::canonical::{self, CanonicalEntry, END, padding};
+use crate::id::BodyId;
+use crate::layer::canonical::{self, BLOCK, CanonicalEntry, END, padding};
 use crate::layer::export::assembler::Counter;
 use crate::layer::export::{Measured, count};
 use crate::layer::loaded;
@@ -25,7 +26,7 @@ const DOMAIN: &str = "wythe 2026 sha-256 within a tar stream";
 
 /// A midstate, to be kept.
 #[derive(Debug)]
-pub(crate) struct Midstate {
+pub struct Midstate {
     key: [u8; 32],
     state: Vec<u8>,
 }
@@ -36,21 +37,18 @@ impl Midstate {
     /// # Errors
     ///
     /// If the store cannot be written.
-    pub(crate) fn keep(&self, lease: &Lease) -> Result<(), WriteError> {
+    pub fn keep(&self, lease: &Lease) -> Result<(), WriteError> {
         lease.put(Kind::Fragment, &self.key, Encoding::Raw, &self.state)
     }
 }
 
-/// As [`measure`](super::export::measure), from the last entry up to which the store has a midstate. Returns
+/// As [`measure`](super::export::measure()), from the last entry up to which the store has a midstate. Returns
 /// those that it lacks as well.
 ///
 /// # Errors
 ///
 /// If the bytes of a file are not in the store.
-pub(crate) fn measure_on(
-    lease: &Lease,
-    tree: &Tree,
-) -> Result<(Measured, Vec<Midstate>), WriteTarError> {
+pub fn measure_on(lease: &Lease, tree: &Tree) -> Result<(Measured, Vec<Midstate>), WriteTarError> {
     let (mut at, hasher) = known(lease, tree)?;
     let (mut counter, mut made) = (Counter::going_on(hasher, at.size), Vec::new());
     let n_known = at.n_entries;
@@ -63,6 +61,48 @@ pub(crate) fn measure_on(
     })?;
     counter.add(&END);
     Ok((counter.measured(), made))
+}
+
+/// Files that are on their way into a store, by names that stand for what they hold as long as nobody knows that.
+pub trait ArrivingBodies: Sync {
+    /// Waits until a file is in the store; `None` where nobody waits for it any more.
+    fn arrived(&self, stand_in: &BodyId) -> Option<BodyId>;
+
+    /// Whether nobody waits any more.
+    fn is_over(&self) -> bool;
+}
+
+/// Keeps the midstates of a layer while its files are being stored: whoever [measures](measure_on) it then has to read
+/// what is behind the last of them. If the layer turns out to be another one, they are of no use, and do no harm. Ends
+/// where nobody waits any more, or something cannot be read or written, which whoever measures it will say.
+pub fn measure_ahead(lease: &Lease, tree: &Tree, arriving: &dyn ArrivingBodies) {
+    let (mut at, mut counter) = (Progress::new(), Counter::default());
+    let walked = canonical::each::<Ended>(tree, None, &mut |mut entry| {
+        counter.add(&entry.header);
+        if let Some(file) = &mut entry.body {
+            file.body = arriving.arrived(&file.body).ok_or(Ended)?;
+            let found = lease.store().body(&file.body)?.filter(|found| found.len() == file.size);
+            found.ok_or(Ended)?.each::<Ended>(&mut |bytes| {
+                counter.add(bytes);
+                if arriving.is_over() { Err(Ended) } else { Ok(()) }
+            })?;
+            counter.add(&[0; BLOCK][..padding(file.size)]);
+        }
+        if let Some(key) = at.pass(&entry) {
+            Midstate { key, state: counter.state() }.keep(lease).map_err(|_| Ended)?;
+        }
+        Ok(())
+    });
+    tracing::trace!(is_all = walked.is_ok(), size = at.size, "hashed while files are stored");
+}
+
+/// What ends hashing ahead.
+struct Ended;
+
+impl From<ReadError> for Ended {
+    fn from(_: ReadError) -> Self {
+        Self
+    }
 }
 
 /// How far a stream is.
@@ -125,8 +165,9 @@ fn known(lease: &Lease, tree: &Tree) -> Result<(Progress, Hasher), ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::id::BodyId;
     use crate::layer::export::measure;
     use crate::live::tests::Trial;
     use crate::path::LayerPath;
@@ -213,5 +254,41 @@ mod tests {
             (found, again.len()),
             (measure(&tree, trial.lease.store()).unwrap(), made.len())
         );
+    }
+
+    /// Bodies that arrive under the names of their numbers, but for those from one on.
+    struct Arriving(BTreeMap<BodyId, BodyId>);
+
+    impl ArrivingBodies for Arriving {
+        fn arrived(&self, stand_in: &BodyId) -> Option<BodyId> {
+            self.0.get(stand_in).copied()
+        }
+
+        fn is_over(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_was_hashed_while_files_arrived_is_not_hashed_again() {
+        let trial = Trial::new();
+        put(&trial, 0..6);
+        let stand_in = |number: u8| BodyId::of(&[number]);
+        let whole = tree(&[0, 1, 2, 3, 4, 5]);
+        let mut foreseen = TreeBuilder::new();
+        for number in 0..6 {
+            let body = stand_in(number);
+            let node = Node::File(File { body, size: SIZE as u64, link: None });
+            let path = LayerPath::parse(format!("f{number:02}").as_bytes()).unwrap();
+            foreseen.insert(&path, Metadata::default(), node).unwrap();
+        }
+        let arriving = |n| (0..n).map(|one| (stand_in(one), BodyId::of(&body(one)))).collect();
+        let foreseen = foreseen.finish();
+        measure_ahead(&trial.lease, &foreseen, &Arriving(arriving(3)));
+        assert_eq!(measured(&trial, &whole), 2, "the first of three is known");
+        let other = Trial::new();
+        put(&other, 0..6);
+        measure_ahead(&other.lease, &foreseen, &Arriving(arriving(6)));
+        assert_eq!(measured(&other, &whole), 0);
     }
 }
