@@ -19,6 +19,7 @@ use rustix::mount::{
     open_tree, unmount,
 };
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
+use rustix::thread::{Timespec, nanosleep};
 
 pub(crate) use target::Made;
 
@@ -306,7 +307,7 @@ impl<'a> Task<'a> {
         }
         let mut reason = Errno::NOENT;
         for program in &self.plan.programs {
-            let errno = sys::execute(program, &self.argv, &self.envp);
+            let errno = self.execute_file(program);
             if errno == Errno::ACCESS {
                 reason = errno;
             } else if errno != Errno::NOENT && errno != Errno::NOTDIR {
@@ -314,6 +315,20 @@ impl<'a> Task<'a> {
             }
         }
         reason
+    }
+
+    /// Executes a file, and waits for one that somebody could write to: the child of another step that was made while
+    /// the file was written has our descriptor of it until it executes, too.
+    fn execute_file(&self, program: &CStr) -> Errno {
+        for _ in 0..MOST_WAITS {
+            let errno = sys::execute(program, &self.argv, &self.envp);
+            if errno != Errno::TXTBSY {
+                return errno;
+            }
+            // One that a signal ends is as good.
+            let _ = nanosleep(&WAIT);
+        }
+        Errno::TXTBSY
     }
 
     fn fd(&self, slot: Slot) -> BorrowedFd<'static> {
@@ -326,6 +341,12 @@ impl<'a> Task<'a> {
         }
     }
 }
+
+/// How long a file that could be written to is waited for at a time: about as long as a child needs to execute.
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// And how often: a second in all, which a child on a machine with much to do may need.
+const MOST_WAITS: usize = 200;
 
 /// A detached mount of what a context describes.
 fn create(context: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {

@@ -50,7 +50,7 @@ macro_rules! claims {
 const CLAIMS: &[Claim] = claims! {
     command: a_command_prints_on_both_streams exit_codes_are_passed_on
         a_terminal_is_that_of_the_session the_output_belongs_to_the_user a_signal_is_an_outcome a_missing_command_is_127
-        a_file_that_cannot_be_executed_is_126
+        a_file_that_cannot_be_executed_is_126 a_file_that_is_still_being_written_is_waited_for
         the_environment_is_the_steps_alone the_working_directory_is_entered_inside_the_root
         a_missing_working_directory_is_an_error_that_names_it the_identity_is_numeric_and_whole
         the_host_name_is_set large_output_arrives_whole limits_are_set

@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use wythe_sandbox::Outcome;
 use wythe_sandbox::error::StepCause;
-use wythe_sandbox::step::{Identity, Limit, Resource, Streams};
+use wythe_sandbox::step::{Identity, Limit, Resource, RootFs, Streams};
 
 use crate::fixture::{Fixture, attempt, run, succeed};
 
@@ -85,6 +87,25 @@ pub(crate) fn a_file_that_cannot_be_executed_is_126(fixture: &Fixture) {
         step.argv = vec![name.as_bytes().to_vec()];
         assert_eq!(run(&step).outcome, Outcome::Exited(126), "{name}");
     }
+}
+
+pub(crate) fn a_file_that_is_still_being_written_is_waited_for(fixture: &Fixture) {
+    let root = fixture.fresh();
+    let program = root.join("busybox");
+    fs::copy("/bin/busybox", &program).unwrap();
+    let mut step = fixture.step("");
+    // An overlay counts only who writes through it.
+    step.root = RootFs::Whole(root);
+    step.argv = ["/busybox", "echo", "hi"].map(|word| word.as_bytes().to_vec()).to_vec();
+    let written = fs::OpenOptions::new().append(true).open(program).unwrap();
+    let ran = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(100));
+            drop(written);
+        });
+        succeed(&step)
+    });
+    assert_eq!(ran.stdout, "hi\n");
 }
 
 pub(crate) fn the_environment_is_the_steps_alone(fixture: &Fixture) {
