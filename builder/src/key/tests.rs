@@ -211,7 +211,7 @@ fn the_form_of_keys_is_as_it_was() {
     let key = cache_key(&operation, Lookup::Definition, &inputs);
     assert_eq!(
         (RULES, key.to_string().as_str()),
-        (5, "e12ebf5d78d9716a1528fb26b78559b96ce34777be0d07cf0fa83ebf83b5b2bc")
+        (6, "4632ab2cd1ed4aac9aba477ce746cc783ffad23d4792826312d2368ce3585d7f")
     );
 }
 
