@@ -48,7 +48,10 @@ pub(crate) struct SendingGrowing<'a> {
 }
 
 impl Delivered {
-    /// Sees to a blob for a repository, as `host/name`; `None` if that is done. Waits for who is at it.
+    /// Sees to a blob for a repository, as `host/name`; `None` if that is done. Waits for who is at it, also for another
+    /// repository of the host: from there it can be mounted then, and is not sent twice.
+    ///
+    /// Whoever holds one must not ask for another.
     pub(crate) fn claim<'a>(&'a self, digest: Digest, place: &'a str) -> Option<Sending<'a>> {
         let mut places = self.lock();
         loop {
@@ -57,16 +60,16 @@ impl Delivered {
                 continue;
             }
             let known = places.entry(digest).or_default();
-            match known.get(place) {
-                Some(Arrival::Found | Arrival::Sent) => return None,
-                Some(Arrival::OnItsWay) => {
-                    places = self.settled.wait(places).unwrap_or_else(PoisonError::into_inner);
-                }
-                None => {
-                    known.insert(place.to_owned(), Arrival::OnItsWay);
-                    return Some(Sending { delivered: self, digest, place });
-                }
+            if let Some(Arrival::Found | Arrival::Sent) = known.get(place) {
+                return None;
             }
+            let mut near = known.iter().filter(|(other, _)| host_of(other) == host_of(place));
+            if near.any(|(_, arrival)| *arrival == Arrival::OnItsWay) {
+                places = self.settled.wait(places).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            known.insert(place.to_owned(), Arrival::OnItsWay);
+            return Some(Sending { delivered: self, digest, place });
         }
     }
 
@@ -80,11 +83,12 @@ impl Delivered {
         SendingGrowing { delivered: self, blob, place }
     }
 
+    /// Whether it is sent to the host of this place while it grows.
     fn is_growing(&self, digest: &Digest, place: &str) -> bool {
         let is_it = |blob: &Arc<dyn GrowingContent>| {
             blob.descriptor().is_some_and(|found| found.digest == *digest)
         };
-        self.growing().iter().any(|(to, blob)| to == place && is_it(blob))
+        self.growing().iter().any(|(to, blob)| host_of(to) == host_of(place) && is_it(blob))
     }
 
     fn growing(&self) -> MutexGuard<'_, Vec<(String, Arc<dyn GrowingContent>)>> {
@@ -147,6 +151,11 @@ impl Delivered {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, BTreeMap<String, Arrival>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The host of a place, which is `host/name`.
+fn host_of(place: &str) -> &str {
+    place.split_once('/').map_or(place, |(host, _)| host)
 }
 
 impl Sending<'_> {
@@ -225,7 +234,7 @@ mod tests {
         let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
         for arrives in [true, false] {
             let growing = delivered.claim_growing(Arc::new(Grown), "r.io/a");
-            assert!(delivered.claim(digest, "r.io/b").is_some(), "elsewhere it is another's");
+            assert!(delivered.claim(digest, "q.io/b").is_some(), "elsewhere it is another's");
             assert!(delivered.claim(Digest::of(b"other"), "r.io/a").is_some());
             std::thread::scope(|scope| {
                 let second = scope.spawn(|| delivered.claim(digest, "r.io/a").is_none());
@@ -244,7 +253,7 @@ mod tests {
     fn a_blob_is_seen_to_by_one_at_a_time_and_once() {
         let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
         let first = delivered.claim(digest, "r.io/a").unwrap();
-        assert!(delivered.claim(digest, "r.io/b").is_some(), "elsewhere it is another's");
+        assert!(delivered.claim(digest, "q.io/b").is_some(), "elsewhere it is another's");
         std::thread::scope(|scope| {
             let second = scope.spawn(|| delivered.claim(digest, "r.io/a").is_none());
             assert!(delivered.places(&digest).is_empty());
@@ -252,6 +261,20 @@ mod tests {
             assert!(second.join().unwrap(), "it waited, and then there was nothing to do");
         });
         assert_eq!(delivered.places(&digest), ["r.io/a"]);
+    }
+
+    #[test]
+    fn another_repository_of_the_host_waits_for_what_it_can_mount() {
+        let (delivered, digest) = (Delivered::default(), Digest::of(b"blob"));
+        let first = delivered.claim(digest, "r.io/a").unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let claimed = delivered.claim(digest, "r.io/b").is_some();
+                (claimed, delivered.places(&digest))
+            });
+            first.sent();
+            assert_eq!(second.join().unwrap(), (true, vec!["r.io/a".to_owned()]));
+        });
     }
 
     #[test]
