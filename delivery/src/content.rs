@@ -123,10 +123,13 @@ impl Content for OutgoingContent<'_> {
 
 impl OutgoingContent<'_> {
     fn fetch(&self, descriptor: &Descriptor) -> io::Result<()> {
-        let mut origins = self.origins.iter();
-        let known = origins.find(|one| one.descriptor.digest == descriptor.digest);
-        if let Some(origin) = known {
-            return origin.fetch(self.lease, self.images).map_err(io::Error::other);
+        let is_it = |origin: &&BlobOrigin| origin.descriptor.digest == descriptor.digest;
+        let mut known = self.origins.iter().filter(is_it).peekable();
+        if known.peek().is_some() {
+            // A cache may say of one blob that it is several layers: each has to be found true.
+            return known
+                .try_for_each(|origin| origin.fetch(self.lease, self.images))
+                .map_err(io::Error::other);
         }
         let Some(origin) = self.learned(&descriptor.digest) else { return Ok(()) };
         let images = WhileWanted { images: self.images, wanted: &self.wanted };

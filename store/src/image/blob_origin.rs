@@ -15,6 +15,7 @@ use crate::journal::batch::Batch;
 use crate::layer::blob_view;
 use crate::layer::import::{ImportError, Keep, announced, read_layer_within};
 use crate::layer::origin::recorded_origins;
+use crate::layers::LayerBlob;
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::layout::Layout;
@@ -180,6 +181,24 @@ impl BlobOrigin {
     ///
     /// If what came is not what the descriptor announced, or the source or the store fails.
     pub fn fetch(&self, lease: &Lease, images: &dyn ImageSource) -> Result<(), SaveError> {
+        let Some(cache) = &self.cache else { return self.keep(lease, images) };
+        // That the blob is here does not say that it is the layer that the cache takes it for.
+        if self.is_confirmed(lease.store(), cache)? {
+            return Ok(());
+        }
+        let kept = self.keep(lease, images).and_then(|()| self.take_over(lease, cache));
+        cache.lost.fetch_or(kept.is_err(), Ordering::Relaxed);
+        kept
+    }
+
+    /// Whether the store knows the files of the layer, and that the blob is one of its forms.
+    fn is_confirmed(&self, store: &Store, cache: &CachedLayer) -> Result<bool, ReadError> {
+        let is_it = |blob: &LayerBlob| blob.descriptor.digest == self.descriptor.digest;
+        let record = store.layer_of_diff(&cache.diff_id)?;
+        Ok(record.is_some_and(|record| record.tree.is_some() && record.blobs.iter().any(is_it)))
+    }
+
+    fn keep(&self, lease: &Lease, images: &dyn ImageSource) -> Result<(), SaveError> {
         if is_here(lease.store(), &self.descriptor.digest)? {
             return Ok(());
         }
@@ -188,17 +207,13 @@ impl BlobOrigin {
             return Ok(());
         }
         let mut blob = self.open(images)?;
-        let kept = keep_blob(lease, &self.reference, &self.descriptor, &mut *blob);
-        let Some(cache) = &self.cache else { return kept };
-        let kept = kept.and_then(|()| self.take_over(lease, cache));
-        cache.lost.fetch_or(kept.is_err(), Ordering::Relaxed);
-        kept
+        keep_blob(lease, &self.reference, &self.descriptor, &mut *blob)
     }
 
     /// Reads the layer of a step as that of a step of this machine, which it is from now on: its files
     /// are in the store, and can leave in any form.
     fn take_over(&self, lease: &Lease, cache: &CachedLayer) -> Result<(), SaveError> {
-        let Some(mut blob) = lease.store().foreign_blob(&self.descriptor.digest)? else {
+        let Some(mut blob) = blob_view::open(lease.store(), &self.descriptor.digest)? else {
             return Ok(());
         };
         let refused = |error: ImportError| SaveError::Transfer {
@@ -207,7 +222,7 @@ impl BlobOrigin {
         };
         let mut record = announced(lease, &self.descriptor, &cache.diff_id).map_err(refused)?;
         let (limits, keep) = (lease.store().limits(), Keep::In(lease));
-        let read = read_layer_within(limits, &mut blob, &cache.diff_id, keep);
+        let read = read_layer_within(limits, &mut blob.reader, &cache.diff_id, keep);
         let (tree, size) = read.map_err(refused)?;
         if content_id(&tree) != cache.content {
             let problem = "its files are not those that the cache announced";
