@@ -1,11 +1,13 @@
 //! A whole build: text, tree, graph, layers, images. One stage after the other, none reaching back.
 
+use std::io;
 use std::sync::Arc;
 
 use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::diagnostic::Severity;
 use wythe_dockerfile::line::decode;
 use wythe_dockerfile::parse::{Parsed, parse};
+use wythe_store::oci::interruptible::Interruptible;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::transfer::Watched;
 
@@ -17,7 +19,6 @@ use crate::error::{BuildCause, BuildError, SourceLocation, VertexError};
 use crate::finish::finish;
 use crate::graph::Graph;
 use crate::input::Input;
-use crate::interruptible::Interruptible;
 use crate::lint::{self, Subject};
 use crate::lower::{LowerError, Lowered, Surroundings, lower};
 use crate::merge::merge;
@@ -109,7 +110,8 @@ fn make(
     let steps = steps.map_err(BuildCause::Descriptors)?;
     let transfers = AsEvents(env.progress);
     let images = Watched { images: env.images, transfers: &transfers };
-    let images = Interruptible { images: &images, cancel: &steps };
+    let check = || if steps.is_cancelled() { Err(io::Error::other("cancelled")) } else { Ok(()) };
+    let images = Interruptible { images: &images, check: &check };
     let inside = Environment { images: &images, cancel: &steps, ..env };
     let (roots, work) = (Roots::new(inside, options.jobs), Work::new(graph.vertices.len()));
     let (roots, work) = (&roots, &work);

@@ -45,7 +45,6 @@ pub mod history;
 pub mod ignore;
 pub mod input;
 pub mod inspect;
-mod interruptible;
 pub mod key;
 pub mod lint;
 pub mod lower;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use wythe_registry::push::BlobHolders;
@@ -15,11 +15,11 @@ use wythe_store::image::save::SaveError;
 use wythe_store::lease::Lease;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::interruptible::Interruptible;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
 use crate::options::LayerOptions;
-use crate::wanted::{Wanted, WhileWanted};
 
 /// Layers at a time. Registries limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -33,8 +33,8 @@ pub struct OutgoingContent<'a> {
     pub(crate) origins: &'a [BlobOrigin],
     /// Those that became known since.
     learned: Arc<RwLock<Vec<Arc<BlobOrigin>>>>,
-    /// Whether anybody still waits for those.
-    wanted: Arc<Wanted>,
+    /// Whether nobody waits for those any more.
+    is_abandoned: Arc<AtomicBool>,
     neighbours: Vec<String>,
 }
 
@@ -42,8 +42,8 @@ impl<'a> OutgoingContent<'a> {
     /// What the lease's store holds, and what `images` hands over of `origins`.
     pub fn new(lease: &'a Lease, images: &'a dyn ImageSource, origins: &'a [BlobOrigin]) -> Self {
         let (stored, neighbours) = (StoredContent(lease.store()), Vec::new());
-        let (learned, wanted) = Default::default();
-        Self { lease, images, stored, origins, learned, wanted, neighbours }
+        let (learned, is_abandoned) = Default::default();
+        Self { lease, images, stored, origins, learned, is_abandoned, neighbours }
     }
 
     /// The same, of which these repositories may hold everything: a registry that lacks a blob is asked to take
@@ -95,7 +95,7 @@ impl<'a> OutgoingContent<'a> {
 
     /// Breaks off fetching what was learned of.
     pub(crate) fn abandon(&self) {
-        self.wanted.end();
+        self.is_abandoned.store(true, Ordering::Relaxed);
     }
 
     fn learned(&self, digest: &Digest) -> Option<Arc<BlobOrigin>> {
@@ -132,7 +132,11 @@ impl OutgoingContent<'_> {
                 .map_err(io::Error::other);
         }
         let Some(origin) = self.learned(&descriptor.digest) else { return Ok(()) };
-        let images = WhileWanted { images: self.images, wanted: &self.wanted };
+        let check = || {
+            let is_over = self.is_abandoned.load(Ordering::Relaxed);
+            if is_over { Err(io::Error::other("wanted no more")) } else { Ok(()) }
+        };
+        let images = Interruptible { images: self.images, check: &check };
         origin.fetch(self.lease, &images).map_err(io::Error::other)
     }
 }

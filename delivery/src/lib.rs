@@ -31,4 +31,3 @@ pub mod options;
 pub mod platforms;
 pub mod push;
 mod root;
-mod wanted;

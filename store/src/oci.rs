@@ -11,6 +11,7 @@ pub mod document;
 mod frame;
 pub mod growing;
 pub mod index;
+pub mod interruptible;
 pub mod json;
 pub mod layout;
 pub mod manifest;

@@ -64,7 +64,6 @@ pub const ROOMS: &[&str] = &[
     "remote",
     "caches",
     "environment",
-    "interruptible",
     "unfetched",
     // The graph.
     "demand",
