@@ -16,6 +16,8 @@ import re
 import sys
 import time
 
+import http_body
+
 port_file, to_port, mode_file = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # What blobs are called at registries, in buckets, on web servers and in the storage of GitHub's service.
 BLOB = re.compile(r"/blobs/sha256|/cas/|/storage/")
@@ -27,16 +29,6 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def body(self):
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while length := int(self.rfile.readline(), 16):
-            body += self.rfile.read(length)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
     def refuse(self, status, **headers):
         self.send_response(status)
         for name, value in headers.items():
@@ -45,7 +37,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def any(self):
-        mode, body = open(mode_file).read().strip(), self.body()
+        mode, body = open(mode_file).read().strip(), http_body.read(self)
         reads_blob = self.command == "GET" and BLOB.search(self.path)
         if mode == "slow":
             time.sleep(600)

@@ -25,6 +25,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import http_body
+
 ACCOUNT = "devstoreaccount1"
 # Of azurite's documentation, the same for everybody.
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -139,19 +141,8 @@ class Service(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def body(self):
-        """With a length, or in chunks, as the older interface is sent files."""
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while length := int(self.rfile.readline(), 16):
-            body += self.rfile.read(length)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
     def handle_any(self):
-        body = self.body()
+        body = http_body.read(self)
         path, _, query = self.path.lstrip("/").partition("?")
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         with lock:
