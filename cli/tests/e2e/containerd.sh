@@ -26,7 +26,7 @@ await() {
   done
 }
 
-port=$((20000 + ($$ + 6200) % 20000))
+port=$("$here/ports" 1)
 printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' \
   "$dir/registry" "$port" > "$dir/registry.yml"
 docker-registry serve "$dir/registry.yml" > "$dir/registry.log" 2>&1 &

@@ -10,7 +10,7 @@ children=()
 # Starts docker-registry on a free loopback port and sets $registry.
 start_registry() {
   local port
-  port=$((20000 + RANDOM % 20000))
+  port=$("$here/ports" 1)
   mkdir -p "$work/registry"
   cat > "$work/registry.yml" <<X
 version: 0.1

@@ -2,7 +2,7 @@
 # same registry takes it from the first. What one target failed at does not keep the others from being told of.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-port=$((20000 + ($$ + 9301) % 20000))
+port=$("$CASES/../ports" 1)
 counting_registry "$port"
 export HOST=127.0.0.1:$port BASE
 mkdir app && cat > app/Dockerfile <<'D'

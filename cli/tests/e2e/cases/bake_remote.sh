@@ -78,7 +78,7 @@ class Guarded(http.server.SimpleHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), functools.partial(Guarded, directory="served")).serve_forever()
 P
-port=$((24000 + ($$ + 77) % 20000))
+port=$("$CASES/../ports" 1)
 python3 serve.py "$port" & server=$!
 trap 'kill "$server"' EXIT
 tries=0

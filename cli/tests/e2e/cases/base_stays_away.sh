@@ -2,7 +2,7 @@
 # needs their bytes later gets them from where they are recorded to be.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-counted=$((20000 + ($$ + 6001) % 20000)) other=$((20000 + ($$ + 6002) % 20000))
+counted=$("$CASES/../ports" 2) other=$((counted + 1))
 counting_registry "$counted"
 counting_registry "$other"
 base=127.0.0.1:$counted/base:1

@@ -2,7 +2,7 @@
 # layer of several targets leaves for the repositories of those that it is of, in each form that outputs ask for.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-from_port=$((20000 + ($$ + 6401) % 20000)) port=$((20000 + ($$ + 6402) % 20000))
+from_port=$("$CASES/../ports" 2) port=$((from_port + 1))
 counting_registry "$from_port"
 counting_registry "$port"
 from=127.0.0.1:$from_port to=127.0.0.1:$port

@@ -1,7 +1,7 @@
 # Cache mounts in a registry: restored on an empty store; after one file of a hundred changed, only a small pack goes over
 # the line, in few requests; a pack that is not what it was reaches no step.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
-port=$((20000 + ($$ + 9001) % 20000))
+port=$("$CASES/../ports" 1)
 pid=
 trap '[ -z "$pid" ] || kill $pid' EXIT
 printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' \

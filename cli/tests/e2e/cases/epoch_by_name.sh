@@ -10,7 +10,7 @@ git clone -q --bare work served/repository.git
 git -C served/repository.git update-server-info
 tar -cf served/files.tar -C work file
 touch -d @1600000000 served/files.tar
-port=$((10000 + $$ % 10000))
+port=$("$CASES/../ports" 1)
 python3 -m http.server "$port" --bind 127.0.0.1 --directory served > server.log 2>&1 &
 server=$!
 trap 'kill $server' EXIT

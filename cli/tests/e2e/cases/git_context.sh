@@ -11,7 +11,7 @@ git -C work -c user.name=a -c user.email=a@b commit -qm one
 git -C work tag v1
 git clone -q --bare work served/repository.git
 git -C served/repository.git update-server-info
-port=$((24000 + $$ % 20000))
+port=$("$CASES/../ports" 1)
 (cd served && exec python3 -m http.server "$port" --bind 127.0.0.1 > /dev/null 2>&1) & server=$!
 trap 'kill "$server"' EXIT
 tries=0

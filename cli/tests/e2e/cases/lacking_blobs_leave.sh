@@ -2,7 +2,7 @@
 # however many names and registries it goes to.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-one=$((20000 + ($$ + 6101) % 20000)) two=$((20000 + ($$ + 6102) % 20000))
+one=$("$CASES/../ports" 2) two=$((one + 1))
 counting_registry "$one"
 counting_registry "$two"
 base=127.0.0.1:$one/base:1

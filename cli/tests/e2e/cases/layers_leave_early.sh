@@ -2,7 +2,7 @@
 # without that. A build that fails leaves no name behind.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-port=$((20000 + ($$ + 6201) % 20000))
+port=$("$CASES/../ports" 1)
 counting_registry "$port"
 to=127.0.0.1:$port
 export SOURCE_DATE_EPOCH=1

@@ -3,7 +3,7 @@
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 command -v python3 > /dev/null || skip "python3 is not installed"
 . "$CASES/../counting.sh"
-port=$((20000 + ($$ + 6311) % 20000)) breaking=$((20000 + ($$ + 6312) % 20000))
+port=$("$CASES/../ports" 2) breaking=$((port + 1))
 counting_registry "$port"
 python3 "$CASES/../breaking_proxy.py" "$breaking" "$port" 20000000 2 "$PWD/count" &
 pids="$pids $!"

@@ -7,7 +7,7 @@ export XDG_CONFIG_HOME="$PWD/config" DOCKER_CONFIG="$PWD/docker" WYTHE_STORE="$P
 mkdir -p config/wythe
 pids=
 trap 'kill $pids 2> /dev/null || true' EXIT
-port=$((20000 + ($$ + 6100) % 20000))
+port=$("$CASES/../ports" 3)
 plain=$port secure=$((port + 1)) mirror=$((port + 2))
 
 # registry PORT NAME [YAML]: one on the loopback.

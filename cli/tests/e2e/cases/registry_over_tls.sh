@@ -31,7 +31,7 @@ fails() {
   [ "$status" = "$code" ]
 }
 
-secure=$((20000 + ($$ + 7001) % 20000)) plain=$((20000 + ($$ + 7002) % 20000))
+secure=$("$CASES/../ports" 2) plain=$((secure + 1))
 registry "$secure" ", tls: {certificate: $PWD/cert.pem, key: $PWD/key.pem}"
 registry "$plain"
 for host in "localhost:$secure" "127.0.0.1:$secure"; do

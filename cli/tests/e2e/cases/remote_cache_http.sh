@@ -1,6 +1,6 @@
 # A WebDAV server as a cache: an empty store runs no step, and collections are made; a wrong password fails no build.
 server=$(command -v lighttpd || ls /usr/sbin/lighttpd 2> /dev/null) || skip "lighttpd is not installed"
-port=$((20000 + ($$ + 7003) % 20000))
+port=$("$CASES/../ports" 1)
 mkdir files context
 echo ada:secret > users
 cat > lighttpd.conf << X

@@ -5,7 +5,7 @@ case $("$WYTHE" build --cache-from type=reapi,url=grpc://127.0.0.1:1 . 2>&1 || t
 esac
 python3 -m venv venv
 venv/bin/pip install -q buildgrid==0.4.4
-port=$((20000 + ($$ + 9001) % 20000)) secure=$((20000 + ($$ + 9002) % 20000))
+port=$("$CASES/../ports" 2) secure=$((port + 1))
 openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.crt -days 2 -subj /CN=cache \
   -addext subjectAltName=IP:127.0.0.1 2> /dev/null
 cat > server.yml << X

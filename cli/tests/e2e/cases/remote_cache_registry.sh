@@ -1,7 +1,7 @@
 # A registry as a cache: an empty store runs no step and fetches no layer for a push to it; jobs that write at once lose
 # nothing; what is dead, lies or is none of ours fails no build.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
-port=$((20000 + ($$ + 7001) % 20000))
+port=$("$CASES/../ports" 1)
 pid=
 trap '[ -z "$pid" ] || kill $pid' EXIT
 printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' \

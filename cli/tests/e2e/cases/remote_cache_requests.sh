@@ -2,7 +2,7 @@
 # the base stands for, the cache, and the name of the image. That is less than a tenth of what BuildKit asks for.
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 . "$CASES/../counting.sh"
-port=$((20000 + ($$ + 8101) % 20000))
+port=$("$CASES/../ports" 1)
 counting_registry "$port"
 host=127.0.0.1:$port
 cache=type=registry,ref=$host/app:cache
