@@ -14,6 +14,7 @@ pub mod form;
 pub mod fuzz;
 pub mod pages;
 pub mod ranks;
+pub mod site;
 pub mod source;
 pub mod violation;
 
@@ -39,6 +40,7 @@ pub fn tidy(root: &Path) -> Result<Vec<Violation>, TidyError> {
     let exists = |path: &Path| root.join(path).exists();
     let pages = pages::read(root)?;
     found.extend(pages.iter().flat_map(|page| pages::check(page, &exists)));
+    found.extend(site::check(&pages));
     found.extend(pages.iter().flat_map(|page| acceptance::check(page, &sources)));
     found.sort();
     Ok(found)

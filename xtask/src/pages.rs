@@ -49,7 +49,7 @@ pub fn check(page: &Page, exists: &dyn Fn(&Path) -> bool) -> Vec<Violation> {
 }
 
 /// The targets of links within the workspace.
-fn links(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     let files = targets.filter_map(|(target, _)| target.split('#').next());
     files.filter(|file| !file.is_empty() && !file.contains(':'))
