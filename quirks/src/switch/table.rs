@@ -45,13 +45,13 @@ pub const SWITCHES: &[Switch] = &[
         "first-scope-only",
         On(Flag::FirstScopeOnly),
         "a token is for the first scope that was asked for",
-        "distribution's docs/spec/auth/token; google/go-containerregistry#1679",
+        "goharbor/harbor#2411, cesanta/docker_auth#67",
     ),
     row(
         "relative-realm",
         On(Flag::RelativeRealm),
         "the challenge names the token service by a path",
-        "no rule says that a realm is absolute (RFC 6750, 3)",
+        "distribution/distribution#1458; no rule says that a realm is absolute (RFC 6750, 3)",
     ),
     row(
         "guests",
@@ -93,7 +93,7 @@ pub const SWITCHES: &[Switch] = &[
         "mount",
         Value("on|off|STATUS", mount),
         "a mount is done, or an upload begun in its place (ECR by default), or refused",
-        "google/go-containerregistry#1404",
+        "google/go-containerregistry#1406, containerd/containerd#14086; for ECR, aws/containers-roadmap#2860",
     ),
     row(
         "mount-needs-from",
@@ -131,7 +131,7 @@ pub const SWITCHES: &[Switch] = &[
         "referrers",
         Value("on|off|html", referrers),
         "the referrers API; without it 404 (distribution), or a page to sign in at (Google)",
-        "awslabs/soci-snapshotter, the table of registries in its docs",
+        "awslabs/soci-snapshotter#512, its docs/registry.md",
     ),
     row(
         "page",
@@ -167,7 +167,7 @@ pub const SWITCHES: &[Switch] = &[
         "max-body",
         Value("BYTES", |quirks, text| number(&mut quirks.max_body, text)),
         "a proxy answers longer bodies with 413, before it has read them",
-        "nginx, client_max_body_size; goharbor/harbor behind it",
+        "smol-machines/smolvm#436; nginx, client_max_body_size",
     ),
     row(
         "no-patch",
@@ -179,13 +179,13 @@ pub const SWITCHES: &[Switch] = &[
         "empty-put",
         On(Flag::EmptyPut),
         "the request that ends an upload may have no body: 413",
-        "proxies that limit bodies of `PUT`",
+        "none seen: what comes of limits of bodies where only `PATCH` was thought of",
     ),
     row(
         "put-no-content",
         On(Flag::PutNoContent),
         "the end of an upload is answered with 204, as the first specification had it",
-        "distribution 2.0, docs/spec/api",
+        "opencontainers/distribution-spec#67",
     ),
     row(
         "no-cancel",
@@ -221,7 +221,7 @@ pub const SWITCHES: &[Switch] = &[
         "plain-type",
         On(Flag::PlainType),
         "manifests are served as `text/plain`, as a server of files does",
-        "registries that are a bucket behind a web server",
+        "moby/moby#31318, containers/image#417",
     ),
     row(
         "no-digest",
@@ -233,7 +233,7 @@ pub const SWITCHES: &[Switch] = &[
         "no-head",
         On(Flag::NoHead),
         "`HEAD` is answered with 405",
-        "proxies that let only `GET` through",
+        "distribution/distribution#1485",
     ),
     row(
         "no-ranges",
@@ -245,7 +245,7 @@ pub const SWITCHES: &[Switch] = &[
         "wrong-range",
         On(Flag::WrongRange),
         "the answer to `Range` is 206 with another part, as its `Content-Range` says",
-        "docker/model-runner#873",
+        "xroche/httrack#428: caches that answer with whole blocks",
     ),
     row(
         "max-manifest",
@@ -299,7 +299,7 @@ pub const SWITCHES: &[Switch] = &[
         "upload-reset-after",
         Value("BYTES[:COUNT]", |quirks, text| put(&mut quirks.upload_resets, breaks(text))),
         "uploads break after so many bytes, where there are more; what came is kept",
-        "docker/build-push-action#923",
+        "distribution/distribution#785, moby/buildkit#2713",
     ),
     row(
         "rate",
