@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pages.py [--only WORD] DIRECTORY: does what the pages below a directory say, each in a home of its own.
+"""pages.py [--only WORD] PLACE…: does what pages say, and those below directories, each in a home of its own.
 
 What follows the language of a block says how it is run:
   sh            commands, each by a shell that begins where the last one ended. A comment behind one may say what it must
@@ -41,7 +41,7 @@ HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)")
 # What a command may take, with a debug build on a busy machine.
 SECONDS = 300
 # Blocks that no test runs: a number to be lowered. Each says why, and what holds it instead.
-NOT_RUN = 40
+NOT_RUN = 26
 # Folders whose pages others hold: dockerfile-parser those of its rules; decisions have no commands.
 ELSEWHERE = ["checks", "adr"]
 # Images of Docker Hub that pages build on. All are busybox here.
@@ -86,7 +86,7 @@ def commands(block):
     """The line and the text of each command: a line with what continues it, or its here-document."""
     found, ending = [], None
     for number, line in enumerate(block.lines, block.line + 1):
-        going_on = found and (ending or found[-1][1].endswith("\\"))
+        going_on = bool(found) and (ending is not None or found[-1][1].endswith("\\"))
         if going_on:
             found[-1][1] += "\n" + line
             if line == ending:
@@ -125,27 +125,37 @@ class Machine:
         self.directory = os.path.join(home, "work")
         os.makedirs(self.directory)
         os.makedirs(os.path.join(home, ".config/containers"))
-        mirror = f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{world.registry}"\ninsecure = true\n'
-        write(os.path.join(home, ".config/containers/registries.conf"), mirror)
+        write(os.path.join(home, ".config/containers/registries.conf"), world.mirror())
         self.environment = {"HOME": home, "PATH": world.bin + ":" + os.environ["PATH"], "TMPDIR": world.run,
                             "LANG": "C.UTF-8", "USER": os.environ.get("USER", "you"), "WYTHE_MIN_FREE_SPACE": "0",
                             "BASE": world.base}
 
+    def serves(self, block):
+        """Whether this machine is one that the block is for."""
+        return "needs" not in block.needs
+
+    def outside(self, path):
+        """Where a file of this machine lies for this program."""
+        return path
+
+    def shell(self, text):
+        return subprocess.run(["sh", "-euc", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              cwd=self.directory, env=self.environment, timeout=SECONDS, check=False,
+                              stdin=subprocess.DEVNULL)
+
     def run(self, command):
         """The exit code of a command, and what it printed."""
-        state = os.path.join(self.home, "state")
-        text = f"{self.world.here(command)}\npwd > {state}; env -0 >> {state}"
-        run = subprocess.run(["sh", "-euc", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             cwd=self.directory, env=self.environment, timeout=SECONDS, check=False,
-                             stdin=subprocess.DEVNULL)
-        if run.returncode == 0 and os.path.exists(state):
-            with open(state, encoding="utf-8") as file:
+        state = os.path.join(self.home, ".state")
+        run = self.shell(f"{self.world.here(command)}\npwd > {state}; env -0 >> {state}")
+        if run.returncode == 0 and os.path.exists(self.outside(state)):
+            with open(self.outside(state), encoding="utf-8") as file:
                 self.directory, rest = file.read().split("\n", 1)
             self.environment = dict(one.split("=", 1) for one in rest.split("\0") if one)
         return run.returncode, run.stdout
 
     def file(self, path, text):
-        path = path.replace("~", self.home, 1) if path.startswith("~") else os.path.join(self.directory, path)
+        inside = path.replace("~", self.home, 1) if path.startswith("~") else os.path.join(self.directory, path)
+        path = self.outside(inside)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write(path, self.world.here(text))
 
@@ -194,6 +204,10 @@ class World:
         for name in HUB:
             subprocess.run([os.environ["WYTHE"], "--store", hub, "copy", f"oci:{self.base}",
                             f"docker:{self.registry}/library/{name}"], check=True, capture_output=True)
+
+    def mirror(self):
+        """What makes the registry here Docker Hub, for a `registries.conf`."""
+        return f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{self.registry}"\ninsecure = true\n'
 
     def here(self, text):
         """A text of a page with the names of this machine."""
@@ -290,41 +304,51 @@ def parse(block):
     return None
 
 
-def run_page(world, path, root):
+def run_page(machine, name, text):
     """The number of things that were run, the reasons why others were not, and what is wrong."""
-    name = os.path.relpath(path, root)
     done, reasons, wrong = 0, [], []
     try:
-        with open(path, encoding="utf-8") as file:
-            found = blocks(file.read())
-        machine = Machine(world, os.path.join(world.run, "homes", name.removesuffix(".md").replace("/", "-")))
-        if not name.startswith("tutorials/"):
-            make_context(machine.directory)
-        for block in found:
+        for block in blocks(text):
             if "not-run" in block.needs:
                 reasons.append(f"{name}:{block.line}: not run: {block.needs['not-run']}")
-            elif "needs" not in block.needs:
-                try:
-                    done += run_block(machine, block)
-                except Wrong as problem:
-                    wrong.append(f"{name}: {problem}")
+            elif machine.serves(block):
+                done += run_block(machine, block)
     except Wrong as problem:
         wrong.append(f"{name}: {problem}")
     return done, reasons, wrong
 
 
+def at_home(world, number, name, path):
+    """Runs a page in a home of its own."""
+    machine = Machine(world, os.path.join(world.run, "homes", str(number)))
+    if not name.startswith("tutorials/"):
+        make_context(machine.directory)
+    with open(path, encoding="utf-8") as file:
+        return run_page(machine, name, file.read())
+
+
+def named(places):
+    """The names and the paths of pages: of those that are given, and of those below directories."""
+    found = [(os.path.basename(place), place) for place in places if os.path.isfile(place)]
+    for place in filter(os.path.isdir, places):
+        for folder, _, files in sorted(os.walk(place)):
+            if os.path.basename(folder) not in ELSEWHERE:
+                paths = [os.path.join(folder, file) for file in sorted(files) if file.endswith(".md")]
+                found += [(os.path.relpath(path, place), path) for path in paths]
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="")
-    parser.add_argument("directory")
+    parser.add_argument("places", nargs="+")
     options = parser.parse_args()
-    pages = sorted(os.path.join(folder, name) for folder, _, names in os.walk(options.directory) for name in names
-                   if name.endswith(".md") and options.only in os.path.join(folder, name)
-                   and os.path.basename(folder) not in ELSEWHERE)
+    chosen = [page for page in named(options.places) if options.only in page[0]]
+    pages = [(number, *page) for number, page in enumerate(chosen)]
     world = World()
     try:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda path: run_page(world, path, options.directory), pages))
+            results = list(pool.map(lambda page: at_home(world, *page), pages))
     finally:
         world.daemon.terminate()
     done, reasons, wrong = (sum((one[part] for one in results), start) for part, start in ((0, 0), (1, []), (2, [])))
