@@ -42,3 +42,11 @@ fn the_example_is_short() {
     let text = include_str!("../examples/build_and_push.rs");
     assert!(text.lines().count() <= 37, "{} lines", text.lines().count());
 }
+
+#[test]
+fn the_pages_show_the_example() {
+    let text = include_str!("../examples/build_and_push.rs");
+    assert!(include_str!("../../docs/tutorials/embed.md").contains(text));
+    let main = &text[text.find("fn main").unwrap()..];
+    assert!(include_str!("../../README.md").contains(main));
+}
