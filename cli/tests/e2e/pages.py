@@ -9,6 +9,7 @@ What follows the language of a block says how it is run:
                 separates words of which one will do
   file="PATH"   is written there, and may be of any language
   needs="root"  is for a machine that has nothing yet: new_user.py runs it
+  needs="aws"   reaches AWS: aws_page.py runs it, against doubles
   not-run="…"   the reason, which is printed; there may be so many of them as NOT_RUN says
   json, toml    without any of these are only parsed
   text          is what somebody sees
