@@ -13,6 +13,7 @@ What follows the language of a block says how it is run:
   not-run="…"   the reason, which is printed; there may be so many of them as NOT_RUN says
   json, toml    without any of these are only parsed
   text          is what somebody sees
+Of `wythe …` in a sentence, the command and its flags have to be there.
 A comment `<!-- before` … `-->` holds commands that are run first. Pages of tutorials begin in an empty directory, others
 in one with a few files and a Dockerfile. Files of example.org come from the loopback, and so do registry.example, r.example
 and Docker Hub.
@@ -38,11 +39,13 @@ FENCE = re.compile(r"^( *)```([\w-]*)(.*)$")
 INDENTED = re.compile(r"^    (\$ )?wythe ")
 SAYS = re.compile(r'#.*?\bsays="([^"]*)"')
 STATUS = re.compile(r"#.*?\bstatus=(\d+)")
+MENTION = re.compile(r"`wythe ([^`]+)`")
+FLAG = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
 HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)")
 # What a command may take, with a debug build on a busy machine.
 SECONDS = 300
 # Blocks that no test runs: a number to be lowered. Each says why, and what holds it instead.
-NOT_RUN = 26
+NOT_RUN = 21
 # Folders whose pages others hold: dockerfile-parser those of its rules; decisions have no commands.
 ELSEWHERE = ["checks", "adr"]
 # Images of Docker Hub that pages build on. All are busybox here.
@@ -116,6 +119,15 @@ def matches(wanted, printed):
     """Whether lines are those of the page, in which … is anything."""
     patterns = [".*(\n.*)*" if line == "…" else re.escape(line).replace("…", ".*") for line in wanted]
     return re.fullmatch("\n".join(patterns), "\n".join(printed)) is not None
+
+
+def mentions(text):
+    """The line of each command that stands in a sentence or a table, and the words behind `wythe`."""
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        fenced ^= bool(FENCE.match(line))
+        if not fenced:
+            yield from ((number, mention.group(1)) for mention in MENTION.finditer(line))
 
 
 class Machine:
@@ -205,6 +217,26 @@ class World:
         for name in HUB:
             subprocess.run([os.environ["WYTHE"], "--store", hub, "copy", f"oci:{self.base}",
                             f"docker:{self.registry}/library/{name}"], check=True, capture_output=True)
+
+    @functools.cache
+    def help(self, *words):
+        """What the help of a command says; nothing where there is no such command."""
+        run = subprocess.run([os.environ["WYTHE"], *words, "--help"], capture_output=True, text=True, check=False)
+        return run.stdout if run.returncode == 0 else None
+
+    def unknown(self, words):
+        """What of a command there is not; `a|b` are two."""
+        path = []
+        for word in words.split():
+            names = word.split("|")
+            if not all(re.fullmatch("[a-z][a-z-]*", name) for name in names) or "Commands:" not in self.help(*path):
+                break
+            for name in names:
+                if self.help(*path, name) is None:
+                    return name
+            path.append(names[0])
+        flags = FLAG.findall(words)
+        return next((flag for flag in flags if not re.search(re.escape(flag) + "(?![a-z-])", self.help(*path))), None)
 
     def mirror(self):
         """What makes the registry here Docker Hub, for a `registries.conf`."""
@@ -325,7 +357,13 @@ def at_home(world, number, name, path):
     if not name.startswith("tutorials/"):
         make_context(machine.directory)
     with open(path, encoding="utf-8") as file:
-        return run_page(machine, name, file.read())
+        text = file.read()
+    done, reasons, wrong = run_page(machine, name, text)
+    for line, words in mentions(text):
+        done += 1
+        if unknown := world.unknown(words):
+            wrong.append(f"{name}: line {line}: wythe {words}\nhas not {unknown}")
+    return done, reasons, wrong
 
 
 def named(places):

@@ -14,9 +14,12 @@ page unknown '```yaml' 'a: b' '```'
 page indented '    wythe build .'
 page endless '```sh' 'true'
 page continued '```sh' 'cat > f <<X' 'false' 'X' 'test "$(cat f)" = false && \' '  cd / && export A=b' 'test "$PWD$A" = /b' '```'
+page mentions 'It is `wythe build --file X .`, `wythe cache ls` and `wythe history ls|rm`.'
+page misspelt 'It is `wythe bild`.'
+page flagless 'It is `wythe cache ls --nothing`.'
 status=0
 python3 "$CASES/../pages.py" ./*.md > found || status=$?
 cat found
 [ "$status" = 1 ]
-for name in fails succeeds silent differs more builds breaks broken unknown indented endless; do grep -q "^$name.md: line " found; done
-tail -n 1 found | grep -q '^13 pages, .* 0 not run, 11 wrong$'
+for name in fails succeeds silent differs more builds breaks broken unknown indented endless misspelt flagless; do grep -q "^$name.md: line " found; done
+tail -n 1 found | grep -q '^16 pages, .* 0 not run, 13 wrong$'
