@@ -43,7 +43,9 @@ class Debian(pages.Machine):
     """A machine with a user, on which nothing is installed."""
 
     def __init__(self, world, root):
-        self.world, self.root, self.home, self.directory = world, root, f"/home/{USER}", f"/home/{USER}"
+        self.world, self.root, self.home = world, root, f"/home/{USER}"
+        self.service, self.registry = world.registry(root + ".registry")
+        pages.write(f"{root}/etc/containers/registries.conf", self.mirror())
         self.as_root = False
         self.process = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private",
                                          "sh", "-c", ENTER, "sh", root])
@@ -93,11 +95,12 @@ class Debian(pages.Machine):
         subprocess.run(self.enter(words, "/"), check=True, stdin=subprocess.DEVNULL)
 
     def end(self):
+        super().end()
         self.process.kill()
         self.process.wait()
 
 
-def prepare(tar, package, world, root):
+def prepare(tar, package, root):
     """A file system with the package in root's home, and with the settings of this machine's network."""
     os.mkdir(root)
     subprocess.run(["tar", "--extract", "--numeric-owner", "--directory", root, "--file", tar, "--exclude=./dev/*"], check=True)
@@ -109,7 +112,6 @@ def prepare(tar, package, world, root):
         else:
             shutil.copyfile(path, there)
     os.makedirs(f"{root}/etc/containers", exist_ok=True)
-    pages.write(f"{root}/etc/containers/registries.conf", world.mirror())
     shutil.copy(package, f"{root}/root")
 
 
@@ -133,22 +135,6 @@ def packed(program, work):
     return os.path.join(work, name)
 
 
-def start_registry(work):
-    port = subprocess.check_output([os.path.join(pages.HERE, "ports"), "1"], text=True).strip()
-    pages.write(f"{work}/registry.yml", f"""version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {work}/registry}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-""")
-    with open(f"{work}/registry.log", "wb") as log:
-        registry = subprocess.Popen(["docker-registry", "serve", f"{work}/registry.yml"], stdout=log, stderr=log)
-    for _ in range(100):
-        if subprocess.run([os.path.join(pages.HERE, "listening"), port], check=False).returncode == 0:
-            return registry, f"127.0.0.1:{port}"
-        time.sleep(0.1)
-    sys.exit("the registry does not answer")
-
-
 def run_pages(machine, paths):
     """What is wrong with the pages, and how much of them was run."""
     done, wrong = 0, []
@@ -168,7 +154,6 @@ def main():
     work = tempfile.mkdtemp(prefix="wythe-new-user.")
     os.chmod(work, 0o755)
     os.chdir(work)
-    registry, os.environ["REGISTRY"] = start_registry(work)
     os.environ["BASE"] = base
     machine = world = None
     try:
@@ -177,7 +162,7 @@ def main():
         subprocess.run(["dpkg-deb", "--extract", package, f"{work}/unpacked"], check=True)
         os.environ["WYTHE"] = f"{work}/unpacked/usr/bin/wythe"
         world = pages.World()
-        prepare(tar, package, world, f"{work}/root")
+        prepare(tar, package, f"{work}/root")
         machine = Debian(world, f"{work}/root")
         machine.check(["useradd", "--create-home", "--shell", "/bin/bash", USER])
         done, wrong = run_pages(machine, paths)
@@ -186,7 +171,6 @@ def main():
             machine.end()
         if world:
             world.daemon.terminate()
-        registry.terminate()
         shutil.rmtree(work, ignore_errors=True)
     print(f"{done} passed, {len(wrong)} failed")
     sys.exit(1 if wrong or not done else 0)

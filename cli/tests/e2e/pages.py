@@ -15,8 +15,8 @@ What follows the language of a block says how it is run:
   text          is what somebody sees
 Of `wythe …` in a sentence, the command and its flags have to be there.
 A comment `<!-- before` … `-->` holds commands that are run first. Pages of tutorials begin in an empty directory, others
-in one with a few files and a Dockerfile. Files of example.org come from the loopback, and so do registry.example, r.example
-and Docker Hub.
+in one with a few files and a Dockerfile. Files of example.org come from the loopback; registry.example, r.example
+and Docker Hub are a docker-registry there, one for each page.
 """
 import argparse
 import concurrent.futures
@@ -26,6 +26,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -135,10 +136,11 @@ class Machine:
 
     def __init__(self, world, home):
         self.world, self.home = world, home
+        self.service, self.registry = world.registry(home + ".registry")
         self.directory = os.path.join(home, "work")
         os.makedirs(self.directory)
         os.makedirs(os.path.join(home, ".config/containers"))
-        write(os.path.join(home, ".config/containers/registries.conf"), world.mirror())
+        write(os.path.join(home, ".config/containers/registries.conf"), self.mirror())
         self.environment = {"HOME": home, "PATH": world.bin + ":" + os.environ["PATH"], "TMPDIR": world.run,
                             "LANG": "C.UTF-8", "USER": os.environ.get("USER", "you"), "WYTHE_MIN_FREE_SPACE": "0",
                             "BASE": world.base}
@@ -146,6 +148,20 @@ class Machine:
     def serves(self, block):
         """Whether this machine is one that the block is for."""
         return "needs" not in block.needs
+
+    def end(self):
+        self.service.terminate()
+        self.service.wait()
+
+    def mirror(self):
+        """What makes the registry of this machine Docker Hub, for a `registries.conf`."""
+        return f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{self.registry}"\ninsecure = true\n'
+
+    def here(self, text):
+        """A text of a page with the names of this machine."""
+        for known, served in self.world.names + [("registry.example", self.registry), ("r.example", self.registry)]:
+            text = re.sub(rf"(?<![\w.-]){re.escape(known)}", served, text)
+        return text
 
     def outside(self, path):
         """Where a file of this machine lies for this program."""
@@ -159,7 +175,7 @@ class Machine:
     def run(self, command):
         """The exit code of a command, and what it printed."""
         state = os.path.join(self.home, ".state")
-        run = self.shell(f"{self.world.here(command)}\npwd > {state}; env -0 >> {state}")
+        run = self.shell(f"{self.here(command)}\npwd > {state}; env -0 >> {state}")
         if run.returncode == 0 and os.path.exists(self.outside(state)):
             with open(self.outside(state), encoding="utf-8") as file:
                 self.directory, rest = file.read().split("\n", 1)
@@ -170,11 +186,11 @@ class Machine:
         inside = path.replace("~", self.home, 1) if path.startswith("~") else os.path.join(self.directory, path)
         path = self.outside(inside)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        write(path, self.world.here(text))
+        write(path, self.here(text))
 
     def example(self, needs, text):
         """Builds a Dockerfile, and looks at how that ends."""
-        write(os.path.join(self.home, "Dockerfile"), self.world.here(text))
+        write(os.path.join(self.home, "Dockerfile"), self.here(text))
         base = f"base=oci-layout://{self.world.base}"
         words = ["wythe", "build", "--progress=plain", "-f", "../Dockerfile", "-o", "type=cacheonly", "--build-context",
                  base, *shlex.split(needs.get("args", "")), "."]
@@ -192,31 +208,39 @@ class Machine:
         wanted, says = STATUS.search(command), SAYS.search(command)
         if status != int(wanted.group(1) if wanted else 0):
             return f"it ends with {status}:\n{printed}"
-        if says and self.world.here(says.group(1)) not in printed:
+        if says and self.here(says.group(1)) not in printed:
             return f"it does not say {says.group(1)!r}:\n{printed}"
         return None
 
     def answer(self, command, wanted):
         status, printed = self.run(command)
-        fits = matches(self.world.here("\n".join(wanted)).splitlines(), printed.splitlines())
+        fits = matches(self.here("\n".join(wanted)).splitlines(), printed.splitlines())
         return None if status == 0 and fits else f"it ends with {status} and prints\n{printed}"
 
 
 class World:
-    """What all pages share: the program, a registry with the images of the hub, and the servers of example.org."""
+    """What all pages share: the program, the images of the hub, and the servers of example.org."""
 
     def __init__(self):
-        self.run, self.base, self.registry = os.getcwd(), os.environ["BASE"], os.environ["REGISTRY"]
+        self.run, self.base = os.getcwd(), os.environ["BASE"]
         self.bin = os.path.join(self.run, "bin")
         os.mkdir(self.bin)
         os.symlink(os.path.realpath(os.environ["WYTHE"]), os.path.join(self.bin, "wythe"))
         self.daemon, repositories = serve_repository()
-        self.names = [("https://example.org/", serve_files()), ("git://example.org/", repositories),
-                      ("registry.example", self.registry), ("r.example", self.registry)]
-        hub = os.path.join(self.run, "hub")
+        self.names = [("https://example.org/", serve_files()), ("git://example.org/", repositories)]
+        self.hub = os.path.join(self.run, "hub")
+        os.mkdir(self.hub)
+        service, address = start_registry(self.hub)
         for name in HUB:
-            subprocess.run([os.environ["WYTHE"], "--store", hub, "copy", f"oci:{self.base}",
-                            f"docker:{self.registry}/library/{name}"], check=True, capture_output=True)
+            subprocess.run([os.environ["WYTHE"], "--store", os.path.join(self.run, "store"), "copy", f"oci:{self.base}",
+                            f"docker:{address}/library/{name}"], check=True, capture_output=True)
+        service.terminate()
+        service.wait()
+
+    def registry(self, folder):
+        """A registry that has the images of the hub, and its address."""
+        shutil.copytree(self.hub, folder)
+        return start_registry(folder)
 
     @functools.cache
     def help(self, *words):
@@ -238,15 +262,26 @@ class World:
         flags = FLAG.findall(words)
         return next((flag for flag in flags if not re.search(re.escape(flag) + "(?![a-z-])", self.help(*path))), None)
 
-    def mirror(self):
-        """What makes the registry here Docker Hub, for a `registries.conf`."""
-        return f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{self.registry}"\ninsecure = true\n'
 
-    def here(self, text):
-        """A text of a page with the names of this machine."""
-        for known, served in self.names:
-            text = re.sub(rf"(?<![\w.-]){re.escape(known)}", served, text)
-        return text
+def free_port():
+    return subprocess.check_output([os.path.join(HERE, "ports"), "1"], text=True).strip()
+
+
+def start_registry(folder):
+    """A registry that keeps its images in a folder, and its address."""
+    port = free_port()
+    write(f"{folder}.yml", f"""version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+""")
+    with open(f"{folder}.log", "wb") as log:
+        service = subprocess.Popen(["docker-registry", "serve", f"{folder}.yml"], stdout=log, stderr=log)
+    for _ in range(600):
+        if subprocess.run([os.path.join(HERE, "listening"), port], check=False).returncode == 0:
+            return service, f"127.0.0.1:{port}"
+        time.sleep(0.1)
+    sys.exit("the registry does not answer")
 
 
 def write(path, text):
@@ -288,12 +323,12 @@ def serve_repository():
     git = ["git", "-C", "git/tool.git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
         subprocess.run(git + words, check=True)
-    port = int(subprocess.check_output([os.path.join(HERE, "ports"), "1"]))
+    port = free_port()
     daemon = subprocess.Popen(["git", "daemon", "--base-path=git", "--export-all", "--reuseaddr",
                                "--listen=127.0.0.1", f"--port={port}"], stderr=subprocess.DEVNULL)
     for _ in range(100):
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection(("127.0.0.1", int(port))).close()
             break
         except OSError:
             time.sleep(0.1)
@@ -358,7 +393,10 @@ def at_home(world, number, name, path):
         make_context(machine.directory)
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    done, reasons, wrong = run_page(machine, name, text)
+    try:
+        done, reasons, wrong = run_page(machine, name, text)
+    finally:
+        machine.end()
     for line, words in mentions(text):
         done += 1
         if unknown := world.unknown(words):
