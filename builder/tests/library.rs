@@ -46,7 +46,12 @@ fn the_example_is_short() {
 #[test]
 fn the_pages_show_the_example() {
     let text = include_str!("../examples/build_and_push.rs");
-    assert!(include_str!("../../docs/tutorials/embed.md").contains(text));
+    let page = include_str!("../../docs/tutorials/embed.md");
+    assert!(page.contains(text));
+    for line in text.lines().filter_map(|line| line.strip_prefix("use wythe_")) {
+        let name = line.split("::").next().unwrap();
+        assert!(page.contains(&format!("\nwythe-{name} = {{")), "{name} is no dependency there");
+    }
     let main = &text[text.find("fn main").unwrap()..];
     assert!(include_str!("../../README.md").contains(main));
 }
