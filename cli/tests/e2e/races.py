@@ -6,6 +6,8 @@ Usage: races.py WYTHE BASE [ROUNDS [CANCELS]]
 (as a user with subordinate ids; BASE is the layout of base.sh. The long form is 1000 rounds and 300 cancels.)
 """
 
+import ctypes
+import multiprocessing
 import os
 import random
 import shutil
@@ -13,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 CANARY = "the canary outside"
@@ -45,12 +46,50 @@ def facts(top):
     return found
 
 
+class Exchanged:
+    """A directory that changes places with a link, at once and for as long as this lasts. Then it is back."""
+
+    def __init__(self, path, lead):
+        self.path, self.other = path, os.path.join(os.path.dirname(path), "other")
+        os.symlink(lead, self.other)
+        self.n_times = multiprocessing.Value("Q", 0)
+        self.is_over = multiprocessing.Event()
+        self.process = multiprocessing.Process(target=self.exchange)
+
+    def exchange(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        own, other, here = self.path.encode(), self.other.encode(), -100  # AT_FDCWD
+        while not self.is_over.is_set():
+            # RENAME_EXCHANGE: there is no moment at which nothing is there.
+            for _ in range(100):
+                self.n_times.value += libc.renameat2(here, own, here, other, 2) == 0
+
+    def times(self):
+        return self.n_times.value
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.process.join()
+        link = self.path if os.path.islink(self.path) else self.other
+        os.unlink(link)
+        if link == self.path:
+            os.rename(self.other, self.path)
+
+
 class Races:
     def __init__(self, wythe, base, top):
         self.wythe, self.base, self.top = wythe, base, top
         self.store = os.path.join(top, "store")
         self.outside = os.path.join(top, "outside")
-        os.makedirs(os.path.join(self.outside, "sub/x"))
+        for name in ["x", "empty"]:
+            os.makedirs(os.path.join(self.outside, "sub", name))
+        # What is empty would go with the places of a step.
+        for name in ["secret", "nothing"]:
+            open(os.path.join(self.outside, "sub", name), "w").close()
         with open(os.path.join(self.outside, "sub/file"), "w") as file:
             file.write(CANARY)
         self.n_contexts = 0
@@ -72,70 +111,81 @@ class Races:
         return ran.returncode, ran.stdout + ran.stderr
 
     def below_a_shared_cache(self, rounds):
-        """A place below a cache that a neighbour swaps between a directory and a link that leads outside."""
-        before, problems = facts(self.outside), []
-        leads = [self.outside, f"../../../../../../../../..{self.outside}", "/proc/self/root", "/etc"]
-        swap = "".join(
-            f"ln -sfn {lead} /c/link; mv -T /c/sub /c/aside; mv -T /c/link /c/sub; rm /c/sub; mv -T /c/aside /c/sub; " for lead in leads
-        )
-        text = f"FROM base\nRUN --mount=type=cache,id=race,target=/c mkdir -p /c/sub; while [ ! -e /c/stop ]; do {swap} done 2> /dev/null; rm /c/stop\n"
-        swapper = subprocess.Popen(self.words(self.context(text), "--no-cache"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """A place below a cache that is exchanged, thousands of times a second, for a link that leads outside."""
+        # The same paths are in the image, so that a mount behind a link has a place there: no state refuses it.
+        leads = [os.path.join(self.outside, "sub"), f"../../../../../../../../..{self.outside}/sub", "/etc", "/proc/self/root/etc"]
+        places = " ".join([*(f"{lead}/x" for lead in leads[:1]), "/etc/x"])
+        files = " ".join(f"{lead}/{name}" for lead in [leads[0], "/etc"] for name in ["secret", "file"])
+        image = self.context(f"FROM base\nRUN mkdir -p {places} && touch {files}\n")
+        code, said = self.build(image, "-o", f"type=oci,dest={self.top}/image,tar=false")
+        check("an image has the places that links lead to", [] if code == 0 else [said])
+        target = "--mount=type=cache,id=race,target=/c"
+        made = "RUN " + target + " mkdir -p /c/sub/x && touch /c/sub/secret /c/sub/file && echo here > /c/mark && chmod -R 777 /c\n"
+        code, said = self.build(self.context(f"FROM base\n{made}"), "--no-cache")
+        check("a cache has the same", [] if code == 0 else [said])
+        cache = self.directory_with("mark")
         mounts = ["type=tmpfs,target=/c/sub/x", "type=bind,target=/c/sub/x", "type=secret,id=s,target=/c/sub/secret", "type=bind,source=Dockerfile,target=/c/sub/file"]
-        victims = []
-        for mount in mounts:
-            victims.append(self.context(f"FROM base\nARG N\nRUN --mount=type=cache,id=race,target=/c --mount={mount} ls -R /c; cat /c/sub/file /c/sub/sub/file; true\n"))
+        # Places that are made for the step and go with it, in the directory or behind the link.
+        mounts += ["type=tmpfs,target=/c/sub/empty", "type=secret,id=s,target=/c/sub/nothing"]
+        step = "cut -d ' ' -f 5 /proc/self/mountinfo | sed 's/^/mounted /'; ls -R /c; cat /c/sub/* /c/sub/sub/*; true"
+        victims = [self.context(f"FROM base\nARG N\nRUN {target} --mount={mount} {step}\n") for mount in mounts]
         secret = os.path.join(self.top, "secret")
         with open(secret, "w") as file:
             file.write("a secret")
-        reached = 0
+        before, problems, ended = facts(self.outside), [], {"in the directory": 0, "behind the link": 0, "refused": 0}
+        swaps = 0
         for number in range(rounds):
-            victim = victims[number % len(victims)]
-            code, said = self.build(victim, "--build-arg", f"N={number}", "--secret", f"id=s,src={secret}")
-            reached += code == 0
+            victim, lead = victims[number % len(victims)], leads[number // len(victims) % len(leads)]
+            base = ["--build-context", f"base=oci-layout://{self.top}/image"]
+            with Exchanged(os.path.join(cache, "sub"), lead) as exchanged:
+                code, said = self.build(victim, "--build-arg", f"N={number}", "--secret", f"id=s,src={secret}", *base)
+            swaps += exchanged.times()
+            places = [line.split()[-1] for line in said.splitlines() if " mounted /" in line]
+            is_inside = any(place.startswith(("/c/sub/", "/c/other/")) for place in places)
+            ended["refused" if code else "in the directory" if is_inside else "behind the link"] += 1
             if CANARY in said:
                 problems.append(f"round {number}: the canary was read\n{said}")
             if code not in (0, 1, 4):
                 problems.append(f"round {number}: ended with {code}\n{said}")
             if facts(self.outside) != before:
                 problems.append(f"round {number}: the canary was changed")
-        stop = self.context("FROM base\nRUN --mount=type=cache,id=race,target=/c touch /c/stop\n")
-        self.build(stop, "--no-cache")
-        swapper.wait(timeout=60)
-        check(f"{rounds} steps mount below what a neighbour swaps, and the canary is unchanged ({reached} of them ran)", problems)
+        if not swaps:
+            problems.append("nothing was exchanged")
+        told = ", ".join(f"{number} {how}" for how, number in ended.items())
+        check(f"{rounds} steps mount below what is exchanged {swaps} times meanwhile, and the canary is unchanged ({told})", problems)
 
     def swapped_context(self, rounds):
-        """A context in which somebody swaps a directory and a link that leads outside."""
-        before, problems, stop = facts(self.outside), [], threading.Event()
+        """A context in which a directory is exchanged for a link that leads outside."""
+        before, problems, swaps = facts(self.outside), [], 0
         text = "FROM base\nARG N\nCOPY src /copied\nRUN --mount=type=bind,source=src,target=/m,rw cat /m/* /copied/*; echo lost > /m/new; echo lost > /m/file\n"
         context = self.context(text)
-        own, aside, link = (os.path.join(context, name) for name in ["src", "aside", "link"])
+        own = os.path.join(context, "src")
         os.makedirs(own)
         with open(os.path.join(own, "file"), "w") as file:
             file.write("of the context\n")
-
-        def swap():
-            while not stop.is_set():
-                os.symlink(os.path.join(self.outside, "sub"), link)
-                os.rename(own, aside)
-                os.rename(link, own)
-                os.unlink(own)
-                os.rename(aside, own)
-
-        swapping = threading.Thread(target=swap)
-        swapping.start()
+        ended = {"copied": 0, "refused": 0}
         for number in range(rounds):
-            code, said = self.build(context, "--build-arg", f"N={number}")
+            with Exchanged(own, os.path.join(self.outside, "sub")) as exchanged:
+                code, said = self.build(context, "--build-arg", f"N={number}")
+            swaps += exchanged.times()
+            ended["refused" if code else "copied"] += 1
             if CANARY in said:
                 problems.append(f"round {number}: the canary was read\n{said}")
             if code not in (0, 1, 2, 4):
                 problems.append(f"round {number}: ended with {code}\n{said}")
-        stop.set()
-        swapping.join()
         if facts(self.outside) != before:
             problems.append("the canary was changed")
         if os.listdir(own) != ["file"] or open(os.path.join(own, "file")).read() != "of the context\n":
             problems.append("what a step wrote is in the context")
-        check(f"{rounds} builds of a context in which a directory is swapped for a link read and change nothing outside", problems)
+        if not swaps:
+            problems.append("nothing was exchanged")
+        told = ", ".join(f"{number} {how}" for how, number in ended.items())
+        check(f"{rounds} builds of a context in which a directory is exchanged for a link {swaps} times read and change nothing outside ({told})", problems)
+
+    def directory_with(self, name):
+        """Where in the store the cache is that has a file of a name."""
+        found = [folder for folder, _, files in os.walk(self.store) if name in files]
+        return found[0]
 
     def left(self):
         """Processes and mounts below the store."""
