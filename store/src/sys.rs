@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -272,7 +272,7 @@ fn remove_while(
             return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
         }
         Err(rustix::io::Errno::ACCESS) => {
-            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            open_to_owner(parent, name)?;
             rustix::fs::openat(parent, name, flags, Mode::empty())?
         }
         Err(error) => return Err(error.into()),
@@ -286,6 +286,15 @@ fn remove_while(
         }
     }
     Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Gives a directory to its owner, and nothing that has come into its place meanwhile: links are followed by whoever
+/// changes a mode by its name.
+fn open_to_owner(parent: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    Ok(rustix::fs::chmod(path, Mode::RWXU)?)
 }
 
 #[derive(Debug)]
@@ -345,7 +354,59 @@ impl VfsFile for DiskFile {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{RenameFlags, renameat_with};
+
     use super::*;
+
+    /// As often as a directory is removed while it is one moment itself and the next a link to what is to stay.
+    const ROUNDS: usize = 1000;
+
+    #[test]
+    fn what_is_removed_while_its_directories_become_links_is_all_that_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        std::fs::create_dir_all(outside.join("empty")).unwrap();
+        std::fs::write(outside.join("file"), "kept").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&outside, mode).unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let (parent, flags) = (&disk.root, RenameFlags::EXCHANGE);
+                    // There is not always something to exchange.
+                    let _ = renameat_with(parent, "gone/a/b", parent, "link", flags);
+                }
+            });
+            for _ in 0..ROUNDS {
+                let inner = folder.path().join("gone/a/b/c");
+                std::fs::create_dir_all(&inner).unwrap();
+                std::fs::write(inner.join("file"), "gone").unwrap();
+                let _ = std::fs::remove_file(folder.path().join("link"));
+                std::os::unix::fs::symlink(&outside, folder.path().join("link")).unwrap();
+                // What comes back while it is removed makes it fail, and the next try finds less.
+                while let Err(error) = disk.remove_tree("gone") {
+                    assert_ne!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !folder.path().join("gone").exists()
+                    {
+                        break;
+                    }
+                }
+                // What was exchanged is beside it.
+                let _ = disk.remove_tree("link");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(std::fs::read_to_string(outside.join("file")).unwrap(), "kept");
+        assert!(outside.join("empty").is_dir());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&outside.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o755, "its mode was changed");
+    }
 
     #[test]
     fn of_files_that_are_synced_together_each_is_answered_for() {
