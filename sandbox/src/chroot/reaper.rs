@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, getppid, kill_process,
-    pidfd_send_signal, waitid, waitpid,
+    pidfd_send_signal, wait, waitid,
 };
 use std::mem::MaybeUninit;
 
@@ -98,7 +98,8 @@ fn status_of(command: BorrowedFd<'_>) -> Option<WaitIdStatus> {
 /// Takes note of the orphans that have ended, and says whether there are none left.
 fn orphans_are_gone() -> bool {
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        // Of every process group: `waitpid` without a process means those of ours.
+        match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) | Err(Errno::INTR) => {}
             Ok(None) => return false,
             Err(_) => return true,

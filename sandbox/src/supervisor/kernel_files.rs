@@ -40,6 +40,19 @@ struct Found {
     shown: PathBuf,
 }
 
+impl Found {
+    /// Whether it is about the machine, and not about a process.
+    fn is_of_the_machine(&self) -> bool {
+        let first = self.path.strip_prefix("/proc").ok().and_then(|within| within.iter().next());
+        !first.is_some_and(|name| name.as_bytes().iter().all(u8::is_ascii_digit))
+    }
+}
+
+/// Whether somebody who opens a file so can change it.
+fn writes(flags: OFlags) -> bool {
+    flags & OFlags::ACCMODE != OFlags::RDONLY || flags.contains(OFlags::TRUNC)
+}
+
 impl KernelFiles {
     pub(crate) fn new(root: &Path, ancestor: u32) -> Self {
         Self { root: root.to_owned(), ancestor }
@@ -227,6 +240,9 @@ impl KernelFiles {
         found: &Found,
         flags: OFlags,
     ) -> Result<Reply, Errno> {
+        if found.is_of_the_machine() && writes(flags) {
+            return Ok(Reply::Fail(Errno::ROFS));
+        }
         let close = flags & OFlags::CLOEXEC;
         let plain = flags - (OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC);
         let no_link = flags.contains(OFlags::NOFOLLOW).then_some(AtFlags::SYMLINK_NOFOLLOW);
@@ -371,5 +387,15 @@ mod tests {
         check("/dev/fd/63", Some("self/fd/63"));
         check("/dev/null", None);
         check("/process", None);
+    }
+
+    #[test]
+    fn what_is_about_the_machine_cannot_be_written() {
+        let found = |path: &str| Found { path: path.into(), shown: path.into() };
+        assert!(found("/proc/sys/kernel/core_pattern").is_of_the_machine());
+        assert!(found("/proc").is_of_the_machine());
+        assert!(!found("/proc/12/oom_score_adj").is_of_the_machine());
+        assert!(writes(OFlags::WRONLY) && writes(OFlags::RDWR) && writes(OFlags::TRUNC));
+        assert!(!writes(OFlags::RDONLY | OFlags::CLOEXEC));
     }
 }
