@@ -1,8 +1,10 @@
 //! What commands share: flags, environment, output, store, cancellation.
 
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -89,10 +91,7 @@ impl Session {
         }
         if isolation.allows_chroot() {
             let store = self.store_path()?;
-            let made = std::fs::create_dir_all(&store);
-            made.map_err(|error| {
-                Failure::of(Class::Environment, &error).within(store.display().to_string())
-            })?;
+            store_directory(&store)?;
             if let Err(why) = chroot::settle(&store) {
                 self.rooted.get_or_init(|| why);
             }
@@ -383,6 +382,13 @@ impl Session {
             Err(error) => Err(Failure::of(Class::Environment, &error)),
         }
     }
+}
+
+/// Makes the directory of a store that is not there yet. What lies below it may belong to anybody, set-ID programs
+/// included, so that only its owner enters it.
+pub(crate) fn store_directory(path: &Path) -> Result<(), Failure> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| Failure::of(Class::Environment, &error).within(path.display().to_string()))
 }
 
 fn lacks_namespaces(error: &BuildError) -> bool {

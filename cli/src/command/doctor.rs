@@ -6,13 +6,13 @@ use crate::args::store::DoctorArgs;
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::limits;
-use crate::session::Session;
+use crate::session::{Session, store_directory};
 
 /// Tries what builds need, and says what helps where it does not work.
 pub(crate) fn run(_args: &DoctorArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store_path()?;
     // The probes try overlays where the layers are.
-    std::fs::create_dir_all(&store).map_err(|error| Failure::of(Class::Environment, &error))?;
+    store_directory(&store)?;
     let (probes, ids) = (probe::probes(&store), probe::ids());
     session.print(&format!("wythe {}", env!("CARGO_PKG_VERSION")))?;
     session.print(&format!("kernel {}", probe::kernel_release()))?;
