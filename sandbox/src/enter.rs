@@ -43,6 +43,8 @@ pub struct Entry {
     pub ids: IdMap,
     /// The path this program was started from; `current_exe` no longer knows.
     pub program: PathBuf,
+    /// Why these ids and no more, as [`init_in_stead`] was told.
+    pub reason: Option<String>,
 }
 
 /// Enters the namespaces that steps need, or returns at once when the process is in them.
@@ -69,12 +71,26 @@ pub fn init() -> Result<Entry, InitError> {
 ///
 /// As [`init`].
 pub fn init_with(choice: IdChoice) -> Result<Entry, InitError> {
+    begin(choice, String::new())
+}
+
+/// As [`init`], with one id, where there are no more for the reason that is given. The new run finds it in its
+/// [`Entry`].
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_in_stead(reason: String) -> Result<Entry, InitError> {
+    begin(IdChoice::Own, reason)
+}
+
+fn begin(choice: IdChoice, reason: String) -> Result<Entry, InitError> {
     if let Some(entry) = ENTRY.get() {
         return Ok(entry.clone());
     }
     match Marker::take() {
         Some(marker) if marker.ids == current_ids()? => Ok(arrive(marker)?),
-        _ => Err(depart(choice)?),
+        _ => Err(depart(choice, reason)?),
     }
 }
 
@@ -155,7 +171,8 @@ fn arrive(marker: Marker) -> Result<Entry, InitError> {
     let nest = Nest::new(&marker.ids).map_err(|errno| InitError::io(doing, errno))?;
     NEST.get_or_init(|| nest);
     sys::at_exit(leave).map_err(|errno| InitError::io(doing, errno))?;
-    let entry = Entry { ids: steps.unwrap_or(marker.ids), program: marker.program };
+    let reason = Some(marker.reason).filter(|reason| !reason.is_empty());
+    let entry = Entry { ids: steps.unwrap_or(marker.ids), program: marker.program, reason };
     Ok(ENTRY.get_or_init(|| entry).clone())
 }
 
@@ -167,14 +184,14 @@ extern "C" fn leave() {
 }
 
 /// Leaves for new namespaces and the second run; returns why that failed.
-fn depart(choice: IdChoice) -> Result<InitError, InitError> {
+fn depart(choice: IdChoice, reason: String) -> Result<InitError, InitError> {
     if !is_alone() {
         return Err(InitError::because("entering a user namespace", InitCause::Threads));
     }
     let program = std::fs::read_link("/proc/self/exe");
     let program = program.map_err(|error| InitError::io("finding the running program", error))?;
     into_namespaces(choice)?;
-    let marker = Marker { ids: current_ids()?, program };
+    let marker = Marker { ids: current_ids()?, reason, program };
     Ok(reexec::again(&marker))
 }
 

@@ -68,10 +68,18 @@ pub fn probes(directory: &Path) -> Vec<Probe> {
     let others = INSIDE.iter().filter(|_| is_entered).map(|question| question.ask(directory));
     let mut found: Vec<Probe> = iter::once(first).chain(others).collect();
     if found.iter().any(|probe| probe.need == Need::EveryStep && is_missing(probe)) {
-        found.push(ONE_ID.ask(directory));
+        found.push(WITH_ONE_ID.ask(directory));
         found.push(in_chroot(directory));
     }
     found
+}
+
+/// Whether steps can run with one id, and others emulated, with the layers of a store in `directory`. Tries it.
+///
+/// Forks, and so has to be called while the process has one thread. Leaves nothing behind in
+/// `directory`.
+pub fn runs_with_one_id(directory: &Path) -> bool {
+    !is_missing(&WITH_ONE_ID.ask(directory))
 }
 
 /// Whether steps can run without namespaces.
@@ -136,8 +144,8 @@ const NAMESPACE: Question = Question {
 };
 
 /// Steps for which all ids but one are emulated.
-const ONE_ID: Question = Question {
-    name: "one id, and others emulated (--isolation=single-id)",
+const WITH_ONE_ID: Question = Question {
+    name: ONE_ID,
     need: Need::InTheirStead,
     attempt: attempt::step_with_one_id,
     remedy: |errno| match errno {
@@ -224,6 +232,9 @@ fn container(errno: Errno) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// What the probe of steps with one id is called.
+pub const ONE_ID: &str = "one id, and others emulated (--isolation=single-id)";
 
 /// What the probe of steps without namespaces is called.
 pub const CHROOT: &str = "a root directory of its own (--isolation=chroot)";

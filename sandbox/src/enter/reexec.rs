@@ -17,6 +17,8 @@ use crate::sys::{self, PointerList};
 #[derive(Debug)]
 pub(super) struct Marker {
     pub(super) ids: IdMap,
+    /// Why these ids and no more; empty where nobody said so.
+    pub(super) reason: String,
     pub(super) program: PathBuf,
 }
 
@@ -35,14 +37,17 @@ impl Marker {
     }
 
     fn parse(value: &[u8]) -> Option<Self> {
-        let mut parts = value.splitn(3, |byte| *byte == b';');
+        let mut parts = value.splitn(4, |byte| *byte == b';');
         let mut map = || -> Option<Vec<Extent>> {
             let text = std::str::from_utf8(parts.next()?).ok()?;
             Some(parse_map(&text.replace(',', "\n")))
         };
         let (users, groups) = (map()?, map()?);
-        let program = OsString::from_vec(parts.next()?.to_vec()).into();
-        Some(Self { ids: IdMap { users, groups }, program })
+        let length = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+        let (reason, program) = parts.next()?.split_at_checked(length)?;
+        let reason = String::from_utf8(reason.to_vec()).ok()?;
+        let program = OsString::from_vec(program.to_vec()).into();
+        Some(Self { ids: IdMap { users, groups }, reason, program })
     }
 
     fn value(&self) -> Vec<u8> {
@@ -51,8 +56,11 @@ impl Marker {
                 extents.iter().map(|it| format!("{} {} {}", it.inside, it.outside, it.count));
             plain.collect::<Vec<_>>().join(",")
         };
-        let maps = format!("{};{};", text(&self.ids.users), text(&self.ids.groups));
-        [maps.as_bytes(), self.program.as_os_str().as_bytes()].concat()
+        // Variables end at the first zero.
+        let reason = self.reason.replace('\0', "");
+        let (users, groups) = (text(&self.ids.users), text(&self.ids.groups));
+        let told = format!("{users};{groups};{};{reason}", reason.len());
+        [told.as_bytes(), self.program.as_os_str().as_bytes()].concat()
     }
 }
 
@@ -108,14 +116,19 @@ mod tests {
     #[test]
     fn a_marker_comes_back_as_it_was_sent() {
         let users = parse_map("0 1000 1\n1 100000 65536\n");
-        let marker =
-            Marker { ids: IdMap { groups: vec![users[0]], users }, program: "/opt/a;b, c".into() };
+        let reason = "no ids; for \"é\"".to_owned();
+        let ids = IdMap { groups: vec![users[0]], users };
+        let marker = Marker { ids, reason, program: "/opt/a;b, c".into() };
         let back = Marker::parse(&marker.value()).unwrap();
-        assert_eq!((back.ids, back.program), (marker.ids, marker.program));
+        assert_eq!(
+            (back.ids, back.reason, back.program),
+            (marker.ids, marker.reason, marker.program)
+        );
     }
 
     #[test]
     fn a_forged_marker_without_a_program_is_no_marker() {
         assert!(Marker::parse(b"0 0 1").is_none());
+        assert!(Marker::parse(b"0 0 1;0 0 1;9;/short").is_none());
     }
 }
