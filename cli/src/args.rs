@@ -21,6 +21,7 @@ pub(crate) mod digest_file;
 mod docker;
 pub(crate) mod docker_groups;
 pub(crate) mod emit;
+pub(crate) mod every_build;
 pub(crate) mod format;
 pub(crate) mod global;
 pub(crate) mod history;

@@ -144,10 +144,7 @@ impl Command {
         match self {
             Self::Build(args) if args.question().method != Method::Build => Namespaces::NotNeeded,
             // What the session enters then is no namespace.
-            Self::Build(args) if args.run.isolation == IsolationArg::Chroot => {
-                Namespaces::NotNeeded
-            }
-            Self::Run(args) if args.isolation == IsolationArg::Chroot => Namespaces::NotNeeded,
+            _ if self.isolation() == Some(IsolationArg::Chroot) => Namespaces::NotNeeded,
             Self::Build(args) if build::cached::is_possible(args) => Namespaces::PutOff,
             Self::Bake(args) if !args.builds() => Namespaces::NotNeeded,
             Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. })
@@ -172,12 +169,24 @@ impl Command {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most commands run no steps")]
     pub(crate) fn ids(&self) -> IdChoice {
         match self {
-            Self::Build(args) => args.run.isolation.ids(),
-            Self::Run(args) => args.isolation.ids(),
             Self::Cache(_) | Self::CopyOut(_) | Self::Du(_) | Self::Prune(_) | Self::Verify(_) => {
                 IdChoice::Any
             }
-            _ => IdChoice::Subordinate,
+            _ => self.isolation().map_or(IdChoice::Subordinate, IsolationArg::ids),
+        }
+    }
+
+    /// How steps are to be kept apart, where it runs some.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most commands run no steps")]
+    pub(crate) fn isolation(&self) -> Option<IsolationArg> {
+        match self {
+            Self::Bake(args) => Some(args.common.steps.isolation),
+            Self::Build(args) => Some(args.run.steps.isolation),
+            Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. }) => {
+                Some(args.common.steps.isolation)
+            }
+            Self::Run(args) => Some(args.steps.isolation),
+            _ => None,
         }
     }
 

@@ -27,6 +27,7 @@ use wythe_store::tree::unnamed::has_unnamed;
 use crate::args::build::NetworkArg;
 use crate::args::container::Volume;
 use crate::args::image::RunImageArgs;
+use crate::args::isolation::SnapshotterArg;
 use crate::args::key_value::KeyValue;
 use crate::args::limits::Size;
 use crate::failure::{Class, Failure};
@@ -74,14 +75,23 @@ impl Container<'_> {
             step.hostname.clone_from(name);
         }
         step.changes = Changes::Forgotten;
-        (step.quota, step.timeout) = (self.args.quota.quota(), self.args.quota.timeout());
+        (step.quota, step.timeout) =
+            (self.args.steps.quota.quota(), self.args.steps.quota.timeout());
         step.resolv_conf = host::resolv_conf();
         Ok((step, ground))
     }
 
     /// Layers where the kernel stacks them, and else a directory with all files.
     fn ground(self) -> Result<Ground, Failure> {
-        if !chroot::is_settled() && stacks_layers(&self.lease.work_dir()) {
+        let asked = self.args.steps.snapshotter;
+        let can_stack = !chroot::is_settled() && stacks_layers(&self.lease.work_dir());
+        if asked == SnapshotterArg::Overlayfs && !can_stack {
+            let text =
+                "--snapshotter=overlayfs needs a kernel that stacks the layers of this store";
+            let failure = Failure::new(Class::Environment, text);
+            return Err(failure.remedy("leave it out: files are copied"));
+        }
+        if can_stack && asked != SnapshotterArg::Native {
             let lowers = self.directories()?;
             let area = scratch(self.lease, &lowers, host::id_map().as_bytes())?;
             return Ok(Ground::Layers { lowers, area });

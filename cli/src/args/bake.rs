@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::attributes::Attributes;
 use super::build::ImageHome;
 use super::call::{AnswerFormat, Call};
+use super::every_build::CommonArgs;
 use super::switch::{ParseSwitchError, Switch};
 
 /// Build the targets of a bake file or a Compose file
@@ -48,9 +49,8 @@ pub(crate) struct BakeArgs {
     /// Ask about the Dockerfiles instead: build, check, outline or targets
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<Call>,
-    /// Short for --call=check
-    #[arg(long)]
-    pub(crate) check: Switch,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
     /// What happens to the other targets when one fails
     #[arg(long, value_enum, default_value = "fail-fast", value_name = "MODE")]
     pub(crate) execution: Execution,

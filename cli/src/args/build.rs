@@ -6,24 +6,19 @@ use clap::{Args, ValueEnum};
 use wythe_delivery::annotation::Annotations;
 
 use super::annotation;
-use super::cache::key::KeyPlace;
 use super::cache::{CacheFrom, CacheTo};
 use super::call::{Call, Method};
 use super::context::{ContextSource, NamedContext};
-use super::create_repository::RepositoryArgs;
 use super::digest_file::DigestFile;
 use super::docker::DockerArgs;
 use super::emit::EmitArg;
-use super::image_attributes::CompressionArg;
+use super::every_build::{CheckArgs, ReuseArgs, ShapeArgs, StepArgs};
 use super::image_name::ImageName;
-use super::isolation::{IsolationArg, SnapshotterArg};
 use super::key_value::KeyValue;
 use super::limits::{Size, Ulimit};
 use super::network::BuildNetwork;
 use super::output::OutputArg;
 use super::provenance::{Attest, Provenance, ProvenanceArg};
-use super::quota::QuotaArgs;
-use super::runtime::RuntimeArg;
 use super::secret::SecretArg;
 use super::switch::Switch;
 
@@ -48,12 +43,8 @@ pub(crate) struct BuildArgs {
     /// Ask about the Dockerfile instead: build, check, context, outline or targets[,format=json]
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<Call>,
-    /// Short for --call=check
-    #[arg(long)]
-    pub(crate) check: Switch,
-    /// Fail for every finding of the build checks, those of our own rules as well
-    #[arg(long)]
-    pub(crate) strict: Switch,
+    #[command(flatten)]
+    pub(crate) checks: CheckArgs,
     /// What is to be told besides, before the build.
     #[arg(skip)]
     pub(crate) remark: Option<String>,
@@ -111,7 +102,7 @@ pub(crate) struct ResultArgs {
     #[arg(long)]
     pub(crate) push: Switch,
     #[command(flatten)]
-    pub(crate) repositories: RepositoryArgs,
+    pub(crate) shape: ShapeArgs,
     /// Keep the image in the store, which is what happens anyway; called by docker, in its engine
     #[arg(long)]
     pub(crate) load: Switch,
@@ -124,15 +115,6 @@ pub(crate) struct ResultArgs {
     /// Write digests and names as JSON to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) metadata_file: Option<PathBuf>,
-    /// How layers are compressed when they leave the store
-    #[arg(long, value_enum, value_name = "CODEC")]
-    pub(crate) compression: Option<CompressionArg>,
-    /// Add a SOCI index (version 2) over long gzip layers, with which Fargate starts before they have come
-    #[arg(long)]
-    pub(crate) soci: Switch,
-    /// What is to run the image, which leaves in the form that takes
-    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
-    pub(crate) runtime: Option<RuntimeArg>,
     /// Write a file for a deployment of what was pushed:
     /// type=imagedefinitions|imagedetail|taskdef|kustomize,dest=FILE,container=NAME
     #[arg(long, value_name = "FILE")]
@@ -149,9 +131,6 @@ pub(crate) struct ResultArgs {
     /// Say only the digest of the image, or what went wrong: short for --progress=quiet
     #[arg(short, long)]
     pub(crate) quiet: Switch,
-    /// Do not wait for the disk: after a power cut the results of this build may be gone
-    #[arg(long)]
-    pub(crate) no_durable: Switch,
     /// Files that get the digest.
     #[arg(skip)]
     pub(crate) digest_files: Vec<DigestFile>,
@@ -168,11 +147,6 @@ pub(crate) enum Telling {
     /// Nothing: somebody else tells.
     Nothing,
 }
-
-const SIGN_KEY: &str =
-    "Sign what is kept for other machines with an Ed25519 key in PEM: a file, or env://VARIABLE";
-const VERIFY_KEY: &str = "Reuse of other machines only what was signed with this key: \
-    a file with public keys in PEM, or env://VARIABLE";
 
 /// What is reused
 #[derive(Debug, Args)]
@@ -195,14 +169,8 @@ pub(crate) struct CacheArgs {
     /// mounts=ID;ID or mounts=all, what steps left in cache mounts is kept as well
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<CacheTo>,
-    // A key in its place begins with hyphens, and is to be refused without being shown.
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help = SIGN_KEY)]
-    pub(crate) cache_sign_key: Option<KeyPlace>,
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help = VERIFY_KEY)]
-    pub(crate) cache_verify_key: Vec<KeyPlace>,
-    /// Say for every step that runs why no earlier result would do
-    #[arg(long)]
-    pub(crate) explain: Switch,
+    #[command(flatten)]
+    pub(crate) reuse: ReuseArgs,
 }
 
 /// What surrounds a step
@@ -228,16 +196,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimit: Vec<Ulimit>,
     #[command(flatten)]
-    pub(crate) quota: QuotaArgs,
+    pub(crate) steps: StepArgs,
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_error: Option<String>,
-    /// How steps are kept apart; auto takes the strongest kind that this machine allows, and says which
-    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
-    pub(crate) isolation: IsolationArg,
-    /// Where steps get their files from
-    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
-    pub(crate) snapshotter: SnapshotterArg,
     /// How many steps may run at once, and at most how many threads hash, compress and unpack
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
@@ -319,7 +281,7 @@ impl BuildArgs {
     /// What is asked; `--check` is short for a call.
     pub(crate) fn question(&self) -> Call {
         let check = Call { method: Method::Check, ..Call::default() };
-        let short = self.check.is_on().then_some(check);
+        let short = self.checks.check.is_on().then_some(check);
         self.call.or(short).unwrap_or_default()
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::every_build::CommonArgs;
 use super::key_value::KeyValue;
 use super::switch::Switch;
 
@@ -58,9 +59,8 @@ pub(crate) struct ComposeBuildArgs {
     /// Value of an ARG for all of them; without a value, that of the variable of that name
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<KeyValue>,
-    /// Check the Dockerfiles, and build nothing
-    #[arg(long)]
-    pub(crate) check: Switch,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
     /// How many steps may run at once, of all services together
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
@@ -96,9 +96,6 @@ pub(crate) struct ComposeBuildArgs {
     pub(crate) with_dependencies: Switch,
     #[arg(long, hide = true, value_name = "NAME")]
     pub(crate) builder: Option<String>,
-    /// Without effect, as with BuildKit.
-    #[arg(short, long, hide = true, value_name = "SIZE")]
-    pub(crate) memory: Option<String>,
 }
 
 #[cfg(test)]

@@ -9,14 +9,13 @@ use super::call::AnswerFormat;
 use super::container::ContainerArgs;
 use super::create_repository::RepositoryArgs;
 use super::emit::EmitArg;
+use super::every_build::StepArgs;
 use super::format::ListFormat;
 use super::image_attributes::CompressionArg;
 use super::image_filter::ImageFilter;
-use super::isolation::IsolationArg;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
 use super::output::Format;
-use super::quota::QuotaArgs;
 use super::runtime::RuntimeArg;
 use super::switch::Switch;
 use crate::failure::Failure;
@@ -294,10 +293,7 @@ pub(crate) struct RunImageArgs {
     #[command(flatten)]
     pub(crate) docker: ContainerArgs,
     #[command(flatten)]
-    pub(crate) quota: QuotaArgs,
-    /// How the command is kept apart; auto takes the strongest kind that this machine allows
-    #[arg(long, value_enum, default_value = "auto", value_name = "KIND")]
-    pub(crate) isolation: IsolationArg,
+    pub(crate) steps: StepArgs,
 }
 
 impl RunImageArgs {

@@ -135,7 +135,7 @@ mod tests {
     fn given(line: &str) -> QuotaArgs {
         let words: Vec<&str> = ["wythe", "build"].into_iter().chain(line.split(' ')).collect();
         let Command::Build(args) = Cli::of(&words).unwrap().command else { panic!("not a build") };
-        args.run.quota
+        args.run.steps.quota
     }
 
     #[track_caller]

@@ -30,6 +30,9 @@ use crate::session::Session;
 
 /// Shows, asks or builds.
 pub(crate) fn run(args: &BakeArgs, session: &Session) -> Result<(), Failure> {
+    if args.builds() {
+        build::settle(&args.common.steps, session)?;
+    }
     let words = Words::of(&args.targets);
     let remote = words.url.map(|url| RemoteDefinition::fetch(url, args, session)).transpose()?;
     let remote = remote.as_ref();
@@ -126,7 +129,7 @@ fn overrides(args: &BakeArgs) -> Result<Vec<Override>, Failure> {
         texts.push("*.load=true".to_owned());
     }
     let method = args.call.map(|call| call.method);
-    let method = if args.check.is_on() { Some(Method::Check) } else { method };
+    let method = if args.common.checks.check.is_on() { Some(Method::Check) } else { method };
     texts.extend(method.map(|method| format!("*.call={}", name(method))));
     let parsed = texts.iter().map(|text| Override::parse(text).map_err(problem));
     parsed.collect()

@@ -51,9 +51,11 @@ use crate::args::build::BuildArgs;
 use crate::args::cache::CacheTo;
 use crate::args::call::Method;
 use crate::args::context::ContextSource;
+use crate::args::every_build::StepArgs;
 use crate::args::global::ProgressForm;
 use crate::args::isolation::SnapshotterArg;
 use crate::args::provenance::Provenance;
+use crate::args::switch::Switch;
 use crate::build_record::id::BuildId;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
@@ -76,8 +78,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         if is_answered(args, session)? {
             return Ok(());
         }
-        session.enter(args.run.isolation)?;
-        refuse_overlays(args)?;
+        settle(&args.run.steps, session)?;
     }
     let local = match Dockerfile::local(args)? {
         Some(dockerfile) if call.method != Method::Build => {
@@ -85,9 +86,11 @@ pub(crate) fn run(args: &BuildArgs, session: &Session) -> Result<(), Failure> {
         }
         local => local,
     };
-    let lease = Arc::new(session.store_with(durability(args), args.run.jobs)?.lease()?);
+    let lease = Arc::new(
+        session.store_with(durability(args.result.shape.no_durable), args.run.jobs)?.lease()?,
+    );
     let mut resources = BuildResources::new(session, session.cancel()?, args.run.jobs)?;
-    resources.snapshotter = args.run.snapshotter.chosen();
+    resources.snapshotter = args.run.steps.snapshotter.chosen();
     make((args, session), local, (&lease, resources), None).map(drop)
 }
 
@@ -115,6 +118,7 @@ pub(crate) fn beside(
     };
     let (lease, pool) = (Arc::clone(&company.lease), Arc::clone(&company.pool));
     let mut resources = BuildResources::among(session, company.cancel.clone(), pool)?;
+    resources.snapshotter = args.run.steps.snapshotter.chosen();
     if let Some(socket) = company.git_agent {
         resources.ask_agent(socket);
     }
@@ -202,8 +206,11 @@ impl Making<'_> {
             }
             None => show(args, session, source, &screen),
         };
-        let progress: Box<dyn Progress + '_> =
-            if args.cache.explain.is_on() { progress } else { Box::new(Unexplained(progress)) };
+        let progress: Box<dyn Progress + '_> = if args.cache.reuse.explain.is_on() {
+            progress
+        } else {
+            Box::new(Unexplained(progress))
+        };
         let progress = PausedProgress { progress, screen: &screen };
         let progress = Tally::new(Recorded { progress, recorder });
         if company.is_none() {
@@ -252,9 +259,10 @@ impl Making<'_> {
     }
 }
 
-/// Refuses what no chroot has.
-fn refuse_overlays(args: &BuildArgs) -> Result<(), Failure> {
-    if chroot::is_settled() && args.run.snapshotter == SnapshotterArg::Overlayfs {
+/// Enters what keeps steps apart, as [`Session::enter`] does, and refuses what no chroot has.
+pub(crate) fn settle(steps: &StepArgs, session: &Session) -> Result<(), Failure> {
+    session.enter(steps.isolation)?;
+    if chroot::is_settled() && steps.snapshotter == SnapshotterArg::Overlayfs {
         let text = "--snapshotter=overlayfs needs user namespaces, which steps do not have here";
         return Err(Failure::usage(text).remedy("leave it out: files are copied"));
     }
@@ -346,8 +354,9 @@ impl Results<'_> {
     }
 }
 
-fn durability(args: &BuildArgs) -> Durability {
-    if args.result.no_durable.is_on() { Durability::Relaxed } else { Durability::Durable }
+/// What commits promise.
+pub(crate) fn durability(is_waived: Switch) -> Durability {
+    if is_waived.is_on() { Durability::Relaxed } else { Durability::Durable }
 }
 
 /// Begins to show progress in the form that the flags ask for.

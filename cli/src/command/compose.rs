@@ -17,30 +17,31 @@ use crate::command::Command;
 use crate::command::bake::flags::Origin;
 use crate::command::bake::outside::Outside;
 use crate::command::bake::{self, remote};
+use crate::command::build;
 use crate::failure::{Class, Failure};
 use crate::session::Session;
 
 /// Shows or builds.
 pub(crate) fn run(args: &ComposeArgs, session: &Session) -> Result<(), Failure> {
-    let ComposeCommand::Build(build) = &args.command;
+    let ComposeCommand::Build(asked) = &args.command;
+    if !asked.print.is_on() {
+        build::settle(&asked.common.steps, session)?;
+    }
     let outside = Outside::new(&[], (None, HERE), &session.settings)?;
     let (found, options) = files::project(&args.project, &outside, session)?;
     let project =
         Project::read(found, &options, &outside).map_err(|error| bake::failure(&error))?;
-    let plan = plan(&project, build, &outside, session)?;
+    let plan = plan(&project, asked, &outside, session)?;
     if plan.targets.is_empty() {
         session.remark("no service is built here");
         return Ok(());
     }
-    if build.print.is_on() {
+    if asked.print.is_on() {
         return session.print(&plan.to_json());
-    }
-    if build.memory.is_some() {
-        session.remark("without effect, as with BuildKit: --memory");
     }
     let secrets = remote::secret_flags(&session.settings);
     let origin = Origin { url: None, secrets: &secrets, variables: Some(project.variables()) };
-    bake::carry_out(&plan, (None, origin), &flags(&args.project, build)?, session)
+    bake::carry_out(&plan, (None, origin), &flags(&args.project, asked)?, session)
 }
 
 fn plan(
@@ -74,7 +75,7 @@ fn overrides(build: &ComposeBuildArgs, value: &dyn Fn(&str) -> Option<String>) -
             texts.push(format!("*.{key}=true"));
         }
     }
-    if build.check.is_on() {
+    if build.common.checks.check.is_on() {
         texts.push("*.call=check".to_owned());
     }
     for (kind, text) in [("provenance", &build.provenance), ("sbom", &build.sbom)] {
@@ -93,7 +94,7 @@ fn flags(project: &ProjectArgs, build: &ComposeBuildArgs) -> Result<BakeArgs, Fa
     words.extend(metadata.map(|path| format!("--metadata-file={}", path.display())));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Cli::of(&words).map(|cli| cli.command) {
-        Ok(Command::Bake(args)) => Ok(*args),
+        Ok(Command::Bake(args)) => Ok(BakeArgs { common: build.common.clone(), ..*args }),
         Ok(_) => Err(Failure::new(Class::Internal, "these are no flags of bake")),
         Err(error) => Err(Failure::usage(error.to_string())),
     }

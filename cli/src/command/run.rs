@@ -20,7 +20,7 @@ use crate::terminal::Terminal;
 
 /// Runs a command in an image, on a file system that is forgotten afterwards.
 pub(crate) fn run(args: &RunImageArgs, session: &Session) -> Result<(), Failure> {
-    session.enter(args.isolation)?;
+    session.enter(args.steps.isolation)?;
     session.isolate()?;
     let store = session.store()?;
     let lease = store.lease()?;

@@ -14,7 +14,6 @@ use wythe_builder::progress::{Event, Progress as _};
 use wythe_builder::shared_steps::SharedSteps;
 use wythe_registry::delivered::Delivered;
 use wythe_sandbox::Cancel;
-use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
@@ -28,6 +27,8 @@ use crate::command::build;
 use crate::command::build::company::Company;
 use crate::failure::{Class, Failure};
 use crate::host;
+use crate::limits::tell_keeper;
+use crate::render::screen::{PausedProgress, Screen};
 use crate::render::tally::Tally;
 use crate::render::together::Together;
 use crate::render::unexplained::Unexplained;
@@ -86,7 +87,8 @@ impl<'a> Crew<'a> {
         let mut board = Board { waiting, ..Board::default() };
         board.release();
         let jobs = args.jobs.unwrap_or(STEPS_AT_ONCE);
-        let store = session.store_with(Durability::Durable, args.jobs)?;
+        let durability = build::durability(args.common.shape.no_durable);
+        let store = session.store_with(durability, args.jobs)?;
         let pool = Arc::new(host::threads_for(args.jobs)?);
         let above = match remote {
             Some(remote) => remote.cancel().clone(),
@@ -114,7 +116,14 @@ impl<'a> Crew<'a> {
 
     /// Builds everything.
     pub(super) fn build(self) -> Outcome {
-        let progress = Tally::new(Unexplained(self.session.progress()));
+        let common = &self.args.common;
+        tell_keeper(&common.steps.quota.quota(), self.session);
+        let mut progress = self.session.progress();
+        if !common.reuse.explain.is_on() {
+            progress = Box::new(Unexplained(progress));
+        }
+        let screen = Screen::default();
+        let progress = Tally::new(PausedProgress { progress, screen: &screen });
         let (isolation, reason) = self.session.isolation();
         progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
         let together = Together::new(&progress, self.session);

@@ -12,8 +12,11 @@ use super::remote::{below, is_remote};
 use crate::args::Cli;
 use crate::args::bake::BakeArgs;
 use crate::args::build::{BuildArgs, ImageHome, Telling};
+use crate::args::create_repository::CreateRepository;
+use crate::args::every_build::CommonArgs;
 use crate::args::secret::SecretSource;
 use crate::command::Command;
+use crate::command::build::deliver::is_pushed;
 use crate::command::compose::Variables;
 use crate::failure::Failure;
 
@@ -50,6 +53,7 @@ pub(super) fn of(
     words.0.push(place.context().to_owned());
     let mut built = parsed(words.0).map_err(|failure| failure.within(target.name.clone()))?;
     built.result.telling = Telling::Nothing;
+    common(&args.common, &mut built);
     for secret in &mut built.input.secret {
         if let SecretSource::Env(name) = &secret.source
             && let Some(given) = origin.variables.and_then(|all| all.get(name))
@@ -65,6 +69,18 @@ pub(super) fn of(
         ImageHome::Docker => built.of_docker(),
         ImageHome::Store => built,
     })
+}
+
+/// What is said of all targets.
+fn common(args: &CommonArgs, built: &mut BuildArgs) {
+    built.run.steps = args.steps;
+    built.cache.reuse = args.reuse.clone();
+    built.result.shape = args.shape;
+    built.checks.strict = args.checks.strict;
+    // Repositories are made for what is pushed, which need not be all.
+    if !is_pushed(&built.result) {
+        built.result.shape.repositories.create_repo = CreateRepository::No;
+    }
 }
 
 fn parsed(words: Vec<String>) -> Result<BuildArgs, Failure> {
@@ -281,6 +297,9 @@ fn run(target: &Target, args: &BakeArgs, words: &mut Words) {
 mod tests {
     use super::*;
     use crate::args::context::ContextSource;
+    use crate::args::every_build::{ShapeArgs, StepArgs};
+    use crate::args::image_attributes::CompressionArg;
+    use crate::args::isolation::{IsolationArg, SnapshotterArg};
 
     #[test]
     fn a_target_is_the_flags_of_a_build() {
@@ -302,7 +321,9 @@ mod tests {
             outputs: Some(vec![Output { kind: "docker".to_owned(), ..Output::default() }]),
             ..Target::default()
         };
-        let cli = Cli::of(&["wythe", "bake", "--jobs=3"]).unwrap();
+        let line = "wythe bake --jobs=3 --isolation=chroot --snapshotter=native --memory=1g --explain \
+                    --timeout=9s --compression=zstd --no-durable --strict --create-repo";
+        let cli = Cli::of(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
         let Command::Bake(bake) = cli.command else { panic!("not bake") };
         let asked = Asked::Build { metadata: "m".into() };
         let args = of(&target, (&bake, Origin::default()), &asked).unwrap();
@@ -314,6 +335,13 @@ mod tests {
         assert!(args.result.output.is_empty());
         assert_eq!(args.run.add_host, ["h=1.2.3.4"]);
         assert_eq!(args.run.jobs.map(std::num::NonZeroUsize::get), Some(3));
+        let StepArgs { isolation, snapshotter, quota } = args.run.steps;
+        assert_eq!((isolation, snapshotter), (IsolationArg::Chroot, SnapshotterArg::Native));
+        assert_eq!((quota.quota().memory, quota.timeout().is_some()), (Some(1 << 30), true));
+        assert!(args.cache.reuse.explain.is_on() && args.checks.strict.is_on());
+        let ShapeArgs { compression, no_durable, repositories, .. } = args.result.shape;
+        assert!(compression == Some(CompressionArg::Zstd) && no_durable.is_on());
+        assert_eq!(repositories.create_repo, CreateRepository::No, "it is not pushed");
     }
 
     #[test]

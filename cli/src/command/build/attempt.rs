@@ -186,7 +186,7 @@ impl EarlyLayers {
         let mut ways: Vec<Self> = Vec::new();
         for ((layers, transport), names) in pushed(args)? {
             let all = names.values().flatten().cloned().collect::<Vec<_>>();
-            create_repositories(&all, args.result.repositories.create_repo, session)?;
+            create_repositories(&all, args.result.shape.repositories.create_repo, session)?;
             let client = match transport {
                 Transport::Configured => session.registry()?,
                 Transport::Plain => session.registry_over_http(&all)?,

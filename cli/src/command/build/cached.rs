@@ -74,7 +74,7 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let Some(dockerfile) = Dockerfile::local(args)? else { return Ok(Answer::InPart) };
     targets::refuse_unclear(args)?;
     deliver::refuse(args, session)?;
-    let store = session.store_with(durability(args), args.run.jobs)?;
+    let store = session.store_with(durability(args.result.shape.no_durable), args.run.jobs)?;
     let mut options = options::options(args, &session.settings)?;
     options.misses = Misses::Refuse;
     options.project = project::project(args, dockerfile.path.as_deref());

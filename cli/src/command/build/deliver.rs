@@ -61,7 +61,7 @@ fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Result<(), Fail
         return Err(failure.remedy("give --push"));
     }
     handover::check(&args.emit)?;
-    check_repositories(&pushed, args.repositories.create_repo)
+    check_repositories(&pushed, args.shape.repositories.create_repo)
 }
 
 /// Refuses what the runtime that is to run the image does not take, and an index over layers that can have none.
@@ -78,8 +78,8 @@ fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
             return Err(Failure::usage(text).remedy(remedy));
         }
     }
-    let Some(runtime) = args.result.runtime else { return Ok(()) };
-    let compressions = args.result.compression.into_iter();
+    let Some(runtime) = args.result.shape.runtime else { return Ok(()) };
+    let compressions = args.result.shape.compression.into_iter();
     let said = images.iter().filter_map(|image| image.compression);
     let compressions: Vec<_> = compressions.chain(said).collect();
     let is_indexed = layers.iter().any(|layers| layers.index == LazyIndex::Soci);
@@ -111,6 +111,14 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
         });
     }
     outputs
+}
+
+/// Whether something is pushed.
+pub(crate) fn is_pushed(args: &ResultArgs) -> bool {
+    let pushes = |asked: &OutputArg| {
+        matches!(asked.output, Output::Image { push: Push::ByName | Push::ByDigest, .. })
+    };
+    outputs(args).iter().any(pushes)
 }
 
 /// What deliveries share.

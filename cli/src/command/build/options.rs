@@ -32,7 +32,7 @@ pub(crate) fn options(args: &BuildArgs, settings: &Settings) -> Result<Options, 
         input.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
     options.labels = pairs(&args.result.label);
     options.cache = cache(&args.cache);
-    if args.strict.is_on() {
+    if args.checks.strict.is_on() {
         options.strictness = Strictness::Strict;
     }
     options.pull = if args.cache.pull.is_on() { PullPolicy::Always } else { PullPolicy::Missing };
@@ -57,8 +57,8 @@ fn surroundings(args: &RunArgs, options: &mut Options, settings: &Settings) -> R
     network(&args.network, options, settings)?;
     options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
     options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
-    options.quota = args.quota.quota();
-    options.timeout = args.quota.timeout();
+    options.quota = args.steps.quota.quota();
+    options.timeout = args.steps.quota.timeout();
     if let Some(size) = args.shm_size {
         options.shm_size = size.0;
     }

@@ -47,7 +47,7 @@ pub(super) fn sources(
     let mut sources = Vec::new();
     let from = named((&args.cache.cache_from, CACHE_FROM, |file| file.from.clone()), session)?;
     for CacheFrom { places, verify, time } in from {
-        let trust = trust::of_reading(verify.as_ref(), &args.cache, &session.settings)?;
+        let trust = trust::of_reading(verify.as_ref(), &args.cache.reuse, &session.settings)?;
         for place in places {
             if let Some(backend) = opened.open(&place, &trust, session)? {
                 sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
@@ -61,7 +61,7 @@ pub(super) fn sources(
 pub(super) fn targets(args: &BuildArgs, session: &Session) -> Result<Vec<CacheTo>, Failure> {
     let targets = named((&args.cache.cache_to, CACHE_TO, |file| file.to.clone()), session)?;
     for to in &targets {
-        let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+        let trust = trust::of_writing(to.sign.as_ref(), &args.cache.reuse, &session.settings)?;
         if to.place == CachePlace::Inline && trust.sign.is_some() {
             let why =
                 "type=inline: the records that an image carries are not signed, and a key is given";

@@ -221,13 +221,13 @@ impl TargetOutput<'_> {
         names: &[Reference],
         naming: Naming,
     ) -> Result<(Descriptor, TargetReport), Failure> {
-        create_repositories(names, self.args.repositories.create_repo, self.session)?;
+        create_repositories(names, self.args.shape.repositories.create_repo, self.session)?;
         let client: Client = match asked.transport {
             Transport::Configured => self.session.registry()?,
             Transport::Plain => self.session.registry_over_http(names)?,
         };
         let (transfers, mut options) = (self.transfers, self.options(asked)?);
-        if let Some(runtime) = self.args.runtime {
+        if let Some(runtime) = self.args.shape.runtime {
             options.layers = runtime.at_registry(options.layers);
         }
         let source = Watched { images: &client, transfers };

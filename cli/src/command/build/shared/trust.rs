@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wythe_cache::signature::{KeyError, SigningKey, VerifyKey};
 use wythe_cache::signed::Trust;
 
-use crate::args::build::CacheArgs;
 use crate::args::cache::key::KeyPlace;
+use crate::args::every_build::ReuseArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -18,7 +18,7 @@ const VERIFY_KEY: &str = "WYTHE_CACHE_VERIFY_KEY";
 /// believes what is signed with the same key.
 pub(super) fn of_reading(
     own: Option<&KeyPlace>,
-    args: &CacheArgs,
+    args: &ReuseArgs,
     settings: &Settings,
 ) -> Result<Trust, Failure> {
     let told: Vec<KeyPlace> = match own {
@@ -45,7 +45,7 @@ pub(super) fn of_reading(
 /// written anew.
 pub(super) fn of_writing(
     own: Option<&KeyPlace>,
-    args: &CacheArgs,
+    args: &ReuseArgs,
     settings: &Settings,
 ) -> Result<Trust, Failure> {
     let Some(sign) = signing(own, args, settings)? else { return Ok(Trust::default()) };
@@ -55,7 +55,7 @@ pub(super) fn of_writing(
 
 fn signing(
     own: Option<&KeyPlace>,
-    args: &CacheArgs,
+    args: &ReuseArgs,
     settings: &Settings,
 ) -> Result<Option<SigningKey>, Failure> {
     let told = own.or(args.cache_sign_key.as_ref()).cloned();

@@ -59,7 +59,7 @@ impl CacheWriters {
     ) -> Result<Self, Failure> {
         let mut writers = Vec::new();
         for to in to {
-            let trust = trust::of_writing(to.sign.as_ref(), &args.cache, &session.settings)?;
+            let trust = trust::of_writing(to.sign.as_ref(), &args.cache.reuse, &session.settings)?;
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
             let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
             let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
