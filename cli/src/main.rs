@@ -45,6 +45,7 @@ use std::process::ExitCode;
 
 use crate::args::Cli;
 use crate::args::global::ProgressForm;
+use crate::args::isolation::IsolationArg;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::plugin::Called;
@@ -64,7 +65,9 @@ fn carry_out(cli: Cli, settings: Settings, form: ProgressForm) -> Result<(), Fai
     let Cli { mut global, command } = cli;
     global.progress = form;
     let command = command.resolved();
-    let barred = command.namespaces().enter(command.ids())?;
+    let allows_one_id = command.isolation().is_some_and(IsolationArg::allows_one_id);
+    let store = global.store.clone().or_else(|| settings.store()).filter(|_| allows_one_id);
+    let barred = command.namespaces().enter(command.ids(), store.as_deref())?;
     run(&command, &Session::new(global, settings, barred))
 }
 

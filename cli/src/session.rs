@@ -31,6 +31,7 @@ use crate::build_record::bounds::HistoryBounds;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
 use crate::namespaces::Namespaces;
+use crate::render::isolation::isolated;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
@@ -86,7 +87,10 @@ impl Session {
             return Ok(());
         }
         let is_open = isolation != IsolationArg::Chroot && self.barred.get().is_none();
-        if is_open && let Some(why) = Namespaces::ForSteps.enter(isolation.ids())? {
+        let one_id = isolation.allows_one_id().then(|| self.store_path()).transpose()?;
+        if is_open
+            && let Some(why) = Namespaces::ForSteps.enter(isolation.ids(), one_id.as_deref())?
+        {
             self.barred.get_or_init(|| why);
         }
         if isolation.allows_chroot() {
@@ -108,7 +112,7 @@ impl Session {
         let reasons: Vec<String> = reasons.into_iter().flatten().collect();
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         if enter::has_one_id() {
-            (Isolation::SingleId, None)
+            (Isolation::SingleId, enter::entry().and_then(|entry| entry.reason.clone()))
         } else if enter::is_entered() {
             (Isolation::Userns, None)
         } else if chroot::is_settled() {
@@ -122,13 +126,8 @@ impl Session {
     pub(crate) fn isolate(&self) -> Result<(), Failure> {
         match self.isolation() {
             (Isolation::Userns, _) => Ok(()),
-            (Isolation::SingleId, _) => {
-                self.remark("isolation single-id: other users and owners are emulated");
-                Ok(())
-            }
-            (Isolation::Chroot, reason) => {
-                let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                self.remark(&format!("isolation chroot{why}"));
+            (isolation @ (Isolation::SingleId | Isolation::Chroot), reason) => {
+                self.remark(&isolated(isolation, reason.as_deref()));
                 Ok(())
             }
             (Isolation::Refused, _) => {

@@ -14,7 +14,7 @@ pub(crate) enum IsolationArg {
     /// Namespaces and ids of their own
     #[value(alias = "rootless")]
     Userns,
-    /// Namespaces, and one id: other users and owners are emulated (experimental)
+    /// Namespaces, and one id: other users and owners are emulated
     SingleId,
     /// None: only another root directory, for containers that allow no namespaces
     Chroot,
@@ -39,6 +39,11 @@ impl IsolationArg {
             Self::SingleId => IdChoice::Own,
             Self::Auto | Self::Userns | Self::Chroot => IdChoice::Subordinate,
         }
+    }
+
+    /// Whether one id will do where there are no more.
+    pub(crate) fn allows_one_id(self) -> bool {
+        self == Self::Auto
     }
 
     /// Whether steps may do without namespaces.

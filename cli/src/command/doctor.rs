@@ -43,19 +43,19 @@ fn without_namespaces(probes: &[Probe], session: &Session) -> Result<(), Failure
     if names.is_empty() {
         return Err(Failure::new(Class::Environment, "steps cannot run here"));
     }
-    if !names.contains(&probe::CHROOT) {
-        let text = "steps run here with --isolation=single-id only, which is experimental";
-        let failure = Failure::new(Class::Environment, text);
-        return Err(failure.remedy("docs/kernels.md says what it lacks"));
-    }
+    let has_one_id = names.contains(&probe::ONE_ID);
     // Where namespaces can be entered, nothing less is taken unless that is asked for.
     if probes.first().is_some_and(|first| !is_missing(first)) {
-        let failure =
-            Failure::new(Class::Environment, "steps run here with --isolation=chroot only");
+        let kind = if has_one_id { "single-id" } else { "chroot" };
+        let text = format!("steps run here with --isolation={kind} only");
+        let failure = Failure::new(Class::Environment, text);
         return Err(failure.remedy("what that does not promise is in docs/security.md"));
     }
-    session
-        .print("steps run here in a chroot, which protects from nothing they do (docs/security.md)")
+    session.print(if has_one_id {
+        "steps run here with one id, and others are emulated (docs/kernels.md)"
+    } else {
+        "steps run here in a chroot, which protects from nothing they do (docs/security.md)"
+    })
 }
 
 fn is_missing(probe: &Probe) -> bool {

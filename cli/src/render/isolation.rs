@@ -23,8 +23,8 @@ pub(crate) fn isolated(isolation: Isolation, reason: Option<&str>) -> String {
         }
         Isolation::Refused => "steps cannot run here",
         Isolation::SingleId => {
-            "steps have namespaces of their own and one id, and all other users and owners are emulated \
-             (experimental)"
+            "steps have namespaces of their own and one id; all other users and owners are emulated, and who \
+             has given up root in a step can still do to its files what root can"
         }
         Isolation::Userns => "steps have namespaces and ids of their own",
     };

@@ -102,7 +102,8 @@ impl View {
 
     /// Who looks on is told of what is not as it should be.
     fn isolated(&mut self, isolation: Isolation, reason: Option<&str>) {
-        if isolation == Isolation::Chroot {
+        let is_less = isolation == Isolation::SingleId && reason.is_some();
+        if is_less || isolation == Isolation::Chroot {
             let text = format!("WARN {}", isolated(isolation, reason));
             self.settled.push(Settled { text, end: String::new() });
         }
