@@ -4,7 +4,7 @@
     compare_trees.py OURS THEIRS [--except FILE]
 
 FILE lists paths (shell patterns) whose content differs between any two installs; a line "? PATH"
-names a path that only one of the two builders leaves behind.
+names paths that only one of the two builders leaves behind.
 """
 import argparse
 import fnmatch
@@ -90,7 +90,7 @@ def main():
         mine, other = ours.get(path), theirs.get(path)
         if mine and other and any(fnmatch.fnmatch(path, p) for p in patterns):
             mine, other = dict(mine, content=''), dict(other, content='')
-        if (mine is None) != (other is None) and path in alone:
+        if (mine is None) != (other is None) and any(fnmatch.fnmatch(path, p) for p in alone):
             continue
         if mine != other:
             bad += 1
