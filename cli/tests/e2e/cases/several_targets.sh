@@ -25,7 +25,7 @@ build --target one,two -t one=targets-one -t two=targets-two -t {target}:all \
 [ "$("$WYTHE" run targets-one cat /stamp)" = "$("$WYTHE" run targets-two cat /stamp)" ]
 "$WYTHE" images | grep -q targets-one
 grep -q '"one": {' metadata
-grep -q '"image.name": "targets-two,two:all"' metadata
+grep -q '"image.name": "docker.io/library/targets-two:latest,docker.io/library/two:all"' metadata
 
 # One target alone gives the same images.
 build --target two -t alone --iidfile id > /dev/null

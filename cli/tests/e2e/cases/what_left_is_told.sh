@@ -30,6 +30,17 @@ build -t rewritten -o type=image,rewrite-timestamp=true
 [ "sha256:$(sha256sum < manifest | cut -d' ' -f1)" = "$(cat digest)" ]
 grep -q "\"digest\":\"$(cat id)\"" manifest
 
+# The keys are those that buildx has: names are written out, a manifest has its platform, and an index has no configuration.
+build -t app -o type=oci,dest=named.tar,name=r.io/team/app:2
+told 'assert told["image.name"] == "docker.io/library/app:latest,r.io/team/app:2" and told["containerimage.descriptor"]["platform"]["os"] == "linux"'
+build --provenance=true -o type=oci,dest=stated.tar
+[ "$(cat id)" = "$(cat digest)" ]
+told 'assert "containerimage.config.digest" not in told and "image.name" not in told and "platform" not in told["containerimage.descriptor"]'
+for kind in local,dest=files tar,dest=files.tar cacheonly; do
+  build -o "type=$kind"
+  told 'assert sorted(told) == ["buildx.build.provenance", "buildx.build.ref"]'
+done
+
 # The reference is what history knows the build by.
 build
 "$WYTHE" buildx history inspect "$(python3 -c 'import json; print(json.load(open("told"))["buildx.build.ref"])')" > report

@@ -1,13 +1,16 @@
 //! What `--metadata-file` says, by the keys of buildx.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Delivery;
-use super::report::TargetReport;
+use super::report::{Stage, TargetReport};
+use super::target::TargetOutput;
+use super::{Delivery, outputs};
+use crate::args::output::OutputArg;
 use crate::args::provenance::Detail;
 use crate::build_record::id::BuildId;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// Where buildx has the findings of a build, those of all its targets together.
@@ -62,46 +65,84 @@ impl MetadataWish {
 
 impl Delivery<'_> {
     /// One object for one target, or one by the name of each, as `docker buildx bake` has it.
-    pub(super) fn metadata(&self, reports: &[TargetReport]) -> Value {
+    pub(super) fn metadata(&self, reports: &[TargetReport]) -> Result<Value, Failure> {
         let mut all = match reports {
-            [only] => self.entry(only),
+            [only] => self.entry(only)?,
             several => {
-                let entry = |report: &TargetReport| (report.target.clone(), self.entry(report));
-                Value::Object(several.iter().map(entry).collect::<Map<_, _>>())
+                let entry = |report: &TargetReport| {
+                    Ok::<_, Failure>((report.target.clone(), self.entry(report)?))
+                };
+                Value::Object(several.iter().map(entry).collect::<Result<Map<_, _>, _>>()?)
             }
         };
         if !self.record.warnings.is_empty() {
             all[WARNINGS] = self.record.warnings.as_slice().into();
         }
-        all
+        Ok(all)
     }
 
-    fn entry(&self, report: &TargetReport) -> Value {
-        let names = self.args.tag.iter().filter(|name| name.is_of(&report.target));
-        let names: Vec<String> = names.map(|name| name.filled(&report.target)).collect();
-        let mut entry = json!({
-            "containerimage.descriptor": json!(report.root),
-            "containerimage.digest": report.root.digest.to_string(),
-            "image.name": names.join(","),
-        });
+    fn entry(&self, report: &TargetReport) -> Result<Value, Failure> {
+        let mut entry = match report.stage {
+            // Files left, or nothing: there is no image to tell of.
+            Stage::Built => json!({}),
+            Stage::Kept | Stage::Shipped => self.image(report)?,
+        };
         if let Some(id) = &self.record.id {
             entry["buildx.build.ref"] = format!("{NODE}/{id}").into();
-        }
-        if let Some(config) = report.config {
-            entry["containerimage.config.digest"] = config.to_string().into();
         }
         if let Some(predicate) = self.record.provenance.get(&report.target) {
             for key in self.places(&report.target) {
                 entry[key] = predicate.clone();
             }
         }
-        entry
+        Ok(entry)
+    }
+
+    fn image(&self, report: &TargetReport) -> Result<Value, Failure> {
+        let TargetReport { root, config, .. } = report;
+        let mut descriptor = root.clone();
+        if let Some([only]) = self.built(&report.target).map(|one| one.built.images.as_slice())
+            && !root.media_type.is_index()
+        {
+            descriptor.platform = Some(only.platform.clone());
+        }
+        let mut image = json!({
+            "containerimage.descriptor": descriptor,
+            "containerimage.digest": root.digest.to_string(),
+        });
+        if let Some(config) = config {
+            image["containerimage.config.digest"] = config.to_string().into();
+        }
+        let names = self.names(&report.target)?;
+        if !names.is_empty() {
+            image["image.name"] = names.join(",").into();
+        }
+        Ok(image)
+    }
+
+    /// The names of a target, those of outputs too, each once and written out.
+    fn names(&self, target: &str) -> Result<Vec<String>, Failure> {
+        let asked = outputs(self.args);
+        let meant = |asked: &&OutputArg| asked.target.as_deref().is_none_or(|only| only == target);
+        let attributes = asked.iter().filter(meant).filter_map(|one| one.output.image_attributes());
+        let all = self.args.tag.iter().chain(attributes.flat_map(|image| &image.names));
+        let (mut names, mut seen) = (Vec::new(), BTreeSet::new());
+        for name in all.filter(|name| name.is_of(target)) {
+            let name = name.reference(target)?.canonical();
+            if seen.insert(name.clone()) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn built(&self, target: &str) -> Option<&TargetOutput<'_>> {
+        self.targets.iter().find(|one| one.built.name == target)
     }
 
     /// The keys that have how a target was built.
     fn places(&self, target: &str) -> Vec<String> {
-        let built = self.targets.iter().find(|one| one.built.name == target);
-        let images = built.map_or(&[][..], |one| one.built.images.as_slice());
+        let images = self.built(target).map_or(&[][..], |one| one.built.images.as_slice());
         match images {
             [] | [_] => vec![PROVENANCE.to_owned()],
             several => {

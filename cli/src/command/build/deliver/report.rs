@@ -28,7 +28,7 @@ pub(super) struct TargetReport {
     pub(super) stage: Stage,
     /// The manifest, or an index.
     pub(super) root: Descriptor,
-    /// The configuration; an image of several platforms has as many.
+    /// The configuration of an image that left alone: beside it in an index are those of other platforms, or statements.
     pub(super) config: Option<Digest>,
 }
 
@@ -66,7 +66,7 @@ impl Delivery<'_> {
             write_text(path, &(lines(TargetReport::id) + end))?;
         }
         if let Some(path) = &self.args.metadata_file {
-            write_text(path, &format!("{:#}\n", self.metadata(reports)))?;
+            write_text(path, &format!("{:#}\n", self.metadata(reports)?))?;
         }
         for file in &self.args.digest_files {
             for report in reports {

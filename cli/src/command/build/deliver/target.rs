@@ -300,8 +300,9 @@ impl TargetOutput<'_> {
 
     /// What there is to tell of an image that got to a stage.
     fn report(&self, stage: Stage, image: &OutgoingImage<'_>) -> TargetReport {
-        let target = self.built.name.clone();
-        TargetReport { target, stage, root: image.root.clone(), config: image.config }
+        let (target, root) = (self.built.name.clone(), image.root.clone());
+        let config = image.config.filter(|_| !root.media_type.is_index());
+        TargetReport { target, stage, root, config }
     }
 }
 
