@@ -39,7 +39,7 @@ system() {
   [ -e "$tree/lib/modules" ] || { mkdir -p "$tree/lib" && mv "$tree/usr/lib/modules" "$tree/lib/"; }
   version=$(basename "$tree"/lib/modules/*)
   /usr/sbin/depmod -b "$tree" "$version"
-  for path in virtio_pci virtio_blk crc32c_generic ext4 overlay; do
+  for path in virtio_pci virtio_blk crc32c_generic ext4 overlay binfmt_misc; do
     # What is built in is no file.
     /usr/sbin/modprobe -d "$tree" -S "$version" --show-depends "$path" 2> /dev/null || true
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r path; do
