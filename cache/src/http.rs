@@ -1,15 +1,20 @@
 //! A cache on a web server, in the places where Bazel keeps one: `ac/<key>` for records, `cas/<sha256>` for blobs.
 //!
+//! The records of all builds lie together under one key, and the small blobs of a build in one, so that a build asks for
+//! few things, however many steps it has.
+//!
 //! `bazel-remote`, Artifactory, nginx and every `WebDAV` server are such. Collections of `WebDAV` that are missing are
 //! made when a `PUT` is refused for their want.
 
 mod collections;
+mod index;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,19 +22,22 @@ use url::Url;
 use wythe_registry::client::Client;
 use wythe_registry::exchange::{ServiceAnswer, ServiceBody};
 use wythe_registry::settings::Timing;
-use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
+use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 
-use crate::action_result;
+use self::index::{Conditions, Indexed};
+use crate::bundles::{Bundles, SMALL, Sealed, within};
+use crate::pack::Pack;
 use crate::parallel::{each, those};
 use crate::ranged::{RangedReader, value_of};
-use crate::requests::{Ask, Busy, Requests, UNASKED, headers};
+use crate::requests::{Ask, Busy, Requests, headers};
 
 /// How many requests are made at once: what a small server answers as fast as it would one after another.
 const THREADS: usize = 16;
-/// Records are some kilobytes; what is longer is none.
+/// Records are some kilobytes, and all of them together some hundred; what is longer is none.
 const MAX_RECORD: u64 = 16 << 20;
 
 /// Where a cache is, and who asks.
@@ -90,6 +98,21 @@ pub struct HttpCache {
     authorization: Option<String>,
     /// Whether what the first blob is to lie in was seen to.
     prepared: OnceLock<()>,
+    conditions: OnceLock<Conditions>,
+    /// Whether there are records that lie apart from the index.
+    loose: OnceLock<bool>,
+    bundles: Bundles,
+    state: Mutex<State>,
+    /// Blobs that records speak of and the server has no more.
+    lost: Mutex<BTreeSet<Digest>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The index when it was looked at last; `None` before.
+    read: Option<Indexed>,
+    /// What this build adds.
+    new: Pack,
 }
 
 impl std::fmt::Debug for HttpOptions {
@@ -143,7 +166,45 @@ impl HttpCache {
             records: format!("{part}ac/"),
             authorization: authorization(&access),
             prepared: OnceLock::new(),
+            conditions: OnceLock::new(),
+            loose: OnceLock::new(),
+            bundles: Bundles::default(),
+            state: Mutex::default(),
+            lost: Mutex::default(),
         })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn fail(&self, problem: impl Into<CacheProblem>) -> CacheError {
+        self.requests.error(problem.into())
+    }
+
+    /// Reads what was there when it was looked at first.
+    fn at_first<T>(&self, read: impl FnOnce(&Pack) -> T) -> Result<T, CacheError> {
+        let mut state = self.state();
+        let found = match &mut state.read {
+            Some(found) => found,
+            unread => unread.insert(self.read_index()?),
+        };
+        Ok(read(&found.pack))
+    }
+
+    /// In which bundle a blob lies, and where in it.
+    fn bundle_of(&self, blob: &Digest) -> Result<Option<(Descriptor, Range<u64>)>, CacheError> {
+        let read = self.at_first(|pack| pack.bundle_of(blob))?;
+        Ok(read.or_else(|| self.state().new.bundle_of(blob)))
+    }
+
+    fn put_bundle(&self, (bundle, bytes): &Sealed) -> Result<(), CacheError> {
+        let url = self.blob_url(&bundle.blob().digest);
+        let answer = self.put_answer(&url, ServiceBody::Bytes(bytes), bytes.len() as u64, &[])?;
+        self.is_put("writing a blob", answer)?;
+        lock(&self.lost).remove(&bundle.blob().digest);
+        self.state().new.insert(bundle.key(), &bundle.encode());
+        Ok(())
     }
 
     fn url(&self, path: &str) -> String {
@@ -177,16 +238,6 @@ impl HttpCache {
         self.ask(&Ask { method, url, headers, body: ServiceBody::Empty, bytes })
     }
 
-    fn record(&self, key: &CacheKey) -> Result<Option<Vec<u8>>, CacheError> {
-        let url = self.record_url(key);
-        let answer = self.ask_for("GET", &url, &[], MAX_RECORD)?;
-        match answer.status {
-            200 => Ok(action_result::decode(&self.requests.whole(answer, MAX_RECORD)?)),
-            404 | 410 => Ok(None),
-            _ => Err(self.requests.refused("reading a record", answer)),
-        }
-    }
-
     fn is_missing(&self, blob: &Digest) -> Result<bool, CacheError> {
         let url = self.blob_url(blob);
         let answer = self.ask_for("HEAD", &url, &[], 0)?;
@@ -197,50 +248,51 @@ impl HttpCache {
         }
     }
 
-    /// Puts what is to be at an address; what the server lacks on the way there is made once.
-    fn put(
+    /// What a server says to what is to be at an address; what it lacks on the way there is made once.
+    fn put_answer(
         &self,
-        what: &str,
         url: &str,
         body: ServiceBody<'_>,
         bytes: u64,
-    ) -> Result<(), CacheError> {
-        let headers = &headers([("content-type", "application/octet-stream")]);
-        let ask = Ask { method: "PUT", url, headers, body, bytes };
-        let mut answer = self.ask(&ask)?;
+        condition: &[(String, String)],
+    ) -> Result<ServiceAnswer, CacheError> {
+        let mut headers = headers([("content-type", "application/octet-stream")]);
+        headers.extend_from_slice(condition);
+        let ask = Ask { method: "PUT", url, headers: &headers, body, bytes };
+        let answer = self.ask(&ask)?;
         if matches!(answer.status, 404 | 409) && self.make_collections_above(url)? {
-            answer = self.ask(&ask)?;
+            return self.ask(&ask);
         }
+        Ok(answer)
+    }
+
+    /// Whether it is there now.
+    fn is_put(&self, what: &str, answer: ServiceAnswer) -> Result<(), CacheError> {
         match answer.status {
             // 412 where it was there before, on a server that lets nothing be written twice.
             200..=299 | 412 => Ok(()),
             _ => Err(self.requests.refused(what, answer)),
         }
     }
-}
 
-impl CacheBackend for HttpCache {
-    fn name(&self) -> &str {
-        self.requests.name()
+    /// Puts a blob that lies by itself.
+    fn put_apart(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
+        let body = ServiceBody::Stream(blob.open, blob.size);
+        let url = self.blob_url(&blob.digest);
+        // A server that refuses a long body for want of a collection may hang up before it is heard.
+        if self.prepared.get().is_none() {
+            self.make_collections_above(&url)?;
+            self.prepared.get_or_init(|| ());
+        }
+        let answer = self.put_answer(&url, body, blob.size, &[])?;
+        self.is_put("writing a blob", answer)?;
+        lock(&self.lost).remove(&blob.digest);
+        Ok(())
     }
 
-    fn repository(&self) -> Option<&Reference> {
-        None
-    }
-
-    fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
-        each(keys, THREADS, |key| self.record(key)).into_iter().collect()
-    }
-
-    fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
-        those(blobs, THREADS, |blob| self.is_missing(blob))
-    }
-
-    fn unasked(&self) -> u64 {
-        UNASKED
-    }
-
-    fn blob(
+    /// A reader of some bytes of what lies by itself. Where it does not any more, that is noted: what needs it is made
+    /// and kept again.
+    fn ranged(
         &self,
         blob: &Digest,
         range: Range<u64>,
@@ -256,37 +308,98 @@ impl CacheBackend for HttpCache {
                 _ => Err(self.requests.refused("reading a blob", answer)),
             }
         };
-        let reader = RangedReader::open(range, self.requests.timing(), Box::new(fetch))?;
+        let reader = RangedReader::open(range, self.requests.timing(), Box::new(fetch));
+        let reader = reader.inspect_err(|error| {
+            if matches!(error.problem, CacheProblem::NotFound { .. }) {
+                lock(&self.lost).insert(*blob);
+                self.state().read.iter_mut().for_each(|read| read.pack.forget(blob));
+            }
+        })?;
         Ok(Box::new(reader))
+    }
+}
+
+impl CacheBackend for HttpCache {
+    fn name(&self) -> &str {
+        self.requests.name()
+    }
+
+    fn repository(&self) -> Option<&Reference> {
+        None
+    }
+
+    fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        let get = |pack: &Pack, key| pack.get(key).map(<[u8]>::to_vec);
+        let found =
+            self.at_first(|pack| keys.iter().map(|key| get(pack, key)).collect::<Vec<_>>())?;
+        if found.iter().all(Option::is_some) || !self.has_loose()? {
+            return Ok(found);
+        }
+        let open: Vec<_> = keys.iter().zip(found).collect();
+        let ask = |(key, found): &(&CacheKey, Option<Vec<u8>>)| match found {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.loose_record(key),
+        };
+        each(&open, THREADS, ask).into_iter().collect()
+    }
+
+    fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
+        let is_missing = |blob: &Digest| {
+            let is_bundled = self.bundles.has(blob) || self.bundle_of(blob)?.is_some();
+            Ok(!is_bundled && self.is_missing(blob)?)
+        };
+        those(blobs, THREADS, is_missing)
+    }
+
+    fn unasked(&self) -> u64 {
+        SMALL
+    }
+
+    fn blob(
+        &self,
+        blob: &Digest,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+        let Some((bundle, part)) = self.bundle_of(blob)? else { return self.ranged(blob, range) };
+        let read = |range| self.ranged(&bundle.digest, range);
+        self.bundles.open(&bundle, within(&part, &range), read, |error| self.fail(error))
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
-        let body = ServiceBody::Stream(blob.open, blob.size);
-        let url = self.blob_url(&blob.digest);
-        // A server that refuses a long body for want of a collection may hang up before it is heard.
-        if self.prepared.get().is_none() {
-            self.make_collections_above(&url)?;
-            self.prepared.get_or_init(|| ());
+        if SMALL < blob.size {
+            return self.put_apart(blob);
         }
-        self.put("writing a blob", &url, body, blob.size)
+        if self.bundle_of(&blob.digest)?.is_some() {
+            return Ok(());
+        }
+        let full = self.bundles.add(blob).map_err(|error| self.fail(error))?;
+        full.map_or(Ok(()), |sealed| self.put_bundle(&sealed))
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
-        let put = |(key, record): &(CacheKey, Vec<u8>)| {
-            let message = action_result::encode(record);
-            let (body, bytes) = (ServiceBody::Bytes(&message), message.len() as u64);
-            self.put("writing a record", &self.record_url(key), body, bytes)
-        };
-        each(records, THREADS, put).into_iter().collect()
+        self.state().new.add(records);
+        Ok(())
     }
 
+    /// Writes the index once, if there is anything new.
     fn finish(&self) -> Result<(), CacheError> {
-        Ok(())
+        if self.state().new.is_empty() {
+            return Ok(());
+        }
+        self.bundles.seal().map_or(Ok(()), |sealed| self.put_bundle(&sealed))?;
+        let mut new = std::mem::take(&mut self.state().new);
+        self.at_first(|read| new.take_bundles_of(read))?;
+        self.write_index(new)
     }
 
     fn complaints(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// A panic while one is held leaves what was there.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whom an address names.

@@ -9,6 +9,7 @@
 //! Each engine is a [`CacheBackend`](wythe_store::cache_backend::CacheBackend), and keeps to one [`contract`].
 
 mod action_result;
+mod bundles;
 mod busy_time;
 pub mod contract;
 pub mod counted;

@@ -93,6 +93,13 @@ impl Pack {
         })
     }
 
+    /// The small blobs that lie in its bundles: which bundle, which blob, and where in that it is.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Digest, Digest, Range<u64>)> {
+        self.bundles().flat_map(|bundle| {
+            bundle.parts().map(|(part, range)| (bundle.blob().digest, part, range))
+        })
+    }
+
     /// Takes the bundles of another in which blobs of its records lie.
     pub(crate) fn take_bundles_of(&mut self, other: &Self) {
         let mut open: BTreeSet<Digest> = self.blobs().iter().map(|blob| blob.digest).collect();
@@ -107,23 +114,55 @@ impl Pack {
         }
     }
 
-    /// Drops the oldest, where there are more than one pack holds.
+    /// Drops the oldest, where there are more than one pack holds, and the bundles that nothing needs then.
     pub(crate) fn keep_newest(&mut self) {
-        let surplus = self.records.len().saturating_sub(MAX_RECORDS);
+        let bundles = self.take_bundles();
         let mut by_age: Vec<_> =
-            self.records.iter().map(|(key, one)| (one.0.created(), *key)).collect();
-        by_age.sort_by_key(|(created, key)| (created.seconds, created.nanos, *key));
-        for (_, key) in &by_age[..surplus] {
-            self.records.remove(key);
+            self.records.iter().map(|(key, one)| (one.0.created(), *key, one.1.len())).collect();
+        by_age.sort_by_key(|(created, key, _)| (created.seconds, created.nanos, *key));
+        let (mut count, mut bytes) = (0, 0);
+        for (_, key, length) in by_age.iter().rev() {
+            count += 1;
+            bytes += length;
+            if MAX_RECORDS < count || MAX_WRITTEN < bytes {
+                self.records.remove(key);
+            }
         }
+        self.take_bundles_of(&bundles);
+    }
+
+    /// Its bundles, which it has no more.
+    fn take_bundles(&mut self) -> Self {
+        let is_bundle = |_: &CacheKey, one: &mut Kept| matches!(one.0, PortableRecord::Bundle(_));
+        Self { records: self.records.extract_if(.., is_bundle).collect() }
+    }
+
+    /// Forgets what cannot be had without a blob that is gone: records that need it, and where it is a bundle, those
+    /// that need one of its parts.
+    pub(crate) fn forget(&mut self, gone: &Digest) {
+        let mut all = BTreeSet::from([*gone]);
+        for bundle in self.bundles().filter(|bundle| bundle.blob().digest == *gone) {
+            all.extend(bundle.parts().map(|(part, _)| part));
+        }
+        let needs = |one: &Kept| one.0.blobs().iter().any(|blob| all.contains(&blob.digest));
+        self.records.retain(|_, one| !needs(one));
+    }
+
+    /// Keeps the records that another has as well.
+    pub(crate) fn retain_those_of(&mut self, other: &Self) {
+        self.records.retain(|key, _| other.records.contains_key(key));
+    }
+
+    /// Its records, under their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&CacheKey, &[u8])> {
+        self.records.iter().map(|(key, (_, bytes))| (key, &**bytes))
     }
 
     /// The same records in as many packs as they need, each with the bundles of its blobs. Bundles that none needs
     /// are left out.
-    pub(crate) fn split(self) -> Vec<Self> {
-        let is_bundle = |_: &CacheKey, one: &mut Kept| matches!(one.0, PortableRecord::Bundle(_));
-        let mut records = self.records;
-        let bundles = Self { records: records.extract_if(.., is_bundle).collect() };
+    pub(crate) fn split(mut self) -> Vec<Self> {
+        let bundles = self.take_bundles();
+        let records = self.records;
         let (mut packs, mut bytes) = (Vec::<Self>::new(), 0);
         for (key, record) in records {
             bytes += record.1.len();

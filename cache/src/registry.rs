@@ -13,7 +13,6 @@
 //! it. The index carries the documents of small packs, so that to read a cache is one request. What is none of ours is
 //! left alone: a sibling of the tag is used then.
 
-mod bundles;
 mod packs;
 mod place;
 mod pointer;
@@ -36,10 +35,10 @@ use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::portable_blobs::PortableBlobs;
 
-use self::bundles::{Bundles, SMALL, Sealed};
 use self::packs::Packs;
 use self::place::{Place, Sent};
 use self::pointer::{PackEntry, Pointer};
+use crate::bundles::{Bundles, SMALL, Sealed, within};
 use crate::inline;
 use crate::pack::Pack;
 use crate::parallel::those;
@@ -128,7 +127,7 @@ impl RegistryCache {
     }
 
     fn put_bundle(&self, sealed: &Sealed) -> Result<(), CacheError> {
-        self.place.put_bundle(sealed)?;
+        self.place.put_bytes(sealed.0.blob(), &sealed.1)?;
         self.state().new.insert(sealed.0.key(), &sealed.0.encode());
         Ok(())
     }
@@ -238,13 +237,13 @@ impl CacheBackend for RegistryCache {
         blob: &Digest,
         range: Range<u64>,
     ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
-        if let Some((bundle, part)) = self.bundle_of(blob)? {
-            let within = |at: u64| part.start.saturating_add(at).min(part.end);
-            let range = within(range.start)..within(range.end);
-            return self.bundles.open(&self.place, &bundle, range);
-        }
-        let reader = self.place.client.blob_range(&self.place.reference, blob, range);
-        reader.map_err(|error| self.place.refused(&error))
+        let read = |digest: &Digest, range| {
+            let reader = self.place.client.blob_range(&self.place.reference, digest, range);
+            reader.map_err(|error| self.place.refused(&error))
+        };
+        let Some((bundle, part)) = self.bundle_of(blob)? else { return read(blob, range) };
+        let read = |range| read(&bundle.digest, range);
+        self.bundles.open(&bundle, within(&part, &range), read, |error| self.place.fail(error))
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {

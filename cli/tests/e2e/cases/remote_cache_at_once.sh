@@ -3,11 +3,11 @@ command -v python3 > /dev/null || skip "python3 is not installed"
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 pids=
 trap '[ -z "$pids" ] || kill $pids 2> /dev/null || true' EXIT
-for service in s3 gha; do
+for service in s3 gha web; do
   python3 "$CASES/../${service}_service.py" "$service" &
   pids="$pids $!"
 done
-for service in s3 gha; do
+for service in s3 gha web; do
   tries=0
   until [ -s "$service" ]; do
     tries=$((tries + 1))
@@ -32,11 +32,12 @@ COPY --from=s$round$job /f /$round$job"
 done
 # What is found of all of them by one who has nothing.
 printf '%s\n%s\n' "$stages" "$copies" > all/Dockerfile
-for engine in registry s3 gha local; do
+for engine in registry s3 gha web local; do
   case $engine in
     registry) place="type=registry,ref=$REGISTRY/at/once:cache" ;;
     s3) place="type=s3,use_path_style=true,endpoint_url=http://127.0.0.1:$(cat s3)" ;;
     gha) place="type=gha,version=2,url_v2=http://127.0.0.1:$(cat gha)/" ;;
+    web) place="type=http,url=http://127.0.0.1:$(cat web)/app" ;;
     local) place="type=local,dest=cache" ;;
   esac
   for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

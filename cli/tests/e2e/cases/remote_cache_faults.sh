@@ -17,27 +17,7 @@ serve() {
     sleep 0.1
   done
 }
-cat > web.py << 'X'
-import http.server, os
-files = {}
-class Server(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *_): pass
-    def any(self):
-        body, there = self.rfile.read(int(self.headers.get("Content-Length") or 0)), files.get(self.path)
-        if self.command == "PUT": files[self.path] = body
-        answer = b"" if self.command == "PUT" else there or b""
-        self.send_response(201 if self.command == "PUT" else 404 if there is None else 200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        if self.command != "HEAD": self.wfile.write(answer)
-    do_GET = do_HEAD = do_PUT = any
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-open("web.new", "w").write(str(server.server_port))
-os.rename("web.new", "web")
-server.serve_forever()
-X
-serve web python3 web.py
+serve web python3 "$CASES/../web_service.py" web
 serve s3 python3 "$CASES/../s3_service.py" s3
 serve gha python3 "$CASES/../gha_service.py" gha
 echo "${REGISTRY##*:}" > registry

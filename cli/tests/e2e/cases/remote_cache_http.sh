@@ -37,8 +37,8 @@ build() {
 ran() { grep -c '^#[0-9]* DONE ' log || true; }
 build cold --cache-to "$cache,mode=max"
 [ "$(ran)" = 3 ]
-# Of each step the result, and the latest one of its place.
-[ "$(ls files/team/app/ac | wc -l)" = 6 ]
+# All records lie in one file, and the small layers in one.
+[ "$(find files/team/app -type f | wc -l)" = 2 ]
 build warm --cache-from "$cache" --cache-to "$cache"
 [ "$(ran)" = 0 ]
 cmp cold.tar warm.tar
@@ -50,6 +50,34 @@ echo two > context/a
 build changed --cache-from "$cache" --cache-to "$cache,mode=max"
 [ "$(ran)" = 2 ]
 echo one > context/a
+
+# Twenty times two jobs at once: this server heeds conditions, and nothing of either is lost.
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  jobs=
+  for job in a b; do
+    mkdir -p "at/$round$job"
+    echo "$round$job" > "at/$round$job/f"
+    printf 'FROM scratch\nCOPY f /\n' > "at/$round$job/Dockerfile"
+    rm -rf "store$job"
+    "$WYTHE" --store "store$job" build -q -o type=cacheonly --cache-to "$cache,mode=max,ignore-error=false" "at/$round$job" \
+      > "$job.log" 2>&1 &
+    jobs="$jobs $!"
+  done
+  for job in $jobs; do wait "$job" || { cat a.log b.log; false; }; done
+done
+for made in at/*; do
+  rm -rf found
+  "$WYTHE" --store found --progress plain build -o type=cacheonly --cache-from "$cache" "$made" 2> log
+  grep -q '^summary: 1 step: 0 ran, 1 in http ' log || { cat log; false; }
+done
+
+# What the server has lost is made, and kept again.
+rm files/team/app/cas/*
+build lost --cache-from "$cache" --cache-to "$cache,mode=max"
+[ "$(ran)" = 3 ]
+build kept --cache-from "$cache" --cache-to "$cache,mode=max"
+[ "$(ran)" = 0 ]
+cmp lost.tar kept.tar
 
 # Blobs that are not what they were.
 for blob in files/team/app/cas/*; do echo lie > "$blob"; done

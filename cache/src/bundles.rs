@@ -1,4 +1,4 @@
-//! Small blobs, which lie in one: for each a registry would be asked two or three times, which takes longer than to
+//! Small blobs, which lie in one: for each a server would be asked once to three times, which takes longer than to
 //! send it. So those of a build are one upload, and who needs some of them reads all of them at once.
 
 use std::collections::BTreeMap;
@@ -11,19 +11,17 @@ use wythe_store::digest::Digest;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::portable_bundle::{MAX_PARTS, PortableBundle};
 
-use super::place::Place;
-
 /// Blobs up to this lie in bundles: three requests, of 20 ms each, take as long as to send this on a line of 5 MB/s.
-pub(super) const SMALL: u64 = 256 << 10;
+pub(crate) const SMALL: u64 = 256 << 10;
 /// A bundle is sent when it has grown to this, or the build has ended. Until then it is kept in memory.
 const FULL: usize = 8 << 20;
 /// Bundles up to this are read whole, and kept for who needs another part. That is a request for thirty layers
 /// which each would take one.
 const READ_WHOLE: u64 = 1 << 20;
 
-/// Those of a repository.
+/// Those of a cache.
 #[derive(Debug, Default)]
-pub(super) struct Bundles {
+pub(crate) struct Bundles {
     draft: Mutex<Draft>,
     read: Mutex<BTreeMap<Digest, Arc<[u8]>>>,
 }
@@ -36,11 +34,11 @@ struct Draft {
 }
 
 /// One that is to be sent, and its bytes.
-pub(super) type Sealed = (PortableBundle, Vec<u8>);
+pub(crate) type Sealed = (PortableBundle, Vec<u8>);
 
 impl Bundles {
     /// Whether a blob waits to be sent.
-    pub(super) fn has(&self, blob: &Digest) -> bool {
+    pub(crate) fn has(&self, blob: &Digest) -> bool {
         lock(&self.draft).has(blob)
     }
 
@@ -48,8 +46,8 @@ impl Bundles {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is not what it is said to be, which a registry would find out.
-    pub(super) fn add(&self, blob: &CacheBlob<'_>) -> io::Result<Option<Sealed>> {
+    /// If it cannot be read, or is not what it is said to be, which a server would find out.
+    pub(crate) fn add(&self, blob: &CacheBlob<'_>) -> io::Result<Option<Sealed>> {
         let mut bytes = Vec::new();
         (blob.open)()?.take(SMALL + 1).read_to_end(&mut bytes)?;
         if Digest::of(&bytes) != blob.digest {
@@ -66,21 +64,18 @@ impl Bundles {
     }
 
     /// What waits.
-    pub(super) fn seal(&self) -> Option<Sealed> {
+    pub(crate) fn seal(&self) -> Option<Sealed> {
         lock(&self.draft).seal()
     }
 
-    /// A reader of some bytes of a bundle.
-    pub(super) fn open(
+    /// A reader of some bytes of a bundle, of which `read` gives any.
+    pub(crate) fn open<'a>(
         &self,
-        place: &Place,
         bundle: &Descriptor,
         part: Range<u64>,
-    ) -> Result<Box<dyn Read + Send>, CacheError> {
-        let read = |range| {
-            let reader = place.client.blob_range(&place.reference, &bundle.digest, range);
-            reader.map_err(|error| place.refused(&error))
-        };
+        read: impl Fn(Range<u64>) -> Result<Box<dyn Read + Send + 'a>, CacheError>,
+        fail: impl Fn(io::Error) -> CacheError,
+    ) -> Result<Box<dyn Read + Send + 'a>, CacheError> {
         if READ_WHOLE < bundle.size {
             return read(part);
         }
@@ -90,8 +85,7 @@ impl Bundles {
             bytes.clone()
         } else {
             let mut bytes = Vec::new();
-            let whole = read(0..bundle.size)?.read_to_end(&mut bytes);
-            whole.map_err(|error| place.fail(error))?;
+            read(0..bundle.size)?.read_to_end(&mut bytes).map_err(fail)?;
             let bytes: Arc<[u8]> = bytes.into();
             known.insert(bundle.digest, bytes.clone());
             bytes
@@ -103,6 +97,12 @@ impl Bundles {
     }
 }
 
+/// The bytes `range` of a part of a bundle, by where the part lies in that.
+pub(crate) fn within(part: &Range<u64>, range: &Range<u64>) -> Range<u64> {
+    let at = |at: u64| part.start.saturating_add(at).min(part.end);
+    at(range.start)..at(range.end)
+}
+
 impl Draft {
     fn has(&self, blob: &Digest) -> bool {
         self.parts.iter().any(|(digest, _)| digest == blob)
@@ -111,13 +111,6 @@ impl Draft {
     fn seal(&mut self) -> Option<Sealed> {
         let Self { bytes, parts } = std::mem::take(self);
         PortableBundle::new(&bytes, parts).map(|bundle| (bundle, bytes))
-    }
-}
-
-impl Place {
-    /// Sends a bundle.
-    pub(super) fn put_bundle(&self, (bundle, bytes): &Sealed) -> Result<(), CacheError> {
-        self.put_bytes(bundle.blob(), bytes)
     }
 }
 
