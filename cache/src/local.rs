@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
@@ -70,7 +72,7 @@ impl LocalCache {
     }
 
     fn index(&self) -> io::Result<Index> {
-        let Some(bytes) = found(fs::read(self.directory.join("index.json")))? else {
+        let Some(bytes) = found(read_file(&self.directory.join("index.json")))? else {
             return Ok(Index::new(Vec::new()));
         };
         Index::parse(&bytes).map_err(io::Error::other)
@@ -86,12 +88,12 @@ impl LocalCache {
         let Some(entry) = index.manifests.iter().find(|entry| self.is_meant(entry)) else {
             return Ok(Pack::default());
         };
-        let manifest = found(fs::read(self.blob_path(&entry.digest)))?;
+        let manifest = found(read_file(&self.blob_path(&entry.digest)))?;
         let document = manifest.as_deref().and_then(document_of);
         let Some(document) = document.filter(|document| document.size <= MAX_PACK) else {
             return Ok(Pack::default());
         };
-        let bytes = found(fs::read(self.blob_path(&document.digest)))?.unwrap_or_default();
+        let bytes = found(read_file(&self.blob_path(&document.digest)))?.unwrap_or_default();
         let is_whole = Digest::of(&bytes) == document.digest;
         Ok(Pack::of_bytes(&bytes).filter(|_| is_whole).unwrap_or_default())
     }
@@ -124,7 +126,7 @@ impl LocalCache {
         let mut named: Vec<Digest> = Vec::new();
         for entry in &index.manifests {
             named.push(entry.digest);
-            let Some(bytes) = found(fs::read(self.blob_path(&entry.digest)))? else { continue };
+            let Some(bytes) = found(read_file(&self.blob_path(&entry.digest)))? else { continue };
             let Ok(manifest) = wythe_store::oci::manifest::Manifest::parse(&bytes) else {
                 // An image, or what else others keep here: nothing is known of what it needs.
                 return Ok(());
@@ -177,9 +179,12 @@ impl CacheBackend for LocalCache {
         blob: &Digest,
         range: Range<u64>,
     ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
-        let opened = found(File::open(self.blob_path(blob))).map_err(|error| self.fail(error))?;
-        let detail = blob.to_string();
-        let mut file = opened.ok_or_else(|| self.fail(CacheProblem::NotFound { detail }))?;
+        let opened = found(open_file(&self.blob_path(blob))).map_err(|error| self.fail(error))?;
+        let Some(mut file) = opened else {
+            // What needs it is made and kept again.
+            self.state().read.iter_mut().for_each(|pack| pack.forget(blob));
+            return Err(self.fail(CacheProblem::NotFound { detail: blob.to_string() }));
+        };
         file.seek(SeekFrom::Start(range.start)).map_err(|error| self.fail(error))?;
         Ok(Box::new(file.take(range.end.saturating_sub(range.start))))
     }
@@ -223,6 +228,22 @@ fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file, and nothing else: a pipe that somebody has left there would be waited for for ever.
+fn open_file(path: &Path) -> io::Result<File> {
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(at_once).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!("{} is not a file", path.display())))
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The name beside `path` under which it is written until it is complete.
@@ -274,6 +295,40 @@ mod tests {
         keep(&open(), &[1]);
         assert!(open().records(&[key]).unwrap()[0].is_some());
         assert!(open().missing(&[record(1).blob.digest]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_lost_is_not_found_any_more_and_kept_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || LocalCache::new(folder.path(), "latest");
+        keep(&open(), &[1, 2]);
+        let (keys, blob) = ([1i64, 2].map(|one| CacheKey::of(&one.to_le_bytes())), record(1).blob);
+        fs::remove_file(open().blob_path(&blob.digest)).unwrap();
+        let builder = open();
+        assert!(builder.records(&keys).unwrap()[0].is_some());
+        let problem = builder.blob(&blob.digest, 0..1).map(drop).unwrap_err().problem;
+        assert!(matches!(problem, CacheProblem::NotFound { .. }));
+        let known: Vec<_> = builder.records(&keys).unwrap().iter().map(Option::is_some).collect();
+        assert_eq!(known, [false, true]);
+        keep(&builder, &[1]);
+        assert!(open().records(&keys).unwrap().iter().all(Option::is_some));
+        assert!(open().blob(&blob.digest, 0..1).is_ok());
+    }
+
+    #[test]
+    fn pipes_are_waited_for_by_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || LocalCache::new(folder.path(), "latest");
+        keep(&open(), &[1]);
+        let digest = record(1).blob.digest;
+        let make = |path: &Path| {
+            fs::remove_file(path).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
+        };
+        make(&open().blob_path(&digest));
+        assert!(open().blob(&digest, 0..1).is_err());
+        make(&folder.path().join("index.json"));
+        assert!(open().records(&[CacheKey::of(b"k")]).is_err());
     }
 
     #[test]

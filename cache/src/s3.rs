@@ -247,7 +247,10 @@ impl CacheBackend for S3Cache {
         let found = self.bucket.get(&self.blob_key(blob), Some(range.clone()));
         let found = found.map_err(|error| self.fail(error))?;
         let Some((_, mut answer)) = found else {
-            self.state().added.blobs.remove(blob);
+            // What needs it is made and kept again.
+            let mut state = self.state();
+            state.added.blobs.remove(blob);
+            state.read.iter_mut().flatten().for_each(|named| named.index.forget(blob));
             let problem = CacheProblem::NotFound { detail: blob.to_string() };
             return Err(CacheError { backend: self.name.clone(), problem });
         };

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 use wythe_store::digest::Digest;
 use wythe_store::id::{CacheKey, hex, unhex};
+use wythe_store::portable_record::PortableRecord;
 
 /// The form of the object. One of another form is as none, and is written over.
 const VERSION: u32 = 1;
@@ -56,6 +57,13 @@ impl Index {
             let known = self.blobs.entry(digest).or_insert(seen);
             *known = seen.max(*known);
         }
+    }
+
+    /// Forgets a blob that is gone, and the records that need it.
+    pub(super) fn forget(&mut self, gone: &Digest) {
+        self.blobs.remove(gone);
+        let needs = |record: PortableRecord| record.blobs().iter().any(|blob| blob.digest == *gone);
+        self.records.retain(|_, one| !PortableRecord::decode(&one.bytes).is_some_and(needs));
     }
 
     /// Whether it has every record of another, or newer ones.

@@ -210,6 +210,28 @@ fn blobs_of_others_are_found_and_old_ones_made_young() {
 }
 
 #[test]
+fn what_the_bucket_has_lost_is_not_found_any_more_and_kept_again() {
+    let (store, url) = known();
+    let step = crate::contract::record(1);
+    crate::contract::keep(&cache_at(&url), &[1, 2]);
+    let keys = [1i64, 2].map(|number| CacheKey::of(&number.to_le_bytes()));
+    let found = |cache: &S3Cache| {
+        let found = cache.records(&keys).unwrap();
+        [found[0].is_some(), found[1].is_some()]
+    };
+    let lost = step.blob.digest.to_string();
+    store.objects.lock().unwrap().retain(|key, _| !key.ends_with(&lost));
+    let builder = cache_at(&url);
+    assert_eq!(found(&builder), [true, true]);
+    let problem = builder.blob(&step.blob.digest, 0..1).map(drop).unwrap_err().problem;
+    assert!(matches!(problem, CacheProblem::NotFound { .. }), "{problem}");
+    assert_eq!(found(&builder), [false, true]);
+    crate::contract::keep(&builder, &[1]);
+    assert_eq!(found(&cache_at(&url)), [true, true]);
+    assert!(cache_at(&url).blob(&step.blob.digest, 0..1).is_ok());
+}
+
+#[test]
 fn an_object_of_another_form_is_as_none_and_written_over() {
     let (store, url) = known();
     let name = "p/wythe/main".to_owned();

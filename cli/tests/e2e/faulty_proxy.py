@@ -4,15 +4,19 @@ MODE_FILE is read for each request, and says what is done with it:
   sound      it is passed on
   slow       nothing is ever answered
   full       what is written is refused with 507
+  413        what is written is too long
   403, 429   everything is refused so
   lying      a byte of every blob that is read is another
   truncated  of every blob that is read half comes, and then the connection ends
+  reset      of every blob that is read half comes, and then the connection is reset
   expired    who reads a blob is sent to a place whose time is over
 """
 import http.client
 import http.server
 import os
 import re
+import socket
+import struct
 import sys
 import time
 
@@ -43,8 +47,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             time.sleep(600)
         elif mode in ("403", "429"):
             self.refuse(int(mode), Retry_After="1")
-        elif mode == "full" and self.command in ("POST", "PUT", "PATCH"):
-            self.refuse(507)
+        elif mode in ("full", "413") and self.command in ("POST", "PUT", "PATCH"):
+            self.refuse(507 if mode == "full" else 413)
         elif mode == "expired" and self.path.startswith("/expired"):
             self.refuse(403)
         elif mode == "expired" and reads_blob:
@@ -69,9 +73,14 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if data and mode == "lying":
             middle = len(data) // 2
             data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
-        if mode == "truncated":
+        if mode in ("truncated", "reset"):
             data, self.close_connection = data[:len(data) // 2], True
         self.wfile.write(data)
+        if mode == "reset":
+            self.wfile.flush()
+            # What was sent by then may be lost as well: that is what a reset is.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_MKCOL = do_PROPFIND = any
 

@@ -1,5 +1,6 @@
-# Every cache over HTTP behind a proxy that has a bad day: it is dead, slow, full, lying, cut short, refusing, or its
+# Every cache over HTTP behind a proxy that has a bad day: it is dead, slow, full, lying, cut short, reset, refusing, or its
 # addresses are no longer good. No build fails, hangs or makes another image of it, and what the cache has stays good.
+# The remote execution API has a case of its own, remote_cache_reapi.sh.
 command -v python3 > /dev/null || skip "python3 is not installed"
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 pids=
@@ -53,7 +54,7 @@ for server in web s3 gha registry; do
   cache=$(place "$server" "$port")
   build "cold-$server" "$cache" -o "type=oci,dest=$server.tar"
   [ "$(ran)" = 3 ] && grep -q '3 results written' log || { cat log; false; }
-  for mode in dead slow full 403 429 lying truncated expired; do
+  for mode in dead slow full 413 403 429 lying truncated reset expired; do
     echo "$server $mode"
     echo "$mode" > "$server.mode"
     at=$port
@@ -66,11 +67,11 @@ for server in web s3 gha registry; do
     case $mode in
       dead | slow | 403 | 429) [ "$(ran)" = 3 ] && grep -q 'goes on without it' log ;;
       # What is there can be read, and nothing has to be written.
-      full) [ "$(ran)" = 0 ] || [ "$server" = gha ] ;;
+      full | 413) [ "$(ran)" = 0 ] || [ "$server" = gha ] ;;
     esac || { cat log; false; }
     # One who has something to write is told that it was not.
     case $mode in
-      full | 403)
+      full | 413 | 403)
         echo "$mode" > context/a
         build writer "$(place "$server" "$at")" -o type=cacheonly
         echo one > context/a
@@ -88,4 +89,69 @@ for server in web s3 gha registry; do
     build again "$(place "$server" "$way")" -o "type=oci,dest=after.tar"
     cmp "$server.tar" after.tar
   done
+done
+
+# An image that carries its records is read through the registry's bad day.
+echo inline
+image() {
+  store=$1 from=$2
+  shift 2
+  rm -rf "$store"
+  timeout 60 "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" "$@" \
+    --cache-from "type=registry,ref=127.0.0.1:$from/carried:1,timeout=2" context 2> log || { cat log; return 1; }
+}
+good=$(cat registry) port=$(cat registry.port)
+image cold 1 -t "127.0.0.1:$good/carried:1" --push --cache-to type=inline
+image warm "$port" -o type=oci,dest=carried.tar
+[ "$(ran)" = 0 ] || { cat log; false; }
+for mode in dead slow 403 429 lying truncated reset expired; do
+  echo "inline $mode"
+  echo "$mode" > registry.mode
+  at=$port
+  [ "$mode" != dead ] || at=1
+  rm -rf files
+  image bad "$at" -o type=local,dest=files
+  cmp files/chance files/copied
+  cmp files/long context/long
+  "$WYTHE" --store bad verify
+  case $mode in
+    dead | slow | 403 | 429) [ "$(ran)" = 3 ] && grep -q 'goes on without it' log || { cat log; false; } ;;
+  esac
+done
+echo sound > registry.mode
+image after "$port" -o type=oci,dest=after.tar
+cmp carried.tar after.tar
+
+# A directory, as far as there are such days in one: it is none, has a pipe to which nobody writes, or what is in it is another
+# thing, cut short, or gone. (What its owner may not read or write is read and written all the same, as root of a namespace.)
+echo local
+directory() {
+  store=$1
+  shift
+  rm -rf "$store"
+  timeout 60 "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" "$@" \
+    --cache-from type=local,src=directory,timeout=5 --cache-to type=local,dest=directory,mode=max,timeout=5 context \
+    2> log || { cat log; return 1; }
+}
+directory cold -o type=cacheonly
+[ "$(ran)" = 3 ]
+mv directory sound
+for mode in dead pipe lying truncated gone; do
+  echo "local $mode"
+  rm -rf directory files
+  cp -a sound directory
+  case $mode in
+    dead) rm -r directory && echo no directory > directory ;;
+    pipe) rm directory/index.json && mkfifo directory/index.json ;;
+    lying) for blob in directory/blobs/sha256/*; do [ "$(head -c 1 "$blob")" = '{' ] || echo lie > "$blob"; done ;;
+    truncated) for blob in directory/blobs/sha256/*; do truncate -s 50 "$blob"; done ;;
+    gone) for blob in directory/blobs/sha256/*; do [ "$(head -c 1 "$blob")" = '{' ] || rm "$blob"; done ;;
+  esac
+  directory bad -o type=local,dest=files
+  cmp files/chance files/copied
+  cmp files/long context/long
+  "$WYTHE" --store bad verify
+  case $mode in
+    dead | pipe) [ "$(ran)" = 3 ] && grep -q 'goes on without it' log || { cat log; false; } ;;
+  esac
 done
