@@ -12,14 +12,15 @@ use wythe_store::oci::platform::Platform;
 use crate::error::DeliveryError;
 use crate::image::OutgoingImage;
 
-/// Adds images of one store to a layout directory, which is made where there is none.
+/// Adds images of one store to a layout directory, which is made where there is none. One without a
+/// name is its latest.
 ///
 /// # Errors
 ///
 /// If the store lacks something, or the directory cannot be written.
 pub fn write_layout(images: &[OutgoingImage<'_>], directory: &Path) -> Result<(), DeliveryError> {
     let Some(first) = images.first() else { return Ok(()) };
-    let entries: Vec<Descriptor> = images.iter().flat_map(OutgoingImage::entries).collect();
+    let entries: Vec<Descriptor> = images.iter().flat_map(OutgoingImage::layout_entries).collect();
     Ok(layout::write::write(directory, &StoredContent(first.lease.store()), &entries)?)
 }
 

@@ -14,7 +14,7 @@ use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::layout::write::{dated, named, titled};
 use wythe_store::oci::platform::{Platform, host_architecture};
-use wythe_store::oci::reference::Reference;
+use wythe_store::oci::reference::{DEFAULT_TAG, Reference};
 use wythe_store::oci::transfer::{Transfers, Watched};
 
 use crate::archive::{write_archive, write_layout};
@@ -77,8 +77,10 @@ impl<'a> OutgoingImage<'a> {
         let encoder = Encoder::new(content, layers, (pool, ready))?;
         let machine = Platform::linux(host_architecture());
         let image = read_any_image(lease.store(), root, &machine).ok();
-        let created = image.and_then(|image| image.config.value().created.clone());
-        let root = encoder.root(root)?;
+        let created = image.as_ref().and_then(|image| image.config.value().created.clone());
+        let platform = image.map(|image| image.config.value().platform());
+        let platform = platform.filter(|platform| !platform.os.is_empty());
+        let root = of_platform(encoder.root(root)?, platform);
         let (config, names, title, referrers) = (None, Vec::new(), None, Vec::new());
         Ok(Self { lease, root, config, names, title, created, referrers, origins })
     }
@@ -149,6 +151,17 @@ impl<'a> OutgoingImage<'a> {
         entries
     }
 
+    /// As in an archive, but an image without a name is the latest of a layout, so that whoever asks
+    /// a layout for no name gets it, and building again replaces it.
+    pub(crate) fn layout_entries(&self) -> Vec<Descriptor> {
+        let mut entries = self.own_entries();
+        if let ([], None, [only]) = (self.names.as_slice(), &self.title, entries.as_mut_slice()) {
+            *only = titled(only.clone(), DEFAULT_TAG);
+        }
+        entries.extend_from_slice(&self.referrers);
+        entries
+    }
+
     fn own_entries(&self) -> Vec<Descriptor> {
         let entry = |name| named(self.root.clone(), name, self.created.as_deref());
         match (self.names.as_slice(), &self.title) {
@@ -159,6 +172,11 @@ impl<'a> OutgoingImage<'a> {
             (names, _) => names.iter().map(entry).collect(),
         }
     }
+}
+
+/// A manifest with what it is for, as lists of images have it. An index is for nothing itself.
+fn of_platform(root: Descriptor, platform: Option<Platform>) -> Descriptor {
+    if root.media_type.is_manifest() { Descriptor { platform, ..root } } else { root }
 }
 
 /// Refuses a destination whose digest is that of something else.

@@ -123,7 +123,9 @@ impl PlatformImages<'_> {
         let created = images.first().and_then(|image| image.config.value().created.clone());
         let alone =
             |image: &StoredImage| Encoded { manifest: image.manifest.descriptor(), index: None };
+        // A name of the store stands for bytes; what they are for, they say themselves.
         let root = self.root(images.iter().map(alone).collect(), (names, options))?;
+        let root = Descriptor { platform: None, ..root };
         let (lease, config, origins) = (self.lease, only_config(&images), &self.origins);
         Ok(OutgoingImage {
             lease,
@@ -168,7 +170,7 @@ impl PlatformImages<'_> {
         self.pool.install(|| self.images.iter().map(prepare).collect())
     }
 
-    /// The only manifest, or an index of several, of what is beside them, and of what is stated about them.
+    /// The only manifest with what it is for, or an index of several, of what is beside them, and of what is stated about them.
     fn root(
         &self,
         images: Vec<Encoded>,
@@ -189,8 +191,7 @@ impl PlatformImages<'_> {
         }
         if let ([only], [], None) = (entries.as_slice(), beside.as_slice(), &self.provenance) {
             let none = index.is_empty() && outer.is_empty();
-            let only = Descriptor { platform: None, ..only.clone() };
-            return if none { Ok(only) } else { Err(DeliveryError::NoIndex) };
+            return if none { Ok(only.clone()) } else { Err(DeliveryError::NoIndex) };
         }
         if let Some(predicate) = &self.provenance {
             let how = (names, options.statements);

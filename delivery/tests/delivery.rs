@@ -32,7 +32,7 @@ use wythe_store::oci::config::ImageConfig;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::{Document as _, RawDocument};
 use wythe_store::oci::index::Index;
-use wythe_store::oci::layout::{Layout, Selector};
+use wythe_store::oci::layout::{Layout, REF_NAME, Selector};
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::platform::Platform;
@@ -67,6 +67,7 @@ fn image(lease: &Lease, architecture: &str) -> Descriptor {
     batch.put_layer(&record);
     lease.commit(batch, Durability::Relaxed).unwrap();
     let mut config = ImageConfig::default();
+    (config.os, config.architecture) = ("linux".to_owned(), architecture.to_owned());
     config.rootfs.diff_ids = vec![measured.diff_id];
     let config = RawDocument::new(config);
     lease.put_document(config.bytes()).unwrap();
@@ -115,6 +116,29 @@ fn what_is_pushed_is_what_archives_and_layouts_hold() {
         unpack(Box::new(bytes.as_slice()), unpacked.path()).unwrap();
         assert_eq!(in_layout(unpacked.path()), image.root.digest);
     }
+}
+
+#[test]
+fn a_layout_says_what_an_image_is_for_and_the_one_without_a_name_is_its_latest() {
+    let (folder, lease, images) = built(&["arm64", "s390x"]);
+    let client = Client::new(Settings::default());
+    let layout = folder.path().join("layout");
+    let listed = || {
+        let layout = Layout::open(&layout, Selector::Default).unwrap();
+        let line = |entry: &Descriptor| {
+            let name = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
+            format!("{name} {}", entry.platform.clone().unwrap())
+        };
+        layout.index().manifests.iter().map(line).collect::<Vec<_>>()
+    };
+    encoded(&lease, &client, &images[0]).write_layout(&layout).unwrap();
+    assert_eq!(listed(), ["latest linux/arm64"]);
+    let mut other = encoded(&lease, &client, &images[1]);
+    other.write_layout(&layout).unwrap();
+    assert_eq!(listed(), ["latest linux/s390x"]);
+    other.names = vec!["app:1".parse().unwrap()];
+    other.write_layout(&layout).unwrap();
+    assert_eq!(listed(), ["latest linux/s390x", "1 linux/s390x"]);
 }
 
 #[test]
