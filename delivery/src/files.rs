@@ -26,9 +26,18 @@ pub enum PlatformSplit {
     Beside,
     /// All in one.
     Merged,
-    /// Each in a directory where there are several, or a statement is made about them.
+    /// Each in a directory where there are several.
     #[default]
     Several,
+}
+
+/// How files lie that leave.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FilesLayout {
+    /// Where those of several platforms go.
+    pub split: PlatformSplit,
+    /// What the names of statements about them begin with.
+    pub statement_prefix: String,
 }
 
 impl PlatformImages<'_> {
@@ -38,18 +47,19 @@ impl PlatformImages<'_> {
     ///
     /// If a layer cannot be read, two platforms have different files of one name where all are to be
     /// in one directory, or the store fails.
-    pub fn files(&self, split: PlatformSplit) -> Result<Tree, DeliveryError> {
+    pub fn files(&self, layout: &FilesLayout) -> Result<Tree, DeliveryError> {
         let trees = self.images.iter().map(|image| rootfs(self.lease, &image.image));
         let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
-        let apart = match split {
+        let apart = match layout.split {
             PlatformSplit::Beside => true,
             PlatformSplit::Merged => false,
-            PlatformSplit::Several => trees.len() > 1 || self.provenance.is_some(),
+            PlatformSplit::Several => trees.len() > 1,
         };
+        let statement = format!("{}{STATEMENT}", layout.statement_prefix);
         if !apart {
-            return self.merged(&trees);
+            return self.merged(&trees, &statement);
         }
-        let stated = trees.iter().map(|tree| self.with_statement(tree, STATEMENT));
+        let stated = trees.iter().map(|tree| self.with_statement(tree, &statement));
         Ok(self.beside(&stated.collect::<Result<Vec<Tree>, _>>()?))
     }
 
@@ -71,7 +81,7 @@ impl PlatformImages<'_> {
         merge_all(&directories)
     }
 
-    fn merged(&self, trees: &[Tree]) -> Result<Tree, DeliveryError> {
+    fn merged(&self, trees: &[Tree], statement: &str) -> Result<Tree, DeliveryError> {
         let platform = |at: usize| Box::new(self.images[at].platform.clone());
         for (at, tree) in trees.iter().enumerate() {
             for (earlier, other) in trees[..at].iter().enumerate() {
@@ -83,8 +93,8 @@ impl PlatformImages<'_> {
         }
         let stated = trees.iter().enumerate().map(|(at, tree)| {
             let name = match trees {
-                [_] => STATEMENT.to_owned(),
-                _ => STATEMENT.replace('.', &format!(".{}.", self.label(at))),
+                [_] => statement.to_owned(),
+                _ => statement.replace(".json", &format!(".{}.json", self.label(at))),
             };
             self.with_statement(tree, &name)
         });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use wythe_delivery::files::PlatformSplit;
+use wythe_delivery::files::{FilesLayout, PlatformSplit};
 
 use super::annotation::AnnotationError;
 use super::attributes::{AttributeError, Attributes};
@@ -26,13 +26,13 @@ pub(crate) enum Output {
     /// Nothing; the results stay in the cache.
     CacheOnly,
     /// The root file system as files.
-    Files { destination: PathBuf, split: PlatformSplit, stale: Stale },
+    Files { destination: PathBuf, layout: FilesLayout, stale: Stale },
     /// An image in Docker's engine, and in the store.
     Engine { need: Need, image: ImageAttributes },
     /// An image in the store, and at its registry where `push` says so.
     Image { push: Push, image: ImageAttributes },
     /// The root file system as one tar stream.
-    Tar { destination: Destination, split: PlatformSplit },
+    Tar { destination: Destination, layout: FilesLayout },
 }
 
 /// The form of an image outside the store.
@@ -98,9 +98,15 @@ pub(crate) enum OutputError {
     DanglingPrefix(String),
     #[error("mode {0:?} is neither copy nor delete")]
     Mode(String),
+    #[error(
+        "the name of a directory or file is empty; `-o type=image` leaves the image in the store"
+    )]
+    Nowhere,
+    #[error("attestation-prefix {0:?} has a slash, and begins the name of a file")]
+    StatementPrefix(String),
     #[error("type=local writes a directory, not to standard output")]
     LocalToStdout,
-    #[error("type {0:?} is not one of cacheonly, docker, image, local, oci, registry, tar")]
+    #[error("type {0:?} is not one of {types}", types = TYPES.join(", "))]
     Type(String),
 }
 
@@ -109,6 +115,9 @@ impl FromStr for OutputArg {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut attributes = Attributes::parse(text)?;
+        if text.is_empty() {
+            return Err(OutputError::Nowhere);
+        }
         if attributes.is_bare() && !text.contains(',') {
             return Ok(Self { target: None, output: shorthand(text) });
         }
@@ -124,7 +133,7 @@ impl FromStr for OutputArg {
             "tar" => tar(&mut attributes)?,
             _ => return Err(OutputError::Type(kind)),
         };
-        attributes.finish(&KNOWN)?;
+        attributes.finish(&known(&kind))?;
         Ok(Self { target, output })
     }
 }
@@ -187,42 +196,64 @@ impl Output {
     }
 }
 
-const KNOWN: [&str; 26] = [
-    "annotation.*",
-    "annotation-index.*",
-    "annotation-index-descriptor.*",
-    "annotation-manifest.*",
-    "annotation-manifest-descriptor.*",
-    "compression",
-    "compression-level",
-    "dangling-name-prefix",
-    "dest",
-    "force-compression",
-    "insecure",
-    "mode",
-    "name",
-    "name-canonical",
-    "oci-artifact",
-    "oci-mediatypes",
-    "platform-split",
-    "push",
-    "push-by-digest",
-    "rewrite-timestamp",
-    "soci",
-    "start-trace",
-    "store",
-    "target",
-    "type",
-    "unpack",
+/// Outputs that are images.
+const IMAGES: &[&str] = &["docker", "image", "oci", "registry"];
+
+/// Those of them that the store or a registry has under a name.
+const NAMED: &[&str] = &["image", "registry"];
+
+/// Outputs that are files of an image.
+const FILES: &[&str] = &["local", "tar"];
+
+/// Outputs that lie somewhere.
+const PLACED: &[&str] = &["docker", "local", "oci", "tar"];
+
+/// Every attribute, and the types of outputs that have it.
+const KNOWN: [(&str, &[&str]); 27] = [
+    ("annotation.*", IMAGES),
+    ("annotation-index.*", IMAGES),
+    ("annotation-index-descriptor.*", IMAGES),
+    ("annotation-manifest.*", IMAGES),
+    ("annotation-manifest-descriptor.*", IMAGES),
+    ("attestation-prefix", FILES),
+    ("compression", IMAGES),
+    ("compression-level", IMAGES),
+    ("dangling-name-prefix", NAMED),
+    ("dest", PLACED),
+    ("force-compression", IMAGES),
+    ("insecure", NAMED),
+    ("mode", &["local"]),
+    ("name", IMAGES),
+    ("name-canonical", NAMED),
+    ("oci-artifact", IMAGES),
+    ("oci-mediatypes", IMAGES),
+    ("platform-split", FILES),
+    ("push", NAMED),
+    ("push-by-digest", NAMED),
+    ("rewrite-timestamp", IMAGES),
+    ("soci", IMAGES),
+    ("start-trace", IMAGES),
+    ("store", NAMED),
+    ("tar", &["docker", "oci"]),
+    ("target", &TYPES),
+    ("unpack", NAMED),
 ];
+
+const TYPES: [&str; 7] = ["cacheonly", "docker", "image", "local", "oci", "registry", "tar"];
+
+/// What outputs of a type have.
+fn known(kind: &str) -> Vec<&'static str> {
+    let of = KNOWN.iter().filter(|(_, kinds)| kinds.contains(&kind));
+    of.map(|(key, _)| *key).chain(["type"]).collect()
+}
 
 /// `-o -` is a tar stream on standard output, `-o DIR` a directory of files.
 fn shorthand(text: &str) -> Output {
     match text {
-        "-" => Output::Tar { destination: Destination::Stdout, split: PlatformSplit::default() },
+        "-" => Output::Tar { destination: Destination::Stdout, layout: FilesLayout::default() },
         path => Output::Files {
             destination: PathBuf::from(path),
-            split: PlatformSplit::default(),
+            layout: FilesLayout::default(),
             stale: Stale::default(),
         },
     }
@@ -234,24 +265,29 @@ fn files(attributes: &mut Attributes) -> Result<Output, OutputError> {
         Some("delete") => Stale::Deleted,
         Some(other) => return Err(OutputError::Mode(other.to_owned())),
     };
-    let split = split(attributes)?;
+    let layout = layout(attributes)?;
     let destination = attributes.take_any(&["dest", "destination"]);
     match destination.ok_or(AttributeError::Missing("dest"))? {
         dash if dash == "-" => Err(OutputError::LocalToStdout),
-        path => Ok(Output::Files { destination: path.into(), split, stale }),
+        path => Ok(Output::Files { destination: path.into(), layout, stale }),
     }
 }
 
 fn tar(attributes: &mut Attributes) -> Result<Output, OutputError> {
-    Ok(Output::Tar { split: split(attributes)?, destination: stream(attributes) })
+    Ok(Output::Tar { layout: layout(attributes)?, destination: stream(attributes) })
 }
 
-fn split(attributes: &mut Attributes) -> Result<PlatformSplit, OutputError> {
-    Ok(match attributes.take_bool("platform-split")? {
+fn layout(attributes: &mut Attributes) -> Result<FilesLayout, OutputError> {
+    let split = match attributes.take_bool("platform-split")? {
         None => PlatformSplit::Several,
         Some(true) => PlatformSplit::Beside,
         Some(false) => PlatformSplit::Merged,
-    })
+    };
+    let statement_prefix = attributes.take("attestation-prefix").unwrap_or_default();
+    if statement_prefix.contains('/') {
+        return Err(OutputError::StatementPrefix(statement_prefix));
+    }
+    Ok(FilesLayout { split, statement_prefix })
 }
 
 fn stream(attributes: &mut Attributes) -> Destination {
@@ -308,16 +344,20 @@ mod tests {
 
     #[test]
     fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
-        let (split, stale) = (PlatformSplit::Several, Stale::Kept);
-        assert_eq!(parse("out"), Output::Files { destination: "out".into(), split, stale });
-        assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout, split });
+        let (layout, stale) = (FilesLayout::default(), Stale::Kept);
+        let files = Output::Files { destination: "out".into(), layout: layout.clone(), stale };
+        assert_eq!(parse("out"), files);
+        assert_eq!(parse("-"), Output::Tar { destination: Destination::Stdout, layout });
     }
 
     #[test]
     fn files_of_platforms_are_split_and_old_ones_deleted_as_asked() {
-        let (split, stale) = (PlatformSplit::Merged, Stale::Deleted);
-        let text = "type=local,dest=d,platform-split=false,mode=delete";
-        assert_eq!(parse(text), Output::Files { destination: "d".into(), split, stale });
+        let layout =
+            FilesLayout { split: PlatformSplit::Merged, statement_prefix: "s-".to_owned() };
+        let stale = Stale::Deleted;
+        let text = "type=local,dest=d,platform-split=false,mode=delete,attestation-prefix=s-";
+        assert_eq!(parse(text), Output::Files { destination: "d".into(), layout, stale });
+        refused("type=local,dest=d,attestation-prefix=a/", "has a slash");
         refused("type=local,dest=d,mode=move", "neither copy nor delete");
     }
 
@@ -359,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_is_what_the_type_has() {
+        let told = |text: &str| text.parse::<OutputArg>().unwrap_err().to_string();
+        let local = told("type=local,dest=d,push=true");
+        assert_eq!(
+            local,
+            "\"push\" is not known; known are attestation-prefix, dest, mode, platform-split, target, type"
+        );
+        for (kind, key) in [("oci", "tar"), ("image", "push"), ("tar", "platform-split")] {
+            let text = told(&format!("type={kind},dest=d,bogus=1"));
+            assert!(text.contains(&format!(" {key},")), "{text}");
+        }
+    }
+
+    #[test]
     fn an_output_is_for_all_targets_or_for_one() {
         let target = |text: &str| text.parse::<OutputArg>().unwrap().target;
         assert_eq!(target("type=local,dest=d,target=App").as_deref(), Some("app"));
@@ -377,10 +431,10 @@ mod tests {
     #[test]
     fn the_page_of_outputs_has_every_attribute_and_type() {
         let page = include_str!("../../../docs/outputs.md");
-        for key in KNOWN {
+        for (key, _) in KNOWN {
             assert!(page.contains(&format!("`{key}")), "{key} is not in docs/outputs.md");
         }
-        for kind in ["cacheonly", "docker", "image", "local", "oci", "registry", "tar"] {
+        for kind in TYPES {
             assert!(page.contains(&format!("| `{kind}` |")), "{kind} is not in docs/outputs.md");
         }
     }
@@ -388,7 +442,8 @@ mod tests {
     #[test]
     fn what_is_unknown_or_impossible_is_refused_by_name() {
         refused("type=image,sotre=true", "\"sotre\" is not known");
-        refused("type=iamge", "\"iamge\" is not one of");
+        refused("type=iamge", "\"iamge\" is not one of cacheonly, docker, image");
+        refused("", "is empty");
         refused("dest=x", "type is missing");
         refused("type=local,dest=-", "not to standard output");
     }

@@ -12,7 +12,7 @@ use std::io;
 use rayon::ThreadPool;
 use wythe_builder::built::Built;
 use wythe_delivery::archive::{write_archive, write_layout};
-use wythe_delivery::files::PlatformSplit;
+use wythe_delivery::files::FilesLayout;
 use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::{LayerOptions, LazyIndex};
 use wythe_registry::delivered::Delivered;
@@ -205,16 +205,16 @@ impl Delivery<'_> {
             Output::Engine { need, image } => {
                 targets.iter().map(|one| one.load(*need, image)).collect()
             }
-            Output::Files { destination, split, stale } => {
-                let (tree, store) = (file_tree(targets, *split)?, self.lease.store());
+            Output::Files { destination, layout, stale } => {
+                let (tree, store) = (file_tree(targets, layout)?, self.lease.store());
                 files::write(&tree, store, epoch(targets), (destination, *stale))?;
                 Ok(Vec::new())
             }
             Output::Image { push, image } => {
                 targets.iter().map(|one| one.name(*push, image)).collect()
             }
-            Output::Tar { destination, split } => {
-                self.tar(targets, (destination, *split)).map(|()| Vec::new())
+            Output::Tar { destination, layout } => {
+                self.tar(targets, (destination, layout)).map(|()| Vec::new())
             }
         }
     }
@@ -222,9 +222,9 @@ impl Delivery<'_> {
     fn tar(
         &self,
         targets: &[&TargetOutput<'_>],
-        (destination, split): (&Destination, PlatformSplit),
+        (destination, layout): (&Destination, &FilesLayout),
     ) -> Result<(), Failure> {
-        let tree: Tree = file_tree(targets, split)?;
+        let tree: Tree = file_tree(targets, layout)?;
         write_to(destination, |out| {
             tar_output::write(&tree, self.lease.store(), epoch(targets), out)
                 .map_err(|error| Failure::of(Class::Environment, &error))

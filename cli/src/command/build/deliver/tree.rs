@@ -1,6 +1,6 @@
 //! The root file systems of targets as one tree of files.
 
-use wythe_delivery::files::PlatformSplit;
+use wythe_delivery::files::FilesLayout;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::platforms::below;
@@ -11,11 +11,11 @@ use crate::failure::Failure;
 /// The files of targets, each in a directory of its name where there are several.
 pub(super) fn file_tree(
     targets: &[&TargetOutput<'_>],
-    split: PlatformSplit,
+    layout: &FilesLayout,
 ) -> Result<Tree, Failure> {
     let files = |target: &TargetOutput<'_>| {
         target.complete()?;
-        Ok::<_, Failure>(target.images.files(split)?)
+        Ok::<_, Failure>(target.images.files(layout)?)
     };
     match targets {
         [only] => files(only),
