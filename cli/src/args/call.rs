@@ -9,6 +9,17 @@ use super::attributes::{AttributeError, Attributes};
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) format: AnswerFormat,
+    pub(crate) findings: OnFindings,
+}
+
+/// What findings of a check are to whoever called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum OnFindings {
+    /// A failure.
+    #[default]
+    Fail,
+    /// Something to read.
+    Tell,
 }
 
 /// What is asked.
@@ -57,7 +68,11 @@ impl FromStr for Call {
         let method = attributes.take_bare().into_iter().next();
         let method = method.or_else(|| attributes.take("method"));
         let format = attributes.take("format");
-        attributes.finish(&["format"])?;
+        let findings = match attributes.take_bool("ignorestatus")? {
+            Some(true) => OnFindings::Tell,
+            Some(false) | None => OnFindings::Fail,
+        };
+        attributes.finish(&["format", "ignorestatus"])?;
         let method = match method.as_deref().unwrap_or("build") {
             "build" => Method::Build,
             "check" | "lint" => Method::Check,
@@ -72,7 +87,7 @@ impl FromStr for Call {
             "text" => AnswerFormat::Text,
             other => return Err(CallError::Format(other.to_owned())),
         };
-        Ok(Self { method, format })
+        Ok(Self { method, format, findings })
     }
 }
 
@@ -82,7 +97,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, method: Method, format: AnswerFormat) {
-        assert_eq!(text.parse(), Ok(Call { method, format }), "{text}");
+        assert_eq!(text.parse(), Ok(Call { method, format, ..Call::default() }), "{text}");
     }
 
     #[test]
@@ -91,6 +106,14 @@ mod tests {
         check("check,format=json", Method::Check, AnswerFormat::Json);
         check("subrequests.describe", Method::Describe, AnswerFormat::Text);
         check("outline,format=text", Method::Outline, AnswerFormat::Text);
+    }
+
+    #[test]
+    fn findings_are_a_failure_unless_their_status_is_ignored() {
+        let findings = |text: &str| text.parse::<Call>().unwrap().findings;
+        assert_eq!(findings("check"), OnFindings::Fail);
+        assert_eq!(findings("check,ignorestatus=true,format=json"), OnFindings::Tell);
+        assert_eq!(findings("lint,ignorestatus=false"), OnFindings::Fail);
     }
 
     #[test]

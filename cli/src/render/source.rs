@@ -69,6 +69,12 @@ impl SourceFile {
         json!([STANDARD.encode(&self.text)])
     }
 
+    /// The same with its name, as answers about findings have it.
+    pub(crate) fn named(&self) -> Value {
+        let data = STANDARD.encode(&self.text);
+        json!([{"filename": self.name, "language": "Dockerfile", "data": data}])
+    }
+
     /// A finding on one line.
     pub(crate) fn summary(&self, finding: &Diagnostic) -> String {
         let rule = finding.rule.map(|rule| format!("{rule}: ")).unwrap_or_default();

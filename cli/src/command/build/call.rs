@@ -28,7 +28,7 @@ pub(crate) fn answer(
     let parsed = match dockerfile.parse() {
         // It tells of that in the form that was asked for.
         Err(_) if matches!(call.method, Method::Check) => {
-            return check::check(call.format, dockerfile, args, session);
+            return check::check(call, dockerfile, args, session);
         }
         parsed => parsed?,
     };
@@ -40,7 +40,7 @@ pub(crate) fn answer(
             for name in args.input.targets() {
                 goal(&stages, Some(&name))?;
             }
-            check::check(call.format, dockerfile, args, session)
+            check::check(call, dockerfile, args, session)
         }
         Method::Context => context::context(call.format, &dockerfile, args, session),
         Method::Describe => describe(call.format, session),
@@ -58,13 +58,13 @@ fn targets(
     match format {
         AnswerFormat::Json => {
             let object = |stage: &Stage<'_>| {
-                json!({
-                    "name": title(stage),
+                without_empty(json!({
+                    "name": stage.name,
                     "base": stage.from.image.value,
                     "description": description(stage),
                     "default": stage.index == last,
                     "location": source.location(stage.instruction.span),
-                })
+                }))
             };
             let targets: Vec<Value> = stages.stages.iter().map(object).collect();
             session.print(&json!({"targets": targets, "sources": source.encoded()}).to_string())
@@ -128,6 +128,20 @@ fn goal<'s, 'a>(stages: &'s Stages<'a>, target: Option<&str>) -> Result<&'s Stag
         let near = stages.suggest(name).map(|near| format!("did you mean {near}?"));
         Failure::usage(format!("target stage {name:?} could not be found")).advised(near)
     })
+}
+
+/// An object without what says nothing, as readers of buildx's answers know it.
+fn without_empty(mut object: Value) -> Value {
+    let says_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if let Value::Object(fields) = &mut object {
+        fields.retain(|_, value| !says_nothing(value));
+    }
+    object
 }
 
 /// The name of a stage, or its position.

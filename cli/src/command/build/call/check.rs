@@ -8,16 +8,16 @@ use wythe_dockerfile::lint::Report;
 use wythe_dockerfile::lint::rule::{OWN, RULES, Rule};
 
 use crate::args::build::BuildArgs;
-use crate::args::call::AnswerFormat;
+use crate::args::call::{AnswerFormat, Call, OnFindings};
 use crate::command::build::dockerfile::Dockerfile;
 use crate::command::build::{input, options};
 use crate::failure::Failure;
 use crate::render::source::SourceFile;
 use crate::session::Session;
 
-/// Prints the findings; any is a failure, as with `docker buildx build --check`.
+/// Prints the findings; any is a failure, as with `docker buildx build --check`, unless that is not wanted.
 pub(crate) fn check(
-    format: AnswerFormat,
+    call: Call,
     dockerfile: Dockerfile,
     args: &BuildArgs,
     session: &Session,
@@ -30,19 +30,20 @@ pub(crate) fn check(
     let report = match inspect(&input(args, dockerfile), &options, store.as_ref()) {
         Ok(report) => report,
         Err(error) => {
-            if format == AnswerFormat::Json {
+            if call.format == AnswerFormat::Json {
                 session.print(&unchecked(&source, &error).to_string())?;
             }
             return Err(error.into());
         }
     };
-    match format {
+    match call.format {
         AnswerFormat::Json => session.print(&object(&source, &report).to_string())?,
         AnswerFormat::Text => print(&source, &report, session)?,
     }
     let text = match (report.violation(), report.findings.len()) {
         (Some(message), _) => message,
         (None, 0) => return Ok(()),
+        (None, _) if call.findings == OnFindings::Tell => return Ok(()),
         (None, 1) => "the build checks have a finding".to_owned(),
         (None, count) => format!("the build checks have {count} findings"),
     };
@@ -73,7 +74,7 @@ fn unchecked(source: &SourceFile, error: &BuildError) -> Value {
         None => (error.to_string(), Value::Null),
     };
     let error = json!({"message": message, "location": location});
-    json!({"warnings": [], "sources": source.encoded(), "buildError": error})
+    json!({"warnings": [], "sources": source.named(), "buildError": error})
 }
 
 /// The findings with the fields that readers of buildx's answers look for, and plainer ones.
@@ -94,5 +95,5 @@ fn object(source: &SourceFile, report: &Report) -> Value {
         })
     };
     let warnings: Vec<Value> = report.findings.iter().map(warning).collect();
-    json!({"warnings": warnings, "sources": source.encoded()})
+    json!({"warnings": warnings, "sources": source.named()})
 }

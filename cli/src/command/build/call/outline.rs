@@ -11,7 +11,7 @@ use wythe_dockerfile::mount::{self, Mount, Requirement};
 use wythe_dockerfile::span::Span;
 use wythe_dockerfile::stage::{Stage, stages};
 
-use super::{description_of, title};
+use super::{description_of, title, without_empty};
 use crate::failure::Failure;
 use crate::render::source::SourceFile;
 use crate::render::table::Table;
@@ -20,7 +20,10 @@ use crate::session::Session;
 /// What a target can be given and what it asks for.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    name: String,
+    /// Of the stage, where it has one.
+    name: Option<String>,
+    /// The name, or which stage it is.
+    title: String,
     description: String,
     args: Vec<Argument>,
     /// By name.
@@ -51,12 +54,10 @@ impl Scope {
         value.unwrap_or_default()
     }
 
-    /// A word as it is expanded here; as it is written where that takes what only a build knows.
+    /// A word as it is expanded here, with nothing for what only a build knows; as it is written where it is wrong.
     fn expand(&self, word: &Word) -> String {
-        match expand(&word.value, self.escape, &self.values) {
-            Ok(expanded) if expanded.unset.is_empty() => expanded.value,
-            _ => word.value.clone(),
-        }
+        expand(&word.value, self.escape, &self.values)
+            .map_or_else(|_| word.value.clone(), |expanded| expanded.value)
     }
 }
 
@@ -87,8 +88,8 @@ impl Outline {
             _ => return Err(Failure::usage("--call=outline is about one target")),
         };
         let goal = super::goal(&stages, target)?;
-        let (name, description) = (title(goal), super::description(goal));
-        let mut outline = Self { name, description, ..Self::default() };
+        let (title, description) = (title(goal), super::description(goal));
+        let mut outline = Self { name: goal.name.clone(), title, description, ..Self::default() };
         let needed = needed(file, options);
         let needed =
             stages.stages.iter().filter(|stage: &&Stage<'_>| needed.contains(&stage.index));
@@ -161,21 +162,22 @@ impl Outline {
     /// As JSON, with the names that readers of buildx's answers know.
     pub(super) fn json(&self, source: &SourceFile) -> Value {
         let arg = |arg: &Argument| {
-            json!({
+            without_empty(json!({
                 "name": arg.name,
                 "description": arg.description,
                 "value": arg.value,
                 "location": source.location(arg.span),
-            })
+            }))
         };
         let list = |of: &BTreeMap<String, Asked>| -> Vec<Value> {
             let object = |(name, asked): (&String, &Asked)| {
                 let required = asked.required == Requirement::Required;
-                json!({"name": name, "required": required, "location": source.location(asked.span)})
+                let location = source.location(asked.span);
+                without_empty(json!({"name": name, "required": required, "location": location}))
             };
             of.iter().map(object).collect()
         };
-        json!({
+        without_empty(json!({
             "name": self.name,
             "description": self.description,
             "args": self.args.iter().map(arg).collect::<Vec<Value>>(),
@@ -183,12 +185,12 @@ impl Outline {
             "ssh": list(&self.ssh),
             "cache": self.caches.iter().map(|id| json!({"ID": id})).collect::<Vec<Value>>(),
             "sources": source.encoded(),
-        })
+        }))
     }
 
     /// As text: a table for each kind of thing there is.
     pub(super) fn print(&self, session: &Session) -> Result<(), Failure> {
-        session.print(format!("TARGET {} {}", self.name, self.description).trim_end())?;
+        session.print(format!("TARGET {} {}", self.title, self.description).trim_end())?;
         let args = self
             .args
             .iter()
@@ -270,14 +272,15 @@ mod tests {
             outline["args"],
             json!([
                 {"name": "V", "description": "the version", "value": "1", "location": lines(3)},
-                {"name": "W", "description": "", "value": "9", "location": lines(5)},
+                {"name": "W", "value": "9", "location": lines(5)},
             ])
         );
         let secret = json!({"name": "s", "required": true, "location": lines(6)});
         assert_eq!(outline["secrets"], json!([secret]));
-        let agent = json!({"name": "default", "required": false, "location": lines(10)});
+        let agent = json!({"name": "default", "location": lines(10)});
         assert_eq!(outline["ssh"], json!([agent]));
         assert_eq!(outline["cache"], json!([{"ID": "/c"}]));
+        assert_eq!(outline.get("name"), None);
     }
 
     #[test]
@@ -286,8 +289,9 @@ mod tests {
             "ARG V=1\nARG W=v$V\nFROM a AS one\nARG V\nENV E=e\nFROM one\nARG X=$V-$E Y=${Z:-$z}\n";
         let outline = outline(text, None, &[]).unwrap();
         let args = outline["args"].as_array().unwrap();
-        let values: Vec<&str> = args.iter().map(|arg| arg["value"].as_str().unwrap()).collect();
-        assert_eq!(values, ["1", "v1", "1-e", "${Z:-$z}"]);
+        let value = |arg: &Value| arg.get("value").map(|value| value.as_str().unwrap().to_owned());
+        let values: Vec<String> = args.iter().filter_map(value).collect();
+        assert_eq!(values, ["1", "v1", "1-e"]);
     }
 
     #[test]
