@@ -53,7 +53,7 @@ pub(crate) struct BuildArgs {
 /// What is built
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input
+    /// The Dockerfile, or its address [default: CONTEXT/Dockerfile]; - reads it from standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
     /// The stage to build, or several, each an image of its own [default: the last one]
@@ -250,6 +250,13 @@ impl InputArgs {
             }
         }
         targets
+    }
+
+    /// Where the Dockerfile is, if that is no file of this machine or of the context.
+    pub(crate) fn file_address(&self) -> Option<&str> {
+        let is_address =
+            |file: &&str| ["http://", "https://"].iter().any(|scheme| file.starts_with(scheme));
+        self.file.as_deref().filter(is_address)
     }
 }
 

@@ -145,6 +145,7 @@ fn make(
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut opened_caches = OpenedCaches::sharing(company.map(|company| &company.delivered));
     resources.caches = shared::sources(args, &mut opened_caches, session)?;
+    let local = fetched::dockerfile(local, (args, &options), resources.environment(lease, &()))?;
     let opened = match (local, &args.context) {
         (Some(dockerfile), ContextSource::Directory(_)) => Opened::local(dockerfile),
         (given, _) => {

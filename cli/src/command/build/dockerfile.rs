@@ -29,8 +29,12 @@ pub(crate) struct Dockerfile {
 }
 
 impl Dockerfile {
-    /// Reads the Dockerfile that the flags mean; `None` where the context has to be read first.
+    /// Reads the Dockerfile that the flags mean; `None` where it, or the context, has to be
+    /// fetched first.
     pub(crate) fn local(args: &BuildArgs) -> Result<Option<Self>, Failure> {
+        if args.input.file_address().is_some() {
+            return Ok(None);
+        }
         match (args.input.file.as_deref(), &args.context) {
             (Some("-"), ContextSource::Stdin) => {
                 Err(Failure::usage("standard input cannot be both Dockerfile and context"))

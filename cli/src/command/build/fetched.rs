@@ -106,6 +106,24 @@ fn archive(place: &ArchivePlace, session: &Session) -> Result<Box<dyn Read>, Fai
     }
 }
 
+/// The Dockerfile that there is, or the one behind the address that `--file` gives.
+pub(crate) fn dockerfile(
+    local: Option<Dockerfile>,
+    (args, options): (&BuildArgs, &Options),
+    environment: Environment<'_>,
+) -> Result<Option<Dockerfile>, Failure> {
+    let Some(address) = args.input.file_address().filter(|_| local.is_none()) else {
+        return Ok(local);
+    };
+    match FetchedContext::fetch(environment, options, address).map_err(failure)?.content {
+        ContextContent::Dockerfile(bytes) => Dockerfile::of_bytes("Dockerfile", &bytes).map(Some),
+        ContextContent::Files(_) => {
+            Err(Failure::usage(format!("what is behind {address} is no Dockerfile"))
+                .remedy("give an archive or a repository as the context"))
+        }
+    }
+}
+
 /// Fetches or reads the context of the flags.
 pub(crate) fn fetch(
     (args, options): (&BuildArgs, &Options),

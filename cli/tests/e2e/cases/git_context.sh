@@ -34,3 +34,10 @@ holds '[ -d /c/.git ]' '?keep-git-dir=1'
 holds '[ -d /c/.git ]' '' --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1
 holds '[ ! -e /c/.git ]' '' --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=0
 holds '[ -f /c/x ] && [ ! -e /c/d ]' '?tag=v1&subdir=d'
+
+# The Dockerfile may be behind an address, too; what is no Dockerfile is refused.
+printf 'FROM base\nCOPY x /c/x\nRUN [ -f /c/x ]\n' > served/other.Dockerfile
+"$WYTHE" build --build-context base=oci-layout://"$BASE" -f "http://127.0.0.1:$port/other.Dockerfile" work/d
+"$WYTHE" build --call=targets -f "http://127.0.0.1:$port/other.Dockerfile" work/d | grep -q base
+if "$WYTHE" build -f "http://127.0.0.1:$port/repository.git" work/d 2> refused; then exit 1; fi
+grep -q 'is no Dockerfile' refused
