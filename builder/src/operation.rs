@@ -21,7 +21,7 @@ use self::run::RunStep;
 /// result: what a `COPY` selects, what an owner or a mode becomes, what a `RUN` finds in its root.
 /// Results of other rules are then found no more, and each step is done once again; nothing else
 /// tells a store of a later program that what it remembers is wrong. A new fact needs no new rules.
-pub const RULES: u32 = 6;
+pub const RULES: u32 = 7;
 
 /// What a step does.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -198,7 +198,9 @@ pub fn workdir_owner(text: &str, accounts: Accounts<'_>) -> Owner {
 
 /// Whether an owner of `--chown` or `WORKDIR` is numbers and `root` alone, for which no file is needed.
 pub fn needs_no_file(text: &str) -> bool {
-    text.split(':').all(|part| part == ROOT || part.bytes().all(|byte| byte.is_ascii_digit()))
+    let (user, group) = split(text);
+    let is_settled = |part: &str| part == ROOT || part.bytes().all(|byte| byte.is_ascii_digit());
+    is_settled(user) && group.is_none_or(is_settled)
 }
 
 fn split(text: &str) -> (&str, Option<&str>) {
@@ -370,9 +372,10 @@ mod tests {
         for text in ["", "0", "55:66", "7:"] {
             assert!(needs_no_file(text) && copy_owner(text, NONE).is_ok(), "{text}");
         }
-        for text in ["app", "0:app", "app:0"] {
+        for text in ["app", "0:app", "app:0", "1:2:3"] {
             assert!(!needs_no_file(text), "{text}");
         }
+        check_copy("1:2:3", 1, 1, &["2:3"]);
     }
 
     #[test]

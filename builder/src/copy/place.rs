@@ -97,6 +97,9 @@ impl Placing<'_> {
         if matches!(self.canvas.seen(&at), Some(Seen::Directory)) {
             at.push(entry.name.clone());
         }
+        // A link to nothing leads to a file, whose directories may not be there.
+        let above = at.split_last().map_or(&[][..], |(_, above)| above);
+        self.make_directories(above)?;
         self.leaf(&at, entry)
     }
 

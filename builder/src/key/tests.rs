@@ -211,7 +211,7 @@ fn the_form_of_keys_is_as_it_was() {
     let key = cache_key(&operation, Lookup::Definition, &inputs);
     assert_eq!(
         (RULES, key.to_string().as_str()),
-        (6, "4632ab2cd1ed4aac9aba477ce746cc783ffad23d4792826312d2368ce3585d7f")
+        (7, "d1c5e75c033beea7f94295ece2a4aa84188defbced762ca63775c20cfc8f3f4d")
     );
 }
 

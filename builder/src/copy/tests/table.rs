@@ -175,6 +175,9 @@ fn links_at_the_destination_are_followed_and_stay() {
     case("f /lnk/").onto("lnk->real real/").gives("real/ real/f=F");
     case("f /lnk/").onto("lnk->/newdir").gives("newdir/ newdir/f=F");
     case("f /lnk").onto("lnk->../../x x=o").gives("x=F");
+    case("f /lnk").onto("lnk->/n/m").gives("n/ n/m=F");
+    case("f /lnk").onto("lnk->n/m/o n/").chown(5, 6).gives("n/ n/m/@5:6 n/m/o=F@5:6");
+    case("f /lnk").onto("lnk->x/y x=o").fails();
     case("f /l/x").onto("l->l").fails();
 }
 

@@ -197,7 +197,9 @@ impl Copying<'_> {
         let at = self.target.follow(Path::new(written))?;
         match found {
             Found::File { name, from } => {
-                self.leaf(from, &if at.is_dir() { at.join(name) } else { at })
+                let at = if at.is_dir() { at.join(name) } else { at };
+                self.make_directories(at.parent().unwrap())?;
+                self.leaf(from, &at)
             }
             Found::Contents { from, kept } => {
                 self.make_directories(&at)?;
