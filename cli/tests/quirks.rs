@@ -17,6 +17,8 @@ mod image;
 mod indexes;
 #[path = "quirks/long.rs"]
 mod long;
+#[path = "quirks/paths.rs"]
+mod paths;
 #[path = "quirks/referring.rs"]
 mod referring;
 #[path = "quirks/shapes.rs"]

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
+use std::thread;
 
 use tempfile::TempDir;
 use wythe_quirks::quirks::Quirks;
@@ -101,6 +102,26 @@ impl Outcome {
     pub(crate) fn assert_works(&self, what: &str) {
         assert!(self.works, "{what}: {}", self.complaint);
     }
+}
+
+/// Tries each of these, four at a time: what is wrong with them is what fails the test.
+#[track_caller]
+pub(crate) fn try_each<T: Sync>(all: &[T], tried: impl Fn(&T) -> Vec<String> + Sync) {
+    let (next, failures) = (Mutex::new(all.iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let one = next.lock().unwrap().next();
+                    let Some(one) = one else { return };
+                    let found = tried(one);
+                    failures.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// A store with an image of small layers, called `app:1` there, made once.

@@ -1,9 +1,6 @@
 //! A fault at each request of push and pull: once, it stops nobody.
 
-use std::sync::Mutex;
-use std::thread;
-
-use crate::bench::{Bench, shared};
+use crate::bench::{Bench, shared, try_each};
 
 /// The requests of a push, and those of a pull.
 const STEPS: [&[&str]; 2] = [
@@ -33,21 +30,7 @@ fn a_fault_at_any_request_is_got_over() {
             all.push([format!("{step}:{kind}"), format!("{pull}:{kind}")]);
         }
     }
-    let (all, failures) = (Mutex::new(all.into_iter()), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let one = all.lock().unwrap().next();
-                    let Some(faults) = one else { return };
-                    let found = tried(&faults);
-                    failures.lock().unwrap().extend(found);
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    try_each(&all, tried);
 }
 
 fn tried(faults: &[String; 2]) -> Vec<String> {

@@ -38,7 +38,7 @@ fn refer(bench: &Bench, repository: &str, (subject, kind): (&Value, &str)) -> Va
 }
 
 /// A registry with an image, a signature of it, and a statement about the signature.
-fn signed() -> (Bench, Value, Value) {
+pub(crate) fn signed() -> (Bench, Value, Value) {
     let (store, image) = shared();
     let bench = Bench::new(&[]);
     bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("push");
