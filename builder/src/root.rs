@@ -25,7 +25,7 @@ use wythe_store::live::ensure::{ensure, ensure_announced, receive};
 use wythe_store::live::found::find;
 use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
-use wythe_store::live::stack::{Placed, Stack};
+use wythe_store::live::stack::{KnownRoots, Placed, Stack};
 use wythe_store::oci::content::Content;
 use wythe_store::tree::encode::content_id;
 use wythe_store::tree::entry::Tree;
@@ -66,6 +66,8 @@ pub(crate) struct Roots<'a> {
     busy: Claims<LayerId>,
     /// Taken last, so that nobody who has one waits for a claim.
     downloads: Permits,
+    /// What trees say of the root.
+    said: KnownRoots,
     /// Where steps get their files from, once one has asked.
     snapshotter: OnceLock<Snapshotter>,
     /// Directories that steps have left to later ones.
@@ -78,7 +80,7 @@ impl<'a> Roots<'a> {
         let (foreign, cached, merged, directories) = Default::default();
         let (outlined, tops, corrections, busy) = Default::default();
         let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
-        let (snapshotter, waiting) = Default::default();
+        let (said, snapshotter, waiting) = Default::default();
         Self {
             env,
             foreign,
@@ -90,6 +92,7 @@ impl<'a> Roots<'a> {
             corrections,
             busy,
             downloads,
+            said,
             snapshotter,
             waiting,
         }
@@ -207,7 +210,7 @@ impl<'a> Roots<'a> {
 
     /// The directories of a chain, bottom first, as an overlay mount takes them.
     pub(crate) fn directories(&self, chain: &[LayerId]) -> Result<Vec<PathBuf>, BuildCause> {
-        let mut stack = Stack::new(self.env.lease, self.env.idmap);
+        let mut stack = Stack::new(self.env.lease, self.env.idmap, &self.said);
         self.receive(chain)?;
         for (at, layer) in chain.iter().enumerate() {
             let directory = self.directory(layer)?;

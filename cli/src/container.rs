@@ -19,7 +19,7 @@ use wythe_store::lease::Lease;
 use wythe_store::live::correction::correction;
 use wythe_store::live::ensure::{ensure, ensure_announced};
 use wythe_store::live::scratch::scratch;
-use wythe_store::live::stack::{Placed, Stack};
+use wythe_store::live::stack::{KnownRoots, Placed, Stack};
 use wythe_store::live::whole::WholeRoot;
 use wythe_store::tree::merge::merge_all;
 use wythe_store::tree::unnamed::has_unnamed;
@@ -140,7 +140,8 @@ impl Container<'_> {
     fn directories(self) -> Result<Vec<PathBuf>, Failure> {
         let (lease, idmap) = (self.lease, host::id_map());
         let layers = &self.image.manifest.value().layers;
-        let (mut stack, mut trees) = (Stack::new(lease, idmap.as_bytes()), Vec::new());
+        let roots = KnownRoots::default();
+        let (mut stack, mut trees) = (Stack::new(lease, idmap.as_bytes(), &roots), Vec::new());
         for (descriptor, diff_id) in layers.iter().zip(&self.image.config.value().rootfs.diff_ids) {
             let directory = match lease.store().layer_of_diff(diff_id)? {
                 Some(record) => ensure(lease, &record.id, idmap.as_bytes())?,

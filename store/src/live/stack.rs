@@ -4,8 +4,9 @@
 //! refuses a mount that names a directory twice, so a layer that comes again gets a second one,
 //! unless it can be left out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{At as _, ReadError};
 use crate::id::LayerId;
@@ -26,11 +27,23 @@ pub struct Placed {
     pub directory: PathBuf,
 }
 
+/// What the trees of layers say of the root, for stacks that have layers in common: a tree is read once, and
+/// not for each step above it.
+#[derive(Debug, Default)]
+pub struct KnownRoots(Mutex<HashMap<LayerId, Option<Metadata>>>);
+
+impl KnownRoots {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LayerId, Option<Metadata>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A stack in the making, from the bottom up.
 #[derive(Debug)]
 pub struct Stack<'a> {
     lease: &'a Lease,
     idmap: &'a [u8],
+    roots: &'a KnownRoots,
     /// What was put on it.
     placed: Vec<Placed>,
     /// What is mounted.
@@ -41,8 +54,9 @@ pub struct Stack<'a> {
 
 impl<'a> Stack<'a> {
     /// A stack of nothing. Directories that have to be made get owners as `idmap` maps them.
-    pub fn new(lease: &'a Lease, idmap: &'a [u8]) -> Self {
-        Self { lease, idmap, placed: Vec::new(), directories: Vec::new(), mounted: HashSet::new() }
+    pub fn new(lease: &'a Lease, idmap: &'a [u8], roots: &'a KnownRoots) -> Self {
+        let (placed, directories, mounted) = (Vec::new(), Vec::new(), HashSet::new());
+        Self { lease, idmap, roots, placed, directories, mounted }
     }
 
     /// Whether a directory is there already. Its layer then needs a tree or a blob, to be unpacked
@@ -97,16 +111,43 @@ impl<'a> Stack<'a> {
     /// What the layers say of the root. A layer that is a directory only was made over the others,
     /// and shows what they and it say.
     fn root(&self) -> Result<Metadata, EnsureError> {
-        let store = self.lease.store();
         for Placed { layer, directory } in self.placed.iter().rev() {
-            let Some(tree) = store.layer(layer)?.and_then(|record| record.tree) else {
-                return Ok(root_of(directory, self.idmap)?);
-            };
-            if let Some(root) = store.tree_root(&tree)?.ok_or(EnsureError::Gone(*layer))?.root {
-                return Ok(root);
+            match self.said(layer)? {
+                Said::Nothing => {}
+                Said::Root(root) => return Ok(root),
+                Said::InDirectory => return Ok(root_of(directory, self.idmap)?),
             }
         }
         Ok(implied())
+    }
+
+    fn said(&self, layer: &LayerId) -> Result<Said, EnsureError> {
+        let known = self.roots.lock().get(layer).cloned();
+        if let Some(root) = known {
+            return Ok(Said::of(root));
+        }
+        let store = self.lease.store();
+        let Some(tree) = store.layer(layer)?.and_then(|record| record.tree) else {
+            return Ok(Said::InDirectory);
+        };
+        let root = store.tree_root(&tree)?.ok_or(EnsureError::Gone(*layer))?.root;
+        self.roots.lock().insert(*layer, root.clone());
+        Ok(Said::of(root))
+    }
+}
+
+/// What a layer says of the root.
+enum Said {
+    /// Its tree does not name it.
+    Nothing,
+    Root(Metadata),
+    /// It has no tree yet.
+    InDirectory,
+}
+
+impl Said {
+    fn of(root: Option<Metadata>) -> Self {
+        root.map_or(Self::Nothing, Self::Root)
     }
 }
 
@@ -166,7 +207,8 @@ mod tests {
     }
 
     fn stack(trial: &Trial, layers: &[&str]) -> Vec<PathBuf> {
-        let mut stack = Stack::new(&trial.lease, b"map");
+        let roots = KnownRoots::default();
+        let mut stack = Stack::new(&trial.lease, b"map", &roots);
         for words in layers {
             stack.push(placed(trial, words)).unwrap();
         }
@@ -252,7 +294,8 @@ mod tests {
         let mut batch = Batch::new();
         let layer = adopt(&trial.lease, &area, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();
-        let mut stack = Stack::new(&trial.lease, b"map");
+        let roots = KnownRoots::default();
+        let mut stack = Stack::new(&trial.lease, b"map", &roots);
         let directory = ensure(&trial.lease, &layer, b"map").unwrap();
         for placed in [placed(&trial, "1777"), Placed { layer, directory }, placed(&trial, "f=1")] {
             stack.push(placed).unwrap();
@@ -283,7 +326,8 @@ mod tests {
         let layer = adopt(&trial.lease, &area, b"map", &mut batch).unwrap();
         trial.lease.commit(batch, Durability::Relaxed).unwrap();
         let directory = ensure(&trial.lease, &layer, b"map").unwrap();
-        let mut stack = Stack::new(&trial.lease, b"map");
+        let roots = KnownRoots::default();
+        let mut stack = Stack::new(&trial.lease, b"map", &roots);
         let again = Placed { layer, directory };
         stack.push(again.clone()).unwrap();
         stack.push(placed(&trial, "-f")).unwrap();
