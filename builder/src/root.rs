@@ -1,6 +1,7 @@
 //! The root file systems of a build: chains of layers, as trees and as directories, made when
 //! somebody asks and then remembered.
 
+mod mounted;
 mod outline;
 mod whole;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use wythe_sandbox::mounted_layers::MountedLayers;
 use wythe_store::claims::Claims;
 use wythe_store::id::{BodyId, ContentId, LayerId};
 use wythe_store::image::blob_origin::BlobOrigin;
@@ -32,6 +34,7 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
+use self::mounted::MountedChains;
 pub(crate) use self::outline::Outline;
 use self::whole::Waiting;
 use crate::bases::BaseLayer;
@@ -68,6 +71,8 @@ pub(crate) struct Roots<'a> {
     downloads: Permits,
     /// What trees say of the root.
     said: KnownRoots,
+    /// What is mounted of the lowest layers of long chains.
+    mounted: MountedChains,
     /// Where steps get their files from, once one has asked.
     snapshotter: OnceLock<Snapshotter>,
     /// Directories that steps have left to later ones.
@@ -80,7 +85,7 @@ impl<'a> Roots<'a> {
         let (foreign, cached, merged, directories) = Default::default();
         let (outlined, tops, corrections, busy) = Default::default();
         let downloads = Permits::new(jobs.map_or(DOWNLOADS, |jobs| jobs.get().min(DOWNLOADS)));
-        let (said, snapshotter, waiting) = Default::default();
+        let (said, mounted, snapshotter, waiting) = Default::default();
         Self {
             env,
             foreign,
@@ -93,6 +98,7 @@ impl<'a> Roots<'a> {
             busy,
             downloads,
             said,
+            mounted,
             snapshotter,
             waiting,
         }
@@ -227,6 +233,11 @@ impl<'a> Roots<'a> {
             }
         }
         Ok(stack.finish()?)
+    }
+
+    /// The lowest of many directories, mounted for all steps that have them below.
+    pub(crate) fn mounted(&self, directories: &[PathBuf]) -> Option<Arc<MountedLayers>> {
+        self.mounted.lowest_of(directories)
     }
 
     /// A look into directories that it gave out.

@@ -45,6 +45,7 @@ mod group;
 mod guarded;
 pub mod idmap;
 mod leftovers;
+pub mod mounted_layers;
 mod nest;
 pub mod network;
 pub mod outcome;

@@ -6,6 +6,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mounted_layers::MountedLayers;
 use crate::network::OwnNetwork;
 pub use crate::quota::Quota;
 
@@ -44,6 +45,9 @@ pub struct Step {
     pub quota: Quota,
     /// How the kernel is told layers; as it likes best, if nothing is said.
     pub stacking: Option<Stacking>,
+    /// The lowest layers of the root as one, where that is mounted. Others than those of the root are
+    /// not looked at.
+    pub mounted: Option<Arc<MountedLayers>>,
     /// What the standard streams of the command are.
     pub streams: Streams,
     /// What becomes of the changes.
@@ -84,6 +88,7 @@ impl Step {
             limits: Vec::new(),
             quota: Quota::default(),
             stacking: None,
+            mounted: None,
             streams: Streams::Delivered,
             changes: Changes::Kept,
             devices: Devices::Hidden,

@@ -73,6 +73,8 @@ const CLAIMS: &[Claim] = claims! {
         an_existing_target_is_used later_layers_cover_earlier_ones a_socket_is_bound_like_a_file directories_may_have_any_path
         a_missing_layer_is_named many_layers_are_stacked_and_too_many_refused
         what_a_layer_removes_is_gone_however_many_there_are
+        layers_that_are_mounted_show_what_they_show_apart
+        what_is_mounted_of_other_layers_is_not_looked_at
         a_directory_with_all_files_is_a_root;
     devices: a_device_is_kept_as_a_marked_file only_who_may_makes_devices
         no_link_of_proc_leads_a_device_anywhere a_device_that_cannot_be_kept_leaves_nothing

@@ -78,6 +78,9 @@ impl Execution<'_> {
         let mounts = Mounts::prepare(self, run)?;
         let argv = run.argv.iter().map(|word| word.as_bytes().to_vec()).collect();
         let mut step = Step::new(ground.root_fs(), argv);
+        if let Ground::Layers { lowers, .. } = &ground {
+            step.mounted = self.roots.mounted(lowers);
+        }
         step.env = environment(run, &identity, &mounts);
         step.cwd = run.cwd.as_bytes().to_vec();
         step.identity = numbers(&identity);

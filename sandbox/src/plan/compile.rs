@@ -51,7 +51,7 @@ pub(crate) fn compile(step: &Step, inherited: Inherited, kept: &Kept) -> Result<
 impl Plan {
     /// Mount points first, the root, then mounts from the bottom up. Returns the root's `/dev`.
     fn file_systems(&mut self, step: &Step, channel: RawFd) -> Result<Slot, StepError> {
-        let (begun, board) = self.begin_root(&step.root)?;
+        let (begun, board) = self.begin_root(&step.root, step.mounted.as_deref())?;
         self.stub_kernel(&board);
         // Name servers that cannot be reached only tell what machine this is.
         let is_alone = matches!(step.network, Network::None);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::MountAttrFlags;
 
 use crate::error::StepError;
+use crate::mounted_layers::MountedLayers;
 use crate::nest::Ownership;
 use crate::plan::board::Board;
 use crate::plan::stack::Stack;
@@ -35,10 +36,16 @@ pub(super) enum Root {
 
 impl Plan {
     /// Begins the root and makes the board.
-    pub(super) fn begin_root(&mut self, root: &RootFs) -> Result<(Root, Board), StepError> {
+    pub(super) fn begin_root(
+        &mut self,
+        root: &RootFs,
+        mounted: Option<&MountedLayers>,
+    ) -> Result<(Root, Board), StepError> {
         let label = "mounting the root";
         let begun = match root {
             RootFs::Layers { lowers, scratch } => {
+                let fewer = mounted.and_then(|mounted| mounted.in_place(lowers));
+                let lowers = fewer.as_deref().unwrap_or(lowers);
                 Root::Stack(self.stack(label, lowers, Some(scratch))?)
             }
             RootFs::Whole(directory) => {

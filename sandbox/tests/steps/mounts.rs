@@ -5,7 +5,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::PathBuf;
+use std::slice;
+use std::sync::Arc;
 
+use wythe_sandbox::mounted_layers::MountedLayers;
 use wythe_sandbox::step::{Access, Identity, Mount, MountSource, RootFs, Scratch, Stacking};
 
 use crate::fixture::{Fixture, attempt, listing, run, succeed};
@@ -326,6 +329,46 @@ pub(crate) fn what_a_layer_removes_is_gone_however_many_there_are(fixture: &Fixt
         let lowers = [lowers, vec![upper]].concat();
         assert_eq!(changed(&lowers, "ls -d /f /g; ls /d").0, "z\n");
     }
+}
+
+pub(crate) fn layers_that_are_mounted_show_what_they_show_apart(fixture: &Fixture) {
+    let changed = |lowers: &[PathBuf], script: &str| {
+        succeed(&fixture.step_on(&[&[fixture.path("base")], lowers].concat(), script)).upper
+    };
+    let files = changed(&[], "mkdir -p /d/e /k; touch /f /g /d/x /d/e/z /k/l; ln /f /h");
+    let removed = changed(slice::from_ref(&files), "rm /f; rm -r /d; mkdir /d; touch /d/y");
+    let again = changed(&[files.clone(), removed.clone()], "echo 1 > /f; rm -r /k; rm /d/y");
+    let lowers = [fixture.path("base"), files, removed, again];
+    let script = "rm /g; echo 2 >> /h; mkdir -p /k/n; mv /d /moved; cat /etc/hosts";
+    let (plain, look) = (fixture.step_on(&lowers, script), "find / -xdev | sort; cat /f /h");
+    let plain = succeed(&plain);
+    let shown =
+        succeed(&fixture.step_on(&[&lowers[..], slice::from_ref(&plain.upper)].concat(), look));
+    for count in 2..=lowers.len() {
+        // Kernels that make no layer of such a mount are given the layers.
+        let Ok(mounted) = MountedLayers::mount(&lowers[..count]) else { return };
+        let mounted = Some(Arc::new(mounted));
+        let mut step = fixture.step_on(&lowers, script);
+        step.mounted.clone_from(&mounted);
+        let ran = succeed(&step);
+        assert_eq!(
+            (ran.stdout, listing(&ran.upper)),
+            (plain.stdout.clone(), listing(&plain.upper))
+        );
+        let mut step = fixture.step_on(&[&lowers[..], &[ran.upper]].concat(), look);
+        step.mounted = mounted;
+        assert_eq!(succeed(&step).stdout, shown.stdout, "{count} of the layers are mounted");
+    }
+}
+
+pub(crate) fn what_is_mounted_of_other_layers_is_not_looked_at(fixture: &Fixture) {
+    let [one, two, other] = [(); 3].map(|()| fixture.fresh());
+    fs::write(other.join("f"), "").unwrap();
+    let base = fixture.path("base");
+    let Ok(mounted) = MountedLayers::mount(&[base.clone(), other]) else { return };
+    let mut step = fixture.step_on(&[base, one, two], "test ! -e /f; test -e /bin/sh");
+    step.mounted = Some(Arc::new(mounted));
+    succeed(&step);
 }
 
 pub(crate) fn directories_may_have_any_path(fixture: &Fixture) {
