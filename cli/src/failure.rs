@@ -16,6 +16,7 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_store::blob::ChangedBlob;
 
 use crate::args::global::ProgressForm;
+use crate::render::ci::CiSystem;
 use crate::render::json;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
@@ -195,6 +196,11 @@ impl Failure {
         lines
     }
 
+    /// The words of a Dockerfile it is about, as objects for programs.
+    pub(crate) fn places(&self) -> &[Value] {
+        &self.findings
+    }
+
     /// The last event of a stream of JSON, as `docs/events.md` specifies.
     fn event(&self) -> String {
         let event = json!({
@@ -214,11 +220,12 @@ impl Failure {
     pub(crate) fn text(&self, form: ProgressForm) -> String {
         match form {
             ProgressForm::Json => self.event(),
+            // What it quotes is others', and in which system it is read is not known here.
             ProgressForm::Auto
             | ProgressForm::Plain
             | ProgressForm::Quiet
             | ProgressForm::RawJson
-            | ProgressForm::Tty => self.lines().join("\n"),
+            | ProgressForm::Tty => CiSystem::GitHub.harmless(&self.lines().join("\n")),
         }
     }
 
@@ -398,5 +405,10 @@ mod tests {
     fn a_message_from_outside_cannot_drive_the_terminal() {
         let lines = Failure::new(Class::Network, "denied\x1b[2J\nerror: fake").lines();
         assert_eq!(lines, ["error: denied\\x1b[2J\\x0aerror: fake"]);
+    }
+    #[test]
+    fn a_message_from_outside_is_no_command_to_a_ci_system() {
+        let text = Failure::new(Class::Network, "denied ##[add-mask]a").text(ProgressForm::Auto);
+        assert_eq!(text, "error: denied ## [add-mask]a");
     }
 }

@@ -32,6 +32,7 @@ use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
 use crate::namespaces::Namespaces;
 use crate::render::isolation::isolated;
+use crate::render::look::Display;
 use crate::render::sanitize::{self, Medium};
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
@@ -315,8 +316,12 @@ impl Session {
     /// Who is shown how far a command is that builds nothing.
     pub(crate) fn progress(&self) -> Box<dyn Progress> {
         let (form, screen) = (self.global.progress, Arc::default());
-        let medium = render::medium(&io::stderr(), self.settings.text("TERM").as_deref());
-        render::progress(form, SourceFile::default(), &screen, medium)
+        render::progress(form, SourceFile::default(), &screen, self.display())
+    }
+
+    /// What progress is shown on.
+    pub(crate) fn display(&self) -> Display {
+        Display::of(&io::stderr(), &self.settings)
     }
 
     /// Where the store is.
@@ -357,8 +362,10 @@ impl Session {
                 json::escape(&event.to_string())
             }
             ProgressForm::Auto | ProgressForm::Plain | ProgressForm::Tty => {
-                let text = summary.to_string();
-                format!("summary: {}", sanitize::text(text.as_bytes(), Medium::Log))
+                let path = summary.path().map(|path| format!("critical path: {path}"));
+                let texts = path.into_iter().chain([format!("summary: {summary}")]);
+                let clean = |text: String| sanitize::text(text.as_bytes(), Medium::Log);
+                texts.map(clean).collect::<Vec<_>>().join("\n")
             }
         };
         // As with remarks.

@@ -1,6 +1,7 @@
 //! `wythe build`.
 
 pub(crate) mod agents;
+mod annotate;
 mod attempt;
 pub(crate) mod cached;
 pub(crate) mod call;
@@ -18,7 +19,6 @@ pub(crate) mod secret;
 mod shared;
 pub(crate) mod targets;
 
-use std::io;
 use std::sync::Arc;
 
 use wythe_builder::built::{Built, BuiltTarget};
@@ -33,6 +33,7 @@ use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
 
 use self::agents::Agents;
+use self::annotate::Annotated;
 use self::attempt::{Attempt, EarlyLayers, Told, Unfinished};
 use self::cached::Answer;
 use self::company::Company;
@@ -67,7 +68,7 @@ use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
 use crate::render::tally::Tally;
 use crate::render::together::OneOf;
-use crate::render::unexplained::Unexplained;
+use crate::render::unexplained::{BrieflyExplained, Unexplained};
 use crate::session::Session;
 use crate::{host, render};
 
@@ -192,26 +193,35 @@ struct Making<'a> {
     id: Option<&'a BuildId>,
 }
 
-impl Making<'_> {
+impl<'a> Making<'a> {
+    /// Who is shown how far it is, with the reasons that are asked for or that a live view has room for.
+    fn shown(&self, screen: &Arc<Screen>) -> Box<dyn Progress + 'a> {
+        let Self { asked: (args, session), source, company, .. } = *self;
+        let progress: Box<dyn Progress + 'a> = match company {
+            Some(Company { together, name, .. }) => {
+                Box::new(OneOf::new(together, name, source.clone()))
+            }
+            None => show(args, session, source, screen),
+        };
+        let is_live = company.is_none() && render::is_live(form(args, session), session.display());
+        match (args.cache.reuse.explain.is_on(), is_live) {
+            (true, _) => progress,
+            (false, true) => Box::new(BrieflyExplained(progress)),
+            (false, false) => Box::new(Unexplained(progress)),
+        }
+    }
+
     /// Builds and delivers, and tells of it.
     fn run(
         self,
         recorder: Option<&Recorder>,
         (resources, mut opened_caches, cache_targets): (&BuildResources, OpenedCaches, &[CacheTo]),
     ) -> Result<Vec<BuiltTarget>, Failure> {
-        let Self { asked: (args, session), options, input, source, company, lease, id } = self;
         let screen = Arc::default();
-        let progress: Box<dyn Progress + '_> = match company {
-            Some(Company { together, name, .. }) => {
-                Box::new(OneOf::new(together, name, source.clone()))
-            }
-            None => show(args, session, source, &screen),
-        };
-        let progress: Box<dyn Progress + '_> = if args.cache.reuse.explain.is_on() {
-            progress
-        } else {
-            Box::new(Unexplained(progress))
-        };
+        let progress = self.shown(&screen);
+        let Self { asked: (args, session), options, input, source, company, lease, id } = self;
+        let path = input.path.clone();
+        let annotated = Annotated { source, path: path.as_deref() };
         let progress = PausedProgress { progress, screen: &screen };
         let progress = Tally::new(Recorded { progress, recorder });
         if company.is_none() {
@@ -242,12 +252,15 @@ impl Making<'_> {
                 }
                 Err(unfinished) => {
                     writers.salvage(resources.cancel(), session);
-                    return Err(unfinished.into());
+                    let failure = Failure::from(unfinished);
+                    annotated.write(&progress.findings(), Some(&failure), session);
+                    return Err(failure);
                 }
                 Ok(built) => {
                     tell_restored(&resources.caches, session);
                     let (made, lease, pool) = (&built, &**lease, &**resources.pool());
                     writers.finish(MountsToSave { built: made, lease, pool }, session)?;
+                    annotated.write(&progress.findings(), None, session);
                     let summary =
                         shared::summary(progress.summary(), &resources.caches, &opened_caches);
                     if company.is_none() {
@@ -367,10 +380,11 @@ fn show(
     source: &SourceFile,
     screen: &Arc<Screen>,
 ) -> Box<dyn Progress + Send> {
-    let quiet = args.result.quiet.is_on();
-    let form = if quiet { ProgressForm::Quiet } else { session.global.progress };
-    let medium = render::medium(&io::stderr(), session.settings.text("TERM").as_deref());
-    render::progress(form, source.clone(), screen, medium)
+    render::progress(form(args, session), source.clone(), screen, session.display())
+}
+
+fn form(args: &BuildArgs, session: &Session) -> ProgressForm {
+    if args.result.quiet.is_on() { ProgressForm::Quiet } else { session.global.progress }
 }
 
 fn input(args: &BuildArgs, dockerfile: Dockerfile) -> Input {

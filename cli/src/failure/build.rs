@@ -111,6 +111,7 @@ fn in_ignore_file(bad: &RuleError, remedy: Option<String>) -> (SourceFile, Diagn
 fn tail(name: Option<&str>, step: &StepFailure) -> Vec<String> {
     let clean = |text: &str| sanitize::line(text.as_bytes(), Medium::Log);
     let head = format!("--- {} (after {})", clean(name.unwrap_or("step")), Elapsed(step.elapsed));
-    let output = step.output.iter().map(|line| format!("    {}", clean(line)));
+    // Runners of CI systems take lines for commands whatever blanks they begin with.
+    let output = step.output.iter().map(|line| format!("  | {}", clean(line)));
     std::iter::once(head).chain(output).collect()
 }

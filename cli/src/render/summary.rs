@@ -1,10 +1,11 @@
-//! What a build came to, in one line or one object.
+//! What a build came to, in a line or two or in one object.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::chain::Link;
 use super::quantity::{Bytes, Elapsed};
 
 /// What a build came to.
@@ -22,11 +23,18 @@ pub(crate) struct BuildSummary {
     pub(crate) sent: u64,
     /// How long the steps took, when they ran, whose results were found.
     pub(crate) saved: Duration,
+    /// How long the build took.
+    pub(crate) took: Duration,
+    /// The steps that it is as long as, first step first.
+    pub(crate) critical: Vec<Link>,
 }
 
 impl BuildSummary {
     pub(crate) fn fields(&self) -> Value {
         let cached = self.cached.iter().map(|(name, hits)| json!({"cache": name, "hits": hits}));
+        let critical = self.critical.iter();
+        let critical =
+            critical.map(|link| json!({"name": link.name, "took": link.took.as_secs_f64()}));
         json!({
             "ran": self.ran,
             "stored": self.stored,
@@ -34,7 +42,19 @@ impl BuildSummary {
             "fetched": self.fetched,
             "sent": self.sent,
             "saved": self.saved.as_secs_f64(),
+            "took": self.took.as_secs_f64(),
+            "critical": critical.collect::<Vec<_>>(),
         })
+    }
+
+    /// The critical path as a line, where it is more than one step.
+    pub(crate) fn path(&self) -> Option<String> {
+        let [first, _, ..] = &*self.critical else { return None };
+        let last = self.critical.last()?;
+        let link = |link: &Link| format!("{} {}", link.short(), Elapsed(link.took));
+        let links: Vec<String> = self.critical.iter().map(link).collect();
+        let whole = (last.started + last.took).saturating_sub(first.started);
+        Some(format!("{}; {} of {}", links.join(" > "), Elapsed(whole), Elapsed(self.took)))
     }
 }
 
@@ -55,7 +75,7 @@ impl fmt::Display for BuildSummary {
         if !self.saved.is_zero() {
             write!(out, "; {} saved", Elapsed(self.saved))?;
         }
-        Ok(())
+        write!(out, "; took {}", Elapsed(self.took))
     }
 }
 
@@ -66,13 +86,31 @@ mod tests {
     #[test]
     fn a_line_says_what_there_is_to_say() {
         let mut summary = BuildSummary { ran: 1, ..BuildSummary::default() };
-        assert_eq!(summary.to_string(), "1 step: 1 ran");
+        assert_eq!(summary.to_string(), "1 step: 1 ran; took 0.0s");
         summary.stored = 2;
         summary.cached = vec![("registry r.example/app:cache".to_owned(), 3)];
         (summary.fetched, summary.sent) = (12_345, 0);
         summary.saved = Duration::from_secs(125);
-        let expected = "6 steps: 1 ran, 2 in the store, 3 in registry r.example/app:cache; 12.3kB fetched, 0B sent; 2m05s saved";
+        summary.took = Duration::from_secs(4);
+        let expected = "6 steps: 1 ran, 2 in the store, 3 in registry r.example/app:cache; 12.3kB fetched, 0B sent; 2m05s saved; took 4.0s";
         assert_eq!(summary.to_string(), expected);
         assert_eq!(summary.fields()["cached"][0]["hits"], 3);
+    }
+
+    #[test]
+    fn a_path_of_several_steps_is_told() {
+        let seconds = Duration::from_secs;
+        let link = |name: &str, started, took| Link {
+            name: name.to_owned(),
+            started: seconds(started),
+            took: seconds(took),
+        };
+        let mut summary = BuildSummary { took: seconds(10), ..BuildSummary::default() };
+        summary.critical = vec![link("[a 1/2] FROM x", 1, 2)];
+        assert_eq!(summary.path(), None);
+        summary.critical.push(link("[a 2/2] RUN y", 4, 5));
+        let expected = "[a 1/2] 2.0s > [a 2/2] 5.0s; 8.0s of 10.0s";
+        assert_eq!(summary.path().as_deref(), Some(expected));
+        assert_eq!(summary.fields()["critical"][1]["name"], "[a 2/2] RUN y");
     }
 }

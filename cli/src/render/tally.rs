@@ -6,22 +6,25 @@ use std::time::Duration;
 
 use wythe_builder::progress::{Event, Hit, Progress, StepId};
 use wythe_dockerfile::diagnostic::Diagnostic;
-use wythe_store::digest::Digest;
-use wythe_store::oci::transfer::{Direction, TransferState};
+use wythe_store::oci::transfer::Direction;
 
+use super::chain::Chains;
+use super::stopwatch::Stopwatch;
 use super::summary::BuildSummary;
+use super::traffic::Traffic;
 
 /// Hands on every event, and counts.
 pub(crate) struct Tally<P> {
     progress: P,
+    stopwatch: Stopwatch,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     steps: BTreeMap<StepId, StepEnd>,
-    /// How many bytes of each blob have passed, by way and image.
-    moved: BTreeMap<(Direction, String, Digest), u64>,
+    traffic: Traffic,
+    chains: Chains,
     /// What was found in the Dockerfile.
     findings: Vec<Diagnostic>,
 }
@@ -33,8 +36,9 @@ enum StepEnd {
 }
 
 impl<P> Tally<P> {
+    /// Counts from now on.
     pub(crate) fn new(progress: P) -> Self {
-        Self { progress, counts: Mutex::default() }
+        Self { progress, stopwatch: Stopwatch::start(), counts: Mutex::default() }
     }
 
     /// What was counted, without what caches have to add.
@@ -46,17 +50,16 @@ impl<P> Tally<P> {
             StepEnd::Found(Hit::Cache, _) | StepEnd::Ran => None,
         });
         let stored: Vec<Duration> = stored.collect();
-        let moved = |way| {
-            let moved = counts.moved.iter().filter(move |((direction, ..), _)| *direction == way);
-            moved.map(|(_, bytes)| bytes).sum()
-        };
+        let took = self.stopwatch.elapsed();
         BuildSummary {
             ran: ends().filter(|end| **end == StepEnd::Ran).count(),
             stored: stored.len(),
             cached: Vec::new(),
-            fetched: moved(Direction::Pull),
-            sent: moved(Direction::Push),
+            fetched: counts.traffic.total(Direction::Pull),
+            sent: counts.traffic.total(Direction::Push),
             saved: stored.iter().sum(),
+            took,
+            critical: counts.chains.critical(took),
         }
     }
 
@@ -73,6 +76,7 @@ impl<P> Tally<P> {
 impl<P: Progress> Progress for Tally<P> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not counted is handed on alone")]
     fn event(&self, event: &Event<'_>) {
+        self.counts().chains.take(event, self.stopwatch.elapsed());
         match *event {
             // A build that begins again finds what it made before: that ran all the same.
             Event::Cached { step, hit, saved, .. } => {
@@ -82,12 +86,7 @@ impl<P: Progress> Progress for Tally<P> {
                 self.counts().steps.insert(step, StepEnd::Ran);
             }
             Event::Transferred { transfer } => {
-                let id = (transfer.direction, transfer.reference.to_string(), transfer.digest);
-                let passed = match transfer.state {
-                    TransferState::Moving | TransferState::Done => transfer.bytes,
-                    TransferState::Mounted | TransferState::Present => 0,
-                };
-                self.counts().moved.insert(id, passed);
+                self.counts().traffic.take(&transfer);
             }
             Event::Warning { diagnostic } => {
                 let findings = &mut self.counts().findings;
@@ -111,7 +110,8 @@ impl<P: Progress> Progress for Tally<P> {
 
 #[cfg(test)]
 mod tests {
-    use wythe_store::oci::transfer::Transfer;
+    use wythe_store::digest::Digest;
+    use wythe_store::oci::transfer::{Transfer, TransferState};
 
     use super::*;
 

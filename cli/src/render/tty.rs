@@ -6,16 +6,18 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wythe_builder::progress::{Event, Progress};
 
+use super::look::{Look, Reflow};
 use super::screen::Screen;
 use super::source::SourceFile;
 use super::stopwatch::Stopwatch;
-use super::view::{View, Window, width};
+use super::view::{View, Window};
 
 /// The live view; it draws its last frame when it is dropped.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ struct Shared<W> {
 #[derive(Debug)]
 struct State<W> {
     out: W,
+    look: Look,
     view: View,
     /// How wide the lines of the last frame are, which have to go before the next one.
     drawn: Vec<usize>,
@@ -58,13 +61,13 @@ const USUAL: Window = Window { columns: 80, rows: 24 };
 impl<W: Write + Send + 'static> Tty<W> {
     /// A view on `out`, drawn from now on.
     pub(crate) fn new(
-        out: W,
+        (out, look): (W, Look),
         stopwatch: Stopwatch,
         source: SourceFile,
         screen: Arc<Screen>,
     ) -> Self {
-        let state =
-            State { out, view: View::new(source), drawn: Vec::new(), taken: 0, ended: Ended::No };
+        let (view, drawn) = (View::new(source), Vec::new());
+        let state = State { out, look, view, drawn, taken: 0, ended: Ended::No };
         let shared = Shared { stopwatch, screen, state: Mutex::new(state), ended: Condvar::new() };
         let shared = Arc::new(shared);
         let ticking = Arc::clone(&shared);
@@ -85,7 +88,7 @@ impl<W: Write> Shared<W> {
         while state.ended == Ended::No {
             if let Some(taken) = self.screen.taken() {
                 state.resume(taken);
-                state.draw(self.stopwatch.elapsed(), window());
+                state.draw(self.stopwatch.elapsed(), window(std::io::stderr()));
             }
             let waited = self.ended.wait_timeout(state, FRAME);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -102,31 +105,39 @@ impl<W: Write> State<W> {
         }
     }
 
+    /// Draws over the last frame, line by line and in one write, so that nothing flickers.
     fn draw(&mut self, now: Duration, window: Window) {
         let mut frame = String::new();
         // A terminal that has become narrower has broken what was wider into several rows.
-        let rows = |width: &usize| width.div_ceil(window.columns).max(1);
+        let rows = |cells: &usize| match self.look.reflow {
+            Reflow::Cuts => 1,
+            Reflow::Wraps => cells.div_ceil(window.columns).max(1),
+        };
         let above: usize = self.drawn.iter().map(rows).sum();
         if above > 0 {
-            let _ = write!(frame, "\x1b[{above}A\x1b[J");
+            // What somebody has typed stands before the cursor.
+            let _ = write!(frame, "\r\x1b[{above}A");
         }
-        for line in self.view.settled(window) {
-            frame.push_str(&line);
-            frame.push('\n');
+        for line in self.view.settled() {
+            let _ = writeln!(frame, "{}\x1b[K", line.fit(window.columns, self.look).text);
         }
-        let live = self.view.live(now, window);
-        for line in &live {
-            frame.push_str(line);
-            frame.push('\n');
+        self.drawn.clear();
+        for line in self.view.live(now, window) {
+            let row = line.fit(window.columns, self.look);
+            let _ = writeln!(frame, "{}\x1b[K", row.text);
+            self.drawn.push(row.cells);
         }
-        self.drawn = live.iter().map(|line| width(line)).collect();
+        if above > 0 {
+            frame.push_str("\x1b[J");
+        }
         // A terminal that is gone cannot be told so.
         let _ = self.out.write_all(frame.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
-fn window() -> Window {
-    let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr()) else { return USUAL };
+/// The size of a terminal.
+pub(crate) fn window(terminal: impl AsFd) -> Window {
+    let Ok(size) = rustix::termios::tcgetwinsize(terminal) else { return USUAL };
     match (usize::from(size.ws_col), usize::from(size.ws_row)) {
         (0, _) | (_, 0) => USUAL,
         (columns, rows) => Window { columns, rows },
@@ -152,53 +163,9 @@ impl<W: Write + Send> Drop for Tty<W> {
         let taken = self.shared.screen.taken();
         let mut state = self.shared.lock();
         state.resume(taken.unwrap_or_default());
-        state.draw(now, window());
+        state.draw(now, window(std::io::stderr()));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use wythe_builder::progress::{Hit, StepId};
-
-    use super::*;
-
-    fn state() -> State<Vec<u8>> {
-        let (out, view, drawn) = (Vec::new(), View::default(), Vec::new());
-        State { out, view, drawn, taken: 0, ended: Ended::No }
-    }
-
-    #[test]
-    fn a_frame_in_a_narrower_window_replaces_the_rows_that_the_last_one_was_broken_into() {
-        let mut state = state();
-        state.view.take(&Event::Started { step: StepId(1), name: "one" }, Duration::ZERO);
-        state.draw(Duration::ZERO, USUAL);
-        state.out.clear();
-        // 79 cells in windows of 40 are two rows, and what is short stays one.
-        state.draw(Duration::ZERO, Window { columns: 40, rows: 24 });
-        let written = String::from_utf8(std::mem::take(&mut state.out)).unwrap();
-        assert!(written.starts_with("\x1b[3A\x1b[J"), "{written:?}");
-        state.draw(Duration::ZERO, USUAL);
-        assert!(state.out.starts_with(b"\x1b[2A\x1b[J"));
-    }
-
-    #[test]
-    fn a_frame_replaces_the_one_before() {
-        let mut state = state();
-        let started = Event::Started { step: StepId(1), name: "one" };
-        state.view.take(&started, Duration::ZERO);
-        state.draw(Duration::ZERO, USUAL);
-        assert_eq!(state.drawn.len(), 2);
-        let cached = Event::Cached {
-            step: StepId(2),
-            name: "two",
-            hit: Hit::Definition,
-            saved: Duration::ZERO,
-        };
-        state.view.take(&cached, Duration::ZERO);
-        state.draw(Duration::ZERO, USUAL);
-        let written = String::from_utf8(state.out).unwrap();
-        let second = written.split_once("\x1b[2A\x1b[J").unwrap().1;
-        assert!(second.starts_with("=> two"), "{second}");
-        assert!(second.contains("=> one"), "{second}");
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use wythe_builder::progress::AsEvents;
 use wythe_registry::delivered::Delivered;
 use wythe_sandbox::Cancel;
 
+use super::annotate::Annotated;
 use super::dockerfile::{Dockerfile, USUAL};
 use super::resources::BuildResources;
 use super::{
@@ -101,6 +102,8 @@ pub(super) fn run(args: &BuildArgs, session: &Session) -> Result<Answer, Failure
     let routes = Routes { pool: resources.pool(), transfers, delivered };
     let delivered = results.deliver((&lease, routes), args, session);
     if delivered.is_ok() {
+        let annotated = Annotated { source: &source, path: input.path.as_deref() };
+        annotated.write(&progress.findings(), None, session);
         summarise(&progress.summary(), args, session);
     }
     if let Some(recording) = recording {
