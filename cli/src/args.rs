@@ -22,6 +22,7 @@ mod docker;
 pub(crate) mod docker_groups;
 pub(crate) mod emit;
 pub(crate) mod every_build;
+pub(crate) mod explore;
 pub(crate) mod format;
 pub(crate) mod global;
 pub(crate) mod history;

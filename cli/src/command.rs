@@ -15,6 +15,7 @@ pub(crate) mod docker_plugin;
 pub(crate) mod doctor;
 pub(crate) mod du;
 pub(crate) mod explain;
+pub(crate) mod explore;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod index;
@@ -46,6 +47,7 @@ use crate::args::copy_out::{CopyOutArgs, DiffArgs};
 use crate::args::docker_groups::{
     BuilderGroup, ContextGroup, ImageGroup, ManifestGroup, SystemGroup,
 };
+use crate::args::explore::ExploreArgs;
 use crate::args::global::ProgressForm;
 use crate::args::history::HistoryGroup;
 use crate::args::image::{
@@ -84,6 +86,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     Du(DuArgs),
     Explain(ExplainArgs),
+    Explore(ExploreArgs),
     History(HistoryGroup),
     #[command(hide = true)]
     Image(ImageGroup),
@@ -204,7 +207,12 @@ impl Command {
         takes
             || matches!(
                 self,
-                Self::CopyOut(_) | Self::Diff(_) | Self::Push(_) | Self::Run(_) | Self::Save(_)
+                Self::CopyOut(_)
+                    | Self::Diff(_)
+                    | Self::Explore(_)
+                    | Self::Push(_)
+                    | Self::Run(_)
+                    | Self::Save(_)
             )
     }
 
@@ -236,6 +244,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args, session),
             Self::Du(args) => du::run(args, session),
             Self::Explain(args) => explain::run(args, session),
+            Self::Explore(args) => explore::run(args, session),
             Self::History(group) => past_builds::of_group(group, session),
             Self::Images(args) => images::run(args, session),
             Self::Index(args) => index::run(args, session),

@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod ci;
 pub(crate) mod egress;
+pub(crate) mod explorer;
 pub(crate) mod folds;
 pub(crate) mod held;
 pub(crate) mod isolation;

@@ -45,10 +45,11 @@ impl Terminal {
 }
 
 /// The person's terminal hands on every key, for as long as this lives.
-struct Raw(Termios);
+pub(crate) struct Raw(Termios);
 
 impl Raw {
-    fn enter() -> Result<Self, Errno> {
+    /// From now on.
+    pub(crate) fn enter() -> Result<Self, Errno> {
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
