@@ -40,7 +40,8 @@ impl Page<'_> {
             self.markup.text(&format!("; its layer has {}", Bytes(layer.size)));
         }
         if let Some(files) = self.subject.files.get(&step.step) {
-            self.markup.text(&format!(" in {} files", files.count));
+            let word = if files.count == 1 { "file" } else { "files" };
+            self.markup.text(&format!(" in {} {word}", files.count));
         }
         self.markup.raw(".</p>\n");
         if !step.inputs.is_empty() {
@@ -62,11 +63,10 @@ impl Page<'_> {
         let started = step.started.unwrap_or_default();
         let skipped = log.lines.len().saturating_sub(MOST_LINES);
         let missing = log.left_out + skipped as u64;
-        self.markup.raw("<details><summary>").text(&format!(
-            "Log of step {}: {} lines",
-            step.step,
-            log.lines.len() as u64 + log.left_out
-        ));
+        let count = log.lines.len() as u64 + log.left_out;
+        let word = if count == 1 { "line" } else { "lines" };
+        let text = format!("Log of step {}: {count} {word}", step.step);
+        self.markup.raw("<details><summary>").text(&text);
         self.markup.raw("</summary>\n");
         let label = format!("Log of step {}", step.step);
         self.markup.open("pre", &[("tabindex", "0"), ("role", "region"), ("aria-label", &label)]);
