@@ -31,6 +31,7 @@ pub(crate) mod image_attributes;
 pub(crate) mod image_filter;
 pub(crate) mod image_name;
 pub(crate) mod index;
+pub(crate) mod init;
 pub(crate) mod isolation;
 pub(crate) mod kaniko;
 pub(crate) mod key_value;

@@ -19,6 +19,7 @@ pub(crate) mod explore;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod index;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;
@@ -55,6 +56,7 @@ use crate::args::image::{
     PushArgs, RmiArgs, RunImageArgs, SaveArgs, TagArgs,
 };
 use crate::args::index::{IndexArgs, IndexCommand};
+use crate::args::init::InitArgs;
 use crate::args::isolation::IsolationArg;
 use crate::args::kaniko::KanikoArgs;
 use crate::args::store::{
@@ -92,6 +94,7 @@ pub(crate) enum Command {
     Image(ImageGroup),
     Images(ImagesArgs),
     Index(IndexArgs),
+    Init(InitArgs),
     Inspect(InspectArgs),
     InstallDockerPlugin(DockerPluginArgs),
     Kaniko(KanikoArgs),
@@ -248,6 +251,7 @@ impl Command {
             Self::History(group) => past_builds::of_group(group, session),
             Self::Images(args) => images::run(args, session),
             Self::Index(args) => index::run(args, session),
+            Self::Init(args) => init::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::InstallDockerPlugin(args) => docker_plugin::run(args, session),
             // A build is made of it before.

@@ -36,6 +36,7 @@ mod sending;
 mod session;
 mod settings;
 mod signals;
+mod starter;
 mod stored_image;
 mod telemetry;
 mod template;
