@@ -13,6 +13,7 @@ pub(crate) mod cache;
 pub(crate) mod cache_mounts;
 pub(crate) mod call;
 pub(crate) mod compose;
+pub(crate) mod configurable;
 pub(crate) mod container;
 pub(crate) mod context;
 pub(crate) mod copy_out;
@@ -21,6 +22,7 @@ pub(crate) mod digest_file;
 mod docker;
 pub(crate) mod docker_groups;
 pub(crate) mod emit;
+pub(crate) mod equivalents;
 pub(crate) mod every_build;
 pub(crate) mod explore;
 pub(crate) mod format;
@@ -54,6 +56,9 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use self::global::GlobalArgs;
 use crate::command::Command;
+use crate::failure::Failure;
+use crate::flag_defaults;
+use crate::settings::Settings;
 
 /// Builds container images from Dockerfiles: no daemon, no root
 #[derive(Debug, Parser)]
@@ -76,11 +81,36 @@ impl Cli {
     }
 
     /// Reads the words of a command line, the name of the program first; on `--help` and mistakes clap
-    /// prints and exits.
-    pub(crate) fn of_words(words: Vec<OsString>) -> Self {
-        let matches = Self::definition().try_get_matches_from(words);
-        let cli = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        cli.unwrap_or_else(|error| context::or_dot(error).exit())
+    /// prints and exits. Flags that nobody gives are what the settings say.
+    ///
+    /// # Errors
+    ///
+    /// With the settings that make no sense.
+    pub(crate) fn of_words(words: Vec<OsString>, settings: &Settings) -> Result<Self, Failure> {
+        let cli = Self::with_defaults(words, settings)?;
+        Ok(cli.unwrap_or_else(|error| context::or_dot(error).exit()))
+    }
+
+    /// As [`Self::of_words`], with what clap would print.
+    pub(crate) fn with_defaults(
+        words: Vec<OsString>,
+        settings: &Settings,
+    ) -> Result<Result<Self, clap::Error>, Failure> {
+        let definition = Self::definition();
+        let given = definition.clone().try_get_matches_from(words.clone());
+        if given.as_ref().is_err_and(|error| !error.use_stderr()) {
+            return Ok(given.and_then(|given| Self::from_arg_matches(&given)));
+        }
+        let mut defaults = flag_defaults::chosen(&definition, settings)?;
+        if let Ok(given) = &given {
+            defaults = flag_defaults::compatible(&definition, given, defaults)?;
+        }
+        if defaults.is_empty() {
+            return Ok(given.and_then(|given| Self::from_arg_matches(&given)));
+        }
+        let definition = flag_defaults::applied(definition, &defaults);
+        let matches = definition.try_get_matches_from(words);
+        Ok(matches.and_then(|matches| Self::from_arg_matches(&matches)))
     }
 
     /// Reads other words as a command line.

@@ -20,6 +20,7 @@ mod exploration;
 mod failure;
 mod fetch;
 mod files;
+mod flag_defaults;
 mod full_screen;
 mod handover;
 mod host;
@@ -88,9 +89,9 @@ fn main() -> ExitCode {
         }
     };
     let settings = Settings::of_process(line.variables);
-    let cli = Cli::of_words(line.words);
-    let given = cli.global.progress;
-    let cli = kaniko::adapted(cli, &settings);
+    let cli = Cli::of_words(line.words, &settings);
+    let given = cli.as_ref().map(|cli| cli.global.progress).unwrap_or_default();
+    let cli = cli.and_then(|cli| kaniko::adapted(cli, &settings));
     let form = cli.as_ref().map_or(given, |cli| cli.command.progress(cli.global.progress));
     let form = form.settled(&settings);
     match cli.and_then(|cli| carry_out(cli, settings, form)) {

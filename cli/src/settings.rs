@@ -2,6 +2,8 @@
 
 pub(crate) mod cache_table;
 pub(crate) mod file;
+pub(crate) mod flag_table;
+pub(crate) mod project;
 mod registry_table;
 
 use std::collections::BTreeMap;
@@ -12,12 +14,14 @@ use std::path::{Path, PathBuf};
 use crate::args::budget::Bounds;
 use crate::build_record::bounds::HistoryTable;
 use crate::failure::{Class, Failure};
-use crate::settings::file::Configuration;
+use crate::settings::file::{Configuration, FileError, FileOwner, FlagFile};
 
 /// The environment of the process, as far as this program looks at it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     variables: BTreeMap<OsString, OsString>,
+    /// The configuration file of the project that this is about, if there is one.
+    project: Option<PathBuf>,
 }
 
 /// The variable that names the configuration file.
@@ -29,13 +33,19 @@ const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"
 impl Settings {
     /// Reads the environment; these variables stand over what it says.
     pub(crate) fn of_process(variables: Vec<(OsString, OsString)>) -> Self {
-        Self { variables: std::env::vars_os().chain(variables).collect() }
+        let variables = std::env::vars_os().chain(variables).collect();
+        Self { variables, project: Some(PathBuf::from(project::FILE)) }
     }
 
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         let pair = |(key, value): &(&str, &str)| (key.into(), value.into());
-        Self { variables: pairs.iter().map(pair).collect() }
+        Self { variables: pairs.iter().map(pair).collect(), project: None }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_project(self, file: &Path) -> Self {
+        Self { project: Some(file.to_owned()), ..self }
     }
 
     /// A variable that is set and not empty.
@@ -102,22 +112,53 @@ impl Settings {
     pub(crate) fn configurations(&self) -> Result<Vec<(PathBuf, Configuration)>, Failure> {
         let mut found = Vec::new();
         for path in self.configuration_files() {
-            let unusable = || Failure::new(Class::Usage, format!("cannot use {}", path.display()));
-            let text = match std::fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error)
-                    if error.kind() == ErrorKind::NotFound && self.path(CONFIG).is_none() =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(unusable().because(&error)),
-            };
+            let Some(text) = self.text_of(&path)? else { continue };
             let folder = path.parent().unwrap_or(Path::new("/"));
-            let parsed = file::parse(&text, folder)
-                .map_err(|error| unusable().because(&error).advised(error.remedy.clone()))?;
+            let parsed = file::parse(&text, folder).map_err(|error| unusable(&path, &error))?;
             found.push((path, parsed));
         }
         Ok(found)
+    }
+
+    /// What files say of flags, the most telling first: that of the project, and then as
+    /// [`Self::configurations`]. Where the environment names a file, it is the only one.
+    ///
+    /// # Errors
+    ///
+    /// As there, and with what a project may not say.
+    pub(crate) fn flag_files(&self) -> Result<Vec<FlagFile>, Failure> {
+        let project = self.project.clone().filter(|_| self.path(CONFIG).is_none());
+        let project = project.map(|path| (path, FileOwner::Project));
+        let own = self.configuration_files().into_iter().map(|path| (path, FileOwner::Own));
+        let mut found = Vec::new();
+        for (path, owner) in project.into_iter().chain(own) {
+            let text = match owner {
+                FileOwner::Own => self.text_of(&path)?,
+                FileOwner::Project => {
+                    project::read(&path).map_err(|error| cannot_use(&path).because(&error))?
+                }
+            };
+            let Some(text) = text else { continue };
+            let flags = file::flags(&text, owner).map_err(|error| unusable(&path, &error))?;
+            found.push(FlagFile { path, owner, flags });
+        }
+        Ok(found)
+    }
+
+    /// Whether there are variables of ours.
+    pub(crate) fn has_own(&self) -> bool {
+        self.variables.keys().any(|name| name.as_encoded_bytes().starts_with(b"WYTHE_"))
+    }
+
+    /// The text of a configuration file; `None` where there is none, and none has to be.
+    fn text_of(&self, path: &Path) -> Result<Option<String>, Failure> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.path(CONFIG).is_none() => {
+                Ok(None)
+            }
+            Err(error) => Err(cannot_use(path).because(&error)),
+        }
     }
 
     /// What the environment says of the store's budget.
@@ -179,6 +220,15 @@ impl Settings {
     pub(crate) fn source_date_epoch(&self) -> Option<String> {
         self.text("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty())
     }
+}
+
+fn cannot_use(path: &Path) -> Failure {
+    let text = format!("cannot use {}", path.display());
+    Failure::new(Class::Usage, text)
+}
+
+fn unusable(path: &Path, error: &FileError) -> Failure {
+    cannot_use(path).because(error).advised(error.remedy.clone())
 }
 
 #[cfg(test)]

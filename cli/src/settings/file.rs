@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, Visitor};
 use wythe_registry::hosts::{HostConfig, Part};
 
 use super::cache_table::{CacheDefaults, CacheTable};
+use super::flag_table::{self, WrittenFlag};
 use super::registry_table::Registries;
 use crate::args::budget::{Age, Amount, Bounds};
 use crate::build_record::bounds::{HistoryTable, Volume};
@@ -27,6 +28,23 @@ pub(crate) struct Configuration {
     pub(crate) history: HistoryTable,
     /// The tables `[registry."HOST"]`.
     pub(crate) registries: Vec<(Part, HostConfig)>,
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FileOwner {
+    /// The user's, or that of the machine.
+    Own,
+    /// That of a project, which came with its files.
+    Project,
+}
+
+/// What a file says of flags.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct FlagFile {
+    pub(crate) path: PathBuf,
+    pub(crate) owner: FileOwner,
+    pub(crate) flags: Vec<WrittenFlag>,
 }
 
 /// A file that is not what it should be.
@@ -52,6 +70,17 @@ struct Tables {
     history: WrittenHistory,
     #[serde(default)]
     registry: Registries,
+    /// Read by [`flags`].
+    #[serde(default, rename = "flags")]
+    _flags: IgnoredAny,
+}
+
+/// The tables that the file of a project may have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectTables {
+    #[serde(default, rename = "flags")]
+    _flags: IgnoredAny,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,9 +109,38 @@ pub(crate) struct Written<T>(pub(crate) T);
 ///
 /// With the line and what is wrong there.
 pub(crate) fn parse(text: &str, folder: &Path) -> Result<Configuration, FileError> {
-    let Tables { store, cache, history, registry } = read(text)?;
+    let Tables { store, cache, history, registry, _flags: _ } = read(text)?;
     let (store, cache, registries) = (store.bounds(), cache.defaults(), registry.configs(folder));
     Ok(Configuration { store, cache, history: history.table(), registries })
+}
+
+/// Reads what a configuration file says of flags, and nothing else of it but whether it is one.
+///
+/// # Errors
+///
+/// As [`parse`]; with a table that is not for a project.
+pub(crate) fn flags(text: &str, owner: FileOwner) -> Result<Vec<WrittenFlag>, FileError> {
+    match owner {
+        FileOwner::Own => read::<Tables>(text).map(|_| ()).map_err(with_flags),
+        FileOwner::Project => read::<ProjectTables>(text).map(|_| ()).map_err(not_for_projects),
+    }?;
+    flag_table::written(text)
+}
+
+/// An error about a table that nobody knows says where flags are set.
+fn with_flags(mut error: FileError) -> FileError {
+    if let Some(remedy) = error.remedy.as_mut().filter(|remedy| remedy.contains("`flags`")) {
+        remedy.push_str("; flags of wythe build are set in [flags.build]");
+    }
+    error
+}
+
+/// An error about a table that is not for a project says so.
+fn not_for_projects(error: FileError) -> FileError {
+    let Some((_, table)) = error.what.split_once("unknown field ") else { return error };
+    let what = format!("a project may not set {table}");
+    let remedy = "set it in your own file: that of a project has [flags.build] alone";
+    FileError { what, remedy: Some(remedy.to_owned()), ..error }
 }
 
 /// Reads a TOML file of any kind.
@@ -103,7 +161,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, FileError> {
 }
 
 /// The line that is at a place of a text, with its number. What is set there may be a secret.
-fn place(text: &str, at: usize) -> String {
+pub(super) fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let number = before.matches('\n').count() + 1;
     let line = text.lines().nth(number - 1).unwrap_or_default();
@@ -115,6 +173,13 @@ fn place(text: &str, at: usize) -> String {
 /// A path as a file names it: a relative one begins at the folder of the file.
 pub(crate) fn beside(folder: &Path, path: &Path) -> PathBuf {
     folder.join(path)
+}
+
+impl FileError {
+    /// What is wrong at a place of a text.
+    pub(super) fn at(text: &str, at: usize, what: &str) -> Self {
+        Self { place: place(text, at), what: what.to_owned(), remedy: None }
+    }
 }
 
 impl StoreTable {
