@@ -60,8 +60,8 @@ use crate::args::init::InitArgs;
 use crate::args::isolation::IsolationArg;
 use crate::args::kaniko::KanikoArgs;
 use crate::args::store::{
-    CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs, VerifyArgs,
-    VersionArgs,
+    CompleteWordsArgs, CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs,
+    VerifyArgs, VersionArgs,
 };
 use crate::failure::{Class, Failure};
 use crate::namespaces::Namespaces;
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Buildx(BuildxArgs),
     Cache(CacheMountsArgs),
+    #[command(hide = true)]
+    CompleteWords(CompleteWordsArgs),
     Completion(CompletionArgs),
     Compose(ComposeArgs),
     #[command(hide = true)]
@@ -238,6 +240,7 @@ impl Command {
             Self::Cache(args) => cache::run(args, session),
             // Commands of ours under other names.
             Self::Builder(_) | Self::Image(_) | Self::System(_) => Ok(()),
+            Self::CompleteWords(args) => completion::answer(args, session),
             Self::Completion(args) => completion::run(args, session),
             Self::Compose(args) => compose::run(args, session),
             Self::Context(args) => context::run(args, session),

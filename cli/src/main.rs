@@ -9,6 +9,7 @@ mod aws;
 mod build_record;
 mod closure;
 mod command;
+mod completion;
 mod container;
 mod containerd;
 mod containers_storage;

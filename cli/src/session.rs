@@ -21,7 +21,7 @@ use wythe_store::gc::settle::Pressure;
 use wythe_store::gc::{GcError, Pace};
 use wythe_store::journal::{BootId, Durability};
 use wythe_store::oci::reference::Reference;
-use wythe_store::store::{Access, OpenOptions, Store};
+use wythe_store::store::{Access, Create, OpenOptions, Store};
 
 use crate::args::budget::Bounds;
 use crate::args::global::{GlobalArgs, ProgressForm};
@@ -170,6 +170,13 @@ impl Session {
         let options = OpenOptions { access: Access::Read, ..self.store_options()? };
         let store = Store::open(&self.store_path()?, &options)?;
         Ok(self.read.get_or_init(|| store).clone())
+    }
+
+    /// As [`Self::store_to_read`], and makes none where there is none.
+    pub(crate) fn store_that_is_there(&self) -> Result<Store, Failure> {
+        let options =
+            OpenOptions { access: Access::Read, create: Create::Never, ..self.store_options()? };
+        Ok(Store::open(&self.store_path()?, &options)?)
     }
 
     /// As [`Self::store`], with the strongest promise that its commits make, for a command that does so

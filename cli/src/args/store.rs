@@ -82,6 +82,16 @@ pub(crate) struct CompletionArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// What a completion script calls
+#[derive(Debug, Args)]
+pub(crate) struct CompleteWordsArgs {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+    /// The words of the command line behind the name of the program, as far as the cursor
+    #[arg(last = true)]
+    pub(crate) words: Vec<String>,
+}
+
 /// Print a manual page, for `man -l -`
 #[derive(Debug, Args)]
 pub(crate) struct ManualArgs {

@@ -22,7 +22,7 @@ const SEPARATOR: &str = "BUILDX_BAKE_PATH_SEPARATOR";
 
 /// Reads the files that are named, by flags or the environment, else those of the usual names: of where the
 /// definition is, or of the working directory.
-pub(super) fn read(
+pub(crate) fn read(
     named: &[String],
     remote: Option<&RemoteDefinition>,
     settings: &Settings,
