@@ -2,6 +2,7 @@
 
 mod aws;
 mod build;
+pub(crate) mod code;
 mod delivery;
 mod registry;
 mod sandbox;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_store::blob::ChangedBlob;
 
+use self::code::ErrorCode;
 use crate::args::global::ProgressForm;
 use crate::render::ci::CiSystem;
 use crate::render::json;
@@ -71,6 +73,8 @@ pub(crate) struct Failure {
     remedy: Option<String>,
     /// The command that shows it again.
     reproduction: Option<String>,
+    /// The kind it is of, where that has a page.
+    kind: Option<ErrorCode>,
     /// The exit code, where it is that of a command the person asked for.
     code: Option<u8>,
 }
@@ -95,16 +99,23 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             failure.extend(&error.to_string());
+            // The innermost knows best, but for a full disk.
+            if failure.class != Class::Space {
+                failure.kind = code::of(error).or(failure.kind);
+            }
             if is_full(error) {
+                failure.kind = Some(ErrorCode::NoSpace);
                 failure.class = Class::Space;
                 failure.remedy = Some(SPACE.to_owned());
             } else if registry::is_of_network(error) {
                 failure.class = Class::Network;
             } else if failure.class == Class::Environment && is_broken(error) {
                 failure.class = Class::Damage;
+                failure.kind = Some(ErrorCode::DiskBroken);
                 failure.remedy = Some(BROKEN.to_owned());
             } else if failure.class == Class::Environment && is_changed(error) {
                 failure.class = Class::Damage;
+                failure.kind = Some(ErrorCode::StoreDamaged);
                 failure.remedy = Some(store::VERIFY.to_owned());
             }
             next = error.source();
@@ -116,8 +127,15 @@ impl Failure {
     pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let cause = Self::of(self.class, error);
         self.class = cause.class;
+        self.kind = self.kind.or(cause.kind);
         cause.chain.iter().for_each(|message| self.extend(message));
         self.remedy = self.remedy.or(cause.remedy);
+        self
+    }
+
+    /// The same failure as one of a kind, unless that is known better.
+    pub(crate) fn known_as(mut self, kind: ErrorCode) -> Self {
+        self.kind.get_or_insert(kind);
         self
     }
 
@@ -193,6 +211,8 @@ impl Failure {
         lines.extend(self.remedy.iter().map(|remedy| format!("help: {}", clean(remedy))));
         let again = self.reproduction.iter();
         lines.extend(again.map(|command| format!("reproduce: {}", clean(command))));
+        let name = self.kind.map(ErrorCode::name).into_iter();
+        lines.extend(name.map(|name| format!("code: {name} (see `wythe explain {name}`)")));
         lines
     }
 
@@ -207,6 +227,7 @@ impl Failure {
             "v": json::VERSION,
             "event": "error",
             "class": self.class.name(),
+            "kind": self.kind.map(ErrorCode::name),
             "code": self.code.unwrap_or(self.class as u8),
             "messages": self.chain,
             "help": self.remedy,
@@ -236,7 +257,8 @@ impl Failure {
 
     fn empty(class: Class) -> Self {
         let (chain, exhibit, findings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { class, chain, exhibit, findings, remedy: None, reproduction: None, code: None }
+        let (remedy, reproduction) = (None, None);
+        Self { class, chain, exhibit, findings, remedy, reproduction, kind: None, code: None }
     }
 
     /// Adds a cause, unless a message above has said it already.
@@ -342,6 +364,7 @@ mod tests {
         let failure = Failure::of(Class::Internal, &error);
         assert_eq!(failure.class, Class::Space);
         assert!(failure.lines()[2].contains("wythe prune"));
+        assert_eq!(failure.kind, Some(ErrorCode::NoSpace));
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use wythe_dockerfile::suggest::nearest;
 use crate::args::configurable::{self, ConfigurableFlag};
 use crate::args::equivalents;
 use crate::args::global::ProgressForm;
+use crate::failure::code::ErrorCode;
 use crate::failure::{Class, Failure};
 use crate::settings::Settings;
 use crate::settings::file::{FileOwner, FlagFile};
@@ -73,7 +74,7 @@ pub(crate) fn chosen(
         flag.accepts(&values).map_err(|why| {
             let text = format!("{source}: --{} cannot be that: {why}", flag.name);
             let help = format!("`wythe {} --help` says what it takes", flag.command.join(" "));
-            Failure::usage(text).remedy(help.replace("  ", " "))
+            Failure::usage(text).known_as(ErrorCode::Settings).remedy(help.replace("  ", " "))
         })?;
         found.push(FlagDefault { flag, values, source });
     }
@@ -133,7 +134,7 @@ fn known(
 ) -> Result<(), Failure> {
     let unusable = |what: String| {
         let text = format!("cannot use {}: {}{what}", file.path.display(), written.place);
-        Failure::new(Class::Usage, text)
+        Failure::new(Class::Usage, text).known_as(ErrorCode::Settings)
     };
     let Some(values) = &written.values else {
         let is_known = flags.iter().any(|flag| flag.command.starts_with(&written.path));

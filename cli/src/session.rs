@@ -28,6 +28,7 @@ use crate::args::global::{GlobalArgs, ProgressForm};
 use crate::args::isolation::IsolationArg;
 use crate::args::layer_limit::layer_limits;
 use crate::build_record::bounds::HistoryBounds;
+use crate::failure::code::ErrorCode;
 use crate::failure::{Class, Failure};
 use crate::host::SystemClock;
 use crate::namespaces::Namespaces;
@@ -132,7 +133,8 @@ impl Session {
                 Ok(())
             }
             (Isolation::Refused, _) => {
-                let mut failure = Failure::new(Class::Environment, "commands cannot run here");
+                let mut failure = Failure::new(Class::Environment, "commands cannot run here")
+                    .known_as(ErrorCode::NoIsolation);
                 if let Some(why) = self.barred.get() {
                     failure = failure.because(why);
                 }
@@ -199,6 +201,7 @@ impl Session {
         let limits = layer_limits(limits.as_deref(), &self.global.limit);
         let limits = limits.map_err(|error| {
             Failure::new(Class::Usage, format!("cannot use WYTHE_LIMITS: {error}"))
+                .known_as(ErrorCode::Settings)
         })?;
         Ok(OpenOptions { boot: boot(), limits, ..OpenOptions::default() })
     }

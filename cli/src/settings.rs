@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::budget::Bounds;
 use crate::build_record::bounds::HistoryTable;
+use crate::failure::code::ErrorCode;
 use crate::failure::{Class, Failure};
 use crate::settings::file::{Configuration, FileError, FileOwner, FlagFile};
 
@@ -224,7 +225,7 @@ impl Settings {
 
 fn cannot_use(path: &Path) -> Failure {
     let text = format!("cannot use {}", path.display());
-    Failure::new(Class::Usage, text)
+    Failure::new(Class::Usage, text).known_as(ErrorCode::Settings)
 }
 
 fn unusable(path: &Path, error: &FileError) -> Failure {

@@ -13,6 +13,7 @@ use wythe_store::store::Store;
 
 use crate::closure;
 use crate::failure::Failure;
+use crate::failure::code::ErrorCode;
 use crate::session::Session;
 
 /// The image of a name for this machine or, where it has none, one for another; with `latest` where
@@ -120,5 +121,7 @@ pub(crate) fn this_machine() -> Platform {
 /// There is no such image.
 pub(crate) fn absent(reference: &Reference) -> Failure {
     let text = format!("there is no image {} in the store", reference.canonical());
-    Failure::usage(text).remedy("`wythe images` lists the images, `wythe pull` fetches one")
+    Failure::usage(text)
+        .known_as(ErrorCode::ImageNotHere)
+        .remedy("`wythe images` lists the images, `wythe pull` fetches one")
 }

@@ -215,11 +215,11 @@ pub(crate) enum Document {
     Manifest,
 }
 
-/// Say what the steps of an image were made from, and why they ran
+/// Say what the steps of an image were made from and why they ran, or what an error means
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// An image that was built here, or the key of a step or its beginning
-    #[arg(value_name = "IMAGE|KEY")]
+    /// An image that was built here, the key of a step or its beginning, or the code of an error
+    #[arg(value_name = "IMAGE|KEY|CODE")]
     pub(crate) what: String,
     /// Print lines or one JSON array
     #[arg(long, value_parser = format, default_value = "text", value_name = "text|json")]

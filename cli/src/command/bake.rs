@@ -26,6 +26,7 @@ use crate::command::build;
 use crate::command::build::deliver::metadata::WARNINGS;
 use crate::command::build::dockerfile::Dockerfile;
 use crate::failure::Failure;
+use crate::failure::code::ErrorCode;
 use crate::session::Session;
 
 /// Shows, asks or builds.
@@ -199,7 +200,8 @@ pub(crate) fn failure(error: &BakeError) -> Failure {
     let clean = |line: String| {
         crate::render::sanitize::text(line.as_bytes(), crate::render::sanitize::Medium::Log)
     };
-    Failure::usage(text).exhibit(shown.map(clean)).advised(remedy)
+    let failure = Failure::usage(text).known_as(ErrorCode::Definition);
+    failure.exhibit(shown.map(clean)).advised(remedy)
 }
 
 pub(crate) fn problem(problem: Problem) -> Failure {

@@ -8,6 +8,7 @@ use wythe_store::store::Store;
 use crate::args::call::AnswerFormat;
 use crate::args::image::ExplainArgs;
 use crate::failure::Failure;
+use crate::failure::code::{self, ErrorCode};
 use crate::render::reason;
 use crate::session::Session;
 use crate::stored_image;
@@ -15,8 +16,11 @@ use crate::stored_image;
 /// The fewest digits that are taken for the beginning of a key: fewer may well be a name.
 const MIN_DIGITS: usize = 8;
 
-/// Says what the steps of an image, or one step, were made from, and why they ran.
+/// Says what the steps of an image, or one step, were made from, and why they ran; or what a code of an error means.
 pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> {
+    if code::is_code(&args.what) {
+        return of_code(&args.what, session);
+    }
     let store = session.store_to_read()?;
     let steps = match of_key(&store, &args.what)? {
         Some(step) => vec![step],
@@ -27,6 +31,16 @@ pub(crate) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> 
         return session.print(&json!(steps).to_string());
     }
     steps.iter().flat_map(lines).try_for_each(|line| session.print(&line))
+}
+
+/// The page of an error.
+fn of_code(name: &str, session: &Session) -> Result<(), Failure> {
+    let page = ErrorCode::page(name).ok_or_else(|| {
+        let known: Vec<&str> = ErrorCode::names().collect();
+        let failure = Failure::usage(format!("no error has the code {name}"));
+        failure.remedy(format!("there are {}", known.join(", ")))
+    })?;
+    session.write(page.as_bytes())
 }
 
 /// The only result whose key begins so.

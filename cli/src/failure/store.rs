@@ -22,6 +22,7 @@ use wythe_store::oci::reference::ParseReferenceError;
 use wythe_store::oci::source::{SourceError, SourceErrorClass};
 use wythe_store::open::{OpenCause, OpenError};
 
+use super::code::ErrorCode;
 use super::registry::{class_within, remedy_within};
 use super::{Class, Failure};
 
@@ -45,7 +46,9 @@ impl Failure {
         match self.class {
             Class::Damage | Class::Environment | Class::Internal => {
                 let failure = self.because(error);
-                Self { class: Class::Damage, ..failure }.remedy(VERIFY)
+                Self { class: Class::Damage, ..failure }
+                    .known_as(ErrorCode::StoreDamaged)
+                    .remedy(VERIFY)
             }
             Class::Cancelled | Class::Network | Class::Space | Class::Step | Class::Usage => self,
         }
@@ -152,7 +155,11 @@ impl Failure {
             SourceErrorClass::Local => (Class::Environment, None),
         };
         let class = class_within(source).unwrap_or(class);
-        Self::of(class, error).advised(remedy_within(source)).advised(remedy)
+        let failure = Self::of(class, error).advised(remedy_within(source)).advised(remedy);
+        match ErrorCode::of_source(source.class()) {
+            Some(kind) => failure.known_as(kind),
+            None => failure,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ fn a_registry_of_another_authority_is_shown_nothing() {
     fs::copy(authority(&second), authority(&first)).unwrap();
     let complaint = refused(&first);
     assert!(complaint.contains("not trusted"), "{complaint}");
+    assert!(complaint.contains("code: E0304"), "{complaint}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use wythe_dockerfile::parse::{Parsed, parse};
 use crate::args::build::BuildArgs;
 use crate::args::context::ContextSource;
 use crate::failure::Failure;
+use crate::failure::code::ErrorCode;
 use crate::render::source::SourceFile;
 
 /// The longest Dockerfile that is read: a hundred times the longest anybody has written.
@@ -55,7 +56,10 @@ impl Dockerfile {
         let errors: Vec<Diagnostic> = errors.cloned().collect();
         match errors.first() {
             None => Ok(parsed),
-            Some(first) => Err(Failure::usage(&*first.message).findings(&self.source, &errors)),
+            Some(first) => {
+                let failure = Failure::usage(&*first.message).known_as(ErrorCode::Syntax);
+                Err(failure.findings(&self.source, &errors))
+            }
         }
     }
 

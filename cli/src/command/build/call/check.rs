@@ -12,6 +12,7 @@ use crate::args::call::{AnswerFormat, Call, OnFindings};
 use crate::command::build::dockerfile::Dockerfile;
 use crate::command::build::{input, options};
 use crate::failure::Failure;
+use crate::failure::code::ErrorCode;
 use crate::render::source::SourceFile;
 use crate::session::Session;
 
@@ -47,7 +48,7 @@ pub(crate) fn check(
         (None, 1) => "the build checks have a finding".to_owned(),
         (None, count) => format!("the build checks have {count} findings"),
     };
-    Err(Failure::usage(text).code(FOUND))
+    Err(Failure::usage(text).known_as(ErrorCode::ChecksFailed).code(FOUND))
 }
 
 /// The exit code where there are findings, as `docker buildx build --check` has it; a Dockerfile
