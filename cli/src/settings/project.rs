@@ -58,7 +58,7 @@ impl Permitted {
         let text = value.to_str().unwrap_or_default();
         let (is_fine, what) = match self {
             Self::Always => (true, ""),
-            Self::Inside => (is_inside(Path::new(value)), "a path that leads into the project"),
+            Self::Inside => (is_inside(value), "a path that leads into the project"),
             Self::On => (matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE"), "true"),
             Self::Said => (text.contains('='), "NAME=VALUE, and nothing of the environment"),
         };
@@ -91,10 +91,13 @@ pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Whether a path stays below where it begins; `-`, which is standard input, is none.
-fn is_inside(path: &Path) -> bool {
-    path != Path::new("-")
-        && path.components().all(|part| matches!(part, Component::CurDir | Component::Normal(_)))
+/// Whether a path stays below where it begins; `-`, which is standard input, is none, and neither is an address.
+fn is_inside(value: &OsStr) -> bool {
+    let is_address = value.to_string_lossy().contains("://");
+    let mut parts = Path::new(value).components();
+    value != "-"
+        && !is_address
+        && parts.all(|part| matches!(part, Component::CurDir | Component::Normal(_)))
 }
 
 #[cfg(test)]
@@ -179,7 +182,7 @@ mod tests {
         check(
             "file",
             &["Dockerfile.dev", "./docker/Dockerfile"],
-            &["/etc/shadow", "../x", "a/../../x", "-"],
+            &["https://example.org/Dockerfile", "/etc/shadow", "../x", "a/../../x", "-"],
         );
         check("build-arg", &["A=1", "A="], &["AWS_SECRET_ACCESS_KEY"]);
         check("strict", &["true"], &["false", "0"]);
