@@ -6,12 +6,16 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wythe_cache::contract;
 use wythe_cache::http::{HttpAccess, HttpCache, HttpOptions};
 use wythe_registry::client::Client;
 use wythe_registry::settings::{Settings, SystemTiming};
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::oci::descriptor::Descriptor;
+use wythe_store::oci::media_type::MediaType;
+use wythe_store::portable_action::PortableAction;
 
 /// Ends with what started it.
 struct Running(Child);
@@ -76,9 +80,14 @@ fn what_is_put_on_a_webdav_server_is_read_from_it() {
     assert_eq!(first.missing(&[Digest::of(&long)]).unwrap().len(), 1);
     put(&first, &long).unwrap();
     put(&first, &long).unwrap();
-    first.put_records(&[(key, b"record".to_vec())]).unwrap();
+    let mut record = contract::record(1);
+    record.blob = Descriptor::of(MediaType::LAYER_GZIP, &long);
+    first.put_records(&[(key, record.encode())]).unwrap();
+    first.finish().unwrap();
     let second = cache(url);
-    assert_eq!(second.records(&[key]).unwrap(), [Some(b"record".to_vec())]);
+    let found = second.records(&[key]).unwrap().remove(0).unwrap();
+    assert_eq!(PortableAction::decode(&found), PortableAction::decode(&record.encode()));
+    assert!(PortableAction::decode(&found).is_some());
     assert_eq!(second.missing(&[Digest::of(&long)]).unwrap(), []);
     let mut found = Vec::new();
     second.blob(&Digest::of(&long), 7..5_000_000).unwrap().read_to_end(&mut found).unwrap();

@@ -40,7 +40,7 @@ fn check(keys: &[Key], expected: &Expect) {
 fn layers_are_listed_with_what_they_waste() {
     check(
         &[Key::Down],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         bytes of files by layer, and what made it
             1  2.90MB RUN 1                           2.90MB wasted
@@ -51,7 +51,7 @@ fn layers_are_listed_with_what_they_waste() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
 }
 
@@ -59,7 +59,7 @@ fn layers_are_listed_with_what_they_waste() {
 fn a_layer_opens_with_what_it_did_and_what_became_of_it() {
     check(
         &[Key::Enter],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         layer 1: /
         > +  2.00MB lib/
@@ -70,11 +70,11 @@ fn a_layer_opens_with_what_it_did_and_what_became_of_it() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
     check(
         &[Key::Enter, Key::Down, Key::Enter],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         layer 1: /tmp/
         > x   900kB a\x1b[2J.deb                 removed by layer 2
@@ -85,11 +85,11 @@ fn a_layer_opens_with_what_it_did_and_what_became_of_it() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
     check(
         &[Key::Down, Key::Enter],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         layer 2: /
         >    2.10MB lib/
@@ -100,7 +100,7 @@ fn a_layer_opens_with_what_it_did_and_what_became_of_it() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
 }
 
@@ -108,7 +108,7 @@ fn a_layer_opens_with_what_it_did_and_what_became_of_it() {
 fn waste_is_listed_and_leads_to_its_directory() {
     check(
         &[Key::Char('w')],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         2 files that no container sees
         > x  2.00MB /lib/libc.so (layer 1)      replaced by layer 2
@@ -119,11 +119,11 @@ fn waste_is_listed_and_leads_to_its_directory() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
     check(
         &[Key::Char('w'), Key::Enter],
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         layer 1: /lib/
         > x  2.00MB libc.so                     replaced by layer 2
@@ -134,7 +134,7 @@ fn waste_is_listed_and_leads_to_its_directory() {
 
 
         arrows move, enter opens, / searches, w for waste, q quits
-    "#]],
+    "]],
     );
 }
 
@@ -144,7 +144,7 @@ fn a_search_lists_paths() {
     let keys: Vec<Key> = typed.into_iter().chain([Key::Erase, Key::Char('b')]).collect();
     check(
         &keys,
-        &expect![[r#"
+        &expect![[r"
         app:1: 2 layers           5.00MB, 2.90MB wasted, 42.0% seen
         bytes of files by layer, and what made it
         >   1  2.90MB RUN 1                           2.90MB wasted
@@ -155,7 +155,7 @@ fn a_search_lists_paths() {
 
 
         search: Deb_
-    "#]],
+    "]],
     );
     check(
         &[keys, vec![Key::Enter]].concat(),

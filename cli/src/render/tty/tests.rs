@@ -140,7 +140,7 @@ fn a_build_in_sixty_columns() {
 fn a_build_in_few_columns_and_ascii() {
     let mut driven = Driven::new((36, 12), Look { charset: Charset::Ascii, ..PLAIN });
     begun(&mut driven);
-    driven.check(&expect![[r#"
+    driven.check(&expect![[r"
         => [1/4] FROM debian         cached
         => [build 2/4] COPY . .        1.2s
         => [build 3/4] RUN make -C ... 4.3s
@@ -150,7 +150,7 @@ fn a_build_in_few_columns_and_ascii() {
         => pull example.o... 500kB / 2.00MB
         critical path: 1 more > [bu... 5.5s
         2 of 4 steps, 500kB fetched    5.6s
-    "#]]);
+    "]]);
 }
 
 #[test]
