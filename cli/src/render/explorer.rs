@@ -177,13 +177,10 @@ impl<'e> Explorer<'e> {
     }
 
     fn foot(&self) -> ViewLine {
-        match &self.typed {
-            Some(typed) => ViewLine::new(format!("search: {typed}_"), Tone::Warning),
-            None => {
-                let keys = "arrows move, enter opens, / searches, w for waste, q quits";
-                ViewLine::new(keys, Tone::Faint)
-            }
+        if let Some(typed) = &self.typed {
+            return ViewLine::new(format!("search: {typed}_"), Tone::Warning);
         }
+        ViewLine::new("arrows move, enter opens, / searches, w for waste, q quits", Tone::Faint)
     }
 
     fn line(&self, page: &ExplorerPage, at: usize, place: PageEntry) -> ViewLine {

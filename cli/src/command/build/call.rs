@@ -133,10 +133,11 @@ fn goal<'s, 'a>(stages: &'s Stages<'a>, target: Option<&str>) -> Result<&'s Stag
 /// An object without what says nothing, as readers of buildx's answers know it.
 fn without_empty(mut object: Value) -> Value {
     let says_nothing = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => true,
+        Value::Null => true,
+        Value::Bool(is_so) => !is_so,
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
-        _ => false,
+        Value::Number(_) | Value::Object(_) => false,
     };
     if let Value::Object(fields) = &mut object {
         fields.retain(|_, value| !says_nothing(value));
