@@ -106,7 +106,7 @@ fn begun(driven: &mut Driven) {
 
 /// The same build to its end, which is bad.
 fn failed(driven: &mut Driven) {
-    let elapsed = Duration::from_millis(5000);
+    let elapsed = Duration::from_secs(5);
     driven.take(6300, &Event::Failed { step: RUN, elapsed }).draw(6300);
 }
 
