@@ -25,12 +25,12 @@ fails() {
   [ "$status" = "$code" ]
 }
 
-fails 3 "$WYTHE" copy "oci:$BASE" "docker://$host/team/app:1"
-grep -q "The repository with name 'team/app' does not exist" err
-grep -q 'help: --create-repo makes it.*--region eu-west-1 --repository-name team/app' err
-"$WYTHE" copy --create-repo=immutable-tags "oci:$BASE" "docker://$host/team/app:1" 2> err
-grep -q "note: made the repository $host/team/app" err
-"$WYTHE" pull "$host/team/app:1"
+fails 3 "$WYTHE" copy "oci:$BASE" "docker://$host/bare/app:1"
+grep -q "The repository with name 'bare/app' does not exist" err
+grep -q 'help: --create-repo makes it.*--region eu-west-1 --repository-name bare/app' err
+"$WYTHE" copy --create-repo=immutable-tags "oci:$BASE" "docker://$host/bare/app:1" 2> err
+grep -q "note: made the repository $host/bare/app" err
+"$WYTHE" pull "$host/bare/app:1"
 
 # Two commands ago, a token was got; it is its owner's alone.
 [ "$(grep -c GetAuthorizationToken ports.log)" = 1 ]
@@ -38,11 +38,11 @@ grep -q 'GetAuthorizationToken {"registryIds": \["123456789012"\]} AWS4-HMAC-SHA
 [ "$(stat -c %a cache/wythe/ecr/*.json)" = 600 ]
 
 # A tag that stays: the same image is well, another is told.
-"$WYTHE" copy --create-repo "oci:$BASE" "docker://$host/team/app:1"
+"$WYTHE" copy --create-repo "oci:$BASE" "docker://$host/bare/app:1"
 printf 'FROM scratch\nCOPY Dockerfile /\n' > Dockerfile
-fails 3 "$WYTHE" build -t "$host/team/app:1" --push .
+fails 3 "$WYTHE" build -t "$host/bare/app:1" --push .
 grep -q 'the tag 1 stands for another image, sha256:' err
-"$WYTHE" build -t "$host/team/app:2" -t "$host/team/built:1" --push --create-repo .
+"$WYTHE" build -t "$host/bare/app:2" -t "$host/bare/built:1" --push --create-repo .
 
 fails 3 "$WYTHE" copy "oci:$BASE" "docker://$host/forbidden/app:1"
 grep -q "has to allow arn:aws:iam::123456789012:user/ci ecr:InitiateLayerUpload on arn:aws:ecr:" err
@@ -50,10 +50,10 @@ fails 3 "$WYTHE" copy --create-repo "oci:$BASE" "docker://$host/forbidden/app:1"
 grep -q "has to allow arn:aws:iam::123456789012:user/ci ecr:CreateRepository on arn:aws:ecr:" err
 fails 2 "$WYTHE" build -t r.example/app --push --create-repo .
 grep -q 'r.example is not ECR' err
-fails 4 env -u AWS_ACCESS_KEY_ID "$WYTHE" pull "$host/team/app:1"
+fails 4 env -u AWS_ACCESS_KEY_ID "$WYTHE" pull "$host/bare/app:1"
 grep -q 'AWS_ACCESS_KEY_ID and AWS_PROFILE are not set' err
 
 # What docker knows comes first.
 mkdir home/.docker
 printf '{"auths": {"%s": {"auth": "%s"}}}' "$host" "$(printf 'AWS:' | base64)" > home/.docker/config.json
-fails 3 "$WYTHE" pull "$host/team/app:1"
+fails 3 "$WYTHE" pull "$host/bare/app:1"
