@@ -147,7 +147,15 @@ pub(crate) fn window(terminal: impl AsFd) -> Window {
 impl<W: Write + Send> Progress for Tty<W> {
     fn event(&self, event: &Event<'_>) {
         let now = self.shared.stopwatch.elapsed();
-        self.shared.lock().view.take(event, now);
+        let mut state = self.shared.lock();
+        state.view.take(event, now);
+        // Where nothing runs any more others may write next, below what was drawn: nothing may be drawn over it then.
+        let window = window(std::io::stderr());
+        let is_over = !state.drawn.is_empty() && state.view.live(now, window).is_empty();
+        if let Some(taken) = self.shared.screen.taken().filter(|_| is_over) {
+            state.resume(taken);
+            state.draw(now, window);
+        }
     }
 }
 
