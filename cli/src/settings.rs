@@ -38,12 +38,6 @@ impl Settings {
         Self { variables, project: Some(PathBuf::from(project::FILE)) }
     }
 
-    /// Whether nothing is there, or it lies where this user may not look, as in the home of whoever called `su`.
-    fn is_out_of_reach(path: &Path) -> bool {
-        let none = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
-        path.symlink_metadata().is_err_and(|error| none.contains(&error.kind()))
-    }
-
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         let pair = |(key, value): &(&str, &str)| (key.into(), value.into());
@@ -161,7 +155,7 @@ impl Settings {
     fn text_of(&self, path: &Path) -> Result<Option<String>, Failure> {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Some(text)),
-            Err(_) if Self::is_out_of_reach(path) && self.path(CONFIG).is_none() => Ok(None),
+            Err(_) if is_out_of_reach(path) && self.path(CONFIG).is_none() => Ok(None),
             Err(error) => Err(cannot_use(path).because(&error)),
         }
     }
@@ -225,6 +219,12 @@ impl Settings {
     pub(crate) fn source_date_epoch(&self) -> Option<String> {
         self.text("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty())
     }
+}
+
+/// Whether nothing is there, or it lies where this user may not look, as in the home of whoever called `su`.
+fn is_out_of_reach(path: &Path) -> bool {
+    let none = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+    path.symlink_metadata().is_err_and(|error| none.contains(&error.kind()))
 }
 
 fn cannot_use(path: &Path) -> Failure {

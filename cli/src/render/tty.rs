@@ -150,11 +150,12 @@ impl<W: Write + Send> Progress for Tty<W> {
         let mut state = self.shared.lock();
         state.view.take(event, now);
         // Where nothing runs any more others may write next, below what was drawn: nothing may be drawn over it then.
-        let window = window(std::io::stderr());
-        let is_over = !state.drawn.is_empty() && state.view.live(now, window).is_empty();
-        if let Some(taken) = self.shared.screen.taken().filter(|_| is_over) {
+        if state.drawn.is_empty() || !state.view.is_idle() {
+            return;
+        }
+        if let Some(taken) = self.shared.screen.taken() {
             state.resume(taken);
-            state.draw(now, window);
+            state.draw(now, window(std::io::stderr()));
         }
     }
 }

@@ -115,7 +115,7 @@ impl View {
 
     /// The lines below them, which the next frame replaces: as many as `window` has room for, the outline last.
     pub(crate) fn live(&self, now: Duration, window: Window) -> Vec<ViewLine> {
-        if self.running.is_empty() && self.moving.is_empty() {
+        if self.is_idle() {
             return Vec::new();
         }
         let outline = self.outline(now, window.columns);
@@ -138,6 +138,11 @@ impl View {
         lines.extend(outline);
         lines.truncate(window.rows.saturating_sub(1));
         lines
+    }
+
+    /// Whether nothing runs and nothing is on its way: there are no lines below those that stay.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.moving.is_empty()
     }
 
     /// How far the build is, and which steps it is as long as.
