@@ -62,9 +62,10 @@ impl Folds {
         if kept <= MOST_KEPT {
             return String::new();
         }
+        let mut out = self.leave(after);
+        out.push_str(&self.ended(after));
         let longest = self.waiting.iter().max_by_key(|(_, waiting)| waiting.lines.len());
         let longest = longest.map(|(step, _)| *step);
-        let mut out = self.leave(after);
         out.extend(longest.map(|step| self.turn_to(step, after)));
         out
     }
@@ -81,6 +82,15 @@ impl Folds {
 
     /// Those that have ended meanwhile, and one that still runs.
     fn follow(&mut self, after: u64) -> String {
+        let mut out = self.ended(after);
+        if let Some(step) = self.waiting.keys().next().copied() {
+            out.push_str(&self.turn_to(step, after));
+        }
+        out
+    }
+
+    /// Those that have ended meanwhile. None of them may come to the front, where nothing would end it again.
+    fn ended(&mut self, after: u64) -> String {
         let mut out = String::new();
         let ended = self.waiting.iter().filter(|(_, waiting)| waiting.verdict.is_some());
         for step in ended.map(|(step, _)| *step).collect::<Vec<_>>() {
@@ -91,9 +101,6 @@ impl Folds {
                 out.push_str(&self.system.close(&self.id(step), self.now(after)));
             }
             out.push_str(&waiting.verdict.unwrap_or_default());
-        }
-        if let Some(step) = self.waiting.keys().next().copied() {
-            out.push_str(&self.turn_to(step, after));
         }
         out
     }
@@ -186,5 +193,22 @@ mod tests {
         assert!(out.starts_with("::endgroup::\n::group::#2 b\nxxx"), "{}", &out[..60]);
         assert_eq!(folds.line(two, "now", 0), "now\n");
         assert_eq!(folds.line(one, "later", 0), "");
+    }
+
+    #[test]
+    fn a_step_that_has_ended_is_told_before_one_that_prints_much_comes_to_the_front() {
+        let (one, two, three) = (StepId(1), StepId(2), StepId(3));
+        let mut folds = Folds::new(CiSystem::GitHub, 0);
+        for (step, title) in [(one, "a"), (two, "b"), (three, "c")] {
+            folds.begin(step, title, 0);
+        }
+        folds.line(two, &"x".repeat(MOST_KEPT - 10), 0);
+        folds.end(two, "#2 DONE", 1);
+        let out = folds.line(three, "#3 much, at last", 2);
+        assert!(
+            out.ends_with("\n::endgroup::\n#2 DONE\n::group::#3 c\n#3 much, at last\n"),
+            "{out:.80}"
+        );
+        assert_eq!(folds.end(three, "#3 DONE", 3), "::endgroup::\n#3 DONE\n::group::#1 a\n");
     }
 }
