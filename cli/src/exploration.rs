@@ -148,7 +148,7 @@ impl Exploration {
     /// What is lost, by path, the most first.
     pub(crate) fn waste(&self) -> Vec<Waste> {
         let mut found: BTreeMap<String, Waste> = BTreeMap::new();
-        for body in self.bodies.iter().filter(|body| body.names == 0 && body.size > 0) {
+        for body in self.lost_bodies() {
             let path = self.path(body.item);
             let waste = found.entry(path.clone());
             let waste = waste.or_insert(Waste { path, bytes: 0, layers: Vec::new() });
@@ -160,14 +160,17 @@ impl Exploration {
         found
     }
 
+    fn lost_bodies(&self) -> impl Iterator<Item = &Body> {
+        self.bodies.iter().filter(|body| body.names == 0 && body.size > 0)
+    }
+
     pub(crate) fn get(&self, id: ItemId) -> &Item {
         &self.items[id.0]
     }
 
     /// The first names of what is lost, the most first.
     pub(crate) fn lost(&self) -> Vec<ItemId> {
-        let lost = self.bodies.iter().filter(|body| body.names == 0 && body.size > 0);
-        let mut lost: Vec<&Body> = lost.collect();
+        let mut lost: Vec<&Body> = self.lost_bodies().collect();
         lost.sort_by_key(|body| std::cmp::Reverse(body.size));
         lost.iter().map(|body| body.item).collect()
     }

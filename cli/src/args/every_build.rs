@@ -7,7 +7,7 @@ use super::create_repository::RepositoryArgs;
 use super::image_attributes::CompressionArg;
 use super::isolation::{IsolationArg, SnapshotterArg};
 use super::quota::QuotaArgs;
-use super::runtime::RuntimeArg;
+use super::runtime::RuntimeArgs;
 use super::switch::Switch;
 
 /// How steps are run, which is no part of what they are
@@ -49,12 +49,8 @@ pub(crate) struct ShapeArgs {
     /// How layers are compressed when they leave the store
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
-    /// Add a SOCI index (version 2) over long gzip layers, with which Fargate starts before they have come
-    #[arg(long)]
-    pub(crate) soci: Switch,
-    /// What is to run the image, which leaves in the form that takes
-    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
-    pub(crate) runtime: Option<RuntimeArg>,
+    #[command(flatten)]
+    pub(crate) service: RuntimeArgs,
     /// Do not wait for the disk: after a power cut the results of this build may be gone
     #[arg(long)]
     pub(crate) no_durable: Switch,

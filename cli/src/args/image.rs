@@ -16,7 +16,7 @@ use super::image_filter::ImageFilter;
 use super::key_value::KeyValue;
 use super::location::ImageLocation;
 use super::output::Format;
-use super::runtime::RuntimeArg;
+use super::runtime::RuntimeArgs;
 use super::switch::Switch;
 use crate::failure::Failure;
 
@@ -63,12 +63,8 @@ pub(crate) struct PushArgs {
     /// How layers built here are compressed
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
-    /// Add a SOCI index (version 2) over long gzip layers, with which Fargate starts before they have come
-    #[arg(long)]
-    pub(crate) soci: Switch,
-    /// What is to run the image, which leaves in the form that takes
-    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
-    pub(crate) runtime: Option<RuntimeArg>,
+    #[command(flatten)]
+    pub(crate) service: RuntimeArgs,
     /// Write a file for a deployment:
     /// type=imagedefinitions|imagedetail|taskdef|kustomize,dest=FILE,container=NAME
     #[arg(long, value_name = "FILE", conflicts_with = "all_tags")]

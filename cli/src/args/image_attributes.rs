@@ -76,15 +76,15 @@ pub(crate) enum CompressionArg {
 impl ImageAttributes {
     /// How the layers leave, where the flags say what the output does not.
     pub(crate) fn layers(&self, flags: &ResultArgs) -> LayerOptions {
-        let usual = flags.shape.runtime.and_then(RuntimeArg::compression);
+        let usual = flags.shape.service.runtime.and_then(RuntimeArg::compression);
         let compression = self.compression.or(flags.shape.compression).or(usual).map(Into::into);
         let recompress = match self.recompress {
             Recompress::Never => {
-                flags.shape.runtime.map_or(Recompress::Never, RuntimeArg::recompress)
+                flags.shape.service.runtime.map_or(Recompress::Never, RuntimeArg::recompress)
             }
             Recompress::Differing => Recompress::Differing,
         };
-        let index = if flags.shape.soci.is_on() { LazyIndex::Soci } else { self.index };
+        let index = if flags.shape.service.soci.is_on() { LazyIndex::Soci } else { self.index };
         let compression = compression.unwrap_or_default();
         LayerOptions { compression, level: self.level, recompress, index }
     }

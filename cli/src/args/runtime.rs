@@ -5,7 +5,19 @@ use wythe_store::image::encode::Recompress;
 use wythe_store::oci::platform::Platform;
 
 use super::image_attributes::CompressionArg;
+use super::switch::Switch;
 use crate::failure::Failure;
+
+/// What an image is made for
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct RuntimeArgs {
+    /// Add a SOCI index (version 2) over long gzip layers, with which Fargate starts before they have come
+    #[arg(long)]
+    pub(crate) soci: Switch,
+    /// What is to run the image, which leaves in the form that takes
+    #[arg(long = "for", value_enum, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<RuntimeArg>,
+}
 
 /// What runs an image.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

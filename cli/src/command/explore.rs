@@ -16,7 +16,7 @@ use crate::exploration::{Exploration, Waste};
 use crate::failure::Failure;
 use crate::full_screen;
 use crate::render::explorer::Explorer;
-use crate::render::look::Look;
+use crate::render::look::{Look, can_be_drawn_on};
 use crate::render::quantity::Bytes;
 use crate::render::table::Table;
 use crate::session::Session;
@@ -46,8 +46,7 @@ pub(crate) fn run(args: &ExploreArgs, session: &Session) -> Result<(), Failure> 
 
 /// Whether a person can type and is shown what comes of it.
 fn is_interactive(session: &Session) -> bool {
-    let draws = !matches!(session.settings.text("TERM").as_deref(), None | Some("" | "dumb"));
-    draws && io::stdin().is_terminal() && io::stdout().is_terminal()
+    can_be_drawn_on(&session.settings) && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn explored(lease: &Lease, image: &StoredImage) -> Result<Exploration, Failure> {

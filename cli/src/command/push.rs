@@ -75,15 +75,15 @@ fn pushed(
     let platform = platform(args, image, &lease)?;
     let source = Watched { images: &client, transfers };
     let image = closure::of_store(&lease, image, platform.as_ref(), &source)?;
-    let usual = args.runtime.and_then(RuntimeArg::compression);
+    let usual = args.service.runtime.and_then(RuntimeArg::compression);
     let layers = LayerOptions {
         compression: args.compression.or(usual).map(Into::into).unwrap_or_default(),
-        recompress: args.runtime.map(RuntimeArg::recompress).unwrap_or_default(),
+        recompress: args.service.runtime.map(RuntimeArg::recompress).unwrap_or_default(),
         index: index(args),
         level: None,
     };
     refuse_index(layers)?;
-    let layers = args.runtime.map_or(layers, |runtime| runtime.at_registry(layers));
+    let layers = args.service.runtime.map_or(layers, |runtime| runtime.at_registry(layers));
     let (content, pool) = (&image.content(&lease), &host::threads()?);
     let make =
         |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, layers, (pool, ready));
@@ -92,14 +92,14 @@ fn pushed(
 }
 
 fn index(args: &PushArgs) -> LazyIndex {
-    if args.soci.is_on() { LazyIndex::Soci } else { LazyIndex::None }
+    if args.service.soci.is_on() { LazyIndex::Soci } else { LazyIndex::None }
 }
 
 /// The platform of which an image is sent alone, if not all of them are: the one that was asked for, or the only one
 /// where the runtime takes no index.
 fn platform(args: &PushArgs, image: &str, lease: &Lease) -> Result<Option<Platform>, Failure> {
     let asked = args.which.platform()?;
-    let Some(runtime) = args.runtime else { return Ok(asked) };
+    let Some(runtime) = args.service.runtime else { return Ok(asked) };
     let (_, root) = stored_image::resolve(lease.store(), image)?;
     let mut found: Vec<Platform> = asked.iter().cloned().collect();
     if found.is_empty()

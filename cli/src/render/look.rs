@@ -47,9 +47,10 @@ pub(crate) enum Reflow {
 }
 
 impl Display {
-    /// What standard error is.
+    /// What standard error is, and whether a person is watching it.
     pub(crate) fn of(stderr: &Stderr, settings: &Settings) -> Self {
-        let medium = medium(stderr, settings.text("TERM").as_deref());
+        let is_watched = can_be_drawn_on(settings) && stderr.is_terminal();
+        let medium = if is_watched { Medium::Terminal } else { Medium::Log };
         Self { medium, look: Look::of(settings), ci: CiSystem::of(settings) }
     }
 }
@@ -73,10 +74,9 @@ impl Look {
     }
 }
 
-/// Whether a person is watching standard error, on a terminal that can be drawn on: `TERM` says so.
-fn medium(stderr: &Stderr, term: Option<&str>) -> Medium {
-    let draws = !matches!(term, None | Some("" | "dumb"));
-    if draws && stderr.is_terminal() { Medium::Terminal } else { Medium::Log }
+/// Whether the terminal, where there is one, can be drawn on: `TERM` says so.
+pub(crate) fn can_be_drawn_on(settings: &Settings) -> bool {
+    !matches!(settings.text("TERM").as_deref(), None | Some("" | "dumb"))
 }
 
 #[cfg(test)]

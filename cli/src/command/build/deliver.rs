@@ -78,7 +78,7 @@ fn refuse_for_runtime(args: &BuildArgs) -> Result<(), Failure> {
             return Err(Failure::usage(text).remedy(remedy));
         }
     }
-    let Some(runtime) = args.result.shape.runtime else { return Ok(()) };
+    let Some(runtime) = args.result.shape.service.runtime else { return Ok(()) };
     let compressions = args.result.shape.compression.into_iter();
     let said = images.iter().filter_map(|image| image.compression);
     let compressions: Vec<_> = compressions.chain(said).collect();

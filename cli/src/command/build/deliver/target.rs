@@ -227,7 +227,7 @@ impl TargetOutput<'_> {
             Transport::Plain => self.session.registry_over_http(names)?,
         };
         let (transfers, mut options) = (self.transfers, self.options(asked)?);
-        if let Some(runtime) = self.args.shape.runtime {
+        if let Some(runtime) = self.args.shape.service.runtime {
             options.layers = runtime.at_registry(options.layers);
         }
         let source = Watched { images: &client, transfers };
