@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 
+import listening_at
+
 ports_file, log_file, image, address = sys.argv[1:5]
 with open(os.path.join(image, "index.json")) as file:
     root = json.load(file)["manifests"][0]
@@ -67,12 +69,11 @@ def blob(digest):
         return file.read()
 
 
-ports = {}
+ports, servers = {}, []
 for role in ("registry", "token", "storage", "mirror"):
     kind = type(role, (Server,), {"role": role})
     server = http.server.ThreadingHTTPServer((address if role == "token" else "127.0.0.1", 0), kind)
+    servers.append(server)
     ports[role] = server.server_port
     threading.Thread(target=server.serve_forever).start()
-with open(ports_file + ".new", "w") as out:
-    out.write(" ".join(str(port) for port in ports.values()) + "\n")
-os.rename(ports_file + ".new", ports_file)
+listening_at.tell(ports_file, *servers)

@@ -12,7 +12,6 @@ import base64
 import http.client
 import http.server
 import json
-import os
 import re
 import socket
 import ssl
@@ -20,6 +19,8 @@ import sys
 import threading
 import time
 import urllib.request
+
+import listening_at
 
 PORTS, CERTIFICATE, KEY, REGISTRY = sys.argv[1:5]
 CONTROL = sys.argv[5] if len(sys.argv) > 5 else None
@@ -165,6 +166,4 @@ def serve(kind, tls=False):
 
 registry = serve(Registry, tls=True)
 servers = [serve(Proxy), registry, serve(Control)]
-with open(PORTS + ".new", "w") as out:
-    out.write(" ".join(str(server.server_port) for server in servers) + "\n")
-os.rename(PORTS + ".new", PORTS)
+listening_at.tell(PORTS, *servers)

@@ -13,7 +13,6 @@ MODE_FILE is read for each request, and says what is done with it:
 """
 import http.client
 import http.server
-import os
 import re
 import socket
 import struct
@@ -21,6 +20,7 @@ import sys
 import time
 
 import http_body
+import listening_at
 
 port_file, to_port, mode_file = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # What blobs are called at registries, in buckets, on web servers and in the storage of GitHub's service.
@@ -87,7 +87,5 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
 server.daemon_threads = True
-with open(port_file + ".new", "w") as out:
-    out.write(f"{server.server_port}\n")
-os.rename(port_file + ".new", port_file)
+listening_at.tell(port_file, server)
 server.serve_forever()

@@ -18,6 +18,8 @@ import tarfile
 import tempfile
 import time
 
+from canaries import facts
+
 CANARY = "the canary outside"
 # Docker's capabilities, which root of a container has.
 DOCKERS = "chown dac_override fsetid fowner mknod net_raw setgid setuid setfcap setpcap net_bind_service sys_chroot kill audit_write"
@@ -36,18 +38,6 @@ def incident(name, tiers=EVERYWHERE):
         return function
 
     return register
-
-
-def facts(top):
-    """All that is below a directory: names, kinds, owners, modes, times, sizes, contents."""
-    found = {}
-    for folder, folders, files in os.walk(top):
-        for name in [".", *folders, *files]:
-            path = os.path.join(folder, name)
-            seen = os.lstat(path)
-            content = open(path, "rb").read() if os.path.isfile(path) and not os.path.islink(path) else None
-            found[path] = (seen.st_mode, seen.st_uid, seen.st_nlink, seen.st_mtime_ns, seen.st_size, content)
-    return found
 
 
 class Tier:

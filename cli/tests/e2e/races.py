@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from canaries import facts
+
 CANARY = "the canary outside"
 # From being asked to the end, as is promised.
 ORDERLY = 10
@@ -32,18 +34,6 @@ def check(claim, problems):
     else:
         passed += 1
         print(f"ok    {claim}", flush=True)
-
-
-def facts(top):
-    """All that is below a directory: names, kinds, owners, modes, times, sizes, contents."""
-    found = {}
-    for folder, folders, files in os.walk(top):
-        for name in [".", *folders, *files]:
-            path = os.path.join(folder, name)
-            seen = os.lstat(path)
-            content = open(path, "rb").read() if os.path.isfile(path) and not os.path.islink(path) else None
-            found[path] = (seen.st_mode, seen.st_uid, seen.st_nlink, seen.st_mtime_ns, seen.st_size, content)
-    return found
 
 
 class Exchanged:

@@ -4,9 +4,10 @@ Requests are noted in the file PORT_FILE.log, a method and a key in each line.
 """
 import hashlib
 import http.server
-import os
 import sys
 import threading
+
+import listening_at
 
 objects, lock = {}, threading.Lock()
 
@@ -59,7 +60,5 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-with open(sys.argv[1] + ".new", "w") as out:
-    out.write(f"{server.server_port}\n")
-os.rename(sys.argv[1] + ".new", sys.argv[1])
+listening_at.tell(sys.argv[1], server)
 server.serve_forever()

@@ -2,8 +2,9 @@
 in a coding for the way."""
 import gzip
 import http.server
-import os
 import sys
+
+import listening_at
 
 
 class Statuses(http.server.BaseHTTPRequestHandler):
@@ -30,7 +31,5 @@ class Statuses(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Statuses)
-with open(sys.argv[1] + ".new", "w") as out:
-    out.write(f"{server.server_port}\n")
-os.rename(sys.argv[1] + ".new", sys.argv[1])
+listening_at.tell(sys.argv[1], server)
 server.serve_forever()

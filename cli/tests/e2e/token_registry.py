@@ -6,10 +6,11 @@ registry, where she may see that there is nothing, and may not push.
 import base64
 import http.server
 import json
-import os
 import ssl
 import sys
 import threading
+
+import listening_at
 
 ADA = "Basic " + base64.b64encode(b"ada:secret").decode()
 
@@ -65,6 +66,4 @@ def serve(kind):
 scheme = "https" if len(sys.argv) > 2 else "http"
 tokens = serve(Tokens)
 registry = serve(Registry)
-with open(sys.argv[1] + ".new", "w") as out:
-    out.write(f"{registry.server_port} {tokens.server_port}\n")
-os.rename(sys.argv[1] + ".new", sys.argv[1])
+listening_at.tell(sys.argv[1], registry, tokens)

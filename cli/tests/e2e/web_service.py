@@ -1,9 +1,9 @@
 """A web server that keeps what is put, and heeds no conditions: web_service.py PORT_FILE."""
 import http.server
-import os
 import sys
 
 import http_body
+import listening_at
 
 port_file = sys.argv[1]
 files = {}
@@ -31,7 +31,5 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
 server.daemon_threads = True
-with open(port_file + ".new", "w") as out:
-    out.write(f"{server.server_port}\n")
-os.rename(port_file + ".new", port_file)
+listening_at.tell(port_file, server)
 server.serve_forever()
