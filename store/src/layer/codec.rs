@@ -7,13 +7,13 @@ use std::io::{self, Write as _};
 
 use flate2::{Compress, Compression as Level, FlushCompress, GzBuilder};
 
-use crate::layer::incompressible::is_incompressible;
+use crate::layer::incompressible::{Stretch, is_incompressible, stretches};
 use crate::oci::media_type::{Compression, MediaType};
 
 mod stored;
 
 /// What changes when we cut or frame streams in another way, or store other bodies uncompressed.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The length of the sample whose compressed form tells one library version from another.
 const SAMPLE: usize = 64 << 10;
 /// What deflate has levels up to.
@@ -100,37 +100,24 @@ impl Codec {
         })
     }
 
-    /// Compresses a piece of a file on its own, unless a sample of it shows that there is nothing
-    /// to be gained.
-    pub(crate) fn compress_body(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        let stored = match self {
-            Self::None => false,
-            Self::Gzip { .. } | Self::Members { .. } => {
-                is_incompressible(bytes, |sample| deflate(sample, GZIP_LEVEL_SAMPLE))?
-            }
-            Self::Zstd { .. } => {
-                is_incompressible(bytes, |sample| zstd::bulk::compress(sample, ZSTD_LEVEL_SAMPLE))?
-            }
-        };
-        if stored { Ok(self.store(bytes)) } else { self.compress(bytes) }
-    }
-
-    /// The bytes as they are, framed as a part that [`compress`](Self::compress) makes.
-    fn store(self, bytes: &[u8]) -> Vec<u8> {
+    /// Compresses a part of a stream on its own, but for what a sample shows that there is nothing to be gained by.
+    pub(crate) fn compress_sampled(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
-            Self::None => bytes.to_vec(),
-            Self::Gzip { .. } => stored::deflate(bytes),
-            Self::Members { .. } => {
-                let mut crc = crc32fast::Hasher::new();
-                crc.update(bytes);
-                let tail = gzip_tail(crc.finalize(), bytes.len() as u64);
-                [&GZIP_HEADER[..], &stored::deflate(bytes), &tail].concat()
+            Self::None => Ok(bytes.to_vec()),
+            Self::Gzip { level } => {
+                deflate_stretches(bytes, sampled(bytes)?, level.min(GZIP_LEVEL_MAX))
             }
-            Self::Zstd { .. } => stored::zstd(bytes),
+            Self::Members { level } => member_sampled(bytes, level.min(GZIP_LEVEL_MAX)),
+            // It passes over what gains nothing by itself, and looks further back than a sample shows.
+            Self::Zstd { .. } => {
+                let sample = |sample: &[u8]| zstd::bulk::compress(sample, ZSTD_LEVEL_SAMPLE);
+                let is_left = is_incompressible(bytes, sample)?;
+                if is_left { Ok(stored::zstd(bytes)) } else { self.compress(bytes) }
+            }
         }
     }
 
-    /// Compresses a part of a stream on its own.
+    /// Compresses a part of a stream on its own, all of it.
     pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::None => Ok(bytes.to_vec()),
@@ -170,6 +157,32 @@ fn member(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
         GzBuilder::new().operating_system(SYSTEM_UNKNOWN).write(out, Level::new(level));
     member.write_all(bytes)?;
     member.finish()
+}
+
+/// As [`member`], with stored blocks where nothing is gained.
+fn member_sampled(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
+    let found = sampled(bytes)?;
+    if matches!(found[..], [Stretch::Compressible(_)]) {
+        return member(bytes, level);
+    }
+    let tail = gzip_tail(crc32fast::hash(bytes), bytes.len() as u64);
+    Ok([&GZIP_HEADER[..], &deflate_stretches(bytes, found, level)?, &tail].concat())
+}
+
+fn sampled(bytes: &[u8]) -> io::Result<Vec<Stretch>> {
+    stretches(bytes, |sample| deflate(sample, GZIP_LEVEL_SAMPLE))
+}
+
+/// As [`deflate`], with stored blocks where nothing is gained.
+fn deflate_stretches(bytes: &[u8], found: Vec<Stretch>, level: u32) -> io::Result<Vec<u8>> {
+    let part = |stretch: Stretch| match stretch {
+        Stretch::Compressible(range) => deflate(&bytes[range], level),
+        Stretch::Incompressible(range) => Ok(stored::deflate(&bytes[range])),
+    };
+    let mut parts = found.into_iter().map(part);
+    let mut out = parts.next().transpose()?.unwrap_or_default();
+    parts.try_for_each(|part| part.map(|mut part| out.append(&mut part)))?;
+    Ok(out)
 }
 
 /// Deflate blocks that end on a byte and refer to nothing before them.
@@ -217,18 +230,18 @@ mod tests {
 
     #[test]
     fn empty_and_incompressible_parts_come_back() {
-        for bytes in [vec![], sample(), vec![0; 1 << 20], noise(300_000)] {
-            let frame = Codec::ZSTD.compress_body(&bytes).unwrap();
+        let mixed = [noise(300_000), sample(), noise(400_000), vec![0; 300_000]].concat();
+        for bytes in [vec![], sample(), vec![0; 1 << 20], noise(300_000), mixed] {
+            let frame = Codec::ZSTD.compress_sampled(&bytes).unwrap();
             assert!(zstd::decode_all(&frame[..]).unwrap() == bytes);
-            let mut crc = crc32fast::Hasher::new();
-            crc.update(&bytes);
+            let crc = crc32fast::hash(&bytes);
             let parts = [
                 Codec::GZIP.head(),
-                &Codec::GZIP.compress_body(&bytes).unwrap(),
-                &Codec::GZIP.tail(crc.finalize(), bytes.len() as u64),
+                &Codec::GZIP.compress_sampled(&bytes).unwrap(),
+                &Codec::GZIP.tail(crc, bytes.len() as u64),
             ];
             assert!(member_of(&parts.concat()) == bytes);
-            let member = Codec::Members { level: 6 }.compress_body(&bytes).unwrap();
+            let member = Codec::Members { level: 6 }.compress_sampled(&bytes).unwrap();
             assert!(member_of(&member) == bytes);
         }
     }
@@ -236,15 +249,25 @@ mod tests {
     #[test]
     fn bodies_that_cannot_be_shortened_are_stored_at_every_level() {
         let noise = noise(300_000);
-        let stored = Codec::GZIP.store(&noise);
+        let stored = stored::deflate(&noise);
         for level in 1..=9 {
-            assert!(Codec::Gzip { level }.compress_body(&noise).unwrap() == stored);
+            assert!(Codec::Gzip { level }.compress_sampled(&noise).unwrap() == stored);
         }
-        let stored = Codec::ZSTD.store(&noise);
+        let stored = stored::zstd(&noise);
         for level in [1, 3, 19] {
-            assert!(Codec::Zstd { level }.compress_body(&noise).unwrap() == stored);
+            assert!(Codec::Zstd { level }.compress_sampled(&noise).unwrap() == stored);
         }
         assert!(stored.len() < noise.len() + noise.len() / 1000);
+    }
+
+    #[test]
+    fn noise_in_front_of_text_is_stored_and_the_text_is_compressed() {
+        let (noise, text) = (noise(1 << 20), vec![b' '; 1 << 20]);
+        let all = [&noise[..], &text].concat();
+        let made = Codec::GZIP.compress_sampled(&all).unwrap();
+        let stored = stored::deflate(&noise);
+        assert!(made.starts_with(&stored));
+        assert!(made.len() < stored.len() + text.len() / 100);
     }
 
     fn noise(length: usize) -> Vec<u8> {

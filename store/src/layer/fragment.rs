@@ -83,13 +83,13 @@ impl Part {
     /// The plain bytes.
     pub(super) fn read(&self, bodies: &dyn Bodies) -> Result<Plain<'_>, WriteTarError> {
         match &self.0 {
-            Content::Run(run) => Ok(Plain { bytes: run.read(bodies)?, nature: Nature::Run }),
+            Content::Run(run) => Ok(Plain { bytes: run.read(bodies)?, nature: Nature::Any }),
             Content::Range { file, range } => {
                 let bytes = file.open(bodies)?;
                 if self.length() <= PART_MAX && bytes.is_hole(range) {
                     return Ok(Plain::zeros(self.length()));
                 }
-                Ok(Plain { bytes: bytes.piece(range.clone())?, nature: Nature::Body })
+                Ok(Plain { bytes: bytes.piece(range.clone())?, nature: Nature::Any })
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Which bytes compressing does not shorten: images, archives, what is encrypted. A sample shows it
-//! for a few per cent of what compressing them would take.
+//! for a few per cent of what compressing them would take: deflate is slowest where it gains nothing.
 //!
 //! The answer depends on the bytes alone, and is part of what a [`Codec`](super::codec::Codec)'s
 //! version names.
 
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
 
 /// The sample is of pieces this long: a deflate window is too long to be seen in a few, and what
 /// cannot be shortened is so everywhere.
@@ -20,6 +21,76 @@ const WORTH: usize = 64;
 /// By how large a part the squares of how often each value occurs may exceed those of evenly
 /// spread values: more would save more than a [`WORTH`]th.
 const SKEW: u64 = 8;
+
+/// Stretches are told apart by pieces this long: to begin anew behind one costs a few bytes, and what can be shortened
+/// in a shorter one is not worth looking for.
+const STRETCH: usize = 128 << 10;
+/// How far back deflate refers.
+const WINDOW: usize = 32 << 10;
+/// So many bytes that were there before are no chance.
+const PROBE: usize = 16;
+/// In each piece of a stretch so many places are looked at.
+const PROBES: usize = 3;
+
+/// Bytes that follow each other and are alike.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Stretch {
+    /// Compressing makes them shorter.
+    Compressible(Range<usize>),
+    /// It does not.
+    Incompressible(Range<usize>),
+}
+
+/// The stretches of the bytes of a file, or of what lies side by side: an archive of images has text in front of
+/// each, and a program may carry one. Only what refers back no further than deflate may be told apart so.
+pub(super) fn stretches(
+    bytes: &[u8],
+    compress: impl Fn(&[u8]) -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<Stretch>> {
+    let whole = 0..bytes.len();
+    if is_incompressible(bytes, &compress)? {
+        return Ok(vec![Stretch::Incompressible(whole)]);
+    }
+    if bytes.len() < 2 * STRETCH {
+        return Ok(vec![Stretch::Compressible(whole)]);
+    }
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        // What is left behind the last piece belongs to it.
+        let end = if bytes.len() - at < 2 * STRETCH { bytes.len() } else { at + STRETCH };
+        let piece = &bytes[at..end];
+        let next = if !repeats(piece) && is_incompressible(piece, &compress)? {
+            Stretch::Incompressible(at..end)
+        } else {
+            Stretch::Compressible(at..end)
+        };
+        extend(&mut found, next);
+        at = end;
+    }
+    Ok(found)
+}
+
+/// Adds a stretch; one that is like the last makes that longer.
+fn extend(stretches: &mut Vec<Stretch>, next: Stretch) {
+    match (stretches.last_mut(), &next) {
+        (Some(Stretch::Compressible(last)), Stretch::Compressible(next))
+        | (Some(Stretch::Incompressible(last)), Stretch::Incompressible(next)) => {
+            last.end = next.end;
+        }
+        _ => stretches.push(next),
+    }
+}
+
+/// Whether bytes at some places were there before, as near as deflate looks: a sample does not show noise that repeats
+/// at a distance longer than itself.
+fn repeats(piece: &[u8]) -> bool {
+    (1..=PROBES).any(|number| {
+        let at = piece.len() * number / (PROBES + 1);
+        let probe = &piece[at..at + PROBE];
+        let before = &piece[at.saturating_sub(WINDOW)..at + PROBE - 1];
+        before.windows(PROBE).any(|bytes| bytes == probe)
+    })
+}
 
 /// Whether `compress` makes a sample of the bytes so little shorter that they are better left as
 /// they are.
@@ -99,6 +170,46 @@ mod tests {
         let at = bytes.len() / 2;
         bytes[at..at + (1 << 20) / 10].fill(b' ');
         assert!(!is_left(&bytes));
+    }
+
+    fn cut(bytes: &[u8]) -> Vec<Stretch> {
+        stretches(bytes, |sample| zstd::bulk::compress(sample, 1)).unwrap()
+    }
+
+    #[test]
+    fn stretches_of_noise_are_told_from_those_between_them() {
+        let (noise, text) = (noise(300_000), vec![b' '; 300_000]);
+        let all = [&noise[..], &text, &noise, &text].concat();
+        let found = cut(&all);
+        assert_eq!(found.len(), 4, "{found:?}");
+        let mut at = 0;
+        for (number, stretch) in found.into_iter().enumerate() {
+            let (Stretch::Compressible(range) | Stretch::Incompressible(range)) = stretch.clone();
+            assert_eq!(at, range.start);
+            at = range.end;
+            assert!(range.end.abs_diff(300_000 * (number + 1)) <= 2 * STRETCH || at == all.len());
+            assert_eq!(matches!(stretch, Stretch::Incompressible(_)), number % 2 == 0);
+        }
+        assert_eq!(at, all.len());
+    }
+
+    #[test]
+    fn bytes_that_are_alike_are_one_stretch() {
+        let (length, whole) = (1_000_001, 0..1_000_001);
+        assert_eq!(cut(&noise(length)), [Stretch::Incompressible(whole.clone())]);
+        assert_eq!(cut(&vec![b' '; length]), [Stretch::Compressible(whole)]);
+        assert_eq!(cut(&[]), [Stretch::Incompressible(0..0)]);
+    }
+
+    #[test]
+    fn noise_that_repeats_within_a_window_is_compressed_between_other_noise() {
+        for period in [3_000, 20_000, 30_000] {
+            let repeating = noise(period).repeat(1_000_000 / period);
+            let mut all = noise(1 << 20).split_off(500_000);
+            all.extend_from_slice(&repeating);
+            let Some(Stretch::Compressible(last)) = cut(&all).pop() else { panic!("{period}") };
+            assert!(repeating.len() - 2 * STRETCH <= last.len(), "{period}: {last:?}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<'a> Making<'a> {
         let plain = part.read(self.lease.store())?;
         let name = match plain.nature {
             Nature::Zeros => zeros_name(part.length(), self.id),
-            Nature::Body | Nature::Run => name,
+            Nature::Any => name,
         };
         let made = match self.kept(name)? {
             Some(made) => Ok(made),

@@ -17,10 +17,8 @@ pub(in crate::layer) struct Plain<'part> {
 /// What is known of the bytes of a part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::layer) enum Nature {
-    /// They are headers and small bodies.
-    Run,
-    /// They are of one file.
-    Body,
+    /// They may be anything.
+    Any,
     /// They are zeros, of whichever file.
     Zeros,
 }
@@ -36,10 +34,7 @@ impl Plain<'_> {
 
     /// What the codec makes of it.
     pub(in crate::layer) fn compress(&self, codec: Codec) -> io::Result<Vec<u8>> {
-        match self.nature {
-            Nature::Body => codec.compress_body(&self.bytes),
-            Nature::Run | Nature::Zeros => codec.compress(&self.bytes),
-        }
+        codec.compress_sampled(&self.bytes)
     }
 }
 
