@@ -68,13 +68,13 @@ impl LayerOptions {
         self.changes_foreign(layer) || (self.index == LazyIndex::Soci && is_indexed(layer))
     }
 
-    /// Whether a layer from elsewhere leaves in another form than it came. One of a type we do not read never
+    /// Whether a layer that is elsewhere leaves in another form than it has there. One of a type we do not read never
     /// does.
     pub(crate) fn changes_foreign(self, layer: &Descriptor) -> bool {
         let Some(now) = layer.media_type.layer_compression() else { return false };
         let said = |key| layer.annotations.contains_key(key);
         match (self.recompress, self.compression) {
-            (Recompress::Never, _) => false,
+            (Recompress::Never | Recompress::Loaded, _) => false,
             (Recompress::Differing, LayerCompression::Estargz) => {
                 now != Compression::Gzip || !said(estargz::TOC_DIGEST)
             }
@@ -159,6 +159,7 @@ mod tests {
         let (never, differing) = (Recompress::Never, Recompress::Differing);
         assert_eq!(changed(never, LayerCompression::Gzip), [false; 3]);
         assert_eq!(changed(never, LayerCompression::Estargz), [false; 3]);
+        assert_eq!(changed(Recompress::Loaded, LayerCompression::Gzip), [false; 3]);
         assert_eq!(changed(differing, LayerCompression::Gzip), [true, false, true]);
         assert_eq!(changed(differing, LayerCompression::Zstd), [true, true, false]);
         assert_eq!(changed(differing, LayerCompression::Uncompressed), [false, true, true]);

@@ -60,7 +60,7 @@ pub(crate) struct PushArgs {
     pub(crate) all_tags: Switch,
     #[command(flatten)]
     pub(crate) which: Which,
-    /// How layers built here are compressed
+    /// How layers built here are compressed, and those that were loaded and are not
     #[arg(long, value_enum, value_name = "CODEC")]
     pub(crate) compression: Option<CompressionArg>,
     #[command(flatten)]

@@ -82,7 +82,7 @@ impl ImageAttributes {
             Recompress::Never => {
                 flags.shape.service.runtime.map_or(Recompress::Never, RuntimeArg::recompress)
             }
-            Recompress::Differing => Recompress::Differing,
+            said @ (Recompress::Loaded | Recompress::Differing) => said,
         };
         let index = if flags.shape.service.soci.is_on() { LazyIndex::Soci } else { self.index };
         let compression = compression.unwrap_or_default();

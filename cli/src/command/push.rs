@@ -7,6 +7,7 @@ use wythe_delivery::options::{LayerOptions, LazyIndex};
 use wythe_delivery::push::{Naming, Push};
 use wythe_registry::delivered::Delivered;
 use wythe_store::digest::Digest;
+use wythe_store::image::encode::Recompress;
 use wythe_store::lease::Lease;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
@@ -78,7 +79,7 @@ fn pushed(
     let usual = args.service.runtime.and_then(RuntimeArg::compression);
     let layers = LayerOptions {
         compression: args.compression.or(usual).map(Into::into).unwrap_or_default(),
-        recompress: args.service.runtime.map(RuntimeArg::recompress).unwrap_or_default(),
+        recompress: recompress(args),
         index: index(args),
         level: None,
     };
@@ -89,6 +90,16 @@ fn pushed(
         |ready: Ready<'_>| OutgoingImage::encode_each(content, &image.root, layers, (pool, ready));
     let push = Push { registry: &client, content, transfers, delivered: &Delivered::default() };
     Ok(push.run(&[to], Naming::ByName, make)?.root.digest)
+}
+
+/// An image that was loaded keeps its digest, by which it may be known elsewhere, unless it is asked for that its layers
+/// are compressed, which those of `docker save` are not.
+fn recompress(args: &PushArgs) -> Recompress {
+    let asked = if args.compression.is_some() { Recompress::Loaded } else { Recompress::Never };
+    match args.service.runtime.map(RuntimeArg::recompress) {
+        None | Some(Recompress::Never | Recompress::Loaded) => asked,
+        Some(Recompress::Differing) => Recompress::Differing,
+    }
 }
 
 fn index(args: &PushArgs) -> LazyIndex {

@@ -15,6 +15,7 @@ use crate::layer::codec::Codec;
 use crate::layer::export::growing::Begun;
 use crate::layer::export::{Exporting, export_once};
 use crate::layer::import::layer_id;
+use crate::layer::origin::recorded_origins;
 use crate::layers::{LayerBlob, LayerRecord};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
@@ -29,6 +30,9 @@ pub enum Recompress {
     /// They leave byte for byte as they came.
     #[default]
     Never,
+    /// Those that are not compressed and came from no registry are compressed, and get other digests, as those of
+    /// `docker save` are; others leave as they came.
+    Loaded,
     /// Those in another compression are compressed again, and get other digests.
     Differing,
 }
@@ -190,19 +194,34 @@ fn stays(
     codec: Codec,
     foreign: ForeignLayers<'_>,
 ) -> Result<Stays, ReadError> {
-    let now = layer.media_type.layer_compression();
-    let elsewhere = foreign.has(lease, layer)?;
-    let differs = now.is_some_and(|now| now != codec.compression());
-    Ok(match (elsewhere, foreign.recompress) {
-        (_, _) if !differs => Stays::Yes,
-        (true, Recompress::Never) => Stays::Yes,
-        (false, _) | (true, Recompress::Differing) => Stays::No,
-    })
+    let Some(now) = layer.media_type.layer_compression() else { return Ok(Stays::Yes) };
+    if now == codec.compression() {
+        return Ok(Stays::Yes);
+    }
+    Ok(if foreign.leaves(lease, (layer, now))? { Stays::Yes } else { Stays::No })
 }
 
 impl ForeignLayers<'_> {
+    /// Whether a layer that is compressed in another way than is wanted, in this one, leaves all the same.
+    pub(super) fn leaves(
+        self,
+        lease: &Lease,
+        (layer, now): (&Descriptor, Compression),
+    ) -> Result<bool, ReadError> {
+        if self.recompress == Recompress::Differing || !self.has(lease, layer)? {
+            return Ok(false);
+        }
+        let is_loaded = || {
+            let is_here = now == Compression::None && !self.away.contains(&layer.digest);
+            Ok::<_, ReadError>(
+                is_here && recorded_origins(lease.store(), &layer.digest)?.is_empty(),
+            )
+        };
+        Ok(self.recompress == Recompress::Never || !is_loaded()?)
+    }
+
     /// Whether a layer is one of them. One that is not compressed may have been made here.
-    pub(super) fn has(self, lease: &Lease, layer: &Descriptor) -> Result<bool, ReadError> {
+    fn has(self, lease: &Lease, layer: &Descriptor) -> Result<bool, ReadError> {
         let plain = layer.media_type.layer_compression() == Some(Compression::None);
         let away = self.away.contains(&layer.digest);
         Ok(!plain || away || lease.store().foreign_blob(&layer.digest)?.is_some())
@@ -251,6 +270,9 @@ mod tests {
     use crate::image::catalog::StoredContent;
     use crate::image::resolve::resolve;
     use crate::image::tests::built;
+    use crate::journal::Durability;
+    use crate::journal::batch::Batch;
+    use crate::layer::origin::remember_origin;
     use crate::oci::archive::{self, Flavour};
     use crate::oci::content::Content;
     use crate::oci::layout::write::named;
@@ -363,6 +385,30 @@ mod tests {
         assert_eq!(layers[0], layer);
         assert_eq!(layers[1].media_type, Codec::GZIP.media_type(), "that one was made here");
         assert!(encoded(Recompress::Differing).is_err(), "to change it, it has to be here");
+    }
+
+    #[test]
+    fn loaded_layers_are_compressed_where_that_is_asked_for_and_those_of_registries_are_not() {
+        let (_folder, lease, image) = built();
+        let layer = image.manifest.value().layers[0].clone();
+        let diff_id = image.config.value().rootfs.diff_ids[0];
+        let plain = bytes(&lease, &layer);
+        let mut ingest = lease.ingest_blob(&layer).unwrap();
+        std::io::Write::write_all(&mut ingest, &plain).unwrap();
+        ingest.commit().unwrap();
+        let encoded = |codec, recompress| {
+            let foreign = ForeignLayers { recompress, away: &BTreeSet::new() };
+            let made = encode_each(&lease, &image, (codec, foreign), (&pool(), &|_| {})).unwrap();
+            made.into_parts().1.layers[0].clone()
+        };
+        assert_eq!(encoded(Codec::GZIP, Recompress::Never), layer, "it came from elsewhere");
+        let compressed = encoded(Codec::GZIP, Recompress::Loaded);
+        assert_eq!(compressed.media_type, Codec::GZIP.media_type());
+        assert_eq!(encoded(Codec::None, Recompress::Loaded), layer, "as it is asked for");
+        let mut batch = Batch::new();
+        remember_origin(lease.store(), (&layer, &diff_id), "r.io/app", &mut batch).unwrap();
+        lease.commit(batch, Durability::Relaxed).unwrap();
+        assert_eq!(encoded(Codec::GZIP, Recompress::Loaded), layer, "a registry has it like that");
     }
 
     #[test]

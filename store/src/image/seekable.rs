@@ -2,7 +2,7 @@
 
 use crate::error::ReadError;
 use crate::image::catalog::StoredImage;
-use crate::image::encode::{ForeignLayers, Recompress};
+use crate::image::encode::ForeignLayers;
 use crate::image::recode::{RecodeError, Replacement, replace_layers};
 use crate::image::rootfs::layer_tree;
 use crate::layer::estargz::{self, Seekable};
@@ -75,9 +75,9 @@ fn stays(
     layer: &Descriptor,
     (form, foreign): (SeekableForm, ForeignLayers<'_>),
 ) -> Result<bool, ReadError> {
-    let unknown = layer.media_type.layer_compression().is_none();
-    let settled = unknown || layer.annotations.contains_key(form.annotation());
-    Ok(settled || (foreign.recompress == Recompress::Never && foreign.has(lease, layer)?))
+    let Some(now) = layer.media_type.layer_compression() else { return Ok(true) };
+    let is_settled = layer.annotations.contains_key(form.annotation());
+    Ok(is_settled || foreign.leaves(lease, (layer, now))?)
 }
 
 #[cfg(test)]
@@ -88,6 +88,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::image::catalog::StoredContent;
+    use crate::image::encode::Recompress;
     use crate::image::tests::built;
     use crate::oci::content::Content as _;
 

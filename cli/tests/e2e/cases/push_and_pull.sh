@@ -25,3 +25,19 @@ status=0
 printf 'FROM %s\nRUN cat /made > /again\nCMD ["cat", "/again"]\n' "$image" > context/over.Dockerfile
 "$WYTHE" --store third build -t over:1 -f context/over.Dockerfile context
 [ "$("$WYTHE" --store third run over:1)" = made ]
+
+# Layers of `docker save` are not compressed. A registry gets them as they are, or compressed where that is asked for, with the same files.
+"$WYTHE" build -o type=docker,dest=plain.tar,compression=uncompressed -t plain:1 --build-context base=oci-layout://"$BASE" context
+"$WYTHE" --store loaded load -i plain.tar
+"$WYTHE" --store loaded inspect plain:1 --raw > raw
+grep -q 'tar"' raw
+fails grep -q 'gzip' raw
+"$WYTHE" --store loaded push --compression gzip plain:1 "$REGISTRY/e2e/plain:1"
+"$WYTHE" inspect "docker://$REGISTRY/e2e/plain:1" --raw > raw
+fails grep -q 'tar"' raw
+grep -q 'tar+gzip' raw || grep -q 'tar.gzip' raw
+"$WYTHE" --store fourth pull "$REGISTRY/e2e/plain:1"
+[ "$("$WYTHE" --store fourth run "$REGISTRY/e2e/plain:1")" = made ]
+"$WYTHE" --store loaded push plain:1 "$REGISTRY/e2e/plain:as-it-is"
+"$WYTHE" inspect "docker://$REGISTRY/e2e/plain:as-it-is" --raw > raw
+fails grep -q 'gzip' raw
