@@ -73,11 +73,16 @@ pub(crate) struct Cli {
 impl Cli {
     /// The command line as data, for parsing and for shell completion.
     pub(crate) fn definition() -> clap::Command {
-        // As with docker, of a flag that is there twice the later counts: Compose says its progress so.
-        fn complete(command: clap::Command) -> clap::Command {
-            command.args_override_self(true).mut_args(switch::complete).mut_subcommands(complete)
-        }
-        Self::command().mut_subcommands(complete)
+        completed(Self::command(), &|_| true)
+    }
+
+    /// As much of it as these words can be about: a build that runs nothing takes ten milliseconds, of which all
+    /// commands are one.
+    fn definition_of(words: &[OsString]) -> clap::Command {
+        let is_there = |name: &str| words.iter().any(|word| word == name);
+        completed(Self::command(), &|command| {
+            is_there(command.get_name()) || command.get_all_aliases().any(is_there)
+        })
     }
 
     /// Reads the words of a command line, the name of the program first; on `--help` and mistakes clap
@@ -96,11 +101,12 @@ impl Cli {
         words: Vec<OsString>,
         settings: &Settings,
     ) -> Result<Result<Self, clap::Error>, Failure> {
-        let definition = Self::definition();
-        let given = definition.clone().try_get_matches_from(words.clone());
-        if given.as_ref().is_err_and(|error| !error.use_stderr()) {
+        let given = Self::definition_of(&words).try_get_matches_from(&words);
+        let is_help = given.as_ref().is_err_and(|error| !error.use_stderr());
+        if is_help || flag_defaults::are_none(settings) {
             return Ok(given.and_then(|given| Self::from_arg_matches(&given)));
         }
+        let definition = Self::definition();
         let mut defaults = flag_defaults::chosen(&definition, settings)?;
         if let Ok(given) = &given {
             defaults = flag_defaults::compatible(&definition, given, defaults)?;
@@ -117,6 +123,14 @@ impl Cli {
     pub(crate) fn of(words: &[&str]) -> Result<Self, clap::Error> {
         Self::from_arg_matches(&Self::definition().try_get_matches_from(words)?)
     }
+}
+
+/// Gives a command and those below it that are meant what the derived one has not. As with docker, of a flag that is
+/// there twice the later counts: Compose says its progress so.
+fn completed(command: clap::Command, is_meant: &dyn Fn(&clap::Command) -> bool) -> clap::Command {
+    let command = command.args_override_self(true).mut_args(switch::complete);
+    command
+        .mut_subcommands(|below| if is_meant(&below) { completed(below, is_meant) } else { below })
 }
 
 #[cfg(test)]

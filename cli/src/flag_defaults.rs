@@ -49,6 +49,12 @@ pub(crate) struct FlagDefault {
     source: String,
 }
 
+/// Whether the settings say nothing of any flag; not where they make no sense.
+pub(crate) fn are_none(settings: &Settings) -> bool {
+    let says_nothing = |files: Vec<FlagFile>| files.iter().all(|file| file.flags.is_empty());
+    !settings.has_own() && settings.flag_files().is_ok_and(says_nothing)
+}
+
 /// What the settings say of the flags of a command line.
 ///
 /// # Errors
@@ -59,10 +65,6 @@ pub(crate) fn chosen(
     settings: &Settings,
 ) -> Result<Vec<FlagDefault>, Failure> {
     let files = settings.flag_files()?;
-    let is_idle = files.iter().all(|file| file.flags.is_empty()) && !settings.has_own();
-    if is_idle {
-        return Ok(Vec::new());
-    }
     let flags = configurable::flags(definition);
     for file in &files {
         file.flags.iter().try_for_each(|written| known(&flags, file, written))?;
