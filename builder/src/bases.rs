@@ -21,6 +21,7 @@ use wythe_store::oci::layout::{Layout, Selector};
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceErrorClass, SourceProblem};
+use wythe_store::side_by_side::side_by_side;
 
 use self::answer::{Answer, Answers, Once};
 use self::documents::WithDocuments;
@@ -28,7 +29,6 @@ use crate::environment::Environment;
 use crate::lower::{BaseFacts, Bases};
 use crate::operation::BaseSource;
 use crate::options::{NamedContext, Options, PullPolicy};
-use crate::parallel::in_parallel;
 
 /// A base image with everything but its layers' bytes.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl<'a> ImageBases<'a> {
     /// Asks for several at once, so that nobody who resolves them waits for one after another. What
     /// goes wrong is told to who resolves it.
     pub(crate) fn prepare(&self, bases: &[BaseSource]) {
-        in_parallel(bases, AT_ONCE, |base| {
+        side_by_side(bases, AT_ONCE, |base| {
             self.answer(base).prepare(|| self.ask(base));
         });
     }

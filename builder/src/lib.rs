@@ -54,7 +54,7 @@ pub mod operation;
 pub mod options;
 pub mod origin;
 pub mod owner;
-mod parallel;
+mod permits;
 pub mod progress;
 pub mod reason;
 mod reference;

@@ -29,6 +29,7 @@ use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
 use wythe_store::live::stack::{KnownRoots, Placed, Stack};
 use wythe_store::oci::content::Content;
+use wythe_store::side_by_side::side_by_side;
 use wythe_store::tree::encode::content_id;
 use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
@@ -40,7 +41,7 @@ use self::whole::Waiting;
 use crate::bases::BaseLayer;
 use crate::environment::{Environment, Snapshotter};
 use crate::error::BuildCause;
-use crate::parallel::{Permits, in_parallel};
+use crate::permits::Permits;
 use crate::view::{LayerTops, View};
 
 /// Layers from the bottom up.
@@ -204,7 +205,7 @@ impl<'a> Roots<'a> {
             Err(GatherError::Missing(_)) => {}
             gathered => return Ok(gathered?),
         }
-        let fetched = in_parallel(&self.of_bases(chain), DOWNLOADS, |layer| {
+        let fetched = side_by_side(&self.of_bases(chain), DOWNLOADS, |layer| {
             let _alone = self.busy.claim(*layer);
             let _permit = self.downloads.acquire();
             let base = self.foreign(layer);
@@ -284,7 +285,7 @@ impl<'a> Roots<'a> {
                 lacking.push(layer);
             }
         }
-        let made = in_parallel(&lacking, DOWNLOADS, |layer| self.directory(layer).map(drop));
+        let made = side_by_side(&lacking, DOWNLOADS, |layer| self.directory(layer).map(drop));
         made.into_iter().collect()
     }
 
@@ -300,7 +301,7 @@ impl<'a> Roots<'a> {
             let _alone = self.busy.claim(*layer);
             self.held(layer).map(drop)
         };
-        in_parallel(&lacking, DOWNLOADS, fetch).into_iter().collect()
+        side_by_side(&lacking, DOWNLOADS, fetch).into_iter().collect()
     }
 
     fn directory(&self, layer: &LayerId) -> Result<PathBuf, BuildCause> {

@@ -31,9 +31,10 @@ use wythe_store::oci::reference::Reference;
 use self::index::{Conditions, Indexed};
 use crate::bundles::{Bundles, SMALL, Sealed, within};
 use crate::pack::Pack;
-use crate::parallel::{each, those};
+use crate::parallel::those;
 use crate::ranged::{RangedReader, value_of};
 use crate::requests::{Ask, Busy, Requests, headers};
+use wythe_store::side_by_side::side_by_side;
 
 /// How many requests are made at once: what a small server answers as fast as it would one after another.
 const THREADS: usize = 16;
@@ -340,7 +341,7 @@ impl CacheBackend for HttpCache {
             Some(record) => Ok(Some(record.clone())),
             None => self.loose_record(key),
         };
-        each(&open, THREADS, ask).into_iter().collect()
+        side_by_side(&open, THREADS, ask).into_iter().collect()
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {

@@ -24,8 +24,8 @@ use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
 
 use self::index::{Index, MAX_INDEX, Record};
-use crate::parallel::each;
 use crate::requests::UNASKED;
+use wythe_store::side_by_side::side_by_side;
 
 /// How many small requests are made at once.
 const THREADS: usize = 16;
@@ -109,7 +109,7 @@ impl S3Cache {
     fn load(&self) -> Result<MutexGuard<'_, State>, CacheError> {
         let mut state = self.state();
         if state.read.is_none() {
-            let read = each(&self.options.names, THREADS, |name| self.read(name));
+            let read = side_by_side(&self.options.names, THREADS, |name| self.read(name));
             state.read = Some(read.into_iter().collect::<Result<_, _>>()?);
         }
         Ok(state)
@@ -220,7 +220,7 @@ impl CacheBackend for S3Cache {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let now = self.now();
         let unknown = self.unseen(blobs)?;
-        let there = each(&unknown, THREADS, |digest| self.is_there(digest));
+        let there = side_by_side(&unknown, THREADS, |digest| self.is_there(digest));
         let mut missing = Vec::new();
         for (digest, there) in unknown.iter().zip(there) {
             if there? {
@@ -312,7 +312,7 @@ impl CacheBackend for S3Cache {
         let names: BTreeMap<&String, Named> = self.options.names.iter().zip(read).collect();
         let names: Vec<(&String, Named)> = names.into_iter().collect();
         let written =
-            each(&names, THREADS, |(name, named)| self.write(name, named.clone(), &added));
+            side_by_side(&names, THREADS, |(name, named)| self.write(name, named.clone(), &added));
         written.into_iter().collect()
     }
 

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue};
 use rustls::ClientConfig;
-use wythe_cache::parallel::each;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::portable_record::PortableRecord;
+use wythe_store::side_by_side::side_by_side;
 
 use crate::address::ReapiAddress;
 use crate::channel::Channel;
@@ -317,7 +317,7 @@ impl CacheBackend for ReapiCache {
     }
 
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
-        let found = each(keys, THREADS, |key| self.record(key));
+        let found = side_by_side(keys, THREADS, |key| self.record(key));
         let found: Vec<_> = found.into_iter().collect::<Result<_, _>>()?;
         found.iter().flatten().for_each(|record| self.learn(record));
         Ok(found)
@@ -401,7 +401,7 @@ impl CacheBackend for ReapiCache {
             let put = self.ask("ActionCache/UpdateActionResult", &message);
             put.map(drop).map_err(|error| self.failed(&error))
         };
-        each(records, THREADS, put).into_iter().collect()
+        side_by_side(records, THREADS, put).into_iter().collect()
     }
 
     fn finish(&self) -> Result<(), CacheError> {

@@ -65,7 +65,7 @@ pub mod refs;
 mod reserve;
 pub mod scan_record;
 mod sealed;
-mod side_by_side;
+pub mod side_by_side;
 pub mod sim;
 mod sparse;
 mod spread;

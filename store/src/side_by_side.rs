@@ -1,21 +1,21 @@
 //! Doing the same with several things at once where each waits for the system.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What `each` answers for every item, in their order. As many as `at_a_time` run at once, on the calling
 /// thread and on threads that are there for this only: none of a pool waits.
-pub(crate) fn side_by_side<T: Sync, A: Send + Sync>(
+pub fn side_by_side<T: Sync, A: Send>(
     items: &[T],
     at_a_time: usize,
-    each: &(dyn Fn(&T) -> A + Sync),
+    each: impl Fn(&T) -> A + Sync,
 ) -> Vec<A> {
     let next = AtomicUsize::new(0);
-    let answers: Vec<OnceLock<A>> = items.iter().map(|_| OnceLock::new()).collect();
+    let answers: Vec<Mutex<Option<A>>> = items.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         while let Some(at) = claim(&next, items.len()) {
-            // Every item is claimed once.
-            let _ = answers[at].set(each(&items[at]));
+            let answer = each(&items[at]);
+            *answers[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
         }
     };
     std::thread::scope(|scope| {
@@ -25,7 +25,9 @@ pub(crate) fn side_by_side<T: Sync, A: Send + Sync>(
         }
         work();
     });
-    answers.into_iter().filter_map(OnceLock::into_inner).collect()
+    let taken =
+        answers.into_iter().map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
+    taken.flatten().collect()
 }
 
 fn claim(next: &AtomicUsize, count: usize) -> Option<usize> {
@@ -42,9 +44,9 @@ mod tests {
     fn answers_come_in_the_order_of_the_items() {
         let items: Vec<usize> = (0..100).collect();
         for at_a_time in [0, 1, 3, 200] {
-            assert_eq!(side_by_side(&items, at_a_time, &|item| item * 2), doubled(&items));
+            assert_eq!(side_by_side(&items, at_a_time, |item| item * 2), doubled(&items));
         }
-        assert!(side_by_side(&[], 8, &|item: &usize| *item).is_empty());
+        assert!(side_by_side(&[], 8, |item: &usize| *item).is_empty());
     }
 
     fn doubled(items: &[usize]) -> Vec<usize> {
@@ -54,7 +56,7 @@ mod tests {
     #[test]
     fn as_many_run_at_once_as_are_asked_for() {
         let barrier = Barrier::new(3);
-        let waited = side_by_side(&[(); 3], 3, &|()| barrier.wait().is_leader());
+        let waited = side_by_side(&[(); 3], 3, |()| barrier.wait().is_leader());
         assert_eq!(waited.into_iter().filter(|leads| *leads).count(), 1);
     }
 }

@@ -169,7 +169,7 @@ impl Vfs for Disk {
     }
 
     fn sync_files(&self, paths: &[String]) -> Vec<io::Result<()>> {
-        side_by_side(paths, SYNCS, &|path| self.openat(path, OFlags::RDONLY)?.sync_data())
+        side_by_side(paths, SYNCS, |path| self.openat(path, OFlags::RDONLY)?.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {

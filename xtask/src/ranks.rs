@@ -42,7 +42,7 @@ pub const FORMS: &[&str] = &["oci", "tree", "layer", "live", "image"];
 /// step needs, what runs a step, what runs a build.
 pub const ROOMS: &[&str] = &[
     // What is asked for, and who is told.
-    "parallel",
+    "permits",
     "inspect",
     "sealed",
     "shared_steps",

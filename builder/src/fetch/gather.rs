@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wythe_store::id::ContentId;
+use wythe_store::side_by_side::side_by_side;
 
 use super::checkout::Revision;
 use super::file::RemoteFile;
@@ -12,7 +13,6 @@ use crate::graph::Graph;
 use crate::operation::copy::CopySource;
 use crate::operation::{FileSource, Operation};
 use crate::options::{NamedContext, Options};
-use crate::parallel::in_parallel;
 use crate::reference::references;
 use crate::remote::RemoteError;
 use crate::remote::repository::Repository;
@@ -49,7 +49,7 @@ impl Remotes {
         graph: &Graph,
     ) -> Result<Self, VertexError> {
         let wanted = wanted(options, graph)?;
-        let found = in_parallel(&wanted, PARALLEL, |(what, _)| match what {
+        let found = side_by_side(&wanted, PARALLEL, |(what, _)| match what {
             Wanted::File(url) => RemoteFile::fetch(env, options, url).map(Found::File),
             Wanted::Revision(one) => Revision::resolve(env, options, one).map(Found::Revision),
         });

@@ -12,7 +12,7 @@ use wythe_store::id::CacheKey;
 use crate::gha::index::{Index, Place};
 use crate::gha::pack::read_index;
 use crate::gha::service::{Found, Service};
-use crate::parallel::each;
+use wythe_store::side_by_side::side_by_side;
 
 /// How many questions are asked at once.
 const THREADS: usize = 8;
@@ -48,7 +48,7 @@ impl Catalog {
         let known = &catalog.index.packs;
         let gaps = number.saturating_sub(WINDOW).max(1)..number;
         let gaps: Vec<u64> = gaps.filter(|gap| !known.contains_key(gap)).collect();
-        let found = each(&gaps, THREADS, |gap| {
+        let found = side_by_side(&gaps, THREADS, |gap| {
             // Whatever goes wrong, what the newest pack knows is there.
             let found = service.exactly(&catalog.key(*gap)).ok().flatten()?;
             Some((*gap, read_index(service, *gap, &found.url).ok()?))
@@ -163,7 +163,7 @@ impl Catalog {
         let known = self.addresses().clone();
         let unknown: Vec<u64> =
             packs.iter().filter(|pack| !known.contains_key(pack)).copied().collect();
-        for answer in each(&unknown, THREADS, |pack| self.ask(service, *pack)) {
+        for answer in side_by_side(&unknown, THREADS, |pack| self.ask(service, *pack)) {
             answer?;
         }
         let known = self.addresses();

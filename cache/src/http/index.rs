@@ -16,8 +16,8 @@ use wythe_store::id::CacheKey;
 use super::{HttpCache, MAX_RECORD, THREADS, lock};
 use crate::action_result;
 use crate::pack::{MAX_PACK, Pack};
-use crate::parallel::each;
 use crate::requests::headers;
+use wythe_store::side_by_side::side_by_side;
 
 /// Under which key the index lies, and under which one that says that records lie apart: those of no step.
 const INDEX: &[u8] = b"wythe: index of records, 1";
@@ -191,7 +191,7 @@ impl HttpCache {
             let (digest, size, media_type) = (*part, range.end - range.start, "");
             self.put_apart(&CacheBlob { digest, size, media_type, open: &open })
         };
-        each(&parts, THREADS, put).into_iter().collect::<Result<(), _>>()?;
+        side_by_side(&parts, THREADS, put).into_iter().collect::<Result<(), _>>()?;
         let records: Vec<(CacheKey, Vec<u8>)> =
             new.iter().map(|(key, bytes)| (*key, bytes.to_vec())).collect();
         let put = |(key, bytes): &(CacheKey, Vec<u8>)| {
@@ -199,7 +199,7 @@ impl HttpCache {
             let answer = self.put_message(&self.record_url(key), &message, &[])?;
             self.is_put("writing a record", answer)
         };
-        each(&records, THREADS, put).into_iter().collect::<Result<(), _>>()?;
+        side_by_side(&records, THREADS, put).into_iter().collect::<Result<(), _>>()?;
         put(&(CacheKey::of(LOOSE), b"{}".to_vec()))
     }
 

@@ -15,7 +15,7 @@ use super::PARALLEL;
 use super::place::Place;
 use super::pointer::{PackEntry, PackRecords, Pointer};
 use crate::pack::{MAX_PACK, MAX_RECORDS, PACK_TYPE, Pack};
-use crate::parallel::each;
+use wythe_store::side_by_side::side_by_side;
 
 /// How many packs a tag names: each that is not small is a request to those who read.
 pub(super) const MAX_PACKS: usize = 4;
@@ -56,7 +56,7 @@ impl Packs {
             self.known().insert(document.digest, pack.clone());
             Ok(pack)
         };
-        each(entries, PARALLEL, read).into_iter().collect()
+        side_by_side(entries, PARALLEL, read).into_iter().collect()
     }
 
     /// Puts a pack, which nothing names yet.
@@ -101,7 +101,7 @@ impl Packs {
                 Err(error) if error.class() == SourceErrorClass::NotFound => Ok(false),
                 Err(error) => Err(place.unread(&error)),
             };
-        let there = each(&pointer.packs, PARALLEL, is_there);
+        let there = side_by_side(&pointer.packs, PARALLEL, is_there);
         let there: Vec<bool> = there.into_iter().collect::<Result<_, _>>()?;
         let mut there = there.into_iter();
         pointer.packs.retain(|_| there.next().unwrap_or_default());

@@ -13,7 +13,7 @@ use wythe_store::portable_document::PortableDocument;
 
 use super::queue::{Queue, ReadyRecord, Request};
 use super::{UploadError, UploadPlan, Uploaded};
-use crate::parallel::each;
+use wythe_store::side_by_side::side_by_side;
 
 /// Blobs that are sent at a time: as many as of a push.
 const BLOBS_AT_A_TIME: usize = 4;
@@ -54,7 +54,7 @@ impl UploadPlan {
         let missing = if asked.is_empty() { asked } else { self.backend.missing(&asked)? };
         blobs.retain(|blob| blob.size <= unasked || missing.contains(&blob.digest));
         let put = |blob: &&Descriptor| self.put(blob, request);
-        each(&blobs, BLOBS_AT_A_TIME, put).into_iter().collect::<Result<(), _>>()?;
+        side_by_side(&blobs, BLOBS_AT_A_TIME, put).into_iter().collect::<Result<(), _>>()?;
         let encoded: Vec<_> = records.iter().map(|(key, record)| (*key, record.encode())).collect();
         self.backend.put_records(&encoded)?;
         let bytes = blobs.iter().map(|blob| blob.size).sum();

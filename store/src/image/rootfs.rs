@@ -8,8 +8,13 @@ use crate::image::catalog::StoredImage;
 use crate::layer::import::{ImportError, Keep, read_layer_within};
 use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
+use crate::side_by_side::side_by_side;
 use crate::tree::entry::Tree;
 use crate::tree::merge::merge_all;
+
+/// Layers that are read at a time: most of that is decompressing, which is one thread's work for each, and each is a few
+/// megabytes ahead of who stores its files.
+const AT_A_TIME: usize = 2;
 
 /// A root file system could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +53,10 @@ pub enum RootfsCause {
 pub fn rootfs(lease: &Lease, image: &StoredImage) -> Result<Tree, RootfsError> {
     let layers = image.manifest.value().layers.iter();
     let pairs = layers.zip(&image.config.value().rootfs.diff_ids);
-    let trees: Vec<Tree> = pairs
-        .map(|(layer, diff_id)| layer_tree(lease, layer, diff_id))
-        .collect::<Result<_, _>>()?;
-    Ok(merge_all(&trees))
+    let pairs: Vec<_> = pairs.collect();
+    let trees =
+        side_by_side(&pairs, AT_A_TIME, |(layer, diff_id)| layer_tree(lease, layer, diff_id));
+    Ok(merge_all(&trees.into_iter().collect::<Result<Vec<Tree>, _>>()?))
 }
 
 /// One layer of an image, with the bytes of every file in the store.
