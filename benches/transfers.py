@@ -4,7 +4,8 @@
 Images to a registry and back, beside skopeo, podman and docker: one table in markdown, medians of N rounds (5) after one
 that does not count. All talk to one docker-registry on this machine; who comes first changes with the round.
 
-  push                  ten layers, 1 GiB (--megabytes), half of it noise, uncompressed in the pusher's own store, to an empty registry
+  push                  ten layers, 1 GiB (--megabytes), half of it noise, uncompressed in the pusher's own store, to an empty registry;
+                        all compress them with gzip
   push again            the same, which the registry has
   copy                  to another repository of the same registry, by who has nothing of it here
   pull                  four layers, 400 MB, gzip, into an empty store
@@ -355,7 +356,7 @@ class Wythe(Peer):
         return True
 
     def push(self, name):
-        return [self.own("push", "pushed", name)]
+        return [self.own("push", "--compression", "gzip", "pushed", name)]
 
     def copy(self, one, other):
         return [self.own("copy", f"docker://{one}", f"docker://{other}")]
