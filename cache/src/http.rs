@@ -27,6 +27,7 @@ use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
+use wythe_store::side_by_side::side_by_side;
 
 use self::index::{Conditions, Indexed};
 use crate::bundles::{Bundles, SMALL, Sealed, within};
@@ -34,7 +35,6 @@ use crate::pack::Pack;
 use crate::parallel::those;
 use crate::ranged::{RangedReader, value_of};
 use crate::requests::{Ask, Busy, Requests, headers};
-use wythe_store::side_by_side::side_by_side;
 
 /// How many requests are made at once: what a small server answers as fast as it would one after another.
 const THREADS: usize = 16;

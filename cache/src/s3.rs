@@ -22,10 +22,10 @@ use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProbl
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
+use wythe_store::side_by_side::side_by_side;
 
 use self::index::{Index, MAX_INDEX, Record};
 use crate::requests::UNASKED;
-use wythe_store::side_by_side::side_by_side;
 
 /// How many small requests are made at once.
 const THREADS: usize = 16;

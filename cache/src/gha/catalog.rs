@@ -8,11 +8,11 @@ use wythe_registry::exchange::ServiceAnswer;
 use wythe_store::cache_backend::CacheError;
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::side_by_side::side_by_side;
 
 use crate::gha::index::{Index, Place};
 use crate::gha::pack::read_index;
 use crate::gha::service::{Found, Service};
-use wythe_store::side_by_side::side_by_side;
 
 /// How many questions are asked at once.
 const THREADS: usize = 8;

@@ -12,12 +12,12 @@ use wythe_registry::exchange::{ServiceAnswer, ServiceBody};
 use wythe_store::cache_backend::{CacheBlob, CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
+use wythe_store::side_by_side::side_by_side;
 
 use super::{HttpCache, MAX_RECORD, THREADS, lock};
 use crate::action_result;
 use crate::pack::{MAX_PACK, Pack};
 use crate::requests::headers;
-use wythe_store::side_by_side::side_by_side;
 
 /// Under which key the index lies, and under which one that says that records lie apart: those of no step.
 const INDEX: &[u8] = b"wythe: index of records, 1";

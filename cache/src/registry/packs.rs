@@ -10,12 +10,12 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource as _, SourceErrorClass};
+use wythe_store::side_by_side::side_by_side;
 
 use super::PARALLEL;
 use super::place::Place;
 use super::pointer::{PackEntry, PackRecords, Pointer};
 use crate::pack::{MAX_PACK, MAX_RECORDS, PACK_TYPE, Pack};
-use wythe_store::side_by_side::side_by_side;
 
 /// How many packs a tag names: each that is not small is a request to those who read.
 pub(super) const MAX_PACKS: usize = 4;

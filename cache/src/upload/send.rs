@@ -10,10 +10,10 @@ use wythe_store::image::catalog::StoredContent;
 use wythe_store::oci::content::Content as _;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::portable_document::PortableDocument;
+use wythe_store::side_by_side::side_by_side;
 
 use super::queue::{Queue, ReadyRecord, Request};
 use super::{UploadError, UploadPlan, Uploaded};
-use wythe_store::side_by_side::side_by_side;
 
 /// Blobs that are sent at a time: as many as of a push.
 const BLOBS_AT_A_TIME: usize = 4;

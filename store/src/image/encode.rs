@@ -1,8 +1,8 @@
 //! Images built here get compressed layers when they leave.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::ThreadPool;
 
@@ -23,6 +23,7 @@ use crate::oci::document::RawDocument;
 use crate::oci::growing::GrowingContent;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::Compression;
+use crate::side_by_side::side_by_side;
 
 /// What becomes of layers that are blobs from elsewhere.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -94,7 +95,7 @@ pub fn encode_each(
     let (codec, foreign) = how;
     let begun: Begun<'_> = &|blob| told(Leaving::Growing(blob));
     let how = Exporting { codec, pool, begun, measured: None };
-    let mut layers = side_by_side(image, &|layer, diff_id| {
+    let mut layers = encode_all(image, &|layer, diff_id| {
         let encoded = one(lease, layer, diff_id, (foreign, how))?;
         told(Leaving::Ready(&encoded));
         Ok(encoded)
@@ -139,34 +140,23 @@ pub fn encode_made(
 type Encoded = Result<Descriptor, RecodeCause>;
 
 /// Encodes the layers of an image, some at a time; none is begun once one has failed.
-fn side_by_side(
+fn encode_all(
     image: &StoredImage,
     encode: &(dyn Fn(&Descriptor, DiffId) -> Encoded + Sync),
 ) -> Vec<Encoded> {
     let layers = &image.manifest.value().layers;
     let pairs: Vec<_> = layers.iter().zip(&image.config.value().rootfs.diff_ids).collect();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some((layer, diff_id)) = pairs.get(at) else { return };
-            let encoded = encode(layer, **diff_id);
-            if encoded.is_err() {
-                next.store(pairs.len(), Ordering::Relaxed);
-            }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, encoded));
+    let has_failed = AtomicBool::new(false);
+    let encoded = side_by_side(&pairs, AT_A_TIME, |(layer, diff_id)| {
+        if has_failed.load(Ordering::Relaxed) {
+            return None;
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..AT_A_TIME.min(pairs.len()) {
-            scope.spawn(work);
-        }
-        work();
+        let encoded = encode(layer, **diff_id);
+        has_failed.fetch_or(encoded.is_err(), Ordering::Relaxed);
+        Some(encoded)
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    // Layers are begun in order: behind one that is missing here there is one that failed.
-    done.into_iter().map(|(_, encoded)| encoded).collect()
+    // Layers are begun in order: in front of one that is missing here there is one that failed.
+    encoded.into_iter().flatten().collect()
 }
 
 fn one(
@@ -264,6 +254,7 @@ fn record(lease: &Lease, layer: &Descriptor, diff_id: DiffId) -> Result<LayerRec
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::digest::Digest;
