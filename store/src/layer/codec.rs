@@ -5,11 +5,12 @@
 
 use std::io::{self, Write as _};
 
-use flate2::{Compress, Compression as Level, FlushCompress, GzBuilder};
+use flate2::{Compression as Level, GzBuilder};
 
 use crate::layer::incompressible::{Stretch, is_incompressible, stretches};
 use crate::oci::media_type::{Compression, MediaType};
 
+mod kept;
 mod stored;
 
 /// What changes when we cut or frame streams in another way, or store other bodies uncompressed.
@@ -30,8 +31,6 @@ const DEFLATE_END: [u8; 2] = [3, 0];
 const GZIP_LEVEL_SAMPLE: u32 = 1;
 /// The level at which zstd tries a sample.
 const ZSTD_LEVEL_SAMPLE: i32 = 1;
-/// How much an output buffer grows when it is full.
-const GROWTH: usize = 64 << 10;
 
 /// How a layer's tar stream is written.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -100,31 +99,45 @@ impl Codec {
         })
     }
 
-    /// Compresses a part of a stream on its own, but for what a sample shows that there is nothing to be gained by.
-    pub(crate) fn compress_sampled(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    /// Compresses a part of a stream on its own, but for what a sample shows that there is nothing to be gained by;
+    /// `tail` comes behind it, as it is.
+    pub(crate) fn compress_sampled(self, bytes: &[u8], tail: &[u8]) -> io::Result<Vec<u8>> {
+        kept::filled(|out| self.add_sampled(bytes, out), |made| [made, tail].concat())
+    }
+
+    fn add_sampled(self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::None => Ok(bytes.to_vec()),
+            Self::None => out.extend_from_slice(bytes),
             Self::Gzip { level } => {
-                deflate_stretches(bytes, sampled(bytes)?, level.min(GZIP_LEVEL_MAX))
+                add_stretches(bytes, &sampled(bytes)?, level.min(GZIP_LEVEL_MAX), out)?;
             }
-            Self::Members { level } => member_sampled(bytes, level.min(GZIP_LEVEL_MAX)),
+            Self::Members { level } => add_member(bytes, level.min(GZIP_LEVEL_MAX), out)?,
             // It passes over what gains nothing by itself, and looks further back than a sample shows.
-            Self::Zstd { .. } => {
-                let sample = |sample: &[u8]| zstd::bulk::compress(sample, ZSTD_LEVEL_SAMPLE);
-                let is_left = is_incompressible(bytes, sample)?;
-                if is_left { Ok(stored::zstd(bytes)) } else { self.compress(bytes) }
+            Self::Zstd { level } => {
+                let sample = |sample: &[u8]| {
+                    let mut frame = Vec::new();
+                    kept::zstd(sample, ZSTD_LEVEL_SAMPLE, &mut frame).map(|()| frame.len())
+                };
+                if is_incompressible(bytes, sample)? {
+                    stored::zstd(bytes, out);
+                } else {
+                    kept::zstd(bytes, level.min(ZSTD_LEVEL_MAX), out)?;
+                }
             }
         }
+        Ok(())
     }
 
     /// Compresses a part of a stream on its own, all of it.
     pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
         match self {
-            Self::None => Ok(bytes.to_vec()),
-            Self::Gzip { level } => deflate(bytes, level.min(GZIP_LEVEL_MAX)),
-            Self::Members { level } => member(bytes, level.min(GZIP_LEVEL_MAX)),
-            Self::Zstd { level } => zstd::bulk::compress(bytes, level.min(ZSTD_LEVEL_MAX)),
+            Self::None => out.extend_from_slice(bytes),
+            Self::Gzip { level } => kept::deflate(bytes, level.min(GZIP_LEVEL_MAX), &mut out)?,
+            Self::Members { level } => member(bytes, level.min(GZIP_LEVEL_MAX), &mut out)?,
+            Self::Zstd { level } => kept::zstd(bytes, level.min(ZSTD_LEVEL_MAX), &mut out)?,
         }
+        Ok(out)
     }
 
     /// What comes before the first part.
@@ -150,54 +163,44 @@ fn gzip_tail(crc: u32, size: u64) -> Vec<u8> {
     [&DEFLATE_END[..], &crc.to_le_bytes(), &modulo.to_le_bytes()].concat()
 }
 
-/// A whole gzip member.
-fn member(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let out = Vec::with_capacity(bytes.len() / 2 + 64);
+/// Adds a whole gzip member.
+fn member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     let mut member =
         GzBuilder::new().operating_system(SYSTEM_UNKNOWN).write(out, Level::new(level));
     member.write_all(bytes)?;
-    member.finish()
+    member.finish().map(drop)
 }
 
 /// As [`member`], with stored blocks where nothing is gained.
-fn member_sampled(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
+fn add_member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     let found = sampled(bytes)?;
     if matches!(found[..], [Stretch::Compressible(_)]) {
-        return member(bytes, level);
+        return member(bytes, level, out);
     }
-    let tail = gzip_tail(crc32fast::hash(bytes), bytes.len() as u64);
-    Ok([&GZIP_HEADER[..], &deflate_stretches(bytes, found, level)?, &tail].concat())
+    out.extend_from_slice(&GZIP_HEADER);
+    add_stretches(bytes, &found, level, out)?;
+    out.extend_from_slice(&gzip_tail(crc32fast::hash(bytes), bytes.len() as u64));
+    Ok(())
 }
 
 fn sampled(bytes: &[u8]) -> io::Result<Vec<Stretch>> {
-    stretches(bytes, |sample| deflate(sample, GZIP_LEVEL_SAMPLE))
-}
-
-/// As [`deflate`], with stored blocks where nothing is gained.
-fn deflate_stretches(bytes: &[u8], found: Vec<Stretch>, level: u32) -> io::Result<Vec<u8>> {
-    let part = |stretch: Stretch| match stretch {
-        Stretch::Compressible(range) => deflate(&bytes[range], level),
-        Stretch::Incompressible(range) => Ok(stored::deflate(&bytes[range])),
+    let mut out = Vec::new();
+    let mut length = |sample: &[u8]| {
+        out.clear();
+        kept::deflate(sample, GZIP_LEVEL_SAMPLE, &mut out).map(|()| out.len())
     };
-    let mut parts = found.into_iter().map(part);
-    let mut out = parts.next().transpose()?.unwrap_or_default();
-    parts.try_for_each(|part| part.map(|mut part| out.append(&mut part)))?;
-    Ok(out)
+    stretches(bytes, &mut length)
 }
 
-/// Deflate blocks that end on a byte and refer to nothing before them.
-fn deflate(bytes: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let mut deflate = Compress::new(Level::new(level), false);
-    let mut out = Vec::with_capacity(bytes.len() / 2 + 64);
-    loop {
-        let done = usize::try_from(deflate.total_in()).map_err(io::Error::other)?;
-        deflate.compress_vec(&bytes[done..], &mut out, FlushCompress::Sync)?;
-        // Room left over means that nothing waits to be written.
-        if deflate.total_in() == bytes.len() as u64 && out.len() < out.capacity() {
-            return Ok(out);
+/// Adds deflate, with stored blocks where nothing is gained.
+fn add_stretches(bytes: &[u8], found: &[Stretch], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
+    for stretch in found {
+        match stretch {
+            Stretch::Compressible(range) => kept::deflate(&bytes[range.clone()], level, out)?,
+            Stretch::Incompressible(range) => stored::deflate(&bytes[range.clone()], out),
         }
-        out.reserve(GROWTH);
     }
+    Ok(())
 }
 
 /// Numbers as text between noise: something to find matches in, and something not to.
@@ -232,16 +235,13 @@ mod tests {
     fn empty_and_incompressible_parts_come_back() {
         let mixed = [noise(300_000), sample(), noise(400_000), vec![0; 300_000]].concat();
         for bytes in [vec![], sample(), vec![0; 1 << 20], noise(300_000), mixed] {
-            let frame = Codec::ZSTD.compress_sampled(&bytes).unwrap();
+            let frame = Codec::ZSTD.compress_sampled(&bytes, &[]).unwrap();
             assert!(zstd::decode_all(&frame[..]).unwrap() == bytes);
             let crc = crc32fast::hash(&bytes);
-            let parts = [
-                Codec::GZIP.head(),
-                &Codec::GZIP.compress_sampled(&bytes).unwrap(),
-                &Codec::GZIP.tail(crc, bytes.len() as u64),
-            ];
-            assert!(member_of(&parts.concat()) == bytes);
-            let member = Codec::Members { level: 6 }.compress_sampled(&bytes).unwrap();
+            let tail = Codec::GZIP.tail(crc, bytes.len() as u64);
+            let part = Codec::GZIP.compress_sampled(&bytes, &tail).unwrap();
+            assert!(member_of(&[Codec::GZIP.head(), &part].concat()) == bytes);
+            let member = Codec::Members { level: 6 }.compress_sampled(&bytes, &[]).unwrap();
             assert!(member_of(&member) == bytes);
         }
     }
@@ -249,13 +249,15 @@ mod tests {
     #[test]
     fn bodies_that_cannot_be_shortened_are_stored_at_every_level() {
         let noise = noise(300_000);
-        let stored = stored::deflate(&noise);
+        let mut stored = Vec::new();
+        stored::deflate(&noise, &mut stored);
         for level in 1..=9 {
-            assert!(Codec::Gzip { level }.compress_sampled(&noise).unwrap() == stored);
+            assert!(Codec::Gzip { level }.compress_sampled(&noise, &[]).unwrap() == stored);
         }
-        let stored = stored::zstd(&noise);
+        let mut stored = Vec::new();
+        stored::zstd(&noise, &mut stored);
         for level in [1, 3, 19] {
-            assert!(Codec::Zstd { level }.compress_sampled(&noise).unwrap() == stored);
+            assert!(Codec::Zstd { level }.compress_sampled(&noise, &[]).unwrap() == stored);
         }
         assert!(stored.len() < noise.len() + noise.len() / 1000);
     }
@@ -264,8 +266,9 @@ mod tests {
     fn noise_in_front_of_text_is_stored_and_the_text_is_compressed() {
         let (noise, text) = (noise(1 << 20), vec![b' '; 1 << 20]);
         let all = [&noise[..], &text].concat();
-        let made = Codec::GZIP.compress_sampled(&all).unwrap();
-        let stored = stored::deflate(&noise);
+        let made = Codec::GZIP.compress_sampled(&all, &[]).unwrap();
+        let mut stored = Vec::new();
+        stored::deflate(&noise, &mut stored);
         assert!(made.starts_with(&stored));
         assert!(made.len() < stored.len() + text.len() / 100);
     }

@@ -235,6 +235,12 @@ fn measured_in_tree(record: &LayerRecord) -> Option<Measured> {
     record.is_made_here().then_some(Measured { diff_id, size })
 }
 
+/// What the tar stream is inside a blob from elsewhere that has the stream's own name: it is the blob.
+fn plain_by_name(record: &LayerRecord, blob: &Descriptor) -> Option<Measured> {
+    let diff_id = record.diff_id.filter(|diff_id| diff_id.0 == blob.digest)?;
+    Some(Measured { diff_id, size: blob.size })
+}
+
 /// What this codec made of the layer before, if its recipe and all that this names are here to stay.
 fn known(lease: &Lease, record: &LayerRecord, id: &str) -> Result<Option<Descriptor>, ReadError> {
     for blob in record.blobs.iter().filter(|blob| blob.codec == id) {
@@ -272,10 +278,11 @@ fn compress(
             done => return done,
         }
     }
-    for blob in record.blobs.iter().filter(|blob| blob.codec.is_empty()) {
-        if let Some(blob) = store.foreign_blob(&blob.descriptor.digest)? {
+    for LayerBlob { descriptor: of, .. } in record.blobs.iter().filter(|blob| blob.codec.is_empty())
+    {
+        if let Some(blob) = store.foreign_blob(&of.digest)? {
             let mut plain = decompress(Box::new(blob), Policy::Layer)?;
-            let mut stream = assembler(None);
+            let mut stream = assembler(plain_by_name(record, of).map(Measuring::Done));
             stream.stream(&mut plain, pool)?;
             return stream.finish(record.diff_id);
         }

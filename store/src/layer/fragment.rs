@@ -4,10 +4,11 @@
 //! as it was; and parts do not depend on each other, so threads can share them out.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::plain::in_memory;
 use self::wanted::WantedFile;
 use crate::bytes::FileBytes;
 use crate::error::ReadError;
@@ -94,6 +95,14 @@ impl Part {
         }
     }
 
+    /// The plain bytes, which are moved where the part has them.
+    pub(super) fn into_bytes(self, bodies: &dyn Bodies) -> Result<Vec<u8>, WriteTarError> {
+        match self.0 {
+            Content::Run(run) if run.bodies.is_empty() => Ok(run.frame),
+            Content::Run(_) | Content::Range { .. } => Ok(self.read(bodies)?.bytes.into_owned()),
+        }
+    }
+
     /// The name of what the codec of this id makes of it.
     pub(super) fn name(&self, codec: &str) -> ObjectName {
         let mut key = blake3::Hasher::new_derive_key(KEY_DOMAIN);
@@ -132,7 +141,7 @@ impl Run {
         if self.bodies.is_empty() {
             return Ok(Cow::Borrowed(&self.frame));
         }
-        let (mut out, mut from) = (Vec::new(), 0);
+        let (mut out, mut from) = (Vec::with_capacity(in_memory(self.length)), 0);
         for (at, file) in &self.bodies {
             out.extend_from_slice(&self.frame[from..*at]);
             let bytes = file.load(bodies)?;
@@ -166,19 +175,36 @@ pub(crate) fn cut_tree<E>(
     cutter.end_run()
 }
 
-/// Cuts a tar stream that somebody else wrote.
-pub(crate) fn cut_stream<E: From<std::io::Error>>(
+/// Cuts a tar stream that somebody else wrote, into memory that `spare` gives: what is in it does not matter.
+pub(crate) fn cut_stream<E: From<io::Error>>(
     stream: &mut dyn Read,
+    spare: &dyn Fn() -> Vec<u8>,
     sink: &mut dyn FnMut(Part) -> Result<(), E>,
 ) -> Result<(), E> {
     loop {
-        let mut block = Vec::new();
-        (&mut *stream).take(BLOCK_MAX).read_to_end(&mut block)?;
-        if block.is_empty() {
+        let mut block = spare();
+        block.resize(in_memory(BLOCK_MAX), 0);
+        let length = fill(stream, &mut block)?;
+        if length == 0 {
             return Ok(());
         }
+        block.truncate(length);
         sink(Part::run(block))?;
     }
+}
+
+/// Reads until the block is full or the stream ends, and says how much was read.
+fn fill(stream: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < block.len() {
+        match stream.read(&mut block[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 struct Cutter<'a, E> {

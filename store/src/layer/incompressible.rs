@@ -45,10 +45,10 @@ pub(super) enum Stretch {
 /// each, and a program may carry one. Only what refers back no further than deflate may be told apart so.
 pub(super) fn stretches(
     bytes: &[u8],
-    compress: impl Fn(&[u8]) -> io::Result<Vec<u8>>,
+    compressed: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
 ) -> io::Result<Vec<Stretch>> {
     let whole = 0..bytes.len();
-    if is_incompressible(bytes, &compress)? {
+    if is_incompressible(bytes, &mut *compressed)? {
         return Ok(vec![Stretch::Incompressible(whole)]);
     }
     if bytes.len() < 2 * STRETCH {
@@ -59,7 +59,7 @@ pub(super) fn stretches(
         // What is left behind the last piece belongs to it.
         let end = if bytes.len() - at < 2 * STRETCH { bytes.len() } else { at + STRETCH };
         let piece = &bytes[at..end];
-        let next = if !repeats(piece) && is_incompressible(piece, &compress)? {
+        let next = if !repeats(piece) && is_incompressible(piece, &mut *compressed)? {
             Stretch::Incompressible(at..end)
         } else {
             Stretch::Compressible(at..end)
@@ -92,18 +92,18 @@ fn repeats(piece: &[u8]) -> bool {
     })
 }
 
-/// Whether `compress` makes a sample of the bytes so little shorter that they are better left as
-/// they are.
+/// Whether a sample of the bytes is so little shorter when it is `compressed`, as long as that says, that they are
+/// better left as they are.
 pub(super) fn is_incompressible(
     bytes: &[u8],
-    compress: impl FnOnce(&[u8]) -> io::Result<Vec<u8>>,
+    compressed: impl FnOnce(&[u8]) -> io::Result<usize>,
 ) -> io::Result<bool> {
     let sample = sample(bytes);
     // Most of what can be shortened shows it by its values alone.
     if !is_even(&sample) {
         return Ok(false);
     }
-    Ok(sample.len() - sample.len() / WORTH <= compress(&sample)?.len())
+    Ok(sample.len() - sample.len() / WORTH <= compressed(&sample)?)
 }
 
 /// Pieces at the same distance from each other, the first and the last byte among them.
@@ -143,8 +143,12 @@ mod tests {
         bytes
     }
 
+    fn compressed(sample: &[u8]) -> io::Result<usize> {
+        zstd::bulk::compress(sample, 1).map(|frame| frame.len())
+    }
+
     fn is_left(bytes: &[u8]) -> bool {
-        is_incompressible(bytes, |sample| zstd::bulk::compress(sample, 1)).unwrap()
+        is_incompressible(bytes, compressed).unwrap()
     }
 
     #[test]
@@ -173,7 +177,7 @@ mod tests {
     }
 
     fn cut(bytes: &[u8]) -> Vec<Stretch> {
-        stretches(bytes, |sample| zstd::bulk::compress(sample, 1)).unwrap()
+        stretches(bytes, &mut compressed).unwrap()
     }
 
     #[test]

@@ -71,10 +71,13 @@ impl Checksum {
         Self { crc: crc32fast::hash(plain), size: plain.len() as u64 }
     }
 
-    /// Adds it to the compressed part.
-    pub(crate) fn append(self, part: &mut Vec<u8>) {
-        part.extend_from_slice(&self.crc.to_le_bytes());
-        part.extend_from_slice(&self.size.to_le_bytes());
+    /// What is added to the compressed part.
+    pub(crate) fn bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let (crc, size) = bytes.split_at_mut(size_of::<u32>());
+        crc.copy_from_slice(&self.crc.to_le_bytes());
+        size.copy_from_slice(&self.size.to_le_bytes());
+        bytes
     }
 
     /// The one that an object ends with.
@@ -278,8 +281,7 @@ mod tests {
 
     #[test]
     fn a_checksum_is_what_an_object_ends_with() {
-        let mut object = b"compressed".to_vec();
-        Checksum::of(b"plain").append(&mut object);
+        let object = [&b"compressed"[..], &Checksum::of(b"plain").bytes()].concat();
         assert_eq!(object.len(), 10 + Checksum::SIZE);
         assert_eq!(Checksum::read(&object), Some(Checksum::of(b"plain")));
         assert_eq!(Checksum::read(b"short"), None);

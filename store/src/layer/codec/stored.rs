@@ -12,9 +12,9 @@ const ZSTD_BLOCK: usize = 128 << 10;
 /// What marks the last block of a frame.
 const ZSTD_LAST: u32 = 1;
 
-/// Blocks of deflate that end on a byte, none of them the last.
-pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + 5 * bytes.len().div_ceil(DEFLATE_BLOCK));
+/// Adds blocks of deflate that end on a byte, none of them the last.
+pub(super) fn deflate(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 5 * bytes.len().div_ceil(DEFLATE_BLOCK));
     for block in bytes.chunks(DEFLATE_BLOCK) {
         let length = u16::try_from(block.len()).expect("the longest has sixteen bits");
         out.push(0);
@@ -22,13 +22,12 @@ pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
         out.extend_from_slice(&(!length).to_le_bytes());
         out.extend_from_slice(block);
     }
-    out
 }
 
-/// A frame of zstd whose blocks are raw.
-pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
+/// Adds a frame of zstd whose blocks are raw.
+pub(super) fn zstd(bytes: &[u8], out: &mut Vec<u8>) {
     let blocks = bytes.len().div_ceil(ZSTD_BLOCK).max(1);
-    let mut out = Vec::with_capacity(bytes.len() + 13 + 3 * blocks);
+    out.reserve(bytes.len() + 13 + 3 * blocks);
     out.extend_from_slice(&ZSTD_MAGIC);
     out.push(ZSTD_DESCRIPTOR);
     out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
@@ -41,7 +40,6 @@ pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
         out.extend_from_slice(block);
         rest = after;
     }
-    out
 }
 
 #[cfg(test)]
@@ -68,11 +66,21 @@ mod tests {
         (0..length).map(|at| (at * 7 / 5).to_le_bytes()[0]).collect()
     }
 
+    fn made(add: fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        add(bytes, &mut out);
+        out
+    }
+
     #[test]
     fn decoders_give_back_what_was_stored() {
         for plain in LENGTHS.map(bytes) {
-            assert!(::zstd::decode_all(&zstd(&plain)[..]).unwrap() == plain, "{}", plain.len());
-            let stream = [&deflate(&plain)[..], &[3, 0]].concat();
+            assert!(
+                ::zstd::decode_all(&made(zstd, &plain)[..]).unwrap() == plain,
+                "{}",
+                plain.len()
+            );
+            let stream = [&made(deflate, &plain)[..], &[3, 0]].concat();
             let (mut read, mut decoder) =
                 (Vec::new(), flate2::bufread::DeflateDecoder::new(&stream[..]));
             decoder.read_to_end(&mut read).unwrap();
@@ -84,7 +92,7 @@ mod tests {
     #[test]
     fn a_frame_states_the_length_of_its_content() {
         for plain in LENGTHS.map(bytes) {
-            let found = ::zstd::zstd_safe::get_frame_content_size(&zstd(&plain)).unwrap();
+            let found = ::zstd::zstd_safe::get_frame_content_size(&made(zstd, &plain)).unwrap();
             assert_eq!(found, Some(plain.len() as u64));
         }
     }

@@ -1,9 +1,10 @@
 //! Putting a blob together from parts that are compressed apart.
 
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::growing::{Begun, Growth};
 use super::in_order::{Push, Stopped, Workers, in_order};
@@ -77,7 +78,7 @@ impl<'a> Assembler<'a> {
     }
 
     pub(in crate::layer) fn push(&mut self, part: Part) -> Result<(), ExportError> {
-        self.waiting.push(part).map_or(Ok(()), |full| self.advance(&full))
+        self.waiting.push(part).map_or(Ok(()), |full| self.advance(full))
     }
 
     /// Tells of the blob now, so that it is read while it grows. To be called before anything is added.
@@ -93,11 +94,12 @@ impl<'a> Assembler<'a> {
         tree: &Tree,
         pool: Option<&ThreadPool>,
     ) -> Result<(), ExportError> {
-        self.parts(pool, |push| {
+        let cut = |push: Push<'_, Vec<Part>>| {
             // Where nobody takes any more, there is an error that says why.
             cut_in_windows(tree, push).unwrap_or(());
             Ok(())
-        })
+        };
+        self.parts(pool, cut, drop)
     }
 
     /// Adds a tar stream that somebody else wrote.
@@ -106,32 +108,40 @@ impl<'a> Assembler<'a> {
         plain: &mut (dyn Read + Send),
         pool: Option<&ThreadPool>,
     ) -> Result<(), ExportError> {
-        self.parts(pool, |push| {
+        self.making.reads = Reads::All;
+        // Memory that is given back and taken anew costs more than reading into it.
+        let spare = Mutex::new(Vec::new());
+        let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let cut = |push: Push<'_, Vec<Part>>| {
             let mut one = |part: Part| {
                 let bytes = part.length();
                 Ok(push(vec![part], bytes)?)
             };
-            match cut_stream(plain, &mut one) {
+            match cut_stream(plain, &|| spare().pop().unwrap_or_default(), &mut one) {
                 Err(CutError::Source(error)) => Err(error.into()),
                 Ok(()) | Err(CutError::Stopped) => Ok(()),
             }
-        })
+        };
+        self.parts(pool, cut, |read| spare().push(read))
     }
 
+    /// Adds parts, and passes on the memory of each that was read as a whole.
     fn parts(
         &mut self,
         pool: Option<&ThreadPool>,
         cut: impl FnOnce(Push<'_, Vec<Part>>) -> Result<(), ExportError> + Send,
+        done: impl Fn(Vec<u8>),
     ) -> Result<(), ExportError> {
         let threads = pool.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads);
         let room = ON_THE_WAY * threads.clamp(2, THREADS_MAX) as u64;
         let making = self.making.clone();
         let make = |parts: Vec<Part>| {
-            parts.iter().map(|part| making.make(part)).collect::<Result<Vec<Made>, _>>()
+            parts.into_iter().map(|part| making.make(part)).collect::<Result<Vec<Made>, _>>()
         };
         in_order(Workers { pool, room }, cut, make, |made| {
-            for part in &made {
-                self.add(part);
+            for part in made {
+                self.add(&part);
+                part.plain.into_iter().for_each(&done);
             }
             Ok(())
         })
@@ -150,11 +160,11 @@ impl<'a> Assembler<'a> {
     }
 
     /// Adds the window that is made, and makes the next one meanwhile.
-    fn advance(&mut self, next: &[Part]) -> Result<(), ExportError> {
+    fn advance(&mut self, next: Vec<Part>) -> Result<(), ExportError> {
         let (made, making) = (std::mem::take(&mut self.made), self.making.clone());
         let ((), next) = rayon::join(
             || made.iter().for_each(|made| self.add(made)),
-            || next.par_iter().map(|part| making.make(part)).collect::<Result<_, _>>(),
+            || next.into_par_iter().map(|part| making.make(part)).collect::<Result<_, _>>(),
         );
         self.made = next?;
         Ok(())
@@ -165,8 +175,8 @@ impl<'a> Assembler<'a> {
         if last.is_empty() && self.made.is_empty() {
             return Ok(());
         }
-        self.advance(&last)?;
-        self.advance(&[])
+        self.advance(last)?;
+        self.advance(Vec::new())
     }
 
     fn add(&mut self, made: &Made) {

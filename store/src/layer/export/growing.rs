@@ -221,7 +221,7 @@ mod tests {
     /// What a part of a thousand bytes looks like in the store.
     fn part(number: u32) -> Vec<u8> {
         let mut bytes = number.to_le_bytes().repeat(250);
-        Checksum::of(&bytes).append(&mut bytes);
+        bytes.extend_from_slice(&Checksum::of(&bytes).bytes());
         bytes
     }
 

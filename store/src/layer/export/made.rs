@@ -1,5 +1,7 @@
 //! Parts as a codec makes them.
 
+use std::borrow::Cow;
+
 use super::ExportError;
 use crate::bytes::Bytes;
 use crate::layer::codec::Codec;
@@ -15,7 +17,7 @@ pub(super) struct Making<'a> {
     pub(super) codec: Codec,
     /// The codec's.
     pub(super) id: &'a str,
-    reads: Reads,
+    pub(super) reads: Reads,
 }
 
 /// Which parts are read.
@@ -43,7 +45,7 @@ impl<'a> Making<'a> {
     }
 
     /// Takes the part from the store, or makes it and stores it.
-    pub(super) fn make(&self, part: &Part) -> Result<Made, ExportError> {
+    pub(super) fn make(&self, part: Part) -> Result<Made, ExportError> {
         let name = part.name(self.id);
         if self.reads == Reads::Unknown
             && let Some(made) = self.kept(name)?
@@ -59,17 +61,20 @@ impl<'a> Making<'a> {
             Some(made) => Ok(made),
             None => self.compress(name, &plain),
         };
-        let whole = (self.reads == Reads::All).then(|| plain.bytes.into_owned());
-        Ok(Made { plain: whole, ..made? })
+        let read = match plain.bytes {
+            Cow::Owned(bytes) => Some(bytes),
+            Cow::Borrowed(_) => None,
+        };
+        let plain = match self.reads {
+            Reads::Unknown => None,
+            Reads::All => Some(read.map_or_else(|| part.into_bytes(self.lease.store()), Ok)?),
+        };
+        Ok(Made { plain, ..made? })
     }
 
     fn compress(&self, name: ObjectName, plain: &Plain<'_>) -> Result<Made, ExportError> {
         let checksum = Checksum::of(&plain.bytes);
-        let mut object = plain.compress(self.codec)?;
-        object.reserve_exact(Checksum::SIZE);
-        checksum.append(&mut object);
-        // Windows of these wait, and room that they do not need would double them.
-        object.shrink_to_fit();
+        let object = plain.compress(self.codec, checksum)?;
         self.keep(Made { name, checksum, plain: None, object: object.into() })
     }
 

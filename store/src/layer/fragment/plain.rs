@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use super::{KEY_DOMAIN, PART_MAX};
 use crate::layer::codec::Codec;
+use crate::layer::recipe::Checksum;
 use crate::object::{Kind, ObjectName};
 
 /// The bytes of a part, and what is known of them.
@@ -32,14 +33,18 @@ impl Plain<'_> {
         Self { bytes: Cow::Borrowed(&ZEROS[..in_memory(length)]), nature: Nature::Zeros }
     }
 
-    /// What the codec makes of it.
-    pub(in crate::layer) fn compress(&self, codec: Codec) -> io::Result<Vec<u8>> {
-        codec.compress_sampled(&self.bytes)
+    /// What the codec makes of it, and its checksum behind that.
+    pub(in crate::layer) fn compress(
+        &self,
+        codec: Codec,
+        checksum: Checksum,
+    ) -> io::Result<Vec<u8>> {
+        codec.compress_sampled(&self.bytes, &checksum.bytes())
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a part fits in memory")]
-fn in_memory(length: u64) -> usize {
+pub(super) fn in_memory(length: u64) -> usize {
     length as usize
 }
 
