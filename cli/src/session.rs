@@ -35,6 +35,7 @@ use crate::namespaces::Namespaces;
 use crate::render::isolation::isolated;
 use crate::render::look::Display;
 use crate::render::sanitize::{self, Medium};
+use crate::render::screen::Screen;
 use crate::render::source::SourceFile;
 use crate::render::summary::BuildSummary;
 use crate::render::{json, solve_status};
@@ -50,6 +51,8 @@ const IN_PASSING: Duration = Duration::from_millis(45);
 pub(crate) struct Session {
     pub(crate) global: GlobalArgs,
     pub(crate) settings: Settings,
+    /// What is written to beside progress.
+    pub(crate) screen: Arc<Screen>,
     /// Why there are no namespaces to run steps in, where that is so.
     barred: OnceLock<InitError>,
     /// Why steps cannot do without them, where that was asked.
@@ -70,6 +73,7 @@ impl Session {
         Self {
             global,
             settings,
+            screen: Arc::default(),
             barred: barred.map(OnceLock::from).unwrap_or_default(),
             rooted: OnceLock::new(),
             is_calm: OnceLock::new(),
@@ -354,8 +358,10 @@ impl Session {
                 format!("note: {}", sanitize::text(text.as_bytes(), Medium::Log))
             }
         };
-        // A standard error that is closed misses nothing that counts.
-        let _ = writeln!(io::stderr(), "{line}");
+        self.screen.say(line, |line| {
+            // A standard error that is closed misses nothing that counts.
+            let _ = writeln!(io::stderr(), "{line}");
+        });
     }
 
     /// Tells what a build came to, after all else.

@@ -217,7 +217,7 @@ impl<'a> Making<'a> {
         recorder: Option<&Recorder>,
         (resources, mut opened_caches, cache_targets): (&BuildResources, OpenedCaches, &[CacheTo]),
     ) -> Result<Vec<BuiltTarget>, Failure> {
-        let screen = Arc::default();
+        let screen = Arc::clone(&self.asked.1.screen);
         let progress = self.shown(&screen);
         let Self { asked: (args, session), options, input, source, company, lease, id } = self;
         let path = input.path.clone();

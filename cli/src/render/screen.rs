@@ -10,6 +10,8 @@ use wythe_builder::progress::{Event, Progress};
 pub(crate) struct Screen {
     turn: Mutex<Turn>,
     over: Condvar,
+    /// What the live view is to show above itself next, where there is one.
+    said: Mutex<Option<Vec<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,33 @@ impl Screen {
         turn.holder = Some(thread::current().id());
         turn.taken += 1;
         Held(self)
+    }
+
+    /// From now on lines are given to a live view: between two of its frames whatever else is written is drawn over.
+    pub(crate) fn begin_view(&self) {
+        self.said().get_or_insert_default();
+    }
+
+    /// What the live view has to show above its next frame.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.said().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What it has to show above its last frame.
+    pub(crate) fn end_view(&self) -> Vec<String> {
+        self.said().take().unwrap_or_default()
+    }
+
+    /// Has a line shown by the live view, or by `write` where there is none.
+    pub(crate) fn say(&self, line: String, write: impl FnOnce(&str)) {
+        match &mut *self.said() {
+            Some(said) => said.push(line),
+            None => write(&line),
+        }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often the screen was taken; none while somebody has it.
@@ -99,5 +128,23 @@ mod tests {
             assert_eq!(other.join().unwrap(), Ok("before"));
         });
         assert_eq!(screen.taken(), Some(1));
+    }
+
+    #[test]
+    fn what_is_said_during_a_view_is_for_the_view() {
+        let screen = Screen::default();
+        let written = Mutex::new(Vec::new());
+        let say = |line: &str| {
+            screen.say(line.to_owned(), |line| written.lock().unwrap().push(line.to_owned()));
+        };
+        say("before");
+        screen.begin_view();
+        say("above");
+        assert_eq!(screen.heard(), ["above"]);
+        assert!(screen.heard().is_empty());
+        say("last");
+        assert_eq!(screen.end_view(), ["last"]);
+        say("after");
+        assert_eq!(*written.lock().unwrap(), ["before", "after"]);
     }
 }

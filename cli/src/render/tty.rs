@@ -66,6 +66,7 @@ impl<W: Write + Send + 'static> Tty<W> {
         source: SourceFile,
         screen: Arc<Screen>,
     ) -> Self {
+        screen.begin_view();
         let (view, drawn) = (View::new(source), Vec::new());
         let state = State { out, look, view, drawn, taken: 0, ended: Ended::No };
         let shared = Shared { stopwatch, screen, state: Mutex::new(state), ended: Condvar::new() };
@@ -88,7 +89,8 @@ impl<W: Write> Shared<W> {
         while state.ended == Ended::No {
             if let Some(taken) = self.screen.taken() {
                 state.resume(taken);
-                state.draw(self.stopwatch.elapsed(), window(std::io::stderr()));
+                let said = self.screen.heard();
+                state.draw(&said, self.stopwatch.elapsed(), window(std::io::stderr()));
             }
             let waited = self.ended.wait_timeout(state, FRAME);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -105,8 +107,9 @@ impl<W: Write> State<W> {
         }
     }
 
-    /// Draws over the last frame, line by line and in one write, so that nothing flickers.
-    fn draw(&mut self, now: Duration, window: Window) {
+    /// Draws over the last frame, line by line and in one write, so that nothing flickers. What was `said` is
+    /// above it.
+    fn draw(&mut self, said: &[String], now: Duration, window: Window) {
         let mut frame = String::new();
         // A terminal that has become narrower has broken what was wider into several rows.
         let rows = |cells: &usize| match self.look.reflow {
@@ -117,6 +120,9 @@ impl<W: Write> State<W> {
         if above > 0 {
             // What somebody has typed stands before the cursor.
             let _ = write!(frame, "\r\x1b[{above}A");
+        }
+        for line in said {
+            let _ = writeln!(frame, "{line}\x1b[K");
         }
         for line in self.view.settled() {
             let _ = writeln!(frame, "{}\x1b[K", line.fit(window.columns, self.look).text);
@@ -155,7 +161,7 @@ impl<W: Write + Send> Progress for Tty<W> {
         }
         if let Some(taken) = self.shared.screen.taken() {
             state.resume(taken);
-            state.draw(now, window(std::io::stderr()));
+            state.draw(&self.shared.screen.heard(), now, window(std::io::stderr()));
         }
     }
 }
@@ -172,7 +178,7 @@ impl<W: Write + Send> Drop for Tty<W> {
         let taken = self.shared.screen.taken();
         let mut state = self.shared.lock();
         state.resume(taken.unwrap_or_default());
-        state.draw(now, window(std::io::stderr()));
+        state.draw(&self.shared.screen.end_view(), now, window(std::io::stderr()));
     }
 }
 

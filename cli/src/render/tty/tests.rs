@@ -42,7 +42,13 @@ impl Driven {
     }
 
     fn draw(&mut self, millis: u64) -> &mut Self {
-        self.state.draw(Duration::from_millis(millis), self.window);
+        self.draw_below(&[], millis)
+    }
+
+    /// Draws a frame below something that is said.
+    fn draw_below(&mut self, said: &[&str], millis: u64) -> &mut Self {
+        let said: Vec<String> = said.iter().map(|line| (*line).to_owned()).collect();
+        self.state.draw(&said, Duration::from_millis(millis), self.window);
         for byte in std::mem::take(&mut self.state.out) {
             // The driver of a terminal moves to the first column where a line ends.
             let bytes = if byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(&byte) };
@@ -184,7 +190,7 @@ fn a_frame_replaces_the_one_before_in_windows_of_all_sizes() {
 fn a_frame_in_a_narrower_window_replaces_the_rows_that_the_last_one_was_broken_into() {
     let mut driven = Driven::new((80, 24), Look { reflow: Reflow::Wraps, ..PLAIN });
     driven.take(0, &Event::Started { step: RUN, name: "one" }).draw(0);
-    driven.state.draw(Duration::ZERO, Window { columns: 40, rows: 24 });
+    driven.state.draw(&[], Duration::ZERO, Window { columns: 40, rows: 24 });
     // 79 cells in windows of 40 are two rows.
     assert!(driven.state.out.starts_with(b"\r\x1b[4A"), "{:?}", driven.state.out);
 }
@@ -204,7 +210,20 @@ fn colours_are_there_only_where_they_are_wanted() {
 fn nothing_of_a_frame_is_erased_before_it_is_written_anew() {
     let mut driven = Driven::new((60, 12), PLAIN);
     begun(&mut driven);
-    driven.state.draw(Duration::from_millis(5700), driven.window);
+    driven.state.draw(&[], Duration::from_millis(5700), driven.window);
     let frame = String::from_utf8(std::mem::take(&mut driven.state.out)).unwrap();
     assert!(frame.ends_with("\x1b[K\n\x1b[J") && frame.matches("\x1b[J").count() == 1, "{frame:?}");
+}
+
+#[test]
+fn what_is_said_during_a_build_stands_above_the_frames_after_it() {
+    let mut driven = Driven::new((60, 12), PLAIN);
+    driven.take(0, &Event::Started { step: RUN, name: "[build 3/4] RUN make" }).draw(0);
+    driven.draw_below(&["note: one", "note: another"], 100).draw(200);
+    driven.check(&expect![[r#"
+        note: one
+        note: another
+        => [build 3/4] RUN make                                0.2s
+        0 of 0 steps                                           0.2s
+    "#]]);
 }
