@@ -271,7 +271,7 @@ impl TokenService<'_> {
             .finish();
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-        let body = Body::Bytes(form.as_bytes());
+        let body = Body::Secret(form.as_bytes());
         let call = Call { method: Method::POST, url: realm.clone(), headers, body };
         self.transport.send(self.settings, &call, self.access())
     }

@@ -100,6 +100,26 @@ impl Client {
         })
     }
 
+    /// What is at an address that an image names.
+    fn published(
+        &self,
+        reference: &Reference,
+        url: &str,
+    ) -> Result<Box<dyn Read + Send>, RegistryError> {
+        let to: Url = url.parse().map_err(|error: url::ParseError| RegistryError {
+            method: Method::GET.to_string(),
+            url: url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            problem: error.into(),
+        })?;
+        let from = origin::base_url(reference.host());
+        let from = from.map_err(|error| RegistryError::new("GET", &to, error))?;
+        if let Some(reason) = origin::objection_to_host(&from, &to) {
+            let problem = RegistryProblem::named("the image", &to, reason);
+            return Err(RegistryError::new("GET", &to, problem));
+        }
+        Ok(self.get(WebRequest { url, ..WebRequest::default() })?.body)
+    }
+
     fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>, RegistryError> {
         let stops = self.inner.stops(reference, Wanted::Manifest, self.asked)?;
         let response = self.inner.anywhere(&stops, |repository| {
@@ -124,8 +144,8 @@ impl ImageSource for Client {
         blob.map_err(|error| error.about(reference))
     }
 
-    /// Over `http` and `https`, with no credentials of any registry; whoever stores the bytes hashes
-    /// them.
+    /// Over `http` and `https`, with no credentials of any registry, and from no address that only machines inside can
+    /// reach, unless the registry is at one; whoever stores the bytes hashes them.
     fn elsewhere(
         &self,
         reference: &Reference,
@@ -133,8 +153,8 @@ impl ImageSource for Client {
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         let mut failure = None;
         for url in &descriptor.urls {
-            match self.get(WebRequest { url, ..WebRequest::default() }) {
-                Ok(response) => return Ok(response.body),
+            match self.published(reference, url) {
+                Ok(body) => return Ok(body),
                 Err(error) => drop(failure.get_or_insert(error)),
             }
         }

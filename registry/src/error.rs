@@ -112,6 +112,16 @@ pub enum RegistryProblem {
         /// The rule it breaks.
         reason: &'static str,
     },
+    /// A place that an answer or an image names is not one that may be asked.
+    #[error("refused to ask {url}, which {by} names: {reason}")]
+    Named {
+        /// Who names it.
+        by: &'static str,
+        /// The place, without its query.
+        url: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
     /// The token service is not one that may be asked.
     #[error("refused to ask {realm} for a token: {reason}")]
     Realm {
@@ -174,6 +184,11 @@ impl RegistryProblem {
         use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
         let Self::Certificate(error) = self else { return false };
         matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+    }
+
+    /// That of a place which somebody names and which may not be asked.
+    pub(crate) fn named(by: &'static str, url: &url::Url, reason: &'static str) -> Self {
+        Self::Named { by, url: without_query(url), reason }
     }
 
     /// The same problem of a request that went through a proxy.
@@ -321,6 +336,7 @@ impl RegistryError {
             | RegistryProblem::Credentials(_) => SourceErrorClass::Unauthorized,
             RegistryProblem::Answer { .. }
             | RegistryProblem::Certificate(_)
+            | RegistryProblem::Named { .. }
             | RegistryProblem::PlainHttp
             | RegistryProblem::Realm { .. }
             | RegistryProblem::Redirect { .. }

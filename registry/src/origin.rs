@@ -65,43 +65,62 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 ///
 /// A server outside that points there wants this program to reach it in its place.
 pub(crate) fn is_private(url: &Url) -> bool {
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => address.to_canonical(),
-        Some(Host::Domain(_)) | None => return is_loopback(url),
-    };
-    match address {
-        IpAddr::V4(address) => {
+    match address_of(url) {
+        Some(IpAddr::V4(address)) => {
             address.is_private() || address.is_loopback() || is_never_public(address)
         }
-        IpAddr::V6(address) => {
+        Some(IpAddr::V6(address)) => {
             address.is_loopback()
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local()
         }
+        None => is_loopback(url),
     }
 }
 
 fn is_never_public(address: Ipv4Addr) -> bool {
-    address.is_link_local() || address.is_unspecified() || address.is_broadcast()
+    // Those of RFC 6598 are shared by the customers of a provider, or of a cluster.
+    let is_shared = matches!(address.octets(), [100, 64..=127, ..]);
+    is_shared || address.is_link_local() || address.is_unspecified() || address.is_broadcast()
 }
 
-/// Link-local addresses serve the credentials of cloud machines and are nobody's registry.
-pub(crate) fn is_link_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_link_local(),
-        Some(Host::Ipv6(address)) => address.is_unicast_link_local(),
-        Some(Host::Domain(_)) | None => false,
+/// Whether machines of a cloud get their credentials there: at addresses that no network routes, or AWS's for IPv6.
+/// That is nobody's registry, and nothing that a registry has is there.
+pub(crate) fn serves_credentials(url: &Url) -> bool {
+    match address_of(url) {
+        Some(IpAddr::V4(address)) => address.is_link_local(),
+        Some(IpAddr::V6(address)) => {
+            address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0xec2]
+        }
+        None => false,
+    }
+}
+
+/// The address that a host is written as, by its version of IP.
+fn address_of(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(address.to_canonical()),
+        Host::Domain(_) => None,
     }
 }
 
 /// Why a request that went to `from` may not be led on to `to`; `None` if it may.
 pub(crate) fn objection(from: &Url, to: &Url) -> Option<&'static str> {
+    if from.scheme() == "https" && to.scheme() == "http" {
+        Some("it leaves https")
+    } else {
+        objection_to_host(from, to)
+    }
+}
+
+/// Why somebody who is at `from` may not have this program ask `to`, were it over plain HTTP; `None` if it may.
+pub(crate) fn objection_to_host(from: &Url, to: &Url) -> Option<&'static str> {
     if !matches!(to.scheme(), "http" | "https") {
         Some("it is neither http nor https")
-    } else if from.scheme() == "https" && to.scheme() == "http" {
-        Some("it leaves https")
+    } else if serves_credentials(to) && !serves_credentials(from) {
+        Some("it is an address where clouds serve credentials")
     } else if is_private(to) && !is_private(from) {
         Some("it leads to a private address")
     } else {
@@ -152,5 +171,39 @@ mod tests {
         }
         assert_eq!(objection(&registry, &url("https://storage.example/x")), None);
         assert_eq!(objection(&url("http://127.0.0.1:1/"), &url("http://127.0.0.1:2/")), None);
+    }
+
+    #[test]
+    fn a_credential_is_for_one_scheme_host_and_port() {
+        let registry = url("https://r.example/v2/");
+        for same in ["https://r.example/", "https://R.EXAMPLE:443/v2/a", "https://u:p@r.example/"] {
+            assert!(same_origin(&registry, &url(same)), "{same}");
+        }
+        for other in [
+            "http://r.example/",
+            "https://r.example:444/",
+            "https://a.r.example/",
+            "https://r.example.evil.example/",
+            "https://r.example@evil.example/",
+            "https://r.example./",
+            "https://example/",
+        ] {
+            assert!(!same_origin(&registry, &url(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn where_clouds_serve_credentials_nobody_is_led() {
+        for registry in ["http://10.0.0.1:5000/", "http://localhost/", "https://r.example/"] {
+            for to in ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.170.2]"]
+            {
+                let scheme = url(registry).scheme().to_owned();
+                let to = url(&format!("{scheme}://{to}/latest/"));
+                assert!(objection(&url(registry), &to).is_some(), "{registry} {to}");
+            }
+        }
+        assert_eq!(objection(&url("http://10.0.0.1/"), &url("http://100.64.0.1/")), None);
+        assert!(objection(&url("http://8.8.8.8/"), &url("http://100.64.0.1/")).is_some());
+        assert_eq!(objection(&url("http://8.8.8.8/"), &url("http://100.128.0.1/")), None);
     }
 }

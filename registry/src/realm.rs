@@ -27,10 +27,7 @@ impl Realm<'_> {
     pub(crate) fn address(self) -> Result<Url, RegistryError> {
         let realm = self.base.join(self.name);
         let realm = realm.map_err(|error| RegistryError::new("GET", self.base, error))?;
-        let objection = origin::objection(self.base, &realm);
-        let objection =
-            objection.or(origin::is_link_local(&realm).then_some("it is a link-local address"));
-        match objection {
+        match origin::objection(self.base, &realm) {
             None => Ok(realm),
             Some(reason) => Err(self.refusal(&realm, reason)),
         }

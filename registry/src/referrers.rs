@@ -17,7 +17,7 @@ use wythe_store::oci::index::Index;
 use wythe_store::oci::reference::Reference;
 
 use crate::client::{Client, Repository, Rights};
-use crate::error::RegistryError;
+use crate::error::{RegistryError, RegistryProblem};
 use crate::learned::Habit;
 use crate::origin;
 use crate::profile::Referrers;
@@ -27,6 +27,20 @@ use crate::web::decoded;
 
 /// More pages than any list has: who links further goes in circles.
 const MAX_PAGES: usize = 1000;
+
+/// Why a list is not read on where it leads elsewhere.
+const OF_ANOTHER: &str = "a list goes on where it began";
+/// A list that breaks off.
+const UNREADABLE: RegistryProblem = RegistryProblem::Answer { what: "page of a list" };
+/// A list that has no end.
+const ENDLESS: RegistryProblem = RegistryProblem::Answer { what: "end of a list" };
+
+/// A part of the list of a registry.
+struct Page {
+    entries: Vec<Descriptor>,
+    /// Where it goes on.
+    next: Option<Url>,
+}
 
 /// The list of a registry.
 enum Listed {
@@ -103,24 +117,40 @@ impl Client {
         if self.inner.profile_of(repository).referrers == Referrers::Tag {
             return Ok(Listed::Unknown);
         }
-        let mut next = Some(repository.url(&format!("referrers/{subject}")));
-        let mut found = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let Some(url) = next else { break };
-            let call = Call::new(Method::GET, url, Body::Empty);
-            let answer = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call));
-            let response = match answer {
-                Ok(response) => response,
-                Err(error) if matches!(error.status(), Some(400 | 403..=406 | 501)) => {
-                    return Ok(Listed::Unknown);
-                }
-                Err(error) => return Err(error),
-            };
-            next = following(&response).filter(|url| origin::same_origin(url, &repository.base));
-            let Some(page) = page(response) else { return Ok(Listed::Unknown) };
-            found.extend(page.manifests);
+        let url = repository.url(&format!("referrers/{subject}"));
+        let (mut found, mut next) = match self.page(repository, url) {
+            Ok(Some(Page { entries, next })) => (entries, next),
+            Ok(None) => return Ok(Listed::Unknown),
+            Err(error) if matches!(error.status(), Some(400 | 403..=406 | 501)) => {
+                return Ok(Listed::Unknown);
+            }
+            Err(error) => return Err(error),
+        };
+        // A list that was begun is there: half of it would leave out what nobody misses.
+        for _ in 1..MAX_PAGES {
+            let Some(url) = next else { return Ok(Listed::Known(found)) };
+            let nothing = || RegistryError::new("GET", &url, UNREADABLE);
+            let page = self.page(repository, url.clone())?.ok_or_else(nothing)?;
+            found.extend(page.entries);
+            next = page.next;
         }
-        Ok(Listed::Known(found))
+        Err(RegistryError::new("GET", &repository.base, ENDLESS))
+    }
+
+    /// A page of a list; `None` if what comes is none.
+    fn page(&self, repository: &Repository, url: Url) -> Result<Option<Page>, RegistryError> {
+        let call = Call::new(Method::GET, url, Body::Empty);
+        let answer = retry(&*self.inner.settings.timing, || self.inner.call(repository, &call));
+        let response = answer?;
+        let next = following(&response);
+        let Some(index) = index(response) else { return Ok(None) };
+        if let Some(next) = &next
+            && !origin::same_origin(next, &repository.base)
+        {
+            let problem = RegistryProblem::named("the list", next, OF_ANOTHER);
+            return Err(RegistryError::new("GET", &call.url, problem));
+        }
+        Ok(Some(Page { entries: index.manifests, next }))
     }
 
     /// What the tag stands for that is in place of a list; nothing where there is none.
@@ -131,7 +161,7 @@ impl Client {
         let call = crate::manifest::call(&repository, Method::GET, &tag);
         let answer = retry(&*self.inner.settings.timing, || self.inner.call(&repository, &call));
         match answer {
-            Ok(response) => Ok(page(response).unwrap_or(empty)),
+            Ok(response) => Ok(index(response).unwrap_or(empty)),
             Err(error) if error.status() == Some(404) => Ok(empty),
             Err(error) => Err(error),
         }
@@ -146,8 +176,8 @@ fn tag(name: &Reference, subject: &Digest) -> Reference {
     tagged.unwrap_or_else(|_| name.clone())
 }
 
-/// A page of a list; what is none is the page of somebody who knows no lists.
-fn page(response: Response) -> Option<Index> {
+/// What a page of a list holds; what is none is the page of somebody who knows no lists.
+fn index(response: Response) -> Option<Index> {
     let mut bytes = Vec::new();
     let mut body = decoded(response).take(MAX_DOCUMENT as u64);
     body.read_to_end(&mut bytes).ok()?;
@@ -156,14 +186,24 @@ fn page(response: Response) -> Option<Index> {
 
 /// The page that a `Link` leads to.
 fn following(response: &Response) -> Option<Url> {
-    let text = response.headers().get(LINK)?.to_str().ok()?;
-    response.url().join(next_of(text)?).ok()
+    let links = response.headers().get_all(LINK).iter();
+    let next = links.filter_map(|value| value.to_str().ok()).find_map(next_of);
+    response.url().join(next?).ok()
 }
 
-fn next_of(link: &str) -> Option<&str> {
-    let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = rest.split(';').any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next"));
-    is_next.then_some(target)
+/// Of several links, which commas separate, the one to what comes next.
+fn next_of(mut links: &str) -> Option<&str> {
+    loop {
+        let (target, rest) = links.split_once('<')?.1.split_once('>')?;
+        let (said, others) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        let mut said = said.split([';', ',']).map(str::trim);
+        if said.any(|one| {
+            ["rel=\"next\"", "rel=next"].iter().any(|next| one.eq_ignore_ascii_case(next))
+        }) {
+            return Some(target);
+        }
+        links = others;
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +222,10 @@ mod tests {
     fn only_a_link_to_the_next_page_is_one() {
         assert_eq!(next_of("</v2/a?n=1>; rel=\"next\""), Some("/v2/a?n=1"));
         assert_eq!(next_of("</v2/a>; rel=next"), Some("/v2/a"));
-        for other in ["", "</v2/a>; rel=\"prev\"", "/v2/a; rel=next"] {
+        let several =
+            "</v2/a>; rel=\"prev\", </v2/b?x=1,2>; REL=next; title=\"b\", </v2/c>; rel=last";
+        assert_eq!(next_of(several), Some("/v2/b?x=1,2"));
+        for other in ["", "</v2/a>; rel=\"prev\"", "/v2/a; rel=next", "</v2/a", "rel=next"] {
             assert_eq!(next_of(other), None, "{other}");
         }
     }

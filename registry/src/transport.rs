@@ -38,6 +38,8 @@ const LOOPBACK_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a redirect of a request that changes something is not followed.
 const NOT_REPEATED: &str = "other than 307 and 308, it does not ask for the same request there";
+/// Why a redirect of a request with a credential in its body is not followed.
+const NOT_HANDED_ON: &str = "the request shows a credential, which is for nobody else";
 
 /// How long a server has to answer an announcement.
 const ANNOUNCED: Duration = Duration::from_secs(2);
@@ -57,6 +59,8 @@ pub(crate) enum Body<'a> {
     Empty,
     /// Bytes.
     Bytes(&'a [u8]),
+    /// Bytes that show who sends them, and go to no other origin.
+    Secret(&'a [u8]),
     /// A stream that can be opened again for another attempt.
     Stream(&'a dyn Open, u64),
     /// A stream that ends where it ends.
@@ -157,8 +161,10 @@ impl Transport {
         access: Access<'_>,
     ) -> Result<Response, RegistryError> {
         let mut url = call.url.clone();
+        let mut own = true;
         for _ in 0..=MAX_REDIRECTS {
-            let own = origin::same_origin(&url, &call.url);
+            // Who is led back by somebody else goes where that one says.
+            own &= origin::same_origin(&url, &call.url);
             let authorization = access.authorization.filter(|_| own);
             let response =
                 self.exchange(settings, call, &url, Access { authorization, ..access })?;
@@ -171,12 +177,19 @@ impl Transport {
             let repeated =
                 matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !status.is_redirection() {
-                return Err(refusal(call, &url, response));
+                return Err(refusal(call, (&url, own), response));
             }
             let to = next(call, &url, &response)?;
-            if !(repeated || reading) {
-                let (target, reason) = (without_query(&to), NOT_REPEATED);
-                let problem = RegistryProblem::Redirect { target, reason };
+            let is_secret = matches!(call.body, Body::Secret(_));
+            let objection = if !(repeated || reading) {
+                Some(NOT_REPEATED)
+            } else if is_secret && !origin::same_origin(&to, &call.url) {
+                Some(NOT_HANDED_ON)
+            } else {
+                None
+            };
+            if let Some(reason) = objection {
+                let problem = RegistryProblem::Redirect { target: without_query(&to), reason };
                 return Err(RegistryError::new(call.method.as_str(), &url, problem));
             }
             url = to;
@@ -209,7 +222,7 @@ impl Transport {
                 request.send()
             }
             Body::Empty => request.body(Vec::new()).header("content-length", "0").send(),
-            Body::Bytes(bytes) => request.body(bytes.to_vec()).send(),
+            Body::Bytes(bytes) | Body::Secret(bytes) => request.body(bytes.to_vec()).send(),
             Body::Withheld(length) => {
                 let nothing = Nothing { timing: settings.timing.clone() };
                 request.body(reqwest::blocking::Body::sized(nothing, length)).send()
@@ -277,11 +290,10 @@ fn next(call: &Call<'_>, from: &Url, response: &Response) -> Result<Url, Registr
 }
 
 /// The error that a response without success stands for.
-fn refusal(call: &Call<'_>, url: &Url, response: Response) -> RegistryError {
+fn refusal(call: &Call<'_>, (url, own): (&Url, bool), response: Response) -> RegistryError {
     let status = response.status().as_u16();
     let retry_after = wait_of(response.headers());
     // Another origin that was led to has nothing to ask of who belongs to the first.
-    let own = origin::same_origin(url, &call.url);
     let challenge = own.then(|| crate::auth::challenge_of(response.headers())).flatten();
     let challenge = challenge.map(Box::new);
     let mut body = Vec::new();

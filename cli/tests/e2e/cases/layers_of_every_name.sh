@@ -32,17 +32,24 @@ for at, kind in enumerate(kinds):
 class Server(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words): pass
     def do_GET(self):
-        body = {"/layer": packed, "/other": b"other"}.get(self.path)
+        asked.append(self.path)
+        body = {"/layer": packed, "/other": b"other"}.get(self.path.removeprefix(at))
         self.send_response(200 if body else 404); self.send_header("Content-Length", str(len(body or b""))); self.end_headers()
         self.wfile.write(body or b"")
+asked = []
 server = http.server.HTTPServer(("127.0.0.1", 0), Server)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-at = f"http://127.0.0.1:{server.server_port}"
+# What is published is elsewhere, and not on this machine, where no image has somebody fetch anything from.
+here, at = f"http://127.0.0.1:{server.server_port}", "http://layers.example"
+os.environ["HTTP_PROXY"] = here
 kind = docker + "foreign.diff.tar.gzip"
 layout("there", kind, packed, plain, keep=False, urls=[at + "/gone", at + "/layer"])
 layout("gone", kind, packed, plain, keep=False, urls=[at + "/gone"])
 layout("forged", kind, packed, plain, keep=False, urls=[at + "/other"])
-sys.exit(subprocess.run(["sh", "-eu", "-c", sys.argv[1]]).returncode)
+layout("inside", kind, packed, plain, keep=False, urls=[here + "/layer", "http://169.254.169.254/layer"])
+status = subprocess.run(["sh", "-eu", "-c", sys.argv[1]]).returncode
+assert all(path.startswith(at) for path in asked) and asked, asked
+sys.exit(status)
 X
 mkdir context
 printf 'FROM base\nCOPY --from=base /file /copy\n' > context/Dockerfile
@@ -56,9 +63,10 @@ done
 build there -otype=oci,dest=there.tar
 mkdir unpacked && tar -xf there.tar -C unpacked
 grep -l "nondistributable.v1.tar+gzip\",\"digest\":\"sha256:[0-9a-f]*\",\"size\":[0-9]*,\"urls\":\\[\"http" unpacked/blobs/sha256/* > /dev/null
-for shape in gone forged; do
+for shape in gone forged inside; do
   if build "$shape" 2> told; then exit 1; fi
   cat told
 done
+grep -q "which the image names: it leads to a private address" told
 '
 python3 shapes.py "$script"
