@@ -168,10 +168,12 @@ fn split(url: &str) -> Option<(String, &str)> {
 fn refusal(answer: ServiceAnswer) -> AwsProblem {
     #[derive(Default, Deserialize)]
     struct ErrorBody {
-        #[serde(rename = "__type", default)]
-        kind: String,
-        #[serde(alias = "Message", default)]
-        message: String,
+        #[serde(rename = "__type")]
+        kind: Option<String>,
+        message: Option<String>,
+        /// Some services write it so, and some do both.
+        #[serde(rename = "Message")]
+        capital: Option<String>,
     }
     let status = answer.status;
     let named = answer.header("x-amzn-errortype").map(str::to_owned);
@@ -183,7 +185,7 @@ fn refusal(answer: ServiceAnswer) -> AwsProblem {
     let _ = answer.body.take(MAX_ANSWER).read_to_end(&mut body);
     let text = String::from_utf8_lossy(&body);
     let said: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
-    let code = named.filter(|name| !name.is_empty()).unwrap_or(said.kind);
+    let code = named.filter(|name| !name.is_empty()).or(said.kind).unwrap_or_default();
     // `com.amazonaws.ecr#RepositoryNotFoundException:http://…`
     let code = code.split(':').next().unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default();
@@ -192,7 +194,8 @@ fn refusal(answer: ServiceAnswer) -> AwsProblem {
         own.or_else(|| xml::text_of(&text, name))
     };
     let code = of(code, "Code").unwrap_or_else(|| format!("status {status}"));
-    let message = region.or_else(|| of(&said.message, "Message")).unwrap_or_default();
+    let told = said.message.or(said.capital).unwrap_or_default();
+    let message = region.or_else(|| of(&told, "Message")).unwrap_or_default();
     AwsProblem::refused(status, &code, &message)
 }
 
@@ -243,10 +246,14 @@ mod tests {
         assert_eq!(code(answer(400, None, xml)).as_deref(), Some("Throttling"));
         assert_eq!(code(answer(502, None, "<html>")).as_deref(), Some("status 502"));
         let denied = r#"{"__type":"AccessDeniedException","Message":"User: u is not authorized to perform: a:B"}"#;
-        let AwsProblem::Denied { missing, .. } = refusal(answer(400, None, denied)) else {
-            panic!("not denied")
-        };
-        assert_eq!(missing.action.as_deref(), Some("a:B"));
+        let null = r#"{"__type":"AccessDeniedException","message":"User: u is not authorized to perform: a:B","Message":null}"#;
+        let both = r#"{"__type":"AccessDeniedException","message":"User: u is not authorized to perform: a:B","Message":"the same"}"#;
+        for denied in [denied, null, both] {
+            let AwsProblem::Denied { missing, .. } = refusal(answer(400, None, denied)) else {
+                panic!("not denied: {denied}")
+            };
+            assert_eq!(missing.action.as_deref(), Some("a:B"));
+        }
     }
 
     #[test]
