@@ -13,7 +13,7 @@ use crate::journal::Origin;
 use crate::quirks::{Door, Flag};
 use crate::request::pairs;
 use crate::routes::{Exchange, Place, unsupported};
-use crate::server::{IDENTITY_TOKEN, PASSWORD, USER};
+use crate::server::IDENTITY_TOKEN;
 use crate::step::Step;
 
 /// Why a request is not let in.
@@ -24,6 +24,11 @@ pub(crate) fn objection(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) 
         return shown
             .then(|| Answer::error(400, "InvalidArgument", "Only one auth mechanism allowed"));
     }
+    unknown(exchange, place, step).or_else(|| denied(exchange, place, step))
+}
+
+/// Why somebody is not let in who has not said well enough who they are.
+fn unknown(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) -> Option<Answer> {
     let wanted = wanted(place, step);
     match exchange.shared.quirks.door {
         Door::Open => None,
@@ -49,23 +54,44 @@ pub(crate) fn objection(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) 
     }
 }
 
+/// Why somebody who is known may not do this: an action of ECR, and its words.
+fn denied(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) -> Option<Answer> {
+    let name = repository(place)?;
+    let denied = |action: &&str| exchange.shared.quirks.denied.iter().any(|one| one == action);
+    let action = step.actions().iter().copied().find(denied)?;
+    let text = format!(
+        "User: arn:aws:iam::123456789012:user/{} is not authorized to perform: {action} on resource: \
+         arn:aws:ecr:eu-west-1:123456789012:repository/{name} because no identity-based policy allows the {action} action",
+        exchange.shared.user.0
+    );
+    Some(Answer::error(403, "DENIED", &text))
+}
+
 fn challenge(text: String) -> Answer {
     Answer::error(401, "UNAUTHORIZED", "authentication required").with("WWW-Authenticate", text)
 }
 
-/// The rights that a request needs, each as `name:action`.
-fn wanted(place: &Place<'_>, step: Step) -> Vec<String> {
-    let name = match place {
+/// The repository that a request is about.
+fn repository<'a>(place: &Place<'a>) -> Option<&'a str> {
+    match *place {
         Place::Manifest(name, _)
         | Place::Blob(name, _)
         | Place::Uploads(name)
         | Place::Upload(name, _)
         | Place::Referrers(name, _)
-        | Place::Tags(name) => name,
-        Place::Ping | Place::Token | Place::Counts | Place::SignIn | Place::Unknown => {
-            return Vec::new();
-        }
-    };
+        | Place::Tags(name) => Some(name),
+        Place::Ping
+        | Place::Token
+        | Place::Counts
+        | Place::Made(_)
+        | Place::SignIn
+        | Place::Unknown => None,
+    }
+}
+
+/// The rights that a request needs, each as `name:action`.
+fn wanted(place: &Place<'_>, step: Step) -> Vec<String> {
+    let Some(name) = repository(place) else { return Vec::new() };
     let reads = matches!(
         step,
         Step::HeadManifest
@@ -96,7 +122,8 @@ fn scope(wanted: &[String]) -> Option<String> {
 fn is_user(exchange: &Exchange<'_>) -> bool {
     let given = exchange.request.header("authorization").unwrap_or_default();
     let text = given.strip_prefix("Basic ").and_then(|text| BASE64_STANDARD.decode(text).ok());
-    text.is_some_and(|text| text == format!("{USER}:{PASSWORD}").into_bytes())
+    let (user, password) = &exchange.shared.user;
+    text.is_some_and(|text| text == format!("{user}:{password}").into_bytes())
 }
 
 /// Whether a token is shown that is still good for all of this; that is one use of it.
@@ -136,7 +163,8 @@ pub(crate) fn token(exchange: &Exchange<'_>, form: &str) -> Answer {
         Door::Oauth if !posted => return unsupported(405),
         Door::Oauth => {
             field("refresh_token") == IDENTITY_TOKEN
-                || (field("username") == USER && field("password") == PASSWORD)
+                || (field("username"), field("password"))
+                    == (&*exchange.shared.user.0, &*exchange.shared.user.1)
         }
         Door::Bearer if posted => return unsupported(405),
         Door::Bearer => is_user(exchange),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,15 +34,13 @@ pub(crate) enum Clients {
     Asked,
 }
 
-/// Makes an authority, has it sign for these addresses, and writes what clients need into a directory.
+/// Makes an authority, has it sign for these names, and writes what clients need into a directory.
 pub(crate) fn make(
-    addresses: [SocketAddr; 2],
+    names: Vec<String>,
     clients: Clients,
     directory: &Path,
 ) -> io::Result<Handshakes> {
     let authority = Authority::new().map_err(io::Error::other)?;
-    let names = addresses.iter().map(|address| address.ip().to_string());
-    let names: Vec<String> = names.chain(["localhost".to_owned()]).collect();
     let server = ExtendedKeyUsagePurpose::ServerAuth;
     let (server, server_key) = authority.sign(names, server).map_err(io::Error::other)?;
     let client = ExtendedKeyUsagePurpose::ClientAuth;

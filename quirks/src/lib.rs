@@ -19,7 +19,7 @@ pub mod certificates;
 mod connection;
 mod contents;
 pub mod fault;
-mod journal;
+pub mod journal;
 mod manifests;
 pub mod quirks;
 mod referrers;

@@ -42,11 +42,12 @@ fn definition() -> Command {
             .default_value(text)
     };
     let path = |name| Arg::new(name).long(name).value_parser(value_parser!(PathBuf));
+    let called = |name| Arg::new(name).long(name).value_name("HOST");
     let serve = Command::new("serve")
         .about("Listen until killed")
         .after_help(format!(
             "The user is {USER}, the password {PASSWORD}, the identity token {IDENTITY_TOKEN}.\n\
-             GET /-/counts gives the sums of what was asked."
+             GET /-/counts gives the sums of what was asked, PUT /-/repositories/NAME makes one of those that are not there."
         ))
         .arg(address("listen", "127.0.0.1:5000").help("Where the registry is"))
         .arg(address("storage", "127.0.0.2:5001").help("Where its storage is"))
@@ -56,6 +57,9 @@ fn definition() -> Command {
                 .help("Where blobs are kept [default: that of temporary files]"),
         )
         .arg(path("journal").value_name("FILE").help("Write a line of JSON for each request"))
+        .arg(called("name").help("What the registry is called in addresses and its certificate, where a proxy leads here"))
+        .arg(called("storage-name").help("The same of the storage"))
+        .arg(Arg::new("user").long("user").value_name("USER:PASSWORD").help("Who is let in in place of that user"))
         .arg(path("certificates").value_name("DIR").help(format!(
             "Where {} are written, if TLS is spoken [default: where blobs are kept]",
             FILES.join(", ")
@@ -108,6 +112,11 @@ fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let mut place = Place { journal, certificates, ..Place::here(directory) };
     place.registry = address("listen").unwrap_or(place.registry);
     place.storage = address("storage").unwrap_or(place.storage);
+    let text = |name| matches.get_one::<String>(name).cloned();
+    (place.name, place.storage_name) = (text("name"), text("storage-name"));
+    if let Some((user, password)) = text("user").as_deref().and_then(|user| user.split_once(':')) {
+        place.user = (user.to_owned(), password.to_owned());
+    }
     let server = Server::start(quirks, place)?;
     writeln!(io::stdout(), "registry {} storage {}", server.registry(), server.storage())?;
     io::stdout().flush()?;

@@ -189,8 +189,10 @@ pub(crate) fn tags(exchange: &Exchange<'_>, name: &str) -> Answer {
     tags.truncate(most.unwrap_or(usize::MAX));
     let answer = Answer::json(&json!({"name": name, "tags": tags}));
     match (more, tags.last(), most) {
-        (true, Some(last), Some(most)) => answer
-            .with("Link", format!("</v2/{name}/tags/list?n={most}&last={last}>; rel=\"next\"")),
+        (true, Some(last), Some(most)) => {
+            let link = format!("/v2/{name}/tags/list?n={most}&last={last}");
+            answer.with("Link", exchange.link(&link))
+        }
         _ => answer,
     }
 }

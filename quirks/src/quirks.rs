@@ -77,7 +77,7 @@ pub enum Door {
     Oauth,
 }
 
-/// How the place of an upload is told.
+/// How the place of an upload, or of the next page of a listing, is told.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Location {
     /// With scheme and host.
@@ -163,6 +163,8 @@ pub struct Quirks {
     pub token_uses: Option<u64>,
     /// How the place of an upload is told.
     pub location: Location,
+    /// How the next page of a listing is told.
+    pub links: Location,
     /// How many requests an address of the storage is good for.
     pub storage_uses: Option<u64>,
     /// What becomes of mounts.
@@ -171,6 +173,8 @@ pub struct Quirks {
     pub referrers: Referrers,
     /// With which status a manifest is refused that has a subject.
     pub no_subject: Option<u16>,
+    /// Actions of ECR that nobody may.
+    pub denied: Vec<String>,
     /// The longest body of a `PATCH` with a range.
     pub chunk_limit: Option<u64>,
     /// The shortest piece that the registry wants of an upload.

@@ -46,8 +46,8 @@ pub(crate) fn list(exchange: &Exchange<'_>, name: &str, digest: &str) -> Answer 
     if more {
         let next = from + most;
         let kind = kind.map_or(String::new(), |kind| format!("&artifactType={kind}"));
-        let link = format!("</v2/{name}/referrers/{digest}?page={next}{kind}>; rel=\"next\"");
-        answer = answer.with("Link", link);
+        let link = format!("/v2/{name}/referrers/{digest}?page={next}{kind}");
+        answer = answer.with("Link", exchange.link(&link));
     }
     answer
 }

@@ -7,7 +7,7 @@ use crate::answer::{Answer, Content};
 use crate::blobs;
 use crate::journal::Origin;
 use crate::manifests;
-use crate::quirks::{Flag, RetryAfter};
+use crate::quirks::{Flag, Location, RetryAfter};
 use crate::referrers;
 use crate::request::{Body, Request};
 use crate::server::Shared;
@@ -21,6 +21,8 @@ pub(crate) enum Place<'a> {
     Token,
     /// The sums of the journal, for who cannot read it.
     Counts,
+    /// A repository, for who makes one that is not there.
+    Made(&'a str),
     /// Where people sign in.
     SignIn,
     Manifest(&'a str, &'a str),
@@ -40,6 +42,9 @@ impl<'a> Place<'a> {
             "/-/counts" => return Self::Counts,
             "/signin" => return Self::SignIn,
             _ => {}
+        }
+        if let Some(name) = path.strip_prefix("/-/repositories/") {
+            return Self::Made(name);
         }
         let Some(rest) = path.strip_prefix("/v2/") else { return Self::Unknown };
         if let Some(name) = rest.strip_suffix("/tags/list") {
@@ -91,6 +96,16 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
+    /// The value of `Link` for the next page of a listing.
+    pub(crate) fn link(&self, path: &str) -> String {
+        let place = match self.shared.quirks.links {
+            Location::Absolute => self.shared.url(Origin::Registry, path),
+            Location::Relative => path.to_owned(),
+            Location::OtherHost => self.shared.url(Origin::Storage, path),
+        };
+        format!("<{place}>; rel=\"next\"")
+    }
+
     /// The answer. An error is a connection that broke, or is to.
     pub(crate) fn answer(&self, body: &mut Body<'_>) -> io::Result<Answer> {
         let place = Place::of(self.request.path());
@@ -105,7 +120,7 @@ impl Exchange<'_> {
     /// Why a request is not even looked at.
     fn objection(&self, place: &Place<'_>, step: Step) -> Option<Answer> {
         let quirks = &self.shared.quirks;
-        if matches!(place, Place::Counts | Place::SignIn) {
+        if matches!(place, Place::Counts | Place::Made(_) | Place::SignIn) {
             return None;
         }
         {
@@ -127,6 +142,10 @@ impl Exchange<'_> {
         match (*place).clone() {
             Place::Ping => Ok(Answer::json(&serde_json::json!({}))),
             Place::Counts => Ok(Answer::json(&self.shared.journal.counts().json())),
+            Place::Made(name) => {
+                self.shared.contents().repositories.entry(name.to_owned()).or_default();
+                Ok(Answer::status(201))
+            }
             Place::SignIn => Ok(page("<html><body>Sign in</body></html>")),
             Place::Token => {
                 let mut form = String::new();

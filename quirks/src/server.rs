@@ -35,6 +35,12 @@ pub struct Place {
     pub journal: Option<File>,
     /// Where the files of [`certificates::FILES`] are written, if TLS is spoken; otherwise beside the blobs.
     pub certificates: Option<PathBuf>,
+    /// What the registry is called in addresses and its certificate, where something else leads clients here.
+    pub name: Option<String>,
+    /// The same for the storage.
+    pub storage_name: Option<String>,
+    /// Who is let in, and their password.
+    pub user: (String, String),
 }
 
 impl Place {
@@ -42,7 +48,16 @@ impl Place {
     pub fn here(directory: PathBuf) -> Self {
         let (registry, storage) = ([127, 0, 0, 1], [127, 0, 0, 2]);
         let (registry, storage) = ((registry, 0).into(), (storage, 0).into());
-        Self { registry, storage, directory, journal: None, certificates: None }
+        Self {
+            registry,
+            storage,
+            directory,
+            journal: None,
+            certificates: None,
+            name: None,
+            storage_name: None,
+            user: (USER.to_owned(), PASSWORD.to_owned()),
+        }
     }
 }
 
@@ -58,9 +73,12 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) quirks: Quirks,
     /// `host:port` of the registry.
-    pub(crate) registry: String,
+    registry: String,
     /// `host:port` of the storage.
-    pub(crate) storage: String,
+    storage: String,
+    /// What they are called in addresses.
+    names: [String; 2],
+    pub(crate) user: (String, String),
     pub(crate) directory: PathBuf,
     pub(crate) journal: Journal,
     /// Where TLS is spoken.
@@ -76,9 +94,10 @@ impl Shared {
     /// The address of a path at one of the two.
     pub(crate) fn url(&self, origin: Origin, path: &str) -> String {
         let scheme = if self.handshakes.is_some() { "https" } else { "http" };
+        let [registry, storage] = &self.names;
         let host = match origin {
-            Origin::Registry => &self.registry,
-            Origin::Storage => &self.storage,
+            Origin::Registry => registry,
+            Origin::Storage => storage,
         };
         format!("{scheme}://{host}{path}")
     }
@@ -95,11 +114,17 @@ impl Server {
         let storage = TcpListener::bind(place.storage)?;
         let (busy, collected) = (quirks.busy, quirks.collected);
         let handshakes = handshakes(&quirks, [&registry, &storage], &place)?;
+        let own = [registry.local_addr()?.to_string(), storage.local_addr()?.to_string()];
+        let names = [place.name.as_ref(), place.storage_name.as_ref()];
+        let names = [0, 1].map(|at| names[at].unwrap_or(&own[at]).clone());
+        let [registry_address, storage_address] = own;
         let shared = Arc::new(Shared {
             quirks,
             handshakes,
-            registry: registry.local_addr()?.to_string(),
-            storage: storage.local_addr()?.to_string(),
+            registry: registry_address,
+            storage: storage_address,
+            names,
+            user: place.user,
             directory: place.directory,
             journal: Journal::new(place.journal),
             contents: Mutex::new(Contents::new(busy, collected)),
@@ -157,7 +182,10 @@ fn handshakes(
     let [registry, storage] = listeners;
     let addresses = [registry.local_addr()?, storage.local_addr()?];
     let directory = place.certificates.as_ref().unwrap_or(&place.directory);
-    certificates::make(addresses, clients, directory).map(Some)
+    let names = [place.name.as_ref(), place.storage_name.as_ref()].into_iter().flatten();
+    let names = addresses.iter().map(|address| address.ip().to_string()).chain(names.cloned());
+    certificates::make(names.chain(["localhost".to_owned()]).collect(), clients, directory)
+        .map(Some)
 }
 
 fn listen(listener: &TcpListener, origin: Origin, (shared, stopped): (&Arc<Shared>, &AtomicBool)) {

@@ -60,6 +60,40 @@ pub const STEPS: [(Step, &str); 16] = [
     (Step::Other, "other"),
 ];
 
+/// Actions of ECR that requests are, as policies name them.
+pub(crate) const ACTIONS: [&str; 7] = [
+    "ecr:BatchGetImage",
+    "ecr:PutImage",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+];
+
+impl Step {
+    /// Those of them that it takes.
+    pub(crate) fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::HeadManifest | Self::GetManifest => &ACTIONS[..1],
+            Self::PutManifest => &ACTIONS[1..2],
+            Self::HeadBlob => &ACTIONS[2..3],
+            Self::GetBlob => &ACTIONS[3..4],
+            Self::BeginUpload => &ACTIONS[4..5],
+            Self::Patch => &ACTIONS[5..6],
+            Self::PutBlob => &ACTIONS[5..],
+            Self::Ping
+            | Self::Token
+            | Self::UploadStatus
+            | Self::Cancel
+            | Self::Referrers
+            | Self::Tags
+            | Self::Delete
+            | Self::Other => &[],
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = STEPS.iter().find(|(step, _)| step == self).map_or("other", |(_, name)| name);

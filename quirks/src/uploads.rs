@@ -15,7 +15,7 @@ use crate::step::Step;
 /// What the query of an upload holds, in a spelling that not every client leaves as it is.
 const STATE: &str = "_state=a%2Fb%3D";
 
-/// Repositories that are called so are not there.
+/// Repositories that are called so are not there until somebody makes them.
 const ABSENT: &str = "new";
 
 /// Begins an upload, or mounts.
@@ -25,7 +25,9 @@ pub(crate) fn begin(
     body: &mut Body<'_>,
 ) -> io::Result<Answer> {
     let quirks = &exchange.shared.quirks;
-    if quirks.has(Flag::NoCreate) && name.split('/').any(|part| part.starts_with(ABSENT)) {
+    let is_absent = name.split('/').any(|part| part.starts_with(ABSENT))
+        && !exchange.shared.contents().repositories.contains_key(name);
+    if quirks.has(Flag::NoCreate) && is_absent {
         let text = format!(
             "The repository with name '{name}' does not exist in the registry with id '123456789012'"
         );

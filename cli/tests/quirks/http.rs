@@ -3,18 +3,22 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// The status and body of an answer.
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use wythe_quirks::server::{PASSWORD, USER};
+
+/// The status and body of an answer. The registry's user asks.
 pub(crate) fn ask(
     host: &str,
     (method, target): (&str, &str),
     (kind, body): (&str, &[u8]),
 ) -> (u16, String) {
     let mut stream = TcpStream::connect(host).unwrap();
-    let length = body.len();
+    let (length, who) = (body.len(), BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}")));
     write!(
         stream,
         "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
-         Accept: */*\r\nContent-Length: {length}\r\n\r\n"
+         Authorization: Basic {who}\r\nAccept: */*\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
     stream.write_all(body).unwrap();

@@ -1,6 +1,7 @@
 //! What refers to an image goes with it, whatever registries know of such.
 
 use serde_json::{Value, json};
+use wythe_quirks::journal::{Entry, Origin};
 use wythe_quirks::step::Step;
 use wythe_store::digest::Digest;
 
@@ -39,14 +40,20 @@ fn refer(bench: &Bench, repository: &str, (subject, kind): (&Value, &str)) -> Va
 
 /// A registry with an image, a signature of it, and a statement about the signature.
 pub(crate) fn signed() -> (Bench, Value, Value) {
-    let (store, image) = shared();
-    let bench = Bench::new(&[]);
-    bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("push");
-    let size = ask(bench.server.registry(), ("GET", "/v2/team/app/manifests/1"), ("", b"")).1.len();
-    let subject = json!({"mediaType": MANIFEST, "digest": image.digest, "size": size});
+    let (bench, subject) = with_image(&[]);
     let signature = refer(&bench, "team/app", (&subject, "application/x.signature"));
     refer(&bench, "team/app", (&signature, "application/x.statement"));
     (bench, subject, signature)
+}
+
+/// A registry with an image.
+fn with_image(switches: &[(&str, &str)]) -> (Bench, Value) {
+    let (store, image) = shared();
+    let bench = Bench::new(switches);
+    bench.run(store, &["push", "app:1", &bench.name("team/app:1")]).assert_works("push");
+    let size = ask(bench.server.registry(), ("GET", "/v2/team/app/manifests/1"), ("", b"")).1.len();
+    let subject = json!({"mediaType": MANIFEST, "digest": image.digest, "size": size});
+    (bench, subject)
 }
 
 /// The kinds of what a registry says refers to a manifest.
@@ -83,6 +90,22 @@ fn what_refers_to_an_image_goes_there_and_on_whether_or_not_the_registry_lists_i
         assert_eq!(kinds(&third, "team/app", &subject), ["application/x.signature"], "{row:?}");
         assert_eq!(kinds(&third, "team/app", &signature), ["application/x.statement"], "{row:?}");
     }
+}
+
+#[test]
+fn a_list_that_goes_on_elsewhere_is_not_followed_nor_taken_for_all() {
+    let switches = [("auth", "basic"), ("page", "1"), ("link", "other-host")];
+    let (bench, subject) = with_image(&switches);
+    for kind in ["application/x.signature", "application/x.statement"] {
+        refer(&bench, "team/app", (&subject, kind));
+    }
+    let (store, there) = (bench.store("store"), format!("docker://{}", bench.name("team/app:1")));
+    let layout = format!("oci:{}:1", bench.folder.path().join("layout").display());
+    let outcome = bench.run(&store, &["copy", "--all", "--referrers", &there, &layout]);
+    let told = outcome.complaint.contains("which the list names");
+    assert!(!outcome.works && told, "{}", outcome.complaint);
+    let is_there = |entry: &Entry| entry.origin == Origin::Storage;
+    assert!(!bench.server.entries().iter().any(is_there), "{:?}", bench.server.entries());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Effect::{On, Profile, Value};
 use super::Switch;
 use crate::quirks::{Breaks, Door, Flag, Location, Mount, Quirks, Referrers, RetryAfter};
+use crate::step::ACTIONS;
 
 /// The table.
 pub const SWITCHES: &[Switch] = &[
@@ -73,7 +74,9 @@ pub const SWITCHES: &[Switch] = &[
     ),
     row(
         "location",
-        Value("absolute|relative|other-host", location),
+        Value("absolute|relative|other-host", |quirks, text| {
+            put_in(&mut quirks.location, location(text))
+        }),
         "how `Location` names an upload; at another host, credentials may not follow",
         "specification, Pushing blobs",
     ),
@@ -108,6 +111,15 @@ pub const SWITCHES: &[Switch] = &[
         "aws/containers-roadmap#853",
     ),
     row(
+        "deny",
+        Value("ACTION", |quirks, text| {
+            quirks.denied.push(text.to_owned());
+            ACTIONS.contains(&text).then_some(())
+        }),
+        "nobody may do this at ECR, such as `ecr:PutImage`, which a refusal names",
+        "aws-actions/amazon-ecr-login#232, aws-samples/aws-modern-application-workshop#95",
+    ),
+    row(
         "no-subject",
         Value("STATUS", |quirks, text| {
             status(text).and_then(|it| put(&mut quirks.no_subject, Some(it)))
@@ -138,6 +150,14 @@ pub const SWITCHES: &[Switch] = &[
         Value("COUNT", |quirks, text| number(&mut quirks.page, text)),
         "listings come in pages, the next named by `Link`",
         "specification, Listing Referrers",
+    ),
+    row(
+        "link",
+        Value("absolute|relative|other-host", |quirks, text| {
+            put_in(&mut quirks.links, location(text))
+        }),
+        "how `Link` names the next page; at another host, credentials may not follow, and who goes nowhere else has no list",
+        "google/go-containerregistry#2332 and #2446",
     ),
     row(
         "chunk-bug",
@@ -365,6 +385,11 @@ fn put<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     Some(())
 }
 
+fn put_in<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
+
 fn number<T: FromStr>(place: &mut Option<T>, text: &str) -> Option<()> {
     put(place, text.parse().ok())
 }
@@ -389,14 +414,13 @@ fn door(quirks: &mut Quirks, text: &str) -> Option<()> {
     Some(())
 }
 
-fn location(quirks: &mut Quirks, text: &str) -> Option<()> {
-    quirks.location = match text {
-        "absolute" => Location::Absolute,
-        "relative" => Location::Relative,
-        "other-host" => Location::OtherHost,
-        _ => return None,
-    };
-    Some(())
+fn location(text: &str) -> Option<Location> {
+    match text {
+        "absolute" => Some(Location::Absolute),
+        "relative" => Some(Location::Relative),
+        "other-host" => Some(Location::OtherHost),
+        _ => None,
+    }
 }
 
 fn mount(quirks: &mut Quirks, text: &str) -> Option<()> {
