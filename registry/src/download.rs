@@ -65,7 +65,8 @@ pub(crate) enum Given {
     Part,
     /// The blob.
     Whole,
-    /// The blob, compressed for the way, so that a place in it is none in what comes.
+    /// The blob, compressed for the way, so that a place in it is none in what comes; or another part of it. The
+    /// next request is for everything.
     Coded,
 }
 
@@ -175,7 +176,8 @@ impl Stretch {
         let BlobSource { inner, stops, path, size } = &*self.source;
         let repository = inner.at(&stops[self.stop], Rights::Pull)?;
         let mut call = Call::get(repository.url(path));
-        if (0 < self.done || self.end < *size) && self.given != Given::Coded {
+        let is_part = (0 < self.done || self.end < *size) && self.given != Given::Coded;
+        if is_part {
             let last = if self.end < *size { (self.end - 1).to_string() } else { String::new() };
             let range = format!("bytes={}-{last}", self.done);
             let value = HeaderValue::from_str(&range).expect("digits are a valid header value");
@@ -189,6 +191,11 @@ impl Stretch {
             let there =
                 header(&response, "content-range").is_some_and(|got| got.starts_with(&expected));
             if !there || coded {
+                if is_part {
+                    // Caches do that; of everything no part is another one.
+                    self.given = Given::Coded;
+                    return self.ask();
+                }
                 return Err(fail(RegistryProblem::Answer { what: "Content-Range" }));
             }
             (self.given, self.body) = (Given::Part, Box::new(response));

@@ -29,6 +29,8 @@ enum Ranges {
     Served,
     Ignored,
     Refused,
+    /// The answer is another part, and says so.
+    Mistaken,
 }
 
 /// A server of one blob.
@@ -104,10 +106,12 @@ impl BlobServer {
         let (status, from, to) = match (range, self.ranges) {
             (None, _) | (Some(_), Ranges::Ignored) => ("200 OK", 0, size),
             (Some(_), Ranges::Refused) => ("416 Range Not Satisfiable", 0, 0),
-            (Some(range), Ranges::Served) => {
+            (Some(range), Ranges::Served | Ranges::Mistaken) => {
                 let (from, last) = range.split_once('-').unwrap();
                 let to = last.parse::<usize>().map_or(size, |last| last + 1);
-                ("206 Partial Content", from.parse().unwrap(), to)
+                let early = if self.ranges == Ranges::Mistaken { 100 } else { 0 };
+                let from: usize = from.parse().unwrap();
+                ("206 Partial Content", from.max(early) - early, to - early)
             }
         };
         let place = format!("Content-Range: bytes {from}-{}/{size}\r\n", to.max(1) - 1);
@@ -186,6 +190,13 @@ fn a_server_that_takes_no_notice_of_ranges_sends_the_blob_once() {
 fn a_server_that_refuses_ranges_is_asked_for_everything() {
     let asked = BlobServer::start(40 * MIB, Ranges::Refused, usize::MAX, 0).check();
     assert_eq!(asked, ["0-8388607", ""]);
+}
+
+#[test]
+fn a_server_that_answers_with_another_part_is_asked_for_everything() {
+    // Of a part from the beginning nothing is wrong until one after it is asked for.
+    let server = BlobServer::start(30 * MIB, Ranges::Mistaken, MIB, 1);
+    assert_eq!(server.check(), ["", "1048576-", ""]);
 }
 
 #[test]
