@@ -14,7 +14,7 @@ use super::format::ListFormat;
 use super::image_attributes::CompressionArg;
 use super::image_filter::ImageFilter;
 use super::key_value::KeyValue;
-use super::location::ImageLocation;
+use super::location::{Destination, ImageLocation};
 use super::output::Format;
 use super::runtime::RuntimeArgs;
 use super::switch::Switch;
@@ -78,9 +78,9 @@ pub(crate) struct PushArgs {
 pub(crate) struct CopyArgs {
     /// A name in the store, or a place: docker:, oci: or oci-archive:
     pub(crate) source: ImageLocation,
-    /// A name in the store, or a place: docker:, oci:, oci-archive:, docker-archive:, docker-daemon:
-    /// containers-storage: (podman and buildah) or containerd:
-    pub(crate) destination: ImageLocation,
+    /// A name in the store, or a place: docker:, oci:, oci-archive:, docker-archive:, docker-daemon:,
+    /// containers-storage: (podman and buildah) or containerd:. A name with a registry in it needs docker:// or store://
+    pub(crate) destination: Destination,
     #[command(flatten)]
     pub(crate) which: Which,
     /// The images of all platforms, and what is stated about them, which is what happens anyway

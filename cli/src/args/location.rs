@@ -17,9 +17,20 @@ pub(crate) enum ImageLocation {
     OciArchive { path: PathBuf, tag: Option<String> },
     /// `docker://NAME`
     Registry(String),
-    /// A name alone.
+    /// A name alone, or `store://NAME`.
     Store(String),
 }
+
+/// Where an image goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Destination(pub(crate) ImageLocation);
+
+/// A name with a registry in it, of which nobody says whether the image goes there.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "is the image to go there? docker://{0} sends it to its registry, store://{0} gives it this name here"
+)]
+pub(crate) struct AmbiguousName(String);
 
 /// Whose images they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,9 +59,33 @@ impl FromStr for ImageLocation {
             "docker-archive" => Self::DockerArchive { path, name },
             "oci" => Self::Layout { path, tag: name },
             "oci-archive" => Self::OciArchive { path, tag: name },
+            // Without the slashes it is an image that is called so.
+            "store" if rest.starts_with("//") => Self::Store(rest[2..].to_owned()),
             _ => Self::Store(text.to_owned()),
         })
     }
+}
+
+impl FromStr for Destination {
+    type Err = AmbiguousName;
+
+    /// # Errors
+    ///
+    /// If it is a name alone with a registry in it: with other tools such a name means that registry, and whoever is
+    /// told of a success would look for the image there.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Ok(location) = text.parse();
+        let is_alone = matches!(&location, ImageLocation::Store(name) if name == text);
+        if is_alone && has_registry(text) {
+            return Err(AmbiguousName(text.to_owned()));
+        }
+        Ok(Self(location))
+    }
+}
+
+/// Whether a name says which registry it is of, by docker's rule.
+fn has_registry(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
 }
 
 /// What stands for standard output in place of the file of an archive.
@@ -98,6 +133,28 @@ mod tests {
     fn a_name_alone_is_in_the_store() {
         check("debian:bookworm", ImageLocation::Store("debian:bookworm".to_owned()));
         check("localhost:5000/a:1", ImageLocation::Store("localhost:5000/a:1".to_owned()));
+    }
+
+    #[test]
+    fn where_a_name_with_a_registry_goes_has_to_be_said() {
+        let kept = |name: &str| Ok(Destination(ImageLocation::Store(name.to_owned())));
+        let check = |text: &str, expected: Result<Destination, &str>| {
+            let found: Result<Destination, _> = text.parse();
+            let told = found.as_ref().map_err(AmbiguousName::to_string);
+            match expected {
+                Ok(expected) => assert_eq!(told, Ok(&expected), "{text}"),
+                Err(part) => assert!(told.unwrap_err().contains(part), "{text}"),
+            }
+        };
+        for name in ["r.example/a", "localhost/a:1", "localhost:5000/a", "docker.io/library/a"] {
+            check(name, Err(&format!("docker://{name} sends it")));
+            check(&format!("store://{name}"), kept(name));
+        }
+        for name in ["a", "a:1", "team/a:1", "store:1", "a.b:1"] {
+            check(name, kept(name));
+        }
+        let there = Destination(ImageLocation::Registry("r.example/a".to_owned()));
+        check("docker://r.example/a", Ok(there));
     }
 
     #[test]

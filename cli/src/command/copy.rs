@@ -42,23 +42,23 @@ use crate::session::Session;
 /// would be printed.
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Result<(), Failure> {
     refuse_referrers(args)?;
-    if let ImageLocation::Images { of, name } = &args.destination {
+    if let ImageLocation::Images { of, name } = &args.destination.0 {
         let progress = session.progress();
         return copy_to_engine::run(args, (*of, name), (session, &AsEvents(&*progress)));
     }
-    if args.destination.is_standard_output() {
+    if args.destination.0.is_standard_output() {
         // Before anything is fetched for it.
         refuse_terminal(&io::stdout())?;
     }
     let mut pushed: Vec<Reference> = Vec::new();
-    if let ImageLocation::Registry(name) = &args.destination {
+    if let ImageLocation::Registry(name) = &args.destination.0 {
         pushed.push(name.parse()?);
     }
     create_repositories(&pushed, args.repositories.create_repo, session)?;
     let progress = session.progress();
     let (digest, n_referrers) = copied(args, &pushed, (session, &AsEvents(&*progress)))?;
     drop(progress);
-    if args.destination.is_standard_output() {
+    if args.destination.0.is_standard_output() {
         return Ok(());
     }
     if args.referrers.is_on() {
@@ -77,7 +77,7 @@ fn refuse_referrers(args: &CopyArgs) -> Result<(), Failure> {
         | ImageLocation::Images { .. }
         | ImageLocation::Store(_) => false,
     };
-    if !args.referrers.is_on() || keeps(&args.source) && keeps(&args.destination) {
+    if !args.referrers.is_on() || keeps(&args.source) && keeps(&args.destination.0) {
         return Ok(());
     }
     let text = "--referrers is for copies between registries, layouts and archives of layouts";
@@ -143,7 +143,7 @@ impl Copying<'_> {
 
     /// Writes it with what refers to it, after everything was fetched that is not there.
     fn write(&self, lease: &Lease, referrers: Vec<Descriptor>) -> Result<Digest, Failure> {
-        match &self.args.destination {
+        match &self.args.destination.0 {
             ImageLocation::Layout { path, .. } => {
                 self.source.complete_where(lease, |blob| !has_blob(path, blob))?;
             }
@@ -158,7 +158,7 @@ impl Copying<'_> {
         image.referrers = referrers;
         // What docker loads without a name it lists without one.
         image.names.extend(self.args.source.name().and_then(|name| spoken(name.parse().ok()?)));
-        deliver(&mut image, &self.args.destination)?;
+        deliver(&mut image, &self.args.destination.0)?;
         Ok(image.root.digest)
     }
 }

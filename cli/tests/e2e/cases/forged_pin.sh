@@ -52,7 +52,7 @@ for door in "tag forged:1" "load -i right.tar -t" "copy forged:1"; do
   # shellcheck disable=SC2086
   refused "$WYTHE" $door "${pin#*@}"
 done
-refused "$WYTHE" copy forged:1 "$pin"
+refused "$WYTHE" copy forged:1 "store://$pin"
 refused "$WYTHE" copy forged:1 "docker://127.0.0.1:1/${pin##*/}"
 refused "$WYTHE" build -t "$pin" context
 refused "$WYTHE" build -o "type=image,name=$pin" context

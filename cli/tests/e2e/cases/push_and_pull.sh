@@ -10,6 +10,12 @@ fi
 "$WYTHE" --store other pull "$image"
 [ "$("$WYTHE" --store other run "$image")" = made ]
 
+# A name with a registry in it is no name of the store unless somebody says so: whoever meant the registry is not told of a success.
+fails "$WYTHE" copy "oci:$BASE" "$REGISTRY/e2e/copied:1" 2> told
+grep -q "docker://$REGISTRY/e2e/copied:1 sends it" told
+"$WYTHE" copy "oci:$BASE" "store://$REGISTRY/e2e/copied:1"
+"$WYTHE" run "$REGISTRY/e2e/copied:1" true
+
 # By its digest alone: the repository gets no tag, and the digest is what standard output says.
 repository=$REGISTRY/e2e/by-digest
 digest=$("$WYTHE" build -o "type=registry,name=$repository,push-by-digest=true" \
