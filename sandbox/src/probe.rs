@@ -229,6 +229,7 @@ fn container(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::PERM => Some(FILTERED),
         Errno::ACCESS => Some(CONFINED),
+        Errno::NOSYS => Some(TOO_OLD),
         _ => None,
     }
 }
@@ -252,6 +253,7 @@ const LISTENED_TO: &str = "somebody else receives system calls of this container
 const IN_TURN: &str = "steps that share a cache mount wait for each other; allow `pidfd_getfd` in the system call filter of this container, and give it a /proc of its own processes; use Linux 5.12 or later";
 const NO_FILTERS: &str = "use Linux 5.9 or later, built with CONFIG_SECCOMP_FILTER";
 const FILTERED: &str = "allow mounts, `pivot_root` and `sethostname` in the system call filter of this container, or run it with `--security-opt seccomp=unconfined`";
+const TOO_OLD: &str = "use Linux 5.10 or later; or a filter of this container hides system calls of newer kernels: run it with `--security-opt seccomp=unconfined`";
 const CONFINED: &str = "the AppArmor or SELinux profile of this container forbids it; run it with `--security-opt apparmor=unconfined` or `--security-opt label=disable`";
 
 impl Question {
@@ -330,5 +332,6 @@ mod tests {
         helps("system call filter", Errno::BUSY, "intercept");
         helps("a step", Errno::PERM, "pivot_root");
         helps("a step", Errno::ACCESS, "AppArmor");
+        helps("a step", Errno::NOSYS, "5.10");
     }
 }

@@ -39,10 +39,14 @@ pub enum InitCause {
     /// `AppArmor` lets the namespace be made and forbids everything in it.
     #[error(
         "user namespaces are restricted by AppArmor (Ubuntu). As root: \
-         `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or install a profile that \
-         allows `userns` for this program"
+         `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or, for this program alone, \
+         `printf 'abi <abi/4.0>,\\nprofile wythe {program} flags=(unconfined) {{\\n  userns,\\n}}\\n' \
+         > /etc/apparmor.d/wythe && apparmor_parser -r /etc/apparmor.d/wythe`"
     )]
-    AppArmor,
+    AppArmor {
+        /// Where this program lies.
+        program: String,
+    },
     /// The `AppArmor` profile of a container forbids mounts.
     #[error(
         "the AppArmor profile {profile} of this process forbids what a user namespace needs. Run \
@@ -137,11 +141,20 @@ fn refused(errno: Errno, read: impl Fn(&str) -> Option<String>) -> InitCause {
         (Errno::NOSYS | Errno::INVAL, _) => InitCause::NotBuilt,
         // The filter of a container answers with the other number.
         (Errno::ACCESS, Some(profile)) => InitCause::Confined { profile },
-        (Errno::PERM | Errno::ACCESS, None) if says(APPARMOR, "1") => InitCause::AppArmor,
+        (Errno::PERM | Errno::ACCESS, None) if says(APPARMOR, "1") => {
+            InitCause::AppArmor { program: program() }
+        }
         (Errno::PERM, _) if says(DEBIAN, "0") => InitCause::SwitchedOff,
         (Errno::PERM | Errno::ACCESS, _) => InitCause::Forbidden,
         (errno, _) => InitCause::Io(errno.into()),
     }
+}
+
+/// Where this program lies, as a profile names it; where packages put it, if nobody can tell.
+fn program() -> String {
+    let path = std::fs::read_link("/proc/self/exe").ok().filter(|path| path.exists());
+    path.and_then(|path| path.into_os_string().into_string().ok())
+        .unwrap_or_else(|| "/usr/bin/wythe".to_owned())
 }
 
 /// The profile that somebody put this process under, if any: `docker-default (enforce)`.
@@ -185,5 +198,14 @@ mod tests {
         check(Errno::PERM, "docker-default (enforce)\n", "seccomp=unconfined");
         check(Errno::PERM, "unconfined\n", "apparmor_restrict_unprivileged_userns=0");
         check(Errno::ACCESS, "unprivileged_userns (enforce)", "apparmor_restrict_unprivileged");
+    }
+
+    #[test]
+    fn where_apparmor_forbids_the_profile_that_helps_is_printed() {
+        let profile = format!(
+            "profile wythe {} flags=(unconfined) {{\\n  userns,\\n}}",
+            std::env::current_exe().unwrap().display()
+        );
+        check(Errno::PERM, "unconfined\n", &profile);
     }
 }
