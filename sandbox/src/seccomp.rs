@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use emit::emit;
 pub(crate) use looks::{Link, PathCall, Purpose};
-pub(crate) use names::{NameCall, Wish, name_call, names_filter};
+pub(crate) use names::{Asked, NameCall, Wish, asked, names_filter};
 pub(crate) use owners::{IdCall, MakeCall, NamedFile, OwnerCall, Side};
 use tables::{Table, native_tables};
 

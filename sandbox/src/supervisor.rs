@@ -8,6 +8,7 @@ mod attributes;
 mod binds;
 mod caller;
 mod capabilities;
+mod clouds;
 mod creation;
 mod credentials;
 mod devices;
@@ -34,7 +35,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 
 pub(crate) use apart::Apart;
 
-use crate::seccomp::{self, Announced, Attention, OwnerCall};
+use crate::seccomp::{self, Announced, Asked, Attention, OwnerCall};
 use crate::step::{Devices, Step};
 use crate::sys::{self, Reply, Request};
 
@@ -171,8 +172,11 @@ impl<'a> Supervisor<'a> {
             request => request?,
         };
         if let Some(files) = &self.kernel_files {
-            let reply = seccomp::name_call(request.architecture, request.number)
-                .map_or(Reply::Run, |call| files.answer(&self.listener, &request, call));
+            let reply = match seccomp::asked(request.architecture, request.number) {
+                Some(Asked::Name(call)) => files.answer(&self.listener, &request, call),
+                Some(Asked::Connection) => clouds::answer(&self.listener, &request),
+                None => Reply::Run,
+            };
             return self.reply(&request, reply);
         }
         let call = (request.architecture, request.number);

@@ -77,6 +77,12 @@ RUN ! ls /proc/self/root/wythe && ! cat /proc/self/root/../wythe && ! chroot / t
 RUN n=0; while [ $n -lt 300 ]; do (setsid sleep 1000 &); n=$((n + 1)); done
 RUN test "$(ls -d /proc/[0-9]* | wc -l)" -lt 10"""
 
+# Services of clouds for their machines are refused, whoever asks, and nobody else is.
+CLOUDS = """RUN for at in 169.254.169.254 169.254.170.2; do nc -w 2 $at 80 2>&1 < /dev/null | grep 'Permission denied' || exit 1; done
+RUN ! nc -w 2 127.0.0.1 9 2>&1 < /dev/null | grep 'Permission denied'
+USER app
+RUN nc -w 2 169.254.169.254 80 2>&1 < /dev/null | grep 'Permission denied'"""
+
 # A user who gains no privileges, and so no more ids than one.
 BARRED = {"uid": 1000, "capabilities": [], "new_privileges": False, "covered": False}
 
@@ -358,6 +364,8 @@ def main():
             check(f"{name}: {named} is refused by name", refused, 4, ">>> RUN", named, "cannot be had without user namespaces")
         container.write("context/curious", f"FROM base\n{CURIOUS}\n")
         check(f"{name}: what other processes are and have is out of reach", container.build("curious", **docker), 0)
+        container.write("context/clouds", f"FROM base\n{CLOUDS}\n")
+        check(f"{name}: services of clouds are out of reach", container.build("clouds", **docker), 0)
         limited = [
             ("RUN sleep 100", ["--timeout", "1s"], 1, ["out of time"]),
             ("RUN test $(nproc) = 1", ["--cpus", "0.5"], 0, ["limits of steps are kept"]),

@@ -1,5 +1,5 @@
-//! A filter that announces looks at files by name and lets all else run: what a container allows
-//! is decided by its own.
+//! A filter that announces looks at files by name, and connections, and lets all else run: what a container
+//! allows is decided by its own.
 
 use libc::sock_filter;
 
@@ -34,12 +34,21 @@ pub(crate) enum Wish {
     Presence,
 }
 
+/// What the filter announces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Asked {
+    /// A file is named.
+    Name(NameCall),
+    /// Somebody is connected to.
+    Connection,
+}
+
 /// What a native call is that the filter has announced.
-pub(crate) fn name_call(architecture: u32, number: i32) -> Option<NameCall> {
+pub(crate) fn asked(architecture: u32, number: i32) -> Option<Asked> {
     if native_tables().first()?.architecture != architecture {
         return None;
     }
-    CALLS.iter().find(|(known, _)| *known == number).map(|(_, call)| *call)
+    CALLS.iter().find(|(known, _)| *known == number).map(|(_, asked)| *asked)
 }
 
 /// The filter, ready for `seccomp(2)`. Programs of other architectures than the native one are
@@ -67,11 +76,12 @@ fn short(distance: usize) -> u8 {
 }
 
 #[cfg(target_arch = "x86_64")]
-const CALLS: &[(i32, NameCall)] = &[
+const CALLS: &[(i32, Asked)] = &[
     (2, call(Wish::Open, 0, Link::Followed)),
     (4, call(Wish::Stat, 0, Link::Followed)),
     (6, call(Wish::Stat, 0, Link::Meant)),
     (21, call(Wish::Presence, 0, Link::Followed)),
+    (42, Asked::Connection),
     (89, call(Wish::Target, 0, Link::Meant)),
     (257, call(Wish::Open, 1, Link::Followed)),
     (262, call(Wish::Stat, 1, Link::Said(3))),
@@ -83,16 +93,17 @@ const CALLS: &[(i32, NameCall)] = &[
 ];
 
 #[cfg(target_arch = "aarch64")]
-const CALLS: &[(i32, NameCall)] = &[
+const CALLS: &[(i32, Asked)] = &[
     (48, call(Wish::Presence, 1, Link::Followed)),
     (56, call(Wish::Open, 1, Link::Followed)),
     (78, call(Wish::Target, 1, Link::Meant)),
     (79, call(Wish::Stat, 1, Link::Said(3))),
+    (203, Asked::Connection),
     (291, call(Wish::Statx, 1, Link::Said(2))),
     (437, call(Wish::OpenHow, 1, Link::Followed)),
     (439, call(Wish::Presence, 1, Link::Said(3))),
 ];
 
-const fn call(wish: Wish, path: usize, link: Link) -> NameCall {
-    NameCall { wish, path, link }
+const fn call(wish: Wish, path: usize, link: Link) -> Asked {
+    Asked::Name(NameCall { wish, path, link })
 }
