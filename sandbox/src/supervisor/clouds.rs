@@ -1,10 +1,11 @@
 //! Services of clouds for their machines, which hand out what the machine, or the task that runs on it, may do. A step that
-//! has the network of its container is refused a connection to them.
+//! has the network of its container is refused a connection to them, but for names: Google's and Azure's are the
+//! machines' name servers, too.
 //!
 //! The address is read in the memory of the process, and once more by the kernel: a program that changes it in between
 //! connects. This keeps scripts from what they are not meant to have, as everything in a chroot, and nobody who fights it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -15,13 +16,17 @@ use crate::sys::{self, Reply, Request};
 /// Answers `connect`.
 pub(super) fn answer(listener: &OwnedFd, request: &Request) -> Reply {
     match address(listener, request) {
-        Ok(Some(address)) if SERVICES.contains(&address) => Reply::Fail(Errno::ACCESS),
+        Ok(Some(address)) if is_service(address) => Reply::Fail(Errno::ACCESS),
         _ => Reply::Run,
     }
 }
 
+fn is_service(address: SocketAddr) -> bool {
+    address.port() != NAMES && SERVICES.contains(&address.ip())
+}
+
 /// Which address a process connects to, if it is one of the internet's protocols.
-fn address(listener: &OwnedFd, request: &Request) -> Result<Option<IpAddr>, Errno> {
+fn address(listener: &OwnedFd, request: &Request) -> Result<Option<SocketAddr>, Errno> {
     let caller = Caller::open(request.process)?;
     let (uid, gid) = caller.owner()?;
     let _as_owner = sys::FileUser::become_user(uid, gid);
@@ -33,24 +38,24 @@ fn address(listener: &OwnedFd, request: &Request) -> Result<Option<IpAddr>, Errn
     Ok(parse(&bytes[..length]))
 }
 
-/// What a `struct sockaddr` says, without the port.
-fn parse(bytes: &[u8]) -> Option<IpAddr> {
+/// What a `struct sockaddr` says.
+fn parse(bytes: &[u8]) -> Option<SocketAddr> {
     let (family, rest) = bytes.split_first_chunk()?;
-    match i32::from(u16::from_ne_bytes(*family)) {
-        libc::AF_INET => {
-            let address: [u8; 4] = *rest.get(2..)?.first_chunk()?;
-            Some(Ipv4Addr::from(address).into())
-        }
-        libc::AF_INET6 => {
-            let address: [u8; 16] = *rest.get(6..)?.first_chunk()?;
-            Some(Ipv6Addr::from(address).to_canonical())
-        }
-        _ => None,
-    }
+    let (port, rest) = rest.split_first_chunk()?;
+    let ip = match i32::from(u16::from_ne_bytes(*family)) {
+        libc::AF_INET => IpAddr::from(*rest.first_chunk::<4>()?),
+        // Behind the number of the flow.
+        libc::AF_INET6 => IpAddr::from(*rest.get(4..)?.first_chunk::<16>()?).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(*port)))
 }
 
 /// The length of a `struct sockaddr_in6`.
 const LONGEST: usize = 28;
+
+/// The port of name servers.
+const NAMES: u16 = 53;
 
 /// Of machines of Amazon, Google, Azure and most others; of tasks of ECS; of pods of EKS; of machines of Alibaba; of the agent
 /// of Azure; and of machines and pods of Amazon by IPv6.
@@ -68,23 +73,24 @@ const SERVICES: [IpAddr; 7] = [
 mod tests {
     use super::*;
 
-    fn is_service(family: i32, rest: &[u8]) -> bool {
+    fn is_refused(family: i32, rest: &[u8]) -> bool {
         let family = u16::try_from(family).unwrap().to_ne_bytes();
-        parse(&[&family, rest].concat()).is_some_and(|address| SERVICES.contains(&address))
+        parse(&[&family, rest].concat()).is_some_and(is_service)
     }
 
     #[test]
     fn services_of_clouds_are_known_in_every_spelling() {
-        assert!(is_service(libc::AF_INET, &[0, 80, 169, 254, 169, 254, 0, 0]));
-        assert!(!is_service(libc::AF_INET, &[0, 80, 169, 254, 169, 253, 0, 0]));
+        assert!(is_refused(libc::AF_INET, &[0, 80, 169, 254, 169, 254, 0, 0]));
+        assert!(!is_refused(libc::AF_INET, &[0, 80, 169, 254, 169, 253, 0, 0]));
+        assert!(!is_refused(libc::AF_INET, &[0, 53, 169, 254, 169, 254, 0, 0]), "a name server");
         let six = |address: &str| {
             let address: Ipv6Addr = address.parse().unwrap();
             [&[0, 80, 0, 0, 0, 0], &address.octets()[..], &[0; 4]].concat()
         };
-        assert!(is_service(libc::AF_INET6, &six("fd00:ec2::254")));
-        assert!(is_service(libc::AF_INET6, &six("::ffff:169.254.170.2")));
-        assert!(!is_service(libc::AF_INET6, &six("fd00:ec2::1")));
-        assert!(!is_service(libc::AF_UNIX, b"/run/socket\0"));
-        assert!(!is_service(libc::AF_INET, &[0, 80, 169]));
+        assert!(is_refused(libc::AF_INET6, &six("fd00:ec2::254")));
+        assert!(is_refused(libc::AF_INET6, &six("::ffff:169.254.170.2")));
+        assert!(!is_refused(libc::AF_INET6, &six("fd00:ec2::1")));
+        assert!(!is_refused(libc::AF_UNIX, b"/run/socket\0"));
+        assert!(!is_refused(libc::AF_INET, &[0, 80, 169]));
     }
 }
