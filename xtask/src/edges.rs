@@ -19,8 +19,9 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-delivery", &["wythe-registry", "wythe-store"]),
     ("wythe-bake", &["wythe-dockerfile"]),
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
+    ("wythe", &["wythe-cli"]),
     (
-        "wythe",
+        "wythe-cli",
         &[
             "wythe-aws",
             "wythe-bake",
@@ -115,7 +116,7 @@ mod tests {
     fn the_builder_never_sees_the_registry() {
         refused("wythe-builder", "wythe-registry", 1);
         refused("wythe-registry", "wythe-builder", 1);
-        refused("wythe", "wythe-registry", 0);
+        refused("wythe-cli", "wythe-registry", 0);
     }
 
     #[test]

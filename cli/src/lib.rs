@@ -1,4 +1,7 @@
 //! The `wythe` program: read the command line, make one call, show the result.
+//!
+//! A library, so that it is compiled to be small while the program, which is this alone, is linked to be fast
+//! (`docs/adr/0046-what-is-not-hot-is-compiled-to-be-small.md`).
 
 mod acquire;
 #[cfg(target_env = "musl")]
@@ -57,7 +60,7 @@ use crate::plugin::Called;
 use crate::session::Session;
 use crate::settings::Settings;
 
-fn run(command: &Command, session: &Session) -> Result<(), Failure> {
+fn obey(command: &Command, session: &Session) -> Result<(), Failure> {
     let outcome = command.run(session);
     if command.uses_images() {
         session.tidy();
@@ -73,10 +76,11 @@ fn carry_out(cli: Cli, settings: Settings, form: ProgressForm) -> Result<(), Fai
     let allows_one_id = command.isolation().is_some_and(IsolationArg::allows_one_id);
     let store = global.store.clone().or_else(|| settings.store()).filter(|_| allows_one_id);
     let barred = command.namespaces().enter(command.ids(), store.as_deref())?;
-    run(&command, &Session::new(global, settings, barred))
+    obey(&command, &Session::new(global, settings, barred))
 }
 
-fn main() -> ExitCode {
+/// All that the program does, from its command line to the code that it ends with.
+pub fn run() -> ExitCode {
     #[cfg(target_env = "musl")]
     allocator::give_back_soon();
     wythe_store::map::survive_lost_pages();
