@@ -117,29 +117,32 @@ fn start(text: &str, from: usize, to: usize) -> Option<Start> {
     } else {
         (rest, to)
     };
-    let name = unquoted(rest)?;
-    let literal = rest.contains(['"', '\'', '\\']);
-    let expansion = if literal { HeredocExpansion::Literal } else { HeredocExpansion::Expand };
+    let (name, expansion) = unquoted(rest)?;
     Some(Start { from, to, name, descriptor, chomp, expansion })
 }
 
-/// The name without its quotes; `None` where this is no name.
-fn unquoted(word: &str) -> Option<String> {
+/// The name without its quotes, and what they say of the body; `None` where this is no name. A backslash
+/// is taken off and says nothing, as `BuildKit` has it and no shell.
+fn unquoted(word: &str) -> Option<(String, HeredocExpansion)> {
     if word.is_empty() || word.contains('<') {
         return None;
     }
     let mut name = String::new();
+    let mut expansion = HeredocExpansion::Expand;
     let mut quote = None;
     let mut letters = word.chars();
     while let Some(letter) = letters.next() {
         match (quote, letter) {
-            (None, '"' | '\'') => quote = Some(letter),
+            (None, '"' | '\'') => {
+                expansion = HeredocExpansion::Literal;
+                quote = Some(letter);
+            }
             (Some(open), close) if open == close => quote = None,
             (None | Some('"'), '\\') => name.extend(letters.next()),
             (_, other) => name.push(other),
         }
     }
-    (quote.is_none() && !name.is_empty()).then_some(name)
+    (quote.is_none() && !name.is_empty()).then_some((name, expansion))
 }
 
 #[cfg(test)]
@@ -170,9 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_name_keeps_the_body_literal() {
-        let forms = ["<<'A'", "<<\"A\"", "<<A"].map(|text| starts(text)[0].expansion);
-        let literal = HeredocExpansion::Literal;
-        assert_eq!(forms, [literal, literal, HeredocExpansion::Expand]);
+    fn a_quoted_name_keeps_the_body_literal_and_an_escaped_one_does_not() {
+        let found = |text: &str| {
+            let start = starts(text).remove(0);
+            (start.name, start.expansion)
+        };
+        for text in ["<<'A'", "<<\"A\"", "<<A''"] {
+            assert_eq!(found(text), ("A".to_owned(), HeredocExpansion::Literal), "{text}");
+        }
+        for (text, name) in [("<<A", "A"), ("<<\\A", "A"), ("<<\\\"A", "\"A")] {
+            assert_eq!(found(text), (name.to_owned(), HeredocExpansion::Expand), "{text}");
+        }
     }
 }
