@@ -7,7 +7,7 @@ use crate::parse::DIRECTIVES;
 use crate::span::{Span, Spanned};
 
 /// What the top of a file says.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Top {
     /// The directives.
     pub(crate) directives: Directives,
@@ -55,17 +55,18 @@ fn escape(value: &Word) -> Result<Escape, Diagnostic> {
     }
 }
 
-/// The name in lower case and the value of a directive line.
+/// The name in lower case and the value of a directive line. Inside of it no blanks count but those of ASCII.
 fn directive(line: &str, start: usize) -> Option<(String, Word)> {
+    let blank = |letter: char| letter.is_ascii_whitespace();
     let line = line.trim_end_matches('\r');
     let body = line.trim_start().strip_prefix('#')?;
     let (name, value) = body.split_once('=')?;
-    let name = name.trim().to_ascii_lowercase();
+    let name = name.trim_matches(blank).to_ascii_lowercase();
     if !DIRECTIVES.contains(&name.as_str()) {
         return None;
     }
-    let at = start + (line.len() - value.trim_start().len());
-    let value = value.trim();
+    let at = start + (line.len() - value.trim_start_matches(blank).len());
+    let value = value.trim_matches(blank);
     if value.is_empty() {
         return None;
     }
@@ -89,6 +90,14 @@ mod tests {
             let top = read(&format!("{first}\n# escape=`\n"));
             assert_eq!(top.directives.escape, Escape::Backslash, "{first:?}");
         }
+    }
+
+    #[test]
+    fn other_blanks_than_those_of_ascii_belong_to_names_and_values() {
+        assert_eq!(read("\u{a0}# escape=`\n").directives.escape, Escape::Backtick);
+        assert_eq!(read("#\u{2003}escape=`\n"), Top::default());
+        let top = read("# escape=\u{a0}`\n");
+        assert!(top.diagnostics[0].message.contains("invalid escape token '\u{a0}`'"));
     }
 
     #[test]
