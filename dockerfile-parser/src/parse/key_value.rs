@@ -85,7 +85,9 @@ fn halves(keyword: &str, text: Text<'_>) -> Result<(Word, Word), Diagnostic> {
         return Err(Diagnostic::error(text.whole().span, message)
             .help(format!("write {keyword} {name}=value")));
     };
-    Ok((text.word(0, end), text.from(end).whole()))
+    let value = text.as_str()[end..].trim_start_matches(is_blank);
+    let all = text.as_str().len();
+    Ok((text.word(0, end), text.word(all - value.len(), all)))
 }
 
 fn blank_name(input: &Input<'_>, span: Span) -> Diagnostic {
