@@ -49,15 +49,15 @@ impl Globals {
         given: &BTreeMap<String, String>,
         escape: Escape,
     ) -> Result<(), LowerError> {
-        let name = expand::word(&item.name, escape, &*self)?;
-        let default = item.default.as_ref().filter(|_| !given.contains_key(&name));
+        let name = &item.name.value;
+        let default = item.default.as_ref().filter(|_| !given.contains_key(name));
         let default = default.map(|word| expand::word(word, escape, &*self));
-        let value = match (given.get(&name), default.transpose()?) {
+        let value = match (given.get(name), default.transpose()?) {
             (Some(given), _) => Some(given.clone()),
             (None, Some(default)) => Some(default),
-            (None, None) => self.scope.get(&name).map(str::to_owned),
+            (None, None) => self.scope.get(name).map(str::to_owned),
         };
-        self.scope.declare(&name, value);
+        self.scope.declare(name, value);
         Ok(())
     }
 }

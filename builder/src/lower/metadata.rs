@@ -40,11 +40,11 @@ impl Lowering<'_> {
         }
     }
 
-    /// `ARG` in a stage: later names of one instruction see earlier ones.
+    /// `ARG` in a stage: later defaults of one instruction see earlier names. A name stands as it is written.
     pub(crate) fn arg(&mut self, arg: &Arg, state: &mut State) -> Result<(), LowerError> {
         let mut shown = Vec::new();
         for item in &arg.items {
-            let name = expand::word(&item.name, self.escape, state)?;
+            let name = item.name.value.clone();
             let given = &self.around.options.build_args;
             // A default that is not needed may be one that cannot be expanded.
             let default = item.default.as_ref().filter(|_| !given.contains_key(&name));

@@ -163,6 +163,14 @@ fn a_default_is_not_looked_at_where_the_command_line_has_a_value() {
 }
 
 #[test]
+fn an_argument_is_called_what_is_written_quotes_and_dollars_included() {
+    let text = "ARG \"G\"=1\nFROM scratch\nARG G \"Q\"=2 $R=3\nLABEL g=$G q=$Q r=${R-unset}\n";
+    labels(text, &options(), &[("g", ""), ("q", ""), ("r", "unset")]);
+    labels(text, &arguments(&[("\"Q\"", "4")]), &[("g", ""), ("q", ""), ("r", "unset")]);
+    history("ARG \"a b\" 'c'=$D", &["ARG \"a b\" 'c'="]);
+}
+
+#[test]
 fn arguments_that_speak_to_the_builder_are_no_variables() {
     let text =
         "FROM scratch\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nLABEL s=$BUILDKIT_SBOM_SCAN_STAGE\n";

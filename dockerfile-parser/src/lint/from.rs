@@ -37,11 +37,11 @@ impl Linter<'_> {
             let InstructionKind::Arg(arg) = &instruction.kind else { continue };
             for item in &arg.items {
                 let escape = self.escape();
-                let name = scope.expand(&item.name.value, escape).value;
+                let name = &item.name.value;
                 let default =
                     item.default.as_ref().map(|word| scope.expand(&word.value, escape).value);
-                let given = self.context.build_args.get(&name).filter(|_| values == Values::Given);
-                scope.declare(&name, given.cloned().or(default));
+                let given = self.context.build_args.get(name).filter(|_| values == Values::Given);
+                scope.declare(name, given.cloned().or(default));
             }
         }
         scope

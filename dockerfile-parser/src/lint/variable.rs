@@ -67,18 +67,18 @@ impl Linter<'_> {
         scope: &mut Scope,
         global: &Scope,
     ) {
-        let name = scope.expand(&item.name.value, self.escape()).value;
-        self.secret(instruction, "ARG", &item.name, &name);
-        let value = match (self.context.build_args.get(&name), &item.default) {
+        let name = &item.name.value;
+        self.secret(instruction, "ARG", &item.name, name);
+        let value = match (self.context.build_args.get(name), &item.default) {
             (Some(given), _) => Some(given.clone()),
-            (None, None) => Variables::get(global, &name),
+            (None, None) => Variables::get(global, name),
             (None, Some(default)) => {
                 let default = scope.expand(&default.value, self.escape());
                 self.undefined_vars(instruction, default.unset.into_iter().collect(), scope);
                 Some(default.value)
             }
         };
-        scope.declare(&name, value);
+        scope.declare(name, value);
     }
 
     /// Reports sources that the ignore file keeps out of the context.
