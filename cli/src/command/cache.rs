@@ -4,7 +4,7 @@ mod travel;
 
 use serde_json::{Value, json};
 use wythe_builder::environment::Clock as _;
-use wythe_store::cache_mount::shelf::{ListedCacheMount, Removal};
+use wythe_store::cache_mount::shelf::{ListedCacheMount, NamedCacheMount, Removal};
 use wythe_store::gc::{Pace, Policy};
 use wythe_store::portable_mount::save::SentMount;
 use wythe_store::store::Store;
@@ -36,25 +36,27 @@ pub(crate) fn run(args: &CacheMountsArgs, session: &Session) -> Result<(), Failu
 }
 
 fn list(args: &CacheLsArgs, session: &Session) -> Result<(), Failure> {
-    let mounts = session.store_to_read()?.list_cache_mounts()?;
+    let store = session.store_to_read()?;
+    let mounts = store.list_cache_mounts(store.named_cache_mounts()?)?;
     if args.format == AnswerFormat::Json {
         let mounts: Vec<Value> = mounts.iter().map(object).collect();
         return session.print(&json!(mounts).to_string());
     }
     let mut table = Table::new(["NAME", "PLATFORM", "SIZE", "LAST USED", "ID"]);
     for one in &mounts {
-        let name = one.mount.name.chars().take(SHOWN_DIGITS).collect();
+        let NamedCacheMount { mount, label, platform } = &one.named;
+        let name = mount.name.chars().take(SHOWN_DIGITS).collect();
         let (size, used) = (Bytes(one.bytes).to_string(), one.last_used.map(date));
-        table.push([name, one.platform.clone(), size, used.unwrap_or_default(), one.label.clone()]);
+        table.push([name, platform.clone(), size, used.unwrap_or_default(), label.clone()]);
     }
     table.lines().iter().try_for_each(|line| session.print(line))
 }
 
 fn object(one: &ListedCacheMount) -> Value {
     json!({
-        "name": one.mount.name,
-        "id": one.label,
-        "platform": one.platform,
+        "name": one.named.mount.name,
+        "id": one.named.label,
+        "platform": one.named.platform,
         "size": one.bytes,
         "last_used": one.last_used.map(date),
     })
@@ -69,12 +71,12 @@ fn date(time: Timestamp) -> String {
 fn chosen(
     (named, all): (&[String], Switch),
     store: &Store,
-) -> Result<Vec<ListedCacheMount>, Failure> {
+) -> Result<Vec<NamedCacheMount>, Failure> {
     if named.is_empty() != all.is_on() {
         return Err(Failure::usage("name cache mounts, or say --all"));
     }
-    let mut mounts = store.list_cache_mounts()?;
-    let is_meant = |one: &ListedCacheMount, what: &str| {
+    let mut mounts = store.named_cache_mounts()?;
+    let is_meant = |one: &NamedCacheMount, what: &str| {
         one.label == what || what.len() >= MIN_DIGITS && one.mount.name.starts_with(what)
     };
     for what in named {
@@ -96,11 +98,12 @@ pub(crate) fn shown(label: &str, sent: SentMount) -> String {
 fn remove(args: &CacheRmArgs, session: &Session) -> Result<(), Failure> {
     let store = session.store()?;
     let mut freed = 0;
-    for one in &chosen((&args.mounts, args.all), &store)? {
-        match store.remove_cache_mount(&one.mount)? {
+    let chosen = chosen((&args.mounts, args.all), &store)?;
+    for one in store.list_cache_mounts(chosen)? {
+        match store.remove_cache_mount(&one.named.mount)? {
             Removal::Done => freed += one.bytes,
             Removal::InUse => {
-                session.remark(&format!("{} is in use, and stays", one.label));
+                session.remark(&format!("{} is in use, and stays", one.named.label));
             }
         }
     }

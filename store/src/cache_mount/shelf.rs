@@ -23,13 +23,20 @@ pub struct CacheMount {
 
 /// A cache mount as people know it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ListedCacheMount {
+pub struct NamedCacheMount {
     /// Which.
     pub mount: CacheMount,
     /// What the Dockerfile calls it; empty where an earlier version made it.
     pub label: String,
     /// What its steps run on; empty as above.
     pub platform: String,
+}
+
+/// A cache mount, and what it takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedCacheMount {
+    /// Which.
+    pub named: NamedCacheMount,
     /// What all its instances take on disk, in bytes.
     pub bytes: u64,
     /// When it was last used, as far as that is known.
@@ -67,23 +74,38 @@ impl Store {
         }
     }
 
-    /// The cache mounts there are, by what they are called, measured as they are now.
+    /// The cache mounts there are, by what they are called.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn list_cache_mounts(&self) -> Result<Vec<ListedCacheMount>, ReadError> {
-        let (uses, measure) = (self.uses(), Measure::new(self, &|| true));
-        let mut listed = Vec::new();
+    pub fn named_cache_mounts(&self) -> Result<Vec<NamedCacheMount>, ReadError> {
+        let mut named = Vec::new();
         for mount in self.cache_mounts()? {
             let about = about::read(&self.path().join(mount.path())).reading(&mount.path())?;
             let About { label, platform, .. } = about;
-            let bytes = measure.mount(&mount, &uses)?;
-            let last_used = uses.of(&Used::CacheMount(&mount.name)).map(|known| known.last);
-            listed.push(ListedCacheMount { mount, label, platform, bytes, last_used });
+            named.push(NamedCacheMount { mount, label, platform });
         }
-        listed.sort_by(|one, other| (&one.label, &one.mount).cmp(&(&other.label, &other.mount)));
-        Ok(listed)
+        named.sort_by(|one, other| (&one.label, &one.mount).cmp(&(&other.label, &other.mount)));
+        Ok(named)
+    }
+
+    /// What cache mounts take now, which is a look at each of their files.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn list_cache_mounts(
+        &self,
+        mounts: Vec<NamedCacheMount>,
+    ) -> Result<Vec<ListedCacheMount>, ReadError> {
+        let (uses, measure) = (self.uses(), Measure::new(self, &|| true));
+        let listed = mounts.into_iter().map(|named| {
+            let bytes = measure.mount(&named.mount, &uses)?;
+            let last_used = uses.of(&Used::CacheMount(&named.mount.name)).map(|known| known.last);
+            Ok(ListedCacheMount { named, bytes, last_used })
+        });
+        listed.collect()
     }
 
     /// Removes a cache mount with its locks, unless a step uses it. What it holds lies in `trash/`
@@ -150,8 +172,9 @@ mod tests {
             let held = store.open_cache(&spec).unwrap();
             fs::write(held.path.join("f"), "kept").unwrap();
             let mount = store.cache_mounts().unwrap().remove(0);
-            let listed = store.list_cache_mounts().unwrap().remove(0);
-            assert_eq!((&*listed.label, &*listed.platform), ("cargo", "linux/amd64"));
+            let named = store.named_cache_mounts().unwrap();
+            let listed = store.list_cache_mounts(named).unwrap().remove(0);
+            assert_eq!((&*listed.named.label, &*listed.named.platform), ("cargo", "linux/amd64"));
             assert!(listed.bytes > 0, "{company:?}");
             assert_eq!(store.remove_cache_mount(&mount).unwrap(), Removal::InUse, "{company:?}");
             assert!(held.path.join("f").exists());
