@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 use crate::error::{ReadError, WriteError};
 use crate::image::catalog::StoredImage;
 use crate::layer::import::{ImportError, Keep, read_layer_within};
@@ -10,6 +10,7 @@ use crate::lease::Lease;
 use crate::oci::descriptor::Descriptor;
 use crate::side_by_side::side_by_side;
 use crate::tree::entry::Tree;
+use crate::tree::files::files;
 use crate::tree::merge::merge_all;
 
 /// Layers that are read at a time: most of that is decompressing, which is one thread's work for each, and each is a few
@@ -75,16 +76,38 @@ pub fn layer_tree(
 fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, RootfsCause> {
     let store = lease.store();
     // The files of a layer that came from elsewhere may be in its blob only.
-    if let Some(mut blob) = store.foreign_blob(&layer.digest)? {
-        let (tree, _) = read_layer_within(
-            store.limits(),
-            &mut blob as &mut (dyn io::Read + Send),
-            diff_id,
-            Keep::In(lease),
-        )?;
+    if let Some(tree) = from_blob(lease, &layer.digest, diff_id)? {
         return Ok(tree);
     }
     let record = store.layer_of_diff(diff_id)?.ok_or(RootfsCause::Missing)?;
     let tree = record.tree.map(|id| store.tree(&id)).transpose()?.flatten();
-    tree.ok_or(RootfsCause::Missing)
+    if let Some(tree) = tree
+        && has_bodies(lease, &tree)?
+    {
+        return Ok(tree);
+    }
+    // It came for a step, in a form that the image does not name: that of a cache.
+    for blob in &record.blobs {
+        if let Some(tree) = from_blob(lease, &blob.descriptor.digest, diff_id)? {
+            return Ok(tree);
+        }
+    }
+    Err(RootfsCause::Missing)
+}
+
+fn from_blob(lease: &Lease, blob: &Digest, diff_id: &DiffId) -> Result<Option<Tree>, RootfsCause> {
+    let Some(mut blob) = lease.store().foreign_blob(blob)? else { return Ok(None) };
+    let (limits, reader) = (lease.store().limits(), &mut blob as &mut (dyn io::Read + Send));
+    let (tree, _) = read_layer_within(limits, reader, diff_id, Keep::In(lease))?;
+    Ok(Some(tree))
+}
+
+/// Whether the store has the bytes of every file.
+fn has_bodies(lease: &Lease, tree: &Tree) -> Result<bool, ReadError> {
+    for (_, _, file) in files(&tree.children) {
+        if file.size > 0 && !lease.store().has_body(&file.body)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

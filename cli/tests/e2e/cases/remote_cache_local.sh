@@ -41,6 +41,11 @@ grep -q mdoe log
 printf 'RUN cat /chance /copied > /more\n' >> context/Dockerfile
 build more --cache-from type=local,src=cache
 [ "$(ran)" = 1 ]
+# Its files as well: those below came for the step, in the form that the cache has.
+"$WYTHE" --store files build --build-context base=oci-layout://"$BASE" -o type=local,dest=files \
+  --cache-from type=local,src=cache context 2> log || { cat log; false; }
+cat files/chance files/copied | cmp - files/more
+"$WYTHE" --store files verify
 # Cut short.
 for blob in cache/blobs/sha256/*; do
   [ "$(head -c 2 "$blob" | od -An -tx1 | tr -d ' ')" = 1f8b ] && truncate -s 20 "$blob"
