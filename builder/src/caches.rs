@@ -357,6 +357,8 @@ mod tests {
             Ok(())
         }
 
+        fn discredit(&self, _: &Digest) {}
+
         fn finish(&self) -> Result<(), CacheError> {
             Ok(())
         }

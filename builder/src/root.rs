@@ -8,13 +8,12 @@ mod whole;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wythe_sandbox::mounted_layers::MountedLayers;
 use wythe_store::claims::Claims;
 use wythe_store::id::{BodyId, ContentId, LayerId};
-use wythe_store::image::blob_origin::BlobOrigin;
+use wythe_store::image::blob_origin::{Blame, BlobOrigin};
 use wythe_store::image::catalog::StoredContent;
 use wythe_store::image::save::SaveError;
 use wythe_store::journal::Durability;
@@ -344,10 +343,10 @@ impl<'a> Roots<'a> {
         }
         let mut blob = base.origin.open(env.images).map_err(SaveError::Source)?;
         let received = receive(env.lease, announced, env.idmap, &mut *blob);
-        if let (Err(_), Some(cache)) = (&received, &base.origin.cache) {
-            cache.lost.store(true, Ordering::Relaxed);
-        }
-        Ok(received?)
+        Ok(received.inspect_err(|error| {
+            let is_of_record = error.is_of_layer();
+            base.origin.lose(if is_of_record { Blame::Record } else { Blame::Unknown });
+        })?)
     }
 
     /// Works on a layer's record while nobody else does, and commits what became of it.

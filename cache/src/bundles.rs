@@ -63,6 +63,11 @@ impl Bundles {
         Ok(if is_full { draft.seal() } else { None })
     }
 
+    /// Forgets the bytes of a bundle that are not what they are to be.
+    pub(crate) fn forget(&self, bundle: &Digest) {
+        lock(&self.read).remove(bundle);
+    }
+
     /// What waits.
     pub(crate) fn seal(&self) -> Option<Sealed> {
         lock(&self.draft).seal()

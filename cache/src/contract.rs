@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::time::Duration;
 
-use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheProblem};
+use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheProblem, has_other};
 use wythe_store::digest::{DiffId, Digest};
 use wythe_store::id::{CacheKey, ContentId};
 use wythe_store::oci::descriptor::Descriptor;
@@ -93,6 +93,28 @@ pub fn check(open: &dyn Fn() -> Box<dyn CacheBackend>) {
     ranges_are_read(&*open());
     what_another_has_written_stays(open);
     a_mount_is_found_as_it_was_saved_last(open);
+}
+
+/// Holds an engine to that what somebody has damaged is found out and written over by who makes it again. `open` gives a
+/// client of an empty place, and `damage` spoils all blobs there.
+///
+/// # Panics
+///
+/// If the engine does not keep to it.
+pub fn check_mending(open: &dyn Fn() -> Box<dyn CacheBackend>, damage: &dyn Fn()) {
+    let blob = record(1).blob;
+    let known = |cache: &dyn CacheBackend| open_records(cache, key(1)).is_some();
+    keep(&*open(), &[1]);
+    damage();
+    let cache = open();
+    assert!(known(&*cache), "records are as they were");
+    assert!(has_other(&*cache, &blob), "bytes are not");
+    cache.discredit(&blob.digest);
+    assert!(!known(&*cache), "what needs it is not found any more");
+    assert_eq!(cache.missing(&[blob.digest]).expect("presence is told"), [blob.digest]);
+    keep(&*cache, &[1]);
+    let next = open();
+    assert!(known(&*next) && !has_other(&*next, &blob), "it is as good as new");
 }
 
 fn nothing_is_no_error(cache: &dyn CacheBackend) {

@@ -81,6 +81,10 @@ impl CacheBackend for CountedCache {
         self.inner.put_records(records)
     }
 
+    fn discredit(&self, blob: &Digest) {
+        self.inner.discredit(blob);
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         self.inner.finish()
     }

@@ -97,6 +97,10 @@ impl CacheBackend for DeferredCache {
         self.inner.put_records(records)
     }
 
+    fn discredit(&self, blob: &Digest) {
+        self.inner.discredit(blob);
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         self.is_owed.store(true, Ordering::Relaxed);
         Ok(())

@@ -215,6 +215,13 @@ impl CacheBackend for GhaCache {
         Ok(())
     }
 
+    /// Entries stay as they are: what is made again goes into a pack that is newer, and counts before.
+    fn discredit(&self, blob: &Digest) {
+        if let Some(catalog) = &mut *lock(&self.catalog) {
+            *catalog = Arc::new(catalog.without(blob));
+        }
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         if lock(&self.writer).is_empty() {
             return Ok(());

@@ -104,7 +104,7 @@ pub struct HttpCache {
     loose: OnceLock<bool>,
     bundles: Bundles,
     state: Mutex<State>,
-    /// Blobs that records speak of and the server has no more.
+    /// Blobs that records speak of and the server has no more, or something else in their place.
     lost: Mutex<BTreeSet<Digest>>,
 }
 
@@ -291,6 +291,12 @@ impl HttpCache {
         Ok(())
     }
 
+    /// Notes that what lies by itself cannot be had: what needs it is made and kept again.
+    fn lose(&self, blob: &Digest) {
+        lock(&self.lost).insert(*blob);
+        self.state().read.iter_mut().for_each(|read| read.pack.forget(blob));
+    }
+
     /// A reader of some bytes of what lies by itself. Where it does not any more, that is noted: what needs it is made
     /// and kept again.
     fn ranged(
@@ -305,15 +311,14 @@ impl HttpCache {
             let bytes = piece.end;
             let answer = self.ask_for("GET", &url, &extra, bytes)?;
             match answer.status {
-                200 | 206 => Ok(answer),
+                200 | 206 | 416 => Ok(answer),
                 _ => Err(self.requests.refused("reading a blob", answer)),
             }
         };
         let reader = RangedReader::open(range, self.requests.timing(), Box::new(fetch));
         let reader = reader.inspect_err(|error| {
             if matches!(error.problem, CacheProblem::NotFound { .. }) {
-                lock(&self.lost).insert(*blob);
-                self.state().read.iter_mut().for_each(|read| read.pack.forget(blob));
+                self.lose(blob);
             }
         })?;
         Ok(Box::new(reader))
@@ -347,7 +352,8 @@ impl CacheBackend for HttpCache {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let is_missing = |blob: &Digest| {
             let is_bundled = self.bundles.has(blob) || self.bundle_of(blob)?.is_some();
-            Ok(!is_bundled && self.is_missing(blob)?)
+            let is_lost = lock(&self.lost).contains(blob);
+            Ok(is_lost || !is_bundled && self.is_missing(blob)?)
         };
         those(blobs, THREADS, is_missing)
     }
@@ -380,6 +386,14 @@ impl CacheBackend for HttpCache {
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
         self.state().new.add(records);
         Ok(())
+    }
+
+    fn discredit(&self, blob: &Digest) {
+        // Whoever has read of it has read the index.
+        let bundle = self.bundle_of(blob).ok().flatten();
+        let lies_in = bundle.map_or(*blob, |(bundle, _)| bundle.digest);
+        self.bundles.forget(&lies_in);
+        self.lose(&lies_in);
     }
 
     /// Writes the index once, if there is anything new.

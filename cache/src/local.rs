@@ -1,5 +1,6 @@
 //! `type=local`: a directory in the form of an OCI layout, which a CI system keeps from job to job.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
-use wythe_store::digest::Digest;
+use wythe_store::digest::{Digest, Hasher};
 use wythe_store::id::CacheKey;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::Document as _;
@@ -40,6 +41,8 @@ struct State {
     read: Option<Pack>,
     /// What is to be written.
     new: Pack,
+    /// Blobs that are not what they are called.
+    discredited: BTreeSet<Digest>,
 }
 
 impl LocalCache {
@@ -98,13 +101,31 @@ impl LocalCache {
         Ok(Pack::of_bytes(&bytes).filter(|_| is_whole).unwrap_or_default())
     }
 
+    /// Whether a blob is there, as long as records say; one that no record speaks of is read.
+    fn is_sound(&self, digest: &Digest) -> bool {
+        let known = {
+            let state = self.state();
+            if state.discredited.contains(digest) {
+                return false;
+            }
+            state.read.as_ref().and_then(|pack| pack.size_of(digest))
+        };
+        let path = self.blob_path(digest);
+        match known {
+            Some(size) => fs::metadata(&path).is_ok_and(|about| about.len() == size),
+            None => open_file(&path).and_then(digest_of).is_ok_and(|found| found == *digest),
+        }
+    }
+
     /// Puts what is new over what is there by now, while nobody else does.
     fn write(&self, new: &Pack) -> io::Result<()> {
         fs::create_dir_all(self.directory.join("blobs/sha256"))?;
         let lock = File::create(self.directory.join(".wythe.lock"))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
         let mut all = new.clone();
-        all.merge(self.read()?);
+        let mut there = self.read()?;
+        self.state().discredited.iter().for_each(|blob| there.forget(blob));
+        all.merge(there);
         all.keep_newest();
         let document = all.to_bytes();
         let manifest = all.manifest(&document);
@@ -134,7 +155,7 @@ impl LocalCache {
             named.push(manifest.config.digest);
             named.extend(manifest.layers.iter().map(|layer| layer.digest));
         }
-        let named: std::collections::BTreeSet<String> = named.iter().map(Digest::hex).collect();
+        let named: BTreeSet<String> = named.iter().map(Digest::hex).collect();
         for file in fs::read_dir(self.directory.join("blobs/sha256"))? {
             let file = file?;
             let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
@@ -166,7 +187,7 @@ impl CacheBackend for LocalCache {
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
-        let lacks = |digest: &&Digest| !self.blob_path(digest).is_file();
+        let lacks = |digest: &&Digest| !self.is_sound(digest);
         Ok(blobs.iter().filter(lacks).copied().collect())
     }
 
@@ -204,12 +225,20 @@ impl CacheBackend for LocalCache {
             // What is left of it is in nobody's way.
             let _ = fs::remove_file(&staged);
             self.fail(error)
-        })
+        })?;
+        self.state().discredited.remove(&blob.digest);
+        Ok(())
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
         self.state().new.add(records);
         Ok(())
+    }
+
+    fn discredit(&self, blob: &Digest) {
+        let mut state = self.state();
+        state.read.iter_mut().for_each(|pack| pack.forget(blob));
+        state.discredited.insert(*blob);
     }
 
     fn finish(&self) -> Result<(), CacheError> {
@@ -240,6 +269,16 @@ fn open_file(path: &Path) -> io::Result<File> {
     Err(io::Error::other(format!("{} is not a file", path.display())))
 }
 
+fn digest_of(mut file: File) -> io::Result<Digest> {
+    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 128 << 10]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_file(path)?.read_to_end(&mut bytes)?;
@@ -262,13 +301,23 @@ mod tests {
     use super::*;
     use std::time::SystemTime;
 
-    use crate::contract::{check, keep, record};
+    use crate::contract::{check, check_mending, keep, record};
 
     #[test]
     fn it_keeps_to_the_contract() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("not/there");
         check(&|| Box::new(LocalCache::new(&place, "latest")));
+    }
+
+    #[test]
+    fn what_is_damaged_is_mended_by_who_makes_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || LocalCache::new(folder.path(), "latest");
+        for bytes in [&b"lie"[..], b"", &b"x".repeat(25_000)] {
+            let damage = || fs::write(open().blob_path(&record(1).blob.digest), bytes).unwrap();
+            check_mending(&|| Box::new(open()), &damage);
+        }
     }
 
     #[test]

@@ -231,6 +231,12 @@ impl Pack {
         unique.into_values().collect()
     }
 
+    /// How long a blob is that a record speaks of.
+    pub(crate) fn size_of(&self, digest: &Digest) -> Option<u64> {
+        let mut blobs = self.records.values().flat_map(|(record, _)| record.blobs());
+        blobs.find(|blob| blob.digest == *digest).map(|blob| blob.size)
+    }
+
     /// The document of records: an object from keys to records, which are kept as they came.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let entry = |(key, (_, bytes)): (&CacheKey, &Kept)| {

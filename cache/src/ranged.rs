@@ -18,7 +18,7 @@ const FAILURES: u32 = 4;
 pub(crate) type Fetch<'a> =
     Box<dyn Fn(Range<u64>) -> Result<ServiceAnswer, CacheError> + Send + 'a>;
 
-/// Reads a range.
+/// Reads a range, or what there is of it where the whole is shorter than it is said to be.
 pub(crate) struct RangedReader<'a> {
     fetch: Fetch<'a>,
     timing: &'a dyn Timing,
@@ -51,11 +51,24 @@ impl<'a> RangedReader<'a> {
     fn advance(&mut self) -> Result<io::Result<()>, CacheError> {
         let piece = self.at..self.end.min(self.at + PIECE);
         let answer = (self.fetch)(piece.clone())?;
+        if answer.status == 416 {
+            // There is nothing from there on.
+            self.end = self.at;
+            return Ok(Ok(()));
+        }
         let start = match answer.status {
             206 => answer.header("content-range").and_then(start_of),
             _ => Some(0),
         };
         let whole = answer.status != 206;
+        let total = if whole {
+            answer.header("content-length").and_then(|text| text.parse().ok())
+        } else {
+            answer.header("content-range").and_then(total_of)
+        };
+        // There is no more of it than the server says.
+        self.end = total.map_or(self.end, |total: u64| self.end.min(total.max(self.at)));
+        let piece = piece.start..piece.end.min(self.end);
         let mut body = answer.body;
         let passed = match start {
             Some(start) if start <= self.at => {

@@ -67,6 +67,8 @@ struct State {
     /// All records that were there when it was looked at first.
     read: Option<Pack>,
     new: Pack,
+    /// Blobs that are not what they are called.
+    discredited: BTreeSet<Digest>,
 }
 
 impl RegistryCache {
@@ -180,8 +182,12 @@ impl RegistryCache {
         own: &[PackEntry],
         new: &Pack,
     ) -> Result<bool, CacheError> {
-        let is_listed = own.iter().all(|pack| pointer.lists(pack));
-        Ok(is_listed || self.packs.all(&self.place, pointer)?.contains(new))
+        if own.iter().all(|pack| pointer.lists(pack)) {
+            return Ok(true);
+        }
+        let mut all = self.packs.all(&self.place, pointer)?;
+        self.state().discredited.iter().for_each(|blob| all.forget(blob));
+        Ok(all.contains(new))
     }
 
     /// Lets a tag stand for packs, without those that the registry has lost.
@@ -221,6 +227,9 @@ impl CacheBackend for RegistryCache {
         let is_missing = |blob: &Digest| {
             if self.bundles.has(blob) || self.bundle_of(blob)?.is_some() {
                 return Ok(false);
+            }
+            if self.state().discredited.contains(blob) {
+                return Ok(true);
             }
             let is_there = client.has_blob(reference, blob, delivered);
             is_there.map(|is_there| !is_there).map_err(|error| self.place.refused(&error))
@@ -265,6 +274,17 @@ impl CacheBackend for RegistryCache {
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
         self.state().new.add(records);
         Ok(())
+    }
+
+    /// A registry takes nothing for a blob that it has: what is made again is another blob, or it stays as it is.
+    fn discredit(&self, blob: &Digest) {
+        // Whoever has read of it has read the index.
+        let bundle = self.bundle_of(blob).ok().flatten();
+        let lies_in = bundle.map_or(*blob, |(bundle, _)| bundle.digest);
+        self.bundles.forget(&lies_in);
+        let mut state = self.state();
+        state.read.iter_mut().for_each(|pack| pack.forget(&lies_in));
+        state.discredited.extend([*blob, lies_in]);
     }
 
     fn finish(&self) -> Result<(), CacheError> {

@@ -19,9 +19,6 @@ const MAX_REDIRECTS: u32 = 5;
 const QUESTION: Duration = Duration::from_secs(20);
 /// The slowest connection that is worth its while: 128 KiB a second.
 const SLOWEST: u64 = 128 << 10;
-/// Blobs up to this are put without a question: that would cost a request as well, and a line of 5 MB/s takes as long for
-/// it as a request takes.
-pub(crate) const UNASKED: u64 = 64 << 10;
 /// How often a request is tried in all. A build waits for it, and can go on without.
 const ATTEMPTS: u32 = 4;
 

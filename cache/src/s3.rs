@@ -2,14 +2,14 @@
 //! of its builds.
 //!
 //! `<prefix>blobs/<digest>` is what BuildKit calls the same bytes, so that both find each other's and expire
-//! together; `<prefix>wythe/<name>` is ours alone. Several builds that end at the same moment write it one after the
+//! together; small ones of a build lie there in one. `<prefix>wythe/<name>` is ours alone. Several builds that end at the same moment write it one after the
 //! other, each on the condition that nobody wrote in between.
 
 mod index;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,11 @@ use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProbl
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
+use wythe_store::portable_bundle::{BUNDLE_TYPE, PortableBundle};
 use wythe_store::side_by_side::side_by_side;
 
 use self::index::{Index, MAX_INDEX, Record};
-use crate::requests::UNASKED;
+use crate::bundles::{Bundles, SMALL, Sealed, within};
 
 /// How many small requests are made at once.
 const THREADS: usize = 16;
@@ -59,6 +60,7 @@ pub struct S3Cache {
     bucket: Bucket,
     options: S3Options,
     timing: std::sync::Arc<dyn Timing>,
+    bundles: Bundles,
     state: Mutex<State>,
 }
 
@@ -68,6 +70,10 @@ struct State {
     read: Option<Vec<Named>>,
     /// What this build adds.
     added: Index,
+    /// What is known to lie in one blob with others.
+    bundles: Vec<PortableBundle>,
+    /// Blobs that are gone, or not what they are called.
+    lost: BTreeSet<Digest>,
 }
 
 /// What a name stood for, and the tag of that.
@@ -81,7 +87,8 @@ impl S3Cache {
     /// A cache, which nobody is asked about yet.
     pub fn new(bucket: Bucket, options: S3Options, timing: std::sync::Arc<dyn Timing>) -> Self {
         let name = format!("s3 {}/{}", bucket.url(), options.prefix);
-        Self { name, bucket, options, timing, state: Mutex::default() }
+        let (bundles, state) = (Bundles::default(), Mutex::default());
+        Self { name, bucket, options, timing, bundles, state }
     }
 
     fn blob_key(&self, digest: &Digest) -> String {
@@ -110,7 +117,9 @@ impl S3Cache {
         let mut state = self.state();
         if state.read.is_none() {
             let read = side_by_side(&self.options.names, THREADS, |name| self.read(name));
-            state.read = Some(read.into_iter().collect::<Result<_, _>>()?);
+            let read: Vec<Named> = read.into_iter().collect::<Result<_, _>>()?;
+            state.bundles = read.iter().flat_map(|named| named.index.bundles()).collect();
+            state.read = Some(read);
         }
         Ok(state)
     }
@@ -144,6 +153,7 @@ impl S3Cache {
                 }
                 Put::Refused => named = self.read(name)?,
             }
+            self.state().lost.iter().for_each(|blob| named.index.forget(blob));
             let longest = u64::try_from(MERGE_DELAY.as_millis()).unwrap_or(u64::MAX - 1);
             self.timing.sleep(Duration::from_millis(self.timing.random() % (longest + 1)));
         }
@@ -166,6 +176,106 @@ impl S3Cache {
         let condition = named.tag.as_deref().map_or(Condition::IfAbsent, Condition::IfUnchanged);
         let put = self.bucket.put(&self.name_key(name), &body, (condition, self.options.parallel));
         put.map_err(|error| self.fail(error))
+    }
+
+    /// In which bundle a blob lies.
+    fn bundle_of(&self, blob: &Digest) -> Result<Option<(PortableBundle, Range<u64>)>, CacheError> {
+        let state = self.load()?;
+        let part = |bundle: &PortableBundle| {
+            let mut parts = bundle.parts().filter(|(part, _)| part == blob);
+            parts.next().map(|(_, range)| (bundle.clone(), range))
+        };
+        Ok(state.bundles.iter().find_map(part))
+    }
+
+    /// Whether the bundle in which a blob lies is there, which is kept as long as what is written now.
+    fn is_bundled(&self, blob: &Digest) -> Result<bool, CacheError> {
+        if self.bundles.has(blob) {
+            return Ok(true);
+        }
+        let Some((bundle, _)) = self.bundle_of(blob)? else { return Ok(false) };
+        let digest = bundle.blob().digest;
+        if !self.unseen(&[digest])?.is_empty() && !self.is_there(&digest)? {
+            self.discredit(blob);
+            return Ok(false);
+        }
+        let written = self.now();
+        let added = &mut self.state().added;
+        added.blobs.insert(digest, written);
+        added.records.insert(bundle.key(), Record { written, bytes: bundle.encode() });
+        Ok(true)
+    }
+
+    fn put_bundle(&self, (bundle, bytes): &Sealed) -> Result<(), CacheError> {
+        let open = || Ok(Box::new(&**bytes) as Box<dyn Read + Send>);
+        let (digest, size) = (bundle.blob().digest, bundle.blob().size);
+        self.put_apart(&CacheBlob { digest, size, media_type: BUNDLE_TYPE, open: &open })?;
+        let written = self.now();
+        let mut state = self.state();
+        state.bundles.push(bundle.clone());
+        let record = Record { written, bytes: bundle.encode() };
+        state.added.records.insert(bundle.key(), record);
+        Ok(())
+    }
+
+    /// Puts a blob that lies by itself. It is signed by its digest, so that the bucket refuses other bytes.
+    fn put_apart(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
+        let digest = blob.digest.hex();
+        let given = blob.open;
+        // The same, for as long as this request.
+        let open = move || given();
+        let body = ObjectBody {
+            open: &open,
+            size: blob.size,
+            sha256: Some(&digest),
+            media_type: blob.media_type,
+        };
+        let is_lost = self.state().lost.contains(&blob.digest);
+        let condition = if is_lost { Condition::Always } else { Condition::IfAbsent };
+        let how = (condition, self.options.parallel);
+        let put = self.bucket.put(&self.blob_key(&blob.digest), &body, how);
+        if put.map_err(|error| self.fail(error))? == Put::Refused {
+            // It was not asked for, and may be old.
+            self.is_there(&blob.digest)?;
+        }
+        let now = self.now();
+        let mut state = self.state();
+        state.lost.remove(&blob.digest);
+        state.added.blobs.insert(blob.digest, now);
+        Ok(())
+    }
+
+    /// Some bytes of what lies by itself. Where it does not any more, what needs it is made and kept again.
+    fn ranged(
+        &self,
+        blob: &Digest,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+        let found = self.bucket.get(&self.blob_key(blob), Some(range.clone()));
+        let found = found.map_err(|error| self.fail(error))?;
+        let Some((_, mut answer)) = found else {
+            self.lose(blob);
+            let problem = CacheProblem::NotFound { detail: blob.to_string() };
+            return Err(CacheError { backend: self.name.clone(), problem });
+        };
+        if answer.status == 200 && 0 < range.start {
+            // A server without ranges sends everything.
+            let skipped = io::copy(&mut answer.body.by_ref().take(range.start), &mut io::sink());
+            skipped.map_err(|error| CacheError {
+                backend: self.name.clone(),
+                problem: CacheProblem::Network { detail: error.to_string() },
+            })?;
+        }
+        Ok(Box::new(answer.body.take(range.end - range.start)))
+    }
+
+    /// Forgets what lies by itself, and what needs it.
+    fn lose(&self, blob: &Digest) {
+        let mut state = self.state();
+        state.bundles.retain(|bundle| bundle.blob().digest != *blob);
+        state.added.forget(blob);
+        state.read.iter_mut().flatten().for_each(|named| named.index.forget(blob));
+        state.lost.insert(*blob);
     }
 
     /// Those of which nobody has noted lately that they are there.
@@ -220,11 +330,15 @@ impl CacheBackend for S3Cache {
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
         let now = self.now();
         let unknown = self.unseen(blobs)?;
-        let there = side_by_side(&unknown, THREADS, |digest| self.is_there(digest));
+        let there = side_by_side(&unknown, THREADS, |digest| {
+            Ok(self.is_bundled(digest)? || self.is_there(digest)?)
+        });
         let mut missing = Vec::new();
         for (digest, there) in unknown.iter().zip(there) {
-            if there? {
-                self.state().added.blobs.insert(*digest, now);
+            let there: bool = there?;
+            let mut state = self.state();
+            if there && !state.lost.contains(digest) {
+                state.added.blobs.insert(*digest, now);
             } else {
                 missing.push(*digest);
             }
@@ -233,7 +347,7 @@ impl CacheBackend for S3Cache {
     }
 
     fn unasked(&self) -> u64 {
-        UNASKED
+        SMALL
     }
 
     fn blob(
@@ -244,51 +358,30 @@ impl CacheBackend for S3Cache {
         if range.is_empty() {
             return Ok(Box::new(io::empty()));
         }
-        let found = self.bucket.get(&self.blob_key(blob), Some(range.clone()));
-        let found = found.map_err(|error| self.fail(error))?;
-        let Some((_, mut answer)) = found else {
-            // What needs it is made and kept again.
-            let mut state = self.state();
-            state.added.blobs.remove(blob);
-            state.read.iter_mut().flatten().for_each(|named| named.index.forget(blob));
-            let problem = CacheProblem::NotFound { detail: blob.to_string() };
-            return Err(CacheError { backend: self.name.clone(), problem });
-        };
-        if answer.status == 200 && 0 < range.start {
-            // A server without ranges sends everything.
-            let skipped = io::copy(&mut answer.body.by_ref().take(range.start), &mut io::sink());
-            skipped.map_err(|error| CacheError {
-                backend: self.name.clone(),
-                problem: CacheProblem::Network { detail: error.to_string() },
-            })?;
+        let Some((bundle, part)) = self.bundle_of(blob)? else { return self.ranged(blob, range) };
+        let part = within(&part, &range);
+        if part.is_empty() {
+            return Ok(Box::new(io::empty()));
         }
-        Ok(Box::new(answer.body.take(range.end - range.start)))
+        let read = |range| self.ranged(&bundle.blob().digest, range);
+        let failed = |error: io::Error| CacheError {
+            backend: self.name.clone(),
+            problem: CacheProblem::Network { detail: error.to_string() },
+        };
+        self.bundles.open(bundle.blob(), part, read, failed)
     }
 
-    /// A blob is signed by its digest, so that the bucket refuses other bytes.
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
-        if blob.size <= UNASKED && self.unseen(&[blob.digest])?.is_empty() {
+        if SMALL < blob.size {
+            return self.put_apart(blob);
+        }
+        if self.is_bundled(&blob.digest)? || self.unseen(&[blob.digest])?.is_empty() {
             return Ok(());
         }
-        let digest = blob.digest.hex();
-        let given = blob.open;
-        // The same, for as long as this request.
-        let open = move || given();
-        let body = ObjectBody {
-            open: &open,
-            size: blob.size,
-            sha256: Some(&digest),
-            media_type: blob.media_type,
-        };
-        let how = (Condition::IfAbsent, self.options.parallel);
-        let put = self.bucket.put(&self.blob_key(&blob.digest), &body, how);
-        if put.map_err(|error| self.fail(error))? == Put::Refused {
-            // It was not asked for, and may be old.
-            self.is_there(&blob.digest)?;
-        }
-        let now = self.now();
-        self.state().added.blobs.insert(blob.digest, now);
-        Ok(())
+        let io =
+            |error: io::Error| CacheError { backend: self.name.clone(), problem: error.into() };
+        let full = self.bundles.add(blob).map_err(io)?;
+        full.map_or(Ok(()), |sealed| self.put_bundle(&sealed))
     }
 
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError> {
@@ -300,8 +393,17 @@ impl CacheBackend for S3Cache {
         Ok(())
     }
 
+    fn discredit(&self, blob: &Digest) {
+        // Whoever has read of it has read the names.
+        let bundle = self.bundle_of(blob).ok().flatten();
+        let lies_in = bundle.map_or(*blob, |(bundle, _)| bundle.blob().digest);
+        self.bundles.forget(&lies_in);
+        self.lose(&lies_in);
+    }
+
     /// Writes each name once, and no name that has nothing new.
     fn finish(&self) -> Result<(), CacheError> {
+        self.bundles.seal().map_or(Ok(()), |sealed| self.put_bundle(&sealed))?;
         let (read, added) = {
             let state = self.load()?;
             (state.read.clone().unwrap_or_default(), state.added.clone())

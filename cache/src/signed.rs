@@ -115,6 +115,10 @@ impl CacheBackend for SignedCache {
         self.inner.put_records(&records.iter().map(signed).collect::<Vec<_>>())
     }
 
+    fn discredit(&self, blob: &Digest) {
+        self.inner.discredit(blob);
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         self.inner.finish()
     }

@@ -1,6 +1,6 @@
 //! A cache of records and blobs over the calls of the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +71,8 @@ struct State {
     sizes: BTreeMap<Digest, u64>,
     /// Small blobs that are to be written together.
     small: Vec<(BlobName, Vec<u8>)>,
+    /// Blobs that are not what they are called.
+    discredited: BTreeSet<Digest>,
 }
 
 impl std::fmt::Debug for ReapiOptions {
@@ -197,12 +199,16 @@ impl ReapiCache {
         }
     }
 
-    /// Notes how long the blobs are that a record speaks of.
-    fn learn(&self, record: &[u8]) {
-        if let Some(kept) = PortableRecord::decode(record) {
-            let named = kept.blobs().into_iter().map(|blob| (blob.digest, blob.size));
-            self.state().sizes.extend(named);
+    /// Notes how long the blobs are that a record speaks of, unless one of them is known to be something else.
+    fn learn(&self, record: Vec<u8>) -> Option<Vec<u8>> {
+        if let Some(kept) = PortableRecord::decode(&record) {
+            let mut state = self.state();
+            if kept.blobs().iter().any(|blob| state.discredited.contains(&blob.digest)) {
+                return None;
+            }
+            state.sizes.extend(kept.blobs().into_iter().map(|blob| (blob.digest, blob.size)));
         }
+        Some(record)
     }
 
     fn lacks(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, CacheError> {
@@ -318,9 +324,10 @@ impl CacheBackend for ReapiCache {
 
     fn records(&self, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         let found = side_by_side(keys, THREADS, |key| self.record(key));
-        let found: Vec<_> = found.into_iter().collect::<Result<_, _>>()?;
-        found.iter().flatten().for_each(|record| self.learn(record));
-        Ok(found)
+        let learn = |found: Result<Option<Vec<u8>>, CacheError>| {
+            found.map(|record| record.and_then(|record| self.learn(record)))
+        };
+        found.into_iter().map(learn).collect()
     }
 
     fn missing(&self, blobs: &[Digest]) -> Result<Vec<Digest>, CacheError> {
@@ -330,7 +337,8 @@ impl CacheBackend for ReapiCache {
             let named = |digest: &Digest| {
                 state.sizes.get(digest).map(|size| BlobName { digest: *digest, size: *size })
             };
-            blobs.iter().filter_map(named).collect()
+            let sound = blobs.iter().filter(|digest| !state.discredited.contains(digest));
+            sound.filter_map(named).collect()
         };
         let lacking = if known.is_empty() { Vec::new() } else { self.lacks(&known)? };
         let is_there = |digest: &Digest| {
@@ -378,14 +386,17 @@ impl CacheBackend for ReapiCache {
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
         let name = BlobName { digest: blob.digest, size: blob.size };
-        if !self.lacks(&[name])?.is_empty() {
+        let is_bad = self.state().discredited.contains(&blob.digest);
+        if is_bad || !self.lacks(&[name])?.is_empty() {
             if name.size <= SMALL.min(self.batch()?) {
                 self.gather(name, blob)?;
             } else {
                 self.stream(name, blob)?;
             }
         }
-        self.state().sizes.insert(name.digest, name.size);
+        let mut state = self.state();
+        state.discredited.remove(&name.digest);
+        state.sizes.insert(name.digest, name.size);
         Ok(())
     }
 
@@ -402,6 +413,11 @@ impl CacheBackend for ReapiCache {
             put.map(drop).map_err(|error| self.failed(&error))
         };
         side_by_side(records, THREADS, put).into_iter().collect()
+    }
+
+    /// Servers look at what they are given, and one that has lost a blob of its own accord may take it again.
+    fn discredit(&self, blob: &Digest) {
+        self.state().discredited.insert(*blob);
     }
 
     fn finish(&self) -> Result<(), CacheError> {

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
 use rustls::RootCertStore;
-use wythe_cache::contract::{blob, check, keep, record};
+use wythe_cache::contract::{blob, check, check_mending, keep, record};
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
@@ -36,6 +36,13 @@ fn server() -> (String, Arc<Mutex<Shelf>>) {
 fn it_keeps_to_the_contract() {
     let (url, _) = server();
     check(&|| Box::new(open(&url, None)));
+}
+
+#[test]
+fn what_is_damaged_is_mended_by_who_makes_it_again() {
+    let (url, shelf) = server();
+    let damage = || shelf.lock().unwrap().blobs.values_mut().for_each(|bytes| bytes[7] ^= 1);
+    check_mending(&|| Box::new(open(&url, None)), &damage);
 }
 
 #[test]

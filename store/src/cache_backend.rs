@@ -8,8 +8,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::id::CacheKey;
+use crate::oci::descriptor::Descriptor;
 use crate::oci::reference::Reference;
 
 /// A place outside of the store where results are kept.
@@ -74,6 +75,11 @@ pub trait CacheBackend: Send + Sync {
     /// If they could not be written.
     fn put_records(&self, records: &[(CacheKey, Vec<u8>)]) -> Result<(), CacheError>;
 
+    /// Takes note that what came under the name of a blob is something else, or that a record says of it what it is not: from
+    /// now on neither it nor records that need it are there, and to put it writes over what there is, where that
+    /// can be done. So whoever makes a thing again that somebody has damaged mends the cache for all.
+    fn discredit(&self, blob: &Digest);
+
     /// Writes what is left to write. Nothing is put afterwards.
     ///
     /// # Errors
@@ -83,6 +89,21 @@ pub trait CacheBackend: Send + Sync {
 
     /// What was found and is not to be used, in sentences for whoever builds, since it was last asked for.
     fn complaints(&self) -> Vec<String>;
+}
+
+/// Whether a backend has other bytes under the name of a blob, more or fewer among them. One that does not answer, or not
+/// to the end, may have the right ones.
+pub fn has_other(backend: &dyn CacheBackend, blob: &Descriptor) -> bool {
+    let Ok(mut reader) = backend.blob(&blob.digest, 0..blob.size) else { return false };
+    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 128 << 10]);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return hasher.finish() != blob.digest,
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Opens what is to be sent, once for every attempt.

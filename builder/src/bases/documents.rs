@@ -101,6 +101,8 @@ mod tests {
             Ok(())
         }
 
+        fn discredit(&self, _: &Digest) {}
+
         fn finish(&self) -> Result<(), CacheError> {
             Ok(())
         }

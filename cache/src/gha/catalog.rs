@@ -75,6 +75,13 @@ impl Catalog {
         self.addresses().insert(number, Some(found.url.clone()));
     }
 
+    /// The same without a blob, and without the records that need it.
+    pub(super) fn without(&self, blob: &Digest) -> Self {
+        let (mut index, newest, prefix) = (self.index.clone(), self.newest, self.prefix.clone());
+        index.forget(blob);
+        Self { index, newest, prefix, addresses: Mutex::new(self.addresses().clone()) }
+    }
+
     /// The key of a pack.
     pub(super) fn key(&self, number: u64) -> String {
         format!("{}{number:010}", self.prefix)

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 use wythe_store::digest::Digest;
 use wythe_store::id::{CacheKey, hex, unhex};
+use wythe_store::portable_record::PortableRecord;
 
 /// How many packs an index speaks of: those of some weeks, and the service removes what is not used for a week.
 pub(super) const MAX_PACKS: usize = 64;
@@ -73,6 +74,13 @@ impl Index {
                 _ => drop(self.records.insert(key, record)),
             }
         }
+    }
+
+    /// Forgets a blob, and the records that need it.
+    pub(super) fn forget(&mut self, gone: &Digest) {
+        self.blobs.remove(gone);
+        let needs = |record: PortableRecord| record.blobs().iter().any(|blob| blob.digest == *gone);
+        self.records.retain(|_, one| !PortableRecord::decode(&one.bytes).is_some_and(needs));
     }
 
     /// Forgets the oldest packs beyond what an index is to carry.

@@ -320,3 +320,18 @@ fn the_cache_of_github_keeps_to_what_caches_promise() {
         crate::contract::check(&|| Box::new(job(&double, kind)));
     }
 }
+
+#[test]
+fn what_is_damaged_is_mended_by_who_makes_it_again() {
+    for kind in KINDS {
+        let double = Double::start();
+        let damage = || {
+            let needle = b"the layer of";
+            for entry in &mut double.state().entries {
+                let at = entry.bytes.windows(needle.len()).position(|part| part == needle);
+                entry.bytes[at.expect("a pack has the blob as it is")] ^= 1;
+            }
+        };
+        crate::contract::check_mending(&|| Box::new(job(&double, kind)), &damage);
+    }
+}

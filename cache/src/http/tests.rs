@@ -384,3 +384,18 @@ fn a_web_server_keeps_to_what_caches_promise() {
         crate::contract::check(&|| Box::new(cache(&url, HttpAccess::Anonymous)));
     }
 }
+
+#[test]
+fn what_is_damaged_is_mended_by_who_makes_it_again() {
+    let long = vec![b'x'; 25_000];
+    for lie in [&b"lie"[..], b"", &long] {
+        let (url, shelf) = start(Shelf::default());
+        let damage = || {
+            let mut shelf = shelf.lock().unwrap();
+            let blobs = shelf.files.iter_mut().filter(|(path, _)| path.starts_with("/cas/"));
+            blobs.for_each(|(_, bytes)| *bytes = lie.to_vec());
+        };
+        let open = || Box::new(cache(&url, HttpAccess::Anonymous)) as Box<dyn CacheBackend>;
+        crate::contract::check_mending(&open, &damage);
+    }
+}

@@ -6,10 +6,12 @@ use std::io;
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_registry::push::Push;
 use wythe_registry::settings::Settings;
+use wythe_store::cache_backend::has_other;
 use wythe_store::oci::content::MemoryContent;
 use wythe_store::oci::document::{Document as _, RawDocument};
 use wythe_store::oci::manifest::Manifest;
 use wythe_store::oci::source::ImageSource as _;
+use wythe_store::portable_action::PortableAction;
 
 use super::packs::MAX_PACKS;
 use super::*;
@@ -53,6 +55,30 @@ fn requests(registry: &FakeRegistry, from: usize) -> Vec<String> {
 fn it_keeps_to_the_contract() {
     let registry = registry();
     check(&|| Box::new(cache(&registry)));
+}
+
+#[test]
+fn what_is_damaged_gives_way_to_what_is_made_in_its_place() {
+    let registry = registry();
+    keep(&cache(&registry), &[1]);
+    let (builder, [key], old) = (cache(&registry), keys(1..2).try_into().unwrap(), record(1));
+    assert!(builder.records(&[key]).unwrap()[0].is_some());
+    builder.discredit(&old.blob.digest);
+    assert_eq!(builder.records(&[key]).unwrap(), [None]);
+    assert_eq!(builder.missing(&[old.blob.digest]).unwrap(), [old.blob.digest]);
+    // What a step makes again is another blob.
+    let made = crate::contract::blob(2);
+    let blob = record(2).blob;
+    let open = || Ok(Box::new(&*made) as Box<dyn Read + Send>);
+    let (digest, size) = (blob.digest, blob.size);
+    builder.put_blob(&CacheBlob { digest, size, media_type: "x/y", open: &open }).unwrap();
+    let new = PortableAction { blob, ..old };
+    builder.put_records(&[(key, new.encode())]).unwrap();
+    builder.finish().unwrap();
+    let next = cache(&registry);
+    let found = next.records(&[key]).unwrap().remove(0).unwrap();
+    assert_eq!(PortableAction::decode(&found).as_ref(), Some(&new));
+    assert!(!has_other(&next, &new.blob));
 }
 
 #[test]

@@ -3,17 +3,22 @@
 //! A build reads it once and writes it once at most, however many steps it has. Blobs that were seen lately are not
 //! asked after again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 use wythe_store::digest::Digest;
 use wythe_store::id::{CacheKey, hex, unhex};
+use wythe_store::portable_bundle::PortableBundle;
 use wythe_store::portable_record::PortableRecord;
 
-/// The form of the object. One of another form is as none, and is written over.
-const VERSION: u32 = 1;
+/// The form of the object. One of another form is as none, and is written over: who knows the first alone knows no bundles.
+const VERSION: u32 = 2;
+/// The forms that are read.
+const READ: [u32; 2] = [1, VERSION];
+/// What the record of a bundle begins with, as it is written here.
+const BUNDLE: &[u8] = br#"{"kind":"bundle""#;
 /// How long an index may be once it is unpacked.
 pub(super) const MAX_INDEX: usize = 32 << 20;
 /// How many bytes of records it keeps: the newest.
@@ -59,10 +64,22 @@ impl Index {
         }
     }
 
-    /// Forgets a blob that is gone, and the records that need it.
+    /// What lies in one blob with others.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = PortableBundle> {
+        let records = self.records.values().filter(|record| record.bytes.starts_with(BUNDLE));
+        records.filter_map(|record| PortableBundle::decode(&record.bytes))
+    }
+
+    /// Forgets a blob that is gone, what lay in it, and the records that need any of that.
     pub(super) fn forget(&mut self, gone: &Digest) {
         self.blobs.remove(gone);
-        let needs = |record: PortableRecord| record.blobs().iter().any(|blob| blob.digest == *gone);
+        let bundles = self.bundles().filter(|bundle| bundle.blob().digest == *gone);
+        let parts: Vec<PortableBundle> = bundles.collect();
+        let mut all: BTreeSet<Digest> =
+            parts.iter().flat_map(|bundle| bundle.parts().map(|(part, _)| part)).collect();
+        all.insert(*gone);
+        let needs =
+            |record: PortableRecord| record.blobs().iter().any(|blob| all.contains(&blob.digest));
         self.records.retain(|_, one| !PortableRecord::decode(&one.bytes).is_some_and(needs));
     }
 
@@ -111,7 +128,7 @@ impl Index {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let json = zstd::bulk::decompress(bytes, MAX_INDEX).ok()?;
         let written: Written = serde_json::from_slice(&json).ok()?;
-        if written.version != VERSION {
+        if !READ.contains(&written.version) {
             return None;
         }
         let mut index = Self::default();
@@ -144,7 +161,7 @@ mod tests {
         let bytes = one.encode().unwrap();
         assert_eq!(Index::decode(&bytes), Some(one));
         assert_eq!(Index::decode(b"not zstd"), None);
-        let other = zstd::bulk::compress(br#"{"version":2,"records":[],"blobs":[]}"#, 1).unwrap();
+        let other = zstd::bulk::compress(br#"{"version":3,"records":[],"blobs":[]}"#, 1).unwrap();
         assert_eq!(Index::decode(&other), None);
     }
 

@@ -137,6 +137,7 @@ fn what_one_machine_keeps_another_finds_with_one_request() {
     let digest = put(&first, b"0123456789");
     first.put_records(&[(key("a"), b"A".to_vec()), (key("b"), b"B".to_vec())]).unwrap();
     first.finish().unwrap();
+    // A bundle of one has the bytes of that.
     let blob = format!("PUT p/blobs/{digest}");
     assert_eq!(store.asked(), ["GET p/wythe/main".to_owned(), blob, "PUT p/wythe/main".to_owned()]);
 
@@ -153,9 +154,47 @@ fn what_one_machine_keeps_another_finds_with_one_request() {
 }
 
 #[test]
+fn small_blobs_of_a_build_are_one_object_and_come_with_one_request() {
+    let (store, url) = known();
+    crate::contract::keep(&cache_at(&url), &[1, 2, 3, 4]);
+    let puts = |asked: Vec<String>| asked.iter().filter(|one| one.starts_with("PUT")).count();
+    assert_eq!(puts(store.asked()), 2, "a bundle and the name");
+    let next = cache_at(&url);
+    next.records(&[key("a")]).unwrap();
+    for number in 1..=4 {
+        let blob = crate::contract::record(number).blob;
+        let mut bytes = Vec::new();
+        next.blob(&blob.digest, 0..blob.size).unwrap().read_to_end(&mut bytes).unwrap();
+        assert!(bytes == crate::contract::blob(number), "{number}");
+    }
+    let asked = store.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    // What lies in one that is there is not sent again, and stays found beside what is new.
+    crate::contract::keep(&next, &[4, 5]);
+    assert_eq!(puts(store.asked()), 2);
+    let keys: Vec<CacheKey> = (1..=5_i64).map(|one| CacheKey::of(&one.to_le_bytes())).collect();
+    assert!(cache_at(&url).records(&keys).unwrap().iter().all(Option::is_some));
+}
+
+#[test]
 fn the_contract_of_every_engine_is_kept() {
     let (_store, url) = known();
     crate::contract::check(&|| Box::new(cache_at(&url)));
+}
+
+#[test]
+fn what_is_damaged_is_mended_by_who_makes_it_again() {
+    for conditions in [Conditions::Held, Conditions::Unknown] {
+        let store = Store::default();
+        let serving = store.clone();
+        let url = serve(move |seen| serving.answer(seen, conditions));
+        let damage = || {
+            let mut objects = store.objects.lock().unwrap();
+            let blobs = objects.iter_mut().filter(|(key, _)| key.starts_with("p/blobs/"));
+            blobs.for_each(|(_, Object(bytes, _))| *bytes = b"lie".to_vec());
+        };
+        crate::contract::check_mending(&|| Box::new(cache_at(&url)), &damage);
+    }
 }
 
 #[test]
@@ -219,15 +258,15 @@ fn what_the_bucket_has_lost_is_not_found_any_more_and_kept_again() {
         let found = cache.records(&keys).unwrap();
         [found[0].is_some(), found[1].is_some()]
     };
-    let lost = step.blob.digest.to_string();
-    store.objects.lock().unwrap().retain(|key, _| !key.ends_with(&lost));
+    // Both lie in one.
+    store.objects.lock().unwrap().retain(|key, _| !key.starts_with("p/blobs/"));
     let builder = cache_at(&url);
     assert_eq!(found(&builder), [true, true]);
     let problem = builder.blob(&step.blob.digest, 0..1).map(drop).unwrap_err().problem;
     assert!(matches!(problem, CacheProblem::NotFound { .. }), "{problem}");
-    assert_eq!(found(&builder), [false, true]);
+    assert_eq!(found(&builder), [false, false]);
     crate::contract::keep(&builder, &[1]);
-    assert_eq!(found(&cache_at(&url)), [true, true]);
+    assert_eq!(found(&cache_at(&url)), [true, false]);
     assert!(cache_at(&url).blob(&step.blob.digest, 0..1).is_ok());
 }
 

@@ -117,6 +117,10 @@ impl CacheBackend for Double {
         Ok(())
     }
 
+    fn discredit(&self, _: &Digest) {
+        self.call("discredit");
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         self.call("finish");
         Ok(())

@@ -1,4 +1,5 @@
-# A store on a disk that is full: builds say so, lose nothing, and work again when there is room.
+# A store on a disk that is full: builds say so, lose nothing, and work again when there is room. A cache in a directory on a
+# disk that is full: builds are done, and say that it was not written.
 # Run as root, who mounts: full_disk.sh WYTHE USER DIRECTORY
 set -u
 wythe=$1 user=$2
@@ -65,3 +66,29 @@ for size in $(seq 64 64 1024); do
   check "a disk of $size KiB that has grown" store build -q -t second "$work/small"
   check "a disk of $size KiB verifies" store verify
 done
+
+# cached STORE CONTEXT: a build of a store elsewhere, with a directory on the disk as cache; what it says is in cached.log.
+cached() {
+  as_user "$wythe" --store "$work/$1" --progress plain build -o type=cacheonly --cache-from "type=local,src=$disk/cache" \
+    --cache-to "type=local,dest=$disk/cache,mode=max" "$work/$2" 2> "$work/cached.log" || { cat "$work/cached.log"; return 1; }
+}
+says() { grep -q "$1" "$work/cached.log" || { cat "$work/cached.log"; return 1; }; }
+whole_cache() { cached "$1" small && says '0 ran, 1 in local'; }
+
+disk 4m 1000
+check 'a cache in a directory fits' cached maker small
+check 'a build whose layer does not fit into its cache is done' cached second large
+check 'it says that the cache was not written' says 'the cache was not written'
+fill
+check 'a build with a cache on a disk without a free byte is done' cached third large
+check 'it says so as well' says 'the cache was not written'
+check 'what was in the cache before is found' whole_cache fourth
+as_user rm -f "$disk/filler"
+fill_inodes
+check 'a build with a cache on a disk without a free inode is done' cached fifth large
+check 'what was in the cache is found still' whole_cache sixth
+as_user sh -c 'rm -f "$1"/inode.*' sh "$disk"
+mount -o remount,size=64m "$disk"
+check 'the cache is written when there is room' cached seventh large
+check 'what was written then is found' cached eighth large
+check 'no step ran for it' says '0 ran, 1 in local'

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cache_backend::CacheBackend;
+use crate::cache_backend::{CacheBackend, has_other};
 use crate::digest::{DiffId, Digest};
 use crate::error::ReadError;
 use crate::id::ContentId;
@@ -57,6 +57,17 @@ impl fmt::Debug for CachedLayer {
         let mut out = out.debug_struct("CachedLayer");
         out.field("backend", &self.backend.name()).field("lost", &self.lost).finish_non_exhaustive()
     }
+}
+
+/// What is to blame where a layer of a cache is of no use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Blame {
+    /// The bytes are those of the blob, and not what the record says of it.
+    Record,
+    /// The bytes, or the way on which they came.
+    Unknown,
+    /// Nothing came.
+    Way,
 }
 
 impl BlobOrigin {
@@ -186,9 +197,25 @@ impl BlobOrigin {
         if self.is_confirmed(lease.store(), cache)? {
             return Ok(());
         }
-        let kept = self.keep(lease, images).and_then(|()| self.take_over(lease, cache));
-        cache.lost.fetch_or(kept.is_err(), Ordering::Relaxed);
-        kept
+        self.keep(lease, images).inspect_err(|error| {
+            let came = matches!(error, SaveError::Blob { .. } | SaveError::Transfer { .. });
+            self.lose(if came { Blame::Unknown } else { Blame::Way });
+        })?;
+        self.take_over(lease, cache).inspect_err(|_| self.lose(Blame::Record))
+    }
+
+    /// Notes that what came of a cache is of no use, and has that take note of it unless the way there was to blame.
+    pub fn lose(&self, blame: Blame) {
+        let Some(cache) = &self.cache else { return };
+        cache.lost.store(true, Ordering::Relaxed);
+        let is_of_cache = match blame {
+            Blame::Record => true,
+            Blame::Unknown => has_other(&*cache.backend, &self.descriptor),
+            Blame::Way => false,
+        };
+        if is_of_cache {
+            cache.backend.discredit(&self.descriptor.digest);
+        }
     }
 
     /// Whether the store knows the files of the layer, and that the blob is one of its forms.

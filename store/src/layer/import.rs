@@ -56,6 +56,18 @@ pub enum ImportError {
     Unpack(#[from] MaterialiseError),
 }
 
+impl ImportError {
+    /// Whether the stream itself is refused, whatever it came from.
+    pub fn is_of_layer(&self) -> bool {
+        match self {
+            Self::DiffId { .. } | Self::Insert(_) | Self::MediaType(_) | Self::Whiteout(_) => true,
+            Self::Read(_) | Self::Source(_) | Self::Store(_) | Self::Tar(_) | Self::Unpack(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// What else is done with the entries of a layer while its tree is built.
 pub trait Sink {
     /// Takes the bytes of a file, whose id is wanted.

@@ -56,6 +56,19 @@ pub enum EnsureError {
 }
 
 impl EnsureError {
+    /// Whether the layer is another than it was said to be, which no source of it can help.
+    pub fn is_of_layer(&self) -> bool {
+        match self {
+            Self::Import(error) => error.is_of_layer(),
+            Self::Gone(_)
+            | Self::Unpack(_)
+            | Self::Blob(_)
+            | Self::Changed { .. }
+            | Self::Read(_)
+            | Self::Write(_) => false,
+        }
+    }
+
     /// Whether the store lacks what the layer is made of, so that fetching it helps.
     pub fn is_lack(&self) -> bool {
         match self {

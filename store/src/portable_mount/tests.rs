@@ -75,6 +75,10 @@ impl CacheBackend for Memory {
         Ok(())
     }
 
+    fn discredit(&self, blob: &Digest) {
+        self.blobs.lock().unwrap().remove(blob);
+    }
+
     fn finish(&self) -> Result<(), CacheError> {
         Ok(())
     }

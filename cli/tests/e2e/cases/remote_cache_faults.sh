@@ -1,6 +1,7 @@
 # Every cache over HTTP behind a proxy that has a bad day: it is dead, slow, full, lying, cut short, reset, refusing, or its
-# addresses are no longer good. No build fails, hangs or makes another image of it, and what the cache has stays good.
-# The remote execution API has a case of its own, remote_cache_reapi.sh.
+# addresses are no longer good. No build fails, hangs or makes another image of it, and what the cache has stays good; what
+# turns out to be something else is written over by who makes it again.
+# The remote execution API has a case of its own, remote_cache_reapi.sh, and a directory on a full disk is in full_disk.sh.
 command -v python3 > /dev/null || skip "python3 is not installed"
 [ -n "$REGISTRY" ] || skip "docker-registry is not installed"
 pids=
@@ -54,7 +55,7 @@ for server in web s3 gha registry; do
   cache=$(place "$server" "$port")
   build "cold-$server" "$cache" -o "type=oci,dest=$server.tar"
   [ "$(ran)" = 3 ] && grep -q '3 results written' log || { cat log; false; }
-  for mode in dead slow full 413 403 429 lying truncated reset expired; do
+  for mode in dead slow full 413 403 429 truncated reset expired; do
     echo "$server $mode"
     echo "$mode" > "$server.mode"
     at=$port
@@ -89,6 +90,20 @@ for server in web s3 gha registry; do
     build again "$(place "$server" "$way")" -o "type=oci,dest=after.tar"
     cmp "$server.tar" after.tar
   done
+  # Bytes that are others are found out, and whoever makes them again writes over them.
+  echo "$server lying"
+  echo lying > "$server.mode"
+  rm -rf files
+  build bad "$(place "$server" "$port")" -o type=local,dest=files
+  grep -q 'it runs' log || { cat log; false; }
+  cmp files/chance files/copied
+  cmp files/long context/long
+  "$WYTHE" --store bad verify
+  echo sound > "$server.mode"
+  build mended "$(place "$server" "$good")" -o type=local,dest=mended.files
+  [ "$(ran)" = 0 ] || { cat log; false; }
+  cmp files/chance mended.files/chance
+  rm -rf mended.files
 done
 
 # An image that carries its records is read through the registry's bad day.
@@ -153,5 +168,13 @@ for mode in dead pipe lying truncated gone; do
   "$WYTHE" --store bad verify
   case $mode in
     dead | pipe) [ "$(ran)" = 3 ] && grep -q 'goes on without it' log || { cat log; false; } ;;
+    lying | truncated | gone)
+      [ "$(ran)" -gt 0 ] || { cat log; false; }
+      # Whoever made it again has mended the cache.
+      directory mended -o type=local,dest=mended.files
+      [ "$(ran)" = 0 ] || { cat log; false; }
+      cmp files/chance mended.files/chance
+      rm -rf mended.files
+      ;;
   esac
 done

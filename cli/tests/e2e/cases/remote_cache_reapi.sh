@@ -1,5 +1,5 @@
 # A server of the remote execution API as a cache, BuildGrid from PyPI: cold and warm, a long layer, over TLS, a branch,
-# signatures, and no server at all.
+# signatures, a server that has a bad day, and none at all.
 case $("$WYTHE" build --cache-from type=reapi,url=grpc://127.0.0.1:1 . 2>&1 || true) in
 *"built without it"*) skip "the program is built without the feature reapi" ;;
 esac
@@ -41,7 +41,8 @@ thread-pool-size: 20
 X
 venv/bin/bgd server start server.yml > server.log 2>&1 &
 pid=$!
-trap 'kill $pid' EXIT
+proxy=
+trap 'kill $pid $proxy' EXIT
 tries=0
 until "$CASES/../listening" "$port"; do
   tries=$((tries + 1))
@@ -86,6 +87,64 @@ build refused --cache-from "$cache" --cache-verify-key key.pub
 grep -q 'not signed: not used' log
 build other --cache-from "$cache" --cache-from "${cache}x"
 [ "$(ran)" = 0 ]
+# A bad day: no build fails, hangs or makes another image of it, and what the cache has stays good.
+echo sound > mode
+venv/bin/python "$CASES/../faulty_grpc.py" proxy.port "$port" mode 2> proxy.log &
+proxy=$!
+tries=0
+until [ -s proxy.port ]; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 200 ]
+  sleep 0.1
+done
+faulty=type=reapi,url=grpc://127.0.0.1:$(cat proxy.port)/team,scope=faulty
+# faulted STORE [FLAG…]: a build by way of the proxy, whose files have to be in step with each other.
+faulted() {
+  store=$1
+  shift
+  rm -rf files "$store"
+  timeout 60 "$WYTHE" --store "$store" --progress plain build --build-context base=oci-layout://"$BASE" -o type=local,dest=files \
+    --cache-from "$faulty,timeout=2" --cache-to "$faulty,mode=max,timeout=2" "$@" context 2> log || { cat log; return 1; }
+  cmp files/chance files/copied
+  cmp files/long context/long
+  "$WYTHE" --store "$store" verify
+}
+faulted sound
+[ "$(ran)" = 3 ] && grep -q '3 results written' log || { cat log; false; }
+cp files/chance chance
+for mode in slow full denied busy away reset; do
+  echo "reapi $mode"
+  echo "$mode" > mode
+  faulted bad
+  case $mode in
+    slow | denied | busy | away) [ "$(ran)" = 3 ] && grep -q 'goes on without it' log || { cat log; false; } ;;
+    # What is there can be read, and nothing has to be written.
+    full) [ "$(ran)" = 0 ] || { cat log; false; } ;;
+  esac
+  case $mode in
+    full | denied)
+      echo "RUN echo $mode" >> context/Dockerfile
+      faulted writer
+      grep -q 'the cache was not written' log || { cat log; false; }
+      sed -i '$d' context/Dockerfile
+      ;;
+  esac
+done
+echo sound > mode
+faulted after
+[ "$(ran)" = 0 ] || { cat log; false; }
+cmp files/chance chance
+# Bytes that are others are found out, and whoever makes them again writes over them.
+for mode in lying truncated; do
+  echo "reapi $mode"
+  echo "$mode" > mode
+  faulted bad
+  grep -q 'it runs' log || { cat log; false; }
+  echo sound > mode
+  faulted mended
+  [ "$(ran)" = 0 ] || { cat log; false; }
+done
+
 kill "$pid"
 build dead --cache-from "$cache" --cache-to "$cache"
 [ "$(ran)" = 3 ]
