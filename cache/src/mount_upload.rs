@@ -130,16 +130,21 @@ impl MountUpload<'_> {
         };
         let (identity, platform) = (mount.identity().to_owned(), wanted.platform.clone());
         let backend = self.backend.clone();
-        let known =
-            in_time(&*self.backend, self.time, move || previous(&*backend, &identity, &platform))??;
+        let noted = mount.state();
+        let known = in_time(&*self.backend, self.time, move || {
+            previous(&*backend, (&identity, &platform), noted)
+        })??;
         let gathered = gather(&mount, known, (work, self.idmap, self.now));
         // Steps need not wait for the line.
         drop(mount);
         let gathered =
             gathered.map_err(|error| MountUploadError::Save { label: label.clone(), error })?;
         let Some(gathered) = gathered else { return Ok(()) };
-        let backend = self.backend.clone();
+        let (backend, state) = (self.backend.clone(), gathered.state().clone());
         let sent = in_time(&*self.backend, self.time, move || gathered.send(&*backend))??;
+        if let Err(error) = store.note_mount_state(&wanted.mount, &state) {
+            tracing::debug!(%error, "as what a cache mount was saved is not noted");
+        }
         uploaded.sent.push((label, sent));
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! Cache mounts: directories that outlive a build, one per identity, shared as the step asks.
 //!
 //! ```text
-//! caches/<identity>/0        the directory that shared and locked mounts use
-//! caches/<identity>/0.lock   held by whoever uses 0: together by shared mounts, else alone
-//! caches/<identity>/1 …      further instances for private mounts
-//! caches/<identity>/0.seen   what its files were when it was last saved or restored
-//! caches/<identity>/0.new    what is restored, until it is whole
-//! caches/<identity>/about    what people call it
-//! caches/<identity>/identity what other machines know it by
+//! caches/<identity>/0          the directory that shared and locked mounts use
+//! caches/<identity>/0.lock     held by whoever uses 0: together by shared mounts, else alone
+//! caches/<identity>/1 …        further instances for private mounts
+//! caches/<identity>/0.seen     what its files were when it was last saved or restored
+//! caches/<identity>/0.state    as what it was last saved or restored
+//! caches/<identity>/0.new      what is restored, until it is whole
+//! caches/<identity>/0.changing there while what was restored is put in place of what was there
+//! caches/<identity>/about      what people call it
+//! caches/<identity>/identity   what other machines know it by
 //! ```
 //!
 //! Whoever holds a lock has made sure that its file still has its name: a lock on a file that was
@@ -16,7 +18,9 @@
 mod about;
 mod lock;
 pub mod quiet;
+pub mod settled;
 pub mod shelf;
+pub mod state;
 pub mod vacancy;
 
 use std::fs::{self, File};
@@ -158,13 +162,21 @@ impl Store {
 }
 
 fn common_instance(folder: &Path, spec: &CacheSpec, turn: Turn) -> Result<Held, CacheCause> {
-    let lock = lock_instance(folder, 0, turn)?;
-    instance(folder, 0, spec, lock)
+    loop {
+        settled::see_to_it(folder)?;
+        let lock = lock_instance(folder, 0, turn)?;
+        if !settled::is_marked(folder) {
+            return instance(folder, 0, spec, lock);
+        }
+    }
 }
 
 fn first_free(folder: &Path, spec: &CacheSpec) -> Result<Held, CacheCause> {
     for number in 0..MAX_INSTANCES {
         if let Some(lock) = try_lock_instance(folder, number)? {
+            if number == 0 {
+                settled::mend(folder)?;
+            }
             return instance(folder, number, spec, lock);
         }
     }

@@ -14,6 +14,7 @@ mod filler;
 pub mod found;
 pub mod gather;
 pub mod materialise;
+pub(crate) mod mount_change;
 pub mod mount_read;
 pub mod mount_seen;
 pub mod mount_write;

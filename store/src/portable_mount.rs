@@ -9,6 +9,7 @@
 //! What has changed goes into new packs, and a document says of the old ones what in them still counts.
 
 pub mod document;
+pub mod follow;
 mod pack_writer;
 pub mod packing;
 pub mod restore;

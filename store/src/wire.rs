@@ -14,6 +14,12 @@ impl Encoder {
         Self(vec![version])
     }
 
+    /// Sees to it that so many more bytes need no more memory: a long value is not copied while it grows.
+    pub(crate) fn reserve(&mut self, bytes: usize) -> &mut Self {
+        self.0.reserve(bytes);
+        self
+    }
+
     pub(crate) fn byte(&mut self, value: u8) -> &mut Self {
         self.0.push(value);
         self

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::about::{self, About};
 use super::lock::try_lock_existing;
+use super::settled;
 use super::shelf::CacheMount;
+use super::state::MountState;
 use crate::error::{At as _, ReadError};
 use crate::store::Store;
 
@@ -44,6 +46,20 @@ impl QuietMount {
         self.folder.with_extension("seen")
     }
 
+    /// As what it was saved or restored, where that is noted. A step may have made something else of it since.
+    pub fn state(&self) -> Option<MountState> {
+        MountState::load(&self.folder.with_extension("state"))
+    }
+
+    /// Notes as what it was saved.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub(crate) fn note_state(&self, state: &MountState) -> io::Result<()> {
+        state.save(&self.folder.with_extension("state"))
+    }
+
     /// What tells it from others, on every machine.
     pub fn identity(&self) -> &str {
         &self.about.identity
@@ -68,6 +84,15 @@ impl QuietMount {
 }
 
 impl Store {
+    /// Notes as what a mount was saved, of which a step may have made something else since.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be written.
+    pub fn note_mount_state(&self, mount: &CacheMount, state: &MountState) -> io::Result<()> {
+        state.save(&self.path().join(mount.path()).join("0.state"))
+    }
+
     /// Takes the first instance of a mount for oneself, once no step uses it.
     ///
     /// # Errors
@@ -86,6 +111,7 @@ impl Store {
         }
         loop {
             match try_lock_existing(&folder.join("0.lock")) {
+                Ok(Some(_)) if settled::is_marked(&folder) => return Ok(Hold::Nothing),
                 Ok(Some(lock)) => {
                     return Ok(Hold::Quiet(QuietMount { folder: instance, about, _lock: lock }));
                 }

@@ -7,8 +7,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::lock::try_lock_instance;
+use super::settled;
+use super::state::MountNotes;
 use super::{CacheCause, CacheError, CacheSpec, Company, MAX_INSTANCES, about, make_private_dir};
-use crate::live::mount_seen::Seen;
 use crate::store::Store;
 
 /// A place for a cache mount. Steps that want it wait while this lives.
@@ -39,6 +40,9 @@ fn vacancy(folder: &Path, company: Company) -> io::Result<Option<Vacancy>> {
     let instances = if company == Company::Apart { MAX_INSTANCES } else { 1 };
     for number in 0..instances {
         let Some(lock) = try_lock_instance(folder, number)? else { continue };
+        if number == 0 {
+            settled::mend(folder)?;
+        }
         let place = folder.join(number.to_string());
         if !is_vacant(&place)? {
             return Ok(None);
@@ -75,14 +79,17 @@ impl Vacancy {
         make_private_dir(&self.staged)
     }
 
-    /// Makes the directory the cache mount, of which it is noted what was `seen`.
+    /// Makes the directory the cache mount, and keeps what is to be noted of it.
     ///
     /// # Errors
     ///
     /// [`CacheError`] with the reason; there is no mount then.
-    pub fn settle(self, spec: &CacheSpec, seen: &Seen) -> Result<(), CacheError> {
+    pub fn settle(self, spec: &CacheSpec, notes: &MountNotes) -> Result<(), CacheError> {
+        let MountNotes { seen, state } = notes;
         let settle = || -> Result<(), CacheCause> {
-            if let Err(error) = seen.save(&self.place.with_extension("seen")) {
+            let noted = seen.save(&self.place.with_extension("seen"));
+            if let Err(error) = noted.and_then(|()| state.save(&self.place.with_extension("state")))
+            {
                 tracing::debug!(%error, "what was seen of a cache mount is not noted");
             }
             about::write(&self.folder, spec)?;
@@ -100,7 +107,7 @@ impl Drop for Vacancy {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -17,7 +17,7 @@ use crate::chunk_list::ChunkList;
 use crate::error::WriteError;
 use crate::id::BodyId;
 use crate::live::attributes::{self, metadata};
-use crate::live::mount_seen::{Seen, SeenDirectory, SeenFile, changed};
+use crate::live::mount_seen::{ByInode, Seen, SeenDirectory, SeenFile, changed};
 use crate::live::owner::{Ids, recorded_at};
 use crate::live::place::DIRECTORY;
 use crate::live::upper::names;
@@ -93,11 +93,8 @@ pub fn read(path: &Path, idmap: &[u8], seen: &Seen) -> Result<MountFiles, MountR
     let children = links::without_singles(&Arc::new(children));
     let tree = Tree { root: Some(metadata(&stat, owner, found.image)), children };
     let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let files: BTreeMap<u64, SeenFile> = state.files.into_iter().collect();
-    let long = files.values().filter_map(|file| Some((file.body, file.list.clone()?)));
-    let lists = long.collect();
-    let seen = Seen::of(files, state.directories.into_iter().collect());
-    Ok(MountFiles { tree, lists, seen })
+    let seen = Seen::of(state.files, state.directories);
+    Ok(MountFiles { tree, lists: seen.lists(), seen })
 }
 
 struct Walk<'a> {
@@ -108,8 +105,8 @@ struct Walk<'a> {
 
 #[derive(Default)]
 struct State {
-    files: Vec<(u64, SeenFile)>,
-    directories: Vec<(u64, SeenDirectory)>,
+    files: ByInode<SeenFile>,
+    directories: ByInode<SeenDirectory>,
     /// Files with several names, by inode.
     groups: BTreeMap<u64, LinkGroup>,
 }
@@ -184,7 +181,8 @@ impl Walk<'_> {
                 let cause = error.into();
                 MountReadError { path: path.clone(), cause }
             })?;
-            (self.children(Place { open: &opened, below: &[] }, &seen.names, path)?, seen)
+            let at = Place { open: &opened, below: &[] };
+            (self.children(at, &seen.names, path)?, Arc::new(seen))
         };
         let metadata = seen.metadata.clone();
         self.state().directories.push((stat.st_ino, seen));
@@ -209,9 +207,9 @@ impl Walk<'_> {
     ) -> Result<(Metadata, Node), MountReadCause> {
         let file = match self.seen.get(stat) {
             Some(known) => known.clone(),
-            None => self.look(at, name)?,
+            None => Arc::new(self.look(at, name)?),
         };
-        let SeenFile { size, body, ref metadata, .. } = file;
+        let SeenFile { size, body, ref metadata, .. } = *file;
         let metadata = metadata.clone();
         let mut state = self.state();
         state.files.push((stat.st_ino, file));

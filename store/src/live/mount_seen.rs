@@ -22,14 +22,19 @@ use crate::wire::{Decoder, Encoder};
 
 const VERSION: u8 = 2;
 const ZSTD_LEVEL: i32 = 1;
+/// About how many bytes an entry has.
+const ENTRY: usize = 160;
 /// The longest note that is read once it is unpacked: that of three million files.
 const MAX_NOTE: u64 = 512 << 20;
+
+/// What there is, by inode, in order and each once. What has not changed is shared with the note before.
+pub(super) type ByInode<T> = Vec<(u64, Arc<T>)>;
 
 /// The files and directories of a mount, by inode.
 #[derive(Debug, Default)]
 pub struct Seen {
-    files: BTreeMap<u64, SeenFile>,
-    directories: BTreeMap<u64, SeenDirectory>,
+    files: ByInode<SeenFile>,
+    directories: ByInode<SeenDirectory>,
     /// What is changed from then on may look as it did; `None` if nothing was noted.
     noted: Option<Timestamp>,
 }
@@ -63,10 +68,14 @@ impl Seen {
     }
 
     fn read(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenFile::open(path)?;
-        let about = file.metadata()?;
-        let mut bytes = Vec::new();
-        zstd::Decoder::new(file)?.take(MAX_NOTE).read_to_end(&mut bytes)?;
+        let mut file = OpenFile::open(path)?;
+        let (about, mut packed) = (file.metadata()?, Vec::new());
+        file.read_to_end(&mut packed)?;
+        // It says how long it is unpacked; one that does not makes no sense.
+        let length = zstd::zstd_safe::get_frame_content_size(&packed).ok().flatten();
+        let length = length.filter(|length| *length <= MAX_NOTE).unwrap_or_default();
+        let length = usize::try_from(length).unwrap_or_default();
+        let bytes = zstd::bulk::decompress(&packed, length)?;
         let noted = moment(about.mtime(), about.mtime_nsec());
         Ok(decode(&bytes).map(|seen| Self { noted: Some(noted), ..seen }))
     }
@@ -83,8 +92,8 @@ impl Seen {
     }
 
     /// The file that has this inode now, if it is as it was.
-    pub(super) fn get(&self, stat: &Stat) -> Option<&SeenFile> {
-        let file = self.files.get(&stat.st_ino)?;
+    pub(super) fn get(&self, stat: &Stat) -> Option<&Arc<SeenFile>> {
+        let file = of_inode(&self.files, stat)?;
         let is_same = file.changed == changed(stat)
             && i64::try_from(file.size) == Ok(stat.st_size)
             && file.metadata.mtime == moment(stat.st_mtime, stat.st_mtime_nsec);
@@ -92,18 +101,28 @@ impl Seen {
     }
 
     /// The directory that has this inode now, if it is as it was.
-    pub(super) fn directory(&self, stat: &Stat) -> Option<&SeenDirectory> {
-        let directory = self.directories.get(&stat.st_ino)?;
+    pub(super) fn directory(&self, stat: &Stat) -> Option<&Arc<SeenDirectory>> {
+        let directory = of_inode(&self.directories, stat)?;
         let is_same = directory.changed == changed(stat)
             && directory.metadata.mtime == moment(stat.st_mtime, stat.st_mtime_nsec);
         (is_same && directory.changed < self.noted?).then_some(directory)
     }
 
     pub(super) fn of(
-        files: BTreeMap<u64, SeenFile>,
-        directories: BTreeMap<u64, SeenDirectory>,
+        mut files: ByInode<SeenFile>,
+        mut directories: ByInode<SeenDirectory>,
     ) -> Self {
+        files.sort_unstable_by_key(|(inode, _)| *inode);
+        files.dedup_by_key(|(inode, _)| *inode);
+        directories.sort_unstable_by_key(|(inode, _)| *inode);
+        directories.dedup_by_key(|(inode, _)| *inode);
         Self { files, directories, noted: None }
+    }
+
+    /// What the long files among them consist of.
+    pub(super) fn lists(&self) -> BTreeMap<BodyId, ChunkList> {
+        let long = self.files.iter().filter_map(|(_, file)| Some((file.body, file.list.clone()?)));
+        long.collect()
     }
 
     /// Whether it says what another does, so that there is no need to note it.
@@ -113,9 +132,10 @@ impl Seen {
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
+        out.reserve(ENTRY * (self.files.len() + self.directories.len()));
         out.number(self.files.len() as u64);
         for (inode, file) in &self.files {
-            let SeenFile { changed, size, metadata, body, list } = file;
+            let SeenFile { changed, size, metadata, body, list } = &**file;
             out.number(*inode).number(*size).raw(body.as_bytes());
             time(&mut out, *changed);
             put(&mut out, metadata);
@@ -123,7 +143,7 @@ impl Seen {
         }
         out.number(self.directories.len() as u64);
         for (inode, directory) in &self.directories {
-            let SeenDirectory { changed, metadata, names } = directory;
+            let SeenDirectory { changed, metadata, names } = &**directory;
             out.number(*inode);
             time(&mut out, *changed);
             put(&mut out, metadata);
@@ -134,6 +154,12 @@ impl Seen {
         }
         out.finish()
     }
+}
+
+/// What was noted of an inode.
+fn of_inode<'a, T>(all: &'a ByInode<T>, stat: &Stat) -> Option<&'a Arc<T>> {
+    let at = all.binary_search_by_key(&stat.st_ino, |(inode, _)| *inode).ok()?;
+    Some(&all[at].1)
 }
 
 fn time(out: &mut Encoder, time: Timestamp) {
@@ -166,26 +192,27 @@ fn metadata_of(from: &mut Decoder<'_>) -> Option<Metadata> {
     Some(Metadata { mode, uid, gid, mtime, xattrs })
 }
 
-fn file_of(from: &mut Decoder<'_>) -> Option<(u64, SeenFile)> {
+fn file_of(from: &mut Decoder<'_>) -> Option<(u64, Arc<SeenFile>)> {
     let (inode, size, body) = (from.number()?, from.number()?, from.array()?);
     let (changed, metadata) = (time_of(from)?, metadata_of(from)?);
     let list = match from.bytes()? {
         [] => None,
         list => Some(ChunkList::decode(list)?),
     };
-    Some((inode, SeenFile { changed, size, metadata, body: BodyId::from_bytes(body), list }))
+    let body = BodyId::from_bytes(body);
+    Some((inode, Arc::new(SeenFile { changed, size, metadata, body, list })))
 }
 
-fn directory_of(from: &mut Decoder<'_>) -> Option<(u64, SeenDirectory)> {
+fn directory_of(from: &mut Decoder<'_>) -> Option<(u64, Arc<SeenDirectory>)> {
     let (inode, changed, metadata) = (from.number()?, time_of(from)?, metadata_of(from)?);
     let names = from.list(|from| Some(Box::<[u8]>::from(from.bytes()?)))?;
-    Some((inode, SeenDirectory { changed, metadata, names: names.into() }))
+    Some((inode, Arc::new(SeenDirectory { changed, metadata, names: names.into() })))
 }
 
 fn decode(bytes: &[u8]) -> Option<Seen> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let (files, directories) = (from.list(file_of)?, from.list(directory_of)?);
-    from.end(Seen::of(files.into_iter().collect(), directories.into_iter().collect()))
+    from.end(Seen::of(files, directories))
 }
 
 /// When anything of a file was changed last.
@@ -215,7 +242,7 @@ mod tests {
         let names = [&b"a"[..], b"\xff"].map(Box::from).into();
         let directory = SeenDirectory { changed, metadata: metadata.clone(), names };
         let file = SeenFile { changed, size: 1, metadata, body, list: None };
-        let seen = Seen::of(BTreeMap::from([(12, file)]), BTreeMap::from([(13, directory)]));
+        let seen = Seen::of(vec![(12, Arc::new(file))], vec![(13, Arc::new(directory))]);
         let bytes = seen.encode();
         assert!(decode(&bytes).unwrap().says_the_same(&seen));
         for end in 0..bytes.len() {

@@ -6,6 +6,7 @@ use std::fs::File as OpenFile;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 
@@ -13,7 +14,7 @@ use crate::chunk_list::ChunkList;
 use crate::id::BodyId;
 use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
 use crate::live::files::create;
-use crate::live::mount_seen::{Seen, SeenDirectory, SeenFile, changed};
+use crate::live::mount_seen::{ByInode, Seen, SeenDirectory, SeenFile, changed};
 use crate::live::place::{DIRECTORY, at_first, finish, make_directory, make_special};
 use crate::path::LayerPath;
 use crate::tree::entry::{Directory, Entry, File, LinkGroup, Metadata, Node, Tree};
@@ -35,7 +36,7 @@ pub(crate) struct MountWriter<'t> {
 }
 
 /// The files and directories that there are now, by inode.
-type Found = (BTreeMap<u64, SeenFile>, BTreeMap<u64, SeenDirectory>);
+type Found = (ByInode<SeenFile>, ByInode<SeenDirectory>);
 
 /// A file that is to be made.
 #[derive(Clone, Debug)]
@@ -176,7 +177,7 @@ impl<'t> MountWriter<'t> {
             sys::linkat(root, first.as_bytes(), root, path_in, AtFlags::empty())
                 .map_err(|error| MaterialiseError { path: path.clone(), cause: error.into() })?;
         }
-        let mut seen = (BTreeMap::new(), BTreeMap::new());
+        let mut seen = (Vec::new(), Vec::new());
         self.settle(&self.root, &self.tree.children, (&LayerPath::root(), &mut seen))?;
         if let Some(root) = &self.tree.root {
             let path = LayerPath::root();
@@ -205,14 +206,15 @@ impl<'t> MountWriter<'t> {
                 let names = below.children.entries().iter().map(|entry| entry.name.clone());
                 let (metadata, names) = (entry.metadata.clone(), names.collect());
                 let directory = SeenDirectory { changed: changed(&stat), metadata, names };
-                seen.1.insert(stat.st_ino, directory);
+                seen.1.push((stat.st_ino, Arc::new(directory)));
             } else if let Node::File(file) = &entry.node {
                 let stat = sys::statat(at, &*entry.name, AtFlags::SYMLINK_NOFOLLOW);
                 let stat = stat.map_err(|error| failed(error.into()))?;
                 let (metadata, list) = (entry.metadata.clone(), self.lists.get(&file.body));
                 let (changed, size, body) = (changed(&stat), file.size, file.body);
                 let list = list.cloned();
-                seen.0.insert(stat.st_ino, SeenFile { changed, size, metadata, body, list });
+                let file = SeenFile { changed, size, metadata, body, list };
+                seen.0.push((stat.st_ino, Arc::new(file)));
             }
         }
         Ok(())

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
+use crate::cache_mount::state::PackedPiece;
 use crate::chunk_list::ChunkList;
 use crate::id::BodyId;
 use crate::tree::encode::{decode as decode_tree, encode as encode_tree};
 use crate::tree::entry::{Claim, Directory, File, Node, Tree};
-use crate::tree::files::files;
+use crate::tree::files::each_file;
 use crate::wire::{Decoder, Encoder};
 
 const VERSION: u8 = 1;
@@ -21,6 +22,8 @@ const ZSTD_LEVEL: i32 = 3;
 const MAX_DOCUMENT: u64 = 256 << 20;
 /// The longest part: longer files are lists of chunks, which are shorter.
 pub const MAX_PART: u64 = 8 << 20;
+/// How many bytes a piece has.
+const PIECE: usize = 16;
 /// What stands for a part that nothing needs any more.
 const UNUSED: u64 = u64::MAX;
 
@@ -61,15 +64,13 @@ pub(crate) fn parts(tree: &Tree, lists: &BTreeMap<BodyId, ChunkList>) -> Vec<Par
             parts.push(Part { id, length });
         }
     };
-    for (_, _, file) in files(&tree.children) {
-        match lists.get(&file.body) {
-            None => add(file.body, file.size),
-            Some(list) => {
-                let chunks = list.0.iter().filter_map(|piece| Some((piece.chunk?, piece.length)));
-                chunks.for_each(|(id, length)| add(id, length));
-            }
+    each_file(&tree.children, &mut |file| match lists.get(&file.body) {
+        None => add(file.body, file.size),
+        Some(list) => {
+            let chunks = list.0.iter().filter_map(|piece| Some((piece.chunk?, piece.length)));
+            chunks.for_each(|(id, length)| add(id, length));
         }
-    }
+    });
     parts
 }
 
@@ -77,6 +78,12 @@ impl Document {
     /// The parts of its tree.
     pub fn parts(&self) -> Vec<Part> {
         parts(&self.tree, &self.lists)
+    }
+
+    /// What the pieces of each pack are, by the parts of its tree.
+    pub(crate) fn held(&self, parts: &[Part]) -> Vec<Vec<PackedPiece>> {
+        let piece = |piece: &Piece| (piece.part.map(|part| parts[part].id), piece.length);
+        self.packs.iter().map(|pieces| pieces.iter().map(piece).collect()).collect()
     }
 
     /// Its bytes.
@@ -99,6 +106,8 @@ impl Document {
 
     fn plain(&self, tree: &[u8]) -> Vec<u8> {
         let mut out = Encoder::new(VERSION);
+        let pieces: usize = self.packs.iter().map(Vec::len).sum();
+        out.reserve(tree.len() + PIECE * pieces);
         out.bytes(tree).number(self.lists.len() as u64);
         for (id, list) in &self.lists {
             out.raw(id.as_bytes()).bytes(&list.encode());
@@ -145,9 +154,11 @@ impl Document {
                 take(part) && parts.get(part).is_some_and(|one| one.length == piece.length)
             }
         };
-        self.tree.root.is_some()
+        let mut have_their_length = true;
+        each_file(&self.tree.children, &mut |file| have_their_length &= self.has_its_length(file));
+        have_their_length
+            && self.tree.root.is_some()
             && is_plain(&self.tree.children)
-            && files(&self.tree.children).all(|(_, _, file)| self.has_its_length(file))
             && parts.iter().all(|part| part.length <= MAX_PART)
             && self.packs.iter().flatten().all(is_right)
             && open == 0

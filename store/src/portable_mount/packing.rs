@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::document::{Part, Piece};
+use crate::cache_mount::state::PackedPiece;
 use crate::id::BodyId;
 use crate::oci::descriptor::Descriptor;
 
@@ -22,7 +23,7 @@ const SMALL_PACKS: usize = 8;
 pub(crate) struct OldPack {
     pub(crate) blob: Descriptor,
     /// What each piece is, where that is known, and how long.
-    pub(crate) pieces: Vec<(Option<BodyId>, u64)>,
+    pub(crate) pieces: Vec<PackedPiece>,
 }
 
 /// Where the parts of a mount are to be.

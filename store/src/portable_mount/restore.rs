@@ -7,14 +7,16 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::PortableMount;
-use super::document::{Document, Piece};
-use crate::cache_backend::{CacheBackend, CacheError};
+use super::document::{Document, Part, Piece};
+use crate::cache_backend::{CacheBackend, CacheError, has_other};
+use crate::cache_mount::state::{MountNotes, MountState, PackedPiece};
 use crate::digest::Digest;
 use crate::id::BodyId;
 use crate::layer::files_error::MaterialiseError;
-use crate::live::mount_seen::Seen;
+use crate::live::mount_read::MountReadError;
 use crate::live::mount_write::MountWriter;
 use crate::oci::descriptor::Descriptor;
+use crate::tree::encode::encode as encode_tree;
 
 /// How many packs come at once. Each takes a thread that waits for the line or the disk, and a few megabytes.
 const PARALLEL: usize = 4;
@@ -55,6 +57,15 @@ pub enum RestoreCause {
     /// Whoever wanted it does not any more.
     #[error("interrupted")]
     Interrupted,
+    /// What is there cannot be changed to what was saved.
+    #[error("cannot change what is there")]
+    Change(#[from] io::Error),
+    /// It is not what was saved after it was changed to that.
+    #[error("it has become something else")]
+    Differs,
+    /// What is there cannot be read.
+    #[error(transparent)]
+    Read(#[from] MountReadError),
     /// The directory cannot be filled.
     #[error("{}: {}", .0, .0.cause)]
     Write(#[from] MaterialiseError),
@@ -91,24 +102,74 @@ pub fn restore(
     backend: &dyn CacheBackend,
     record: &PortableMount,
     (into, go_on): (&Path, GoOn<'_>),
-) -> Result<Seen, RestoreError> {
-    let filled = fill(backend, record, (into, go_on));
-    filled.map_err(|cause| RestoreError {
-        label: record.label.clone(),
-        backend: backend.name().to_owned(),
-        cause,
-    })
+) -> Result<MountNotes, RestoreError> {
+    fill(backend, record, (into, go_on)).map_err(|cause| refused(backend, record, cause))
 }
 
-fn fill(
+/// Notes what failed, of which the cache is told where it is to blame.
+pub(super) fn refused(
+    backend: &dyn CacheBackend,
+    record: &PortableMount,
+    cause: RestoreCause,
+) -> RestoreError {
+    discredit(backend, record, &cause);
+    RestoreError { label: record.label.clone(), backend: backend.name().to_owned(), cause }
+}
+
+/// Has a cache take note of a blob that is not what was announced: who saves the mount again writes over it.
+fn discredit(backend: &dyn CacheBackend, record: &PortableMount, cause: &RestoreCause) {
+    let digest = match cause {
+        RestoreCause::Blob(digest) | RestoreCause::Stream { digest, .. } => digest,
+        RestoreCause::Cache(_)
+        | RestoreCause::Change(_)
+        | RestoreCause::Differs
+        | RestoreCause::Interrupted
+        | RestoreCause::Read(_)
+        | RestoreCause::Write(_) => return,
+    };
+    let blob = record.blobs().find(|blob| blob.digest == *digest);
+    if blob.is_some_and(|blob| has_other(backend, blob)) {
+        backend.discredit(digest);
+    }
+}
+
+pub(super) fn fill(
     backend: &dyn CacheBackend,
     record: &PortableMount,
     (into, go_on): (&Path, GoOn<'_>),
-) -> Result<Seen, RestoreCause> {
+) -> Result<MountNotes, RestoreCause> {
     let document = fetch_document(backend, record)?;
-    let parts = document.parts();
     let writer = MountWriter::begin(into, &document.tree, &document.lists)?;
-    let packs: Vec<(&Descriptor, &Vec<Piece>)> = record.packs.iter().zip(&document.packs).collect();
+    let packs: Vec<_> = record.packs.iter().zip(document.packs.iter().map(Vec::as_slice)).collect();
+    put_parts(backend, (&packs, &document.parts()), (&writer, go_on))?;
+    Ok(MountNotes { seen: writer.finish()?, state: state_of(record, &document) })
+}
+
+/// As what a mount is noted that is in place.
+pub(super) fn state_of(record: &PortableMount, document: &Document) -> MountState {
+    let tree = BodyId::of(&encode_tree(&document.tree));
+    state(record, tree, document.held(&document.parts()))
+}
+
+/// The state that a record stands for.
+pub(super) fn state(
+    record: &PortableMount,
+    tree: BodyId,
+    packs: Vec<Vec<PackedPiece>>,
+) -> MountState {
+    let (platform, created) = (record.platform.clone(), record.created);
+    MountState { platform, created, tree, document: record.document.digest, packs }
+}
+
+/// A pack, and what of it is wanted.
+pub(super) type WantedPack<'a> = (&'a Descriptor, &'a [Piece]);
+
+/// Puts all parts of packs that pieces name where they belong.
+pub(super) fn put_parts(
+    backend: &dyn CacheBackend,
+    (packs, parts): (&[WantedPack<'_>], &[Part]),
+    (writer, go_on): (&MountWriter<'_>, GoOn<'_>),
+) -> Result<(), RestoreCause> {
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     let failure = Mutex::new(None);
     let work = || {
@@ -141,7 +202,7 @@ fn fill(
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(cause) => Err(cause),
-        None => Ok(writer.finish()?),
+        None => Ok(()),
     }
 }
 

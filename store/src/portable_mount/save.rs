@@ -18,6 +18,7 @@ use super::restore::{self, fetch_document};
 use super::{DOCUMENT_TYPE, PortableMount, mount_key};
 use crate::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem, OpenBlob};
 use crate::cache_mount::quiet::QuietMount;
+use crate::cache_mount::state::MountState;
 use crate::digest::Digest;
 use crate::id::BodyId;
 use crate::live::mount_read::{MountFiles, MountReadError, read};
@@ -26,7 +27,7 @@ use crate::oci::descriptor::Descriptor;
 use crate::oci::media_type::MediaType;
 use crate::timestamp::Timestamp;
 use crate::tree::encode::encode as encode_tree;
-use crate::tree::files::files;
+use crate::tree::files::{each_file, files};
 
 /// How many blobs are sent at once: registries limit each connection more than each client.
 const PARALLEL: usize = 4;
@@ -46,8 +47,8 @@ pub enum SaveMountError {
 /// What a cache has of a mount already.
 #[derive(Debug)]
 pub struct Previous {
-    /// The bytes of its tree.
-    tree: Vec<u8>,
+    /// As what the mount was saved.
+    state: MountState,
     old: Vec<OldPack>,
     /// Whether all of it is there.
     is_whole: bool,
@@ -60,6 +61,8 @@ pub struct Gathered {
     document: Vec<u8>,
     /// The new packs, in files.
     packs: Vec<(Descriptor, PathBuf)>,
+    /// As what the mount is saved then.
+    state: MountState,
 }
 
 /// What was sent.
@@ -76,15 +79,15 @@ pub struct SentMount {
 }
 
 /// Asks a cache what it has of the mount with this identity. What it has of it and what makes no sense is as
-/// though it were not there, and will be written anew.
+/// though it were not there, and will be written anew. What is `noted` here of the same state is not asked for.
 ///
 /// # Errors
 ///
 /// If the cache was not reached or refused.
 pub fn previous(
     backend: &dyn CacheBackend,
-    identity: &str,
-    platform: &str,
+    (identity, platform): (&str, &str),
+    noted: Option<MountState>,
 ) -> Result<Option<Previous>, CacheError> {
     let key = mount_key(identity, platform);
     let found = backend.records(&[key])?.into_iter().next().flatten();
@@ -92,23 +95,25 @@ pub fn previous(
     let Some(record) = record.filter(|record| record.key() == key) else { return Ok(None) };
     let digests: Vec<Digest> = record.blobs().map(|blob| blob.digest).collect();
     let missing = backend.missing(&digests)?;
-    let document = match fetch_document(backend, &record) {
-        Ok(document) => document,
-        Err(restore::RestoreCause::Cache(error))
-            if !matches!(error.problem, CacheProblem::NotFound { .. }) =>
-        {
-            return Err(error);
-        }
-        Err(_) => return Ok(None),
+    let is_noted = |noted: &MountState| {
+        noted.document == record.document.digest && noted.packs.len() == record.packs.len()
     };
-    let known = document.parts();
-    let piece = |piece: &Piece| (piece.part.map(|part| known[part].id), piece.length);
-    let packs = record.packs.into_iter().zip(&document.packs);
+    let state = match noted.filter(is_noted) {
+        Some(noted) => noted,
+        None => match fetch_document(backend, &record) {
+            Ok(document) => restore::state_of(&record, &document),
+            Err(restore::RestoreCause::Cache(error))
+                if !matches!(error.problem, CacheProblem::NotFound { .. }) =>
+            {
+                return Err(error);
+            }
+            Err(_) => return Ok(None),
+        },
+    };
+    let packs = record.packs.into_iter().zip(&state.packs);
     let old = packs.filter(|(blob, _)| !missing.contains(&blob.digest));
-    let old =
-        old.map(|(blob, pieces)| OldPack { blob, pieces: pieces.iter().map(piece).collect() });
-    let (old, tree) = (old.collect(), encode_tree(&document.tree));
-    Ok(Some(Previous { tree, old, is_whole: missing.is_empty() }))
+    let old = old.map(|(blob, pieces)| OldPack { blob, pieces: pieces.clone() }).collect();
+    Ok(Some(Previous { state, old, is_whole: missing.is_empty() }))
 }
 
 /// Reads a mount that nobody uses, and packs what a cache lacks of it into files of `work`, which is the
@@ -131,9 +136,15 @@ pub fn gather(
         tracing::debug!(%error, "what was seen of a cache mount is not noted");
     }
     let encoded = encode_tree(&tree);
-    let is_known = |previous: &Previous| previous.is_whole && previous.tree == encoded;
-    let is_nothing = previous.is_none() && tree.children.is_empty();
-    if is_nothing || previous.as_ref().is_some_and(is_known) {
+    if previous.is_none() && tree.children.is_empty() {
+        return Ok(None);
+    }
+    let tree_id = BodyId::of(&encoded);
+    let is_known = |previous: &&Previous| previous.is_whole && previous.state.tree == tree_id;
+    if let Some(previous) = previous.as_ref().filter(is_known) {
+        if let Err(error) = mount.note_state(&previous.state) {
+            tracing::debug!(%error, "as what a cache mount was saved is not noted");
+        }
         return Ok(None);
     }
     let parts = parts(&tree, &lists);
@@ -163,13 +174,18 @@ pub fn gather(
         document: Descriptor::of(MediaType::new(DOCUMENT_TYPE), &encoded),
         packs: named,
     };
-    Ok(Some(Gathered { record, document: encoded, packs }))
+    let state = restore::state(&record, tree_id, document.held(&parts));
+    Ok(Some(Gathered { record, document: encoded, packs, state }))
 }
 
 /// How many files there are, and how many bytes.
 fn size(document: &Document) -> (u64, u64) {
-    let files = files(&document.tree.children);
-    files.fold((0, 0), |(count, bytes), (_, _, file)| (count + 1, bytes + file.size))
+    let (mut count, mut bytes) = (0, 0);
+    each_file(&document.tree.children, &mut |file| {
+        count += 1;
+        bytes += file.size;
+    });
+    (count, bytes)
 }
 
 /// Where the bytes of the parts of new packs are, by their numbers.
@@ -224,6 +240,11 @@ fn write_packs(
 }
 
 impl Gathered {
+    /// As what the mount is saved once it was [sent](Self::send).
+    pub fn state(&self) -> &MountState {
+        &self.state
+    }
+
     /// Sends what the cache lacks, and the record at last. It counts once the cache is told to
     /// [finish](CacheBackend::finish).
     ///

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::follow::{Followed, Reader, follow};
 use super::save::{SentMount, gather, previous};
 use super::{PortableMount, mount_key, restore};
 use crate::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
@@ -128,7 +129,8 @@ impl Machine {
 
     fn save(&self, cache: &Memory, second: i64) -> Option<SentMount> {
         let quiet = self.hold();
-        let known = previous(cache, quiet.identity(), quiet.platform()).unwrap();
+        let of = (quiet.identity(), quiet.platform());
+        let known = previous(cache, of, None).unwrap();
         let work = tempfile::tempdir_in(self.folder.path()).unwrap();
         let created = Timestamp::from_seconds(second);
         let gathered = gather(&quiet, known, (work.path(), b"", created)).unwrap();
@@ -141,9 +143,37 @@ impl Machine {
         let key = mount_key("npm", "linux/amd64");
         let record = cache.records.lock().unwrap()[&key].clone();
         let record = PortableMount::decode(&record).unwrap();
-        let seen = restore::restore(cache, &record, (vacancy.path(), &|| true))?;
-        vacancy.settle(&self.spec, &seen).unwrap();
+        let notes = restore::restore(cache, &record, (vacancy.path(), &|| true))?;
+        vacancy.settle(&self.spec, &notes).unwrap();
         Ok(true)
+    }
+}
+
+impl Machine {
+    /// What became of the mount, which another machine has saved under the record that the cache has.
+    fn follow(&self, cache: &Memory) -> Option<Result<Followed, restore::RestoreError>> {
+        let mount = self.store.settled_mount(&self.spec).unwrap()?;
+        let record = cache.records.lock().unwrap()[&mount_key("npm", "linux/amd64")].clone();
+        let record = PortableMount::decode(&record).unwrap();
+        if record.created <= mount.state().created {
+            return None;
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let reader = Reader { idmap: b"", pool: &pool };
+        Some(follow(cache, &record, (&mount, &|| true), reader))
+    }
+
+    /// As after a save by the program.
+    fn save_and_note(&self, cache: &Memory, second: i64) {
+        let quiet = self.hold();
+        let of = (quiet.identity(), quiet.platform());
+        let known = previous(cache, of, quiet.state()).unwrap();
+        let work = tempfile::tempdir_in(self.folder.path()).unwrap();
+        let created = Timestamp::from_seconds(second);
+        if let Some(gathered) = gather(&quiet, known, (work.path(), b"", created)).unwrap() {
+            gathered.send(cache).unwrap();
+            quiet.note_state(gathered.state()).unwrap();
+        }
     }
 }
 
@@ -348,6 +378,120 @@ fn what_a_cache_has_lost_is_sent_again() {
         assert!(two.restore(&cache).unwrap());
         assert_eq!(look(&two.open().0), look(&root));
     }
+}
+
+#[test]
+fn what_turned_out_to_be_something_else_is_sent_again() {
+    let (cache, (one, root)) = (Memory::default(), furnished());
+    one.save(&cache, 1).unwrap();
+    let whole = cache.blobs.lock().unwrap().clone();
+    for (digest, bytes) in &whole {
+        for lie in [b"lie".to_vec(), bytes[..bytes.len() / 2].to_vec(), vec![0; bytes.len()]] {
+            cache.blobs.lock().unwrap().insert(*digest, lie);
+            Machine::new(Company::Everybody).restore(&cache).unwrap_err();
+            assert!(one.save(&cache, 2).is_some());
+            let two = Machine::new(Company::Everybody);
+            assert!(two.restore(&cache).unwrap());
+            assert_eq!(look(&two.open().0), look(&root));
+        }
+    }
+}
+
+/// Files without further names.
+fn without_links(root: &Path) {
+    for number in 0..50 {
+        fs::remove_file(root.join(format!("link{number}"))).unwrap();
+    }
+    fs::remove_file(root.join("linked")).unwrap();
+}
+
+#[test]
+fn a_mount_that_nobody_has_changed_becomes_what_another_machine_has_saved() {
+    for has_links in [true, false] {
+        let (cache, (one, root)) = (Memory::default(), furnished());
+        if !has_links {
+            without_links(&root);
+        }
+        one.save_and_note(&cache, 1);
+        let two = Machine::new(Company::Everybody);
+        assert!(two.restore(&cache).unwrap());
+        assert!(two.follow(&cache).is_none(), "there is nothing newer");
+        // Every way in which one state differs from the next.
+        fs::write(root.join("d1/e1/1"), "other").unwrap();
+        fs::write(root.join("new"), "file").unwrap();
+        fs::remove_file(root.join("d4/e2/11")).unwrap();
+        fs::remove_dir_all(root.join("d5")).unwrap();
+        fs::create_dir_all(root.join("fresh/deep")).unwrap();
+        fs::write(root.join("fresh/deep/file"), "deep").unwrap();
+        fs::rename(root.join("d3/e0"), root.join("moved")).unwrap();
+        fs::remove_file(root.join("symlink")).unwrap();
+        symlink("elsewhere", root.join("symlink")).unwrap();
+        fs::remove_file(root.join("empty")).unwrap();
+        fs::create_dir(root.join("empty")).unwrap();
+        fs::write(root.join("empty/no-more"), "x").unwrap();
+        fs::set_permissions(root.join("d1"), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(root.join("d2/e2/2"), fs::Permissions::from_mode(0o600)).unwrap();
+        let long = File::options().write(true).open(root.join("long")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&long, b"changed", 10 << 20).unwrap();
+        one.save_and_note(&cache, 2);
+        assert_eq!(two.follow(&cache).unwrap().unwrap(), Followed::Done);
+        assert_eq!(look(&two.open().0), look(&root), "{has_links}");
+        assert!(two.follow(&cache).is_none());
+        // Who has followed knows what is there, and sends nothing of it.
+        assert_eq!(two.save(&cache, 3), None);
+    }
+}
+
+#[test]
+fn what_a_step_has_changed_since_stays() {
+    let changes: [&dyn Fn(&Path); 4] = [
+        &|root| fs::write(root.join("d1/e1/1"), "of here").unwrap(),
+        &|root| fs::write(root.join("of-here"), "").unwrap(),
+        &|root| fs::remove_file(root.join("symlink")).unwrap(),
+        &|root| fs::set_permissions(root, fs::Permissions::from_mode(0o711)).unwrap(),
+    ];
+    for change in changes {
+        let (cache, (one, root)) = (Memory::default(), furnished());
+        one.save_and_note(&cache, 1);
+        let two = Machine::new(Company::Everybody);
+        assert!(two.restore(&cache).unwrap());
+        change(&two.open().0);
+        let before = look(&two.open().0);
+        fs::write(root.join("new"), "of there").unwrap();
+        one.save_and_note(&cache, 2);
+        assert_eq!(two.follow(&cache).unwrap().unwrap(), Followed::Stays);
+        assert_eq!(look(&two.open().0), before);
+        // Once it is saved it is as what it was saved, and follows.
+        two.save_and_note(&cache, 3);
+        fs::write(two.open().0.join("newest"), "").unwrap();
+        two.save_and_note(&cache, 4);
+        assert_eq!(one.follow(&cache).unwrap().unwrap(), Followed::Done);
+        assert_eq!(look(&root), look(&two.open().0));
+    }
+}
+
+#[test]
+fn a_mount_stays_whole_where_what_another_machine_saved_is_not_to_be_had() {
+    let (cache, (one, root)) = (Memory::default(), furnished());
+    without_links(&root);
+    one.save_and_note(&cache, 1);
+    let old: Vec<Digest> = cache.blobs.lock().unwrap().keys().copied().collect();
+    let two = Machine::new(Company::Everybody);
+    assert!(two.restore(&cache).unwrap());
+    let before = look(&two.open().0);
+    fs::write(root.join("d1/e1/1"), "other").unwrap();
+    one.save_and_note(&cache, 2);
+    let whole = cache.blobs.lock().unwrap().clone();
+    for digest in whole.keys().filter(|digest| !old.contains(digest)) {
+        cache.blobs.lock().unwrap().insert(*digest, b"lie".to_vec());
+        two.follow(&cache).unwrap().unwrap_err();
+        assert_eq!(look(&two.open().0), before);
+        *cache.blobs.lock().unwrap() = whole.clone();
+    }
+    // Packs of which nothing is needed are not asked for.
+    cache.blobs.lock().unwrap().retain(|digest, _| !old.contains(digest));
+    assert_eq!(two.follow(&cache).unwrap().unwrap(), Followed::Done);
+    assert_eq!(look(&two.open().0), look(&root));
 }
 
 #[test]

@@ -8,6 +8,17 @@ pub fn files(directory: &Directory) -> Files<'_> {
     Files { open: vec![directory.entries().iter()], path: LayerPath::root() }
 }
 
+/// Shows every regular file beneath, in the order of [`files`], which would make a path for each.
+pub fn each_file(directory: &Directory, visit: &mut impl FnMut(&File)) {
+    for entry in directory.entries() {
+        if let Node::Directory(below) = &entry.node {
+            each_file(&below.children, visit);
+        } else if let Node::File(file) = &entry.node {
+            visit(file);
+        }
+    }
+}
+
 /// See [`files`].
 #[derive(Clone, Debug)]
 pub struct Files<'t> {
@@ -47,6 +58,9 @@ mod tests {
         let tree = sketch("a=1 b/ b/c/ b/c/d=2 b/e=3 b/l>a f/ g=4");
         let paths: Vec<String> = files(&tree.children).map(|(path, ..)| path.to_string()).collect();
         assert_eq!(paths, ["/a", "/b/c/d", "/b/e", "/g"]);
+        let mut seen = Vec::new();
+        each_file(&tree.children, &mut |file| seen.push(*file));
+        assert_eq!(seen, files(&tree.children).map(|(.., file)| *file).collect::<Vec<_>>());
         assert_eq!(files(&Directory::default()).count(), 0);
     }
 }

@@ -138,9 +138,9 @@ fn put(
         session.remark(&format!("cache mount {label} is here, and stays: --replace replaces it"));
         return Ok(());
     };
-    let seen = restore(cache, mount, (vacancy.path(), &|| true));
-    let seen = seen.map_err(|error| Failure::of(Class::Damage, &error))?;
-    vacancy.settle(&spec, &seen).map_err(failed)?;
+    let notes = restore(cache, mount, (vacancy.path(), &|| true));
+    let notes = notes.map_err(|error| Failure::of(Class::Damage, &error))?;
+    vacancy.settle(&spec, &notes).map_err(failed)?;
     // It has been used now, and is not the first that a collection takes.
     drop(store.open_cache(&spec).map_err(failed)?);
     let PortableMount { files, bytes, .. } = mount;

@@ -54,6 +54,26 @@ file 14" ] && [ ! -e /c/d/7 ]' --cache-from type=local,src=cache
 # The long file is in packs of the first time.
 [ "$("$WYTHE" --store three cache ls --format json | grep -o '"id":"npm"' | wc -l)" = 1 ]
 
+# A mount that no step has changed becomes what another machine has saved since: one whose files have several names whole, another
+# one as far as it differs. One that a step has changed stays.
+step two 'echo newer > /c/d/12; rm -rf /c/d/e; mkdir /c/n; echo n > /c/n/n; echo more > /p/g; chmod 640 /p/f # 8' \
+  --cache-to 'type=local,dest=cache,mounts=npm;own'
+step three '[ "$(cat /c/d/12 /c/n/n /p/f /p/g | tr "\n" " ")" = "newer n own more " ] && [ ! -e /c/d/e ] && [ "$(stat -c %a /p/f)" = 640 ] # 9' \
+  --cache-from type=local,src=cache
+grep -q 'mount npm restored' log && grep -q 'mount own restored' log || { cat log; false; }
+step two "$see # 10"
+seen > expected.two
+step three "$see # 11" --cache-from type=local,src=cache
+not grep -q restored log
+seen | cmp - expected.two
+step three 'echo here > /p/here # 12'
+step two 'echo newest > /p/g # 13' --cache-to 'type=local,dest=cache,mounts=own'
+step three '[ "$(cat /p/here /p/g | tr "\n" " ")" = "here more " ] # 14' --cache-from type=local,src=cache
+not grep -q restored log
+# Killed while it was changed: the mount is made anew.
+touch $(dirname $(grep -l '^own$' three/caches/*/about))/0.changing
+step three '[ "$(cat /p/g)" = newest ] && [ ! -e /p/here ] # 15' --cache-from type=local,src=cache
+
 # After a failed build nothing is saved.
 not step three 'echo bad > /c/bad; false' --cache-to type=local,dest=cache,mounts=all
 step four '[ ! -e /c/bad ]' --cache-from type=local,src=cache
