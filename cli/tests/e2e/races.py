@@ -2,8 +2,9 @@
 """Races that other builders have lost: something hostile changes what a build looks at while it does, and canaries
 outside must stay as they are. And builds that are interrupted at any moment, of which nothing may be left.
 
-Usage: races.py WYTHE BASE [ROUNDS [CANCELS]]
-(as a user with subordinate ids; BASE is the layout of base.sh. The long form is 1000 rounds and 300 cancels.)
+Usage: races.py WYTHE BASE [ROUNDS [CANCELS [ISOLATION]]]
+(userns, which is the default, and single-id as a user with subordinate ids, chroot as root; BASE is the layout of base.sh.
+The long form is 1000 rounds and 300 cancels.)
 """
 
 import ctypes
@@ -18,6 +19,7 @@ import tempfile
 import time
 
 from canaries import facts
+from incidents import DOCKERS
 
 CANARY = "the canary outside"
 # From being asked to the end, as is promised.
@@ -71,8 +73,8 @@ class Exchanged:
 
 
 class Races:
-    def __init__(self, wythe, base, top):
-        self.wythe, self.base, self.top = wythe, base, top
+    def __init__(self, wythe, base, isolation, top):
+        self.wythe, self.base, self.isolation, self.top = wythe, base, isolation, top
         self.store = os.path.join(top, "store")
         self.outside = os.path.join(top, "outside")
         for name in ["x", "empty"]:
@@ -94,7 +96,10 @@ class Races:
 
     def words(self, context, *flags):
         base = f"base=oci-layout://{self.base}"
-        return [self.wythe, "--store", self.store, "build", "--progress=plain", "--build-context", base, *flags, context]
+        # Root of the machine is to have what root of a container has.
+        few = ["setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKERS.split())]
+        own = [self.wythe, "--store", self.store, "build", "--progress=plain", f"--isolation={self.isolation}"]
+        return [*(few if self.isolation == "chroot" else []), *own, "--build-context", base, *flags, context]
 
     def build(self, context, *flags):
         ran = subprocess.run(self.words(context, *flags), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
@@ -122,7 +127,9 @@ class Races:
         secret = os.path.join(self.top, "secret")
         with open(secret, "w") as file:
             file.write("a secret")
-        before, problems, ended = facts(self.outside), [], {"in the directory": 0, "behind the link": 0, "refused": 0}
+        # Without namespaces there are no mounts to tell where they are.
+        ways = ["ran"] if self.isolation == "chroot" else ["in the directory", "behind the link"]
+        before, problems, ended = facts(self.outside), [], {way: 0 for way in [*ways, "refused"]}
         swaps = 0
         for number in range(rounds):
             victim, lead = victims[number % len(victims)], leads[number // len(victims) % len(leads)]
@@ -132,7 +139,7 @@ class Races:
             swaps += exchanged.times()
             places = [line.split()[-1] for line in said.splitlines() if " mounted /" in line]
             is_inside = any(place.startswith(("/c/sub/", "/c/other/")) for place in places)
-            ended["refused" if code else "in the directory" if is_inside else "behind the link"] += 1
+            ended["refused" if code else ways[0] if is_inside else ways[-1]] += 1
             if CANARY in said:
                 problems.append(f"round {number}: the canary was read\n{said}")
             if code not in (0, 1, 4):
@@ -243,11 +250,12 @@ class Races:
 
 def main():
     wythe, base = (os.path.abspath(word) for word in sys.argv[1:3])
-    given = [int(word) for word in sys.argv[3:]]
+    given = [int(word) for word in sys.argv[3:5]]
     rounds, cancels = given + [40, 20][len(given) :]
+    isolation = (sys.argv[5:] or ["userns"])[0]
     top = tempfile.mkdtemp(prefix="wythe-races.")
     try:
-        races = Races(wythe, base, top)
+        races = Races(wythe, base, isolation, top)
         races.below_a_shared_cache(rounds)
         races.swapped_context(rounds)
         races.cancelled(cancels)
