@@ -15,7 +15,7 @@ use wythe_store::image::save::SaveError;
 use wythe_store::lease::Lease;
 use wythe_store::oci::content::Content;
 use wythe_store::oci::descriptor::Descriptor;
-use wythe_store::oci::interruptible::Interruptible;
+use wythe_store::oci::interruptible::{Ending, Interruptible};
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::ImageSource;
 
@@ -36,14 +36,27 @@ pub struct OutgoingContent<'a> {
     /// Whether nobody waits for those any more.
     is_abandoned: Arc<AtomicBool>,
     neighbours: Vec<String>,
+    check: &'a Check<'a>,
 }
+
+/// Whether it goes on: an error is why not.
+type Check<'a> = dyn Fn() -> io::Result<()> + Sync + 'a;
 
 impl<'a> OutgoingContent<'a> {
     /// What the lease's store holds, and what `images` hands over of `origins`.
     pub fn new(lease: &'a Lease, images: &'a dyn ImageSource, origins: &'a [BlobOrigin]) -> Self {
         let (stored, neighbours) = (StoredContent(lease.store()), Vec::new());
         let (learned, is_abandoned) = Default::default();
-        Self { lease, images, stored, origins, learned, is_abandoned, neighbours }
+        Self {
+            lease,
+            images,
+            stored,
+            origins,
+            learned,
+            is_abandoned,
+            neighbours,
+            check: &|| Ok(()),
+        }
     }
 
     /// The same, of which these repositories may hold everything: a registry that lacks a blob is asked to take
@@ -51,6 +64,13 @@ impl<'a> OutgoingContent<'a> {
     #[must_use]
     pub fn beside(mut self, names: &[Reference]) -> Self {
         self.neighbours.extend(names.iter().map(Reference::name));
+        self
+    }
+
+    /// The same, for as long as `check` has no objection: what is read or fetched fails with its error, and so does a push.
+    #[must_use]
+    pub fn until(mut self, check: &'a (dyn Fn() -> io::Result<()> + Sync + 'a)) -> Self {
+        self.check = check;
         self
     }
 
@@ -66,7 +86,8 @@ impl<'a> OutgoingContent<'a> {
     fn fetch_where(&self, wanted: impl Fn(&Descriptor) -> bool) -> Result<(), SaveError> {
         let origins: Vec<&BlobOrigin> =
             self.origins.iter().filter(|origin| wanted(&origin.descriptor)).collect();
-        fetch_each(&origins, |origin| origin.fetch(self.lease, self.images))
+        let images = Interruptible { images: self.images, check: self.check };
+        fetch_each(&origins, |origin| origin.fetch(self.lease, &images))
     }
 
     /// Gets what has to be here before it is known how it leaves; the rest may be at the registry already.
@@ -112,12 +133,12 @@ impl<'a> OutgoingContent<'a> {
 impl Content for OutgoingContent<'_> {
     fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>> {
         self.fetch(descriptor)?;
-        self.stored.open(descriptor)
+        Ok(Box::new(Ending::new(self.stored.open(descriptor)?, self.check)))
     }
 
     fn copy(&self, descriptor: &Descriptor, to: &mut dyn Write) -> io::Result<()> {
         self.fetch(descriptor)?;
-        self.stored.copy(descriptor, to)
+        self.stored.copy(descriptor, &mut Ending::new(to, self.check))
     }
 }
 
@@ -127,14 +148,15 @@ impl OutgoingContent<'_> {
         let mut known = self.origins.iter().filter(is_it).peekable();
         if known.peek().is_some() {
             // A cache may say of one blob that it is several layers: each has to be found true.
+            let images = Interruptible { images: self.images, check: self.check };
             return known
-                .try_for_each(|origin| origin.fetch(self.lease, self.images))
+                .try_for_each(|origin| origin.fetch(self.lease, &images))
                 .map_err(io::Error::other);
         }
         let Some(origin) = self.learned(&descriptor.digest) else { return Ok(()) };
         let check = || {
             let is_over = self.is_abandoned.load(Ordering::Relaxed);
-            if is_over { Err(io::Error::other("wanted no more")) } else { Ok(()) }
+            if is_over { Err(io::Error::other("wanted no more")) } else { (self.check)() }
         };
         let images = Interruptible { images: self.images, check: &check };
         origin.fetch(self.lease, &images).map_err(io::Error::other)

@@ -21,6 +21,10 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     ("wythe", &["wythe-cli"]),
     (
+        "wythe-workshop",
+        &["wythe-builder", "wythe-delivery", "wythe-registry", "wythe-sandbox", "wythe-store"],
+    ),
+    (
         "wythe-cli",
         &[
             "wythe-aws",

@@ -1,7 +1,7 @@
 //! A source of images whose transfers can be broken off.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use crate::oci::descriptor::Descriptor;
 use crate::oci::reference::Reference;
@@ -43,7 +43,7 @@ impl ImageSource for Interruptible<'_> {
 
 impl Interruptible<'_> {
     fn ending<'b>(&'b self, blob: Box<dyn Read + Send + 'b>) -> Box<dyn Read + Send + 'b> {
-        Box::new(Ending { blob, check: self.check })
+        Box::new(Ending::new(blob, self.check))
     }
 }
 
@@ -53,15 +53,40 @@ impl fmt::Debug for Interruptible<'_> {
     }
 }
 
-struct Ending<'a> {
-    blob: Box<dyn Read + Send + 'a>,
+/// Bytes on their way, for as long as `check` has no objection.
+pub struct Ending<'a, T> {
+    bytes: T,
     check: &'a (dyn Fn() -> io::Result<()> + Sync),
 }
 
-impl Read for Ending<'_> {
+impl<'a, T> Ending<'a, T> {
+    /// Asks `check` before each piece is read from or written to `bytes`, which fails with its error.
+    pub fn new(bytes: T, check: &'a (dyn Fn() -> io::Result<()> + Sync)) -> Self {
+        Self { bytes, check }
+    }
+}
+
+impl<T: Read> Read for Ending<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (self.check)()?;
-        self.blob.read(buffer)
+        self.bytes.read(buffer)
+    }
+}
+
+impl<T: Write> Write for Ending<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.check)()?;
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.bytes.flush()
+    }
+}
+
+impl<T> fmt::Debug for Ending<'_, T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Ending").finish_non_exhaustive()
     }
 }
 
@@ -78,9 +103,12 @@ mod tests {
             let is_over = is_over.load(Ordering::Relaxed);
             if is_over { Err(io::Error::other("cancelled")) } else { Ok(()) }
         };
-        let mut reader = Ending { blob: Box::new(io::Cursor::new([1, 2])), check: &check };
+        let mut reader = Ending::new(io::Cursor::new([1, 2]), &check);
+        let mut writer = Ending::new(Vec::new(), &check);
         assert_eq!(reader.read(&mut [0; 1]).unwrap(), 1);
+        assert_eq!(writer.write(&[0; 1]).unwrap(), 1);
         is_over.store(true, Ordering::Relaxed);
         assert!(reader.read(&mut [0; 1]).is_err());
+        assert!(writer.write(&[0; 1]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The example of the README, as a program of its own against a registry in this process.
+//! The examples, as programs of their own.
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::path::PathBuf;
@@ -38,9 +38,32 @@ fn a_short_program_builds_an_image_and_pushes_it() {
 }
 
 #[test]
+fn an_asynchronous_program_builds_and_cancels() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let context = |name: &str, dockerfile: &str| {
+        let context = directory.path().join(name);
+        std::fs::create_dir(&context).unwrap();
+        std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+        std::fs::write(context.join("made"), "by hand").unwrap();
+        context
+    };
+    let quick = context("quick", "FROM scratch\nCOPY made /\n");
+    let wrong = context("wrong", "FROM scratch\nCOPY nothing /\n");
+    let program = &mut Command::new(example("service"));
+    let output = program.arg(&store).arg("60").args([&quick, &wrong]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = printed.lines().collect();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(lines.len(), 2, "{printed}{error}");
+    assert_eq!(lines[0], format!("{} by hand", quick.display()));
+    assert!(lines[1].contains("nothing"), "{printed}");
+}
+
+#[test]
 fn the_example_is_short() {
     let text = include_str!("../examples/build_and_push.rs");
-    assert!(text.lines().count() <= 37, "{} lines", text.lines().count());
+    assert!(text.lines().count() <= 20, "{} lines", text.lines().count());
 }
 
 #[test]
@@ -52,6 +75,10 @@ fn the_pages_show_the_example() {
         let name = line.split("::").next().unwrap();
         assert!(page.contains(&format!("\nwythe-{name} = {{")), "{name} is no dependency there");
     }
+    let service = include_str!("../examples/service.rs");
+    let main_of_service = service.find("/// What `#[tokio::main]`").unwrap();
+    let end = service.find("async fn serve").unwrap();
+    assert!(page.contains(service[main_of_service..end].trim_end()));
     let main = &text[text.find("fn main").unwrap()..];
     assert!(include_str!("../../README.md").contains(main));
 }
