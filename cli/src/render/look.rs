@@ -68,8 +68,10 @@ impl Look {
             locale.contains("utf-8") || locale.contains("utf8")
         });
         let charset = if is_unicode { Charset::Unicode } else { Charset::Ascii };
-        let cuts = ["STY", "XTERM_VERSION"].into_iter().any(|name| text(name).is_some());
-        let reflow = if cuts && text("TMUX").is_none() { Reflow::Cuts } else { Reflow::Wraps };
+        // What runs in xterm and is a terminal itself has the variable, too, and breaks lines.
+        let is_inside = ["STY", "TMUX"].into_iter().any(|name| text(name).is_some());
+        let cuts = text("XTERM_VERSION").is_some() && !is_inside;
+        let reflow = if cuts { Reflow::Cuts } else { Reflow::Wraps };
         Self { colour, charset, reflow }
     }
 }
@@ -99,7 +101,10 @@ mod tests {
         check(&[("NO_COLOR", "1"), ("LANG", "de_DE.UTF-8")], (Plain, Unicode, Wraps));
         check(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")], (Coloured, Ascii, Wraps));
         check(&[("LC_CTYPE", "en_GB.utf8"), ("LANG", "C")], (Coloured, Unicode, Wraps));
-        check(&[("STY", "1.pts-0")], (Coloured, Unicode, Cuts));
-        check(&[("STY", "1.pts-0"), ("TMUX", "/tmp/x")], (Coloured, Unicode, Wraps));
+        check(&[("XTERM_VERSION", "XTerm(379)")], (Coloured, Unicode, Cuts));
+        check(&[("STY", "1.pts-0")], (Coloured, Unicode, Wraps));
+        for inside in ["STY", "TMUX"] {
+            check(&[("XTERM_VERSION", "XTerm(379)"), (inside, "x")], (Coloured, Unicode, Wraps));
+        }
     }
 }

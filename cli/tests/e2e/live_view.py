@@ -14,7 +14,7 @@ ENV = {key: value for key, value in os.environ.items() if not key.startswith('LC
 ENV |= {'TERM': 'xterm', 'LANG': 'C.UTF-8'}
 for name in ('NO_COLOR', 'STY', 'TMUX', 'XTERM_VERSION'):
     ENV.pop(name, None)
-STEADY = ENV | {'STY': '1.test'}
+STEADY = ENV | {'XTERM_VERSION': 'XTerm(379)'}
 BUILD = [wythe, 'build', '--no-cache', '--build-context', f'base=oci-layout://{base}', context]
 
 
