@@ -74,6 +74,10 @@ impl Plan {
         }
         if step.security == Security::Sandbox {
             self.masks(&kernel, &board);
+            // Those that `/sys` shows are the machine's, whatever network the step has.
+            if !matches!(step.network, Network::Host) {
+                self.hide_in_sys(&kernel, c"class/net", &board);
+            }
         }
         self.push("entering the root", Op::Pivot { root });
         Ok(kernel.dev)

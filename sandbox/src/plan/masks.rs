@@ -26,7 +26,7 @@ impl Plan {
             self.cover(kernel.proc, path, board.empty, MountAttrFlags::MOUNT_ATTR_RDONLY);
         }
         for path in HIDDEN_IN_SYS {
-            self.cover(kernel.sys, path, board.empty, MountAttrFlags::MOUNT_ATTR_RDONLY);
+            self.hide_in_sys(kernel, path, board);
         }
         for path in FROZEN {
             self.freeze(kernel.proc, path);
@@ -34,6 +34,11 @@ impl Plan {
         for path in of_the_machines_root() {
             self.freeze(kernel.proc, &path);
         }
+    }
+
+    /// Shows a directory of `/sys` as an empty one.
+    pub(super) fn hide_in_sys(&mut self, kernel: &Kernel, path: &CStr, board: &Board) {
+        self.cover(kernel.sys, path, board.empty, MountAttrFlags::MOUNT_ATTR_RDONLY);
     }
 
     /// Puts a copy of `cover` on a path.

@@ -141,10 +141,11 @@ pub(crate) fn a_descriptor_is_no_working_directory(fixture: &Fixture) {
 
 pub(crate) fn without_network_only_loopback_is_up(fixture: &Fixture) {
     let mut step = fixture.step(
-        "cat /proc/net/dev | wc -l; ip addr show lo | grep -c 127.0.0.1; wc -l < /proc/net/route",
+        "cat /proc/net/dev | wc -l; ip addr show lo | grep -c 127.0.0.1; wc -l < /proc/net/route; \
+         ls /sys/class/net | wc -l",
     );
     step.network = Network::None;
-    assert_eq!(succeed(&step).stdout, "3\n1\n1\n");
+    assert_eq!(succeed(&step).stdout, "3\n1\n1\n0\n");
 }
 
 pub(crate) fn a_network_of_its_own_has_what_the_builder_listens_with(fixture: &Fixture) {
