@@ -63,6 +63,7 @@ use crate::args::store::{
     CompleteWordsArgs, CompletionArgs, DockerPluginArgs, DoctorArgs, DuArgs, ManualArgs, PruneArgs,
     VerifyArgs, VersionArgs,
 };
+use crate::args::switch::Switch;
 use crate::failure::{Class, Failure};
 use crate::namespaces::Namespaces;
 use crate::session::Session;
@@ -222,13 +223,15 @@ impl Command {
     }
 
     /// The form of its progress, where it has a flag of its own for that.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most commands have no such flag")]
     pub(crate) fn progress(&self, told: ProgressForm) -> ProgressForm {
-        if let Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. }) = self
-            && args.quiet.is_on()
-        {
-            return ProgressForm::Quiet;
-        }
-        told
+        let quiet = match self {
+            Self::Compose(ComposeArgs { command: ComposeCommand::Build(args), .. }) => args.quiet,
+            Self::Pull(args) => args.quiet,
+            Self::Push(args) => args.quiet,
+            _ => Switch::Off,
+        };
+        if quiet.is_on() { ProgressForm::Quiet } else { told }
     }
 
     /// Does it.

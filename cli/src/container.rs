@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wythe_builder::ground::Ground;
+use wythe_builder::options::HostEntry;
 use wythe_builder::owner::Owner;
 use wythe_builder::user::{self, Accounts, run_identity};
 use wythe_builder::view::View;
@@ -30,6 +31,7 @@ use crate::args::image::RunImageArgs;
 use crate::args::isolation::SnapshotterArg;
 use crate::args::key_value::KeyValue;
 use crate::args::limits::Size;
+use crate::command::build::options::host as host_entry;
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::settings::Settings;
@@ -70,15 +72,29 @@ impl Container<'_> {
             NetworkArg::Default | NetworkArg::Host => Network::Host,
             NetworkArg::None => Network::None,
         };
+        self.furnish(&mut step)?;
+        Ok((step, ground))
+    }
+
+    /// What surrounds the command, and how much it may take of the machine.
+    fn furnish(self, step: &mut Step) -> Result<(), Failure> {
+        let docker = &self.args.docker;
         step.mounts = self.mounts()?;
-        if let Some(name) = &self.args.docker.hostname {
+        if let Some(name) = &docker.hostname {
             step.hostname.clone_from(name);
         }
-        step.changes = Changes::Forgotten;
-        (step.quota, step.timeout) =
-            (self.args.steps.quota.quota(), self.args.steps.quota.timeout());
+        let is_frozen = docker.read_only.is_on();
+        step.changes = if is_frozen { Changes::Forbidden } else { Changes::Forgotten };
+        let quota = &self.args.steps.quota;
+        (step.quota, step.timeout) = (quota.quota(), quota.timeout());
+        step.limits.extend(docker.ulimit.iter().map(|limit| limit.0));
+        step.shm_size = docker.shm_size.map_or(step.shm_size, |size| size.0);
         step.resolv_conf = host::resolv_conf();
-        Ok((step, ground))
+        for text in &docker.add_host {
+            let HostEntry { name, address } = host_entry(text)?;
+            step.hosts_file.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+        }
+        Ok(())
     }
 
     /// Layers where the kernel stacks them, and else a directory with all files.
@@ -103,14 +119,14 @@ impl Container<'_> {
 
     /// What of this machine the command sees, and what is empty.
     fn mounts(self) -> Result<Vec<Mount>, Failure> {
-        if chroot::is_settled() && !self.args.docker.volume.is_empty() {
+        if chroot::is_settled() && self.args.docker.volumes().next().is_some() {
             // Without mounts it would have to be moved there, where it goes with the store if this is killed.
             let text = "--volume needs user namespaces, which this container does not allow";
             return Err(Failure::new(Class::Environment, text)
                 .remedy("build an image with COPY, and take files out with `wythe cp`"));
         }
         let mut mounts = Vec::new();
-        for Volume { source, target, writes } in &self.args.docker.volume {
+        for Volume { source, target, writes } in self.args.docker.volumes() {
             let path = source.canonicalize().map_err(|error| {
                 Failure::usage(format!("cannot show {}", source.display())).because(&error)
             })?;
@@ -118,7 +134,7 @@ impl Container<'_> {
             let source = MountSource::Bind { path, subpath: Vec::new(), access };
             mounts.push(Mount { target: target.clone().into_bytes(), source });
         }
-        for text in &self.args.docker.tmpfs {
+        for text in self.args.docker.in_memory() {
             let (target, options) = text.split_once(':').unwrap_or((text, ""));
             let mut size = None;
             for option in options.split(',').filter(|option| !option.is_empty()) {

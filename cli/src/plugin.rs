@@ -85,12 +85,7 @@ impl Called {
         let mut words: Vec<OsString> = words.into_iter().collect();
         let name = words.first().and_then(|word| Path::new(word).file_name());
         if name != Some(OsStr::new(NAME)) {
-            if words.get(1).is_some_and(|word| word == "help") {
-                words.remove(1);
-                words.push("--help".into());
-            }
-            let words = kaniko::spelt_out(words);
-            return Self::Command(CommandLine { words, ..CommandLine::default() });
+            return Self::Command(by_name(words));
         }
         let rest = words.split_off(1);
         match rest.first().and_then(|word| word.to_str()) {
@@ -101,6 +96,25 @@ impl Called {
             _ => Self::Command(translated(rest)),
         }
     }
+}
+
+/// A command line of somebody who calls this program by its name, perhaps in the place of docker.
+fn by_name(mut words: Vec<OsString>) -> CommandLine {
+    match words.get(1).and_then(|word| word.to_str()) {
+        Some("help") => {
+            words.remove(1);
+            words.push("--help".into());
+        }
+        Some("-v") => words[1] = "--version".into(),
+        _ => {}
+    }
+    let rest = words.split_off(words.len().min(1));
+    let (variables, others) = without_flags_of_docker(rest.clone());
+    // Only before a command: kaniko has flags of these names, and no command.
+    let is_command = others.first().is_some_and(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    let (variables, rest) = if is_command { (variables, others) } else { (Vec::new(), rest) };
+    words.extend(rest);
+    CommandLine { words: kaniko::spelt_out(words), variables, ..CommandLine::default() }
 }
 
 /// What docker wants to know before it takes a program for a plugin.
@@ -132,8 +146,22 @@ const ALONE: [&str; 4] = ["-D", "--debug", "--tls", "--tlsverify"];
 
 /// Docker's flags before the command become variables; the command is one of the group `buildx`.
 fn translated(words: Vec<OsString>) -> CommandLine {
-    let mut line = CommandLine::default();
-    let mut rest = words.into_iter().peekable();
+    let (variables, rest) = without_flags_of_docker(words);
+    let mut line = CommandLine { variables, ..CommandLine::default() };
+    let mut rest = rest.into_iter().peekable();
+    rest.next_if(|word| word == "buildx");
+    line.words = ["wythe", "buildx"].map(OsString::from).into_iter().chain(rest).collect();
+    if line.words.len() == 2 {
+        // Whoever asks for nothing wants to know whether it is there.
+        line.words.push("--help".into());
+    }
+    line.caller = Caller::Docker;
+    line
+}
+
+/// The variables that say what docker's flags at the beginning do, and the words behind those.
+fn without_flags_of_docker(words: Vec<OsString>) -> (Vec<(OsString, OsString)>, Vec<OsString>) {
+    let (mut variables, mut rest) = (Vec::new(), words.into_iter().peekable());
     while let Some(word) = rest.next_if(|word| is_of_docker(word)) {
         let text = word.to_string_lossy().into_owned();
         let (flag, value) = match text.split_once('=') {
@@ -144,17 +172,10 @@ fn translated(words: Vec<OsString>) -> CommandLine {
         let Some((_, variable)) = known else { continue };
         let value = value.or_else(|| rest.next());
         if let Some(value) = value.filter(|_| !variable.is_empty()) {
-            line.variables.push((variable.into(), value));
+            variables.push(((*variable).into(), value));
         }
     }
-    rest.next_if(|word| word == "buildx");
-    line.words = ["wythe", "buildx"].map(OsString::from).into_iter().chain(rest).collect();
-    if line.words.len() == 2 {
-        // Whoever asks for nothing wants to know whether it is there.
-        line.words.push("--help".into());
-    }
-    line.caller = Caller::Docker;
-    line
+    (variables, rest.collect())
 }
 
 fn is_of_docker(word: &OsStr) -> bool {
@@ -221,6 +242,26 @@ mod tests {
     fn under_its_own_name_the_program_is_itself() {
         check("/bin/wythe build .", "/bin/wythe build .", &[]);
         check("wythe docker-cli-plugin-metadata", "wythe docker-cli-plugin-metadata", &[]);
+        check("wythe -v", "wythe --version", &[]);
+        check("wythe", "wythe", &[]);
+    }
+
+    #[test]
+    fn in_the_place_of_docker_it_takes_flags_of_docker_before_a_command() {
+        check(
+            "wythe -D -H unix:///s --tls images -q",
+            "wythe images -q",
+            &[("DOCKER_HOST", "unix:///s")],
+        );
+        check(
+            "wythe --config=/c --context default push x",
+            "wythe push x",
+            &[("DOCKER_CONFIG", "/c"), ("DOCKER_CONTEXT", "default")],
+        );
+        check("wythe --store s images", "wythe --store s images", &[]);
+        // Those of kaniko, which has no commands, are left alone.
+        let kaniko = "wythe --context /workspace --destination r/app";
+        check(kaniko, kaniko, &[]);
     }
 
     #[test]

@@ -151,6 +151,8 @@ pub enum Devices {
 pub enum Changes {
     /// It becomes a layer: nothing may change it once the step has ended well.
     Kept,
+    /// There is none: only what is mounted in the root can be changed.
+    Forbidden,
     /// It is thrown away.
     Forgotten,
 }

@@ -62,7 +62,7 @@ const CLAIMS: &[Claim] = claims! {
         a_descriptor_is_no_working_directory without_network_only_loopback_is_up
         a_network_of_its_own_has_what_the_builder_listens_with only_with_a_network_are_name_servers_known
         insecure_steps_have_every_capability the_old_root_is_gone the_umask_is_0022;
-    mounts: generated_files_are_read_only nothing_is_left_of_an_empty_image
+    mounts: generated_files_are_read_only a_root_that_may_not_change_has_mounts_that_may nothing_is_left_of_an_empty_image
         what_is_shared_takes_mounts_inside_and_keeps_their_places
         binds_show_files_and_directories a_read_only_bind_refuses_writes
         a_writable_bind_writes_through layers_take_writes_away_with_them

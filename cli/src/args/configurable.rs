@@ -28,7 +28,8 @@ pub(crate) fn flags(definition: &Command) -> Vec<ConfigurableFlag> {
 }
 
 fn gather(command: &Command, path: &mut Vec<String>, found: &mut Vec<ConfigurableFlag>) {
-    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+    let is_shown = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_action(), ArgAction::Help);
+    for arg in command.get_arguments().filter(is_shown) {
         if let Some(name) = arg.get_long() {
             let (command, name) = (path.clone(), name.to_owned());
             found.push(ConfigurableFlag { command, name, arg: arg.clone() });

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::attributes::{AttributeError, Attributes};
+use super::limits::{Size, Ulimit};
 use super::switch::Switch;
 
 /// What surrounds the command
@@ -12,7 +14,7 @@ use super::switch::Switch;
 pub(crate) struct ContainerArgs {
     /// Show a directory or file of this machine in a place of the image
     #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
-    pub(crate) volume: Vec<Volume>,
+    volume: Vec<Volume>,
     /// Read variables of the environment from a file, a line for each
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
@@ -20,11 +22,20 @@ pub(crate) struct ContainerArgs {
     #[arg(long, value_enum, default_value = "missing", value_name = "WHEN")]
     pub(crate) pull: PullWhen,
     /// What the command takes this machine's name for
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
+    /// A line for /etc/hosts
+    #[arg(long, value_name = "HOST:IP")]
+    pub(crate) add_host: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<Size>,
+    /// A resource limit
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub(crate) ulimit: Vec<Ulimit>,
     /// An empty directory in memory: /PATH[:size=SIZE]
     #[arg(long, value_name = "TARGET")]
-    pub(crate) tmpfs: Vec<String>,
+    tmpfs: Vec<String>,
     /// A port of the command is one of this machine: the same one
     #[arg(short, long, hide = true, value_parser = same_port, value_name = "PORT")]
     publish: Vec<String>,
@@ -37,18 +48,70 @@ pub(crate) struct ContainerArgs {
     /// Accepted for scripts made for docker: nothing is left that would have a label
     #[arg(short, long, hide = true, value_name = "KEY=VALUE")]
     label: Vec<String>,
+    #[command(flatten)]
+    idle: IdleArgs,
     /// Refused: a command is over when this one is
     #[arg(short, long, hide = true, value_parser = no_detach, num_args = 0..=1, require_equals = true, default_missing_value = "")]
     detach: Option<String>,
     /// Refused: ports of the command are those of this machine
     #[arg(short = 'P', long, hide = true, value_parser = no_ports, num_args = 0..=1, require_equals = true, default_missing_value = "")]
     publish_all: Option<String>,
-    /// Refused: what the command changes is forgotten, not forbidden
-    #[arg(long, hide = true, value_parser = no_read_only, num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    read_only: Option<String>,
-    /// Refused: --volume shows directories
-    #[arg(long, hide = true, value_parser = no_mount, value_name = "MOUNT")]
-    mount: Vec<String>,
+    /// Let the command change nothing but volumes and directories in memory
+    #[arg(long)]
+    pub(crate) read_only: Switch,
+    /// The same as --volume and --tmpfs, in docker's other spelling: type=bind,source=PATH,target=PATH[,readonly]
+    #[arg(long, value_name = "MOUNT")]
+    mount: Vec<ShownMount>,
+}
+
+/// Flags of `docker run` about containers that go on, or a daemon that has them: scripts have them, and
+/// nothing here depends on them.
+#[derive(Debug, Args)]
+struct IdleArgs {
+    /// Both streams are passed on
+    #[arg(short, long, hide = true, value_name = "STREAM")]
+    attach: Vec<String>,
+    /// What a command leaves running ends with it
+    #[arg(long, hide = true)]
+    init: Switch,
+    #[arg(long, hide = true, value_name = "DRIVER")]
+    log_driver: Option<String>,
+    #[arg(long, hide = true, value_name = "OPTION")]
+    log_opt: Vec<String>,
+    #[arg(long, hide = true, value_name = "BYTES")]
+    memory_swap: Option<String>,
+    #[arg(long, hide = true)]
+    no_healthcheck: Switch,
+    #[arg(short, long, hide = true)]
+    quiet: Switch,
+    #[arg(long, hide = true, value_name = "POLICY")]
+    restart: Option<String>,
+    #[arg(long, hide = true)]
+    sig_proxy: Switch,
+    #[arg(long, hide = true, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    stop_timeout: Option<String>,
+}
+
+impl ContainerArgs {
+    /// What of this machine is shown.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        let mounted = self.mount.iter().filter_map(|mount| match mount {
+            ShownMount::Bind(volume) => Some(volume),
+            ShownMount::Tmpfs(_) => None,
+        });
+        self.volume.iter().chain(mounted)
+    }
+
+    /// The empty directories in memory, each with its options.
+    pub(crate) fn in_memory(&self) -> impl Iterator<Item = &str> {
+        let mounted = self.mount.iter().filter_map(|mount| match mount {
+            ShownMount::Tmpfs(text) => Some(text),
+            ShownMount::Bind(_) => None,
+        });
+        self.tmpfs.iter().chain(mounted).map(String::as_str)
+    }
 }
 
 /// When an image is fetched before it is run.
@@ -71,6 +134,15 @@ pub(crate) struct Volume {
     pub(crate) writes: Switch,
 }
 
+/// What `--mount` shows the command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum ShownMount {
+    /// A directory or file of this machine.
+    Bind(Volume),
+    /// An empty directory, as `--tmpfs` has it.
+    Tmpfs(String),
+}
+
 /// Why a text is no volume.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum VolumeError {
@@ -82,6 +154,10 @@ pub(crate) enum VolumeError {
     Named(String),
     #[error("{0:?} is none of ro, rw, z, Z")]
     Option(String),
+    #[error("type={0} is none of bind and tmpfs")]
+    Kind(String),
+    #[error(transparent)]
+    Attributes(#[from] AttributeError),
 }
 
 impl FromStr for Volume {
@@ -114,6 +190,43 @@ impl FromStr for Volume {
     }
 }
 
+impl FromStr for ShownMount {
+    type Err = VolumeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut attributes = Attributes::parse(text)?;
+        // Docker's is a volume with a name where nothing is said.
+        let kind = attributes.take("type").unwrap_or_else(|| "volume".to_owned());
+        let target = attributes.take_any(&["target", "dst", "destination"]);
+        let target = target.ok_or(AttributeError::Missing("target"))?;
+        if !target.starts_with('/') {
+            return Err(VolumeError::Relative(target));
+        }
+        let mount = match kind.as_str() {
+            "bind" => {
+                let source = attributes.take_any(&["source", "src"]);
+                let source = source.ok_or(AttributeError::Missing("source"))?.into();
+                let is_shown = attributes.take_bool("readonly")?.or(attributes.take_bool("ro")?);
+                let writes = if is_shown == Some(true) { Switch::Off } else { Switch::On };
+                // How mounts are passed on and cached means nothing where there is one command.
+                attributes.take_any(&["bind-propagation", "consistency"]);
+                Self::Bind(Volume { source, target, writes })
+            }
+            "tmpfs" => {
+                attributes.take("tmpfs-mode");
+                let size = attributes.take("tmpfs-size");
+                Self::Tmpfs(match size {
+                    Some(size) => format!("{target}:size={size}"),
+                    None => target,
+                })
+            }
+            _ => return Err(VolumeError::Kind(kind)),
+        };
+        attributes.finish(&["type", "source", "target", "readonly", "tmpfs-size"])?;
+        Ok(mount)
+    }
+}
+
 /// A port is reached as it is: the command has the network of this machine.
 fn same_port(text: &str) -> Result<String, &'static str> {
     let mut ports = text.split('/').next().unwrap_or_default().rsplit(':');
@@ -142,14 +255,6 @@ fn no_ports(_: &str) -> Result<String, &'static str> {
     Err(NO_PORTS)
 }
 
-fn no_read_only(_: &str) -> Result<String, &'static str> {
-    Err("what the command changes is forgotten, not forbidden; --volume has :ro")
-}
-
-fn no_mount(_: &str) -> Result<String, &'static str> {
-    Err("--volume SOURCE:TARGET[:ro] shows a directory, --tmpfs TARGET an empty one")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +272,29 @@ mod tests {
         for text in ["/a", ":/b", "/a:/b:ro:x"] {
             assert!(matches!(volume(text), Err(VolumeError::Form(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_mount_is_a_volume_or_a_directory_in_memory() {
+        let mount = |text: &str| text.parse::<ShownMount>();
+        let shown = |source: &str, writes| {
+            let (source, target) = (source.into(), "/b".to_owned());
+            Ok(ShownMount::Bind(Volume { source, target, writes }))
+        };
+        assert_eq!(mount("type=bind,source=/a,target=/b"), shown("/a", Switch::On));
+        assert_eq!(mount("type=bind,src=a,dst=/b,readonly"), shown("a", Switch::Off));
+        let long = "type=bind,\"source=a,1\",destination=/b,ro=true,bind-propagation=rslave";
+        assert_eq!(mount(long), shown("a,1", Switch::Off));
+        assert_eq!(mount("type=tmpfs,target=/t"), Ok(ShownMount::Tmpfs("/t".to_owned())));
+        let sized = "type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770";
+        assert_eq!(mount(sized), Ok(ShownMount::Tmpfs("/t:size=1m".to_owned())));
+        for named in ["source=data,target=/b", "type=volume,target=/b", "type=npipe,target=/b"] {
+            assert!(matches!(mount(named), Err(VolumeError::Kind(_))), "{named}");
+        }
+        assert!(matches!(mount("type=bind,source=/a"), Err(VolumeError::Attributes(_))));
+        assert!(matches!(mount("type=bind,target=/b"), Err(VolumeError::Attributes(_))));
+        assert!(matches!(mount("type=tmpfs,target=/b,x=y"), Err(VolumeError::Attributes(_))));
+        assert!(matches!(mount("type=tmpfs,target=b"), Err(VolumeError::Relative(_))));
     }
 
     #[test]

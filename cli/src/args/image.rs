@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args, ValueEnum as _};
 use wythe_store::oci::platform::Platform;
 
+use super::build::NetworkArg;
 use super::call::AnswerFormat;
 use super::container::ContainerArgs;
 use super::create_repository::RepositoryArgs;
@@ -30,6 +31,9 @@ pub(crate) struct PullArgs {
     /// Fetch the images of all platforms, and what is stated about them
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: Switch,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
 }
 
 /// Which image, where a name stands for several.
@@ -58,6 +62,9 @@ pub(crate) struct PushArgs {
     /// Send all that the store has under the name, whatever its tag
     #[arg(short, long)]
     pub(crate) all_tags: Switch,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: Switch,
     #[command(flatten)]
     pub(crate) which: Which,
     /// How layers built here are compressed, and those that were loaded and are not
@@ -251,7 +258,9 @@ pub(crate) struct HistoryArgs {
 }
 
 /// Run a command in an image, on a file system that is forgotten afterwards
+// Of docker's, -h is the name of the host.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub(crate) struct RunImageArgs {
     /// Which image, and the command in place of that of the image, flags of its own included
     // One list, because flags of ours between two positional arguments would be taken for ours.
@@ -282,14 +291,29 @@ pub(crate) struct RunImageArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
     /// The network: host or none
-    #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
-    pub(crate) network: super::build::NetworkArg,
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_parser = network_of_run,
+        default_value = "default",
+        value_name = "NETWORK"
+    )]
+    pub(crate) network: NetworkArg,
     #[command(flatten)]
     pub(crate) which: Which,
     #[command(flatten)]
     pub(crate) docker: ContainerArgs,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
     #[command(flatten)]
     pub(crate) steps: StepArgs,
+}
+
+/// Docker's own network, which commands reach others by, is that of this machine here.
+fn network_of_run(text: &str) -> Result<NetworkArg, String> {
+    let name = if text == "bridge" { "default" } else { text };
+    NetworkArg::from_str(name, false).map_err(|_| format!("{text:?} is none of host and none"))
 }
 
 impl RunImageArgs {

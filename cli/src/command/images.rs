@@ -132,20 +132,23 @@ fn object(Listed { name, root, image }: &Listed) -> Value {
     })
 }
 
+/// As `docker images` lists them: scripts take words of its lines.
 fn table(images: &[Listed], id: impl Fn(&str) -> String) -> Vec<String> {
-    let mut table = Table::new(["NAME", "ID", "CREATED", "SIZE"]);
+    let mut table = Table::new(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
     for listed in images {
-        let [shown, created, size] = cells(listed, &id);
-        table.push([listed.name.clone(), shown, created, size]);
+        let ((repository, tag), [shown, created, size]) =
+            (spoken(&listed.name), cells(listed, &id));
+        table.push([repository, tag, shown, created, size]);
     }
     table.lines()
 }
 
 fn table_with_digests(images: &[Listed], id: impl Fn(&str) -> String) -> Vec<String> {
-    let mut table = Table::new(["NAME", "DIGEST", "ID", "CREATED", "SIZE"]);
+    let mut table = Table::new(["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"]);
     for listed in images {
-        let [shown, created, size] = cells(listed, &id);
-        table.push([listed.name.clone(), listed.root.digest.to_string(), shown, created, size]);
+        let ((repository, tag), [shown, created, size]) =
+            (spoken(&listed.name), cells(listed, &id));
+        table.push([repository, tag, listed.root.digest.to_string(), shown, created, size]);
     }
     table.lines()
 }
@@ -156,5 +159,6 @@ fn cells(listed: &Listed, id: impl Fn(&str) -> String) -> [String; 3] {
         return ["no image".to_owned(), String::new(), String::new()];
     };
     let created = image.config.value().created.clone().unwrap_or_default();
-    [id(&docker_image::id(image)), created, Bytes(stored_image::size(image)).to_string()]
+    let size = Bytes(stored_image::size(image)).to_string();
+    [id(&docker_image::id(image)), docker_image::ago(&created), size]
 }

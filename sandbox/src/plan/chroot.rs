@@ -10,7 +10,7 @@ use crate::error::{StepCause, StepError};
 use crate::plan::{MountOp, Op, Plan, SelfOp, c_string, mounts};
 use crate::quota::{Kept, Quota};
 use crate::step::{
-    Access, Identity, MountSource, Network, Privileges, RootFs, Security, Step, Streams,
+    Access, Changes, Identity, MountSource, Network, Privileges, RootFs, Security, Step, Streams,
 };
 
 /// The descriptors of the builder that the child of such a step needs.
@@ -70,6 +70,9 @@ fn whole(step: &Step) -> Result<&std::path::Path, StepError> {
     }
     if step.security == Security::Insecure {
         return without("--security=insecure");
+    }
+    if step.changes == Changes::Forbidden {
+        return without("a root that cannot be written to");
     }
     for mount in &step.mounts {
         if let MountSource::Bind { access: Access::ReadOnly, .. } | MountSource::Layers { .. } =

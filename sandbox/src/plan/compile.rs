@@ -3,13 +3,17 @@
 use std::ffi::CString;
 use std::os::fd::RawFd;
 
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
 use crate::channel::Sent;
 use crate::error::{StepCause, StepError};
 use crate::nest::Ownership;
 use crate::overlay;
-use crate::plan::{Op, Plan, SelfOp, Slot, c_string};
+use crate::plan::{MountOp, Op, Plan, SelfOp, Slot, c_string};
 use crate::quota::Kept;
-use crate::step::{Access, MountSource, Network, Security, Step, Streams};
+use crate::step::{Access, Changes, MountSource, Network, Security, Step, Streams};
+use crate::sys::{Depth, restricts_mounts};
 
 /// The descriptors of the builder that its child needs.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +83,23 @@ impl Plan {
                 self.hide_in_sys(&kernel, c"class/net", &board);
             }
         }
+        if step.changes == Changes::Forbidden {
+            self.forbid_changes(root)?;
+        }
         self.push("entering the root", Op::Pivot { root });
         Ok(kernel.dev)
+    }
+
+    /// Makes the root read-only, and not what is mounted in it.
+    fn forbid_changes(&mut self, root: Slot) -> Result<(), StepError> {
+        let label = "protecting the root";
+        if !restricts_mounts() {
+            let cause = StepCause::Io(Errno::NOSYS.into());
+            return Err(StepError { doing: label.to_owned(), cause });
+        }
+        let (attributes, depth) = (MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::One);
+        self.push(label, MountOp::Restrict { mount: root, attributes, depth });
+        Ok(())
     }
 
     /// Everything about the process that is neither a mount nor a privilege.

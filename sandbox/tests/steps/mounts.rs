@@ -9,7 +9,9 @@ use std::slice;
 use std::sync::Arc;
 
 use wythe_sandbox::mounted_layers::MountedLayers;
-use wythe_sandbox::step::{Access, Identity, Mount, MountSource, RootFs, Scratch, Stacking};
+use wythe_sandbox::step::{
+    Access, Changes, Identity, Mount, MountSource, RootFs, Scratch, Stacking,
+};
 
 use crate::fixture::{Fixture, attempt, listing, run, succeed};
 
@@ -29,6 +31,20 @@ pub(crate) fn generated_files_are_read_only(fixture: &Fixture) {
     assert_eq!(ran.stdout, "nameserver 192.0.2.1\n127.0.0.1 me\n");
     assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
     assert_eq!(listing(&ran.upper), [""; 0]);
+}
+
+pub(crate) fn a_root_that_may_not_change_has_mounts_that_may(fixture: &Fixture) {
+    let shown = fixture.fresh();
+    let mut step = fixture.step(
+        "echo x > /v/f; echo y > /t/f; echo z > /dev/shm/f; cat /v/f /t/f /dev/shm/f; echo no > /new",
+    );
+    step.changes = Changes::Forbidden;
+    let tmpfs = MountSource::Tmpfs { size: None, mode: 0o755 };
+    step.mounts = vec![at("/v", bind(shown.clone(), "", Access::ReadWrite)), at("/t", tmpfs)];
+    let ran = run(&step);
+    assert_eq!(ran.stdout, "x\ny\nz\n");
+    assert!(ran.stderr.contains("Read-only"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(shown.join("f")).unwrap(), "x\n");
 }
 
 pub(crate) fn nothing_is_left_of_an_empty_image(fixture: &Fixture) {

@@ -210,7 +210,7 @@ fn entitlement(name: &str) -> Result<Entitlement, Failure> {
 }
 
 /// `NAME:ADDRESS` or `NAME=ADDRESS`, the address perhaps in brackets.
-fn host(text: &str) -> Result<HostEntry, Failure> {
+pub(crate) fn host(text: &str) -> Result<HostEntry, Failure> {
     let bad = || {
         Failure::usage(format!(
             "--add-host: {text:?} is not a name and an address, such as db:10.0.0.1"

@@ -65,7 +65,7 @@ if cmp -s one pushed; then exit 1; fi
 # An index without anything for this machine is one, too.
 "$WYTHE" --store eight build --platform linux/s390x,linux/ppc64le -t other -o type=oci,dest=other.tar context > /dev/null
 "$WYTHE" --store eight load -i other.tar > /dev/null
-"$WYTHE" --store eight images | grep -q '/other:latest'
+"$WYTHE" --store eight images | grep -q '^other  *latest '
 "$WYTHE" --store eight save other > /dev/null
 
 # docker loads what is saved and copied under its name.

@@ -14,6 +14,10 @@ printf 'FROM team/app:1\nENV A=2\nRUN echo newer > /d/f; chmod 700 /d/g; echo x 
 id=$(cat ids)
 [ "${#id}" = 12 ]
 [ "$("$WYTHE" images --format '{{.Repository}}:{{.Tag}}' team/app | sort | tr '\n' ' ')" = 'team/app:1 team/app:2 ' ]
+"$WYTHE" images team/app | head -n 1 | grep -q '^REPOSITORY *TAG *IMAGE ID *CREATED *SIZE$'
+"$WYTHE" images | awk '$1 == "team/app" && $2 == 1 { print $3 }' | grep -qx "$id"
+"$WYTHE" --config "$PWD" -D --log-level=debug images -q > /dev/null
+[ "$("$WYTHE" -v)" = "$("$WYTHE" --version)" ]
 "$WYTHE" images --format 'table {{.ID}}\t{{.Tag}}' team/app | head -n 1 | grep -q '^IMAGE ID *TAG$'
 [ "$("$WYTHE" image ls -q --no-trunc --filter reference='team/a*:1')" = "$("$WYTHE" inspect -f '{{.Id}}' team/app:1)" ]
 [ -z "$("$WYTHE" images -q -f dangling=true)" ]
@@ -65,6 +69,15 @@ grep -qx 'from file' out
 grep -qx here out
 [ "$(cat shown/g)" = w ]
 [ ! -e shown/x ]
+"$WYTHE" run --rm --init -q --restart no --net bridge --add-host far:10.1.2.3 --ulimit nofile=100:200 --shm-size 1m -h box team/app:1 \
+  sh -c 'grep far /etc/hosts; ulimit -n; df -k /dev/shm | tail -n 1 | tr -s " " | cut -d " " -f 2; hostname' > out
+[ "$(tr '\t\n' '  ' < out)" = '10.1.2.3 far 100 1024 box ' ]
+"$WYTHE" run --rm --read-only --mount "type=bind,source=$PWD/shown,target=/m,readonly" --mount "type=bind,src=$PWD/shown,dst=/w" \
+  --mount type=tmpfs,target=/t team/app:1 \
+  sh -c 'cat /m/f; echo v > /w/g; echo t > /t/f; cat /t/f; for to in /new /m/x; do echo no > $to; done' > out 2> err || true
+[ "$(cat out)" = "$(printf 'here\nt')" ]
+[ "$(grep -c 'Read-only' err)" = 2 ]
+[ "$(cat shown/g)" = v ]
 "$WYTHE" run --hostname box team/app:1 sh -c 'cat /proc/sys/kernel/hostname' | grep -qx box
 fails "$WYTHE" run -p 80:8080 team/app:1 true 2> refused
 grep -q 'network of this machine' refused
@@ -75,6 +88,7 @@ if [ -n "$REGISTRY" ]; then
   "$WYTHE" tag team/next "$REGISTRY/everyday/app:2"
   "$WYTHE" push --all-tags "$REGISTRY/everyday/app" > pushed
   [ "$(wc -l < pushed)" = 2 ]
+  "$WYTHE" push -q "$REGISTRY/everyday/app:1" > /dev/null
   "$WYTHE" rmi "$REGISTRY/everyday/app:1" "$REGISTRY/everyday/app:2" > /dev/null
   [ "$("$WYTHE" run "$REGISTRY/everyday/app:2" cat /d/f)" = newer ]
   "$WYTHE" manifest inspect "$REGISTRY/everyday/app:1" | grep -q '"schemaVersion"'

@@ -5,8 +5,8 @@ echo a > context/a
 "$WYTHE" build --target one,two -t saved-{target}:1 -t one=saved:extra -o type=docker,dest=both.tar context
 "$WYTHE" load -i both.tar > digests
 [ "$(wc -l < digests)" = 2 ]
-"$WYTHE" images > images
-for name in saved-one:1 saved-two:1 saved:extra; do grep -q "/$name " images; done
+"$WYTHE" images --format '{{.Repository}}:{{.Tag}}' > images
+for name in saved-one:1 saved-two:1 saved:extra; do grep -qx "$name" images; done
 "$WYTHE" rmi saved-one:1 saved-two:1 saved:extra
 "$WYTHE" load -i both.tar --select saved-two:1 > digest
 tail -n 1 digests | cmp - digest
@@ -35,8 +35,8 @@ printf '{"imageLayoutVersion":"1.0.0"}' > artifact/oci-layout
 "$WYTHE" --store artifacts load -i artifact -t artifact:1
 "$WYTHE" --store artifacts copy "oci:$BASE" base:1
 "$WYTHE" --store artifacts images > listed
-grep -q 'artifact:1 *no image' listed
-grep -q '/base:1 ' listed
+grep -q '^artifact  *1  *no image' listed
+grep -q '^base  *1 ' listed
 "$WYTHE" --store artifacts images --format=json | grep -q "\"digest\":\"sha256:$sum\""
 status=0
 "$WYTHE" --store artifacts run artifact:1 true 2> err || status=$?

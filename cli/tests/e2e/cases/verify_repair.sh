@@ -35,7 +35,7 @@ if grep -q other found; then exit 1; fi
 fails 6 "$WYTHE" verify --repair
 grep -q '^put packs/.* aside in quarantine/: ' found
 [ -e "store/quarantine/$(basename "$pack")" ]
-"$WYTHE" images | grep -q "^$name "
+"$WYTHE" images --format '{{.Repository}}:{{.Tag}}' | grep -qx "$name"
 "$WYTHE" save other > /dev/null
 "$WYTHE" build -q -t "$name" context
 "$WYTHE" verify
