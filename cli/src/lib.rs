@@ -32,6 +32,7 @@ mod kaniko;
 mod layer_files;
 mod limits;
 mod namespaces;
+mod neighbour;
 mod plugin;
 mod prompt;
 mod registry_client;

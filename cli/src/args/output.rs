@@ -9,6 +9,7 @@ use super::annotation::AnnotationError;
 use super::attributes::{AttributeError, Attributes};
 use super::image_attributes::ImageAttributes;
 use super::image_name::{ImageName, ImageNameError, PLACEHOLDER};
+use super::location::ImagesOf;
 
 /// One `--output`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,8 +28,8 @@ pub(crate) enum Output {
     CacheOnly,
     /// The root file system as files.
     Files { destination: PathBuf, layout: FilesLayout, stale: Stale },
-    /// An image in Docker's engine, and in the store.
-    Engine { need: Need, image: ImageAttributes },
+    /// An image in another program of this machine, and in the store.
+    Engine { program: ImagesOf, need: Need, image: ImageAttributes },
     /// An image in the store, and at its registry where `push` says so.
     Image { push: Push, image: ImageAttributes },
     /// The root file system as one tar stream.
@@ -125,6 +126,7 @@ impl FromStr for OutputArg {
         let target = attributes.take("target").map(|name| name.to_lowercase());
         let output = match kind.as_str() {
             "cacheonly" => Output::CacheOnly,
+            "containerd" => engine(ImagesOf::Containerd, &mut attributes)?,
             "docker" => archive(Format::Docker, &mut attributes)?,
             "image" => image(&mut attributes, Push::No)?,
             "local" => files(&mut attributes)?,
@@ -170,7 +172,7 @@ impl Output {
         if let Self::Archive { format: Format::Docker, destination: Destination::Unsaid, image } =
             self
         {
-            return Self::Engine { need: Need::Must, image };
+            return Self::Engine { program: ImagesOf::Docker, need: Need::Must, image };
         }
         self
     }
@@ -197,7 +199,7 @@ impl Output {
 }
 
 /// Outputs that are images.
-const IMAGES: &[&str] = &["docker", "image", "oci", "registry"];
+const IMAGES: &[&str] = &["containerd", "docker", "image", "oci", "registry"];
 
 /// Those of them that the store or a registry has under a name.
 const NAMED: &[&str] = &["image", "registry"];
@@ -239,7 +241,8 @@ const KNOWN: [(&str, &[&str]); 27] = [
     ("unpack", NAMED),
 ];
 
-const TYPES: [&str; 7] = ["cacheonly", "docker", "image", "local", "oci", "registry", "tar"];
+const TYPES: [&str; 8] =
+    ["cacheonly", "containerd", "docker", "image", "local", "oci", "registry", "tar"];
 
 /// What outputs of a type have.
 fn known(kind: &str) -> Vec<&'static str> {
@@ -309,6 +312,11 @@ fn archive(format: Format, attributes: &mut Attributes) -> Result<Output, Output
     Ok(Output::Archive { format, destination, image })
 }
 
+fn engine(program: ImagesOf, attributes: &mut Attributes) -> Result<Output, OutputError> {
+    let image = ImageAttributes::take(attributes)?;
+    Ok(Output::Engine { program, need: Need::Must, image })
+}
+
 fn image(attributes: &mut Attributes, push: Push) -> Result<Output, OutputError> {
     let mut image = ImageAttributes::take(attributes)?;
     image.take_naming(attributes)?;
@@ -372,6 +380,16 @@ mod tests {
         };
         assert_eq!(destination, Destination::Directory("o".into()));
         refused("type=oci,tar=false", "dest is missing");
+    }
+
+    #[test]
+    fn containerd_gets_an_image() {
+        let Output::Engine { program, need: Need::Must, image } = parse("type=containerd,name=a:1")
+        else {
+            panic!("not an engine")
+        };
+        assert_eq!((program, image.names.len()), (ImagesOf::Containerd, 1));
+        refused("type=containerd,dest=x", "is not known");
     }
 
     #[test]
@@ -442,7 +460,7 @@ mod tests {
     #[test]
     fn what_is_unknown_or_impossible_is_refused_by_name() {
         refused("type=image,sotre=true", "\"sotre\" is not known");
-        refused("type=iamge", "\"iamge\" is not one of cacheonly, docker, image");
+        refused("type=iamge", "\"iamge\" is not one of cacheonly, containerd, docker, image");
         refused("", "is empty");
         refused("dest=x", "type is missing");
         refused("type=local,dest=-", "not to standard output");

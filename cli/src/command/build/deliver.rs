@@ -30,11 +30,12 @@ use self::target::TargetOutput;
 use self::tree::file_tree;
 use crate::args::build::{BuildArgs, ImageHome, ResultArgs};
 use crate::args::image_attributes::ImageAttributes;
+use crate::args::location::ImagesOf;
 use crate::args::output::{Destination, Format, Need, Output, OutputArg, Push};
 use crate::args::runtime::{Statement, Wish, refuse_index};
 use crate::aws::check_repositories;
-use crate::docker_engine;
 use crate::failure::{Class, Failure};
+use crate::neighbour::Neighbour;
 use crate::session::Session;
 use crate::stored_image::this_machine;
 use crate::{archive_file, files, handover};
@@ -49,8 +50,10 @@ pub(crate) fn refuse(args: &BuildArgs, session: &Session) -> Result<(), Failure>
 /// nobody makes, before anything is built for them.
 fn refuse_undeliverable(args: &ResultArgs, session: &Session) -> Result<(), Failure> {
     let outputs = outputs(args);
-    if outputs.iter().any(|asked| matches!(asked.output, Output::Engine { need: Need::Must, .. })) {
-        docker_engine::of(&session.settings)?;
+    for asked in &outputs {
+        if let Output::Engine { program, need: Need::Must, .. } = asked.output {
+            Neighbour::find(program, &session.settings)?;
+        }
     }
     if outputs.iter().any(to_stdout) {
         archive_file::refuse_terminal(&io::stdout())?;
@@ -104,7 +107,8 @@ pub(crate) fn outputs(args: &ResultArgs) -> Vec<OutputArg> {
         let need = if args.load.is_on() { Need::Must } else { Need::IfThere };
         outputs.push(match args.home {
             ImageHome::Docker => {
-                let output = Output::Engine { need, image: ImageAttributes::default() };
+                let (program, image) = (ImagesOf::Docker, ImageAttributes::default());
+                let output = Output::Engine { program, need, image };
                 OutputArg { target: None, output }
             }
             ImageHome::Store => for_all(Push::No),
@@ -202,8 +206,8 @@ impl Delivery<'_> {
                 archive(*format, destination, (targets, image))
             }
             Output::CacheOnly => Ok(Vec::new()),
-            Output::Engine { need, image } => {
-                targets.iter().map(|one| one.load(*need, image)).collect()
+            Output::Engine { program, need, image } => {
+                targets.iter().map(|one| one.load(*program, *need, image)).collect()
             }
             Output::Files { destination, layout, stale } => {
                 let (tree, store) = (file_tree(targets, layout)?, self.lease.store());

@@ -57,6 +57,12 @@ cmp id again
 [ ! -s log ]
 [ "$(grep -c pull kept/log || true)" = 0 ]
 grep -q 'docker.io/other/app:2' kept/names
+# As the output of a build, under each of its names.
+"$WYTHE" build --progress plain --build-context base=oci-layout://"$BASE" -o type=containerd -t held/built:1 -t held/built:2 context > id 2> log
+for name in held/built:1 held/built:2; do grep -q "docker.io/$name" kept/names; done
+# shellcheck disable=SC2086
+fails "$WYTHE" build --build-context base=oci-layout://"$BASE" -o type=containerd context 2> told
+grep -q 'give it one with --tag' told
 # Of what is new the new layer, the configuration and the manifest come.
 find kept -name 'sha256_*' | wc -l > before
 printf 'RUN echo two > /two\n' >> context/Dockerfile

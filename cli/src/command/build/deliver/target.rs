@@ -32,10 +32,11 @@ use super::Routes;
 use super::report::{Stage, TargetReport};
 use crate::args::build::ResultArgs;
 use crate::args::image_attributes::{DigestNames, ImageAttributes, Transport};
+use crate::args::location::ImagesOf;
 use crate::args::output::{Need, Push};
 use crate::aws::create_repositories;
-use crate::docker_engine;
 use crate::failure::Failure;
+use crate::neighbour::Neighbour;
 use crate::session::Session;
 
 /// A target that was built.
@@ -130,12 +131,13 @@ impl TargetOutput<'_> {
     /// Names the image in the store, and gives it to docker's engine, which takes what it lacks.
     pub(super) fn load(
         &self,
+        program: ImagesOf,
         need: Need,
         asked: &ImageAttributes,
     ) -> Result<TargetReport, Failure> {
         let kept = self.name(Push::No, asked)?;
-        let engine = match docker_engine::of(&self.session.settings) {
-            Ok(engine) => engine,
+        let neighbour = match Neighbour::find(program, &self.session.settings) {
+            Ok(neighbour) => neighbour,
             Err(failure) if need == Need::IfThere => {
                 let text = format!("the image is in the store alone: {}", failure.sentence());
                 self.session.remark(&text);
@@ -151,13 +153,12 @@ impl TargetOutput<'_> {
         options.layers = LayerOptions { compression, index, ..options.layers };
         let image = self.images.encode(&names, &options, (&source, &|_| {}))?;
         let content = OutgoingContent::new(self.lease, &source, &self.images.origins);
-        let arrival = engine.take(&image, &content, &docker_engine::secret())?;
-        if let Some(text) = docker_engine::told(arrival).filter(|_| !self.args.quiet.is_on()) {
+        let told = neighbour.take(&image, &content)?;
+        if let Some(text) = told.filter(|_| !self.args.quiet.is_on()) {
             self.session.remark(&text);
         }
         let report = self.report(Stage::Shipped, &image);
-        // One that keeps images as containerd does knows them by their manifests.
-        let by_manifest = engine.id(&image) == Some(image.root.digest);
+        let by_manifest = neighbour.knows_manifest(&image);
         Ok(TargetReport { config: report.config.filter(|_| !by_manifest), ..report })
     }
 
