@@ -52,6 +52,32 @@ DOCKER_HOST="unix://$sockets/far" "$plugin" build $base --progress plain --load 
 grep -q 'cannot reach' log
 grep -q 'loaded .*engine/far:1' far.log
 
+# As Compose 5 calls: all services of the project are there, those that nobody asked for with them, paths are granted, the file of a service
+# is a path of its own, and dots of names are other letters.
+: > near.log
+printf 'FROM base\nARG WHO\nRUN echo step of $WHO\n' > context/five.Dockerfile
+cat > handed5.json <<X
+{"group": {"default": {"targets": ["web", "a_b_"]}}, "target": {
+  "a_b": {"context": "$PWD/context", "contexts": {"base": "oci-layout://$BASE"}, "dockerfile": "$PWD/context/five.Dockerfile", "no-cache": true,
+    "args": {"WHO": "five \$\${HOME}"}, "tags": ["shop-a.b"], "output": ["type=docker"]},
+  "a_b_": {"context": "$PWD/context", "contexts": {"base": "oci-layout://$BASE"},
+    "dockerfile-inline": "FROM base\nRUN test \$\${X:-y} = y\n", "tags": ["shop-a_b"], "output": ["type=docker"],
+    "no-cache-filter": ["last"], "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"]},
+  "never": {"context": "/nowhere/at/all", "dockerfile": "/nowhere/at/all/Dockerfile", "tags": ["shop-never"], "output": ["type=docker"]},
+  "web": {"context": "$PWD/context", "contexts": {"below": "target:a_b"}, "dockerfile-inline": "FROM below AS last\nRUN grep far /etc/hosts\n",
+    "tags": ["shop/extra:1", "shop/web:2"], "target": "last", "shm-size": "134217728", "ulimits": ["nofile=500:600"], "pull": true,
+    "extra-hosts": {"far": "10.1.2.3"}, "entitlements": ["security.insecure"], "output": ["type=docker"]}}}
+X
+"$plugin" bake --file - --progress rawjson --metadata-file handed5 --allow "fs.read=$PWD/context" \
+  --allow security.insecure --sbom=false --provenance=false --builder default < handed5.json 2> statuses || { cat statuses; exit 1; }
+python3 "$CASES/../solve_statuses.py" statuses 'step of five ${HOME}'
+python3 -c 'import json
+about = json.load(open("handed5"))
+assert about["web"]["image.name"] == "docker.io/shop/extra:1,docker.io/shop/web:2", about
+assert about["a_b_"]["containerimage.digest"].startswith("sha256:") and "never" not in about, about'
+for name in shop-a.b shop-a_b shop/extra:1 shop/web:2; do grep -q "^tagged $name" near.log; done
+[ "$(grep -c shop-never near.log || true)" = 0 ]
+
 # Without an engine the image stays in the store, unless it has to leave.
 # shellcheck disable=SC2086
 DOCKER_HOST=unix:///nowhere "$plugin" build $base --progress plain -t engine/alone:1 context 2> log
