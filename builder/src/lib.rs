@@ -19,7 +19,7 @@
 //!
 //! No registry, no terminal, no environment, no clock: they come in through the environment of a
 //! build. Sockets are opened for steps alone: to an agent, and where a list of hosts lets them. How an image leaves for a registry or an archive is the crate `wythe-delivery`'s to know.
-//! Programs that want all of it as one value take the crate `wythe-workshop`.
+//! Programs that want all of it as one value take the crate `wythe-api`.
 
 pub mod add;
 pub mod assemble;

@@ -21,7 +21,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("wythe-builder", &["wythe-dockerfile", "wythe-sandbox", "wythe-store"]),
     ("wythe", &["wythe-cli"]),
     (
-        "wythe-workshop",
+        "wythe-api",
         &["wythe-builder", "wythe-delivery", "wythe-registry", "wythe-sandbox", "wythe-store"],
     ),
     (

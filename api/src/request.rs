@@ -13,24 +13,24 @@ use wythe_store::oci::reference::Reference;
 /// # Examples
 ///
 /// ```
-/// use wythe_workshop::Order;
+/// use wythe_api::BuildRequest;
 ///
-/// let mut order = Order::of_text("FROM scratch\nARG V\nLABEL version=$V\n");
-/// order.options.build_args.insert("V".to_owned(), "7".to_owned());
-/// order.names.push("example.org/app:7".parse()?);
+/// let mut request = BuildRequest::of_text("FROM scratch\nARG V\nLABEL version=$V\n");
+/// request.options.build_args.insert("V".to_owned(), "7".to_owned());
+/// request.names.push("example.org/app:7".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct BuildRequest {
     /// The Dockerfile and its context.
     pub input: Input,
     /// Targets, arguments, platforms, and whatever else a build can be asked.
     pub options: Options,
-    /// What the image is called in the store. One without a name stays for as long as the workshop does.
+    /// What the image is called in the store. One without a name stays for as long as the wythe does.
     pub names: Vec<Reference>,
 }
 
-impl Order {
+impl BuildRequest {
     /// What the Dockerfile of a directory says, or its Containerfile, for this machine.
     ///
     /// # Errors
@@ -70,12 +70,12 @@ mod tests {
     fn a_dockerfile_goes_before_a_containerfile() {
         let directory = tempfile::tempdir().unwrap();
         let context = directory.path();
-        assert_eq!(Order::read(context).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(BuildRequest::read(context).unwrap_err().kind(), io::ErrorKind::NotFound);
         std::fs::write(context.join("Containerfile"), "FROM one").unwrap();
-        assert_eq!(Order::read(context).unwrap().input.dockerfile, b"FROM one");
+        assert_eq!(BuildRequest::read(context).unwrap().input.dockerfile, b"FROM one");
         std::fs::write(context.join("Dockerfile"), "FROM two").unwrap();
-        let order = Order::read(context).unwrap();
-        assert_eq!(order.input.dockerfile, b"FROM two");
-        assert_eq!(order.input.context.as_deref(), Some(context));
+        let request = BuildRequest::read(context).unwrap();
+        assert_eq!(request.input.dockerfile, b"FROM two");
+        assert_eq!(request.input.context.as_deref(), Some(context));
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use wythe_workshop::{Order, Workshop};
+//! use wythe_api::{BuildRequest, Wythe};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     wythe_workshop::init()?; // before anything else, and before threads
-//!     let workshop = Workshop::open(Path::new("/var/lib/mine/store"))?;
-//!     let image = workshop.build(&Order::read(Path::new("."))?)?;
-//!     workshop.push(&image, "registry.example/team/app:1")?;
+//!     wythe_api::init()?; // before anything else, and before threads
+//!     let wythe = Wythe::open(Path::new("/var/lib/mine/store"))?;
+//!     let image = wythe.build(&BuildRequest::read(Path::new("."))?)?;
+//!     wythe.push(&image, "registry.example/team/app:1")?;
 //!     Ok(())
 //! }
 //! ```
@@ -22,19 +22,19 @@
 //!
 //! # What is not here
 //!
-//! Neither environment nor clock is read: registries, credentials and time are [handed in](Workshop::with_registries). What
+//! Neither environment nor clock is read: registries, credentials and time are [handed in](Wythe::with_registries). What
 //! this crate decides for its callers the crates below leave open: `wythe-builder` builds, `wythe-delivery` lets images leave, `wythe-registry`
-//! speaks to registries, `wythe-store` keeps. [`Workshop::builder`] leads there.
+//! speaks to registries, `wythe-store` keeps. [`Wythe::builder`] leads there.
 
 mod error;
 mod image;
-mod order;
-mod workshop;
+mod request;
+mod wythe;
 
-pub use error::WorkshopError;
+pub use error::WytheError;
 pub use image::Image;
-pub use order::Order;
-pub use workshop::Workshop;
+pub use request::BuildRequest;
+pub use wythe::Wythe;
 pub use wythe_builder::init;
 pub use wythe_builder::progress::{Event, Progress};
 pub use wythe_registry::settings::Settings as RegistrySettings;

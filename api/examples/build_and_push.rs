@@ -4,15 +4,15 @@
 use std::error::Error;
 use std::path::Path;
 
-use wythe_workshop::{Order, Workshop};
+use wythe_api::{BuildRequest, Wythe};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    wythe_workshop::init()?; // enters the namespaces: before threads, and before anything is open
+    wythe_api::init()?; // enters the namespaces: before threads, and before anything is open
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [store, context, name] = &words[..] else { return Err("three words, please".into()) };
-    let workshop = Workshop::open(Path::new(store))?;
-    let image = workshop.build(&Order::read(Path::new(context))?)?;
-    let digest = workshop.push(&image, name)?;
+    let wythe = Wythe::open(Path::new(store))?;
+    let image = wythe.build(&BuildRequest::read(Path::new(context))?)?;
+    let digest = wythe.push(&image, name)?;
     println!("{name} {digest}");
     Ok(())
 }

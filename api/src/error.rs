@@ -18,14 +18,14 @@ use wythe_store::tree::resolve::ResolveError;
 /// Something did not come about. Each kind has what the crate said that it comes from.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WorkshopError {
+pub enum WytheError {
     /// The build failed.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// There is nothing to build with.
     #[error(transparent)]
     Builder(#[from] BuilderError),
-    /// The switch of this workshop is on.
+    /// The switch of this wythe is on.
     #[error("cancelled")]
     Cancelled,
     /// The image does not leave.
@@ -78,7 +78,7 @@ pub enum WorkshopError {
     Io(#[from] io::Error),
 }
 
-impl From<PushError> for WorkshopError {
+impl From<PushError> for WytheError {
     fn from(error: PushError) -> Self {
         Self::Delivery(error.into())
     }

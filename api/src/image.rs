@@ -1,16 +1,16 @@
-//! An image of a workshop.
+//! An image of a wythe.
 
 use wythe_store::digest::Digest;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::oci::descriptor::Descriptor;
 
-/// An image, or an index of several platforms, whose documents the store of a workshop has.
+/// An image, or an index of several platforms, whose documents the store of a wythe has.
 ///
 /// Layers of its base are fetched when they are needed, which for a push is never where the registry has them.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// Its manifest or index as the store has it. Layers that were made here are listed uncompressed there, so that what
-    /// leaves for a registry has another digest, which [`Workshop::push`](crate::Workshop::push) gives.
+    /// leaves for a registry has another digest, which [`Wythe::push`](crate::Wythe::push) gives.
     pub root: Descriptor,
     /// Where its layers are to be had that the store lacks.
     pub origins: Vec<BlobOrigin>,

@@ -5,11 +5,11 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use wythe_workshop::{Cancel, Order, Workshop};
+use wythe_api::{BuildRequest, Cancel, Wythe};
 
 /// What `#[tokio::main]` would make, behind the line that comes before threads.
 fn main() -> Result<(), Box<dyn Error>> {
-    wythe_workshop::init()?;
+    wythe_api::init()?;
     tokio::runtime::Runtime::new()?.block_on(serve())
 }
 
@@ -18,10 +18,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let [store, seconds, contexts @ ..] = &words[..] else {
         return Err("two words at least".into());
     };
-    let (workshop, seconds) = (Workshop::open(Path::new(store))?, seconds.parse()?);
+    let (wythe, seconds) = (Wythe::open(Path::new(store))?, seconds.parse()?);
     let builds: Vec<_> = contexts
         .iter()
-        .map(|context| tokio::spawn(limited(workshop.clone(), context.clone(), seconds)))
+        .map(|context| tokio::spawn(limited(wythe.clone(), context.clone(), seconds)))
         .collect();
     for (build, context) in builds.into_iter().zip(contexts) {
         println!("{context} {}", build.await?.unwrap_or_else(|error| error));
@@ -30,13 +30,13 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 }
 
 /// Builds where it may block; when the time is over the build is cancelled, and waited for.
-async fn limited(workshop: Workshop, context: String, seconds: u64) -> Result<String, String> {
+async fn limited(wythe: Wythe, context: String, seconds: u64) -> Result<String, String> {
     let cancel = Cancel::new().map_err(told)?;
-    let workshop = workshop.stopped_by(&cancel);
+    let wythe = wythe.stopped_by(&cancel);
     let build = move || {
-        let order = Order::read(Path::new(&context)).map_err(told)?;
-        let image = workshop.build(&order).map_err(told)?;
-        let made = workshop.read(&image, "/made").map_err(told)?;
+        let request = BuildRequest::read(Path::new(&context)).map_err(told)?;
+        let image = wythe.build(&request).map_err(told)?;
+        let made = wythe.read(&image, "/made").map_err(told)?;
         Ok(String::from_utf8_lossy(&made).trim().to_owned())
     };
     let mut build = tokio::task::spawn_blocking(build);

@@ -35,9 +35,9 @@ use wythe_store::timestamp::Timestamp;
 use wythe_store::tree::entry::Node;
 use wythe_store::tree::resolve::{Follow, resolve};
 
-use crate::error::WorkshopError;
+use crate::error::WytheError;
 use crate::image::Image;
-use crate::order::Order;
+use crate::request::BuildRequest;
 
 /// A place where images are built, fetched, sent and looked into. Clones share the store, the threads and the lease that keeps what
 /// has no name; each can have another switch, another watcher and other registries.
@@ -47,20 +47,20 @@ use crate::order::Order;
 /// # Examples
 ///
 /// ```
-/// use wythe_workshop::{Order, Workshop};
+/// use wythe_api::{BuildRequest, Wythe};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let store = directory.path();
-/// let workshop = Workshop::open(store)?;
+/// let wythe = Wythe::open(store)?;
 /// let context = tempfile::tempdir()?;
 /// std::fs::write(context.path().join("Dockerfile"), "FROM scratch\nCOPY greeting /etc/\n")?;
 /// std::fs::write(context.path().join("greeting"), "hello")?;
-/// let image = workshop.build(&Order::read(context.path())?)?;
-/// assert_eq!(workshop.read(&image, "/etc/greeting")?, b"hello");
+/// let image = wythe.build(&BuildRequest::read(context.path())?)?;
+/// assert_eq!(wythe.read(&image, "/etc/greeting")?, b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Workshop {
+pub struct Wythe {
     builder: Arc<Builder>,
     registries: Client,
     cancel: Cancel,
@@ -68,13 +68,13 @@ pub struct Workshop {
     now: Timestamp,
 }
 
-impl Workshop {
+impl Wythe {
     /// In the store of a directory, which is made where there is none. Any number of programs may be at one store.
     ///
     /// # Errors
     ///
     /// If the directory is no store or cannot be written, or the process has no descriptors or threads left.
-    pub fn open(store: &Path) -> Result<Self, WorkshopError> {
+    pub fn open(store: &Path) -> Result<Self, WytheError> {
         let (store, now) =
             (Store::open(store, &OpenOptions::default())?, Timestamp::from_seconds(0));
         let builder = Builder::open(&store, now)?;
@@ -101,14 +101,14 @@ impl Workshop {
     /// # Examples
     ///
     /// ```
-    /// use wythe_workshop::{Cancel, Order, Workshop};
+    /// use wythe_api::{Cancel, BuildRequest, Wythe};
     ///
     /// # let directory = tempfile::tempdir()?;
-    /// let workshop = Workshop::open(directory.path())?;
-    /// let (order, cancel) = (Order::of_text("FROM scratch\nLABEL a=b\n"), Cancel::new()?);
+    /// let wythe = Wythe::open(directory.path())?;
+    /// let (request, cancel) = (BuildRequest::of_text("FROM scratch\nLABEL a=b\n"), Cancel::new()?);
     /// cancel.cancel();
-    /// assert!(workshop.stopped_by(&cancel).build(&order).is_err());
-    /// assert!(workshop.build(&order).is_ok());
+    /// assert!(wythe.stopped_by(&cancel).build(&request).is_err());
+    /// assert!(wythe.build(&request).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -122,7 +122,7 @@ impl Workshop {
         Self { progress, ..self.clone() }
     }
 
-    /// What builds here, for who wants to decide more than an [`Order`] says.
+    /// What builds here, for who wants to decide more than an [`BuildRequest`] says.
     pub fn builder(&self) -> &Builder {
         &self.builder
     }
@@ -132,9 +132,9 @@ impl Workshop {
     /// # Errors
     ///
     /// If the build fails or is cancelled, or the store cannot be written.
-    pub fn build(&self, order: &Order) -> Result<Image, WorkshopError> {
-        let images = self.build_each(order)?;
-        images.into_iter().next().ok_or(WorkshopError::Cancelled)
+    pub fn build(&self, request: &BuildRequest) -> Result<Image, WytheError> {
+        let images = self.build_each(request)?;
+        images.into_iter().next().ok_or(WytheError::Cancelled)
     }
 
     /// Builds an image for each target that is asked for, all of which get the names.
@@ -142,7 +142,7 @@ impl Workshop {
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub fn build_each(&self, order: &Order) -> Result<Vec<Image>, WorkshopError> {
+    pub fn build_each(&self, request: &BuildRequest) -> Result<Vec<Image>, WytheError> {
         // What is known already would be found without anything that could be stopped.
         self.unless_cancelled(self.check()())?;
         let environment = Environment {
@@ -150,11 +150,11 @@ impl Workshop {
             clock: &self.now,
             ..self.builder.environment(&self.registries, &*self.progress)
         };
-        let built = self.unless_cancelled(build(&order.input, &order.options, environment))?;
-        built.targets.iter().map(|target| self.kept(target, &order.names)).collect()
+        let built = self.unless_cancelled(build(&request.input, &request.options, environment))?;
+        built.targets.iter().map(|target| self.kept(target, &request.names)).collect()
     }
 
-    fn kept(&self, target: &BuiltTarget, names: &[Reference]) -> Result<Image, WorkshopError> {
+    fn kept(&self, target: &BuiltTarget, names: &[Reference]) -> Result<Image, WytheError> {
         target.keep(self.builder.lease(), names)?;
         let (root, origins) = (target.root.clone(), target.origins());
         Ok(Image { root, origins, name: target.name.clone() })
@@ -165,7 +165,7 @@ impl Workshop {
     /// # Errors
     ///
     /// If that is no name of an image, or the store cannot be read.
-    pub fn find(&self, name: &str) -> Result<Option<Image>, WorkshopError> {
+    pub fn find(&self, name: &str) -> Result<Option<Image>, WytheError> {
         let reference: Reference = name.parse()?;
         let root = find_root(self.builder.lease().store(), &reference)?;
         root.map(|root| self.known(root, &reference)).transpose()
@@ -177,7 +177,7 @@ impl Workshop {
     /// # Errors
     ///
     /// If the registry does not hand it over, or the store cannot be written.
-    pub fn pull(&self, name: &str) -> Result<Image, WorkshopError> {
+    pub fn pull(&self, name: &str) -> Result<Image, WytheError> {
         let (reference, lease): (Reference, _) = (name.parse()?, self.builder.lease());
         let whole = Whole { lease, source: &self.registries, reference: &reference };
         let root = whole.root()?;
@@ -189,7 +189,7 @@ impl Workshop {
     }
 
     /// An image whose documents are here, with where its layers are.
-    fn known(&self, root: Descriptor, reference: &Reference) -> Result<Image, WorkshopError> {
+    fn known(&self, root: Descriptor, reference: &Reference) -> Result<Image, WytheError> {
         let lease = self.builder.lease();
         let whole = Whole { lease, source: &self.registries, reference };
         let parts = whole.documents(&root)?;
@@ -205,7 +205,7 @@ impl Workshop {
     /// # Errors
     ///
     /// If the registry refuses something, a layer is not to be had, or this is cancelled.
-    pub fn push(&self, image: &Image, to: &str) -> Result<Digest, WorkshopError> {
+    pub fn push(&self, image: &Image, to: &str) -> Result<Digest, WytheError> {
         let (to, progress) = ([to.parse::<Reference>()?], AsEvents(&*self.progress));
         let images = Watched { images: &self.registries, transfers: &progress };
         let check = self.check();
@@ -226,7 +226,7 @@ impl Workshop {
     /// # Errors
     ///
     /// If a layer is not to be had, `out` fails, or this is cancelled.
-    pub fn save(&self, image: &Image, out: &mut dyn Write) -> Result<(), WorkshopError> {
+    pub fn save(&self, image: &Image, out: &mut dyn Write) -> Result<(), WytheError> {
         let check = self.check();
         let images = Interruptible { images: &self.registries, check: &check };
         let content = OutgoingContent::new(self.builder.lease(), &images, &image.origins);
@@ -243,7 +243,7 @@ impl Workshop {
     /// # Errors
     ///
     /// If there is no such file, it is none, a layer is not to be had, or this is cancelled.
-    pub fn read(&self, image: &Image, path: &str) -> Result<Vec<u8>, WorkshopError> {
+    pub fn read(&self, image: &Image, path: &str) -> Result<Vec<u8>, WytheError> {
         let (lease, check) = (self.builder.lease(), self.check());
         let machine = Platform::linux(host_architecture());
         let stored = read_any_image(lease.store(), &image.root, &machine)?;
@@ -262,23 +262,23 @@ impl Workshop {
         let found = resolve(&root.children, path.as_bytes(), Follow::Last)?;
         let path = || path.to_owned();
         let Some(entry) = found.entry else {
-            return Err(WorkshopError::NoSuchFile { path: path() });
+            return Err(WytheError::NoSuchFile { path: path() });
         };
         let Node::File(file) = &entry.node else {
-            return Err(WorkshopError::NotAFile { path: path() });
+            return Err(WytheError::NotAFile { path: path() });
         };
         let body = lease.store().body(&file.body)?;
-        let body = body.ok_or_else(|| WorkshopError::NoSuchFile { path: path() })?;
+        let body = body.ok_or_else(|| WytheError::NoSuchFile { path: path() })?;
         Ok(body.load()?.to_vec())
     }
 
     /// What came of something; of what fails once the switch is on, that is why.
-    fn unless_cancelled<T, E>(&self, outcome: Result<T, E>) -> Result<T, WorkshopError>
+    fn unless_cancelled<T, E>(&self, outcome: Result<T, E>) -> Result<T, WytheError>
     where
-        WorkshopError: From<E>,
+        WytheError: From<E>,
     {
         match outcome {
-            Err(_) if self.cancel.is_cancelled() => Err(WorkshopError::Cancelled),
+            Err(_) if self.cancel.is_cancelled() => Err(WytheError::Cancelled),
             outcome => Ok(outcome?),
         }
     }
@@ -288,8 +288,8 @@ impl Workshop {
     }
 }
 
-impl fmt::Debug for Workshop {
+impl fmt::Debug for Wythe {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Workshop").field("builder", &self.builder).finish_non_exhaustive()
+        out.debug_struct("Wythe").field("builder", &self.builder).finish_non_exhaustive()
     }
 }

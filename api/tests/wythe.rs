@@ -4,17 +4,17 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use wythe_api::{BuildRequest, Cancel, Event, Image, Progress, Wythe, WytheError};
 use wythe_registry::fake::{FakeRegistry, Quirks};
 use wythe_store::oci::transfer::{Transfer, TransferState};
-use wythe_workshop::{Cancel, Event, Image, Order, Progress, Workshop, WorkshopError};
 
-fn order(directory: &Path, dockerfile: &str) -> Order {
+fn request(directory: &Path, dockerfile: &str) -> BuildRequest {
     let context = directory.join("context");
     std::fs::create_dir_all(&context).unwrap();
     std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
     std::fs::write(context.join("greeting"), "hello").unwrap();
     std::fs::write(context.join("long"), noise(3 << 20)).unwrap();
-    Order::read(&context).unwrap()
+    BuildRequest::read(&context).unwrap()
 }
 
 /// Bytes that no compression makes fewer.
@@ -29,8 +29,8 @@ fn noise(length: usize) -> Vec<u8> {
 
 const FILES: &str = "FROM scratch\nCOPY greeting long /etc/\nCOPY greeting /etc/other\n";
 
-fn built(workshop: &Workshop, directory: &Path) -> Image {
-    workshop.build(&order(directory, FILES)).unwrap()
+fn built(wythe: &Wythe, directory: &Path) -> Image {
+    wythe.build(&request(directory, FILES)).unwrap()
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn what_one_pushes_another_pulls_and_reads() {
     let folder = tempfile::tempdir().unwrap();
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let name = format!("{}/team/app:1", registry.host());
-    let here = Workshop::open(&folder.path().join("here")).unwrap();
-    let there = Workshop::open(&folder.path().join("there")).unwrap();
+    let here = Wythe::open(&folder.path().join("here")).unwrap();
+    let there = Wythe::open(&folder.path().join("there")).unwrap();
     let digest = here.push(&built(&here, folder.path()), &name).unwrap();
     assert!(matches!(there.find(&name), Ok(None)));
     let image = there.pull(&name).unwrap();
@@ -50,24 +50,26 @@ fn what_one_pushes_another_pulls_and_reads() {
     assert_eq!(found.digest(), digest);
     assert_eq!(there.push(&found, &name).unwrap(), digest);
     let missing = there.read(&found, "/etc/no").unwrap_err();
-    assert!(matches!(missing, WorkshopError::NoSuchFile { .. }), "{missing}");
+    assert!(matches!(missing, WytheError::NoSuchFile { .. }), "{missing}");
     assert_eq!(missing.to_string(), "there is no /etc/no");
-    assert!(matches!(there.read(&found, "/etc"), Err(WorkshopError::NotAFile { .. })));
-    assert!(matches!(there.pull("UPPER CASE"), Err(WorkshopError::Reference(_))));
+    assert!(matches!(there.read(&found, "/etc"), Err(WytheError::NotAFile { .. })));
+    assert!(matches!(there.pull("UPPER CASE"), Err(WytheError::Reference(_))));
 }
 
 #[test]
 fn an_image_is_kept_under_the_names_of_its_order() {
     let folder = tempfile::tempdir().unwrap();
-    let workshop = Workshop::open(&folder.path().join("store")).unwrap();
-    let mut order =
-        order(folder.path(), "FROM scratch AS one\nCOPY greeting /\nFROM one AS two\nLABEL a=b\n");
-    order.names.push("example.org/app:2".parse().unwrap());
-    let image = workshop.build(&order).unwrap();
+    let wythe = Wythe::open(&folder.path().join("store")).unwrap();
+    let mut request = request(
+        folder.path(),
+        "FROM scratch AS one\nCOPY greeting /\nFROM one AS two\nLABEL a=b\n",
+    );
+    request.names.push("example.org/app:2".parse().unwrap());
+    let image = wythe.build(&request).unwrap();
     assert_eq!(image.name, "two");
-    assert_eq!(workshop.find("example.org/app:2").unwrap().unwrap().digest(), image.digest());
-    order.options.targets = vec!["one".to_owned(), "two".to_owned()];
-    let images = workshop.build_each(&order).unwrap();
+    assert_eq!(wythe.find("example.org/app:2").unwrap().unwrap().digest(), image.digest());
+    request.options.targets = vec!["one".to_owned(), "two".to_owned()];
+    let images = wythe.build_each(&request).unwrap();
     let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
     assert_eq!(images[1].digest(), image.digest());
@@ -76,9 +78,9 @@ fn an_image_is_kept_under_the_names_of_its_order() {
 #[test]
 fn an_archive_holds_the_files() {
     let folder = tempfile::tempdir().unwrap();
-    let workshop = Workshop::open(&folder.path().join("store")).unwrap();
+    let wythe = Wythe::open(&folder.path().join("store")).unwrap();
     let mut archive = Vec::new();
-    workshop.save(&built(&workshop, folder.path()), &mut archive).unwrap();
+    wythe.save(&built(&wythe, folder.path()), &mut archive).unwrap();
     let has = |name: &[u8]| archive.windows(name.len()).any(|part| part == name);
     assert!(has(b"manifest.json") && has(b"oci-layout"));
 }
@@ -88,15 +90,15 @@ fn one_that_is_cancelled_takes_no_other_along() {
     let folder = tempfile::tempdir().unwrap();
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let name = format!("{}/team/app:1", registry.host());
-    let workshop = Workshop::open(&folder.path().join("store")).unwrap();
+    let wythe = Wythe::open(&folder.path().join("store")).unwrap();
     let cancel = Cancel::new().unwrap();
-    let stopped = workshop.stopped_by(&cancel);
+    let stopped = wythe.stopped_by(&cancel);
     let image = built(&stopped, folder.path());
     cancel.cancel();
-    assert!(matches!(stopped.build(&order(folder.path(), FILES)), Err(WorkshopError::Cancelled)));
-    assert!(matches!(stopped.push(&image, &name), Err(WorkshopError::Cancelled)));
+    assert!(matches!(stopped.build(&request(folder.path(), FILES)), Err(WytheError::Cancelled)));
+    assert!(matches!(stopped.push(&image, &name), Err(WytheError::Cancelled)));
     assert!(registry.manifest("team/app", "1").is_none());
-    workshop.push(&image, &name).unwrap();
+    wythe.push(&image, &name).unwrap();
     assert!(registry.manifest("team/app", "1").is_some());
 }
 
@@ -120,13 +122,13 @@ fn a_push_ends_while_a_layer_is_on_its_way() {
     let folder = tempfile::tempdir().unwrap();
     let registry = FakeRegistry::start(Quirks::default()).unwrap();
     let name = format!("{}/team/app:1", registry.host());
-    let workshop = Workshop::open(&folder.path().join("store")).unwrap();
+    let wythe = Wythe::open(&folder.path().join("store")).unwrap();
     let cancel = Cancel::new().unwrap();
     let watcher = Arc::new(Impatient { cancel: cancel.clone(), seen: Mutex::default() });
-    let image = built(&workshop, folder.path());
-    let pushed = workshop.stopped_by(&cancel).watched_by(watcher.clone()).push(&image, &name);
-    assert!(matches!(pushed, Err(WorkshopError::Cancelled)), "{pushed:?}");
+    let image = built(&wythe, folder.path());
+    let pushed = wythe.stopped_by(&cancel).watched_by(watcher.clone()).push(&image, &name);
+    assert!(matches!(pushed, Err(WytheError::Cancelled)), "{pushed:?}");
     assert!(watcher.seen.lock().unwrap().contains(&TransferState::Moving));
     assert!(registry.manifest("team/app", "1").is_none());
-    assert!(workshop.push(&image, &name).is_ok());
+    assert!(wythe.push(&image, &name).is_ok());
 }
