@@ -40,14 +40,15 @@ def main():
     mount = place(pathlib.Path("two"))
     names = [mount / name.relative_to(place(pathlib.Path("one"))) for name in names]
     change(names)
-    seen = mount.parent / "0.seen"
-    shutil.copy2(seen, "seen")
+    notes = [path for path in (mount.parent / "0.seen", mount.parent / "0.state") if path.exists()]
+    for note in notes:
+        shutil.copy2(note, note.name[2:])
 
     def again():
-        for path in ["again"]:
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree("again", ignore_errors=True)
         shutil.copytree("base", "again")
-        shutil.copy2("seen", seen)
+        for note in notes:
+            shutil.copy2(note.name[2:], note)
 
     before = blobs("base")
     program(wythe, "save, 1 % changed", ["--store", "two", "cache", "export", "npm", "-o", "again"], prepare=again)
@@ -55,7 +56,13 @@ def main():
     print(f"  {sum(blobs('again')[path] for path in sent) / 1e6:.1f} MB in {len(sent)} blobs")
     program(wythe, "restore in an empty store", ["--store", "three", "cache", "import", "again"], clean=["three"])
     compare(mount, place(pathlib.Path("three")))
-    step(wythe)
+    step(wythe, "build with a step that mounts it", "four")
+
+    def as_before():
+        subprocess.run([wythe, "--store", "five", "cache", "import", "first"], check=True, stdout=subprocess.DEVNULL)
+
+    step(wythe, "the same where it is as before", "five", as_before)
+    compare(mount, place(pathlib.Path("five")))
     for flag, name in [([], "tar"), (["-I", "zstd -1 -T0"], "tar, zstd")]:
         program("tar", name, ["-C", str(mount), *flag, "-cf", "all.tar", "."], clean=["all.tar"])
         print(f"  {os.path.getsize('all.tar') / 1e6:.1f} MB")
@@ -82,13 +89,13 @@ def begin(wythe, store):
     return place(store)
 
 
-def step(wythe):
-    """How long a step is held up that finds its mount empty, and restores it."""
+def step(wythe, what, store, prepare=lambda: None):
+    """How long a step is held up that finds its mount empty, or as it was before, and has it restored."""
     pathlib.Path("context/Dockerfile").write_text(
         "FROM scratch\nCOPY busybox /bin/sh\nRUN --mount=type=cache,id=npm,target=/c true && true\n"
     )
     command = ["build", "-q", "-o", "type=cacheonly", "--cache-from", "type=local,src=again", "context"]
-    program(wythe, "build with a step that mounts it", ["--store", "four", *command], clean=["four"])
+    program(wythe, what, ["--store", store, *command], clean=[store], prepare=prepare)
 
 
 def place(store):
