@@ -8,7 +8,7 @@ use crate::violation::{TidyError, Violation};
 /// The most packages `Cargo.lock` may list, tests, benches and other platforms included.
 ///
 /// Raise it in the commit that adds a dependency, and say there why the dependency is worth it.
-pub const MAX_PACKAGES: usize = 303;
+pub const MAX_PACKAGES: usize = 304;
 
 /// Crates that must not come back, and what serves instead.
 pub const BANNED: [(&str, &str); 4] = [

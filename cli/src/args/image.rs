@@ -476,9 +476,11 @@ mod tests {
 
     #[test]
     fn a_command_line_of_docker_is_taken_as_far_as_it_can_be() {
+        let idle = run("run --init -q --restart no -a stdout --net bridge -h box --read-only app");
+        assert!(idle.docker.read_only.is_on());
         let run = run("run --rm --name x -v /tmp:/t:ro -p 80:80 --pull never app sh");
         assert_eq!((run.image().unwrap(), run.command()), ("app", &["sh".to_owned()][..]));
-        for refused in ["--rm=false", "-d", "-p 8080:80", "-v data:/d", "--read-only", "-P"] {
+        for refused in ["--rm=false", "-d", "-p 8080:80", "-v data:/d", "--net other", "-P"] {
             let words = ["wythe", "run"].into_iter().chain(refused.split(' ')).chain(["app"]);
             assert!(Cli::of(&words.collect::<Vec<_>>()).is_err(), "{refused}");
         }
