@@ -57,15 +57,7 @@ fn targets(
     let last = stages.stages.len().saturating_sub(1);
     match format {
         AnswerFormat::Json => {
-            let object = |stage: &Stage<'_>| {
-                without_empty(json!({
-                    "name": stage.name,
-                    "base": stage.from.image.value,
-                    "description": description(stage),
-                    "default": stage.index == last,
-                    "location": source.location(stage.instruction.span),
-                }))
-            };
+            let object = |stage: &Stage<'_>| target(stage, last, source);
             let targets: Vec<Value> = stages.stages.iter().map(object).collect();
             session.print(&json!({"targets": targets, "sources": source.encoded()}).to_string())
         }
@@ -79,6 +71,19 @@ fn targets(
             table.lines().iter().try_for_each(|line| session.print(line))
         }
     }
+}
+
+/// A stage as readers of buildx's answers know it; the platform as it is written.
+fn target(stage: &Stage<'_>, last: usize, source: &SourceFile) -> Value {
+    let platform = stage.from.platform.as_ref();
+    without_empty(json!({
+        "name": stage.name,
+        "base": stage.from.image.value,
+        "platform": platform.map(|platform| platform.value.as_str()),
+        "description": description(stage),
+        "default": stage.index == last,
+        "location": source.location(stage.instruction.span),
+    }))
 }
 
 fn outline(
@@ -163,4 +168,24 @@ fn description_of(instruction: &Instruction, name: &str) -> String {
     // Directives above the first instruction count as its comments, too.
     let text = lines.skip_while(|line| !named(line)).collect::<Vec<_>>().join(" ");
     text.strip_prefix(name).unwrap_or_default().trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use wythe_dockerfile::parse::parse;
+    use super::*;
+
+    #[test]
+    fn a_target_tells_the_platform_it_is_pinned_to_as_it_is_written() {
+        let text = "FROM a AS one\nFROM --platform=$BUILDPLATFORM one\n".to_owned();
+        let parsed = parse(&text);
+        let source = SourceFile { name: String::new(), text };
+        let stages = stages(&parsed.dockerfile).stages;
+        let lines = |at: u32| json!({"ranges": [{"start": {"line": at}, "end": {"line": at}}]});
+        let [one, last] = [0, 1].map(|index| target(&stages[index], 1, &source));
+        assert_eq!(one, json!({"name": "one", "base": "a", "location": lines(1)}));
+        let platform = "$BUILDPLATFORM";
+        let pinned = json!({"base": "one", "platform": platform, "default": true, "location": lines(2)});
+        assert_eq!(last, pinned);
+    }
 }
