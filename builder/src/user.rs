@@ -10,7 +10,7 @@
 //! | unknown group | refused | as without a group, reported | as without a group |
 //! | number alone | gid of that uid, else 0 | the same number as gid | the same number as gid |
 //! | number with a sign | refused | refused | 0:0 |
-//! | name, no file | refused | refused | 0:0 |
+//! | name, no file | refused | as one unknown; refused where the root holds nothing | 0:0 |
 //!
 //! Digits are never a name, though a line of the image's may have them as one.
 
@@ -63,6 +63,15 @@ pub struct Accounts<'a> {
     pub passwd: Option<&'a [u8]>,
     /// Bytes of `/etc/group`.
     pub group: Option<&'a [u8]>,
+}
+
+impl<'a> Accounts<'a> {
+    /// What `--chown` looks names up in. Without a file nobody is known, and where the root holds nothing at all
+    /// nobody can be.
+    pub fn of_root(root: &Directory, [passwd, group]: &'a [Option<Vec<u8>>; 2]) -> Self {
+        let nobody = (!root.is_empty()).then_some(&b""[..]);
+        Self { passwd: passwd.as_deref().or(nobody), group: group.as_deref().or(nobody) }
+    }
 }
 
 /// A user or group that cannot be turned into numbers.
@@ -293,6 +302,8 @@ fn memberships(user: &[u8], accounts: Accounts<'_>) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use wythe_store::tree::entry::{Entry, Metadata};
+
     use super::*;
 
     const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n";
@@ -365,6 +376,20 @@ mod tests {
         assert_eq!((error.name.as_str(), error.cause), ("app", AccountCause::NoFile));
         assert!(error.to_string().contains("app"));
         assert!(copy_owner("5:6", NONE).is_ok());
+    }
+
+    #[test]
+    fn chown_to_a_name_is_root_where_the_root_holds_something_and_no_passwd_file() {
+        let metadata = Metadata::default();
+        let entry = Entry { name: b"f"[..].into(), metadata, node: Node::Fifo };
+        let root = Directory::from_entries(vec![entry]);
+        let found = copy_owner("app:grp", Accounts::of_root(&root, &[None, None])).unwrap();
+        assert_eq!((found.owner, found.unknown.len()), (Owner::default(), 2));
+        let passwd = [Some(PASSWD.to_vec()), None];
+        let found = copy_owner("app:extra", Accounts::of_root(&root, &passwd)).unwrap();
+        assert_eq!(found.owner, Owner { uid: 1000, gid: 1001 });
+        let nothing = Directory::default();
+        assert!(copy_owner("app", Accounts::of_root(&nothing, &[None, None])).is_err());
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl Execution<'_> {
 
     fn owner(&self, step: &CopyStep, lower: &Tree) -> Result<Option<Owner>, BuildCause> {
         let Some(text) = &step.chown else { return Ok(None) };
-        let [passwd, group] = self.account_files(text, lower)?;
-        let accounts = Accounts { passwd: passwd.as_deref(), group: group.as_deref() };
+        let files = self.account_files(text, lower)?;
+        let accounts = Accounts::of_root(&lower.children, &files);
         let CopyOwner { owner, unknown } = copy_owner(text, accounts)?;
         for (role, name) in unknown {
             let message = match role {
