@@ -220,10 +220,10 @@ fn what_is_said_during_a_build_stands_above_the_frames_after_it() {
     let mut driven = Driven::new((60, 12), PLAIN);
     driven.take(0, &Event::Started { step: RUN, name: "[build 3/4] RUN make" }).draw(0);
     driven.draw_below(&["note: one", "note: another"], 100).draw(200);
-    driven.check(&expect![[r#"
+    driven.check(&expect![[r"
         note: one
         note: another
         => [build 3/4] RUN make                                0.2s
         0 of 0 steps                                           0.2s
-    "#]]);
+    "]]);
 }
