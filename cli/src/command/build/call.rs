@@ -172,8 +172,8 @@ fn description_of(instruction: &Instruction, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wythe_dockerfile::parse::parse;
     use super::*;
+    use wythe_dockerfile::parse::parse;
 
     #[test]
     fn a_target_tells_the_platform_it_is_pinned_to_as_it_is_written() {
@@ -185,7 +185,8 @@ mod tests {
         let [one, last] = [0, 1].map(|index| target(&stages[index], 1, &source));
         assert_eq!(one, json!({"name": "one", "base": "a", "location": lines(1)}));
         let platform = "$BUILDPLATFORM";
-        let pinned = json!({"base": "one", "platform": platform, "default": true, "location": lines(2)});
+        let pinned =
+            json!({"base": "one", "platform": platform, "default": true, "location": lines(2)});
         assert_eq!(last, pinned);
     }
 }
