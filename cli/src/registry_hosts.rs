@@ -95,8 +95,10 @@ mod tests {
     /// The blocks of the page in a language, with their first lines.
     fn blocks(language: &str) -> Vec<&'static str> {
         let page = include_str!("../../docs/registries.md");
-        let fence = format!("```{language}\n");
-        page.split(&*fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
+        let blocks =
+            page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        let is_in = |said: &str| said.split(' ').next() == Some(language);
+        blocks.filter(|(said, _)| is_in(said)).map(|(_, text)| text).collect()
     }
 
     /// The mirror of Docker Hub by the file of the page that is called so.
