@@ -20,6 +20,8 @@ import threading
 import time
 import urllib.request
 
+import tunnel
+
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 STORAGE = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
@@ -305,14 +307,7 @@ def proxy(machine):
     class Proxy(Quiet):
         def do_CONNECT(self):
             host, port = machine.places[self.path.removesuffix(":443")].split(":")
-            there = socket.create_connection((host, int(port)))
-            self.send_response(200)
-            self.end_headers()
-            back = threading.Thread(target=pump, args=(there, self.connection), daemon=True)
-            back.start()
-            pump(self.connection, there)
-            back.join()
-            self.close_connection = True
+            tunnel.answer(self, (host, int(port)))
 
     return Proxy
 
@@ -329,15 +324,6 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def pump(source, sink):
-    try:
-        while chunk := source.recv(65536):
-            sink.sendall(chunk)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def serve(handler):

@@ -13,7 +13,6 @@ import http.client
 import http.server
 import json
 import re
-import socket
 import ssl
 import sys
 import threading
@@ -21,6 +20,7 @@ import time
 import urllib.request
 
 import listening_at
+import tunnel
 
 PORTS, CERTIFICATE, KEY, REGISTRY = sys.argv[1:5]
 CONTROL = sys.argv[5] if len(sys.argv) > 5 else None
@@ -135,23 +135,7 @@ class Control(Server):
 
 class Proxy(Server):
     def do_CONNECT(self):
-        there = socket.create_connection(("127.0.0.1", registry.server_port))
-        self.send_response(200)
-        self.end_headers()
-        thread = threading.Thread(target=copy, args=(there, self.connection), daemon=True)
-        thread.start()
-        copy(self.connection, there)
-        thread.join()
-        self.close_connection = True
-
-
-def copy(source, sink):
-    try:
-        while chunk := source.recv(65536):
-            sink.sendall(chunk)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+        tunnel.answer(self, ("127.0.0.1", registry.server_port))
 
 
 def serve(kind, tls=False):
