@@ -132,7 +132,7 @@ impl Lease {
         let mut buffer = READ.take();
         // One byte more: a read that does not get it was the last.
         buffer.resize(buffer.len().max(size + 1), 0);
-        let length = source(read_once(file, &mut buffer[..=size], size))?;
+        let length = source(fill(file, &mut buffer[..=size], size))?;
         let stored = if length <= size {
             self.put_body(&buffer[..length]).map(|id| (id, length as u64))
         } else {
@@ -176,12 +176,12 @@ impl Lease {
     }
 }
 
-/// Fills a buffer from the position of a file, until it is full or the file at its end. One that gives
+/// Fills a buffer from the position of a file or stream, until it is full or that at its end. One that gives
 /// `expected` bytes where more were asked for is at its end.
-fn read_once(file: &mut File, buffer: &mut [u8], expected: usize) -> io::Result<usize> {
+pub(crate) fn fill(from: &mut dyn Read, buffer: &mut [u8], expected: usize) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
-        match file.read(&mut buffer[length..]) {
+        match from.read(&mut buffer[length..]) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use self::plain::in_memory;
 use self::wanted::WantedFile;
+use crate::body::fill;
 use crate::bytes::FileBytes;
 use crate::error::ReadError;
 use crate::layer::bodies::Bodies;
@@ -184,27 +185,13 @@ pub(crate) fn cut_stream<E: From<io::Error>>(
     loop {
         let mut block = spare();
         block.resize(in_memory(BLOCK_MAX), 0);
-        let length = fill(stream, &mut block)?;
+        let length = fill(stream, &mut block, in_memory(BLOCK_MAX))?;
         if length == 0 {
             return Ok(());
         }
         block.truncate(length);
         sink(Part::run(block))?;
     }
-}
-
-/// Reads until the block is full or the stream ends, and says how much was read.
-fn fill(stream: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < block.len() {
-        match stream.read(&mut block[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 struct Cutter<'a, E> {

@@ -81,6 +81,11 @@ pub enum ReferenceProblem {
 }
 
 impl Reference {
+    /// Whether a text says which host it is a name of: `localhost/app`, and not `team/app`.
+    pub fn names_host(text: &str) -> bool {
+        text.split_once('/').is_some_and(|(first, _)| grammar::looks_like_host(first))
+    }
+
     /// The host, with its port if it has one.
     pub fn host(&self) -> &str {
         &self.host
@@ -255,6 +260,7 @@ mod tests {
         check("[::1]:5000/app:x", "[::1]:5000/app:x", "[::1]:5000/app:x");
         check("Host/app", "Host/app:latest", "Host/app");
         check("host/app", "docker.io/host/app:latest", "host/app");
+        assert!(Reference::names_host("Host/app") && !Reference::names_host("host/app"));
         check("localhost:5000", "docker.io/library/localhost:5000", "localhost:5000");
     }
 
