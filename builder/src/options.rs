@@ -244,6 +244,13 @@ pub struct HostEntry {
     pub address: IpAddr,
 }
 
+impl HostEntry {
+    /// The line.
+    pub fn line(&self) -> String {
+        format!("{}\t{}\n", self.address, self.name)
+    }
+}
+
 /// An image that a build is given.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GivenImage {

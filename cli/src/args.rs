@@ -48,6 +48,7 @@ pub(crate) mod runtime;
 pub(crate) mod s3_place;
 pub(crate) mod secret;
 pub(crate) mod store;
+pub(crate) mod surroundings;
 pub(crate) mod switch;
 
 use std::ffi::OsString;

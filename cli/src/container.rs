@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wythe_builder::ground::Ground;
-use wythe_builder::options::HostEntry;
 use wythe_builder::owner::Owner;
 use wythe_builder::user::{self, Accounts, run_identity};
 use wythe_builder::view::View;
@@ -31,7 +30,6 @@ use crate::args::image::RunImageArgs;
 use crate::args::isolation::SnapshotterArg;
 use crate::args::key_value::KeyValue;
 use crate::args::limits::Size;
-use crate::command::build::options::host as host_entry;
 use crate::failure::{Class, Failure};
 use crate::host;
 use crate::settings::Settings;
@@ -87,12 +85,12 @@ impl Container<'_> {
         step.changes = if is_frozen { Changes::Forbidden } else { Changes::Forgotten };
         let quota = &self.args.steps.quota;
         (step.quota, step.timeout) = (quota.quota(), quota.timeout());
-        step.limits.extend(docker.ulimit.iter().map(|limit| limit.0));
-        step.shm_size = docker.shm_size.map_or(step.shm_size, |size| size.0);
+        let surroundings = &docker.surroundings;
+        step.limits.extend(surroundings.limits());
+        step.shm_size = surroundings.shm_size().unwrap_or(step.shm_size);
         step.resolv_conf = host::resolv_conf();
-        for text in &docker.add_host {
-            let HostEntry { name, address } = host_entry(text)?;
-            step.hosts_file.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+        for entry in surroundings.hosts()? {
+            step.hosts_file.extend_from_slice(entry.line().as_bytes());
         }
         Ok(())
     }

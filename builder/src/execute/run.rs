@@ -375,9 +375,7 @@ fn hosts(hostname: &str, extra: &[HostEntry]) -> Vec<u8> {
     let mut text = "127.0.0.1\tlocalhost ".to_owned();
     text.push_str(hostname);
     text.push_str("\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for entry in extra {
-        text.extend([&entry.address.to_string(), "\t", &entry.name, "\n"]);
-    }
+    text.extend(extra.iter().map(HostEntry::line));
     text.into_bytes()
 }
 

@@ -15,11 +15,11 @@ use super::emit::EmitArg;
 use super::every_build::{CheckArgs, ReuseArgs, ShapeArgs, StepArgs};
 use super::image_name::ImageName;
 use super::key_value::KeyValue;
-use super::limits::{Size, Ulimit};
 use super::network::BuildNetwork;
 use super::output::OutputArg;
 use super::provenance::{Attest, Provenance, ProvenanceArg};
 use super::secret::SecretArg;
+use super::surroundings::SurroundingsArgs;
 use super::switch::Switch;
 
 /// Build an image from a Dockerfile
@@ -186,15 +186,8 @@ pub(crate) struct RunArgs {
     /// Grant what a Dockerfile asks for: network.host or security.insecure
     #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
-    /// A line for /etc/hosts of steps
-    #[arg(long, value_name = "HOST:IP")]
-    pub(crate) add_host: Vec<String>,
-    /// Size of /dev/shm
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) shm_size: Option<Size>,
-    /// A resource limit of steps
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
-    pub(crate) ulimit: Vec<Ulimit>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
     #[command(flatten)]
     pub(crate) steps: StepArgs,
     /// Run a command where a step failed, with its files, mounts and variables: sh gives a shell

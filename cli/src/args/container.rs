@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::attributes::{AttributeError, Attributes};
-use super::limits::{Size, Ulimit};
+use super::surroundings::SurroundingsArgs;
 use super::switch::Switch;
 
 /// What surrounds the command
@@ -24,15 +24,8 @@ pub(crate) struct ContainerArgs {
     /// What the command takes this machine's name for
     #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
-    /// A line for /etc/hosts
-    #[arg(long, value_name = "HOST:IP")]
-    pub(crate) add_host: Vec<String>,
-    /// Size of /dev/shm
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) shm_size: Option<Size>,
-    /// A resource limit
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
-    pub(crate) ulimit: Vec<Ulimit>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
     /// An empty directory in memory: /PATH[:size=SIZE]
     #[arg(long, value_name = "TARGET")]
     tmpfs: Vec<String>,

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use wythe_store::oci::reference::Reference;
+
 /// Where an image comes from or goes to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ImageLocation {
@@ -76,16 +78,11 @@ impl FromStr for Destination {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Ok(location) = text.parse();
         let is_alone = matches!(&location, ImageLocation::Store(name) if name == text);
-        if is_alone && has_registry(text) {
+        if is_alone && Reference::names_host(text) {
             return Err(AmbiguousName(text.to_owned()));
         }
         Ok(Self(location))
     }
-}
-
-/// Whether a name says which registry it is of, by docker's rule.
-fn has_registry(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
 }
 
 /// What stands for standard output in place of the file of an archive.

@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(args.input.build_context.len(), 1);
         assert!(args.cache.no_cache.is_on() && args.result.load.is_on());
         assert!(args.result.output.is_empty());
-        assert_eq!(args.run.add_host, ["h=1.2.3.4"]);
+        assert_eq!(args.run.surroundings.add_host, ["h=1.2.3.4"]);
         assert_eq!(args.run.jobs.map(std::num::NonZeroUsize::get), Some(3));
         let StepArgs { isolation, snapshotter, quota } = args.run.steps;
         assert_eq!((isolation, snapshotter), (IsolationArg::Chroot, SnapshotterArg::Native));

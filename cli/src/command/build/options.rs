@@ -1,13 +1,12 @@
 //! From the flags of `wythe build` to the options of the builder.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 
 use wythe_builder::lower::args::PROXIES;
 use wythe_builder::options::EPOCH;
 use wythe_builder::options::{
-    CachePolicy, Entitlement, HostEntry, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
+    CachePolicy, Entitlement, NamedContext, NetworkMode, Options, PullPolicy, Strictness,
 };
 use wythe_store::digest::{Digest, ParseDigestError};
 use wythe_store::oci::platform::{ParsePlatformError, Platform, host_architecture};
@@ -55,13 +54,11 @@ fn surroundings(args: &RunArgs, options: &mut Options, settings: &Settings) -> R
     options.entitlements =
         args.allow.iter().map(|name| entitlement(name)).collect::<Result<_, _>>()?;
     network(&args.network, options, settings)?;
-    options.hosts = args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
-    options.limits = args.ulimit.iter().map(|limit| limit.0).collect();
+    options.hosts = args.surroundings.hosts()?;
+    options.limits = args.surroundings.limits().collect();
     options.quota = args.steps.quota.quota();
     options.timeout = args.steps.quota.timeout();
-    if let Some(size) = args.shm_size {
-        options.shm_size = size.0;
-    }
+    options.shm_size = args.surroundings.shm_size().unwrap_or(options.shm_size);
     options.jobs = args.jobs;
     Ok(())
 }
@@ -209,22 +206,11 @@ fn entitlement(name: &str) -> Result<Entitlement, Failure> {
     known.into_iter().find(|known| known.name() == name).ok_or_else(unknown)
 }
 
-/// `NAME:ADDRESS` or `NAME=ADDRESS`, the address perhaps in brackets.
-pub(crate) fn host(text: &str) -> Result<HostEntry, Failure> {
-    let bad = || {
-        Failure::usage(format!(
-            "--add-host: {text:?} is not a name and an address, such as db:10.0.0.1"
-        ))
-    };
-    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let address: IpAddr = address.parse().map_err(|_| bad())?;
-    Ok(HostEntry { name: name.to_owned(), address })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use wythe_builder::options::HostEntry;
 
     use super::*;
     use crate::args::Cli;
