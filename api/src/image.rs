@@ -1,10 +1,10 @@
-//! An image of a wythe.
+//! An image that is built, found or pulled.
 
 use wythe_store::digest::Digest;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::oci::descriptor::Descriptor;
 
-/// An image, or an index of several platforms, whose documents the store of a wythe has.
+/// An image, or an index of several platforms, whose documents the store has.
 ///
 /// Layers of its base are fetched when they are needed, which for a push is never where the registry has them.
 #[derive(Clone, Debug)]

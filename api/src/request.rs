@@ -26,7 +26,7 @@ pub struct BuildRequest {
     pub input: Input,
     /// Targets, arguments, platforms, and whatever else a build can be asked.
     pub options: Options,
-    /// What the image is called in the store. One without a name stays for as long as the wythe does.
+    /// What the image is called in the store. One without a name stays for as long as the [`Wythe`](crate::Wythe) does.
     pub names: Vec<Reference>,
 }
 

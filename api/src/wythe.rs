@@ -101,7 +101,7 @@ impl Wythe {
     /// # Examples
     ///
     /// ```
-    /// use wythe_api::{Cancel, BuildRequest, Wythe};
+    /// use wythe_api::{BuildRequest, Cancel, Wythe};
     ///
     /// # let directory = tempfile::tempdir()?;
     /// let wythe = Wythe::open(directory.path())?;
@@ -122,7 +122,7 @@ impl Wythe {
         Self { progress, ..self.clone() }
     }
 
-    /// What builds here, for who wants to decide more than an [`BuildRequest`] says.
+    /// What builds here, for who wants to decide more than a [`BuildRequest`] says.
     pub fn builder(&self) -> &Builder {
         &self.builder
     }
