@@ -11,8 +11,10 @@ pub(crate) mod inputs;
 pub(crate) mod listing;
 pub(crate) mod notes;
 mod past;
+mod stage;
 mod subjects;
 
 pub(crate) use self::compare::{Present, StepBelow};
 pub(crate) use self::past::Past;
 pub use self::past::{Remembered, remembered};
+pub(crate) use self::stage::{KnownStages, StagePast};

@@ -1,6 +1,7 @@
 //! The root file systems of a build: chains of layers, as trees and as directories, made when
 //! somebody asks and then remembered.
 
+mod by_chain;
 mod mounted;
 mod outline;
 mod whole;
@@ -34,6 +35,7 @@ use wythe_store::tree::entry::Tree;
 use wythe_store::tree::merge::merge;
 use wythe_store::tree::unnamed::has_unnamed;
 
+use self::by_chain::ByChain;
 use self::mounted::MountedChains;
 pub(crate) use self::outline::Outline;
 use self::whole::Waiting;
@@ -57,15 +59,15 @@ pub(crate) struct Roots<'a> {
     foreign: Mutex<BTreeMap<LayerId, BaseLayer>>,
     /// What layers of caches contain, times left out.
     cached: Mutex<BTreeMap<LayerId, ContentId>>,
-    merged: Mutex<BTreeMap<Chain, Arc<Tree>>>,
+    merged: Mutex<ByChain<Arc<Tree>>>,
     /// Trees of chains of which not all files were read.
-    outlined: Mutex<BTreeMap<Chain, Arc<Tree>>>,
+    outlined: Mutex<ByChain<Arc<Tree>>>,
     /// Directories that were found as they were left, or made: each is looked at once, and not by each step above it.
     directories: Mutex<HashMap<LayerId, PathBuf>>,
     /// What those have at their top.
     tops: LayerTops,
     /// What lies over layers of bases, for each with all below it.
-    corrections: Mutex<BTreeMap<Chain, Option<Placed>>>,
+    corrections: Mutex<ByChain<Option<Placed>>>,
     busy: Claims<LayerId>,
     /// Taken last, so that nobody who has one waits for a claim.
     downloads: Permits,
@@ -131,7 +133,7 @@ impl<'a> Roots<'a> {
 
     /// The files of a chain, as one tree without whiteouts.
     pub(crate) fn tree(&self, chain: &[LayerId]) -> Result<Arc<Tree>, BuildCause> {
-        if !lock(&self.merged).contains_key(chain) {
+        if lock(&self.merged).get(chain).is_none() {
             self.fetch_lacking(chain)?;
         }
         self.tree_of(chain)
@@ -148,7 +150,7 @@ impl<'a> Roots<'a> {
             None => self.with_record(top, |lease, record| ensure_tree(lease, record, &lower))?,
         };
         let tree = Arc::new(merge(&lower, &changes));
-        lock(&self.merged).insert(chain.to_vec(), tree.clone());
+        lock(&self.merged).insert(chain, tree.clone());
         Ok(tree)
     }
 
@@ -259,7 +261,7 @@ impl<'a> Roots<'a> {
             Some(tree) => correction(env.lease, env.idmap, (&tree, &*self.tree(below)?))?,
             None => None,
         };
-        lock(&self.corrections).insert(chain.to_vec(), made.clone());
+        lock(&self.corrections).insert(chain, made.clone());
         Ok(made)
     }
 

@@ -36,6 +36,7 @@ use crate::environment::Environment;
 use crate::error::{BuildCause, VertexError};
 use crate::execute::Execution;
 use crate::execute::mounts::{cache_identities, clear_caches};
+use crate::explain::KnownStages;
 use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
 use crate::graph::Graph;
@@ -97,6 +98,8 @@ pub(crate) struct Solver<'a> {
     /// What of it was known at the start and is told when what lies below is made. It stands whatever
     /// a collection removes meanwhile: what such a vertex was made from is nowhere.
     deferred: BTreeMap<usize, Known>,
+    /// Locked for as long as one is read.
+    stages: Mutex<KnownStages>,
 }
 
 /// The layer of a known vertex, and when it was made. Bases have none of their own.
@@ -105,7 +108,8 @@ type Known = (Option<LayerId>, Timestamp);
 impl<'a> Solver<'a> {
     fn over(ground: &Ground<'a>, sources: Sources, begun: BTreeSet<usize>) -> Self {
         let Ground { env, interrupt, options, graph, bases, roots, work } = *ground;
-        let (keys, whole, stale, found, deferred) = Default::default();
+        let (keys, whole, stale, found) = Default::default();
+        let (deferred, stages) = Default::default();
         Self {
             env,
             interrupt,
@@ -121,6 +125,7 @@ impl<'a> Solver<'a> {
             begun,
             found,
             deferred,
+            stages,
         }
     }
 

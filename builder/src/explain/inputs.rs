@@ -31,6 +31,19 @@ pub(crate) fn is_of_operation(name: &str) -> bool {
     !exact && [INPUT, FILES, REMOTE, LISTING].iter().all(|start| !name.starts_with(start))
 }
 
+/// Whether it is known what kind of step inputs are of.
+pub(super) fn has_kind(inputs: &[Fact]) -> bool {
+    kind(inputs).is_some()
+}
+
+pub(super) fn is_same_kind(one: &[Fact], other: &[Fact]) -> bool {
+    kind(one) == kind(other)
+}
+
+fn kind(inputs: &[Fact]) -> Option<&str> {
+    inputs.iter().find(|(name, _)| name == KIND).map(|(_, kind)| kind.as_str())
+}
+
 /// The longest value that is kept whole, in bytes. Longer ones are scripts, of which the beginning and
 /// a hash tell enough.
 const MAX_VALUE: usize = 1024;

@@ -63,6 +63,11 @@ impl Place {
         place
     }
 
+    /// What places of one stage have in common.
+    pub(crate) fn stage(self) -> [u8; 16] {
+        self.stage
+    }
+
     fn key(self) -> Vec<u8> {
         [PREFIX, &self.stage, &self.number.to_be_bytes()].concat()
     }
@@ -78,12 +83,14 @@ impl Place {
         note.and_then(|note| PlaceResults::decode(&note)).unwrap_or_default()
     }
 
-    /// What is known of the other places of the stage, in their order.
-    pub(crate) fn neighbours(self, store: &Store) -> Vec<PlaceResults> {
+    /// What is known of all places of the stage, in their order.
+    pub(crate) fn of_stage(self, store: &Store) -> Vec<(Self, PlaceResults)> {
         let start = [PREFIX, &self.stage].concat();
-        let notes = store.journal().scan(Table::Notes).into_iter();
-        let others = notes.filter(|(key, _)| key.starts_with(&start) && *key != self.key());
-        others.filter_map(|(_, note)| PlaceResults::decode(&note)).collect()
+        let known = |(key, note): (Vec<u8>, Vec<u8>)| {
+            let number = u16::from_be_bytes(*key.strip_prefix(&*start)?.first_chunk()?);
+            Some((Self { number, ..self }, PlaceResults::decode(&note)?))
+        };
+        store.journal().scan(Table::Notes).into_iter().filter_map(known).collect()
     }
 
     /// Notes a result of this place.

@@ -7,15 +7,11 @@ use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
 use super::compare::{Present, StepBelow, kept_listing};
-use super::inputs::KIND;
+use super::inputs::{has_kind, is_same_kind};
 use super::notes::{Place, PlaceResults, StepOutcome};
+use super::stage::StagePast;
 use crate::operation::facts::Fact;
 use crate::reason::{InputChange, Reason};
-
-/// What an operation of each kind is about, by names of facts: steps that have this in common are the
-/// same step that was moved.
-const ESSENCE: [&str; 8] =
-    ["argument", "script", "path", "source", "heredoc", "url", "git", "destination"];
 
 /// Files count as so many changes at the most.
 const MAX_WEIGHT: usize = 16;
@@ -33,31 +29,22 @@ pub(crate) struct Past<'s> {
 }
 
 impl<'s> Past<'s> {
-    /// What is remembered of the place of a step, here and by other machines (`elsewhere`). `others` are the
-    /// operations that other steps of this build have: their results are not its own, which has `inputs`.
+    /// What is remembered of the place of a step that has `inputs`, here and by other machines
+    /// (`elsewhere`). What another step of the stage makes now is not its own.
     pub(crate) fn of(
         store: &'s Store,
         (place, elsewhere): (Place, Option<ActionRecord>),
         inputs: &[Fact],
-        others: &[Vec<Fact>],
+        stage: &StagePast,
     ) -> Result<Self, ReadError> {
         let own = place.results(store);
-        let mut candidates = Vec::new();
         let elsewhere = elsewhere.filter(|action| has_kind(&action.inputs));
-        for action in records(store, &own)?.into_iter().chain(elsewhere) {
-            let told = essence(&action.inputs);
-            let is_anothers =
-                told != essence(inputs) && others.iter().any(|other| essence(other) == told);
-            if is_same_kind(&action.inputs, inputs) && !is_anothers {
-                candidates.push(action);
-            }
-        }
-        for neighbour in place.neighbours(store) {
-            let moved = records(store, &neighbour)?.into_iter();
-            candidates.extend(moved.filter(|action| {
-                is_same_kind(&action.inputs, inputs) && essence(&action.inputs) == essence(inputs)
-            }));
-        }
+        let mut candidates = records(store, &own)?;
+        candidates.extend(elsewhere);
+        candidates.retain(|action| {
+            is_same_kind(&action.inputs, inputs) && !stage.is_anothers(&action.inputs, inputs)
+        });
+        candidates.extend(stage.moved(place, inputs).cloned());
         Ok(Self { store, own, candidates })
     }
 
@@ -144,23 +131,13 @@ fn listing(store: &Store, inputs: &[Fact], within: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn records(store: &Store, results: &PlaceResults) -> Result<Vec<ActionRecord>, ReadError> {
+pub(super) fn records(
+    store: &Store,
+    results: &PlaceResults,
+) -> Result<Vec<ActionRecord>, ReadError> {
     let made = results.0.iter().filter(|(_, outcome)| *outcome == StepOutcome::Made);
     let found = made.map(|(key, _)| store.action(key)).collect::<Result<Vec<_>, _>>()?;
     Ok(found.into_iter().flatten().filter(|action| has_kind(&action.inputs)).collect())
-}
-
-fn has_kind(inputs: &[Fact]) -> bool {
-    inputs.iter().any(|(name, _)| name == KIND)
-}
-
-fn is_same_kind(one: &[Fact], other: &[Fact]) -> bool {
-    let kind = |facts: &[Fact]| facts.iter().find(|(name, _)| name == KIND).cloned();
-    kind(one) == kind(other)
-}
-
-fn essence(facts: &[Fact]) -> Vec<&Fact> {
-    facts.iter().filter(|(name, _)| ESSENCE.contains(&name.as_str())).collect()
 }
 
 fn weight(change: &InputChange) -> usize {

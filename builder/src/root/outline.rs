@@ -29,7 +29,7 @@ impl Roots<'_> {
     /// until it is read and hashed, and
     /// [`UNREAD`](wythe_store::live::reading::UNREAD) stands for what files of it hold.
     pub(crate) fn outline(&self, chain: &[LayerId]) -> Result<Outline, BuildCause> {
-        if !lock(&self.merged).contains_key(chain) {
+        if lock(&self.merged).get(chain).is_none() {
             self.fetch_lacking(chain)?;
         }
         self.outline_of(chain)
@@ -49,7 +49,7 @@ impl Roots<'_> {
         if let Some(changes) = self.stored_tree(top)? {
             let tree = Arc::new(merge(&lower.tree, &changes));
             if lower.is_read {
-                lock(&self.merged).insert(chain.to_vec(), tree.clone());
+                lock(&self.merged).insert(chain, tree.clone());
             }
             return Ok(Outline { tree, ..lower });
         }
@@ -59,7 +59,7 @@ impl Roots<'_> {
         let record = self.env.store.layer(top)?.ok_or(SealError::Gone)?;
         let changes = outline(self.env.lease, &record, &lower.tree)?;
         let tree = Arc::new(merge(&lower.tree, &changes));
-        lock(&self.outlined).insert(chain.to_vec(), tree.clone());
+        lock(&self.outlined).insert(chain, tree.clone());
         Ok(Outline { tree, is_read: false })
     }
 }

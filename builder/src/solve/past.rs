@@ -1,7 +1,7 @@
 //! What is kept with a result to explain a later miss, and why a step runs.
 
 use std::io::{self, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use wythe_dockerfile::mount::Requirement;
 use wythe_store::action::{ActionRecord, LISTING};
@@ -24,7 +24,7 @@ use crate::explain::inputs::{
     ABSENT, BASE, BELOW, FILES, INPUT, REMOTE, of_operation, without_credentials,
 };
 use crate::explain::notes::{Place, StepOutcome};
-use crate::explain::{Past, Present, StepBelow, listing};
+use crate::explain::{Past, Present, StagePast, StepBelow, listing};
 use crate::graph::{Vertex, VertexId};
 use crate::operation::copy::CopySource;
 use crate::operation::facts::Fact;
@@ -166,11 +166,9 @@ impl Solver<'_> {
             return Ok(Reason::RefreshBelow { step: self.graph.vertex(below).name.clone() });
         }
         let inputs = self.inputs_of(index)?;
-        let others = self.graph.vertices.iter().filter(|other| other.stage == vertex.stage);
-        let others: Vec<Vec<Fact>> = others.map(|other| of_operation(&other.operation)).collect();
-        let place = self.place(vertex);
+        let (place, stage) = (self.place(vertex), self.stage_past(vertex)?);
         let past =
-            Past::of(self.env.store, (place, self.latest_elsewhere(place)), &inputs, &others)?;
+            Past::of(self.env.store, (place, self.latest_elsewhere(place)), &inputs, &stage)?;
         let listings = |within: &str| {
             let read = read_by(&vertex.operation).into_iter().find(|(name, ..)| name == within)?;
             self.listing(index, &read).ok()?
@@ -179,6 +177,20 @@ impl Solver<'_> {
         let below = if vertex.parent.is_some_and(ran) { StepBelow::Ran } else { StepBelow::Stood };
         let present = Present { inputs: &inputs, listings: &listings, below };
         Ok(past.reason(&self.keys[&index], present))
+    }
+
+    /// What was remembered of the stage of a vertex when the first of its steps was not found.
+    fn stage_past(&self, vertex: &Vertex) -> Result<Arc<StagePast>, BuildCause> {
+        let place = self.place(vertex);
+        let mut known = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(past) = known.get(&(vertex.stage, place.stage())) {
+            return Ok(Arc::clone(past));
+        }
+        let own = self.graph.vertices.iter().filter(|other| other.stage == vertex.stage);
+        let operations = own.map(|other| of_operation(&other.operation));
+        let past = Arc::new(StagePast::of(self.env.store, place, operations)?);
+        known.insert((vertex.stage, place.stage()), Arc::clone(&past));
+        Ok(past)
     }
 
     /// What a cache says of the latest result of a place, with the listings that it was made from.
