@@ -62,6 +62,7 @@ pub mod racy;
 mod read_only;
 mod recover;
 pub mod refs;
+mod relied;
 mod reserve;
 pub mod scan_record;
 mod sealed;

@@ -3,7 +3,7 @@
 //! The rules are above: [`open`](crate::open) puts right what crashes left, and a
 //! [`lease`](crate::lease) is the right to write.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ use crate::object::{Kind, ObjectName};
 use crate::pack::PackName;
 use crate::pack::reader::Pack;
 use crate::pack::writer::PackWriter;
+use crate::relied::ReliedPacks;
 use crate::stake::Stake;
 use crate::vfs::Vfs;
 
@@ -88,7 +89,7 @@ struct Inner {
     /// What leases of this process have found. Locked for moments.
     stakes: Mutex<Vec<Weak<Stake>>>,
     /// Packs that this process relies on. Locked for moments.
-    relied: Mutex<BTreeSet<PackName>>,
+    relied: Mutex<ReliedPacks>,
     /// The last group of the journal that was read when the packs were listed.
     listed: AtomicU64,
 }
@@ -151,6 +152,16 @@ impl Store {
         Ok(())
     }
 
+    /// Takes note of a group of this process, whose packs are listed since they were published: where
+    /// all before it was read when the packs were listed, nothing else can have come.
+    pub(crate) fn listed_with(&self, sequence: u64) -> Result<(), ReadError> {
+        if self.0.listed.load(Ordering::Acquire) + 1 < sequence {
+            return self.list_packs();
+        }
+        self.0.listed.fetch_max(sequence, Ordering::AcqRel);
+        Ok(())
+    }
+
     /// Whether the packs were listed after the last group of the journal was read. A pack that was
     /// deleted is no longer condemned, and no longer listed.
     pub(crate) fn is_listed(&self) -> bool {
@@ -174,14 +185,13 @@ impl Store {
     /// Remembers that something is not stored again because a pack has it.
     pub(crate) fn rely(&self, pack: &Pack) {
         if pack.rely() {
-            let mut relied = self.0.relied.lock().unwrap_or_else(PoisonError::into_inner);
-            relied.insert(pack.name());
+            self.relied().insert(pack.name());
         }
     }
 
-    /// The packs for which something was not stored again, and our own.
-    pub(crate) fn relied_on(&self) -> BTreeSet<PackName> {
-        self.0.relied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The packs that this process relies on. Locked for moments.
+    pub(crate) fn relied(&self) -> MutexGuard<'_, ReliedPacks> {
+        self.0.relied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The packs that are condemned, as far as is known.

@@ -66,7 +66,7 @@ impl Lease {
             }
         };
         self.writer.forget(&finished);
-        self.store.list_packs()?;
+        self.store.listed_with(sequence)?;
         if !finished.is_empty() {
             self.cover(Extent::Some);
         }
@@ -119,8 +119,9 @@ impl Wish<'_> {
             self.lift(journal, &gone, &mut batch);
             put_back(journal, gone, &mut batch)?;
         }
-        self.doubt(journal, &mut batch);
+        let (told, collected) = self.doubt(journal, &mut batch);
         let sequence = hold.append(&batch, self.durability)?;
+        self.lease.store.relied().tell(&told, collected);
         for stake in self.lease.store.stakes() {
             stake.let_go(&batch);
         }
@@ -130,7 +131,7 @@ impl Wish<'_> {
 
     /// Condemns no longer what the lease relies on.
     fn lift(&self, journal: &Journal, gone: &BTreeMap<Vec<u8>, Vec<u8>>, batch: &mut Batch) {
-        let relied = self.lease.store.relied_on();
+        let relied = self.lease.store.relied().all().clone();
         let relied: BTreeSet<String> = relied.iter().map(PackName::path).collect();
         let behind = |path: &str| {
             let mut files = gone.keys().filter_map(|key| self.behind.get(key));
@@ -152,13 +153,16 @@ impl Wish<'_> {
     }
 
     /// Says that packs which the lease relies on may be unsynced, where nobody says anything: a
-    /// power cut that takes one has to take what needs it.
-    fn doubt(&self, journal: &Journal, batch: &mut Batch) {
-        for name in self.lease.store.relied_on() {
-            if !self.lease.store.is_condemned(&name.path()) {
-                doubt(journal, &name, batch);
-            }
+    /// power cut that takes one has to take what needs it. Returns the packs of which something is
+    /// said now, and the last group by which collection took anything away.
+    fn doubt(&self, journal: &Journal, batch: &mut Batch) -> (Vec<PackName>, u64) {
+        let (store, collected) = (&self.lease.store, collected(journal));
+        let mut told = store.relied().untold(collected);
+        told.retain(|name| !store.is_condemned(&name.path()));
+        for name in &told {
+            doubt(journal, name, batch);
         }
+        (told, collected)
     }
 
     fn look_up(&mut self, rows: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), WriteError> {

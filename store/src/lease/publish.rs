@@ -118,7 +118,7 @@ impl Lease {
         let rows = journal.scan(Table::Packs).into_iter().filter(|(_, boot)| !boot.is_empty());
         let mut names: Vec<PackName> = rows.filter_map(|(key, _)| PackName::of_key(&key)).collect();
         // What is condemned is deleted soon, or lifted by whoever relies on it.
-        let relied = self.store.relied_on();
+        let relied = self.store.relied().all().clone();
         let counts = |name: &PackName| {
             let is_unknown = !journal.contains(Table::Packs, name.as_bytes());
             is_unknown && (relied.contains(name) || !self.store.is_condemned(&name.path()))
