@@ -5,11 +5,14 @@
 //! mounted in no place and is one layer of each step's own; what was looked up in it is known to the kernel.
 //! Only the lowest: what a layer removes of those below would not be gone there.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::getxattr;
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsmount, fsopen,
@@ -17,6 +20,9 @@ use rustix::mount::{
 
 use crate::overlay::{self, MOST_LOWERS};
 use crate::step::Stacking;
+
+/// What the directory of a layer says is short.
+const LONGEST_NOTE: usize = 64;
 
 /// So many layers are stacked for each step by itself: it costs half a millisecond to mount them, and
 /// files of all of them are on one file system for the step.
@@ -48,6 +54,8 @@ pub struct MountedLayers {
     /// The layers, bottom first.
     directories: Vec<PathBuf>,
     mount: OwnedFd,
+    /// By attributes, whether one of the directories has it. Layers stay what they are.
+    notes: Mutex<BTreeMap<Vec<u8>, bool>>,
 }
 
 impl MountedLayers {
@@ -59,7 +67,7 @@ impl MountedLayers {
     /// of an overlay over a file system that is stacked itself.
     pub fn mount(directories: &[PathBuf]) -> std::io::Result<Self> {
         let mount = mounted(directories)?;
-        let layers = Self { directories: directories.to_vec(), mount };
+        let layers = Self { directories: directories.to_vec(), mount, notes: Mutex::default() };
         layers.try_as_layer()?;
         Ok(layers)
     }
@@ -67,6 +75,21 @@ impl MountedLayers {
     /// Whether it is of the lowest of these layers, and of so many.
     pub fn is_of(&self, count: usize, layers: &[PathBuf]) -> bool {
         self.directories.len() == count && layers.starts_with(&self.directories)
+    }
+
+    /// Whether the directory of one of these layers has an extended attribute. Those of the mount are
+    /// asked once.
+    pub(crate) fn any_noted(&self, layers: &[PathBuf], attribute: &[u8]) -> bool {
+        let Some(above) = layers.strip_prefix(self.directories.as_slice()) else {
+            return any_noted(layers, attribute);
+        };
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_mount = notes.get(attribute).copied().unwrap_or_else(|| {
+            let found = any_noted(&self.directories, attribute);
+            notes.insert(attribute.to_vec(), found);
+            found
+        });
+        of_mount || any_noted(above, attribute)
     }
 
     /// These layers, with the mount in the place of those that it has; `None` where others are below, or
@@ -89,6 +112,12 @@ impl MountedLayers {
         let pair = self.directories.first().cloned().into_iter().chain([self.path()]);
         mounted(&pair.collect::<Vec<_>>()).map(drop)
     }
+}
+
+/// Whether one of these directories has an extended attribute.
+pub(crate) fn any_noted(layers: &[PathBuf], attribute: &[u8]) -> bool {
+    let mut value = [0; LONGEST_NOTE];
+    layers.iter().any(|layer| getxattr(layer, attribute, &mut value[..]).is_ok())
 }
 
 /// A detached overlay that takes no changes.

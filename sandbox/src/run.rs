@@ -3,10 +3,8 @@
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use rustix::fs::getxattr;
 use rustix::io::Errno;
 
 use crate::cancel::Cancel;
@@ -16,6 +14,7 @@ use crate::chroot;
 use crate::enter;
 use crate::error::{StepCause, StepError};
 use crate::leftovers;
+use crate::mounted_layers::any_noted;
 use crate::nest::{Nest, Ownership};
 use crate::outcome::Outcome;
 use crate::output::{Output, Stream};
@@ -163,10 +162,12 @@ fn attention(step: &Step, nest: &Nest) -> Attention {
     if nest.ownership() == Ownership::Emulated {
         return Attention::Owners;
     }
-    let mut value = [0; LONGEST_NOTE];
-    let mut has_devices =
-        |layer: &PathBuf| getxattr(layer, &*step.device_attribute, &mut value[..]).is_ok();
-    if step.devices == Devices::Shown || step.root.shown().iter().any(&mut has_devices) {
+    let (shown, attribute) = (step.root.shown(), &*step.device_attribute);
+    let has_devices = || match &step.mounted {
+        Some(mounted) => mounted.any_noted(shown, attribute),
+        None => any_noted(shown, attribute),
+    };
+    if step.devices == Devices::Shown || has_devices() {
         Attention::Looks
     } else {
         Attention::Deeds
@@ -177,9 +178,6 @@ fn attention(step: &Step, nest: &Nest) -> Attention {
 fn binds(step: &Step) -> Binds {
     if step.shares() { Binds::Announced } else { Binds::Run }
 }
-
-/// What the directory of a layer says is short.
-const LONGEST_NOTE: usize = 64;
 
 fn namespaces(network: &Network, nest: &Nest) -> c_int {
     let always = libc::CLONE_NEWNS
