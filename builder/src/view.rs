@@ -31,14 +31,22 @@ struct Top {
 }
 
 impl LayerTops {
-    fn of(&self, layer: &Path) -> Arc<Top> {
+    /// Of all layers, in their order. Two who ask of a new one at once may both list it.
+    fn of(&self, layers: &[PathBuf]) -> Vec<Arc<Top>> {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(top) = known().get(layer) {
-            return top.clone();
-        }
-        let top = Arc::new(Top { is_opaque: is_opaque(layer), names: top_names(layer).ok() });
-        known().insert(layer.to_owned(), top.clone());
-        top
+        let found: Vec<Option<Arc<Top>>> = {
+            let known = known();
+            layers.iter().map(|layer| known.get(layer).cloned()).collect()
+        };
+        let listed = |(layer, top): (&PathBuf, Option<Arc<Top>>)| {
+            top.unwrap_or_else(|| {
+                let is_opaque = is_opaque(layer);
+                let top = Arc::new(Top { is_opaque, names: top_names(layer).ok() });
+                known().insert(layer.clone(), top.clone());
+                top
+            })
+        };
+        layers.iter().zip(found).map(listed).collect()
     }
 }
 
@@ -58,8 +66,10 @@ fn top_names(layer: &Path) -> io::Result<BTreeSet<OsString>> {
 pub struct View<'a> {
     layers: &'a [PathBuf],
     root: OnceLock<Merged>,
-    /// What is known of the layers.
-    tops: Option<&'a LayerTops>,
+    /// What is known of layers.
+    known: Option<&'a LayerTops>,
+    /// What is known of these, once something was looked up.
+    tops: OnceLock<Vec<Arc<Top>>>,
 }
 
 /// The directories that one directory of the image is merged of, the topmost first. Most layers have
@@ -117,12 +127,12 @@ pub struct Found {
 impl<'a> View<'a> {
     /// A view of layer directories.
     pub fn new(layers: &'a [PathBuf]) -> Self {
-        Self { layers, root: OnceLock::new(), tops: None }
+        Self { layers, root: OnceLock::new(), known: None, tops: OnceLock::new() }
     }
 
     /// A view of layer directories that nobody changes.
     pub fn over(layers: &'a [PathBuf], tops: &'a LayerTops) -> Self {
-        Self { tops: Some(tops), ..Self::new(layers) }
+        Self { known: Some(tops), ..Self::new(layers) }
     }
 
     /// Follows a path, links included, inside the stack.
@@ -218,22 +228,26 @@ impl<'a> View<'a> {
             return child(&directory.merged, name);
         }
         let root = self.root.get_or_init(|| self.merged_root());
-        let Some(tops) = self.tops else { return child(root, name) };
-        let has = |layer: &&PathBuf| {
-            tops.of(layer).names.as_ref().is_none_or(|names| names.contains(name))
-        };
-        let having: Vec<PathBuf> = root.iter().filter(has).cloned().collect();
-        child(&having, name)
+        let Some(tops) = self.tops() else { return child(root, name) };
+        let has = |top: &Top| top.names.as_ref().is_none_or(|names| names.contains(name));
+        let from_top = root.iter().zip(tops.iter().rev());
+        let having = from_top.filter(|(_, top)| has(top)).map(|(layer, _)| layer.clone());
+        child(&having.collect::<Merged>(), name)
     }
 
     fn merged_root(&self) -> Merged {
-        let is_opaque = |layer: &PathBuf| match self.tops {
-            Some(tops) => tops.of(layer).is_opaque,
-            None => is_opaque(layer),
+        let lowest = match self.tops() {
+            Some(tops) => tops.iter().rev().position(|top| top.is_opaque),
+            None => self.layers.iter().rev().position(|layer| is_opaque(layer)),
         };
         let from_top = self.layers.iter().rev();
-        let lowest = from_top.clone().position(is_opaque);
         from_top.take(lowest.map_or(usize::MAX, |at| at + 1)).cloned().collect()
+    }
+
+    /// What is known of the layers, in their order.
+    fn tops(&self) -> Option<&[Arc<Top>]> {
+        let known = self.known?;
+        Some(self.tops.get_or_init(|| known.of(self.layers)))
     }
 }
 
