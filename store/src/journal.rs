@@ -17,7 +17,7 @@ use std::io;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{At, Poison, ReadError, WriteError};
-use crate::journal::batch::{Batch, Table};
+use crate::journal::batch::{Batch, COLLECTED, Table};
 use crate::journal::state::{Damage, State};
 use crate::vfs::Vfs;
 
@@ -99,6 +99,12 @@ impl Journal {
     /// The number of the last group that was read.
     pub fn sequence(&self) -> u64 {
         self.read().sequence()
+    }
+
+    /// The last group by which collection took anything away.
+    pub(crate) fn collected(&self) -> u64 {
+        let value = self.get(Table::Boot, COLLECTED);
+        value.and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u64::from_le_bytes)
     }
 
     /// The boot this process runs in.

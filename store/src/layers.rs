@@ -202,6 +202,14 @@ impl Store {
         };
         match found {
             Some(record) if record.tree.is_some() => Ok(Some(record)),
+            // As long as collection took nothing away, all that our leases have found is where it was.
+            None if self
+                .stakes()
+                .iter()
+                .all(|stake| self.journal().collected() <= stake.since()) =>
+            {
+                Ok(None)
+            }
             found => Ok(self.found_layer_by(table, digest)?.or(found)),
         }
     }

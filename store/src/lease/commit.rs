@@ -12,7 +12,7 @@ use crate::closure;
 use crate::digest::Digest;
 use crate::error::{ReadError, WriteError};
 use crate::index::Extent;
-use crate::journal::batch::{Batch, COLLECTED, Change, Table};
+use crate::journal::batch::{Batch, Change, Table};
 use crate::journal::{Durability, Hold, Journal};
 use crate::layers::{LayerRecord, decode_descriptor};
 use crate::lease::Lease;
@@ -107,7 +107,7 @@ impl Wish<'_> {
     fn grant(&self, hold: &mut Hold<'_>) -> Result<Granted, WriteError> {
         let journal = hold.journal();
         let mut batch = merged(journal, &self.batch)?;
-        if collected(journal) > self.lease.stake.since() {
+        if journal.collected() > self.lease.stake.since() {
             let is_there =
                 |key: &[u8]| journal.get_full(key).is_some() || touches(&self.batch, key);
             let gone = self.lease.stake.rows_without(is_there);
@@ -156,7 +156,7 @@ impl Wish<'_> {
     /// power cut that takes one has to take what needs it. Returns the packs of which something is
     /// said now, and the last group by which collection took anything away.
     fn doubt(&self, journal: &Journal, batch: &mut Batch) -> (Vec<PackName>, u64) {
-        let (store, collected) = (&self.lease.store, collected(journal));
+        let (store, collected) = (&self.lease.store, journal.collected());
         let mut told = store.relied().untold(collected);
         told.retain(|name| !store.is_condemned(&name.path()));
         for name in &told {
@@ -221,12 +221,6 @@ fn put_back(
         }
     }
     Ok(())
-}
-
-/// The last group by which collection took anything away.
-fn collected(journal: &Journal) -> u64 {
-    let value = journal.get(Table::Boot, COLLECTED);
-    value.and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u64::from_le_bytes)
 }
 
 /// The batch with what the journal knows of its layers by now. A layer that the batch takes away
