@@ -8,7 +8,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -54,8 +54,7 @@ fn stack_in(directory: &Path) -> io::Result<()> {
         .iter()
         .try_for_each(|name| std::fs::create_dir_all(top.join(name)));
     let stacked = made.and_then(|()| {
-        let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_flag(&context, c"userxattr")?;
+        let context = changeable()?;
         for (key, name) in [(c"lowerdir", "lower"), (c"upperdir", "upper"), (c"workdir", "work")] {
             let opened = openat(CWD, top.join(name), DIRECTORY, Mode::empty())?;
             add(context.as_fd(), key, opened.as_fd())?;
@@ -64,6 +63,16 @@ fn stack_in(directory: &Path) -> io::Result<()> {
     });
     let removed = std::fs::remove_dir_all(&top);
     stacked.and(removed)
+}
+
+/// An overlay that is going to take changes, as those of steps do.
+pub(crate) fn changeable() -> Result<OwnedFd, Errno> {
+    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_flag(&context, c"userxattr")?;
+    // Without it the kernel writes out all that waits for the disk below, whosever it is, when the overlay goes: seconds on a
+    // machine that has been busy.
+    fsconfig_set_flag(&context, c"volatile")?;
+    Ok(context)
 }
 
 /// Gives an overlay the directory at a path.

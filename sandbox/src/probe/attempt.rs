@@ -7,8 +7,8 @@ use std::{fs, iter};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
-    fsmount, fsopen, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
+    unmount,
 };
 
 use super::{Refusal, in_child, number};
@@ -122,9 +122,7 @@ fn mount_overlay(top: &Path) -> Result<OwnedFd, Errno> {
         overlay::mount_at_once(open("merged")?.as_fd(), scratch, iter::once(lower.as_fd()))?;
         return open("merged");
     }
-    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_flag(&context, c"userxattr")?;
-    fsconfig_set_flag(&context, c"volatile")?;
+    let context = overlay::changeable()?;
     for (key, directory) in [(c"upperdir", upper), (c"workdir", work), (c"lowerdir+", lower)] {
         overlay::add(context.as_fd(), key, directory.as_fd())?;
     }
