@@ -7,6 +7,7 @@
 //! process of ours that takes up orphans, and does not end before them (`chroot/reaper.rs`).
 
 mod furnish;
+mod process;
 mod reaper;
 mod run;
 

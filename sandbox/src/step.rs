@@ -411,8 +411,8 @@ const GAINERS: [&str; 3] = ["sudo", "doas", "pkexec"];
 /// Docker's size of `/dev/shm`.
 const DEFAULT_SHM_SIZE: u64 = 64 << 20;
 
-/// Docker's time between asking and killing.
-const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// Less than the ten seconds after which Docker and GitHub end whom they have asked to: what is left of them tidies up.
+const DEFAULT_GRACE: Duration = Duration::from_secs(8);
 
 const DEFAULT_HOSTS: &[u8] = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 

@@ -4,16 +4,15 @@
 //! and so is under the rules of the child of a step: nothing but system calls. All signals are blocked in
 //! it, and taken one by one.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, getppid, kill_process,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, getppid,
     pidfd_send_signal, wait, waitid,
 };
-use std::mem::MaybeUninit;
 
+use super::process::Process;
 use crate::child::Task;
 use crate::spawn::Child;
 use crate::sys::{self, Shared};
@@ -80,14 +79,41 @@ fn watch(command: &OwnedFd, parent: Pid) -> ! {
             continue;
         }
         match sys::take_signal(PATIENCE_NANOS) {
-            // It may have ended meanwhile.
-            Some(signal) if signal == Signal::TERM.as_raw() => {
-                let _ = pidfd_send_signal(command, Signal::TERM);
-            }
+            // One that does not listen is not waited for.
+            Some(signal) if signal == Signal::TERM.as_raw() => is_over = !is_told(command),
             Some(signal) if signal == END.as_raw() => is_over = true,
             Some(_) | None => {}
         }
     }
+}
+
+/// Tells the command to end, unless that is nothing to it.
+fn is_told(command: BorrowedFd<'_>) -> bool {
+    let Some(process) = Process::of_pidfd(command) else {
+        return pidfd_send_signal(command, Signal::TERM).is_ok();
+    };
+    if process.ignores(Signal::TERM) {
+        return false;
+    }
+    process.send(Signal::TERM);
+    is_bound_again()
+}
+
+/// Kills all children. Their own become ours thereby, and are killed next time.
+fn end_children() {
+    let own = getpid();
+    Process::each(|process| {
+        if process.parent() == Some(own) {
+            process.send(Signal::KILL);
+        }
+    });
+    is_bound_again();
+}
+
+/// Has this process told again of its parent's end: whoever has been somebody else is not. Who asks for the parent learns of an
+/// end in between.
+fn is_bound_again() -> bool {
+    sys::signal_at_death_of_parent(END).is_ok()
 }
 
 /// How the command has ended, if it has.
@@ -105,57 +131,6 @@ fn orphans_are_gone() -> bool {
             Err(_) => return true,
         }
     }
-}
-
-/// Kills all children. Their own become ours thereby, and are killed next time.
-fn end_children() {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(processes) = openat(CWD, c"/proc", flags, Mode::empty()) else { return };
-    let mut space = [MaybeUninit::uninit(); LISTED];
-    let mut listed = RawDir::new(&processes, &mut space);
-    while let Some(Ok(entry)) = listed.next() {
-        let name = entry.file_name().to_bytes();
-        if let Some(pid) = number(name).and_then(Pid::from_raw)
-            && is_child(processes.as_fd(), name)
-        {
-            // It may have ended meanwhile.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
-}
-
-/// Whether a process is a child of this one.
-fn is_child(processes: BorrowedFd<'_>, name: &[u8]) -> bool {
-    let mut path = [0; LONGEST_NAME];
-    let Some(place) = path.get_mut(..name.len() + STAT.len()) else { return false };
-    let (start, end) = place.split_at_mut(name.len());
-    start.copy_from_slice(name);
-    end.copy_from_slice(STAT);
-    let Ok(path) = std::ffi::CStr::from_bytes_until_nul(&path) else { return false };
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let Ok(file) = openat(processes, path, flags, Mode::empty()) else { return false };
-    let mut text = [0; STATUS];
-    let Ok(length) = rustix::io::read(&file, &mut text) else { return false };
-    parent(text.get(..length).unwrap_or(&[])) == Some(getpid().as_raw_nonzero().get())
-}
-
-/// The parent of the process that a line of `/proc` is about: the second word behind its name, which
-/// may hold anything.
-fn parent(line: &[u8]) -> Option<i32> {
-    let name_end = line.iter().rposition(|byte| *byte == b')')?;
-    let mut words = line.get(name_end + 1..)?.split(|byte| *byte == b' ').skip(1);
-    number(words.nth(1)?)
-}
-
-/// A number in digits.
-fn number(digits: &[u8]) -> Option<i32> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0i32, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 /// Ends this process as another one has ended.
@@ -176,29 +151,3 @@ const PAUSE_NANOS: i64 = 1_000_000;
 
 /// How long to sleep without looking whether the builder is there. It is told when that ends.
 const PATIENCE_NANOS: i64 = 900_000_000;
-
-/// Room for some entries of a directory.
-const LISTED: usize = 4096;
-
-/// Room for the digits of a process and the name of a file.
-const LONGEST_NAME: usize = 32;
-
-/// What `/proc` says of a process in one line, and the end of a path.
-const STAT: &[u8] = b"/stat\0";
-
-/// Room for the words up to the parent: a name has 16 bytes, each of which may be written as four.
-const STATUS: usize = 256;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parent_is_read_behind_whatever_name_a_process_has() {
-        assert_eq!(parent(b"12 (sh) S 7 12 12 0 -1"), Some(7));
-        assert_eq!(parent(b"12 (a) S 1 (b) R 42 1"), Some(42));
-        assert_eq!(parent(b"12 (sh) S"), None);
-        assert_eq!(number(b"12a"), None);
-        assert_eq!(number(b""), None);
-    }
-}
