@@ -12,6 +12,7 @@ mod clouds;
 mod creation;
 mod credentials;
 mod devices;
+mod glance;
 mod ids;
 mod kernel_files;
 mod layout;

@@ -29,8 +29,8 @@ pub(crate) use filter::{install_filter, install_unheard_filter};
 pub(crate) use limit::{lock_limit, set_lock_limit};
 pub(crate) use mount::{Depth, release_mount, restrict_attached, restrict_mount, restricts_mounts};
 pub(crate) use process::{
-    FileUser, Shared, die_of, fork_from_thread, give_up_new_privileges, signal_at_death_of_parent,
-    take_signal, take_up_orphans,
+    FileUser, Shared, die_of, fork_from_thread, give_up_new_privileges, read_memory,
+    signal_at_death_of_parent, take_signal, take_up_orphans,
 };
 pub(crate) use request::{
     Reply, Request, answer_request, hand_to_caller, is_waiting, next_request, wake_at_once,

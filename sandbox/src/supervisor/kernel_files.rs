@@ -19,6 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::glance::{is_elsewhere, may_concern};
 use super::{answers, low};
 use crate::seccomp::{Link, NameCall, Wish};
 use crate::sys::{self, Reply, Request};
@@ -69,6 +70,9 @@ impl KernelFiles {
         request: &Request,
         call: NameCall,
     ) -> Result<Reply, Errno> {
+        if is_elsewhere(request.process, &request.arguments, call.path) {
+            return Ok(Reply::Run);
+        }
         let caller = Caller::open(request.process)?;
         // What a process of another user has is for this user to look at.
         let (uid, gid) = caller.owner()?;
@@ -93,14 +97,13 @@ impl KernelFiles {
         call: NameCall,
         path: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Errno> {
-        if path.first() == Some(&b'/') {
-            let concerns = path.starts_with(b"/proc") || path.starts_with(b"/dev/");
-            return Ok(concerns.then_some(path));
-        }
-        let directory = low(request.arguments[0]).cast_signed();
-        if call.path == 0 || directory == libc::AT_FDCWD || path.is_empty() {
+        if !may_concern(&path, &request.arguments, call.path) {
             return Ok(None);
         }
+        if path.first() == Some(&b'/') {
+            return Ok(Some(path));
+        }
+        let directory = low(request.arguments[0]).cast_signed();
         let opened = caller.link(&format!("fd/{directory}"))?;
         let Ok(within) = opened.strip_prefix(&self.root) else { return Ok(None) };
         if !within.starts_with("proc") {

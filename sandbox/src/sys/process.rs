@@ -14,6 +14,21 @@ pub(crate) fn fork_from_thread() -> Result<Option<OwnedFd>, Errno> {
     clone_process(libc::SIGCHLD)
 }
 
+/// Reads what there is at an address of another process, as far as there is any. Whose process it is shows nowhere: its number may
+/// mean another one by now.
+pub(crate) fn read_memory(process: u32, address: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+    let process = libc::pid_t::try_from(process).map_err(|_| Errno::SRCH)?;
+    let address = usize::try_from(address).map_err(|_| Errno::FAULT)?;
+    let ours = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let theirs =
+        libc::iovec { iov_base: ptr::without_provenance_mut(address), iov_len: bytes.len() };
+    // SAFETY: the kernel writes to no more than `bytes`; the other address is looked up in the other process.
+    let read =
+        unsafe { libc::process_vm_readv(process, &raw const ours, 1, &raw const theirs, 1, 0) };
+    checked(c_long::try_from(read).unwrap_or(-1))
+        .and_then(|read| usize::try_from(read).map_err(|_| Errno::IO))
+}
+
 /// Makes this process the parent of its descendants whose own parents end.
 pub(crate) fn take_up_orphans() -> Result<(), Errno> {
     control(libc::PR_SET_CHILD_SUBREAPER, 1).map(drop)
