@@ -11,6 +11,7 @@ mod args;
 mod aws;
 mod build_record;
 mod closure;
+mod cloud;
 mod command;
 mod completion;
 mod container;

@@ -60,6 +60,7 @@ use crate::args::switch::Switch;
 use crate::build_record::id::BuildId;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
+use crate::cloud::tell_reach;
 use crate::failure::Failure;
 use crate::limits::tell_keeper;
 use crate::render::screen::{PausedProgress, Screen};
@@ -228,6 +229,7 @@ impl<'a> Making<'a> {
             tell_keeper(&options.quota, session);
             let (isolation, reason) = session.isolation();
             progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+            tell_reach(options.network, session);
         }
         let on_error =
             args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });

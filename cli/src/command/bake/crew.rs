@@ -9,7 +9,7 @@ use rayon::ThreadPool;
 use serde_json::Value;
 use wythe_bake::plan::Plan;
 use wythe_bake::target::Target;
-use wythe_builder::options::{GivenImage, NamedContext, STEPS_AT_ONCE};
+use wythe_builder::options::{GivenImage, NamedContext, NetworkMode, STEPS_AT_ONCE};
 use wythe_builder::progress::{Event, Progress as _};
 use wythe_builder::shared_steps::SharedSteps;
 use wythe_registry::delivered::Delivered;
@@ -23,6 +23,7 @@ use super::flags::{self, Asked, Origin};
 use super::remote::RemoteDefinition;
 use super::{dockerfile, is_asked};
 use crate::args::bake::{BakeArgs, Execution};
+use crate::cloud::tell_reach;
 use crate::command::build;
 use crate::command::build::company::Company;
 use crate::failure::{Class, Failure};
@@ -126,6 +127,9 @@ impl<'a> Crew<'a> {
         let progress = Tally::new(PausedProgress { progress, screen: &screen });
         let (isolation, reason) = self.session.isolation();
         progress.event(&Event::Isolated { isolation, reason: reason.as_deref() });
+        if self.plan.targets.values().any(has_network_of_machine) {
+            tell_reach(NetworkMode::Default, self.session);
+        }
         let together = Together::new(&progress, self.session);
         let workers = self.plan.targets.len().min(self.jobs.get());
         std::thread::scope(|scope| {
@@ -286,6 +290,12 @@ impl<'a> Crew<'a> {
     fn lock(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether steps of a target have the network of this machine.
+fn has_network_of_machine(target: &Target) -> bool {
+    let network = target.network.as_deref();
+    network.is_none_or(|network| network != "none" && !network.starts_with("allow:"))
 }
 
 /// What the image of a target is called in messages.
