@@ -1,6 +1,5 @@
 //! Directories that are built aside.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::error::{At as _, WriteError};
@@ -56,8 +55,7 @@ impl<'a> Building<'a> {
     }
 
     fn claim(&self) -> Result<LiveName, WriteError> {
-        let from = self.absolute();
-        claim(self.lease, |target| fs::rename(&from, target))
+        claim(self.lease, &self.absolute())
     }
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, open};
+use rustix::fs::{CWD, Mode, RenameFlags, open, renameat_with};
+use rustix::io::Errno;
 
 use crate::error::{At, WriteError};
 use crate::id::LayerId;
@@ -89,7 +90,7 @@ pub fn adopt(
     idmap: &[u8],
     batch: &mut Batch,
 ) -> Result<LayerId, WriteError> {
-    let name = claim(lease, |target| fs::rename(&scratch.upper, target))?;
+    let name = claim(lease, &scratch.upper)?;
     let random = sys::random().writing("live")?;
     let layer = LayerId::of(&[name.as_str().as_bytes(), &random].concat());
     record(lease, batch, &name, LayerRecord::new(layer), idmap)?;
@@ -122,12 +123,8 @@ pub(super) fn live_record(
     Ok(LiveRecord { layer, idmap, form: FORM, boot, sync: Sync::Unsynced, stamp })
 }
 
-/// Moves a directory to a name under `live/` that nobody has. An empty directory holds the name
-/// first, since renaming over anything else would fail.
-pub(super) fn claim(
-    lease: &Lease,
-    rename: impl Fn(&PathBuf) -> io::Result<()>,
-) -> Result<LiveName, WriteError> {
+/// Moves a directory to a name under `live/` that nobody has.
+pub(super) fn claim(lease: &Lease, from: &Path) -> Result<LiveName, WriteError> {
     loop {
         let random = sys::random().writing("live")?;
         let name = LiveName::from_random([random[0], random[1], random[2], random[3]]);
@@ -136,14 +133,43 @@ pub(super) fn claim(
             // Of a directory that went: one of the same name would be taken for it.
             continue;
         }
-        match fs::create_dir(&target) {
+        match move_to_new(from, &target) {
             Ok(()) => {
-                rename(&target).writing(&name.path())?;
                 lease.store().note_use(&Used::Live(&name));
                 return Ok(name);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).writing(&name.path()),
         }
+    }
+}
+
+/// Moves a directory to where nothing is. To put an empty one there first, which the move replaces, costs a block of the disk
+/// that is freed at once, and on a disk that is told of what is free (`discard`) each step would wait for that.
+fn move_to_new(from: &Path, target: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, target, RenameFlags::NOREPLACE) {
+        // A file system without the flag. Renaming over anything but an empty directory fails.
+        Err(Errno::INVAL) => {
+            fs::create_dir(target)?;
+            fs::rename(from, target)
+        }
+        moved => Ok(moved?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_moved_to_where_nothing_is_and_nowhere_else() {
+        let top = tempfile::tempdir().unwrap();
+        let [from, empty, new] = ["from", "empty", "new"].map(|name| top.path().join(name));
+        fs::create_dir_all(from.join("kept")).unwrap();
+        fs::create_dir(&empty).unwrap();
+        let refused = move_to_new(&from, &empty).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        move_to_new(&from, &new).unwrap();
+        assert!(new.join("kept").is_dir() && !from.exists());
     }
 }
