@@ -117,6 +117,29 @@ pub fn check_mending(open: &dyn Fn() -> Box<dyn CacheBackend>, damage: &dyn Fn()
     assert!(known(&*next) && !has_other(&*next, &blob), "it is as good as new");
 }
 
+/// Holds an engine to that a blob which is gone is kept again by who makes it again. `open` gives a client of an empty place,
+/// and `lose` removes all blobs there.
+///
+/// # Panics
+///
+/// If the engine does not keep to it.
+pub fn check_loss(open: &dyn Fn() -> Box<dyn CacheBackend>, lose: &dyn Fn()) {
+    let blob = record(1).blob;
+    let known = |cache: &dyn CacheBackend| open_records(cache, key(1)).is_some();
+    let read = |cache: &dyn CacheBackend| cache.blob(&blob.digest, 0..blob.size).map(drop);
+    keep(&*open(), &[1]);
+    lose();
+    let cache = open();
+    assert!(known(&*cache), "records are as they were");
+    let problem = read(&*cache).expect_err("the blob is gone").problem;
+    assert!(matches!(problem, CacheProblem::NotFound { .. }), "{problem:?}");
+    assert!(!known(&*cache), "what needs it is not found any more");
+    assert_eq!(cache.missing(&[blob.digest]).expect("presence is told"), [blob.digest]);
+    keep(&*cache, &[1]);
+    let next = open();
+    assert!(known(&*next) && read(&*next).is_ok(), "it is there again");
+}
+
 fn nothing_is_no_error(cache: &dyn CacheBackend) {
     assert!(!cache.name().is_empty());
     assert_eq!(cache.records(&[key(1), key(2)]).expect("nothing is no error"), [None, None]);

@@ -130,7 +130,9 @@ impl RegistryCache {
 
     fn put_bundle(&self, sealed: &Sealed) -> Result<(), CacheError> {
         self.place.put_bytes(sealed.0.blob(), &sealed.1)?;
-        self.state().new.insert(sealed.0.key(), &sealed.0.encode());
+        let mut state = self.state();
+        state.discredited.remove(&sealed.0.blob().digest);
+        state.new.insert(sealed.0.key(), &sealed.0.encode());
         Ok(())
     }
 
@@ -188,6 +190,12 @@ impl RegistryCache {
         let mut all = self.packs.all(&self.place, pointer)?;
         self.state().discredited.iter().for_each(|blob| all.forget(blob));
         Ok(all.contains(new))
+    }
+
+    /// Notes that a blob is gone that a pack names. It was taken for delivered, and others that are named may be gone, too.
+    fn lose(&self, blob: &Digest) {
+        self.discredit(blob);
+        self.place.delivered.forget();
     }
 
     /// Lets a tag stand for packs, without those that the registry has lost.
@@ -250,12 +258,22 @@ impl CacheBackend for RegistryCache {
             let reader = self.place.client.blob_range(&self.place.reference, digest, range);
             reader.map_err(|error| self.place.refused(&error))
         };
-        let Some((bundle, part)) = self.bundle_of(blob)? else { return read(blob, range) };
-        let read = |range| read(&bundle.digest, range);
-        self.bundles.open(&bundle, within(&part, &range), read, |error| self.place.fail(error))
+        let opened = match self.bundle_of(blob)? {
+            None => read(blob, range),
+            Some((bundle, part)) => {
+                let (read, part) = (|range| read(&bundle.digest, range), within(&part, &range));
+                self.bundles.open(&bundle, part, read, |error| self.place.fail(error))
+            }
+        };
+        opened.inspect_err(|error| {
+            if matches!(error.problem, CacheProblem::NotFound { .. }) {
+                self.lose(blob);
+            }
+        })
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {
+        self.state().discredited.remove(&blob.digest);
         let Place { client, reference, delivered, .. } = &self.place;
         let near = || client.is_at_registry(reference, &blob.digest, delivered);
         // From another repository the registry takes it by itself, which no bundle is worth.

@@ -306,6 +306,40 @@ impl ReapiCache {
         while answers.next().map_err(failed)?.is_some() {}
         Ok(())
     }
+
+    /// A blob of which a record has spoken.
+    fn open(
+        &self,
+        blob: &Digest,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
+        let size = self.state().sizes.get(blob).copied();
+        let Some(size) = size else {
+            let detail = format!("{blob}: no record speaks of it");
+            return Err(self.fail(CacheProblem::NotFound { detail }));
+        };
+        let name = BlobName { digest: *blob, size };
+        let range = range.start.min(size)..range.end.min(size);
+        if size <= SMALL.min(self.batch()?) {
+            let skipped = usize::try_from(range.start).unwrap_or(usize::MAX);
+            let mut data = Bytes::from(self.small(name)?);
+            data.advance(skipped.min(data.len()));
+            return Ok(Box::new(data.reader().take(range.end.saturating_sub(range.start))));
+        }
+        let resource = name.resource(self.instance(), None, Compression::None);
+        let limit = range.end.saturating_sub(range.start);
+        if limit == 0 {
+            return Ok(Box::new(io::empty()));
+        }
+        let failed = |error: CallError| self.failed(&error);
+        let method = "google.bytestream.ByteStream/Read";
+        let mut call = Call::begin(&self.channel, method, &self.headers).map_err(failed)?;
+        call.send(&message::read_stream(&resource, range.start, limit)).map_err(failed)?;
+        let mut pieces = Pieces { messages: call.finish().map_err(failed)?, piece: Bytes::new() };
+        // That there is none is told before anything is read.
+        pieces.advance().map_err(failed)?;
+        Ok(Box::new(pieces.take(limit)))
+    }
 }
 
 /// Whether bytes of a type are compressed as they are.
@@ -356,32 +390,11 @@ impl CacheBackend for ReapiCache {
         blob: &Digest,
         range: Range<u64>,
     ) -> Result<Box<dyn Read + Send + '_>, CacheError> {
-        let size = self.state().sizes.get(blob).copied();
-        let Some(size) = size else {
-            let detail = format!("{blob}: no record speaks of it");
-            return Err(self.fail(CacheProblem::NotFound { detail }));
-        };
-        let name = BlobName { digest: *blob, size };
-        let range = range.start.min(size)..range.end.min(size);
-        if size <= SMALL.min(self.batch()?) {
-            let skipped = usize::try_from(range.start).unwrap_or(usize::MAX);
-            let mut data = Bytes::from(self.small(name)?);
-            data.advance(skipped.min(data.len()));
-            return Ok(Box::new(data.reader().take(range.end.saturating_sub(range.start))));
-        }
-        let resource = name.resource(self.instance(), None, Compression::None);
-        let limit = range.end.saturating_sub(range.start);
-        if limit == 0 {
-            return Ok(Box::new(io::empty()));
-        }
-        let failed = |error: CallError| self.failed(&error);
-        let method = "google.bytestream.ByteStream/Read";
-        let mut call = Call::begin(&self.channel, method, &self.headers).map_err(failed)?;
-        call.send(&message::read_stream(&resource, range.start, limit)).map_err(failed)?;
-        let mut pieces = Pieces { messages: call.finish().map_err(failed)?, piece: Bytes::new() };
-        // That there is none is told before anything is read.
-        pieces.advance().map_err(failed)?;
-        Ok(Box::new(pieces.take(limit)))
+        self.open(blob, range).inspect_err(|error| {
+            if matches!(error.problem, CacheProblem::NotFound { .. }) {
+                self.discredit(blob);
+            }
+        })
     }
 
     fn put_blob(&self, blob: &CacheBlob<'_>) -> Result<(), CacheError> {

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
 use rustls::RootCertStore;
-use wythe_cache::contract::{blob, check, check_mending, keep, record};
+use wythe_cache::contract::{blob, check, check_loss, check_mending, keep, record};
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheProblem};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
@@ -43,6 +43,12 @@ fn what_is_damaged_is_mended_by_who_makes_it_again() {
     let (url, shelf) = server();
     let damage = || shelf.lock().unwrap().blobs.values_mut().for_each(|bytes| bytes[7] ^= 1);
     check_mending(&|| Box::new(open(&url, None)), &damage);
+}
+
+#[test]
+fn what_the_server_has_lost_is_kept_again_by_who_makes_it_again() {
+    let (url, shelf) = server();
+    check_loss(&|| Box::new(open(&url, None)), &|| shelf.lock().unwrap().blobs.clear());
 }
 
 #[test]

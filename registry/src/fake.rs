@@ -1,9 +1,10 @@
 //! A registry in this process, with the quirks of real ones, for tests of clients.
 
+mod blobs;
 pub mod timing;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,13 +165,6 @@ impl FakeRegistry {
         self.state().seen.clone()
     }
 
-    /// Puts a blob into a repository.
-    pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
-        self.state().blobs.insert((repository.to_owned(), digest), bytes.to_vec());
-        digest
-    }
-
     /// Puts a manifest into a repository, by tag and by digest.
     pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) {
         let value = (media_type.to_owned(), bytes.to_vec());
@@ -178,13 +172,6 @@ impl FakeRegistry {
         for name in [tag.to_owned(), Digest::of(bytes).to_string()] {
             state.manifests.insert((repository.to_owned(), name), value.clone());
         }
-    }
-
-    /// The blobs of a repository.
-    pub fn blobs(&self, repository: &str) -> BTreeSet<Digest> {
-        let state = self.state();
-        let keys = state.blobs.keys().filter(|(name, _)| name == repository);
-        keys.map(|(_, digest)| *digest).collect()
     }
 
     /// A manifest by tag or digest.

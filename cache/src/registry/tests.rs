@@ -15,7 +15,7 @@ use wythe_store::portable_action::PortableAction;
 
 use super::packs::MAX_PACKS;
 use super::*;
-use crate::contract::{check, keep, record};
+use crate::contract::{check, check_loss, keep, record};
 use crate::pack::{MAX_RECORDS, PACK_TYPE};
 
 fn registry() -> FakeRegistry {
@@ -79,6 +79,12 @@ fn what_is_damaged_gives_way_to_what_is_made_in_its_place() {
     let found = next.records(&[key]).unwrap().remove(0).unwrap();
     assert_eq!(PortableAction::decode(&found).as_ref(), Some(&new));
     assert!(!has_other(&next, &new.blob));
+}
+
+#[test]
+fn what_the_registry_has_lost_is_not_found_any_more_and_kept_again() {
+    let registry = registry();
+    check_loss(&|| Box::new(cache(&registry)), &|| registry.lose_blobs("app"));
 }
 
 #[test]
