@@ -1,7 +1,7 @@
 """A proxy before a server of the remote execution API that has a bad day: faulty_grpc.py PORT_FILE TO_PORT MODE_FILE, by a
 Python that has buildgrid.
 
-MODE_FILE is read for each call, and says what is done with it:
+The methods that are called are noted in PORT_FILE.log. MODE_FILE is read for each call, and says what is done with it:
   sound      it is passed on
   slow       nothing is ever answered
   full       what is written is refused with RESOURCE_EXHAUSTED
@@ -58,6 +58,8 @@ class Proxy(grpc.GenericRpcHandler):
     def service(self, details):
         def call(requests, context):
             mode, method = open(mode_file).read().strip(), details.method.rsplit("/", 1)[1]
+            with open(port_file + ".log", "a") as log:
+                log.write(method + "\n")
             if mode == "slow":
                 time.sleep(600)
             if mode in REFUSALS:
