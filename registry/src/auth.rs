@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
+use crate::agent::Response;
 use crate::challenge::{self, Bearer, Challenge};
 use crate::credentials::Credential;
 use crate::error::{Asker, RegistryError, RegistryProblem};
@@ -234,11 +235,7 @@ impl TokenService<'_> {
         Access { server: Some(self.audience.server()), ..Access::default() }
     }
 
-    fn get(
-        &self,
-        realm: &Url,
-        credential: Option<&Credential>,
-    ) -> Result<reqwest::blocking::Response, RegistryError> {
+    fn get(&self, realm: &Url, credential: Option<&Credential>) -> Result<Response, RegistryError> {
         let mut url = realm.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -256,11 +253,7 @@ impl TokenService<'_> {
         self.transport.send(self.settings, &call, Access { authorization, ..self.access() })
     }
 
-    fn post(
-        &self,
-        realm: &Url,
-        refresh_token: &str,
-    ) -> Result<reqwest::blocking::Response, RegistryError> {
+    fn post(&self, realm: &Url, refresh_token: &str) -> Result<Response, RegistryError> {
         let service = self.bearer.service.as_deref().unwrap_or_default();
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "refresh_token")
@@ -276,11 +269,7 @@ impl TokenService<'_> {
         self.transport.send(self.settings, &call, self.access())
     }
 
-    fn read(
-        &self,
-        realm: &Url,
-        response: reqwest::blocking::Response,
-    ) -> Result<Token, RegistryError> {
+    fn read(&self, realm: &Url, response: Response) -> Result<Token, RegistryError> {
         let fail = |problem| RegistryError::new("GET", realm, problem);
         let wrong = || fail(RegistryProblem::Answer { what: "token" });
         let mut bytes = Vec::new();

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use reqwest::Method;
-use reqwest::blocking::Response;
 use reqwest::header::HeaderMap;
 use url::Url;
 use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::reference::Reference;
 use wythe_store::oci::source::{ImageSource, SourceError, SourceProblem};
 
+use crate::agent::Response;
 use crate::auth::{Audience, Auth};
 use crate::download::Download;
 use crate::error::{RegistryError, RegistryProblem};

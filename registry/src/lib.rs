@@ -16,6 +16,7 @@
 //!
 //! The environment, the clock and the terminal are the caller's: see [`settings::Settings`].
 
+mod agent;
 mod auth;
 pub mod challenge;
 pub mod client;

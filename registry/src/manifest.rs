@@ -3,7 +3,6 @@
 use std::io::Read;
 
 use reqwest::Method;
-use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -13,6 +12,7 @@ use wythe_store::oci::document::MAX_DOCUMENT;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 
+use crate::agent::Response;
 use crate::client::{Repository, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::transport::{Body, Call};

@@ -1,61 +1,72 @@
 //! Bytes that one thread reads and another sends.
 
+use std::convert::Infallible;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-/// Long enough that handing a piece over costs nothing beside reading it. A pipe takes 64 KiB, and two system
-/// calls for each 8 KiB.
-const PIECE: u64 = 256 << 10;
-/// How many pieces wait, beside the one that is being read and the one that is being sent.
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc::{Receiver, Sender, channel as bounded};
+
+/// Long enough that handing a piece over costs nothing beside reading it, and short enough that some of them are no
+/// burden for memory: the connection holds about as much again.
+const PIECE: usize = 256 << 10;
+/// How many pieces wait, beside the one that is being read and those that the connection has.
 const WAITING: usize = 2;
 
-/// Where pieces are handed over, and what reads them.
-pub(crate) fn channel() -> (Feed, Pieces) {
-    let (feed, pieces) = sync_channel(WAITING);
-    (Feed(feed), Pieces { pieces, piece: io::Cursor::default() })
+/// Where pieces are handed over, and the body that they are: of so many bytes, where that is known.
+pub(crate) fn channel(length: Option<u64>) -> (Feed, Pieces) {
+    let (feed, pieces) = bounded(WAITING);
+    (Feed(feed), Pieces { pieces, left: length })
 }
 
-/// Who hands pieces over.
+/// Who hands pieces over. The body ends where this is dropped.
 #[derive(Debug)]
-pub(crate) struct Feed(SyncSender<Vec<u8>>);
+pub(crate) struct Feed(Sender<Bytes>);
 
 impl Feed {
-    /// Hands over all that there is to read, unless whoever reads the pieces stops before.
+    /// Reads the next piece; nothing at the end.
     ///
     /// # Errors
     ///
-    /// If it cannot be read. What was handed over ends there.
-    pub(crate) fn all(self, from: &mut dyn Read) -> io::Result<()> {
-        loop {
-            let mut piece = Vec::with_capacity(usize::try_from(PIECE).unwrap_or_default());
-            from.take(PIECE).read_to_end(&mut piece)?;
-            // The other side may answer before it has read everything.
-            if piece.is_empty() || self.0.send(piece).is_err() {
-                return Ok(());
-            }
-        }
+    /// If it cannot be read.
+    pub(crate) fn next(from: &mut dyn Read) -> io::Result<Option<Bytes>> {
+        let mut piece = Vec::with_capacity(PIECE);
+        from.take(PIECE as u64).read_to_end(&mut piece)?;
+        Ok(Some(piece).filter(|piece| !piece.is_empty()).map(Bytes::from))
+    }
+
+    /// Hands a piece over, as soon as there is room. Says whether somebody takes it.
+    pub(crate) async fn hand_over(&self, piece: Bytes) -> bool {
+        self.0.send(piece).await.is_ok()
     }
 }
 
-/// The pieces, as one stream. It ends where nobody hands over any more.
+/// The pieces, as the body of a request.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    pieces: Receiver<Vec<u8>>,
-    piece: io::Cursor<Vec<u8>>,
+    pieces: Receiver<Bytes>,
+    left: Option<u64>,
 }
 
-impl Read for Pieces {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.piece.read(bytes)?;
-            if count > 0 || bytes.is_empty() {
-                return Ok(count);
-            }
-            match self.pieces.recv() {
-                Ok(piece) => self.piece = io::Cursor::new(piece),
-                Err(_) => return Ok(0),
-            }
-        }
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.pieces.poll_recv(context).map(|piece| {
+            let piece = piece?;
+            self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
+            Some(Ok(Frame::data(piece)))
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -63,44 +74,31 @@ impl Read for Pieces {
 mod tests {
     use super::*;
 
-    /// What comes of a reader that is fed, and what the feeding comes to.
-    fn fed(mut from: impl Read + Send) -> (Vec<u8>, io::Result<()>) {
-        let (feed, mut pieces) = channel();
-        std::thread::scope(|scope| {
-            let feeder = scope.spawn(move || feed.all(&mut from));
-            let mut bytes = Vec::new();
-            pieces.read_to_end(&mut bytes).unwrap();
-            (bytes, feeder.join().unwrap())
-        })
-    }
-
     #[test]
-    fn bytes_come_as_they_are_read() {
+    fn pieces_are_all_that_is_read_and_few() {
         let bytes: Vec<u8> = (0..251).cycle().take(1_500_001).collect();
-        for length in [0, 1, 256 << 10, (256 << 10) + 1, bytes.len()] {
-            let (come, done) = fed(&bytes[..length]);
-            assert!(come == bytes[..length] && done.is_ok(), "{length}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_ends_the_stream_and_is_told() {
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("broken"))
+        for length in [0, 1, PIECE, PIECE + 1, bytes.len()] {
+            let (mut from, mut pieces) = (&bytes[..length], Vec::new());
+            while let Some(piece) = Feed::next(&mut from).unwrap() {
+                pieces.push(piece);
             }
+            assert_eq!(pieces.len(), length.div_ceil(PIECE));
+            assert!(pieces.concat() == bytes[..length], "{length}");
         }
-        let bytes = vec![7; 300 << 10];
-        let (come, done) = fed((&bytes[..]).chain(Broken));
-        assert!(come.len() < bytes.len(), "nobody takes it for whole");
-        assert_eq!(done.unwrap_err().to_string(), "broken");
     }
 
     #[test]
-    fn feeding_ends_where_nobody_reads_any_more() {
-        let (feed, pieces) = channel();
-        drop(pieces);
-        feed.all(&mut io::repeat(0)).unwrap();
+    fn a_body_is_as_long_as_what_is_left_of_it() {
+        let (feed, mut pieces) = channel(Some(7));
+        assert_eq!(pieces.size_hint().exact(), Some(7));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut pieces).poll_frame(&mut context).is_pending());
+        feed.0.try_send(Bytes::from_static(b"1234")).unwrap();
+        let frame = Pin::new(&mut pieces).poll_frame(&mut context);
+        assert!(matches!(frame, Poll::Ready(Some(Ok(frame))) if frame.is_data()));
+        assert_eq!(pieces.size_hint().exact(), Some(3));
+        drop(feed);
+        assert!(matches!(Pin::new(&mut pieces).poll_frame(&mut context), Poll::Ready(None)));
+        assert_eq!(channel(None).1.size_hint().exact(), None);
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use reqwest::Method;
-use reqwest::blocking::Response;
 use reqwest::header::LINK;
 use url::Url;
 use wythe_store::digest::Digest;
@@ -16,6 +15,7 @@ use wythe_store::oci::document::{MAX_DOCUMENT, RawDocument};
 use wythe_store::oci::index::Index;
 use wythe_store::oci::reference::Reference;
 
+use crate::agent::Response;
 use crate::client::{Client, Repository, Rights};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::learned::Habit;

@@ -1,4 +1,4 @@
-//! Single HTTP exchanges: TLS, proxies and redirects. The only place that knows the HTTP library.
+//! Single HTTP exchanges: TLS, proxies and redirects. Nobody else but the agent knows the HTTP library.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -6,17 +6,16 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::blocking::{Client, Response};
-use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rustls::InvalidMessage;
 use url::Url;
 
+use crate::agent::{Agent, Response};
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::exchange::Route;
 use crate::hosts::Security;
 use crate::origin;
-use crate::pieces;
 use crate::places;
 use crate::proxy;
 use crate::settings::{Settings, Timing};
@@ -129,25 +128,25 @@ impl Access<'_> {
 pub(crate) struct Transport {
     /// By whom they trust and the proxy they use; each made when it is first needed, for it costs a
     /// thread and the reading of all certificates.
-    clients: Mutex<BTreeMap<(Tls, Option<String>), Client>>,
+    agents: Mutex<BTreeMap<(Tls, Option<String>), Agent>>,
 }
 
 impl Transport {
-    fn client(
+    fn agent(
         &self,
         settings: &Settings,
         url: &Url,
         access: Access<'_>,
-    ) -> Result<Client, RegistryProblem> {
+    ) -> Result<Agent, RegistryProblem> {
         let tls = access.server.map(|server| server.tls_at(settings, url)).unwrap_or_default();
         let key = (tls, access.proxy(settings, url).map(str::to_owned));
         // A panic while it is held leaves the map as it was.
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
         }
-        let client = build(settings, &key.0, key.1.as_deref(), CONNECT_TIMEOUT)?;
-        Ok(clients.entry(key).or_insert(client).clone())
+        let agent = build(settings, &key.0, key.1.as_deref(), CONNECT_TIMEOUT)?;
+        Ok(agents.entry(key).or_insert(agent).clone())
     }
 
     /// Sends one request, follows redirects, and fails unless the answer is a success.
@@ -208,24 +207,25 @@ impl Transport {
         access: Access<'_>,
     ) -> Result<Response, RegistryError> {
         let fail = |problem| RegistryError::new(call.method.as_str(), url, problem);
-        let client = self.client(settings, url, access).map_err(fail)?;
+        let agent = self.agent(settings, url, access).map_err(fail)?;
         let mut request =
-            client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+            agent.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if let Some(value) = access.authorization {
             request = request.header(AUTHORIZATION, value);
         }
         if let Some(patience) = access.patience {
             request = request.timeout(patience);
         }
+        let stream = |request, open, length| stream(&agent, request, (open, length));
         let sent = match call.body {
             Body::Empty if call.method == Method::GET || call.method == Method::HEAD => {
-                request.send()
+                agent.send(request)
             }
-            Body::Empty => request.body(Vec::new()).header("content-length", "0").send(),
-            Body::Bytes(bytes) | Body::Secret(bytes) => request.body(bytes.to_vec()).send(),
+            Body::Empty => agent.send(request.body(Vec::new()).header(CONTENT_LENGTH, "0")),
+            Body::Bytes(bytes) | Body::Secret(bytes) => agent.send(request.body(bytes.to_vec())),
             Body::Withheld(length) => {
                 let nothing = Nothing { timing: settings.timing.clone() };
-                request.body(reqwest::blocking::Body::sized(nothing, length)).send()
+                stream(request, &nothing, Some(length)).map_err(fail)?
             }
             Body::Stream(open, length) => stream(request, open, Some(length)).map_err(fail)?,
             Body::Unsized(open) => stream(request, open, None).map_err(fail)?,
@@ -239,6 +239,12 @@ struct Nothing {
     timing: Arc<dyn Timing>,
 }
 
+impl Open for Nothing {
+    fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(Self { timing: self.timing.clone() }))
+    }
+}
+
 impl Read for Nothing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.timing.sleep(ANNOUNCED);
@@ -250,32 +256,26 @@ impl Read for Nothing {
 pub(crate) fn speaks_tls(settings: &Settings, url: &Url, tls: &Tls) -> Result<bool, RegistryError> {
     let fail = |problem| RegistryError::new("GET", url, problem);
     let patience = if origin::is_loopback(url) { LOOPBACK_PROBE_TIMEOUT } else { PROBE_TIMEOUT };
-    let client = build(settings, tls, settings.proxies.of(url), patience).map_err(fail)?;
-    let answer = client.get(url.clone()).timeout(PROBE_TIMEOUT).send();
+    let agent = build(settings, tls, settings.proxies.of(url), patience).map_err(fail)?;
+    let request = agent.request(Method::GET, url.clone()).timeout(PROBE_TIMEOUT);
+    let answer = agent.send(request);
     // A connection is one when both have agreed on their keys.
     Ok(answer.map_or_else(|error| !error.is_connect(), |_| true))
 }
 
-/// Sends a body that borrows: a thread feeds it piece by piece, for the library asks for one that lives
-/// for ever.
+/// Sends a body that borrows, of so many bytes where that is known.
 fn stream(
-    request: reqwest::blocking::RequestBuilder,
-    open: &dyn Open,
-    length: Option<u64>,
+    agent: &Agent,
+    request: RequestBuilder,
+    (open, length): (&dyn Open, Option<u64>),
 ) -> Result<reqwest::Result<Response>, RegistryProblem> {
-    let (feed, pieces) = pieces::channel();
-    std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || feed.all(&mut *open.open()?));
-        let body = match length {
-            Some(length) => reqwest::blocking::Body::sized(pieces, length),
-            None => reqwest::blocking::Body::new(pieces),
-        };
-        let sent = request.body(body).send();
-        match feeder.join() {
-            Ok(Err(error)) => Err(RegistryProblem::Content(error)),
-            _ => Ok(sent),
-        }
-    })
+    let request = match length {
+        Some(length) => request.header(CONTENT_LENGTH, length),
+        None => request,
+    };
+    let (fed, sent) = agent.stream(request, length, |feed| feed(&mut *open.open()?));
+    fed.map_err(RegistryProblem::Content)?;
+    Ok(sent)
 }
 
 fn next(call: &Call<'_>, from: &Url, response: &Response) -> Result<Url, RegistryError> {
@@ -358,11 +358,10 @@ fn build(
     tls: &Tls,
     proxy: Option<&str>,
     patience: Duration,
-) -> Result<Client, RegistryProblem> {
+) -> Result<Agent, RegistryProblem> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls::config(settings, tls)?)
         .user_agent(&settings.user_agent)
-        .timeout(None)
         .connect_timeout(patience)
         .tcp_user_timeout(STALL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
@@ -372,5 +371,6 @@ fn build(
         let scheme = if proxy.contains("://") { "" } else { "http://" };
         builder = builder.proxy(proxy::client(&format!("{scheme}{proxy}"))?);
     }
-    builder.build().map_err(transport)
+    let client = builder.build().map_err(transport)?;
+    Agent::new(client).map_err(|error| RegistryProblem::Transport { detail: chain(&error) })
 }

@@ -4,10 +4,10 @@
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-use reqwest::blocking::Response;
 use reqwest::header::{HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use url::Url;
 
+use crate::agent::Response;
 use crate::client::{Client, header};
 use crate::error::{RegistryError, RegistryProblem};
 use crate::retry::retry;

@@ -621,16 +621,18 @@ fn a_refusal_that_comes_before_the_blob_was_read_is_believed() {
     let registry = FakeRegistry::start(quirks).unwrap();
     let error = send_large(&registry).unwrap_err().to_string();
     assert!(error.contains("413 (payload too large)"), "{error}");
-    // The blob, its announcement, and what is sent ahead of the closing request.
+    // The blob, its announcement where the refusal went with the connection, and what is sent ahead of the closing
+    // request.
     let size = (9 << 20).to_string();
     let large = registry
         .seen()
         .into_iter()
         .filter(|seen| seen.headers.get("content-length") == Some(&size));
     let methods: Vec<String> = large.map(|seen| seen.method).collect();
-    assert_eq!(methods, ["PUT", "PUT", "PATCH"]);
+    let (last, before) = methods.split_last().unwrap();
+    assert!(last == "PATCH" && matches!(before, [one] | [one, _] if one == "PUT"), "{methods:?}");
     // Each of these uploads was given up.
-    assert_eq!(count(&registry, "DELETE", "/uploads/"), 3);
+    assert_eq!(count(&registry, "DELETE", "/uploads/"), methods.len());
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use reqwest::Method;
-use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use url::Url;
 use wythe_store::digest::Digest;
 
+use crate::agent::Response;
 use crate::client::{Inner, Repository, header};
 use crate::error::{RegistryError, RegistryProblem, without_query};
 use crate::learned::Habit;
