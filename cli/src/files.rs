@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use wythe_store::image::local_output;
-use wythe_store::store::Store;
+use wythe_store::layer::bodies::Bodies;
 use wythe_store::tree::entry::Tree;
 
 use crate::args::output::Stale;
@@ -15,7 +15,7 @@ use crate::failure::{Class, Failure};
 /// deleted or the tree has something of the same name. All times are `epoch`, if there is one.
 pub(crate) fn write(
     tree: &Tree,
-    store: &Store,
+    bodies: &dyn Bodies,
     epoch: Option<i64>,
     (directory, stale): (&Path, Stale),
 ) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(crate) fn write(
         empty(directory).map_err(failed)?;
     }
     fs::create_dir_all(directory).map_err(failed)?;
-    local_output::write(tree, store, epoch, directory)
+    local_output::write(tree, bodies, epoch, directory)
         .map_err(|error| Failure::new(Class::Environment, text()).because(&error))
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wythe_store::image::rootfs::rootfs;
+use wythe_store::image::rootfs::rootfs_with;
+use wythe_store::layer::aside::Aside;
+use wythe_store::layer::import::Keep;
 use wythe_store::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
 use wythe_store::tree::files::files;
 use wythe_store::tree::merge::merge_all;
@@ -41,14 +43,22 @@ pub struct FilesLayout {
 }
 
 impl PlatformImages<'_> {
-    /// The files of all platforms. The layers have to be [complete](Self::complete).
+    /// The files of all platforms. The layers have to be [complete](Self::complete). The bytes of files that are in
+    /// blobs only are put `aside`, where somebody wants to move them, and into the store otherwise.
     ///
     /// # Errors
     ///
     /// If a layer cannot be read, two platforms have different files of one name where all are to be
     /// in one directory, or the store fails.
-    pub fn files(&self, layout: &FilesLayout) -> Result<Tree, DeliveryError> {
-        let trees = self.images.iter().map(|image| rootfs(self.lease, &image.image));
+    pub fn files(
+        &self,
+        layout: &FilesLayout,
+        aside: Option<&Aside<'_>>,
+    ) -> Result<Tree, DeliveryError> {
+        // A statement is made of the bytes of all files.
+        let aside = aside.filter(|_| self.provenance.is_none());
+        let keep = aside.map_or(Keep::In(self.lease), Keep::Aside);
+        let trees = self.images.iter().map(|image| rootfs_with(self.lease, &image.image, keep));
         let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
         let apart = match layout.split {
             PlatformSplit::Beside => true,

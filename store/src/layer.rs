@@ -1,6 +1,7 @@
 //! Layers as tar streams and blobs: reading what others made, writing ours.
 
 mod ahead;
+pub mod aside;
 pub mod blob_view;
 pub mod bodies;
 pub mod canonical;

@@ -3,18 +3,22 @@
 //! Everything is reached through open directories and nothing through a symbolic link, so what lies
 //! in the destination, or in the image, cannot lead a write elsewhere.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
 use crate::layer::files_error::{MaterialiseCause, MaterialiseError};
-use crate::live::files::{Files, write as write_bytes};
+use crate::live::files::{Files, create, write as write_bytes};
 use crate::path::LayerPath;
 use crate::timestamp::Timestamp;
-use crate::tree::entry::{Directory, Entry, Metadata, Node, Tree};
+use crate::tree::entry::{Directory, Entry, File, Metadata, Node, Tree};
+use crate::tree::files::each_file;
 use crate::tree::times;
 
 /// Writes a merged tree into a directory that exists, with all times at `epoch` if there is one.
@@ -35,24 +39,44 @@ pub fn write(
     let opened = sys::open(into, flags, Mode::empty());
     let fail = |error: Errno| MaterialiseError { path: LayerPath::root(), cause: error.into() };
     let directory = opened.map_err(fail)?;
-    let mut output = Output { files: Files::new(directory.as_fd()), bodies };
+    let into = At { is_plain: is_plain(&directory), directory };
+    let (files, several) = (Files::new(into.as_fd()), several(root));
+    let mut output = Output { files, bodies, several };
     match epoch {
         Some(epoch) => {
-            output.children(&directory, &times::set(root, epoch).children, &LayerPath::root())
+            output.children(&into, &times::set(root, epoch).children, &LayerPath::root())
         }
-        None => output.children(&directory, &root.children, &LayerPath::root()),
+        None => output.children(&into, &root.children, &LayerPath::root()),
     }
 }
+
+/// Attributes of a directory by which what is made in it gets permissions or a label.
+const INHERITED: [&str; 2] = ["system.posix_acl_default", "security.selinux"];
 
 struct Output<'a> {
     files: Files<'a>,
     bodies: &'a dyn Bodies,
+    /// The bodies of more than one file.
+    several: BTreeSet<BodyId>,
+}
+
+/// A directory that is written to.
+struct At {
+    directory: OwnedFd,
+    /// Whether what is moved into it is as what is made there.
+    is_plain: bool,
+}
+
+impl AsFd for At {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
 }
 
 impl Output<'_> {
     fn children(
         &mut self,
-        at: &OwnedFd,
+        at: &At,
         directory: &Directory,
         path: &LayerPath,
     ) -> Result<(), MaterialiseError> {
@@ -71,21 +95,20 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn leaf(
-        &mut self,
-        at: &OwnedFd,
-        entry: &Entry,
-        path: &LayerPath,
-    ) -> Result<(), MaterialiseCause> {
+    fn leaf(&mut self, at: &At, entry: &Entry, path: &LayerPath) -> Result<(), MaterialiseCause> {
         let name = &*entry.name;
         match &entry.node {
             Node::File(file) => {
                 remove(at, name)?;
-                let Some(made) = self.files.make(at, (file, Mode::RWXU), path)? else {
-                    return Ok(());
+                let (bodies, several) = (self.bodies, &self.several);
+                let make = || match moved(bodies, (at, name), file, several) {
+                    Some(moved) => Ok(moved),
+                    None => written(bodies, (at, name), file),
                 };
-                write_bytes(&made, file, self.bodies)?;
-                return finish(made, &entry.metadata);
+                return match self.files.make_by(at.as_fd(), (file, path), make)? {
+                    Some(made) => finish(made, &entry.metadata),
+                    None => Ok(()),
+                };
             }
             Node::Symlink(target) => {
                 remove(at, name)?;
@@ -105,8 +128,47 @@ impl Output<'_> {
     }
 }
 
+/// The bodies that more than one file has, whatever its names.
+fn several(root: &Tree) -> BTreeSet<BodyId> {
+    let (mut once, mut several, mut groups) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    each_file(&root.children, &mut |file| {
+        let is_name_of_another = file.link.is_some_and(|group| !groups.insert(group));
+        if !is_name_of_another && !once.insert(file.body) {
+            several.insert(file.body);
+        }
+    });
+    several
+}
+
+/// The file with the bytes of another, moved to its name, where there is one that nobody else needs.
+fn moved(
+    bodies: &dyn Bodies,
+    (at, name): (&At, &[u8]),
+    file: &File,
+    several: &BTreeSet<BodyId>,
+) -> Option<fs::File> {
+    if !at.is_plain || several.contains(&file.body) {
+        return None;
+    }
+    let from = bodies.movable(&file.body)?;
+    let opened = fs::File::open(&from).ok()?;
+    // It is on another disk, or cannot be moved for another reason: then its bytes are copied.
+    sys::renameat(sys::CWD, &from, at, name).ok()?;
+    Some(opened)
+}
+
+fn written(
+    bodies: &dyn Bodies,
+    (at, name): (&At, &[u8]),
+    file: &File,
+) -> Result<fs::File, MaterialiseCause> {
+    let made = create(at, name, Mode::RWXU)?;
+    write_bytes(&made, file, bodies)?;
+    Ok(made)
+}
+
 /// Opens a directory that may be there, in place of whatever else is, so that we can write in it.
-fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, MaterialiseCause> {
+fn enter(at: &At, name: &[u8]) -> Result<At, MaterialiseCause> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match sys::openat(at, name, flags, Mode::empty()) {
         Ok(found) => {
@@ -114,18 +176,33 @@ fn enter(at: &OwnedFd, name: &[u8]) -> Result<OwnedFd, MaterialiseCause> {
             if !mode.contains(Mode::RWXU) {
                 sys::fchmod(&found, mode | Mode::RWXU)?;
             }
-            return Ok(found);
+            return Ok(At { is_plain: is_plain(&found), directory: found });
         }
         Err(Errno::NOENT) => {}
         Err(Errno::NOTDIR | Errno::LOOP) => remove(at, name)?,
         Err(error) => return Err(error.into()),
     }
     sys::mkdirat(at, name, Mode::RWXU)?;
-    Ok(sys::openat(at, name, flags, Mode::empty())?)
+    // What is made in it takes after it as it took after the one it is in.
+    Ok(At { is_plain: at.is_plain, directory: sys::openat(at, name, flags, Mode::empty())? })
+}
+
+/// Whether what is made in a directory takes nothing after it, neither group nor permissions nor label: then a file that
+/// was made elsewhere is no other.
+fn is_plain(directory: &OwnedFd) -> bool {
+    let lacks = |name| {
+        matches!(
+            sys::fgetxattr(directory, name, &mut [0; 0][..]),
+            Err(Errno::NODATA | Errno::OPNOTSUPP)
+        )
+    };
+    let takes_after = sys::fstat(directory)
+        .map_or(true, |stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::SGID));
+    !takes_after && INHERITED.into_iter().all(lacks)
 }
 
 /// Removes a file or link, if there is one.
-fn remove(at: &OwnedFd, name: &[u8]) -> Result<(), MaterialiseCause> {
+fn remove(at: &At, name: &[u8]) -> Result<(), MaterialiseCause> {
     match sys::unlinkat(at, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
@@ -148,10 +225,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::bytes::FileBytes;
-    use crate::id::BodyId;
+    use crate::layer::aside::Aside;
+    use crate::live::tests::Trial;
+    use crate::tree::build::TreeBuilder;
     use crate::tree::sketch::sketch;
-    use std::fs;
-    use std::os::unix::fs::{MetadataExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     #[track_caller]
     fn output(words: &str, into: &Path, epoch: Option<i64>) -> Result<(), MaterialiseError> {
@@ -200,5 +278,55 @@ mod tests {
         assert_eq!(fs::read(directory.path().join("d/old")).unwrap(), b"old");
         let refused = output("d=1", directory.path(), None).unwrap_err();
         assert_eq!(refused.path.as_bytes(), b"d");
+    }
+
+    /// A layer of files that are long enough to be moved, kept aside.
+    fn aside<'a>(aside: &'a Aside<'a>, files: &[(&str, &[u8])]) -> Tree {
+        let mut builder = TreeBuilder::new();
+        for (name, bytes) in files {
+            let body = aside.put(&mut &**bytes, bytes.len() as u64).unwrap();
+            let file = File { body, size: bytes.len() as u64, link: None };
+            let path = LayerPath::parse(name.as_bytes()).unwrap();
+            let metadata = Metadata { mode: 0o644, ..Metadata::default() };
+            builder.insert(&path, metadata, Node::File(file)).unwrap();
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn what_lies_aside_is_moved_and_what_several_files_have_is_copied() {
+        let (trial, into) = (Trial::new(), tempfile::tempdir().unwrap());
+        let (one, two) = (vec![1; 70_000], vec![2; 70_000]);
+        let kept = Aside::new(&trial.lease);
+        let files = [("a", &one[..]), ("d/b", &two), ("d/c", &two), ("e", b"short")];
+        let tree = aside(&kept, &files);
+        let files_of = |id: &[u8]| kept.movable(&BodyId::of(id)).map(fs::metadata);
+        let inode = files_of(&one).unwrap().unwrap().ino();
+        assert!(files_of(b"short").is_none(), "it is in a pack");
+        symlink("/etc/passwd", into.path().join("a")).unwrap();
+        write(&tree, &kept, None, into.path()).unwrap();
+        for (name, bytes) in files {
+            let path = into.path().join(name);
+            assert!(fs::read(&path).unwrap() == bytes, "{name}");
+            let found = fs::symlink_metadata(path).unwrap();
+            assert_eq!((found.mode() & 0o7777, found.mtime(), found.nlink()), (0o644, 0, 1));
+        }
+        assert_eq!(fs::metadata(into.path().join("a")).unwrap().ino(), inode);
+        assert!(files_of(&two).unwrap().is_ok(), "nobody has it alone");
+        let folder = kept.movable(&BodyId::of(&two)).unwrap();
+        drop(kept);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn nothing_is_moved_into_a_directory_that_gives_its_files_a_group() {
+        let (trial, into) = (Trial::new(), tempfile::tempdir().unwrap());
+        let (kept, bytes) = (Aside::new(&trial.lease), vec![1; 70_000]);
+        let tree = aside(&kept, &[("d/a", &bytes)]);
+        let mode = fs::Permissions::from_mode(0o2755);
+        fs::set_permissions(into.path(), mode).unwrap();
+        write(&tree, &kept, None, into.path()).unwrap();
+        assert!(fs::read(into.path().join("d/a")).unwrap() == bytes);
+        assert!(kept.movable(&BodyId::of(&bytes)).unwrap().exists());
     }
 }

@@ -52,11 +52,25 @@ pub enum RootfsCause {
 ///
 /// If a layer is neither here as a tree nor as a blob, or not what its DiffID says.
 pub fn rootfs(lease: &Lease, image: &StoredImage) -> Result<Tree, RootfsError> {
+    rootfs_with(lease, image, Keep::In(lease))
+}
+
+/// The same, with the bytes of files that are in blobs only where `keep` puts them.
+///
+/// # Errors
+///
+/// As [`rootfs`].
+pub fn rootfs_with(
+    lease: &Lease,
+    image: &StoredImage,
+    keep: Keep<'_>,
+) -> Result<Tree, RootfsError> {
     let layers = image.manifest.value().layers.iter();
     let pairs = layers.zip(&image.config.value().rootfs.diff_ids);
     let pairs: Vec<_> = pairs.collect();
-    let trees =
-        side_by_side(&pairs, AT_A_TIME, |(layer, diff_id)| layer_tree(lease, layer, diff_id));
+    let trees = side_by_side(&pairs, AT_A_TIME, |(layer, diff_id)| {
+        tree(lease, (layer, diff_id), keep).map_err(|cause| RootfsError { layer: **diff_id, cause })
+    });
     Ok(merge_all(&trees.into_iter().collect::<Result<Vec<Tree>, _>>()?))
 }
 
@@ -70,13 +84,18 @@ pub fn layer_tree(
     layer: &Descriptor,
     diff_id: &DiffId,
 ) -> Result<Tree, RootfsError> {
-    tree(lease, layer, diff_id).map_err(|cause| RootfsError { layer: *diff_id, cause })
+    let keep = Keep::In(lease);
+    tree(lease, (layer, diff_id), keep).map_err(|cause| RootfsError { layer: *diff_id, cause })
 }
 
-fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, RootfsCause> {
+fn tree(
+    lease: &Lease,
+    (layer, diff_id): (&Descriptor, &DiffId),
+    keep: Keep<'_>,
+) -> Result<Tree, RootfsCause> {
     let store = lease.store();
     // The files of a layer that came from elsewhere may be in its blob only.
-    if let Some(tree) = from_blob(lease, &layer.digest, diff_id)? {
+    if let Some(tree) = from_blob(lease, (&layer.digest, diff_id), keep)? {
         return Ok(tree);
     }
     let record = store.layer_of_diff(diff_id)?.ok_or(RootfsCause::Missing)?;
@@ -88,17 +107,21 @@ fn tree(lease: &Lease, layer: &Descriptor, diff_id: &DiffId) -> Result<Tree, Roo
     }
     // It came for a step, in a form that the image does not name: that of a cache.
     for blob in &record.blobs {
-        if let Some(tree) = from_blob(lease, &blob.descriptor.digest, diff_id)? {
+        if let Some(tree) = from_blob(lease, (&blob.descriptor.digest, diff_id), keep)? {
             return Ok(tree);
         }
     }
     Err(RootfsCause::Missing)
 }
 
-fn from_blob(lease: &Lease, blob: &Digest, diff_id: &DiffId) -> Result<Option<Tree>, RootfsCause> {
+fn from_blob(
+    lease: &Lease,
+    (blob, diff_id): (&Digest, &DiffId),
+    keep: Keep<'_>,
+) -> Result<Option<Tree>, RootfsCause> {
     let Some(mut blob) = lease.store().foreign_blob(blob)? else { return Ok(None) };
     let (limits, reader) = (lease.store().limits(), &mut blob as &mut (dyn io::Read + Send));
-    let (tree, _) = read_layer_within(limits, reader, diff_id, Keep::In(lease))?;
+    let (tree, _) = read_layer_within(limits, reader, diff_id, keep)?;
     Ok(Some(tree))
 }
 

@@ -1,6 +1,7 @@
 //! Where the bytes of files come from when a layer is written.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::bytes::FileBytes;
 use crate::error::ReadError;
@@ -15,6 +16,12 @@ pub trait Bodies: Sync {
     ///
     /// If a file of the store cannot be read, or is damaged.
     fn body(&self, id: &BodyId) -> Result<Option<FileBytes>, ReadError>;
+
+    /// A file with these bytes and no others, which may be moved away by who is the last to ask for them.
+    fn movable(&self, id: &BodyId) -> Option<PathBuf> {
+        let _ = id;
+        None
+    }
 }
 
 impl Bodies for Store {

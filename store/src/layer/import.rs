@@ -7,6 +7,7 @@ use crate::digest::{DiffId, Hasher};
 use crate::error::{ReadError, WriteError};
 use crate::id::{BodyId, LayerId};
 use crate::layer::ahead::{Ahead, Look};
+use crate::layer::aside::Aside;
 use crate::layer::decompress::decompress_within;
 use crate::layer::files_error::MaterialiseError;
 use crate::layer::limits::{Budget, Limits};
@@ -116,6 +117,8 @@ pub enum Keep<'a> {
     Nothing,
     /// They are stored.
     In(&'a Lease),
+    /// They are put where they can be moved from.
+    Aside(&'a Aside<'a>),
 }
 
 /// Where aufs keeps files of several names, which the entries elsewhere are hard links to.
@@ -313,6 +316,7 @@ impl Sink for Keep<'_> {
     fn file(&mut self, file: &NewFile<'_>, bytes: &mut dyn Read) -> Result<BodyId, ImportError> {
         match self {
             Self::In(lease) => Ok(lease.body_from_reader(bytes, file.size)?.0),
+            Self::Aside(aside) => Ok(aside.put(bytes, file.size)?),
             Self::Nothing => {
                 let mut hasher = BodyId::hasher();
                 io::copy(bytes, &mut hasher)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -35,11 +35,22 @@ impl<'a> Files<'a> {
         path: &LayerPath,
     ) -> Result<Option<fs::File>, MaterialiseCause> {
         let name = path.name().unwrap_or_default();
+        self.make_by(at.as_fd(), (file, path), || Ok(create(at, name, mode)?))
+    }
+
+    /// The same, of a file that `make` makes there.
+    pub(crate) fn make_by(
+        &mut self,
+        at: BorrowedFd<'_>,
+        (file, path): (&File, &LayerPath),
+        make: impl FnOnce() -> Result<fs::File, MaterialiseCause>,
+    ) -> Result<Option<fs::File>, MaterialiseCause> {
+        let name = path.name().unwrap_or_default();
         if let Some(first) = file.link.and_then(|group| self.first.get(&group)) {
             sys::linkat(self.root, first.as_bytes(), at, name, AtFlags::empty())?;
             return Ok(None);
         }
-        let made = create(at, name, mode)?;
+        let made = make()?;
         if let Some(group) = file.link {
             self.first.insert(group, path.clone());
         }
@@ -50,7 +61,7 @@ impl<'a> Files<'a> {
 /// Makes an empty file for us to write where nothing has its name. It has the permissions of `mode`
 /// as far as the process lets new files have them, and never more than those: who runs a file as
 /// somebody else may do so once its bytes and its owner are right.
-pub(crate) fn create(at: &OwnedFd, name: &[u8], mode: Mode) -> Result<fs::File, Errno> {
+pub(crate) fn create(at: impl AsFd, name: &[u8], mode: Mode) -> Result<fs::File, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let permissions = mode & (Mode::RWXU | Mode::RWXG | Mode::RWXO);
     Ok(sys::openat(at, name, flags | OFlags::CLOEXEC, permissions)?.into())

@@ -17,6 +17,7 @@ use wythe_delivery::image::OutgoingImage;
 use wythe_delivery::options::{LayerOptions, LazyIndex};
 use wythe_registry::delivered::Delivered;
 use wythe_store::image::tar_output;
+use wythe_store::layer::aside::Aside;
 use wythe_store::lease::Lease;
 use wythe_store::oci::archive::Flavour;
 use wythe_store::oci::transfer::Transfers;
@@ -210,8 +211,9 @@ impl Delivery<'_> {
                 targets.iter().map(|one| one.load(*program, *need, image)).collect()
             }
             Output::Files { destination, layout, stale } => {
-                let (tree, store) = (file_tree(targets, layout)?, self.lease.store());
-                files::write(&tree, store, epoch(targets), (destination, *stale))?;
+                let aside = Aside::new(self.lease);
+                let tree = file_tree(targets, layout, Some(&aside))?;
+                files::write(&tree, &aside, epoch(targets), (destination, *stale))?;
                 Ok(Vec::new())
             }
             Output::Image { push, image } => {
@@ -228,7 +230,7 @@ impl Delivery<'_> {
         targets: &[&TargetOutput<'_>],
         (destination, layout): (&Destination, &FilesLayout),
     ) -> Result<(), Failure> {
-        let tree: Tree = file_tree(targets, layout)?;
+        let tree: Tree = file_tree(targets, layout, None)?;
         write_to(destination, |out| {
             tar_output::write(&tree, self.lease.store(), epoch(targets), out)
                 .map_err(|error| Failure::of(Class::Environment, &error))
