@@ -35,11 +35,63 @@ pub(super) fn remedy(error: &AwsError) -> Option<String> {
              what runs in AWS"
                 .to_owned(),
         ),
-        AwsProblem::Denied { missing, .. } => Some(permission(missing, &error.operation)),
-        AwsProblem::Refused { code, .. } => of_code(code).map(str::to_owned),
+        AwsProblem::Keys { place, .. } => Some(format!(
+            "`aws sts get-caller-identity` shows whether others can use what {place} names"
+        )),
+        AwsProblem::Denied { missing, .. } => {
+            let of_role = of_denied_role(missing, &error.operation);
+            Some(of_role.unwrap_or_else(|| permission(missing, &error.operation)))
+        }
+        AwsProblem::Refused { code, .. } => {
+            let of_token = Some(code).filter(|_| error.operation == BY_TOKEN);
+            let told = of_token.and_then(|code| of_token_code(code)).or_else(|| of_code(code));
+            told.map(str::to_owned)
+        }
         AwsProblem::Request(request) if request.is_broken() => Some(
             "check the network, and whether this machine may reach AWS: a proxy, or an endpoint of its VPC"
                 .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// To become a role by the token of a cluster or a CI.
+const BY_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
+/// To become a role by other keys.
+const BY_KEYS: &str = "sts:AssumeRole";
+
+/// Who may become a role is said by the role itself: a policy of the caller alone does not help.
+fn of_denied_role(missing: &Permission, operation: &str) -> Option<String> {
+    match operation {
+        BY_TOKEN => Some(format!(
+            "the trust policy of the role has to allow {BY_TOKEN} to the issuer of the token, with the audience and \
+             the subject that the token has"
+        )),
+        BY_KEYS => {
+            let who = missing.who.as_deref().unwrap_or("the caller");
+            let role = missing.resource.as_deref().unwrap_or("the role");
+            Some(format!(
+                "the trust policy of {role} and an IAM policy have to allow {who} {BY_KEYS}"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// What is wrong with a token that is shown for a role.
+fn of_token_code(code: &str) -> Option<&'static str> {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" => {
+            Some("the token has ended: whoever writes its file has to renew it")
+        }
+        "InvalidIdentityToken" | "InvalidIdentityTokenException" => Some(
+            "the account of the role needs an identity provider in IAM for the issuer of the token, with its audience",
+        ),
+        "IDPRejectedClaim" | "IDPRejectedClaimException" => {
+            Some("the issuer of the token does not stand for it: it may have been revoked")
+        }
+        "IDPCommunicationError" | "IDPCommunicationErrorException" => Some(
+            "AWS does not reach the issuer of the token: try again, and look whether it is public",
         ),
         _ => None,
     }
@@ -57,7 +109,7 @@ fn of_code(code: &str) -> Option<&'static str> {
             Some("the secret of the key is another, or the clock of this machine is wrong")
         }
         "RequestTimeTooSkewed" => Some("set the clock of this machine"),
-        "OptInRequired" | "SubscriptionRequiredException" => {
+        "OptInRequired" | "RegionDisabledException" | "SubscriptionRequiredException" => {
             Some("turn the service or the region on for this account")
         }
         _ => None,
@@ -172,5 +224,33 @@ mod tests {
         let failure = Failure::from(of(AwsProblem::Denied { missing, message }));
         assert_eq!(failure.class, Class::Network);
         assert!(failure.lines().join("\n").contains("has to allow the caller x"));
+    }
+
+    #[test]
+    fn each_reason_why_there_are_no_keys_of_a_role_has_its_own_remedy() {
+        let told = |operation: &str, problem| {
+            remedy(&AwsError { operation: operation.to_owned(), problem }).unwrap_or_default()
+        };
+        let refused = |code: &str| {
+            let (code, message) = (code.to_owned(), String::new());
+            AwsProblem::Refused { status: 400, code, message }
+        };
+        let denied = || {
+            let (missing, message) = (Permission::default(), String::new());
+            AwsProblem::Denied { missing, message }
+        };
+        let check = |operation, problem, expected: &str| {
+            let told = told(operation, problem);
+            assert!(told.contains(expected), "{operation}: {told}");
+        };
+        check(BY_TOKEN, denied(), "trust policy of the role has to allow sts:AssumeRoleWithWeb");
+        check(BY_KEYS, denied(), "trust policy of the role and an IAM policy");
+        check("ecr:GetAuthorizationToken", denied(), "allow the caller ecr:GetAuthorizationToken");
+        check(BY_TOKEN, refused("ExpiredTokenException"), "renew");
+        check(BY_KEYS, refused("ExpiredTokenException"), "sign in again");
+        check(BY_TOKEN, refused("InvalidIdentityToken"), "identity provider");
+        check(BY_TOKEN, refused("RegionDisabledException"), "turn the service or the region on");
+        let (place, detail) = ("profile dev".to_owned(), "no source_profile".to_owned());
+        check("credentials of AWS", AwsProblem::Keys { place, detail }, "profile dev names");
     }
 }

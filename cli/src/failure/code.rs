@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use wythe_aws::error::{AwsError, AwsProblem};
 use wythe_builder::context::error::{ContextCause, ContextError};
 use wythe_builder::copy::error::{CopyCause, CopyError};
 use wythe_builder::error::BuildCause;
@@ -154,6 +155,9 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     if let Some(error) = error.downcast_ref::<FormatError>() {
         return of_format(error);
     }
+    if let Some(error) = error.downcast_ref::<AwsError>() {
+        return of_aws(error);
+    }
     if error.is::<InitError>() {
         return Some(ErrorCode::NoIsolation);
     }
@@ -208,6 +212,18 @@ fn of_registry(problem: &RegistryProblem) -> Option<ErrorCode> {
         RegistryProblem::Transport { .. } => Some(ErrorCode::Unreachable),
         _ => None,
     }
+}
+
+/// A request without an answer has the code of that.
+fn of_aws(error: &AwsError) -> Option<ErrorCode> {
+    let is_of_keys = matches!(error.problem, AwsProblem::Keys { .. } | AwsProblem::NoKeys { .. });
+    if is_of_keys {
+        return Some(ErrorCode::Credentials);
+    }
+    if error.is_throttling() {
+        return Some(ErrorCode::TooManyRequests);
+    }
+    error.status().filter(|status| 500 <= *status).map(|_| ErrorCode::ServerFailed)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is rare has no page")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use wythe_aws::error::{AwsError, AwsProblem};
 use wythe_builder::error::{BuildError, StepFailure};
 use wythe_registry::credentials::CredentialError;
 use wythe_registry::error::RegistryError;
@@ -76,6 +77,21 @@ fn answers_of_registries_have_codes() {
     let name = "../x".to_owned();
     let credentials = CredentialError::HelperName { name };
     check(&of_registry(RegistryProblem::Credentials(credentials)), "E0405");
+    let of_source = |problem| {
+        let error = Box::new(AwsError { operation: "sts:AssumeRole".to_owned(), problem });
+        of_registry(RegistryProblem::Credentials(CredentialError::Source { name: "ECR", error }))
+    };
+    let refused = |status, code: &str| {
+        let (code, message) = (code.to_owned(), String::new());
+        of_source(AwsProblem::Refused { status, code, message })
+    };
+    check(&refused(400, "InvalidIdentityToken"), "E0405");
+    check(&refused(400, "ThrottlingException"), "E0306");
+    check(&refused(503, "ServiceUnavailable"), "E0307");
+    let (method, url) = ("POST".to_owned(), "https://sts.amazonaws.com/".to_owned());
+    let problem = RegistryProblem::Transport { detail: "no route".to_owned() };
+    let unanswered = RegistryError { method, url, problem };
+    check(&of_source(AwsProblem::Request(Box::new(unanswered))), "E0303");
     check(&of_registry(status(429)), "E0306");
     check(&of_registry(status(503)), "E0307");
     let (found, expected) =
