@@ -8,8 +8,11 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{
+    self as sys, AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags, Timespec, Timestamps,
+};
 use rustix::io::Errno;
+use rustix::process::getegid;
 
 use crate::id::BodyId;
 use crate::layer::bodies::Bodies;
@@ -51,7 +54,10 @@ pub fn write(
 }
 
 /// Attributes of a directory by which what is made in it gets permissions or a label.
-const INHERITED: [&str; 2] = ["system.posix_acl_default", "security.selinux"];
+const INHERITED: [&str; 3] = ["system.posix_acl_default", "system.nfs4_acl", "security.selinux"];
+
+/// Attributes that a file has from the directory that it was made in.
+const TAKEN_AFTER: [&str; 2] = ["system.posix_acl_access", "system.nfs4_acl"];
 
 struct Output<'a> {
     files: Files<'a>,
@@ -151,7 +157,7 @@ fn moved(
         return None;
     }
     let from = bodies.movable(&file.body)?;
-    let opened = fs::File::open(&from).ok()?;
+    let opened = fs::File::open(&from).ok().filter(is_plain_file)?;
     // It is on another disk, or cannot be moved for another reason: then its bytes are copied.
     sys::renameat(sys::CWD, &from, at, name).ok()?;
     Some(opened)
@@ -190,15 +196,26 @@ fn enter(at: &At, name: &[u8]) -> Result<At, MaterialiseCause> {
 /// Whether what is made in a directory takes nothing after it, neither group nor permissions nor label: then a file that
 /// was made elsewhere is no other.
 fn is_plain(directory: &OwnedFd) -> bool {
-    let lacks = |name| {
-        matches!(
-            sys::fgetxattr(directory, name, &mut [0; 0][..]),
-            Err(Errno::NODATA | Errno::OPNOTSUPP)
-        )
-    };
     let takes_after = sys::fstat(directory)
         .map_or(true, |stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::SGID));
-    !takes_after && INHERITED.into_iter().all(lacks)
+    !takes_after && lacks(directory, &INHERITED)
+}
+
+/// Whether a file has taken nothing after the directory that it was made in: neither group nor permissions nor a key that
+/// it is encrypted with.
+fn is_plain_file(file: &fs::File) -> bool {
+    let is_ours = sys::fstat(file).is_ok_and(|stat| stat.st_gid == getegid().as_raw());
+    let read = sys::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+    let is_open = read.is_ok_and(|read| !read.stx_attributes.contains(StatxAttributes::ENCRYPTED));
+    is_ours && is_open && lacks(file, &TAKEN_AFTER)
+}
+
+fn lacks(file: impl AsFd, attributes: &[&str]) -> bool {
+    let lacks_one = |name: &&str| {
+        let read = sys::fgetxattr(&file, *name, &mut [0; 0][..]);
+        matches!(read, Err(Errno::NODATA | Errno::OPNOTSUPP))
+    };
+    attributes.iter().all(lacks_one)
 }
 
 /// Removes a file or link, if there is one.
@@ -328,5 +345,36 @@ mod tests {
         write(&tree, &kept, None, into.path()).unwrap();
         assert!(fs::read(into.path().join("d/a")).unwrap() == bytes);
         assert!(kept.movable(&BodyId::of(&bytes)).unwrap().exists());
+    }
+
+    #[test]
+    fn nothing_is_moved_that_has_its_group_or_permissions_from_the_store() {
+        let (trial, into) = (Trial::new(), tempfile::tempdir().unwrap());
+        let (kept, bytes) = (Aside::new(&trial.lease), vec![1; 70_000]);
+        let tree = aside(&kept, &[("a", &bytes)]);
+        let lying = kept.movable(&BodyId::of(&bytes)).unwrap();
+        let is_moved = || {
+            let inode = fs::metadata(&lying).unwrap().ino();
+            write(&tree, &kept, None, into.path()).unwrap();
+            fs::metadata(into.path().join("a")).unwrap().ino() == inode
+        };
+        // Of user 1 to read: an entry for the user, the mask, and those that the mode has, too.
+        let entries =
+            [(1, 6, u32::MAX), (2, 4, 1), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 4, u32::MAX)];
+        let entry = |(tag, bits, id): (u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let list = [2_u32.to_le_bytes().to_vec(), entries.map(entry).concat()].concat();
+        let (flags, name) = (sys::XattrFlags::empty(), "system.posix_acl_access");
+        if sys::setxattr(&lying, name, &list, flags).is_ok() {
+            assert!(!is_moved());
+            sys::removexattr(&lying, name).unwrap();
+        }
+        if getegid().is_root() {
+            std::os::unix::fs::chown(&lying, None, Some(1)).unwrap();
+            assert!(!is_moved());
+            std::os::unix::fs::chown(&lying, None, Some(0)).unwrap();
+        }
+        assert!(is_moved());
     }
 }
