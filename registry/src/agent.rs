@@ -81,12 +81,16 @@ impl Agent {
         request: RequestBuilder,
         length: Option<u64>,
         open: impl FnOnce(&mut dyn FnMut(&mut dyn Read) -> io::Result<()>) -> io::Result<()>,
-    ) -> (io::Result<()>, reqwest::Result<Response>) {
+    ) -> (io::Result<Fed>, reqwest::Result<Response>) {
         let (feed, pieces) = pieces::channel(length);
         let mut exchange = self.begin(request.body(reqwest::Body::wrap(pieces)));
-        let fed = open(&mut |from| exchange.feed(&feed, from));
+        let mut fed = Fed::Whole;
+        let opened = open(&mut |from| {
+            fed = exchange.feed(&feed, from)?;
+            Ok(())
+        });
         drop(feed);
-        (fed, exchange.wait())
+        (opened.map(|()| fed), exchange.wait())
     }
 
     fn begin(&self, request: RequestBuilder) -> Exchange<'_> {
@@ -94,6 +98,14 @@ impl Agent {
         let answer = self.driver.handle.spawn(async { request.send().await });
         Exchange { driver: &self.driver, state: State::Open(answer) }
     }
+}
+
+/// How much of a body was taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fed {
+    Whole,
+    /// Nobody takes the rest: the other side refuses it, or is gone.
+    CutOff,
 }
 
 /// A request under way.
@@ -111,13 +123,13 @@ enum State {
 impl Exchange<'_> {
     /// Feeds the body, unless the other side says before its end what it makes of it: of a refusal nobody hears better
     /// by sending on.
-    fn feed(&mut self, feed: &Feed, from: &mut dyn Read) -> io::Result<()> {
+    fn feed(&mut self, feed: &Feed, from: &mut dyn Read) -> io::Result<Fed> {
         while let Some(piece) = Feed::next(from)? {
             if !self.hand_over(feed, piece) {
-                break;
+                return Ok(Fed::CutOff);
             }
         }
-        Ok(())
+        Ok(Fed::Whole)
     }
 
     /// Whether there is use for more pieces.
@@ -246,7 +258,7 @@ mod tests {
         let (mut answer, mut said) = (answer.unwrap(), String::new());
         answer.read_to_string(&mut said).unwrap();
         assert_eq!((answer.status().as_u16(), &*said), (413, "no"));
-        fed.unwrap();
+        assert_eq!(fed.unwrap(), Fed::CutOff);
         drop(done);
         serving.join().unwrap();
     }
@@ -262,8 +274,21 @@ mod tests {
         let request = agent.request(Method::PUT, url).header("content-length", LENGTH);
         let (fed, answer) =
             agent.stream(request, Some(LENGTH), |feed| feed(&mut io::repeat(7).take(LENGTH)));
-        fed.unwrap();
+        assert_eq!(fed.unwrap(), Fed::Whole);
         assert_eq!(answer.unwrap().status().as_u16(), 201);
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_success_of_who_goes_before_the_end_of_the_body_is_not_of_all_of_it() {
+        let (url, serving) = server(|mut stream, _| {
+            say(&mut stream, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+        });
+        let agent = agent();
+        let request = agent.request(Method::PUT, url).header("content-length", LENGTH);
+        let (fed, answer) =
+            agent.stream(request, Some(LENGTH), |feed| feed(&mut io::repeat(7).take(LENGTH)));
+        assert!(answer.is_err() || fed.unwrap() == Fed::CutOff);
         serving.join().unwrap();
     }
 

@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rustls::InvalidMessage;
 use url::Url;
 
-use crate::agent::{Agent, Response};
+use crate::agent::{Agent, Fed, Response};
 use crate::error::{self, RegistryError, RegistryProblem, without_query};
 use crate::exchange::Route;
 use crate::hosts::Security;
@@ -274,7 +274,12 @@ fn stream(
         None => request,
     };
     let (fed, sent) = agent.stream(request, length, |feed| feed(&mut *open.open()?));
-    fed.map_err(RegistryProblem::Content)?;
+    let fed = fed.map_err(RegistryProblem::Content)?;
+    if fed == Fed::CutOff && sent.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+        // What it has of the body is for whoever asks again to find out.
+        let detail = "the server answered and went before it had all that was sent".to_owned();
+        return Err(RegistryProblem::Transport { detail });
+    }
     Ok(sent)
 }
 
