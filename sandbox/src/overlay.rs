@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -49,7 +50,9 @@ pub fn stacks_layers(directory: &Path) -> bool {
 }
 
 fn stack_in(directory: &Path) -> io::Result<()> {
-    let top = directory.join("stacking");
+    // Two who try in one directory must not meet: the kernel refuses a second overlay over the work of the first.
+    static TRIED: AtomicU64 = AtomicU64::new(0);
+    let top = directory.join(format!("stacking-{}", TRIED.fetch_add(1, Ordering::Relaxed)));
     let made = ["lower", "upper", "work"]
         .iter()
         .try_for_each(|name| std::fs::create_dir_all(top.join(name)));

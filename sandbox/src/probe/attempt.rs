@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, iter};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat, unlinkat};
@@ -105,7 +106,9 @@ fn in_new_directory(
     directory: &Path,
     attempt: impl Fn(&Path) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let top = directory.join(format!(".probe-{}", std::process::id()));
+    static TRIED: AtomicU64 = AtomicU64::new(0);
+    let number = TRIED.fetch_add(1, Ordering::Relaxed);
+    let top = directory.join(format!(".probe-{}-{number}", std::process::id()));
     let mut names = ["lower", "upper", "work", "merged"].iter();
     let made = names.try_for_each(|name| fs::create_dir_all(top.join(name)));
     let tried = made.map_err(Refusal::from).and_then(|()| attempt(&top));
