@@ -47,7 +47,7 @@ const FIRMWARE: &str = "/sys/class/dmi/id";
 const CLOUDS: [(&str, &str, &str); 8] = [
     ("sys_vendor", "Amazon EC2", "Amazon EC2"),
     ("bios_version", "4.11.amazon", "Amazon EC2"),
-    ("sys_vendor", "Google", "Google Cloud"),
+    ("product_name", "Google Compute Engine", "Google Cloud"),
     ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "Azure"),
     ("sys_vendor", "Alibaba Cloud", "Alibaba Cloud"),
     ("sys_vendor", "DigitalOcean", "DigitalOcean"),
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_machine_of_a_cloud_is_known_by_its_firmware() {
         check("sys_vendor", "Amazon EC2\n", Some("Amazon EC2"));
-        check("sys_vendor", "Google\n", Some("Google Cloud"));
+        check("product_name", "Google Compute Engine\n", Some("Google Cloud"));
         check("product_name", "OpenStack Nova\n", Some("OpenStack"));
         check("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77\n", Some("Azure"));
     }
@@ -78,6 +78,8 @@ mod tests {
     fn another_machine_is_none() {
         check("sys_vendor", "Microsoft Corporation\n", None);
         check("sys_vendor", "QEMU\n", None);
+        // A notebook.
+        check("sys_vendor", "Google\n", None);
         check("product_name", "", None);
     }
 }

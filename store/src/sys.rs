@@ -146,7 +146,7 @@ impl Vfs for Disk {
         match rustix::fs::renameat_with(root, from, root, to, RenameFlags::NOREPLACE) {
             // A file system without the flag; our targets are content names or random ones, so
             // checking first loses nothing.
-            Err(rustix::io::Errno::INVAL) => {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 if self.exists(to)? {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
