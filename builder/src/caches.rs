@@ -17,6 +17,7 @@ use wythe_store::image::blob_origin::CachedLayer;
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_document::{PortableDocument, document_key};
 use wythe_store::portable_mount::{PortableMount, mount_key};
+use wythe_store::record_origin::RecordOrigin;
 
 /// How long a cache may take to say what it knows, unless it is said otherwise: longer than any that
 /// is well takes for a thousand keys, shorter than anybody waits for a dead one.
@@ -136,6 +137,11 @@ impl Caches {
             lost,
         };
         Some(CacheHit { action, layer })
+    }
+
+    /// Where and from what the result under a key was made, as far as a cache says so.
+    pub(crate) fn origin(&self, key: &CacheKey) -> Option<RecordOrigin> {
+        self.state().answers.get(key)?.as_ref()?.1.origin.clone()
     }
 
     /// The latest result of a place whose [key](PortableAction::latest) was asked for, the key of that result,
@@ -380,6 +386,7 @@ mod tests {
             inputs: Vec::new(),
             listings: None,
             latest: None,
+            origin: None,
         }
     }
 

@@ -15,6 +15,6 @@ mod stage;
 mod subjects;
 
 pub(crate) use self::compare::{Present, StepBelow};
-pub(crate) use self::past::Past;
+pub(crate) use self::past::{Elsewhere, Past};
 pub use self::past::{Remembered, remembered};
 pub(crate) use self::stage::{KnownStages, StagePast};

@@ -7,6 +7,7 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_dockerfile::span::Span;
 use wythe_store::digest::DiffId;
 use wythe_store::oci::transfer::{Transfer, Transfers};
+use wythe_store::record_origin::RecordOrigin;
 
 use crate::egress::Contact;
 use crate::reason::Reason;
@@ -114,6 +115,8 @@ pub enum Event<'a> {
         hit: Hit,
         /// How long it took when it ran; zero where that is not known.
         saved: Duration,
+        /// Where another machine made it and from which source, as far as the cache says so.
+        origin: Option<&'a RecordOrigin>,
     },
     /// A step wrote something.
     Output {

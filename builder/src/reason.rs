@@ -3,6 +3,7 @@
 use std::fmt;
 
 use wythe_store::id::CacheKey;
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::timestamp::Timestamp;
 
 /// Why a step was not answered from the cache.
@@ -28,6 +29,8 @@ pub enum Reason {
         earlier: CacheKey,
         /// When it was made.
         created: Timestamp,
+        /// Where and from which source, if it is another machine's that says so.
+        origin: Option<RecordOrigin>,
         /// What differs; never empty.
         changes: Vec<InputChange>,
     },
@@ -144,7 +147,10 @@ impl fmt::Display for Reason {
             Self::Unknown => out.write_str("no earlier result is known"),
             Self::Failed => out.write_str("it failed the last time"),
             Self::Evicted => out.write_str("its earlier result is not kept any more"),
-            Self::Changed { changes, .. } => list(out, changes, "; "),
+            Self::Changed { changes, origin, created, .. } => {
+                list(out, changes, "; ")?;
+                origin.iter().try_for_each(|origin| since(out, *created, origin))
+            }
         }
     }
 }
@@ -190,6 +196,15 @@ impl fmt::Display for FileChange {
             | FileDifference::Attributes) => write!(out, "{path} ({})", kind.name()),
         }
     }
+}
+
+/// When, where and from what another machine made what a step is compared with.
+fn since(out: &mut fmt::Formatter<'_>, created: Timestamp, origin: &RecordOrigin) -> fmt::Result {
+    out.write_str(", since it was made")?;
+    if let Ok(date) = jiff::Timestamp::from_second(created.seconds) {
+        write!(out, " at {date}")?;
+    }
+    write!(out, " {origin}")
 }
 
 fn list(out: &mut fmt::Formatter<'_>, parts: &[impl fmt::Display], between: &str) -> fmt::Result {

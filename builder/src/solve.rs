@@ -278,7 +278,10 @@ impl<'a> Solver<'a> {
     fn cached(&self, index: usize, hit: Hit) {
         let (step, name) = (StepId(index + 1), &self.graph.vertices[index].name);
         let saved = duration_of(self.env.store, &self.keys[&index]);
-        self.env.progress.event(&Event::Cached { step, name, hit, saved });
+        let told = (hit == Hit::Cache).then(|| self.env.caches.origin(&self.keys[&index]));
+        let told = told.flatten();
+        let origin = told.as_ref();
+        self.env.progress.event(&Event::Cached { step, name, hit, saved, origin });
     }
 
     fn put(

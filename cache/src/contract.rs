@@ -30,6 +30,7 @@ pub fn record(number: i64) -> PortableAction {
         inputs: Vec::new(),
         listings: None,
         latest: None,
+        origin: None,
     }
 }
 

@@ -27,6 +27,7 @@ use wythe_store::layer::export::ExportError;
 use wythe_store::lease::Lease;
 use wythe_store::portable_document::PortableDocument;
 use wythe_store::portable_listings::ListingsError;
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::timestamp::Timestamp;
 
 use self::queue::{Queue, UploadEnd};
@@ -71,6 +72,8 @@ pub struct UploadPlan {
     pub pool: Arc<ThreadPool>,
     /// How long the build waits for it in the end, and how long it may give no sign of life.
     pub time: Duration,
+    /// Where this is and which source is built: what records say of it.
+    pub origin: Option<RecordOrigin>,
 }
 
 /// Results on their way to a cache. Where this is dropped before it is finished, nothing more is begun.

@@ -60,6 +60,7 @@ pub mod portable_mount;
 pub mod portable_record;
 pub mod racy;
 mod read_only;
+pub mod record_origin;
 mod recover;
 pub mod refs;
 mod relied;

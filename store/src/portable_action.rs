@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::{DiffId, Digest};
 use crate::id::{CacheKey, ContentId, hex, unhex};
 use crate::oci::descriptor::Descriptor;
+use crate::record_origin::RecordOrigin;
 use crate::timestamp::Timestamp;
 
 /// The version of the form. What a later version has written is not read.
@@ -41,6 +43,8 @@ pub struct PortableAction {
     /// The key of the result, in the record of a place: that of the latest result of a step of some project,
     /// kept to be compared with. A newer one takes the place of an older one.
     pub latest: Option<CacheKey>,
+    /// Where it was made, and from which source.
+    pub origin: Option<RecordOrigin>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -60,6 +64,9 @@ struct Form {
     listings: Option<Descriptor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     latest: Option<String>,
+    /// Of any form: it is told, and nothing depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Value>,
 }
 
 impl PortableAction {
@@ -92,6 +99,7 @@ impl PortableAction {
             inputs: self.inputs.clone(),
             listings: self.listings.clone(),
             latest: self.latest.map(|key| hex(key.as_bytes())),
+            origin: self.origin.as_ref().and_then(|one| serde_json::to_value(one).ok()),
         };
         serde_json::to_vec(&form).expect("all keys are texts")
     }
@@ -123,6 +131,7 @@ impl PortableAction {
             inputs: form.inputs,
             listings: form.listings.map(plain),
             latest,
+            origin: form.origin.as_ref().and_then(RecordOrigin::of),
         })
     }
 }
@@ -168,6 +177,7 @@ impl InlineRecord {
             inputs: Vec::new(),
             listings: None,
             latest: None,
+            origin: None,
         };
         Some((CacheKey::from_bytes(unhex(&self.key)?), action))
     }
@@ -190,15 +200,29 @@ mod tests {
             inputs: vec![("argument".to_owned(), "make".to_owned())],
             listings: None,
             latest: None,
+            origin: None,
         }
     }
 
     #[test]
     fn a_record_reads_back() {
         let listings = Some(Descriptor::of(MediaType::new("x/y"), b"listings"));
-        let other = PortableAction { listings, ..record() }.as_latest(CacheKey::of(b"step"));
+        let source = Some("example.org/a".to_owned());
+        let origin = Some(RecordOrigin { source, ..RecordOrigin::default() });
+        let other = PortableAction { listings, origin, ..record() };
+        let other = other.as_latest(CacheKey::of(b"step"));
         for record in [record(), other] {
             assert_eq!(PortableAction::decode(&record.encode()), Some(record));
+        }
+    }
+
+    #[test]
+    fn an_origin_that_makes_no_sense_costs_a_record_nothing() {
+        let text = String::from_utf8(record().encode()).unwrap();
+        assert!(!text.contains("origin"), "as earlier versions write it: {text}");
+        for odd in ["5", "{\"source\":7}", "{\"source\":\"\\u001b[2J\"}", "[{\"ref\":\"x\"}]"] {
+            let with = text.replacen('{', &format!("{{\"origin\":{odd},"), 1);
+            assert_eq!(PortableAction::decode(with.as_bytes()), Some(record()), "{with}");
         }
     }
 

@@ -3,6 +3,7 @@
 use wythe_store::action::ActionRecord;
 use wythe_store::error::ReadError;
 use wythe_store::id::{BodyId, CacheKey, LayerId, unhex};
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::store::Store;
 use wythe_store::timestamp::Timestamp;
 
@@ -19,6 +20,9 @@ const MAX_WEIGHT: usize = 16;
 /// How much a change counts of which it is not known how many files it is.
 const UNKNOWN_WEIGHT: usize = 8;
 
+/// The latest result of a place that another machine has made, and where and from what that was.
+pub(crate) type Elsewhere = (ActionRecord, Option<RecordOrigin>);
+
 /// The earlier results of a step.
 #[derive(Debug)]
 pub(crate) struct Past<'s> {
@@ -26,26 +30,34 @@ pub(crate) struct Past<'s> {
     own: PlaceResults,
     /// Results of the place, the latest first, and then those of its neighbours.
     candidates: Vec<ActionRecord>,
+    /// What another machine says of one of them.
+    origin: Option<ResultOrigin>,
 }
+
+/// Of which result, and when it was made: one that was made under the same key here is another.
+type ResultOrigin = ((CacheKey, Timestamp), RecordOrigin);
 
 impl<'s> Past<'s> {
     /// What is remembered of the place of a step that has `inputs`, here and by other machines
     /// (`elsewhere`). What another step of the stage makes now is not its own.
     pub(crate) fn of(
         store: &'s Store,
-        (place, elsewhere): (Place, Option<ActionRecord>),
+        (place, elsewhere): (Place, Option<Elsewhere>),
         inputs: &[Fact],
         stage: &StagePast,
     ) -> Result<Self, ReadError> {
         let own = place.results(store);
-        let elsewhere = elsewhere.filter(|action| has_kind(&action.inputs));
+        let (action, origin) = elsewhere.unzip();
+        let action = action.filter(|action| has_kind(&action.inputs));
+        let of = action.as_ref().map(|action| (action.key, action.created));
+        let origin = of.zip(origin.flatten());
         let mut candidates = records(store, &own)?;
-        candidates.extend(elsewhere);
+        candidates.extend(action);
         candidates.retain(|action| {
             is_same_kind(&action.inputs, inputs) && !stage.is_anothers(&action.inputs, inputs)
         });
         candidates.extend(stage.moved(place, inputs).cloned());
-        Ok(Self { store, own, candidates })
+        Ok(Self { store, own, candidates, origin })
     }
 
     /// Why a step that is remembered under `key` was not found.
@@ -60,7 +72,10 @@ impl<'s> Past<'s> {
         let told = changed.filter(|(_, changes)| !changes.is_empty());
         match told.min_by_key(|(_, changes)| changes.iter().map(weight).sum::<usize>()) {
             Some((earlier, changes)) => {
-                Reason::Changed { earlier: earlier.key, created: earlier.created, changes }
+                let (earlier, created) = (earlier.key, earlier.created);
+                let origin = self.origin.as_ref().filter(|(of, _)| *of == (earlier, created));
+                let origin = origin.map(|(_, origin)| origin.clone());
+                Reason::Changed { earlier, created, origin, changes }
             }
             None if self.own.0.is_empty() => Reason::Unknown,
             None if self.candidates.is_empty() && self.are_all_gone() => Reason::Evicted,
@@ -107,7 +122,7 @@ pub fn remembered(store: &Store, key: &CacheKey) -> Result<Option<Remembered>, R
     candidates.retain(|earlier| is_same_kind(&earlier.inputs, &action.inputs));
     let listings = |within: &str| listing(store, &action.inputs, within);
     let present = Present { inputs: &action.inputs, listings: &listings, below: StepBelow::Stood };
-    let past = Past { store, own: PlaceResults::default(), candidates };
+    let past = Past { store, own: PlaceResults::default(), candidates, origin: None };
     let reason = past.reason(key, present);
     let ActionRecord { key, layer, created, inputs } = action;
     Ok(Some(Remembered { key, layer, created, inputs, reason }))

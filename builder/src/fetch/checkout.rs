@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wythe_store::id::ContentId;
+use wythe_store::record_origin::{RecordOrigin, repository_address};
 
 use crate::environment::Environment;
 use crate::options::Options;
@@ -54,6 +55,17 @@ impl Revision {
         let problem =
             RemoteProblem::Commit { expected: sum.to_owned(), found: self.commit.clone() };
         Err(RemoteError::new(&self.repository.url, problem))
+    }
+
+    /// What people are told of where it is from.
+    pub(super) fn origin(&self) -> RecordOrigin {
+        let Repository { url, reference, .. } = &self.repository;
+        RecordOrigin {
+            invocation: None,
+            source: repository_address(url),
+            revision: Some(self.commit.clone()),
+            reference: reference.as_ref().map(|one| one.name().to_owned()),
+        }
     }
 
     /// What a copy of it depends on.

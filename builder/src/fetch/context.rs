@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wythe_store::id::BodyId;
 use wythe_store::layer::decompress::Compression;
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::tree::entry::{Node, Tree};
 
 use super::checkout::Revision;
@@ -29,6 +30,8 @@ pub struct FetchedContext {
     pub content: ContextContent,
     /// `SOURCE_DATE_EPOCH=context`: when it was made, where that does not depend on who looks.
     pub time: Option<i64>,
+    /// From which repository and commit it is, where it is of one.
+    pub origin: Option<RecordOrigin>,
 }
 
 /// What such a context turned out to be.
@@ -59,13 +62,14 @@ impl FetchedContext {
                 ContextContent::Dockerfile(_) => None,
             };
             let time = file.last_modified().or(inside);
-            return Ok(Self { content, time });
+            return Ok(Self { content, time, origin: None });
         }
         let repository = main(options, address)?;
         let revision = Revision::resolve(env, options, &repository)?;
         let children = revision.files(env, options, env.clock.now())?;
         let time = newest(&children).filter(|_| repository.mtime == GitTime::Commit);
-        Ok(Self { content: ContextContent::Files(Tree { root: None, children }), time })
+        let content = ContextContent::Files(Tree { root: None, children });
+        Ok(Self { content, time, origin: Some(revision.origin()) })
     }
 
     /// Reads an archive or a Dockerfile, such as a shell gives it on standard input.
@@ -75,7 +79,7 @@ impl FetchedContext {
     /// A reader that fails, or an archive that cannot be unpacked.
     pub fn read(env: Environment<'_>, from: &mut dyn Read) -> Result<Self, BuildCause> {
         let (body, _) = env.lease.body_from_reader(from, 0)?;
-        Ok(Self { content: content(env, body)?, time: None })
+        Ok(Self { content: content(env, body)?, time: None, origin: None })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::explain::inputs::{
     ABSENT, BASE, BELOW, FILES, INPUT, REMOTE, of_operation, without_credentials,
 };
 use crate::explain::notes::{Place, StepOutcome};
-use crate::explain::{Past, Present, StagePast, StepBelow, listing};
+use crate::explain::{Elsewhere, Past, Present, StagePast, StepBelow, listing};
 use crate::graph::{Vertex, VertexId};
 use crate::operation::copy::CopySource;
 use crate::operation::facts::Fact;
@@ -194,7 +194,7 @@ impl Solver<'_> {
     }
 
     /// What a cache says of the latest result of a place, with the listings that it was made from.
-    fn latest_elsewhere(&self, place: Place) -> Option<ActionRecord> {
+    fn latest_elsewhere(&self, place: Place) -> Option<Elsewhere> {
         let (action, key, backend) = self.env.caches.latest(&place.shared())?;
         if let Some(listings) = &action.listings {
             // Without them it is not told which files changed.
@@ -203,8 +203,8 @@ impl Solver<'_> {
                 Err(error) => tracing::debug!(%error, "cannot read the listings of a cache"),
             }
         }
-        let PortableAction { created, inputs, .. } = action;
-        Some(ActionRecord { key, layer: None, created, inputs })
+        let PortableAction { created, inputs, origin, .. } = action;
+        Some((ActionRecord { key, layer: None, created, inputs }, origin))
     }
 
     pub(super) fn place(&self, vertex: &Vertex) -> Place {

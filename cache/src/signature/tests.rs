@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use wythe_store::id::CacheKey;
 use wythe_store::portable_action::PortableAction;
+use wythe_store::record_origin::RecordOrigin;
 
 use super::statement::statement;
 use super::{Distrust, SigningKey, sign, stands_for, verify};
@@ -47,6 +48,25 @@ fn a_signed_record_reads_as_before_and_is_verified_however_it_is_spelt() {
         let read = verified(&spelt).unwrap();
         assert_eq!(PortableAction::decode(&read), Some(record(1)));
     }
+}
+
+#[test]
+fn nobody_can_say_that_a_signed_record_is_from_elsewhere() {
+    let run = |url: &str| {
+        let invocation = Some(url.to_owned());
+        PortableAction {
+            origin: Some(RecordOrigin { invocation, ..RecordOrigin::default() }),
+            ..record(1)
+        }
+    };
+    let signed = sign(&at(), &run("https://ci.example/7").encode(), &key());
+    let read = PortableAction::decode(&verified(&signed).unwrap());
+    assert_eq!(read, Some(run("https://ci.example/7")));
+    let changed = String::from_utf8(signed).unwrap().replace("ci.example", "ci.invalid");
+    assert_eq!(verified(changed.as_bytes()), Err(Distrust::Wrong));
+    let mut without = value(changed.as_bytes());
+    without.remove("origin").unwrap();
+    assert_eq!(verified(&serde_json::to_vec(&without).unwrap()), Err(Distrust::Wrong));
 }
 
 #[test]
@@ -131,10 +151,10 @@ fn change(value: &mut Value, mut seed: usize) {
 
 fn records() -> impl Strategy<Value = PortableAction> {
     let inputs = prop::collection::vec((".{0,12}", ".{0,12}"), 0..5);
-    (0..i64::MAX, ".{0,20}", inputs).prop_map(|(number, step, inputs)| PortableAction {
-        step,
-        inputs,
-        ..record(number)
+    let said = (0..i64::MAX, ".{0,20}", inputs, "[a-z:/]{0,20}");
+    said.prop_map(|(number, step, inputs, run)| {
+        let origin = RecordOrigin { invocation: Some(run), ..RecordOrigin::default() }.shown();
+        PortableAction { step, inputs, origin, ..record(number) }
     })
 }
 

@@ -63,6 +63,7 @@ impl UploadPlan {
             inputs,
             listings,
             latest: None,
+            origin: self.origin.clone(),
         }))
     }
 }

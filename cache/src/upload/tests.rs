@@ -12,6 +12,7 @@ use wythe_store::layers::LayerRecord;
 use wythe_store::oci::media_type::MediaType;
 use wythe_store::oci::reference::Reference;
 use wythe_store::path::LayerPath;
+use wythe_store::portable_action::PortableAction;
 use wythe_store::store::{OpenOptions, Store};
 use wythe_store::tree::build::TreeBuilder;
 use wythe_store::tree::entry::{File, Metadata, Node};
@@ -131,6 +132,12 @@ impl CacheBackend for Double {
     }
 }
 
+/// Where the double's builds run.
+fn origin() -> RecordOrigin {
+    let invocation = Some("https://ci.example/7".to_owned());
+    RecordOrigin { invocation, ..RecordOrigin::default() }
+}
+
 struct Trial {
     _folder: tempfile::TempDir,
     lease: Arc<Lease>,
@@ -170,7 +177,7 @@ impl Trial {
     fn upload(&self, double: &Arc<Double>, time: Duration) -> Upload {
         let (lease, backend) = (self.lease.clone(), double.clone());
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        UploadPlan { lease, backend, pool, time }.begin()
+        UploadPlan { lease, backend, pool, time, origin: Some(origin()) }.begin()
     }
 }
 
@@ -188,6 +195,16 @@ fn what_a_step_made_is_there_before_the_next_one_ends() {
     let uploaded = upload.finish(steps).unwrap();
     assert_eq!((uploaded.records, uploaded.blobs), (3, 3));
     assert_eq!(double.calls()[before..], ["finish"], "one object is left to be written");
+}
+
+#[test]
+fn records_say_where_they_were_made() {
+    let (trial, double) = (Trial::new(), Double::is(What::Takes));
+    trial.upload(&double, UPLOAD_TIME).finish(vec![trial.step(1)]).unwrap();
+    let records = double.records.lock().unwrap();
+    let told = |record: &Vec<u8>| PortableAction::decode(record).unwrap().origin;
+    let told: Vec<Option<RecordOrigin>> = records.values().map(told).collect();
+    assert_eq!(told, [Some(origin()), Some(origin())], "the result's, and that of its place");
 }
 
 #[test]

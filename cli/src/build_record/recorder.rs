@@ -160,7 +160,7 @@ impl Progress for Recorder {
                 step.outcome = Outcome::Unfinished;
                 (step.started, step.ended) = (Some(now), None);
             }
-            Event::Cached { step, name, hit, saved } => {
+            Event::Cached { step, name, hit, saved, .. } => {
                 self.cached(heard, (step, name), hit, saved);
             }
             Event::Output { step, stream, bytes } => self.output(heard, step, stream, bytes),
@@ -342,7 +342,8 @@ mod tests {
     #[test]
     fn what_was_made_before_a_build_began_again_ran_all_the_same() {
         let (elapsed, saved) = (Duration::ZERO, Duration::from_secs(2));
-        let cached = |step| Event::Cached { step, name: "x", hit: Hit::Content, saved };
+        let cached =
+            |step| Event::Cached { step, name: "x", hit: Hit::Content, saved, origin: None };
         let heard = heard(
             Discretion::default(),
             &[

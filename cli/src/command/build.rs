@@ -31,6 +31,7 @@ use wythe_dockerfile::diagnostic::Diagnostic;
 use wythe_sandbox::{chroot, enter};
 use wythe_store::journal::Durability;
 use wythe_store::lease::Lease;
+use wythe_store::record_origin::RecordOrigin;
 
 use self::agents::Agents;
 use self::annotate::Annotated;
@@ -159,7 +160,7 @@ fn make(
             Opened::of(context, given, args, environment)?
         }
     };
-    let Opened { dockerfile, files, time } = opened;
+    let Opened { dockerfile, files, time, origin } = opened;
     if call.method != Method::Build {
         return call::answer(call, dockerfile, args, session).map(|()| Vec::new());
     }
@@ -173,6 +174,7 @@ fn make(
         company,
         lease,
         id: recording.as_ref().map(Recording::id),
+        origin,
     };
     let recorder = recording.as_ref().map(Recording::recorder);
     let made = made.run(recorder, (&resources, opened_caches, &cache_targets));
@@ -192,6 +194,8 @@ struct Making<'a> {
     lease: &'a Arc<Lease>,
     /// What its record is called, where there is to be one.
     id: Option<&'a BuildId>,
+    /// Where the context was fetched from, where it is known.
+    origin: Option<RecordOrigin>,
 }
 
 impl<'a> Making<'a> {
@@ -220,7 +224,8 @@ impl<'a> Making<'a> {
     ) -> Result<Vec<BuiltTarget>, Failure> {
         let screen = Arc::clone(&self.asked.1.screen);
         let progress = self.shown(&screen);
-        let Self { asked: (args, session), options, input, source, company, lease, id } = self;
+        let Self { asked: (args, session), options, input, source, company, lease, id, origin } =
+            self;
         let path = input.path.clone();
         let annotated = Annotated { source, path: path.as_deref() };
         let progress = PausedProgress { progress, screen: &screen };
@@ -235,7 +240,8 @@ impl<'a> Making<'a> {
             args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
         let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
         let wanted = (lease, resources.pool(), args);
-        let writers = CacheWriters::open(cache_targets, &mut opened_caches, wanted, session)?;
+        let writers =
+            CacheWriters::open(cache_targets, &mut opened_caches, wanted, origin, session)?;
         let environment = resources.environment(lease, &progress);
         let shared = company.map(|company| company.steps);
         let environment = Environment { inspector, results: &writers, shared, ..environment };

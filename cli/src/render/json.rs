@@ -143,14 +143,17 @@ impl<W: Write + Send> Progress for Json<W> {
             Event::Started { step, name } => {
                 self.write(state, "started", json!({"step": step.0, "name": name}));
             }
-            Event::Cached { step, name, hit, saved } => {
+            Event::Cached { step, name, hit, saved, origin } => {
                 let hit = match hit {
                     Hit::Cache => "cache",
                     Hit::Content => "content",
                     Hit::Definition => "definition",
                 };
                 let saved = saved.as_secs_f64();
-                let fields = json!({"step": step.0, "name": name, "hit": hit, "saved": saved});
+                let mut fields = json!({"step": step.0, "name": name, "hit": hit, "saved": saved});
+                if let Some(origin) = origin {
+                    fields["origin"] = json!(origin);
+                }
                 self.write(state, "cached", fields);
             }
             Event::Output { step, stream, bytes } => self.output(state, step, stream, bytes),

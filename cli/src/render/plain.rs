@@ -245,6 +245,7 @@ mod tests {
             name: "[3/3] COPY a b",
             hit: Hit::Content,
             saved: Duration::ZERO,
+            origin: None,
         };
         check(&[started(), cached], "#2 [2/3] RUN make\n\n#3 [3/3] COPY a b\n#3 CACHED\n");
     }

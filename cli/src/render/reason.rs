@@ -14,12 +14,18 @@ fn why(reason: &Reason) -> Value {
         Reason::RefreshBelow { step } => json!({"kind": "no-cache-below", "step": step}),
         Reason::Failed => json!({"kind": "failed"}),
         Reason::Evicted => json!({"kind": "evicted"}),
-        Reason::Changed { earlier, created, changes } => json!({
-            "kind": "changed",
-            "earlier": earlier.to_string(),
-            "created": created.seconds,
-            "changes": changes.iter().map(change).collect::<Vec<_>>(),
-        }),
+        Reason::Changed { earlier, created, origin, changes } => {
+            let mut object = json!({
+                "kind": "changed",
+                "earlier": earlier.to_string(),
+                "created": created.seconds,
+                "changes": changes.iter().map(change).collect::<Vec<_>>(),
+            });
+            if let Some(origin) = origin {
+                object["origin"] = json!(origin);
+            }
+            object
+        }
         Reason::Unknown => json!({"kind": "unknown"}),
         _ => json!({"kind": "other"}),
     }
@@ -67,6 +73,7 @@ fn file(FileChange { path, kind }: &FileChange) -> Value {
 #[cfg(test)]
 mod tests {
     use wythe_store::id::CacheKey;
+    use wythe_store::record_origin::RecordOrigin;
     use wythe_store::timestamp::Timestamp;
 
     use super::*;
@@ -81,11 +88,34 @@ mod tests {
             InputChange::Files { within: "the build context".to_owned(), files, more: 2 },
         ];
         let (earlier, created) = (CacheKey::of(b"k"), Timestamp::from_seconds(5));
-        let fields = fields(&Reason::Changed { earlier, created, changes });
+        let fields = fields(&Reason::Changed { earlier, created, origin: None, changes });
+        assert!(fields["why"].get("origin").is_none(), "{fields}");
         let changes = &fields["why"]["changes"];
         assert_eq!(changes[0], json!({"kind": "value", "what": "variable V", "old": "1"}));
         let file = json!({"path": "a", "change": "mode", "old": "0644", "new": "0755"});
         assert_eq!(changes[1]["files"], json!([file]));
         assert_eq!(fields["why"]["created"], 5);
+    }
+
+    #[test]
+    fn who_made_what_a_step_is_compared_with_is_told() {
+        let [run, source, revision, reference] =
+            ["https://ci.example/7", "https://example.org/a", "c0ffee", "refs/heads/main"]
+                .map(|text| Some(text.to_owned()));
+        let origin = RecordOrigin { invocation: run, source, revision, reference };
+        let (earlier, created) = (CacheKey::of(b"k"), Timestamp::from_seconds(5));
+        let changes = vec![InputChange::Contents { within: "the build context".to_owned() }];
+        let reason = Reason::Changed { earlier, created, origin: Some(origin), changes };
+        let fields = fields(&reason);
+        let told = "files of the build context changed, since it was made at 1970-01-01T00:00:05Z \
+                    by https://ci.example/7 from https://example.org/a@c0ffee (refs/heads/main)";
+        assert_eq!(fields["reason"], told);
+        let expected = json!({
+            "invocation": "https://ci.example/7",
+            "source": "https://example.org/a",
+            "revision": "c0ffee",
+            "ref": "refs/heads/main",
+        });
+        assert_eq!(fields["why"]["origin"], expected);
     }
 }

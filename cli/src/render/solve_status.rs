@@ -286,7 +286,13 @@ mod tests {
         let end = |event| told(&[begin.clone(), event])[1]["vertexes"][0]["error"].clone();
         assert_eq!(end(Event::Cancelled { step: STEP, elapsed: ELAPSED }), "context canceled");
         assert_eq!(end(Event::Failed { step: STEP, elapsed: ELAPSED }), "the step failed");
-        let cached = Event::Cached { step: STEP, name: "x", hit: Hit::Content, saved: ELAPSED };
+        let cached = Event::Cached {
+            step: STEP,
+            name: "x",
+            hit: Hit::Content,
+            saved: ELAPSED,
+            origin: None,
+        };
         assert_eq!(told(&[cached])[0]["vertexes"][0]["cached"], true);
     }
 

@@ -119,8 +119,13 @@ mod tests {
     fn a_step_counts_once_also_where_a_build_begins_again() {
         let tally = Tally::new(());
         let second = Duration::from_secs(1);
-        let cached =
-            |number, hit| Event::Cached { step: StepId(number), name: "", hit, saved: second };
+        let cached = |number, hit| Event::Cached {
+            step: StepId(number),
+            name: "",
+            hit,
+            saved: second,
+            origin: None,
+        };
         let finished = |number| Event::Finished { step: StepId(number), elapsed: second };
         for event in [
             cached(1, Hit::Cache),

@@ -99,9 +99,9 @@ impl Progress for OneOf<'_> {
             Event::Started { step, name } => {
                 self.tell(&Event::Started { step: self.number(step), name: &self.named(name) });
             }
-            Event::Cached { step, name, hit, saved } => {
+            Event::Cached { step, name, hit, saved, origin } => {
                 let (step, name) = (self.number(step), &*self.named(name));
-                self.tell(&Event::Cached { step, name, hit, saved });
+                self.tell(&Event::Cached { step, name, hit, saved, origin });
             }
             Event::Output { step, stream, bytes } => {
                 self.tell(&Event::Output { step: self.number(step), stream, bytes });

@@ -109,6 +109,7 @@ mod tests {
             inputs: Vec::new(),
             listings: None,
             latest: None,
+            origin: None,
         };
         let id = layer_id(&said.diff_id);
         for is_here in [false, true] {

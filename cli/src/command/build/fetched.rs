@@ -8,6 +8,7 @@ use wythe_builder::error::{BuildCause, BuildError, SourceLocation};
 use wythe_builder::fetch::context::{ContextContent, FetchedContext, file};
 use wythe_builder::options::Options;
 use wythe_store::path::LayerPath;
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::tree::entry::{Node, Tree};
 use wythe_store::tree::resolve::find;
 
@@ -25,12 +26,14 @@ pub(crate) struct Opened {
     pub(crate) files: Option<Tree>,
     /// What `SOURCE_DATE_EPOCH=context` means.
     pub(crate) time: Option<i64>,
+    /// Where the context was fetched from, where it is known.
+    pub(crate) origin: Option<RecordOrigin>,
 }
 
 impl Opened {
     /// A Dockerfile whose context is a directory.
     pub(crate) fn local(dockerfile: Dockerfile) -> Self {
-        Self { dockerfile, files: None, time: None }
+        Self { dockerfile, files: None, time: None, origin: None }
     }
 
     /// Finds the Dockerfile in a context, unless it is given or a flag says where it is.
@@ -40,7 +43,7 @@ impl Opened {
         args: &BuildArgs,
         environment: Environment<'_>,
     ) -> Result<Self, Failure> {
-        let FetchedContext { content, time } = context;
+        let FetchedContext { content, time, origin } = context;
         let content = match (content, args.input.context_subdirectory.as_deref()) {
             (ContextContent::Files(files), Some(path)) => {
                 ContextContent::Files(below(&files, path)?)
@@ -53,7 +56,7 @@ impl Opened {
                 ContextContent::Files(files) => Some(files),
                 ContextContent::Dockerfile(_) => None,
             };
-            return Ok(Self { dockerfile, files, time });
+            return Ok(Self { dockerfile, files, time, origin });
         }
         let (dockerfile, files) = match (content, path) {
             (ContextContent::Dockerfile(_), Some(path)) => {
@@ -68,7 +71,7 @@ impl Opened {
                 (within(environment, &files, path.unwrap_or("Dockerfile"))?, Some(files))
             }
         };
-        Ok(Self { dockerfile, files, time })
+        Ok(Self { dockerfile, files, time, origin })
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "reapi")]
 mod execution;
 pub(super) mod mounts;
+mod origin;
 mod service;
 mod trust;
 pub(super) mod writing;

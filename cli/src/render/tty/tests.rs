@@ -91,7 +91,7 @@ fn begun(driven: &mut Driven) {
     let what = "argument VERSION".to_owned();
     let change = InputChange::Value { what, old: Some("1".to_owned()), new: Some("2".to_owned()) };
     let (earlier, created) = (CacheKey::of(b"k"), Timestamp::from_seconds(0));
-    let reason = &Reason::Changed { earlier, created, changes: vec![change] };
+    let reason = &Reason::Changed { earlier, created, origin: None, changes: vec![change] };
     let bytes = "cc -O2 main.c\n\x1b[2Jcc -O2 größe.c\n".as_bytes();
     let reference = &"example.org/base:1".parse().unwrap();
     let (direction, digest, state) = (Direction::Pull, Digest::of(b""), TransferState::Moving);
@@ -100,7 +100,7 @@ fn begun(driven: &mut Driven) {
     driven
         .take(0, &Event::Graph { steps: &steps })
         .take(0, &Event::Planned { steps: 4 })
-        .take(100, &Event::Cached { step: BASE, name: names[0], hit, saved })
+        .take(100, &Event::Cached { step: BASE, name: names[0], hit, saved, origin: None })
         .take(100, &Event::Started { step: COPY, name: names[1] })
         .take(1300, &Event::Finished { step: COPY, elapsed: Duration::from_millis(1200) })
         .take(1300, &Event::Started { step: RUN, name: names[2] })

@@ -34,6 +34,10 @@ holds '[ -d /c/.git ]' '?keep-git-dir=1'
 holds '[ -d /c/.git ]' '' --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1
 holds '[ ! -e /c/.git ]' '' --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=0
 holds '[ -f /c/x ] && [ ! -e /c/d ]' '?tag=v1&subdir=d'
+# Records of a cache say what was fetched.
+holds '[ -f /c/x ]' '?tag=v1&subdir=d' --cache-to type=local,dest=cache,mode=max
+grep -q "\"ref\":\"v1\",\"revision\":\"$(git -C work rev-parse HEAD)\",\"source\":\"http://127.0.0.1:$port/repository.git\"" \
+  cache/blobs/sha256/*
 
 # The Dockerfile may be behind an address, too; what is no Dockerfile is refused.
 printf 'FROM base\nCOPY x /c/x\nRUN [ -f /c/x ]\n' > served/other.Dockerfile

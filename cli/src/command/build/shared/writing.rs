@@ -12,9 +12,10 @@ use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend as _;
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
+use wythe_store::record_origin::RecordOrigin;
 
 use super::mounts::{self, MountsToSave};
-use super::{OpenedCaches, trust};
+use super::{OpenedCaches, origin, trust};
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::cache::{CacheTo, Extent, OnError};
 use crate::args::image_attributes::ImageAttributes;
@@ -50,14 +51,20 @@ struct Codecs {
 }
 
 impl CacheWriters {
-    /// Prepares to write. A cache that was opened to be read is not asked again what it has.
+    /// Prepares to write. A cache that was opened to be read is not asked again what it has. A context that is no
+    /// directory was `fetched` from there.
     pub(in crate::command::build) fn open(
         to: &[CacheTo],
         opened: &mut OpenedCaches,
         (lease, pool, args): (&Arc<Lease>, &Arc<ThreadPool>, &BuildArgs),
+        fetched: Option<RecordOrigin>,
         session: &Session,
     ) -> Result<Self, Failure> {
         let mut writers = Vec::new();
+        if to.is_empty() {
+            return Ok(Self(writers));
+        }
+        let origin = origin::of(args, fetched, &session.settings);
         for to in to {
             let trust = trust::of_writing(to.sign.as_ref(), &args.cache.reuse, &session.settings)?;
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
@@ -65,7 +72,8 @@ impl CacheWriters {
             let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
             let codecs = Codecs::of(&to, &args.result);
             let (backend, pool) = (cache.clone(), pool.clone());
-            let upload = UploadPlan { lease, backend, pool, time }.begin();
+            let origin = origin.clone();
+            let upload = UploadPlan { lease, backend, pool, time, origin }.begin();
             writers.push(CacheWriter { upload, cache, to, time, codecs });
         }
         Ok(Self(writers))
