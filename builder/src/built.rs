@@ -13,6 +13,7 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::platform::Platform;
 use wythe_store::oci::reference::Reference;
 use wythe_store::portable_document::PortableDocument;
+use wythe_store::record_origin::RecordOrigin;
 use wythe_store::timestamp::Timestamp;
 
 use crate::egress::Contact;
@@ -81,6 +82,17 @@ pub struct BuiltStep {
     pub inputs: Vec<(String, String)>,
     /// Whether its layer is one of an image.
     pub in_image: bool,
+    /// Which build has made it.
+    pub maker: Maker,
+}
+
+/// Which build a result is of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Maker {
+    /// This one.
+    Here,
+    /// An earlier one, or one beside it: where and from what, if it was another machine's that says so.
+    Other(Option<RecordOrigin>),
 }
 
 /// Who wants results before the build ends, such as caches that are written while later steps run. Told from

@@ -10,6 +10,7 @@ pub(crate) mod durations;
 pub(crate) mod inputs;
 pub(crate) mod listing;
 pub(crate) mod notes;
+pub(crate) mod origins;
 mod past;
 mod stage;
 mod subjects;

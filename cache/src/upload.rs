@@ -59,6 +59,8 @@ pub struct MadeStep {
     pub place: CacheKey,
     /// What went into its key, and which listings the store has of that.
     pub inputs: Vec<(String, String)>,
+    /// Where it was made, and from which source.
+    pub origin: Option<RecordOrigin>,
 }
 
 /// Where results go, and how.
@@ -72,8 +74,6 @@ pub struct UploadPlan {
     pub pool: Arc<ThreadPool>,
     /// How long the build waits for it in the end, and how long it may give no sign of life.
     pub time: Duration,
-    /// Where this is and which source is built: what records say of it.
-    pub origin: Option<RecordOrigin>,
 }
 
 /// Results on their way to a cache. Where this is dropped before it is finished, nothing more is begun.

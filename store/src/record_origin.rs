@@ -45,6 +45,20 @@ impl RecordOrigin {
         (shown != Self::default()).then_some(shown)
     }
 
+    /// As JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are texts.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("all keys are texts")
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, as far as it can be shown.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::of(&serde_json::from_slice(bytes).ok()?)
+    }
+
     /// Reads what a record says. What makes no sense is left out, so that it costs nobody the rest of the record.
     pub(crate) fn of(value: &Value) -> Option<Self> {
         let members: &Map<String, Value> = value.as_object()?;
@@ -158,6 +172,7 @@ mod tests {
         let mut value = serde_json::to_value(whole()).unwrap();
         value["host"] = json!("later versions know more");
         assert_eq!(RecordOrigin::of(&value), Some(whole()));
+        assert_eq!(RecordOrigin::decode(&whole().encode()), Some(whole()));
     }
 
     #[test]

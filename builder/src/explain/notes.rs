@@ -12,6 +12,7 @@ use wythe_store::lease::Lease;
 use wythe_store::store::Store;
 
 use super::durations::subject;
+use super::origins;
 use crate::egress;
 
 const PREFIX: &[u8] = b"step\0";
@@ -158,6 +159,7 @@ pub(crate) fn forget_old(store: &Store, lease: &Lease) -> Result<(), WriteError>
         let is_old = key.starts_with(OLD_PREFIX);
         let is_stray = subject(key)
             .or_else(|| egress::subject(key))
+            .or_else(|| origins::subject(key))
             .is_some_and(|result| !store.journal().contains(Table::Actions, result));
         if is_old || is_stray || (places > MAX_PLACES && key.starts_with(PREFIX) && is_idle()) {
             batch.delete(Table::Notes, key);

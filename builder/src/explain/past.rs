@@ -10,6 +10,7 @@ use wythe_store::timestamp::Timestamp;
 use super::compare::{Present, StepBelow, kept_listing};
 use super::inputs::{has_kind, is_same_kind};
 use super::notes::{Place, PlaceResults, StepOutcome};
+use super::origins::origin_of;
 use super::stage::StagePast;
 use crate::operation::facts::Fact;
 use crate::reason::{InputChange, Reason};
@@ -72,15 +73,20 @@ impl<'s> Past<'s> {
         let told = changed.filter(|(_, changes)| !changes.is_empty());
         match told.min_by_key(|(_, changes)| changes.iter().map(weight).sum::<usize>()) {
             Some((earlier, changes)) => {
+                let origin = self.origin_of(earlier);
                 let (earlier, created) = (earlier.key, earlier.created);
-                let origin = self.origin.as_ref().filter(|(of, _)| *of == (earlier, created));
-                let origin = origin.map(|(_, origin)| origin.clone());
                 Reason::Changed { earlier, created, origin, changes }
             }
             None if self.own.0.is_empty() => Reason::Unknown,
             None if self.candidates.is_empty() && self.are_all_gone() => Reason::Evicted,
             None => Reason::Unknown,
         }
+    }
+
+    /// Where another machine made a result, as its cache says, or said when it was found.
+    fn origin_of(&self, result: &ActionRecord) -> Option<RecordOrigin> {
+        let told = self.origin.as_ref().filter(|(of, _)| *of == (result.key, result.created));
+        told.map(|(_, origin)| origin.clone()).or_else(|| origin_of(self.store, result))
     }
 
     fn are_all_gone(&self) -> bool {
@@ -100,6 +106,8 @@ pub struct Remembered {
     pub layer: Option<LayerId>,
     /// When it was made.
     pub created: Timestamp,
+    /// Where and from which source, if it is another machine's that says so.
+    pub origin: Option<RecordOrigin>,
     /// What it was made from, as names and values.
     pub inputs: Vec<(String, String)>,
     /// Why it was made and no result before it taken, as far as that is known.
@@ -124,8 +132,9 @@ pub fn remembered(store: &Store, key: &CacheKey) -> Result<Option<Remembered>, R
     let present = Present { inputs: &action.inputs, listings: &listings, below: StepBelow::Stood };
     let past = Past { store, own: PlaceResults::default(), candidates, origin: None };
     let reason = past.reason(key, present);
+    let origin = origin_of(store, &action);
     let ActionRecord { key, layer, created, inputs } = action;
-    Ok(Some(Remembered { key, layer, created, inputs, reason }))
+    Ok(Some(Remembered { key, layer, created, origin, inputs, reason }))
 }
 
 fn changes(store: &Store, earlier: &ActionRecord, present: Present<'_>) -> Vec<InputChange> {

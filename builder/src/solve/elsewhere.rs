@@ -14,12 +14,13 @@ use wythe_store::tree::encode::content_id;
 
 use super::{Known, Solver};
 use crate::bases::BaseLayer;
-use crate::built::{BuiltMount, BuiltStep};
+use crate::built::{BuiltMount, BuiltStep, Maker};
 use crate::demand::{Wiring, demand};
 use crate::egress::forget_contacts;
 use crate::error::{BuildCause, VertexError};
 use crate::explain::durations::{duration_of, note_duration};
 use crate::explain::notes::StepOutcome;
+use crate::explain::origins::{note_origin, origin_of};
 use crate::graph::{ImagePlan, VertexId};
 use crate::mount_identity::portable_identity;
 use crate::operation::Operation;
@@ -75,6 +76,9 @@ impl Solver<'_> {
         self.note(&mut batch, index, (id, action.created), Vec::new())?;
         self.note_outcome(&mut batch, index, StepOutcome::Made);
         note_duration(&mut batch, &key, action.duration);
+        if let Some(origin) = &action.origin {
+            note_origin(&mut batch, &key, action.created, origin);
+        }
         // What is noted under this key is of a result from here.
         forget_contacts(&mut batch, &key);
         self.env.lease.commit(batch, Durability::Relaxed)?;
@@ -172,7 +176,17 @@ impl Solver<'_> {
             place: self.place(vertex).shared(),
             inputs: self.inputs_listed(index)?,
             in_image: self.is_exported(index),
+            maker: self.maker(index)?,
         }))
+    }
+
+    /// Which build has made what a vertex came to.
+    fn maker(&self, index: usize) -> Result<Maker, BuildCause> {
+        if self.work.ran(index) {
+            return Ok(Maker::Here);
+        }
+        let kept = self.env.store.action(&self.keys[&index])?;
+        Ok(Maker::Other(kept.and_then(|action| origin_of(self.env.store, &action))))
     }
 
     /// Tells who wants it what a step came to, once its layer is sealed.

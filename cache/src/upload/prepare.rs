@@ -49,7 +49,7 @@ impl UploadPlan {
         let (Some(diff_id), Some(tar_size)) = (layer.diff_id, layer.tar_size) else {
             return Ok(None);
         };
-        let MadeStep { name, created, duration, inputs, .. } = step.clone();
+        let MadeStep { name, created, duration, inputs, origin, .. } = step.clone();
         let listings = portable_listings::pack(&self.lease, &inputs)?;
         let content = content_id(&tree);
         Ok(Some(PortableAction {
@@ -63,7 +63,7 @@ impl UploadPlan {
             inputs,
             listings,
             latest: None,
-            origin: self.origin.clone(),
+            origin,
         }))
     }
 }

@@ -171,13 +171,14 @@ impl Trial {
         let (created, duration) = (Timestamp::default(), Duration::ZERO);
         let place = CacheKey::of(&[b'p', number]);
         let (key, codec) = (CacheKey::of(&[number]), Codec::GZIP);
-        MadeStep { key, name, layer, codec, created, duration, place, inputs }
+        let origin = Some(origin());
+        MadeStep { key, name, layer, codec, created, duration, place, inputs, origin }
     }
 
     fn upload(&self, double: &Arc<Double>, time: Duration) -> Upload {
         let (lease, backend) = (self.lease.clone(), double.clone());
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        UploadPlan { lease, backend, pool, time, origin: Some(origin()) }.begin()
+        UploadPlan { lease, backend, pool, time }.begin()
     }
 }
 

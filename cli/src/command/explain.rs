@@ -96,6 +96,9 @@ fn object(step: &Remembered) -> Value {
     let mut object = reason::fields(&step.reason);
     object["key"] = json!(step.key.to_string());
     object["created"] = json!(step.created.seconds);
+    if let Some(origin) = &step.origin {
+        object["origin"] = json!(origin);
+    }
     let inputs: Vec<Value> =
         step.inputs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     object["inputs"] = json!(inputs);
@@ -104,6 +107,7 @@ fn object(step: &Remembered) -> Value {
 
 fn lines(step: &Remembered) -> Vec<String> {
     let mut lines = vec![format!("{} because {}", step.key, step.reason)];
+    lines.extend(step.origin.iter().map(|origin| format!("    made {origin}")));
     lines.extend(step.inputs.iter().map(|(name, value)| format!("    {name}: {value:?}")));
     lines
 }

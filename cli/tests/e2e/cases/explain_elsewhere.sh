@@ -41,12 +41,31 @@ fails grep -q -e hunter2 -e "$PWD" cache/blobs/sha256/*
 # The same as values: of what was found, and of what a step is compared with.
 events() {
   "$WYTHE" --store "$1" --progress json build --explain --build-context base=oci-layout://"$BASE" --build-arg "VERSION=$2" \
-    --cache-from type=local,src=cache --cache-verify-key key.pub context 2> events > /dev/null
+    -t explained:1 --cache-from type=local,src=cache --cache-verify-key key.pub context 2> events > /dev/null
 }
 origin='"origin":{"invocation":"https://github.example/o/r/actions/runs/7","ref":"refs/heads/main",'
 origin="$origin"'"revision":"'"$commit"'","source":"https://git.example/o/r.git"}'
 events found 1
 [ "$(grep '"event":"cached".*"hit":"cache"' events | grep -cF "$origin")" = 3 ]
+# And afterwards, of what was found.
+"$WYTHE" --store found explain explained:1 > told
+[ "$(grep -c "^    made by https://github.example/o/r/actions/runs/7 from .*@$commit (refs/heads/main)\$" told)" = 3 ]
+"$WYTHE" --store found explain --format json explained:1 | grep -qF "$origin"
+# Whoever hands it on, it stays whose it was.
+"$WYTHE" --store found build --build-context base=oci-layout://"$BASE" --build-arg VERSION=1 \
+  --cache-to type=local,dest=handed,mode=max context > /dev/null 2> log
+[ "$(grep -ahoF "$origin" handed/blobs/sha256/* | wc -l)" = 6 ]
+# A later run does not say of it that it were its own.
+(
+  export GITHUB_SERVER_URL=https://github.example GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=8
+  build cold --build-arg VERSION=1 --cache-to type=local,dest=later,mode=max
+)
+grep -q '3 results written' log
+fails grep -qa invocation later/blobs/sha256/*
+# What was made here is nobody else's.
+"$WYTHE" --store own build --build-context base=oci-layout://"$BASE" -t explained:1 context > /dev/null 2> log
+"$WYTHE" --store own explain explained:1 > told
+fails grep -q '^    made' told
 echo changed > context/src/b
 events compared 2
 [ "$(grep '"event":"explained".*"kind":"changed"' events | grep -cF "$origin")" -ge 2 ]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
-use wythe_builder::built::{BuiltStep, StepResults};
+use wythe_builder::built::{BuiltStep, Maker, StepResults};
 use wythe_cache::deferred::DeferredCache;
 use wythe_cache::upload::{CACHE_ONLY, MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
 use wythe_sandbox::Cancel;
@@ -38,7 +38,14 @@ struct CacheWriter {
     cache: Arc<DeferredCache>,
     to: CacheTo,
     time: Duration,
+    form: RecordForm,
+}
+
+/// What results become as records.
+struct RecordForm {
     codecs: Codecs,
+    /// Where this build runs and what it builds.
+    origin: Option<RecordOrigin>,
 }
 
 /// How layers are compressed.
@@ -70,11 +77,10 @@ impl CacheWriters {
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
             let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
             let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
-            let codecs = Codecs::of(&to, &args.result);
+            let form = RecordForm { codecs: Codecs::of(&to, &args.result), origin: origin.clone() };
             let (backend, pool) = (cache.clone(), pool.clone());
-            let origin = origin.clone();
-            let upload = UploadPlan { lease, backend, pool, time, origin }.begin();
-            writers.push(CacheWriter { upload, cache, to, time, codecs });
+            let upload = UploadPlan { lease, backend, pool, time }.begin();
+            writers.push(CacheWriter { upload, cache, to, time, form });
         }
         Ok(Self(writers))
     }
@@ -111,7 +117,7 @@ impl CacheWriters {
 
 impl CacheWriter {
     fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
-        let Self { upload, cache, to, time, codecs } = self;
+        let Self { upload, cache, to, time, form } = self;
         let failed = |error: &(dyn Error + 'static)| match to.on_error {
             OnError::Warn => {
                 session.remark(&not_written(error));
@@ -121,7 +127,7 @@ impl CacheWriter {
         };
         upload.add_documents(what.built.documents.clone());
         let wanted = what.built.steps.iter().filter(|step| to.extent.includes(step));
-        let uploaded = match upload.finish(wanted.map(|step| codecs.made(step)).collect()) {
+        let uploaded = match upload.finish(wanted.map(|step| form.made(step)).collect()) {
             Ok(uploaded) => uploaded,
             Err(error) => return failed(&error),
         };
@@ -166,9 +172,9 @@ fn not_written(error: &(dyn Error + 'static)) -> String {
 
 impl StepResults for CacheWriters {
     fn sealed(&self, step: &BuiltStep) {
-        for CacheWriter { upload, to, codecs, .. } in &self.0 {
+        for CacheWriter { upload, to, form, .. } in &self.0 {
             if to.extent.includes(step) {
-                upload.add(codecs.made(step));
+                upload.add(form.made(step));
             }
         }
     }
@@ -189,11 +195,18 @@ impl Codecs {
         let image = to.codec.unwrap_or_else(|| codec(args));
         Self { image, apart: to.codec.unwrap_or(CACHE_ONLY) }
     }
+}
 
-    fn made(self, step: &BuiltStep) -> MadeStep {
-        let codec = if step.in_image { self.image } else { self.apart };
-        let BuiltStep { key, name, layer, created, duration, place, inputs, .. } = step.clone();
-        MadeStep { key, name, layer, codec, created, duration, place, inputs }
+impl RecordForm {
+    fn made(&self, step: &BuiltStep) -> MadeStep {
+        let BuiltStep { key, name, layer, created, duration, place, inputs, in_image, maker } =
+            step.clone();
+        let codec = if in_image { self.codecs.image } else { self.codecs.apart };
+        let origin = match maker {
+            Maker::Here => self.origin.clone(),
+            Maker::Other(origin) => origin,
+        };
+        MadeStep { key, name, layer, codec, created, duration, place, inputs, origin }
     }
 }
 
