@@ -68,10 +68,7 @@ impl<'s> Past<'s> {
             Some((_, StepOutcome::Made)) => return Reason::Evicted,
             None => {}
         }
-        let changed =
-            self.candidates.iter().map(|earlier| (earlier, changes(self.store, earlier, present)));
-        let told = changed.filter(|(_, changes)| !changes.is_empty());
-        match told.min_by_key(|(_, changes)| changes.iter().map(weight).sum::<usize>()) {
+        match self.nearest(present) {
             Some((earlier, changes)) => {
                 let origin = self.origin_of(earlier);
                 let (earlier, created) = (earlier.key, earlier.created);
@@ -87,6 +84,25 @@ impl<'s> Past<'s> {
     fn origin_of(&self, result: &ActionRecord) -> Option<RecordOrigin> {
         let told = self.origin.as_ref().filter(|(of, _)| *of == (result.key, result.created));
         told.map(|(_, origin)| origin.clone()).or_else(|| origin_of(self.store, result))
+    }
+
+    /// The result from which the least has changed, the first of several.
+    fn nearest(&self, present: Present<'_>) -> Option<(&ActionRecord, Vec<InputChange>)> {
+        let mut nearest: Option<(usize, &ActionRecord, Vec<InputChange>)> = None;
+        for earlier in &self.candidates {
+            let changes = changes(self.store, earlier, present);
+            let distance = changes.iter().map(weight).sum::<usize>();
+            if changes.is_empty() || nearest.as_ref().is_some_and(|(least, ..)| *least <= distance)
+            {
+                continue;
+            }
+            nearest = Some((distance, earlier, changes));
+            // None is nearer than by one change, and each may be a look through all files of a context.
+            if distance <= 1 {
+                break;
+            }
+        }
+        nearest.map(|(_, earlier, changes)| (earlier, changes))
     }
 
     fn are_all_gone(&self) -> bool {

@@ -1,5 +1,7 @@
 //! What is kept with a result to explain a later miss, and why a step runs.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::sync::{Arc, PoisonError};
 
@@ -169,9 +171,15 @@ impl Solver<'_> {
         let (place, stage) = (self.place(vertex), self.stage_past(vertex)?);
         let past =
             Past::of(self.env.store, (place, self.latest_elsewhere(place)), &inputs, &stage)?;
-        let listings = |within: &str| {
+        let listed = |within: &str| {
             let read = read_by(&vertex.operation).into_iter().find(|(name, ..)| name == within)?;
             self.listing(index, &read).ok()?
+        };
+        // It is compared with that of each earlier result.
+        let known = RefCell::new(BTreeMap::new());
+        let listings = |within: &str| {
+            let mut known = known.borrow_mut();
+            known.entry(within.to_owned()).or_insert_with(|| listed(within)).clone()
         };
         let ran = |id: VertexId| self.work.ran(id.0);
         let below = if vertex.parent.is_some_and(ran) { StepBelow::Ran } else { StepBelow::Stood };
