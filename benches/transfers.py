@@ -54,7 +54,6 @@ def main():
     wythe = shutil.which(args.wythe) or os.path.abspath(args.wythe)
     os.chdir(folder)
     os.environ["WYTHE_MIN_FREE_SPACE"] = "0"
-    os.environ["TMPDIR"] = str(folder)
     # By processes of their own: what this one holds would count as memory of those that it starts.
     for work in [(layout, "pushed", PUSHED, args.megabytes // PUSHED, "plain"), (layout, "pulled", PULLED, min(100, args.megabytes // 4), "gzip"), (context, args.megabytes // PUSHED)]:
         maker = multiprocessing.Process(target=work[0], args=work[1:])
@@ -62,6 +61,8 @@ def main():
         maker.join()
         if maker.exitcode != 0:
             sys.exit("the images could not be made")
+    # Not before: those processes share a directory for temporary files, which is removed when all is over.
+    os.environ["TMPDIR"] = str(folder)
     world = World(wythe)
     peers = [peer for peer in [Wythe(world), Skopeo(world), Podman(world), Docker(world)] if peer.is_there()]
     print(f"peers: {', '.join(peer.name for peer in peers)}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
