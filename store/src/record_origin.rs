@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The longest address, in bytes. Those of runs in nested folders of Jenkins and in a console of AWS have some 300.
@@ -16,19 +16,19 @@ pub const MAX_REVISION: usize = 64;
 pub const MAX_REFERENCE: usize = 255;
 
 /// Where and from what; each part as far as it is known.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RecordOrigin {
     /// The address of the run of CI: what SLSA calls the invocation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub invocation: Option<String>,
     /// The repository, as `org.opencontainers.image.source` has it, without who may read it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The commit, as in `org.opencontainers.image.revision`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The branch or tag.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }
 
@@ -86,8 +86,8 @@ impl fmt::Display for RecordOrigin {
 
 /// The address of a run of CI, without who may see it; `None` for what is no page.
 pub fn invocation_address(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
-    Some(format!("{scheme}://{}", without_user(rest, &['/', '?', '#'])))
+    let (scheme, _) = url.split_once("://")?;
+    scheme.starts_with("http").then(|| without_credentials(url))
 }
 
 /// The address of a repository, without who may read it; `None` for one that is a directory: that says nothing to
@@ -96,19 +96,27 @@ pub fn repository_address(url: &str) -> Option<String> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     match url.split_once("://") {
         Some(("file", _)) => None,
-        Some((scheme, rest)) => Some(format!("{scheme}://{}", without_user(rest, &['/']))),
+        Some(_) => Some(without_credentials(url)),
         None => {
             // As scp has it: HOST:PATH.
             let (host, path) = url.split_once(':').filter(|(host, _)| !host.contains('/'))?;
-            Some(format!("ssh://{}/{}", without_user(host, &[]), path.trim_start_matches('/')))
+            Some(format!("ssh://{}/{}", without_user(host), path.trim_start_matches('/')))
         }
     }
 }
 
-/// What follows the scheme of an address, without what stands before the host, which `ends` end.
-fn without_user<'t>(rest: &'t str, ends: &[char]) -> &'t str {
-    let host = rest.find(ends).unwrap_or(rest.len());
-    rest[..host].rfind('@').map_or(rest, |at| &rest[at + 1..])
+/// An address without user and password.
+pub fn without_credentials(address: &str) -> String {
+    match address.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", without_user(rest)),
+        None => address.to_owned(),
+    }
+}
+
+/// What follows the scheme of an address, without what stands before the host.
+fn without_user(rest: &str) -> &str {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..])
 }
 
 /// Whether a text is one word that a terminal shows as it is.

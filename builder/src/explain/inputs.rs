@@ -6,6 +6,7 @@
 use wythe_dockerfile::lint::secret::is_secret_name;
 
 use wythe_store::action::LISTING;
+use wythe_store::record_origin::without_credentials;
 
 use crate::operation::facts::Fact;
 use crate::operation::{Lookup, Operation};
@@ -71,16 +72,6 @@ pub(crate) fn of_operation(operation: &Operation) -> Vec<Fact> {
 /// Whether a value is one that is not shown.
 pub(crate) fn is_hidden(value: &str) -> bool {
     value.starts_with(HIDDEN)
-}
-
-/// An address without user and password.
-pub(crate) fn without_credentials(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => address.to_owned(),
-    }
 }
 
 fn variable(pair: &str) -> String {

@@ -16,15 +16,14 @@ use wythe_store::oci::descriptor::Descriptor;
 use wythe_store::oci::document::MAX_DOCUMENT;
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_listings::unpack;
+use wythe_store::record_origin::without_credentials;
 use wythe_store::tree::entry::Tree;
 
 use super::Solver;
 use crate::copy::CopySpec;
 use crate::copy::select::select;
 use crate::error::{BuildCause, VertexError};
-use crate::explain::inputs::{
-    ABSENT, BASE, BELOW, FILES, INPUT, REMOTE, of_operation, without_credentials,
-};
+use crate::explain::inputs::{ABSENT, BASE, BELOW, FILES, INPUT, REMOTE, of_operation};
 use crate::explain::notes::{Place, StepOutcome};
 use crate::explain::{Elsewhere, Past, Present, StagePast, StepBelow, listing};
 use crate::graph::{Vertex, VertexId};

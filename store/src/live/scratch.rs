@@ -148,7 +148,8 @@ pub(super) fn claim(lease: &Lease, from: &Path) -> Result<LiveName, WriteError> 
 /// that is freed at once, and on a disk that is told of what is free (`discard`) each step would wait for that.
 fn move_to_new(from: &Path, target: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, target, RenameFlags::NOREPLACE) {
-        // A file system without the flag, or something before the kernel that does not know the call. Renaming over anything but an empty directory fails.
+        // A file system without the flag, or something before the kernel that does not know the call. Renaming over
+        // anything but an empty directory fails.
         Err(Errno::INVAL | Errno::NOSYS) => {
             fs::create_dir(target)?;
             fs::rename(from, target)
