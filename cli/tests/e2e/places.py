@@ -300,9 +300,9 @@ def killed_without_namespaces(wythe, base, top):
 
     def until(number):
         deadline = time.monotonic() + 30
-        while sleeping() != number and time.monotonic() < deadline:
+        while (seen := sleeping()) != number and time.monotonic() < deadline:
             time.sleep(0.05)
-        return sleeping()
+        return seen
 
     began = until("2")
     builder.kill()

@@ -74,10 +74,13 @@ def sleepers():
 
 
 def until(condition, seconds):
+    """Whether a condition has held once before a time: a process that becomes another program has no words for a moment."""
     deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(0.02)
-    return condition()
+    return True
 
 
 class Stopped:
@@ -113,8 +116,8 @@ class Stopped:
         with open(log, "w") as opened:
             words = self.words(text, capabilities)
             builder = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened, start_new_session=True)
-        until(lambda: len(sleepers()) == n_processes or builder.poll() is not None, PATIENCE)
-        problems = [] if len(sleepers()) == n_processes else [f"the step did not begin: {sleepers()}"]
+        began = until(lambda: len(sleepers()) == n_processes or builder.poll() is not None, PATIENCE)
+        problems = [] if began and builder.poll() is None else [f"the step did not begin: {sleepers()}"]
         asked = time.monotonic()
         for number, one in enumerate(sent):
             if number:
