@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a step costs in each way of keeping it apart, beside other programs and beside kaniko's way, in one run.
 
-    sudo ./benches/tiers.py WYTHE USER [--steps N] [--rounds N] [--base LAYOUT]
+    sudo ./benches/tiers.py WYTHE USER [--steps N] [--rounds N] [--base LAYOUT] [--debian TAR]
 
 USER has subordinate ids, and is whom the ways without privileges run as. The tables are in Markdown:
 
@@ -10,6 +10,9 @@ USER has subordinate ids, and is whom the ways without privileges run as. The ta
 - 30 steps that do next to nothing (as w4 of the measuring program), and a build that makes 4,000 files, reads all of them
   and changes one (as w6, without a network): seconds of wall time, the best of the rounds.
 
+- with a tar archive of Debian (`mmdebstrap --variant=minbase bookworm TAR`), packages, accounts and sudo on it, as the end-to-end
+  tests have them: seconds of processor time of the builder and its steps, and of wall time, packages from a proxy that has them.
+
 Kaniko's way is imitated with less than it does: the commands run in a chroot, after each of them all files are read and
 hashed by a program in C, and what has changed is packed. Nothing else runs meanwhile, or the numbers mean little.
 """
@@ -17,6 +20,7 @@ hashed by a program in C, and what has changed is packed. Nothing else runs mean
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -25,6 +29,11 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Beside this file, or with it in one directory.
+sys.path[:0] = [os.path.join(HERE, "../cli/tests/e2e")]
+import caching_proxy  # noqa: E402
+from places import DEBIAN, layout_of  # noqa: E402
+
 SMALL = [f"echo {number} > /f{number}" for number in range(30)]
 LARGE = [
     "for d in $(seq 20); do mkdir -p /usr/lib/p$d; for f in $(seq 200); do head -c 8192 /dev/urandom > /usr/lib/p$d/$f; done; done",
@@ -90,6 +99,19 @@ class Bench:
         # Directories of layers belong to subordinate ids.
         shutil.rmtree(at, ignore_errors=True)
         return took, elapsed[-len(steps):]
+
+    def debian(self, flags, is_users, proxy):
+        """Installs packages on Debian; returns seconds of processor time, of the builder and all it started, and of wall time."""
+        at = self.place(is_users)
+        with open(os.path.join(at, "Dockerfile"), "w") as file:
+            file.write(f"FROM base\n{DEBIAN}\n")
+        words = [self.wythe, "--store", f"{at}/store", "build", *flags, "--build-arg", f"http_proxy={proxy}"]
+        words += ["--build-context", f"base=oci-layout://{self.top}/debian", "-o", "type=cacheonly", at]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        run(self.as_user(words, at) if is_users else words)
+        took, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        shutil.rmtree(at, ignore_errors=True)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, took
 
     def tiers(self):
         """The ways of this program: a name, flags, whether the user does it, and what comes before."""
@@ -192,6 +214,7 @@ def main():
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--base")
+    parser.add_argument("--debian")
     asked = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("as root, please: a chroot and the other programs take that")
@@ -228,6 +251,24 @@ def measure(bench, asked):
     best = [min(bench.kanikos(steps) for _ in range(asked.rounds)) for steps in (SMALL, LARGE)]
     rows.append(f"| kaniko's way: a chroot, and all files read after each step | {best[0]:.2f} | {best[1]:.2f} |")
     table("Whole builds, seconds", "| | 30 steps | 4,000 files |", rows)
+    if asked.debian:
+        debian(bench, asked)
+
+
+def debian(bench, asked):
+    """The ways that differ in what is asked of the kernel, in turns."""
+    layout_of(asked.debian, os.path.join(bench.top, "debian"))
+    run(["chmod", "-R", "a+rX", bench.top])
+    ways = [way for way in bench.tiers() if way[0] in ("wythe, namespaces", "wythe, one id", "wythe, chroot")]
+    found = {name: [] for name, *_ in ways}
+    with caching_proxy.serving() as proxy:
+        # Once to have the packages.
+        bench.debian(*ways[0][1:3], proxy)
+        for _ in range(asked.rounds):
+            for name, flags, is_users, _ in ways:
+                found[name].append(bench.debian(flags, is_users, proxy))
+    rows = [f"| {name} | {min(cpu for cpu, _ in times):.1f} | {min(took for _, took in times):.1f} |" for name, times in found.items()]
+    table("Packages on Debian, seconds", "| | processors | wall |", rows)
 
 
 if __name__ == "__main__":
