@@ -27,6 +27,7 @@ use wythe_store::live::ensure::{ensure, ensure_announced, receive};
 use wythe_store::live::found::find;
 use wythe_store::live::gather::{self, GatherError};
 use wythe_store::live::seal::{SealError, ensure_tree, seal};
+use wythe_store::live::small::is_small;
 use wythe_store::live::stack::{KnownRoots, Placed, Stack};
 use wythe_store::oci::content::Content;
 use wythe_store::side_by_side::side_by_side;
@@ -193,7 +194,9 @@ impl<'a> Roots<'a> {
             let tree = ensure_tree(self.env.lease, &mut record, &lower)?;
             Ok((record, content_id(&tree)))
         };
-        self.env.pool.install(|| work(record)).map_err(|error: SealError| error.into())
+        let is_small = is_small(self.env.store, &record);
+        let done = if is_small { work(record) } else { self.env.pool.install(|| work(record)) };
+        done.map_err(|error: SealError| error.into())
     }
 
     /// Sees to it that the store holds these bytes, which files of a chain have.

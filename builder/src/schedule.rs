@@ -12,6 +12,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub type Planned<T> = (T, Vec<usize>);
 
 /// Steps to run, of which more may come.
+///
+/// A thread that waits is woken for a step, and wakes the next one if there is another step: of the many that
+/// wait while a long stage runs step by step none is woken for nothing.
 #[derive(Debug)]
 pub struct Schedule<T, E> {
     board: Mutex<Board<T, E>>,
@@ -50,7 +53,7 @@ impl<T: Copy + Send, E: Send> Schedule<T, E> {
         for (step, inputs) in steps {
             board.add(step, &inputs);
         }
-        self.wake.notify_all();
+        self.wake.notify_one();
     }
 
     /// No more steps come.
@@ -88,12 +91,21 @@ impl<T: Copy + Send, E: Send> Schedule<T, E> {
             let outcome = step(next);
             let failed = outcome.is_err();
             // Noted before others are stopped, whose ends are none of the reasons.
-            self.lock().finish(number, outcome);
+            let is_over = self.finish(number, outcome);
             if failed {
                 stop();
             }
-            self.wake.notify_all();
+            if is_over {
+                self.wake.notify_all();
+            }
         }
+    }
+
+    /// Notes the end of a step: whether it was the last.
+    fn finish(&self, number: usize, outcome: Result<(), E>) -> bool {
+        let mut board = self.lock();
+        board.finish(number, outcome);
+        board.is_over()
     }
 
     /// The next step to run; waits while others may still free one, or more may come.
@@ -104,6 +116,9 @@ impl<T: Copy + Send, E: Send> Schedule<T, E> {
                 return None;
             }
             if let Some(number) = board.ready.pop_first() {
+                if !board.ready.is_empty() {
+                    self.wake.notify_one();
+                }
                 return Some((number, board.steps[number]));
             }
             board = self.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
@@ -220,6 +235,37 @@ mod tests {
             Ok::<(), ()>(())
         };
         planned(&[&[], &[], &[]]).run(jobs(3), &step, &|| {}).unwrap();
+    }
+
+    #[test]
+    fn all_that_one_step_frees_runs_at_the_same_time() {
+        let barrier = Barrier::new(3);
+        let step = |number| {
+            if number > 0 {
+                barrier.wait();
+            }
+            Ok::<(), ()>(())
+        };
+        for _ in 0..200 {
+            planned(&[&[], &[0], &[0], &[0]]).run(jobs(3), &step, &|| {}).unwrap();
+        }
+    }
+
+    #[test]
+    fn steps_that_come_together_while_all_wait_run_at_the_same_time() {
+        let (schedule, barrier) = (Schedule::default(), Barrier::new(3));
+        let step = |_: usize| {
+            barrier.wait();
+            Ok::<(), ()>(())
+        };
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| schedule.run(jobs(4), &step, &|| {}));
+            for _ in 0..200 {
+                schedule.add(vec![(0, vec![]), (1, vec![]), (2, vec![])]);
+            }
+            schedule.close();
+            running.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod place;
 pub mod reading;
 pub mod scratch;
 pub mod seal;
+pub mod small;
 pub mod stack;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -85,6 +85,9 @@ fn directory(directory: &Directory) -> Part {
     let below: Vec<Part> = match below[..] {
         [] => Vec::new(),
         [one] => vec![self::directory(one)],
+        _ if rayon::current_thread_index().is_none() => {
+            below.into_iter().map(self::directory).collect()
+        }
         _ => below.into_par_iter().map(self::directory).collect(),
     };
     list(&entries, &below)

@@ -72,8 +72,10 @@ impl Plan {
 /// could give it another mode, which is that of everybody's `/proc`.
 fn of_the_machines_root() -> Vec<CString> {
     let is_ours = fs::metadata("/proc/version").is_ok_and(|version| version.uid() == 0);
+    // Each process of the machine has an entry.
+    let listed = is_ours.then(|| fs::read_dir("/proc"));
     // A directory that cannot be listed shows nothing that could be changed.
-    let entries = fs::read_dir("/proc").into_iter().flatten().filter(|_| is_ours);
+    let entries = listed.into_iter().flatten().flatten();
     let entries = entries.filter_map(Result::ok).filter(|entry| {
         let is_process = entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
         !is_process && entry.file_type().is_ok_and(|kind| !kind.is_symlink())
