@@ -16,6 +16,7 @@ pub mod gather;
 pub mod materialise;
 pub(crate) mod mount_change;
 pub mod mount_read;
+pub(crate) mod mount_reread;
 pub mod mount_seen;
 pub mod mount_write;
 pub mod naming;

@@ -29,6 +29,16 @@ pub(crate) struct Change {
     metadata: Metadata,
 }
 
+/// What becomes of a name.
+pub(crate) enum Fate<'c> {
+    /// What is there stays what it is.
+    Stays,
+    /// What has it changes below.
+    Below(&'c Change),
+    /// What has it then comes, or is given other metadata.
+    Comes,
+}
+
 /// How `old` becomes `new`, and what has to be made for it. Neither may have hard links.
 pub(crate) fn change(old: &Tree, new: &Tree) -> (Change, Tree) {
     let metadata = new.root.clone().unwrap_or_default();
@@ -78,6 +88,16 @@ fn compare(old: &Directory, new: &Directory, metadata: Metadata) -> (Change, Dir
 }
 
 impl Change {
+    /// What becomes of a name that is there in the end.
+    pub(crate) fn fate(&self, name: &[u8]) -> Fate<'_> {
+        let is_in = |names: &[Name]| names.binary_search_by(|one| (**one).cmp(name)).is_ok();
+        if let Ok(at) = self.below.binary_search_by(|(one, _)| (**one).cmp(name)) {
+            return Fate::Below(&self.below[at].1);
+        }
+        let is_given = self.given.binary_search_by(|(one, _)| (**one).cmp(name)).is_ok();
+        if is_given || is_in(&self.new) { Fate::Comes } else { Fate::Stays }
+    }
+
     /// Changes a directory, with what was made for it in another one of the same file system.
     ///
     /// # Errors

@@ -80,27 +80,46 @@ const MANY: usize = 16;
 ///
 /// With the first entry that cannot be read, or has a place in no tree.
 pub fn read(path: &Path, idmap: &[u8], seen: &Seen) -> Result<MountFiles, MountReadError> {
-    let at_root = |error: Errno| MountReadError { path: LayerPath::root(), cause: error.into() };
-    let root = sys::open(path, DIRECTORY, Mode::empty()).map_err(at_root)?;
-    let stat = sys::fstat(&root).map_err(at_root)?;
-    let found = attributes::read(&root).map_err(at_root)?;
-    let ids = Ids::of(idmap);
-    let owner = ids.owner((stat.st_uid, stat.st_gid), found.owner);
-    let walk = Walk { ids, seen, state: Mutex::default() };
-    let names = names(&root).map_err(at_root)?;
-    let at = Place { open: &root, below: &[] };
-    let children = walk.children(at, &names, &LayerPath::root())?;
+    let walk = Walk::new(idmap, seen);
+    let top = Top::open(path, &walk)?;
+    let children = walk.children(Place::of(&top.opened), &top.names, &LayerPath::root())?;
     let children = links::without_singles(&Arc::new(children));
-    let tree = Tree { root: Some(metadata(&stat, owner, found.image)), children };
-    let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let seen = Seen::of(state.files, state.directories);
+    let tree = Tree { root: Some(top.metadata), children };
+    let seen = walk.into_seen();
     Ok(MountFiles { tree, lists: seen.lists(), seen })
 }
 
-struct Walk<'a> {
+/// The directory itself.
+pub(super) struct Top {
+    pub(super) opened: OwnedFd,
+    pub(super) metadata: Metadata,
+    pub(super) names: Vec<Vec<u8>>,
+}
+
+impl Top {
+    pub(super) fn open(path: &Path, walk: &Walk<'_>) -> Result<Self, MountReadError> {
+        let found = || -> Result<Self, Errno> {
+            let opened = sys::open(path, DIRECTORY, Mode::empty())?;
+            let (stat, found) = (sys::fstat(&opened)?, attributes::read(&opened)?);
+            let owner = walk.ids.owner((stat.st_uid, stat.st_gid), found.owner);
+            let names = names(&opened)?;
+            Ok(Self { opened, metadata: metadata(&stat, owner, found.image), names })
+        };
+        found().map_err(|error| MountReadError { path: LayerPath::root(), cause: error.into() })
+    }
+}
+
+/// A way through the directory of a cache mount.
+pub(super) struct Walk<'a> {
     ids: Ids,
     seen: &'a Seen,
     state: Mutex<State>,
+}
+
+/// A directory that was opened.
+pub(super) struct OpenDirectory {
+    pub(super) file: OwnedFd,
+    pub(super) inode: u64,
 }
 
 #[derive(Default)]
@@ -113,12 +132,29 @@ struct State {
 
 /// A directory: by one above it that is open, and the path from there, which ends with a slash or is empty.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+pub(super) struct Place<'a> {
     open: &'a OwnedFd,
     below: &'a [u8],
 }
 
-impl Walk<'_> {
+impl<'a> Place<'a> {
+    pub(super) fn of(open: &'a OwnedFd) -> Self {
+        Self { open, below: &[] }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// One for owners of `idmap`, which does not open what is as it was `seen`.
+    pub(super) fn new(idmap: &[u8], seen: &'a Seen) -> Self {
+        Self { ids: Ids::of(idmap), seen, state: Mutex::default() }
+    }
+
+    /// What was found on it.
+    pub(super) fn into_seen(self) -> Seen {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Seen::of(state.files, state.directories)
+    }
+
     fn children<N: AsRef<[u8]> + Sync>(
         &self,
         at: Place<'_>,
@@ -135,7 +171,7 @@ impl Walk<'_> {
         Ok(Directory::from_entries(entries.into_iter().flatten().collect()))
     }
 
-    fn entry(
+    pub(super) fn entry(
         &self,
         at: Place<'_>,
         name: &[u8],
@@ -177,26 +213,37 @@ impl Walk<'_> {
             let children = self.children(Place { open: at, below }, &known.names, path)?;
             (children, known.clone())
         } else {
-            let (opened, seen) = self.open(at, place).map_err(|error| {
-                let cause = error.into();
-                MountReadError { path: path.clone(), cause }
-            })?;
-            let at = Place { open: &opened, below: &[] };
-            (self.children(at, &seen.names, path)?, Arc::new(seen))
+            let (opened, seen) = self.open(at, place, path)?;
+            (self.children(Place::of(&opened.file), &seen.names, path)?, Arc::new(seen))
         };
         let metadata = seen.metadata.clone();
-        self.state().directories.push((stat.st_ino, seen));
+        self.note(stat.st_ino, seen);
         let (claim, children) = (Claim::Explicit, Arc::new(children));
         Ok((metadata, Node::Directory(Subdirectory { claim, children })))
     }
 
-    fn open(&self, at: &OwnedFd, place: &[u8]) -> Result<(OwnedFd, SeenDirectory), Errno> {
-        let opened = sys::openat(at, place, DIRECTORY, Mode::empty())?;
-        let (stat, found) = (sys::fstat(&opened)?, attributes::read(&opened)?);
-        let owner = self.ids.owner((stat.st_uid, stat.st_gid), found.owner);
-        let metadata = metadata(&stat, owner, found.image);
-        let names = names(&opened)?.into_iter().map(Vec::into_boxed_slice).collect();
-        Ok((opened, SeenDirectory { changed: changed(&stat), metadata, names }))
+    /// Opens a directory and reads what is noted of it.
+    pub(super) fn open(
+        &self,
+        at: &OwnedFd,
+        place: &[u8],
+        path: &LayerPath,
+    ) -> Result<(OpenDirectory, SeenDirectory), MountReadError> {
+        let found = || -> Result<_, Errno> {
+            let file = sys::openat(at, place, DIRECTORY, Mode::empty())?;
+            let (stat, found) = (sys::fstat(&file)?, attributes::read(&file)?);
+            let owner = self.ids.owner((stat.st_uid, stat.st_gid), found.owner);
+            let metadata = metadata(&stat, owner, found.image);
+            let names = names(&file)?.into_iter().map(Vec::into_boxed_slice).collect();
+            let opened = OpenDirectory { file, inode: stat.st_ino };
+            Ok((opened, SeenDirectory { changed: changed(&stat), metadata, names }))
+        };
+        found().map_err(|error| MountReadError { path: path.clone(), cause: error.into() })
+    }
+
+    /// Notes what a directory is.
+    pub(super) fn note(&self, inode: u64, seen: Arc<SeenDirectory>) {
+        self.state().directories.push((inode, seen));
     }
 
     fn file(

@@ -119,6 +119,12 @@ impl Seen {
         Self { files, directories, noted: None }
     }
 
+    /// All of this, and what another note says of other inodes: some of those may be no more, which is found out as it is of
+    /// whatever has changed.
+    pub(super) fn over(self, below: &Self) -> Self {
+        Self::of(over(self.files, &below.files), over(self.directories, &below.directories))
+    }
+
     /// What the long files among them consist of.
     pub(super) fn lists(&self) -> BTreeMap<BodyId, ChunkList> {
         let long = self.files.iter().filter_map(|(_, file)| Some((file.body, file.list.clone()?)));
@@ -154,6 +160,15 @@ impl Seen {
         }
         out.finish()
     }
+}
+
+/// All of one list, and of another one what has other inodes.
+fn over<T>(mut above: ByInode<T>, below: &ByInode<T>) -> ByInode<T> {
+    let is_other =
+        |(inode, _): &&(u64, Arc<T>)| above.binary_search_by_key(inode, |(one, _)| *one).is_err();
+    let others: ByInode<T> = below.iter().filter(is_other).cloned().collect();
+    above.extend(others);
+    above
 }
 
 /// What was noted of an inode.
@@ -222,6 +237,15 @@ pub(super) fn changed(stat: &Stat) -> Timestamp {
 
 fn moment(seconds: i64, nanos: impl TryInto<u32>) -> Timestamp {
     Timestamp { seconds, nanos: nanos.try_into().unwrap_or(0) }
+}
+
+#[cfg(test)]
+impl Seen {
+    /// Whether another note says the same of all that this one says something of.
+    pub(super) fn all_in(&self, other: &Self) -> bool {
+        self.files.iter().all(|one| other.files.contains(one))
+            && self.directories.iter().all(|one| other.directories.contains(one))
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::cache_mount::state::MountNotes;
 use crate::id::BodyId;
 use crate::live::mount_change::change;
 use crate::live::mount_read::{MountFiles, MountReadError, read};
+use crate::live::mount_reread::read_again;
 use crate::live::mount_seen::Seen;
 use crate::live::mount_write::MountWriter;
 use crate::tree::encode::encode as encode_tree;
@@ -65,9 +66,9 @@ pub fn follow(
 ) -> Result<Followed, RestoreError> {
     let known = Seen::load(&mount.seen());
     let look = || reader.read(&mount.path(), &known);
-    let followed = look().map_err(RestoreCause::from).and_then(|MountFiles { tree, .. }| {
-        if BodyId::of(&encode_tree(&tree)) == mount.state().tree {
-            update(backend, record, (mount, &tree, &known), (reader, go_on))
+    let followed = look().map_err(RestoreCause::from).and_then(|found| {
+        if BodyId::of(&encode_tree(&found.tree)) == mount.state().tree {
+            update(backend, record, (mount, &found), (reader, go_on))
         } else {
             Ok(Followed::Stays)
         }
@@ -78,9 +79,10 @@ pub fn follow(
 fn update(
     backend: &dyn CacheBackend,
     record: &PortableMount,
-    (mount, old, known): (&SettledMount, &Tree, &Seen),
+    (mount, found): (&SettledMount, &MountFiles),
     (reader, go_on): (Reader<'_>, GoOn<'_>),
 ) -> Result<Followed, RestoreCause> {
+    let old = &found.tree;
     let document = fetch_document(backend, record)?;
     mount.clear()?;
     let (place, staged) = (mount.path(), mount.staged());
@@ -109,7 +111,7 @@ fn update(
     mount.change(|| {
         change.apply(&place, &staged)?;
         // What came of it is read, and not believed.
-        let MountFiles { tree, seen, .. } = reader.read(&place, known)?;
+        let MountFiles { tree, seen, .. } = read_again(&place, reader.idmap, (found, &change))?;
         let state = state_of(record, &document);
         if BodyId::of(&encode_tree(&tree)) != state.tree {
             return Err(RestoreCause::Differs);
