@@ -61,10 +61,7 @@ impl Walk<'_> {
         (path, change): (&LayerPath, &Change),
     ) -> Result<Entry, MountReadError> {
         let nothing = Directory::default();
-        let old = match &before.node {
-            Node::Directory(below) => &*below.children,
-            _ => &nothing,
-        };
+        let old = below(before).unwrap_or(&nothing);
         let (opened, seen) = self.open(at, &before.name, path)?;
         let children = self.changed(&opened.file, &seen.names, (path, (old, change)))?;
         let metadata = seen.metadata.clone();
@@ -73,6 +70,10 @@ impl Walk<'_> {
             Node::Directory(Subdirectory { claim: Claim::Explicit, children: Arc::new(children) });
         Ok(Entry { name: before.name.clone(), metadata, node })
     }
+}
+
+fn below(entry: &Entry) -> Option<&Directory> {
+    if let Node::Directory(below) = &entry.node { Some(&below.children) } else { None }
 }
 
 #[cfg(test)]
