@@ -14,7 +14,7 @@ mod kept;
 mod stored;
 
 /// What changes when we cut or frame streams in another way, or store other bodies uncompressed.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The length of the sample whose compressed form tells one library version from another.
 const SAMPLE: usize = 64 << 10;
 /// What deflate has levels up to.

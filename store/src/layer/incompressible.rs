@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 
+use memchr::memmem;
+
 /// The sample is of pieces this long: a deflate window is too long to be seen in a few, and what
 /// cannot be shortened is so everywhere.
 const PIECE: usize = 2 << 10;
@@ -31,6 +33,9 @@ const WINDOW: usize = 32 << 10;
 const PROBE: usize = 16;
 /// In each piece of a stretch so many places are looked at.
 const PROBES: usize = 3;
+/// Where one stretch ends and another begins is found by steps this long: what is left of noise in a stretch that is
+/// compressed costs thirty times what it costs to look.
+const STEP: usize = 4 << 10;
 
 /// Bytes that follow each other and are alike.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +44,13 @@ pub(super) enum Stretch {
     Compressible(Range<usize>),
     /// It does not.
     Incompressible(Range<usize>),
+}
+
+impl Stretch {
+    fn end(&self) -> usize {
+        let (Self::Compressible(range) | Self::Incompressible(range)) = self;
+        range.end
+    }
 }
 
 /// The stretches of the bytes of a file, or of what lies side by side: an archive of images has text in front of
@@ -59,7 +71,7 @@ pub(super) fn stretches(
         // What is left behind the last piece belongs to it.
         let end = if bytes.len() - at < 2 * STRETCH { bytes.len() } else { at + STRETCH };
         let piece = &bytes[at..end];
-        let next = if !repeats(piece) && is_incompressible(piece, &mut *compressed)? {
+        let next = if !repeats(bytes, at..end) && is_incompressible(piece, &mut *compressed)? {
             Stretch::Incompressible(at..end)
         } else {
             Stretch::Compressible(at..end)
@@ -67,7 +79,57 @@ pub(super) fn stretches(
         extend(&mut found, next);
         at = end;
     }
-    Ok(found)
+    Ok(with_noise_to_its_ends(bytes, &found))
+}
+
+/// The same stretches, where those of noise reach as far as the noise does.
+fn with_noise_to_its_ends(bytes: &[u8], stretches: &[Stretch]) -> Vec<Stretch> {
+    let mut found = Vec::with_capacity(stretches.len());
+    let mut at = 0;
+    for (number, stretch) in stretches.iter().enumerate() {
+        let Stretch::Compressible(range) = stretch else {
+            extend(&mut found, Stretch::Incompressible(at..stretch.end()));
+            at = stretch.end();
+            continue;
+        };
+        let is_behind_noise = number > 0;
+        let start = if is_behind_noise { noise_behind(bytes, range.clone()) } else { range.start };
+        let is_before_noise = number + 1 < stretches.len();
+        let end = if is_before_noise { noise_before(bytes, start..range.end) } else { range.end };
+        if at < start {
+            extend(&mut found, Stretch::Incompressible(at..start));
+        }
+        if start < end {
+            extend(&mut found, Stretch::Compressible(start..end));
+        }
+        at = end;
+    }
+    found
+}
+
+/// Up to where there is noise from the start of a stretch.
+fn noise_behind(bytes: &[u8], range: Range<usize>) -> usize {
+    let last = range.end.min(range.start + 2 * STRETCH);
+    let mut at = range.start;
+    while at + STEP <= last && is_noise(bytes, at..at + STEP) {
+        at += STEP;
+    }
+    at
+}
+
+/// From where there is noise up to the end of a stretch.
+fn noise_before(bytes: &[u8], range: Range<usize>) -> usize {
+    let first = range.start.max(range.end.saturating_sub(2 * STRETCH));
+    let mut at = range.end;
+    while first + STEP <= at && is_noise(bytes, at - STEP..at) {
+        at -= STEP;
+    }
+    at
+}
+
+/// Whether a short piece beside noise looks like more of it.
+fn is_noise(bytes: &[u8], piece: Range<usize>) -> bool {
+    is_even(&bytes[piece.clone()]) && !repeats(bytes, piece)
 }
 
 /// Adds a stretch; one that is like the last makes that longer.
@@ -81,14 +143,13 @@ fn extend(stretches: &mut Vec<Stretch>, next: Stretch) {
     }
 }
 
-/// Whether bytes at some places were there before, as near as deflate looks: a sample does not show noise that repeats
-/// at a distance longer than itself.
-fn repeats(piece: &[u8]) -> bool {
+/// Whether bytes at some places of a piece were there before, as near as deflate looks: a sample does not show noise that
+/// repeats at a distance longer than itself.
+fn repeats(bytes: &[u8], piece: Range<usize>) -> bool {
     (1..=PROBES).any(|number| {
-        let at = piece.len() * number / (PROBES + 1);
-        let probe = &piece[at..at + PROBE];
-        let before = &piece[at.saturating_sub(WINDOW)..at + PROBE - 1];
-        before.windows(PROBE).any(|bytes| bytes == probe)
+        let at = piece.start + piece.len() * number / (PROBES + 1);
+        let before = &bytes[at.saturating_sub(WINDOW)..at + PROBE - 1];
+        memmem::find(before, &bytes[at..at + PROBE]).is_some()
     })
 }
 
@@ -191,10 +252,31 @@ mod tests {
             let (Stretch::Compressible(range) | Stretch::Incompressible(range)) = stretch.clone();
             assert_eq!(at, range.start);
             at = range.end;
-            assert!(range.end.abs_diff(300_000 * (number + 1)) <= 2 * STRETCH || at == all.len());
+            assert!(range.end.abs_diff(300_000 * (number + 1)) <= STEP, "{number}: {range:?}");
             assert_eq!(matches!(stretch, Stretch::Incompressible(_)), number % 2 == 0);
         }
         assert_eq!(at, all.len());
+    }
+
+    #[test]
+    fn noise_reaches_to_its_ends_wherever_they_are() {
+        let (noise, text) = (noise(1 << 20), vec![b' '; 1 << 20]);
+        for (before, between, behind) in
+            [(400_000, 300_000, 500_000), (1_000, 600_001, 131_072), (262_144, 393_216, 7)]
+        {
+            let all = [&text[..before], &noise[..between], &text[..behind]].concat();
+            let found = cut(&all);
+            let stored: Vec<&Range<usize>> = found
+                .iter()
+                .filter_map(|one| {
+                    if let Stretch::Incompressible(range) = one { Some(range) } else { None }
+                })
+                .collect();
+            let [range] = stored[..] else { panic!("{found:?}") };
+            let (start, end) = (range.start.abs_diff(before), range.end.abs_diff(before + between));
+            assert!(start <= STEP && end <= STEP, "{before} {between} {behind}: {range:?}");
+            assert_eq!(found.last().map(Stretch::end), Some(all.len()));
+        }
     }
 
     #[test]
