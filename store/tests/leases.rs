@@ -477,3 +477,56 @@ fn a_directory_that_a_newer_version_recorded_is_synced_as_an_only_copy_is() {
     let asked = syncs_of_a_commit(&sim);
     assert!(asked.iter().any(|met| met.starts_with("syncfs")), "{asked:?}");
 }
+
+/// Stores a file and is killed at some place; whether that was before all was done, with the pack published.
+fn stores_until_killed(sim: &Sim, first: usize) -> Option<bool> {
+    let failing = Failing { first, fault: Fault::Broken, lasting: Lasting::FromThenOn };
+    let disk = Faulty::new(sim, failing);
+    let options = OpenOptions { boot: [1; 16], ..OpenOptions::default() };
+    let path = PathBuf::from("/simulated");
+    let store = Store::open_on(Arc::new(disk.clone()), path, &options).ok();
+    if let Some(lease) = store.and_then(|store| store.lease().ok()) {
+        drop(lease.put_body(&BYTES).map(|_| lease.commit(Batch::new(), Durability::Relaxed)));
+    }
+    let is_published = sim.files().iter().any(|file| file.starts_with("packs/"));
+    (!disk.met().is_empty()).then_some(is_published)
+}
+
+#[test]
+fn a_step_that_counts_on_a_pack_that_came_again_after_a_repair_goes_with_it() {
+    let mut n_published = 0;
+    for first in 0.. {
+        let sim = Sim::default();
+        let lease = open(&sim).lease().unwrap();
+        let body = lease.put_body(&BYTES).unwrap();
+        lease.commit(Batch::new(), Durability::Durable).unwrap();
+        drop(lease);
+        let sim = sim.crashed(sim.n_operations(), Fate::Kept);
+        let builder = open(&sim).lease().unwrap();
+        builder.put_body(&BYTES).unwrap();
+        builder.commit(Batch::new(), Durability::Relaxed).unwrap();
+        let pack = sim.files().into_iter().find(|file| file.starts_with("packs/")).unwrap();
+        sim.flip(&pack, 8 * 80).unwrap();
+        let repair = open(&sim).repair(None).unwrap();
+        assert_eq!(repair.done.len(), 1, "{:?}", repair.done);
+        match stores_until_killed(&sim, first) {
+            None => break,
+            Some(false) => continue,
+            Some(true) => n_published += 1,
+        }
+        builder.put_body(&BYTES).unwrap();
+        let tree = Some(builder.put_tree(&tree_of(body)).unwrap());
+        let record = LayerRecord { tree, ..LayerRecord::new(layer()) };
+        let mut batch = Batch::new();
+        batch.put_layer(&record);
+        builder.commit(batch, Durability::Relaxed).unwrap();
+        for fate in [Fate::Lost, Fate::BytesOnly, Fate::NamesOnly, Fate::Mixed(1), Fate::Mixed(2)] {
+            let left = sim.crashed(sim.n_operations(), fate);
+            let store = open_at(&left, 2);
+            let is_there = store.body(&body).unwrap().is_some();
+            let counts = store.layer(&layer()).unwrap().is_some_and(|record| record.tree.is_some());
+            assert!(is_there || !counts, "operation {first}, {fate:?}");
+        }
+    }
+    assert!(n_published > 0);
+}

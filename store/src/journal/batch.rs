@@ -15,7 +15,8 @@ pub enum Table {
     Actions,
     /// Name of an unpacked layer's directory → which layer it is, and whether it is synced.
     Live,
-    /// Pack name → the boot in which it was published without a sync; nothing once it is synced.
+    /// Pack name → the boot in which it was published without a sync, or put aside by a repair; nothing once it is
+    /// synced.
     Packs,
     /// Path of something garbage collection found dead → the group that said so.
     Condemned,

@@ -37,7 +37,9 @@ pub(super) fn packs(lease: &Lease, done: &mut Vec<Repaired>) -> Result<(), Write
         set_aside(&**store.vfs(), path)?;
         batch.delete(Table::Condemned, path.as_bytes());
         if let Some(name) = path.strip_prefix("packs/").and_then(PackName::of_file) {
-            batch.delete(Table::Packs, name.as_bytes());
+            // One of the same name may come again. It must not pass for synced, and whoever has relied on this one says
+            // nothing more of it: with the row a power cut that takes it is seen.
+            batch.put(Table::Packs, name.as_bytes(), store.journal().boot().to_vec());
         }
     }
     store.vfs().sync_dir("quarantine").writing("quarantine")?;
