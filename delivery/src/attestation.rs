@@ -18,6 +18,9 @@ pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 /// Says which manifest a statement beside it is about.
 pub(crate) const SUBJECT: &str = "vnd.docker.reference.digest";
 
+/// What a manifest of statements is, where it is an artifact.
+const KIND: &str = "application/vnd.docker.attestation.manifest.v1+json";
+
 /// The configuration of a manifest that needs none.
 const EMPTY: &[u8] = b"{}";
 
@@ -46,16 +49,15 @@ pub(crate) fn attest(
     };
     let mut layer = put("application/vnd.in-toto+json", statement.to_string().as_bytes())?;
     layer.annotations.insert("in-toto.io/predicate-type".to_owned(), PROVENANCE.to_owned());
+    let refers = Some(Descriptor::new(image.media_type.clone(), image.digest, image.size));
     let manifest = RawDocument::new(match form {
-        StatementForm::Artifact => {
-            let config = put("application/vnd.oci.empty.v1+json", EMPTY)?;
-            let kind = "application/vnd.docker.attestation.manifest.v1+json";
-            let subject = Descriptor::new(image.media_type.clone(), image.digest, image.size);
-            Manifest {
-                artifact_type: Some(MediaType::new(kind)),
-                subject: Some(subject),
-                ..Manifest::new(config, vec![layer])
-            }
+        StatementForm::Artifact => Manifest {
+            artifact_type: Some(MediaType::new(KIND)),
+            subject: refers,
+            ..Manifest::new(put("application/vnd.oci.empty.v1+json", EMPTY)?, vec![layer])
+        },
+        StatementForm::ArtifactByConfig => {
+            Manifest { subject: refers, ..Manifest::new(put(KIND, EMPTY)?, vec![layer]) }
         }
         StatementForm::Image => {
             let config = configuration(std::slice::from_ref(&layer));

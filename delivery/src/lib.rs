@@ -31,3 +31,4 @@ pub mod options;
 pub mod platforms;
 pub mod push;
 mod root;
+pub mod statements;

@@ -107,11 +107,16 @@ pub enum MediaTypes {
 }
 
 /// What a manifest of statements about an image is made up as.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+///
+/// Each is taken by registries that refuse the one before.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum StatementForm {
     /// An artifact with the image as its subject.
     #[default]
     Artifact,
+    /// The same without an `artifactType`: the type is that of its configuration, as with artifacts from before there
+    /// was such a field.
+    ArtifactByConfig,
     /// An image of no platform, as registries want it that know no artifacts.
     Image,
 }

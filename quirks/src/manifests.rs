@@ -123,8 +123,14 @@ fn refusal(
     if mixed && of_docker(media_type) {
         return Some(Answer::error(400, "MANIFEST_INVALID", "media types of docker and OCI"));
     }
-    let status = quirks.no_subject.filter(|_| subject.is_some())?;
-    Some(Answer::error(status, "UNSUPPORTED", "Invalid parameter: subject is not supported"))
+    let unsupported = |status, what| {
+        let text = format!("Invalid parameter: {what} is not supported");
+        Answer::error(status, "UNSUPPORTED", &text)
+    };
+    subject?;
+    let typed = quirks.no_artifact_type.filter(|_| !document["artifactType"].is_null());
+    let typed = typed.map(|status| unsupported(status, "artifactType"));
+    typed.or_else(|| quirks.no_subject.map(|status| unsupported(status, "subject")))
 }
 
 /// What a manifest lists and the repository has not.

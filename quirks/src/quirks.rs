@@ -173,6 +173,8 @@ pub struct Quirks {
     pub referrers: Referrers,
     /// With which status a manifest is refused that has a subject.
     pub no_subject: Option<u16>,
+    /// With which status a manifest is refused that has a subject and an `artifactType`.
+    pub no_artifact_type: Option<u16>,
     /// Actions of ECR that nobody may.
     pub denied: Vec<String>,
     /// The longest body of a `PATCH` with a range.

@@ -18,6 +18,8 @@ const MAX_ENTRIES: usize = 1000;
 pub enum Habit {
     /// It sends all of a blob to who asks for a part.
     IgnoresRanges,
+    /// It takes no manifest that refers to another and has an `artifactType`.
+    RefusesArtifactTypes,
     /// It answers no `HEAD` for manifests.
     RefusesHeads,
     /// It takes no blob over from another of its repositories.
@@ -98,6 +100,9 @@ impl fmt::Display for Habit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::IgnoresRanges => "sends whole blobs to who asks for parts of them",
+            Self::RefusesArtifactTypes => {
+                "takes a manifest that refers to another only without an artifactType"
+            }
             Self::RefusesMounts => "takes no blob over from another of its repositories",
             Self::RefusesSubjects => "takes no manifest that refers to another",
             Self::WantsPieces => "takes long blobs in pieces only",

@@ -101,15 +101,15 @@ impl Client {
         self.put_manifest(&tag(name, subject), &index.descriptor().media_type, index.bytes())
     }
 
-    /// Whether the registry of a name was found to take no manifest that refers to another.
-    pub fn refuses_subjects(&self, name: &Reference) -> bool {
-        self.inner.settings.learned.knows(name.host(), Habit::RefusesSubjects)
+    /// Whether the registry of a name was found to do so.
+    pub fn is_known_to(&self, name: &Reference, habit: Habit) -> bool {
+        self.inner.settings.learned.knows(name.host(), habit)
     }
 
-    /// Remembers that of a registry: what it refused with [`PushError::Subject`](crate::error::PushError::Subject)
-    /// it took in another form.
-    pub fn learn_to_refuse_subjects(&self, host: &str) {
-        self.inner.learn(host, Habit::RefusesSubjects);
+    /// Remembers of a registry what whoever pushes has found, such as that it took in another form what it had refused
+    /// with [`PushError::Subject`](crate::error::PushError::Subject).
+    pub fn learn(&self, host: &str, habit: Habit) {
+        self.inner.learn(host, habit);
     }
 
     /// The list of the registry itself.

@@ -74,7 +74,9 @@ fn what_registries_are_like_stops_nothing_that_refers_to_an_image() {
         let store = bench.store("store");
         let sent = bench.run(&store, &["copy", "--all", "--referrers", &from, &there]);
         // Profiles stand for switches, and two of them for this one.
-        let takes_none = |(name, _): &(&str, &str)| ["no-subject", "ecr", "quay"].contains(name);
+        let takes_none = |(name, _): &(&str, &str)| {
+            ["no-subject", "no-artifact-type", "ecr", "quay"].contains(name)
+        };
         let outcome = if switches.iter().any(takes_none) {
             let told = !sent.works && sent.complaint.contains("without --referrers");
             return if told { vec![] } else { vec![format!("{switches:?}: {}", sent.complaint)] };

@@ -186,6 +186,49 @@ fn a_registry_that_takes_nothing_that_refers_gets_statements_of_a_build_in_the_o
 }
 
 #[test]
+fn a_registry_that_refuses_only_artifact_types_gets_statements_that_refer_to_the_image() {
+    let bench = Bench::new(&[("no-artifact-type", "405")]);
+    let context = bench.folder.path().join("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let (store, name) = (bench.store("store"), bench.name("team/app:1"));
+    let context = context.display().to_string();
+    let epoch = "--build-arg=SOURCE_DATE_EPOCH=1";
+    let words = ["build", "--provenance=true", epoch, "--push", "-t", &name, &context];
+    let first = bench.run(&store, &words);
+    first.assert_works("once");
+    for part in ["whose configuration has the type", "remembered for seven days"] {
+        assert!(first.complaint.contains(part), "{part}: {}", first.complaint);
+    }
+    let get = |target: &str| {
+        let target = format!("/v2/team/app/{target}");
+        let (status, body) = ask(bench.server.registry(), ("GET", &target), ("", b""));
+        assert_eq!(status, 200, "{target}: {body}");
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    let index = get("manifests/1");
+    let [image, statement] = [0, 1].map(|at| index["manifests"][at]["digest"].as_str().unwrap());
+    let manifest = get(&format!("manifests/{statement}"));
+    let kind = "application/vnd.docker.attestation.manifest.v1+json";
+    assert_eq!(manifest["config"]["mediaType"], kind);
+    assert_eq!(manifest["config"]["digest"], Digest::of(EMPTY).to_string());
+    assert_eq!(
+        (&manifest["subject"]["digest"], &manifest["artifactType"]),
+        (&json!(image), &Value::Null)
+    );
+    let listed = get(&format!("referrers/{image}"));
+    assert_eq!(listed["manifests"][0]["digest"], statement);
+    assert_eq!(listed["manifests"][0]["artifactType"], kind);
+
+    let refused = || bench.server.entries().iter().filter(|entry| entry.status == 405).count();
+    assert_eq!(refused(), 1);
+    let second = bench.run(&store, &words);
+    second.assert_works("again");
+    assert_eq!((second.output, refused()), (first.output, 1), "what is refused is not sent again");
+    assert!(!second.complaint.contains("configuration"), "{}", second.complaint);
+}
+
+#[test]
 fn a_registry_that_takes_nothing_that_refers_is_named_and_gets_no_tag() {
     let (first, ..) = signed();
     let second = Bench::new(&[("no-subject", "405")]);

@@ -63,6 +63,7 @@ const ROWS: &[Row] = &[
     works(&[("no-create", "")]),
     Row { switches: &[("deny", "ecr:PutImage")], endings: [Refused("ecr:PutImage"), Left, Left] },
     works(&[("no-subject", "405")]),
+    works(&[("no-artifact-type", "405")]),
     works(&[("subject-first", "")]),
     works(&[("subject-lie", ""), ("referrers", "off")]),
     works(&[("referrers", "html")]),

@@ -128,6 +128,14 @@ pub const SWITCHES: &[Switch] = &[
         "moby/buildkit#5747, oras-project/oras#738",
     ),
     row(
+        "no-artifact-type",
+        Value("STATUS", |quirks, text| {
+            status(text).and_then(|it| put(&mut quirks.no_artifact_type, Some(it)))
+        }),
+        "a manifest with a subject is refused where it has an `artifactType`, and taken where its configuration has the type, as at an ECR that takes signatures of notation and no statements of BuildKit",
+        "moby/buildkit#5747, aws/containers-roadmap#2783",
+    ),
+    row(
         "subject-first",
         On(Flag::SubjectFirst),
         "a subject has to be there before what refers to it, as at GitLab",

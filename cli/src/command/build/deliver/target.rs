@@ -13,9 +13,9 @@ use wythe_delivery::options::{
 };
 use wythe_delivery::platforms::{PlatformImage, PlatformImages};
 use wythe_delivery::push::{Naming, Push as Delivery};
+use wythe_delivery::statements::{self, Taken};
 use wythe_registry::client::Client;
 use wythe_registry::delivered::Delivered;
-use wythe_registry::error::PushError;
 use wythe_store::error::WriteError;
 use wythe_store::image::blob_origin::BlobOrigin;
 use wythe_store::image::catalog::ref_name;
@@ -248,28 +248,27 @@ impl TargetOutput<'_> {
         Ok((image.root, report))
     }
 
-    /// Sends statements as artifacts that refer to the image, and where the registry takes no such thing, as was done
-    /// before there were such.
+    /// Sends statements as artifacts that refer to the image, and otherwise where the registry does not take them so.
     fn in_a_form_that_is_taken<'image>(
         &self,
         names: &[Reference],
         client: &Client,
         send: impl Fn(StatementForm) -> Result<OutgoingImage<'image>, DeliveryError>,
     ) -> Result<OutgoingImage<'image>, Failure> {
-        if names.iter().any(|name| client.refuses_subjects(name)) {
-            return Ok(send(StatementForm::Image)?);
-        }
-        match send(StatementForm::Artifact) {
-            Err(DeliveryError::Push(PushError::Subject { host, .. })) => {
-                let image = send(StatementForm::Image)?;
-                client.learn_to_refuse_subjects(&host);
-                self.session.remark(&format!(
+        let Taken { sent, refused } = statements::in_a_form_that_is_taken(client, names, send)?;
+        for (host, next) in refused {
+            let remark = match next {
+                StatementForm::Artifact => continue,
+                StatementForm::ArtifactByConfig => format!(
+                    "{host} takes no statements with an artifactType: sent as artifacts whose configuration has the type"
+                ),
+                StatementForm::Image => format!(
                     "{host} takes no statements that refer to the image: sent as with oci-artifact=false"
-                ));
-                Ok(image)
-            }
-            sent => Ok(sent?),
+                ),
+            };
+            self.session.remark(&remark);
         }
+        Ok(sent)
     }
 
     /// Gets the layers of the base that no step has needed.
