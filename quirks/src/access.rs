@@ -39,11 +39,11 @@ fn unknown(exchange: &Exchange<'_>, place: &Place<'_>, step: Step) -> Option<Ans
             if has_token(exchange, &wanted) {
                 return None;
             }
-            let relative = exchange.shared.quirks.has(Flag::RelativeRealm);
-            let realm = if relative {
-                "/token".to_owned()
-            } else {
-                exchange.shared.url(Origin::Registry, "/token")
+            let quirks = &exchange.shared.quirks;
+            let realm = match &quirks.realm {
+                Some(url) => url.clone(),
+                None if quirks.has(Flag::RelativeRealm) => "/token".to_owned(),
+                None => exchange.shared.url(Origin::Registry, "/token"),
             };
             let mut text = format!("Bearer realm=\"{realm}\",service=\"quirks\"");
             if let Some(scope) = scope(&wanted) {

@@ -157,6 +157,8 @@ pub struct Quirks {
     flags: BTreeSet<Flag>,
     /// How clients say who they are.
     pub door: Door,
+    /// The token service that the challenge names.
+    pub realm: Option<String>,
     /// How long a token is good.
     pub token_ttl: Option<Duration>,
     /// How many requests a token is good for.

@@ -25,9 +25,6 @@ use crate::transport::{Access, Body, Call, Server, Transport, chain};
 const MAX_TOKEN: u64 = 1 << 20;
 /// What the specification says where a token service does not.
 const DEFAULT_LIFE: u64 = 60;
-/// Why a token service is not shown credentials.
-const UNTRUSTED: &str =
-    "it would see the credentials, and neither is it the registry's host nor was it named over TLS";
 /// How long credentials are remembered: helpers of clouds hand out some that last for an hour.
 const CREDENTIAL_LIFE: Duration = Duration::from_mins(5);
 /// What we call ourselves to token services.
@@ -215,8 +212,9 @@ impl TokenService<'_> {
             name: &self.bearer.realm,
         };
         let realm = named.address()?;
-        if credential.is_some() && !named.is_entrusted(&realm) {
-            return Err(named.refusal(&realm, UNTRUSTED));
+        let distrust = credential.and_then(|_| named.distrust(&realm));
+        if let Some(reason) = distrust {
+            return Err(named.refusal(&realm, reason));
         }
         let response = match credential {
             Some(Credential::IdentityToken(token)) => match self.post(&realm, token.reveal()) {

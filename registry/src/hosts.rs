@@ -41,7 +41,8 @@ pub struct HostConfig {
     pub source: Option<Place>,
     /// How it is spoken to.
     pub connection: Connection,
-    /// Token services, as `host[:port]`, that see the credentials of the registry beside the usual ones.
+    /// Token services, as `host[:port]`, that may see the credentials of the registry; no other may then, but for one on
+    /// its own host. Where none is named, those may that the registry names over TLS.
     pub auth_hosts: BTreeSet<String>,
     /// How many requests it gets at a time.
     pub max_requests: Option<NonZeroUsize>,

@@ -7,6 +7,11 @@ use crate::origin;
 use crate::places::Reach;
 use crate::tls::Trust;
 
+/// Why a token service does not see credentials.
+const UNTRUSTED: &str =
+    "it would see the credentials, and neither is it the registry's host nor was it named over TLS";
+const UNLISTED: &str = "it would see the credentials, and is none of the registry's auth-hosts";
+
 /// A token service as a registry names it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Realm<'a> {
@@ -33,18 +38,27 @@ impl Realm<'_> {
         }
     }
 
-    /// Whether the service at `realm` may see the registry's credentials.
+    /// Why the service at `realm` may not see the registry's credentials; `None` if it may.
     ///
     /// A registry could ask for the password itself, so the service it names is as good as it is,
     /// provided that nobody in between can have put in another name, and nobody can listen: both are
     /// reached over TLS, or on this machine. Of a registry whose word may have been changed only a
-    /// service on its own host is believed, or one that the user named.
-    pub(crate) fn is_entrusted(self, realm: &Url) -> bool {
+    /// service on its own host is believed, or one that the user named. Where the user names some, the word of no
+    /// registry is enough for another.
+    pub(crate) fn distrust(self, realm: &Url) -> Option<&'static str> {
         let verified = self.reach.tls.trust == Trust::Authorities;
         let believed =
             origin::is_loopback(self.base) || (self.base.scheme() == "https" && verified);
         let private = origin::is_loopback(realm) || realm.scheme() == "https";
-        (believed && private) || origin::same_host(realm, self.base) || self.is_listed(realm)
+        if origin::same_host(realm, self.base) || self.is_listed(realm) {
+            None
+        } else if !self.reach.auth_hosts.is_empty() {
+            Some(UNLISTED)
+        } else if believed && private {
+            None
+        } else {
+            Some(UNTRUSTED)
+        }
     }
 
     /// The error of a service that may not be asked.
@@ -73,14 +87,17 @@ mod tests {
     fn check(base: &str, name: &str, expected: Verdict) {
         let base: Url = base.parse().unwrap();
         let mut reach = Reach::default();
-        if base.host_str() == Some("insecure.example") {
+        let host = base.host_str().unwrap();
+        if host.starts_with("insecure") {
             reach.tls.trust = Trust::Anybody;
+        }
+        if host.ends_with("listing.example") {
             reach.auth_hosts.insert("listed.example:5002".to_owned());
         }
         let realm = Realm { reach: &reach, base: &base, name };
         let found = match realm.address() {
             Err(_) => Verdict::Refused,
-            Ok(address) if realm.is_entrusted(&address) => Verdict::Entrusted,
+            Ok(address) if realm.distrust(&address).is_none() => Verdict::Entrusted,
             Ok(_) => Verdict::Anonymous,
         };
         assert_eq!(found, expected, "{base} {name}");
@@ -126,7 +143,20 @@ mod tests {
             let registry = format!("{scheme}://insecure.example/v2/");
             check(&registry, &format!("{scheme}://insecure.example:5001/t"), Verdict::Entrusted);
             check(&registry, "https://sso.example/auth", Verdict::Anonymous);
+            let registry = format!("{scheme}://insecure.listing.example/v2/");
             check(&registry, "https://listed.example:5002/auth", Verdict::Entrusted);
         }
+    }
+
+    #[test]
+    fn who_lists_services_lets_no_registry_name_another() {
+        let registry = "https://listing.example/v2/";
+        for name in ["https://listed.example:5002/t", "https://listing.example:5001/t", "/token"] {
+            check(registry, name, Verdict::Entrusted);
+        }
+        for name in ["https://listed.example/t", "https://sso.example/t"] {
+            check(registry, name, Verdict::Anonymous);
+        }
+        check(registry, "http://listed.example:5002/t", Verdict::Refused);
     }
 }

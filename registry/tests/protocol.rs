@@ -11,6 +11,7 @@ use wythe_registry::delivered::Delivered;
 use wythe_registry::error::{PushError, RegistryProblem};
 use wythe_registry::fake::timing::InstantTiming;
 use wythe_registry::fake::{Door, FakeRegistry, Quirks, Switch};
+use wythe_registry::hosts::{HostConfig, Hosts, Part};
 use wythe_registry::login::Login;
 use wythe_registry::proxy::Proxies;
 use wythe_registry::push::Push;
@@ -416,6 +417,19 @@ fn a_token_service_on_another_port_gets_the_password() {
     let asked: Vec<_> = service.seen().into_iter().map(|seen| seen.headers).collect();
     assert!(!asked.is_empty(), "{error}");
     assert!(asked.iter().all(|headers| headers["authorization"] == "Basic dXNlcjpwYXNz"));
+}
+
+#[test]
+fn a_token_service_that_is_not_listed_is_not_asked_where_some_are() {
+    let realm = Some("https://sso.example/token".to_owned());
+    let registry = with_manifest(Quirks { auth: Door::Bearer, realm, ..Quirks::default() });
+    let auth_hosts = BTreeSet::from(["other.example".to_owned()]);
+    let config = HostConfig { auth_hosts, ..HostConfig::default() };
+    let credentials = Credentials::default().with(registry.host(), Credential::new("user", "pass"));
+    let hosts = Hosts::default().with(vec![(Part::parse(registry.host()), config)]);
+    let client = Client::new(Settings { credentials, hosts, ..Settings::default() });
+    let error = client.manifest(&reference(&registry, "app")).unwrap_err().to_string();
+    assert!(error.contains("none of the registry's auth-hosts"), "{error}");
 }
 
 #[test]

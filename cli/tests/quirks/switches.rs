@@ -45,6 +45,14 @@ const ROWS: &[Row] = &[
     works(&[("auth", "bearer"), ("token-uses", "8")]),
     works(&[("auth", "bearer"), ("first-scope-only", "")]),
     works(&[("auth", "bearer"), ("relative-realm", "")]),
+    Row {
+        switches: &[("tls", ""), ("auth", "bearer"), ("realm", "http://sso.example/token")],
+        endings: [
+            Refused("to ask http://sso.example/token for a token: it leaves https"),
+            Left,
+            Left,
+        ],
+    },
     works(&[("auth", "bearer"), ("guests", "")]),
     works(&[("tls", "")]),
     works(&[("client-certificates", ""), ("auth", "bearer"), ("redirect-blobs", "")]),

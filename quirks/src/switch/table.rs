@@ -55,6 +55,12 @@ pub const SWITCHES: &[Switch] = &[
         "distribution/distribution#1458; no rule says that a realm is absolute (RFC 6750, 3)",
     ),
     row(
+        "realm",
+        Value("URL", |quirks, text| put(&mut quirks.realm, Some(text.to_owned()))),
+        "the challenge names this token service, whosever it is: it would get the password",
+        "google/go-containerregistry#2193",
+    ),
+    row(
         "guests",
         On(Flag::Guests),
         "who shows no credentials gets a token that pulls, as at Docker Hub",
