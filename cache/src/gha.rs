@@ -16,6 +16,7 @@
 
 mod catalog;
 mod index;
+mod mode;
 mod pack;
 mod service;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use wythe_store::oci::reference::Reference;
 
 use crate::busy_time::BusyTime;
 use crate::gha::catalog::Catalog;
+pub use crate::gha::mode::GhaMode;
 pub use crate::gha::service::GhaService;
 use crate::gha::service::Service;
 use crate::gha::writer::Writer;
@@ -53,6 +55,8 @@ pub struct GhaOptions {
     pub service: GhaService,
     /// `ACTIONS_RUNTIME_TOKEN`
     pub token: String,
+    /// `ACTIONS_CACHE_MODE`
+    pub mode: GhaMode,
     /// Keeps the caches of several images of a repository apart. Branches are kept apart by the service.
     pub scope: String,
     /// How long reading, and how long writing, may keep a build waiting in all.
@@ -90,11 +94,11 @@ enum Closed {
 impl GhaCache {
     /// A cache that is asked with `client`. Nothing is connected before the first question.
     pub fn new(client: Client, timing: Arc<dyn Timing>, options: GhaOptions) -> Self {
-        let GhaOptions { service, token, scope, budget } = options;
+        let GhaOptions { service, token, mode, scope, budget } = options;
         let name = format!("gha {scope}");
         let requests = Requests::new(client, timing.clone(), name, Busy::GiveUp);
         Self {
-            service: Service::new(requests, service, &token),
+            service: Service::new(requests, service, (&token, mode)),
             scope,
             reading: BusyTime::new(budget, timing.clone()),
             writing: BusyTime::new(budget, timing),
@@ -130,6 +134,7 @@ impl GhaCache {
         if let Some(catalog) = &*known {
             return Ok(catalog.clone());
         }
+        self.service.check_may_read()?;
         let loaded = Arc::new(Catalog::load(&self.service, &self.scope)?);
         Ok(known.insert(loaded).clone())
     }

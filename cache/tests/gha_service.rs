@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wythe_cache::gha::{GHA_BUDGET, GhaCache, GhaOptions, GhaService};
+use wythe_cache::gha::{GHA_BUDGET, GhaCache, GhaMode, GhaOptions, GhaService};
 use wythe_registry::client::Client;
 use wythe_registry::exchange::{Route, ServiceBody, ServiceRequest};
 use wythe_registry::settings::{Settings, SystemTiming};
@@ -43,7 +43,8 @@ fn start(dir: &Path) -> (Running, String) {
 
 fn job(service: GhaService) -> GhaCache {
     let (token, scope) = ("token".to_owned(), "app".to_owned());
-    let options = GhaOptions { service, token, scope, budget: GHA_BUDGET };
+    let options =
+        GhaOptions { service, token, mode: GhaMode::default(), scope, budget: GHA_BUDGET };
     GhaCache::new(Client::new(Settings::default()), Arc::new(SystemTiming), options)
 }
 

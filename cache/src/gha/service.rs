@@ -6,6 +6,7 @@ use wythe_registry::exchange::{ServiceAnswer, ServiceBody};
 use wythe_store::cache_backend::{CacheError, CacheProblem};
 use wythe_store::digest::Digest;
 
+use crate::gha::mode::GhaMode;
 use crate::gha::token::{Permission, permission};
 use crate::ranged::value_of;
 use crate::requests::{Ask, Requests, headers};
@@ -34,6 +35,7 @@ pub(super) struct Service {
     kind: GhaService,
     authorization: String,
     permission: Permission,
+    mode: GhaMode,
     version: String,
 }
 
@@ -98,18 +100,34 @@ struct Lookup<'a> {
 }
 
 impl Service {
-    pub(super) fn new(requests: Requests, kind: GhaService, token: &str) -> Self {
-        let permission = permission(token);
+    pub(super) fn new(
+        requests: Requests,
+        kind: GhaService,
+        (token, mode): (&str, GhaMode),
+    ) -> Self {
+        let (permission, version) = (permission(token), Digest::of(VERSION).hex());
         let authorization = format!("Bearer {token}");
-        Self { requests, kind, authorization, permission, version: Digest::of(VERSION).hex() }
+        Self { requests, kind, authorization, permission, mode, version }
+    }
+
+    pub(super) fn check_may_read(&self) -> Result<(), CacheError> {
+        if self.mode.reads() { Ok(()) } else { Err(self.forbidden()) }
     }
 
     pub(super) fn check_may_write(&self) -> Result<(), CacheError> {
+        if !self.mode.writes() {
+            return Err(self.forbidden());
+        }
         if self.permission != Permission::Read {
             return Ok(());
         }
         let detail = "the token of this job may read the cache and not write it".to_owned();
         Err(self.requests.error(CacheProblem::Unauthorized { detail }))
+    }
+
+    fn forbidden(&self) -> CacheError {
+        let detail = format!("the mode of the cache is {} in this job", self.mode);
+        self.requests.error(CacheProblem::Unauthorized { detail })
     }
 
     /// Whether parts have to be sent by their place, one after another.

@@ -24,6 +24,15 @@ const KINDS: [Kind; 2] = [Kind::V1, Kind::V2];
 
 /// The cache as a new job sees it, and its clock.
 fn job_with(double: &Double, kind: Kind, token: &str) -> (GhaCache, Arc<InstantTiming>) {
+    job_in(double, kind, (token, GhaMode::default()))
+}
+
+/// The same of one whose runner says what it may do.
+fn job_in(
+    double: &Double,
+    kind: Kind,
+    (token, mode): (&str, GhaMode),
+) -> (GhaCache, Arc<InstantTiming>) {
     let timing = Arc::new(InstantTiming::default());
     let client = Client::new(Settings { timing: timing.clone(), ..Settings::default() });
     let service = match kind {
@@ -31,7 +40,7 @@ fn job_with(double: &Double, kind: Kind, token: &str) -> (GhaCache, Arc<InstantT
         Kind::V2 => GhaService::V2(double.url.clone()),
     };
     let (token, scope) = (token.to_owned(), "app".to_owned());
-    let options = GhaOptions { service, token, scope, budget: GHA_BUDGET };
+    let options = GhaOptions { service, token, mode, scope, budget: GHA_BUDGET };
     (GhaCache::new(client, timing.clone(), options), timing)
 }
 
@@ -247,6 +256,36 @@ fn a_token_that_may_only_read_writes_nothing() {
     assert!(refused(cache.put_records(&[(key("a"), Vec::new())])));
     cache.finish().unwrap();
     assert_eq!(double.count("CreateCacheEntry"), 0);
+}
+
+#[test]
+fn a_job_does_what_the_mode_of_its_cache_allows() {
+    let refused = |error: CacheError| matches!(error.problem, CacheProblem::Unauthorized { .. });
+    for kind in KINDS {
+        let double = Double::start();
+        let first = job(&double, kind);
+        put(&first, b"a").unwrap();
+        keep(&first, "a");
+        first.finish().unwrap();
+        let reader = job_in(&double, kind, ("token", GhaMode::Read)).0;
+        assert_eq!(
+            (found(&reader, &["a"]), read(&reader, b"a", 0..1)),
+            (vec!["a".to_owned()], b"a".to_vec())
+        );
+        let asked = double.state().seen.len();
+        assert!(refused(put(&reader, b"b").unwrap_err()), "{kind:?}");
+        assert!(refused(reader.put_records(&[(key("b"), Vec::new())]).unwrap_err()));
+        reader.finish().unwrap();
+        for mode in [GhaMode::Neither, GhaMode::WriteOnly] {
+            let cache = job_in(&double, kind, ("token", mode)).0;
+            assert!(refused(cache.records(&[key("a")]).unwrap_err()), "{mode}");
+            assert!(refused(cache.missing(&[Digest::of(b"a")]).unwrap_err()), "{mode}");
+            assert!(refused(put(&cache, b"b").unwrap_err()), "{mode}");
+            assert!(refused(cache.put_records(&[(key("b"), Vec::new())]).unwrap_err()), "{mode}");
+            cache.finish().unwrap();
+        }
+        assert_eq!(double.state().seen.len(), asked, "{kind:?}");
+    }
 }
 
 #[test]

@@ -74,6 +74,22 @@ build reader $from $to
 [ "$(ran)" = 2 ]
 [ "$(grep -c 'may read the cache and not write it' log)" = 1 ]
 
+# What the workflow lets a job do, before anybody is asked.
+export ACTIONS_RUNTIME_TOKEN="$(token refs/heads/main 3)"
+before=$(say log | grep -c Cache)
+ACTIONS_CACHE_MODE=none build forbidden $from $to,ignore-error=false
+[ "$(ran)" = 3 ]
+[ "$(grep -c 'is not used: ACTIONS_CACHE_MODE is none' log)" = 1 ]
+ACTIONS_CACHE_MODE=write-only build apart $from $to,ignore-error=false
+[ "$(ran)" = 3 ]
+[ "$(grep -c 'is not used: ACTIONS_CACHE_MODE is write-only' log)" = 1 ]
+[ "$(say log | grep -c Cache)" = "$before" ]
+before=$(say log | grep -c CreateCacheEntry)
+ACTIONS_CACHE_MODE=read build reading $from $to,ignore-error=false
+[ "$(ran)" = 2 ]
+[ "$(grep -c 'is not written: ACTIONS_CACHE_MODE is read' log)" = 1 ]
+[ "$(say log | grep -c CreateCacheEntry)" = "$before" ]
+
 # Too many: told once, and no more is asked.
 export ACTIONS_RUNTIME_TOKEN="$(token refs/heads/main 3)"
 say knobs limit=9

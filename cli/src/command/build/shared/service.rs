@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use wythe_cache::gha::{GHA_BUDGET, GhaCache, GhaOptions, GhaService};
+use wythe_cache::gha::{GHA_BUDGET, GhaCache, GhaMode, GhaOptions, GhaService};
 use wythe_cache::http::{HttpAccess, HttpCache, HttpOptions};
 use wythe_registry::settings::SystemTiming;
 
+use crate::args::cache::CachePlace;
 use crate::args::cache::service::{ActionsPlace, ActionsVersion, WebPlace};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -15,6 +16,9 @@ use crate::settings::Settings;
 const USERNAME: &str = "WYTHE_CACHE_USERNAME";
 const PASSWORD: &str = "WYTHE_CACHE_PASSWORD";
 const TOKEN: &str = "WYTHE_CACHE_TOKEN";
+
+/// What a job may do with the cache of GitHub Actions.
+const MODE: &str = "ACTIONS_CACHE_MODE";
 
 /// What is kept where no scope is given, as with BuildKit.
 const SCOPE: &str = "buildkit";
@@ -37,7 +41,7 @@ fn access(place: &WebPlace, settings: &Settings) -> HttpAccess {
     or(&place.token, TOKEN).map_or(HttpAccess::Anonymous, HttpAccess::Bearer)
 }
 
-/// The cache of a job; none, with a remark, where this is no job or its variables were not handed on.
+/// The cache of a job; none, with a remark, where this is no job, its variables were not handed on, or it may not use it.
 pub(super) fn actions(
     place: &ActionsPlace,
     session: &Session,
@@ -51,9 +55,37 @@ pub(super) fn actions(
             return Ok(None);
         }
     };
+    let mode = mode(&session.settings);
+    let builds_on = if mode == GhaMode::WriteOnly {
+        ", and what is written builds on what is read"
+    } else {
+        ""
+    };
+    if !mode.reads() {
+        session.remark(&format!(
+            "the cache of GitHub Actions is not used: {MODE} is {mode}{builds_on}"
+        ));
+        return Ok(None);
+    }
     let scope = place.scope.clone().unwrap_or_else(|| SCOPE.to_owned());
-    let options = GhaOptions { service, token, scope, budget: GHA_BUDGET };
+    let options = GhaOptions { service, token, mode, scope, budget: GHA_BUDGET };
     Ok(Some(GhaCache::new(session.registry()?, Arc::new(SystemTiming), options)))
+}
+
+/// Whether a cache that is there to be read is to be written, too. A job that may not do so builds as ever: that is told,
+/// and is no error.
+pub(super) fn is_writable(place: &CachePlace, session: &Session) -> bool {
+    let mode = mode(&session.settings);
+    let is_writable = !matches!(place, CachePlace::Gha(_)) || !mode.reads() || mode.writes();
+    if !is_writable {
+        session.remark(&format!("the cache of GitHub Actions is not written: {MODE} is {mode}"));
+    }
+    is_writable
+}
+
+/// What the workflow of the job lets it do with the cache.
+fn mode(settings: &Settings) -> GhaMode {
+    GhaMode::of(&set(settings, MODE).unwrap_or_default())
 }
 
 /// The service and the token of the job, or the variable that is lacking.

@@ -15,7 +15,7 @@ use wythe_store::lease::Lease;
 use wythe_store::record_origin::RecordOrigin;
 
 use super::mounts::{self, MountsToSave};
-use super::{OpenedCaches, origin, trust};
+use super::{OpenedCaches, origin, service, trust};
 use crate::args::build::{BuildArgs, ResultArgs};
 use crate::args::cache::{CacheTo, Extent, OnError};
 use crate::args::image_attributes::ImageAttributes;
@@ -74,6 +74,9 @@ impl CacheWriters {
         let origin = origin::of(args, fetched, &session.settings);
         for to in to {
             let trust = trust::of_writing(to.sign.as_ref(), &args.cache.reuse, &session.settings)?;
+            if !service::is_writable(&to.place, session) {
+                continue;
+            }
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
             let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
             let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
