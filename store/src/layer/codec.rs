@@ -27,10 +27,6 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const SYSTEM_UNKNOWN: u8 = 0xff;
 /// An empty final block of deflate.
 const DEFLATE_END: [u8; 2] = [3, 0];
-/// The level at which deflate tries a sample.
-const GZIP_LEVEL_SAMPLE: u32 = 1;
-/// The level at which zstd tries a sample.
-const ZSTD_LEVEL_SAMPLE: i32 = 1;
 
 /// How a layer's tar stream is written.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -109,21 +105,12 @@ impl Codec {
         match self {
             Self::None => out.extend_from_slice(bytes),
             Self::Gzip { level } => {
-                add_stretches(bytes, &sampled(bytes)?, level.min(GZIP_LEVEL_MAX), out)?;
+                add_stretches(bytes, &stretches(bytes), level.min(GZIP_LEVEL_MAX), out)?;
             }
             Self::Members { level } => add_member(bytes, level.min(GZIP_LEVEL_MAX), out)?,
             // It passes over what gains nothing by itself, and looks further back than a sample shows.
-            Self::Zstd { level } => {
-                let sample = |sample: &[u8]| {
-                    let mut frame = Vec::new();
-                    kept::zstd(sample, ZSTD_LEVEL_SAMPLE, &mut frame).map(|()| frame.len())
-                };
-                if is_incompressible(bytes, sample)? {
-                    stored::zstd(bytes, out);
-                } else {
-                    kept::zstd(bytes, level.min(ZSTD_LEVEL_MAX), out)?;
-                }
-            }
+            Self::Zstd { .. } if is_incompressible(bytes) => stored::zstd(bytes, out),
+            Self::Zstd { level } => kept::zstd(bytes, level.min(ZSTD_LEVEL_MAX), out)?,
         }
         Ok(())
     }
@@ -173,7 +160,7 @@ fn member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// As [`member`], with stored blocks where nothing is gained.
 fn add_member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
-    let found = sampled(bytes)?;
+    let found = stretches(bytes);
     if matches!(found[..], [Stretch::Compressible(_)]) {
         return member(bytes, level, out);
     }
@@ -181,15 +168,6 @@ fn add_member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     add_stretches(bytes, &found, level, out)?;
     out.extend_from_slice(&gzip_tail(crc32fast::hash(bytes), bytes.len() as u64));
     Ok(())
-}
-
-fn sampled(bytes: &[u8]) -> io::Result<Vec<Stretch>> {
-    let mut out = Vec::new();
-    let mut length = |sample: &[u8]| {
-        out.clear();
-        kept::deflate(sample, GZIP_LEVEL_SAMPLE, &mut out).map(|()| out.len())
-    };
-    stretches(bytes, &mut length)
 }
 
 /// Adds deflate, with stored blocks where nothing is gained.

@@ -1,11 +1,12 @@
 //! Which bytes compressing does not shorten: images, archives, what is encrypted. A sample shows it
-//! for a few per cent of what compressing them would take: deflate is slowest where it gains nothing.
+//! for a hundredth of what compressing them would take: deflate is slowest where it gains nothing.
+//!
+//! Compressing saves where some values are more frequent than others, and where bytes were there before. Both are counted.
 //!
 //! The answer depends on the bytes alone, and is part of what a [`Codec`](super::codec::Codec)'s
 //! version names.
 
 use std::borrow::Cow;
-use std::io;
 use std::ops::Range;
 
 use memchr::memmem;
@@ -17,12 +18,18 @@ const PIECE: usize = 2 << 10;
 const EVERY: usize = 64 << 10;
 /// There are this many pieces at least, since a short file has a head unlike the rest.
 const PIECES_MIN: usize = 8;
-/// What becomes shorter by a smaller part than this is not worth what compressing it takes, nor
-/// what uncompressing it takes everywhere.
-const WORTH: usize = 64;
-/// By how large a part the squares of how often each value occurs may exceed those of evenly
-/// spread values: more would save more than a [`WORTH`]th.
+/// By how large a part the squares of how often each value occurs may exceed those of evenly spread values: more would
+/// save more than a sixty-fourth, which is not worth what compressing takes, nor what uncompressing takes everywhere.
 const SKEW: u64 = 8;
+/// Of bytes of which a smaller part was there before the fastest level of deflate makes nothing shorter: all the others take
+/// more than they have.
+const WORTH: usize = 16;
+/// Shorter repetitions are left to chance.
+const MATCH: usize = 4;
+/// What a repetition takes by itself.
+const REFERENCE: usize = 3;
+/// So many places are remembered of the bytes that begin there.
+const TABLE: usize = 1 << 12;
 
 /// Stretches are told apart by pieces this long: to begin anew behind one costs a few bytes, and what can be shortened
 /// in a shorter one is not worth looking for.
@@ -55,23 +62,19 @@ impl Stretch {
 
 /// The stretches of the bytes of a file, or of what lies side by side: an archive of images has text in front of
 /// each, and a program may carry one. Only what refers back no further than deflate may be told apart so.
-pub(super) fn stretches(
-    bytes: &[u8],
-    compressed: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
-) -> io::Result<Vec<Stretch>> {
+pub(super) fn stretches(bytes: &[u8]) -> Vec<Stretch> {
     let whole = 0..bytes.len();
-    if is_incompressible(bytes, &mut *compressed)? {
-        return Ok(vec![Stretch::Incompressible(whole)]);
+    if is_incompressible(bytes) {
+        return vec![Stretch::Incompressible(whole)];
     }
     if bytes.len() < 2 * STRETCH {
-        return Ok(vec![Stretch::Compressible(whole)]);
+        return vec![Stretch::Compressible(whole)];
     }
     let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         // What is left behind the last piece belongs to it.
         let end = if bytes.len() - at < 2 * STRETCH { bytes.len() } else { at + STRETCH };
-        let piece = &bytes[at..end];
-        let next = if !repeats(bytes, at..end) && is_incompressible(piece, &mut *compressed)? {
+        let next = if !repeats(bytes, at..end) && is_incompressible(&bytes[at..end]) {
             Stretch::Incompressible(at..end)
         } else {
             Stretch::Compressible(at..end)
@@ -79,7 +82,7 @@ pub(super) fn stretches(
         extend(&mut found, next);
         at = end;
     }
-    Ok(with_noise_to_its_ends(bytes, &found))
+    with_noise_to_its_ends(bytes, &found)
 }
 
 /// The same stretches, where those of noise reach as far as the noise does.
@@ -153,18 +156,34 @@ fn repeats(bytes: &[u8], piece: Range<usize>) -> bool {
     })
 }
 
-/// Whether a sample of the bytes is so little shorter when it is `compressed`, as long as that says, that they are
-/// better left as they are.
-pub(super) fn is_incompressible(
-    bytes: &[u8],
-    compressed: impl FnOnce(&[u8]) -> io::Result<usize>,
-) -> io::Result<bool> {
+/// Whether a sample of the bytes shows that they are better left as they are.
+pub(super) fn is_incompressible(bytes: &[u8]) -> bool {
     let sample = sample(bytes);
     // Most of what can be shortened shows it by its values alone.
-    if !is_even(&sample) {
-        return Ok(false);
+    is_even(&sample) && WORTH * repeated(&sample) <= sample.len()
+}
+
+/// How many bytes are saved where bytes are referred to that were there before.
+fn repeated(bytes: &[u8]) -> usize {
+    let mut before = vec![0; TABLE];
+    let (mut at, mut saved) = (0, 0);
+    while let Some(next) = bytes[at..].first_chunk::<MATCH>() {
+        let place = u32::from_le_bytes(*next).wrapping_mul(0x9e37_79b1) >> (32 - TABLE.ilog2());
+        let earlier = std::mem::replace(&mut before[place as usize], at);
+        let length = if earlier < at { same(&bytes[earlier..], &bytes[at..]) } else { 0 };
+        if length < MATCH {
+            at += 1;
+        } else {
+            saved += length - REFERENCE;
+            at += length;
+        }
     }
-    Ok(sample.len() - sample.len() / WORTH <= compressed(&sample)?)
+    saved
+}
+
+/// How many bytes are the same at the start of both.
+fn same(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// Pieces at the same distance from each other, the first and the last byte among them.
@@ -197,6 +216,7 @@ fn is_even(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::codec::Codec;
 
     fn noise(length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
@@ -204,29 +224,21 @@ mod tests {
         bytes
     }
 
-    fn compressed(sample: &[u8]) -> io::Result<usize> {
-        zstd::bulk::compress(sample, 1).map(|frame| frame.len())
-    }
-
-    fn is_left(bytes: &[u8]) -> bool {
-        is_incompressible(bytes, compressed).unwrap()
-    }
-
     #[test]
     fn noise_is_left_and_text_is_not() {
         for length in [1 << 14, (1 << 14) + 1, 100_000, 8 << 20] {
-            assert!(is_left(&noise(length)));
+            assert!(is_incompressible(&noise(length)));
             let text: Vec<u8> = noise(length).iter().map(|byte| b'a' + byte % 26).collect();
-            assert!(!is_left(&text));
-            assert!(!is_left(&vec![0; length]));
+            assert!(!is_incompressible(&text));
+            assert!(!is_incompressible(&vec![0; length]));
         }
     }
 
     #[test]
     fn what_repeats_is_compressed_however_even_its_values_are() {
         let values: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-        assert!(!is_left(&values));
-        assert!(!is_left(&noise(3000).repeat(100)));
+        assert!(!is_incompressible(&values));
+        assert!(!is_incompressible(&noise(3000).repeat(100)));
     }
 
     #[test]
@@ -234,18 +246,14 @@ mod tests {
         let mut bytes = noise(1 << 20);
         let at = bytes.len() / 2;
         bytes[at..at + (1 << 20) / 10].fill(b' ');
-        assert!(!is_left(&bytes));
-    }
-
-    fn cut(bytes: &[u8]) -> Vec<Stretch> {
-        stretches(bytes, &mut compressed).unwrap()
+        assert!(!is_incompressible(&bytes));
     }
 
     #[test]
     fn stretches_of_noise_are_told_from_those_between_them() {
         let (noise, text) = (noise(300_000), vec![b' '; 300_000]);
         let all = [&noise[..], &text, &noise, &text].concat();
-        let found = cut(&all);
+        let found = stretches(&all);
         assert_eq!(found.len(), 4, "{found:?}");
         let mut at = 0;
         for (number, stretch) in found.into_iter().enumerate() {
@@ -265,7 +273,7 @@ mod tests {
             [(400_000, 300_000, 500_000), (1_000, 600_001, 131_072), (262_144, 393_216, 7)]
         {
             let all = [&text[..before], &noise[..between], &text[..behind]].concat();
-            let found = cut(&all);
+            let found = stretches(&all);
             let stored: Vec<&Range<usize>> = found
                 .iter()
                 .filter_map(|one| {
@@ -282,9 +290,9 @@ mod tests {
     #[test]
     fn bytes_that_are_alike_are_one_stretch() {
         let (length, whole) = (1_000_001, 0..1_000_001);
-        assert_eq!(cut(&noise(length)), [Stretch::Incompressible(whole.clone())]);
-        assert_eq!(cut(&vec![b' '; length]), [Stretch::Compressible(whole)]);
-        assert_eq!(cut(&[]), [Stretch::Incompressible(0..0)]);
+        assert_eq!(stretches(&noise(length)), [Stretch::Incompressible(whole.clone())]);
+        assert_eq!(stretches(&vec![b' '; length]), [Stretch::Compressible(whole)]);
+        assert_eq!(stretches(&[]), [Stretch::Incompressible(0..0)]);
     }
 
     #[test]
@@ -293,8 +301,34 @@ mod tests {
             let repeating = noise(period).repeat(1_000_000 / period);
             let mut all = noise(1 << 20).split_off(500_000);
             all.extend_from_slice(&repeating);
-            let Some(Stretch::Compressible(last)) = cut(&all).pop() else { panic!("{period}") };
+            let Some(Stretch::Compressible(last)) = stretches(&all).pop() else {
+                panic!("{period}")
+            };
             assert!(repeating.len() - 2 * STRETCH <= last.len(), "{period}: {last:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_about_what_deflate_saves() {
+        let share = |bytes: &[u8]| {
+            let deflated = Codec::GZIP.compress(bytes).unwrap().len();
+            bytes.len().saturating_sub(deflated) * 1000 / bytes.len()
+        };
+        let noise = noise(64 << 10);
+        // So many bytes of a thousand that were there before.
+        for (length, every) in
+            [(5, 400), (8, 400), (20, 1000), (40, 1000), (200, 1000), (500, 1000)]
+        {
+            let mut bytes = noise.clone();
+            for at in (2000..bytes.len() - length).step_by(every) {
+                bytes.copy_within(at - 1500..at - 1500 + length, at);
+            }
+            let counted = repeated(&bytes) * 1000 / bytes.len();
+            assert!(
+                counted.abs_diff(share(&bytes)) <= 1000 / WORTH + 2,
+                "{length}: {counted} {}",
+                share(&bytes)
+            );
         }
     }
 
