@@ -122,7 +122,7 @@ impl Settings {
     }
 
     fn secret(&self, source: Option<String>) -> Result<Mount, Diagnostic> {
-        let (id, target, env) = (self.text(Key::Id), self.text(Key::Target), self.text(Key::Env));
+        let (id, target, env) = (self.text(Key::Id), self.text(Key::Target), self.variable()?);
         let id = match (id, source) {
             (Some(_), Some(_)) => {
                 let error = Diagnostic::error(self.span, "both source and id can't be set");
@@ -140,6 +140,18 @@ impl Settings {
         };
         let (required, owner) = (self.required()?, self.owner(0o400)?);
         Ok(Mount::Secret(SecretMount { id, target, required, owner, env }))
+    }
+
+    /// The variable that holds a secret; its name ends at the first `=`.
+    fn variable(&self) -> Result<Option<String>, Diagnostic> {
+        let Some(field) = self.find(Key::Env) else { return Ok(None) };
+        let name = field.value.clone().unwrap_or_default();
+        if name.is_empty() || name.starts_with('=') {
+            let message = "invalid environment variable: name cannot be empty";
+            let error = Diagnostic::error(field.span, message);
+            return Err(error.help("write env= and the name of the variable"));
+        }
+        Ok(Some(name))
     }
 
     fn target(&self) -> Result<String, Diagnostic> {

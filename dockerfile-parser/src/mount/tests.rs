@@ -71,6 +71,19 @@ fn a_secret_is_a_file_unless_it_is_a_variable() {
 }
 
 #[test]
+fn a_variable_without_a_name_is_an_error() {
+    for text in
+        ["id=a,env=", "id=a,env==", "target=/k,env=", "id=a,env=A,env=", "id=a,env=,required"]
+    {
+        refused(&format!("type=secret,{text}"), "environment variable: name cannot be empty");
+    }
+    let Ok(Mount::Secret(secret)) = read("type=secret,id=a,env=,env=A") else {
+        panic!("no secret")
+    };
+    assert_eq!(secret.env.as_deref(), Some("A"));
+}
+
+#[test]
 fn an_agent_has_the_name_default() {
     let Ok(Mount::Ssh(ssh)) = read("type=ssh") else { panic!("no ssh") };
     assert_eq!((ssh.id.as_str(), ssh.target, ssh.owner.mode), ("default", None, 0o600));
