@@ -10,6 +10,7 @@ mod automaton;
 pub mod component;
 mod escape;
 mod path;
+mod regular;
 mod syntax;
 mod walk;
 
@@ -76,12 +77,13 @@ pub enum PatternCause {
     /// The text of the file is encoded in another way than all others.
     #[error("the file is UTF-16, not UTF-8")]
     Wide,
-    /// A class or an escape without an end.
+    /// A class or an escape without an end, or a range that ends before it begins.
     #[error("{0}")]
     Malformed(#[from] Malformed),
 }
 
-/// A class is not closed or empty, a range lacks an end, or a backslash comes last.
+/// A class is not closed or empty, a range lacks an end or ends before it begins, or a backslash comes
+/// last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("syntax error in pattern")]
 pub struct Malformed;
@@ -115,12 +117,18 @@ impl PatternSet {
         lines: impl Iterator<Item = (usize, &'a str)>,
         root: Root,
     ) -> Result<Self, PatternError> {
+        let mut rules: Vec<Rule> = Vec::new();
         let lines = lines.map(|(number, line)| (number, line.trim()));
-        let rules = lines.filter(|(_, line)| !line.is_empty()).map(|(line, pattern)| {
-            let wrong = |cause| PatternError { line, pattern: pattern.to_owned(), cause };
-            rule(line, pattern, root).map_err(wrong)
-        });
-        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+        for (line, pattern) in lines.filter(|(_, line)| !line.is_empty()) {
+            match rule(line, pattern, root) {
+                Ok(rule) => rules.push(rule),
+                Err(PatternCause::Malformed(_)) if is_unasked(&rules, pattern) => {}
+                Err(cause) => {
+                    return Err(PatternError { line, pattern: pattern.to_owned(), cause });
+                }
+            }
+        }
+        Ok(Self { rules })
     }
 
     /// Whether there is no pattern.
@@ -175,6 +183,14 @@ fn rule(line: usize, text: &str, root: Root) -> Result<Rule, PatternCause> {
     let relative = clean.strip_prefix('/').filter(|rest| root == Root::Dropped && !rest.is_empty());
     let pattern = PathPattern::parse(relative.unwrap_or(&clean))?;
     Ok(Rule { pattern, outcome, line, text: text.to_owned() })
+}
+
+/// Whether nobody asks an exception, because nothing is left out before it. Only what is asked becomes a
+/// regular expression, so that it may well be none.
+fn is_unasked(above: &[Rule], text: &str) -> bool {
+    let is_name_pattern = |pattern: &str| syntax::tokens(&clean(pattern.trim())).is_ok();
+    above.iter().all(|rule| rule.outcome == Exclusion::Kept)
+        && text.strip_prefix('!').is_some_and(is_name_pattern)
 }
 
 /// Go's `path.Clean`: no double slashes, no `.`, and no `..` but at the start of a relative path.

@@ -21,7 +21,7 @@ pub enum CopyCause {
     /// There is nothing of that name.
     #[error("{0}")]
     Missing(Box<Missing>),
-    /// The pattern has an open bracket or ends in an escape.
+    /// The pattern has an open bracket, a range that ends before it begins, or ends in an escape.
     #[error("syntax error in pattern")]
     Pattern,
     /// An `--exclude` pattern cannot be understood.

@@ -1,9 +1,11 @@
 //! A source path as steps from a root: names, patterns for one name, and `**`.
 
+use wythe_dockerfile::pattern::PatternSet;
 use wythe_dockerfile::pattern::component::Glob;
 use wythe_store::tree::entry::Name;
 
 use super::canvas::components;
+use super::error::{CopyCause, CopyError};
 use super::glob;
 
 /// A way down from a root.
@@ -57,8 +59,9 @@ impl Route {
     }
 
     /// The route of a `--parents` source below its pivot, or of an ignore rule, where `**` reaches
-    /// any depth. `None` if a pattern has no end.
+    /// any depth. `None` if a pattern has no end, or a range ends before it begins.
     pub fn nested(pattern: &str) -> Option<Self> {
+        as_path_pattern(pattern).ok()?;
         let mut steps = Vec::new();
         for part in cleaned(pattern) {
             nested_steps(part, &mut steps)?;
@@ -71,6 +74,11 @@ impl Route {
             }
         }
         Some(Self { steps })
+    }
+
+    /// Whether it leads nowhere but to the root.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.steps.is_empty()
     }
 
     /// This route after another one.
@@ -209,16 +217,26 @@ pub(crate) fn leads_to(routes: &[Route], path: &[u8]) -> bool {
     reach == Reach::Whole
 }
 
+/// Checks a source as a pattern for paths, which refuses what one for names takes: ranges that end
+/// before they begin, for one.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn as_path_pattern(word: &str) -> Result<(), CopyError> {
+    let fail = |_| CopyError { subject: word.to_owned(), cause: CopyCause::Pattern };
+    PatternSet::from_patterns(&[word.to_owned()]).map(drop).map_err(fail)
+}
+
 /// The steps of one component. `**` may stand inside it: `a**b` goes from a name that begins with
 /// `a` down to one that is `b`.
 fn nested_steps(part: &str, steps: &mut Vec<Step>) -> Option<()> {
     let Some((before, after)) = part.split_once("**") else {
         let plain = glob::is_plain(part);
-        steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::parse(part).ok()?) });
+        steps.push(if plain { Step::name(part) } else { Step::Pattern(Glob::in_path(part).ok()?) });
         return Some(());
     };
     if !before.is_empty() {
-        steps.push(Step::Pattern(Glob::parse(&format!("{before}*")).ok()?));
+        steps.push(Step::Pattern(Glob::in_path(&format!("{before}*")).ok()?));
     }
     steps.push(Step::AnyDepth);
     if after.is_empty() { Some(()) } else { nested_steps(after, steps) }

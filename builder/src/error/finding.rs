@@ -19,6 +19,10 @@ use crate::copy::error::{CopyCause, CopyError, Missing};
 use crate::remote::RemoteProblem;
 use crate::user::AccountCause;
 
+/// What helps where a pattern cannot be read.
+const PATTERN_REMEDY: &str =
+    "close the bracket, begin its ranges with the lower end, or write \\[ for a bracket itself";
+
 impl BuildError {
     /// The findings in the Dockerfile, for those that show them under its lines.
     pub fn findings(&self) -> Vec<Diagnostic> {
@@ -132,7 +136,7 @@ fn context(cause: &ContextCause) -> Option<&'static str> {
         ContextCause::Ignore(bad) if bad.pattern.ends_with('\\') => {
             Some("write \\\\ for a backslash itself")
         }
-        ContextCause::Ignore(_) => Some("close the bracket, or write \\[ for a bracket itself"),
+        ContextCause::Ignore(_) => Some(PATTERN_REMEDY),
         _ => None,
     }
 }
@@ -158,9 +162,7 @@ fn copy(error: &CopyError) -> Option<String> {
             )
         }
         CopyCause::Missing(missing) => Some(found_instead(missing)),
-        CopyCause::Exclude(_) | CopyCause::Pattern => {
-            Some("close the bracket, or write \\[ for a bracket itself".into())
-        }
+        CopyCause::Exclude(_) | CopyCause::Pattern => Some(PATTERN_REMEDY.into()),
         CopyCause::FileOntoDirectory { .. } => {
             Some("end the destination with / to copy into the directory".into())
         }

@@ -17,7 +17,7 @@ use crate::context::error::{ContextCause, ContextError};
 use crate::context::recall::Recall;
 use crate::context::{Context, Scan, ignore_rules};
 use crate::copy::error::CopyError;
-use crate::copy::route::Route;
+use crate::copy::route::{Route, as_path_pattern};
 use crate::copy::select::select;
 use crate::copy::{CopySpec, Layout, Tops};
 use crate::environment::Environment;
@@ -81,6 +81,7 @@ impl SourceDirectory {
         let path = directory.as_os_str().as_bytes().to_vec();
         let record = record_name(&path, &rules, &specs);
         let context = Context::open(directory, rules)?;
+        check_patterns(&specs)?;
         let routes: Result<Vec<_>, _> = specs.iter().map(CopySpec::routes).collect();
         let (routes, state) = (routes?.concat(), State::Unchanged);
         let (contents, held) = (Mutex::default(), OnceLock::new());
@@ -284,6 +285,16 @@ fn holds(holdings: &Holdings, entries: &[Entry]) -> bool {
         | Node::Symlink(_)
         | Node::Whiteout => true,
     })
+}
+
+/// Checks the sources as the patterns by which files of a directory are asked for. Where everything is
+/// asked for, none of them is one.
+fn check_patterns(specs: &[CopySpec]) -> Result<(), CopyError> {
+    let words = || specs.iter().flat_map(|spec| &spec.sources);
+    if words().any(|word| Route::flat(word).is_some_and(|route| route.is_everything())) {
+        return Ok(());
+    }
+    words().try_for_each(|word| as_path_pattern(word))
 }
 
 /// The record of a directory for all that decides which of its entries are looked at.

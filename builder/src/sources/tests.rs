@@ -18,6 +18,7 @@ use crate::build::build;
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::copy::CopySpec;
+use crate::copy::error::CopyCause;
 use crate::environment::Environment;
 use crate::error::BuildCause;
 use crate::ignore::Rules;
@@ -165,6 +166,21 @@ fn wait_for_next_stamp(root: &Path) {
 enum Content {
     Same,
     Other,
+}
+
+#[test]
+fn sources_in_a_directory_are_patterns_for_paths_unless_everything_is_asked_for() {
+    let (mut room, at) = (Room::new(), tempfile::tempdir().unwrap());
+    room.set_clock(at.path(), LATER);
+    let env = room.builder.environment(&room.images, &());
+    let is_refused = |words: &[&str]| {
+        let specs = words.iter().map(|word| single(word)).collect();
+        let opened =
+            SourceDirectory::open(env, Misses::Run, (at.path(), None), (specs, Vec::new()), &());
+        matches!(opened, Err(BuildCause::Copy(error)) if error.cause == CopyCause::Pattern)
+    };
+    assert!(is_refused(&["[z-a]"]) && is_refused(&["a", "d/[^z-a]"]) && is_refused(&["\\gone"]));
+    assert!(!is_refused(&["[a-z]"]) && !is_refused(&["[z-a]", "./"]));
 }
 
 #[test]

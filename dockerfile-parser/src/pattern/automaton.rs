@@ -11,6 +11,8 @@ pub(super) enum Token {
     Any,
     /// A letter of a class, which may well be `/`.
     Class(Class),
+    /// Any run of letters of a class.
+    Run(Class),
     /// Any run of letters without `/`.
     Star,
     /// Any run of letters.
@@ -51,6 +53,7 @@ impl Automaton {
                 Some(Token::Letter(wanted)) => (*wanted == letter, place + 1),
                 Some(Token::Any) => (letter != '/', place + 1),
                 Some(Token::Class(class)) => (class.takes(letter), place + 1),
+                Some(Token::Run(class)) => (class.takes(letter), place),
                 Some(Token::Star) => (letter != '/', place),
                 Some(Token::Rest) => (true, place),
                 Some(Token::Directories) => {
@@ -75,7 +78,7 @@ impl Automaton {
     fn enter(&self, front: &mut Front, mut place: usize) {
         while front.insert(place) {
             place += match self.tokens.get(place) {
-                Some(Token::Star | Token::Rest) => 1,
+                Some(Token::Run(_) | Token::Star | Token::Rest) => 1,
                 Some(Token::Maybe) => {
                     front.insert(place + 1);
                     2

@@ -1,9 +1,9 @@
 //! Patterns for one name: `*`, `?`, `[…]` and `\x`, as Go's `filepath.Match` reads them.
 
 use super::Malformed;
-use super::automaton::{Automaton, Token};
-use super::escape::Escapes;
-use super::syntax::{Sign, signs};
+use super::automaton::Automaton;
+use super::regular;
+use super::syntax::tokens;
 
 /// A pattern for one name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,13 +17,15 @@ impl Glob {
     /// # Errors
     /// When a class is not closed or empty, a range lacks an end, or a backslash comes last.
     pub fn parse(pattern: &str) -> Result<Self, Malformed> {
-        let tokens = signs(pattern, Escapes::Plain)?.into_iter().map(|sign| match sign {
-            Sign::Star => Token::Star,
-            Sign::Any => Token::Any,
-            Sign::Letter(letter) => Token::Letter(letter),
-            Sign::Class(class) => Token::Class(class),
-        });
-        Ok(Self { automaton: Automaton::new(tokens.collect()) })
+        Ok(Self { automaton: Automaton::new(tokens(pattern)?) })
+    }
+
+    /// Reads one name of a pattern for paths, which are regular expressions everywhere else.
+    ///
+    /// # Errors
+    /// As [`Glob::parse`], and when a range ends before it begins or a class or an escape is unknown.
+    pub fn in_path(pattern: &str) -> Result<Self, Malformed> {
+        Ok(Self { automaton: Automaton::new(regular::tokens(pattern)?) })
     }
 
     /// Whether the whole name matches.

@@ -1,9 +1,8 @@
 //! Patterns for a path, with `**`.
 
 use super::Malformed;
-use super::automaton::{Automaton, Front, Token};
-use super::escape::Escapes;
-use super::syntax::{Sign, signs};
+use super::automaton::{Automaton, Front};
+use super::{regular, syntax};
 
 /// A pattern for a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,9 +18,9 @@ pub(super) enum PathPattern {
 }
 
 impl PathPattern {
-    /// Reads a clean pattern.
+    /// Reads a clean pattern, which has to be one for names, too.
     pub(super) fn parse(pattern: &str) -> Result<Self, Malformed> {
-        let signs = signs(pattern, Escapes::Regular)?;
+        syntax::tokens(pattern)?;
         let plain = |text: &str| !text.contains(['*', '?', '[', ']', '\\']);
         if plain(pattern) {
             return Ok(Self::Exact(pattern.to_owned()));
@@ -32,7 +31,7 @@ impl PathPattern {
         if let Some(prefix) = pattern.strip_suffix("**").filter(|prefix| plain(prefix)) {
             return Ok(Self::Prefix(prefix.to_owned()));
         }
-        Ok(Self::Other(Automaton::new(tokens(&signs))))
+        Ok(Self::Other(Automaton::new(regular::tokens(pattern)?)))
     }
 
     /// How far nothing at all comes in the pattern, where it goes letter by letter.
@@ -72,35 +71,6 @@ impl PathPattern {
             Self::Prefix(prefix) => is_inside(prefix, directory) || is_begun(directory, prefix),
             Self::Suffix(_) => true,
             Self::Other(_) => front.is_some(),
-        }
-    }
-}
-
-/// `**` takes a `/` behind it along. At the end it is any text, and elsewhere any directories.
-fn tokens(signs: &[Sign]) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut rest = signs;
-    loop {
-        rest = match rest {
-            [] => return tokens,
-            [Sign::Star, Sign::Star, Sign::Letter('/'), after @ ..]
-            | [Sign::Star, Sign::Star, after @ ..] => {
-                if after.is_empty() {
-                    tokens.push(Token::Rest);
-                } else {
-                    tokens.extend([Token::Maybe, Token::Directories]);
-                }
-                after
-            }
-            [sign, after @ ..] => {
-                tokens.push(match sign {
-                    Sign::Star => Token::Star,
-                    Sign::Any => Token::Any,
-                    Sign::Letter(letter) => Token::Letter(*letter),
-                    Sign::Class(class) => Token::Class(class.clone()),
-                });
-                after
-            }
         }
     }
 }

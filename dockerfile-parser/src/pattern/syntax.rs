@@ -4,32 +4,26 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use super::Malformed;
-use super::escape::Escapes;
+use super::automaton::Token;
 
-/// One sign.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Sign {
-    Star,
-    Any,
-    Letter(char),
-    Class(Class),
-}
+/// Letters from one to another, both among them; none where the second comes before the first.
+pub(super) type Range = (char, char);
 
 /// `[a-z]` and `[^a-z]`
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Class {
-    ranges: Vec<(char, char)>,
+    ranges: Vec<Range>,
     wanted: bool,
 }
 
 impl Class {
     /// The letters of these ranges.
-    pub(super) fn within(ranges: &[(char, char)]) -> Self {
+    pub(super) fn within(ranges: &[Range]) -> Self {
         Self { ranges: ranges.to_vec(), wanted: true }
     }
 
     /// All letters but those of these ranges.
-    pub(super) fn outside(ranges: &[(char, char)]) -> Self {
+    pub(super) fn outside(ranges: &[Range]) -> Self {
         Self { ranges: ranges.to_vec(), wanted: false }
     }
 
@@ -39,19 +33,19 @@ impl Class {
 }
 
 /// Takes a pattern apart.
-pub(super) fn signs(pattern: &str, escapes: Escapes) -> Result<Vec<Sign>, Malformed> {
+pub(super) fn tokens(pattern: &str) -> Result<Vec<Token>, Malformed> {
     let mut rest = pattern.chars().peekable();
-    let mut signs = Vec::new();
+    let mut tokens = Vec::new();
     while let Some(letter) = rest.next() {
-        signs.push(match letter {
-            '*' => Sign::Star,
-            '?' => Sign::Any,
-            '\\' => escapes.read(rest.next().ok_or(Malformed)?)?,
-            '[' => Sign::Class(class(&mut rest)?),
-            letter => Sign::Letter(letter),
+        tokens.push(match letter {
+            '*' => Token::Star,
+            '?' => Token::Any,
+            '\\' => Token::Letter(rest.next().ok_or(Malformed)?),
+            '[' => Token::Class(class(&mut rest)?),
+            letter => Token::Letter(letter),
         });
     }
-    Ok(signs)
+    Ok(tokens)
 }
 
 fn class(rest: &mut Peekable<Chars<'_>>) -> Result<Class, Malformed> {

@@ -160,6 +160,51 @@ fn a_backslash_before_a_letter_is_that_of_regular_expressions() {
 }
 
 #[test]
+fn a_reversed_range_is_an_error_but_for_exceptions_from_nothing() {
+    let parse = PatternSet::parse_ignore_file;
+    for text in ["[z-a]", "x[z-am]", "[^z-a]/m", "**/[\\z-a]", "[z-\\a]", "*\n!d/[z-a]"] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.cause, PatternCause::Malformed(Malformed), "{text}");
+    }
+    assert!(parse("![z-a]").unwrap().is_empty() && !parse("[a-a]").unwrap().is_empty());
+    assert!(parse("!ok\n![z-a]\nx").is_ok() && parse("![a").is_err() && parse("!").is_err());
+    let takes = |pattern: &str, name: &str| Glob::parse(pattern).unwrap().matches(name);
+    assert!(!takes("[z-a]", "m") && takes("[^z-a]", "m") && takes("[z-am]", "m"));
+}
+
+#[test]
+fn a_class_is_one_of_regular_expressions() {
+    let excludes = |text: &str, path: &str| {
+        PatternSet::parse_ignore_file(text).map(|set| set.excludes(path)).ok()
+    };
+    let cases = [
+        ("[\\d]", "5", Some(true)),
+        ("[\\d]", "d", Some(false)),
+        ("[^\\D]", "5", Some(true)),
+        ("[\\W_]", "_", Some(true)),
+        ("[\\t]", "t", Some(false)),
+        ("[a\\gb]", "a", None),
+        ("[[:alpha:]]", "m", Some(true)),
+        ("[[:^alpha:]]", "5", Some(true)),
+        ("[[:alpha:]]", ":]", Some(false)),
+        ("[[:nothing:]]", "a", None),
+        ("[*]", "*", Some(false)),
+        ("[*]", "]", Some(true)),
+        ("[*]", "[^]", Some(true)),
+        ("[?]", "?", Some(false)),
+        ("[?]", "^]", Some(true)),
+        ("[**]", "*", Some(true)),
+        ("[.]", ".", Some(true)),
+        ("d[^a]m", "d/m", Some(true)),
+        ("^*.txt", "a.txt", Some(true)),
+        ("a^*", "a^b", Some(false)),
+    ];
+    for (text, path, expected) in cases {
+        assert_eq!(excludes(text, path), expected, "{text} {path}");
+    }
+}
+
+#[test]
 fn an_exception_says_nothing_about_what_is_in_a_directory_that_is_not_left_out() {
     let excludes =
         |text: &str, path: &str| PatternSet::parse_ignore_file(text).unwrap().excludes(path);

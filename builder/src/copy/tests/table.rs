@@ -130,6 +130,25 @@ fn an_open_bracket_is_refused() {
 }
 
 #[test]
+fn a_reversed_range_has_no_letters_in_names_and_is_an_error_in_paths() {
+    case("[z-a] [g-f] /out/").gives("");
+    case("[^z-a] /out").from("f=F").gives("out=F");
+    case("[z-af] /out").gives("out=F");
+    for words in ["[z-a] /out/", "a/./[^z-a] /out/", "**/[z-a] /out/", "a/[\\z-a]* /out/"] {
+        assert_eq!(parents(words).fails(), CopyCause::Pattern, "{words}");
+    }
+    parents("[z-a]/./y.go /o/").gives("");
+}
+
+#[test]
+fn with_parents_a_class_is_one_of_regular_expressions() {
+    let case = |words: &str| parents(words).from("5=n a=a d=d *=s ]=c");
+    case("[[:alpha:]] /").gives("a=a d=d");
+    case("[\\d] /").gives("5=n");
+    case("[*] /").gives("]=c");
+}
+
+#[test]
 fn a_missing_name_is_reported_with_its_neighbours() {
     let CopyCause::Missing(missing) = case("d/ss /out/").fails() else { panic!("not missing") };
     assert_eq!((missing.path.as_str(), &missing.nearest[0][..]), ("/d/ss", "/d/s"));
