@@ -62,6 +62,13 @@ enum Change {
     Whole(Entry),
 }
 
+/// What stands at a place, as it is kept.
+enum Found<'a> {
+    Entry(&'a Entry),
+    /// A directory that was changed.
+    Folder(&'a Folder),
+}
+
 #[derive(Clone, Copy)]
 struct At<'a> {
     changes: Option<&'a Folder>,
@@ -134,18 +141,38 @@ impl Canvas {
 
     /// The entry at a physical path, unless it is a directory that was changed.
     pub(crate) fn current(&self, path: &[Name]) -> Option<&Entry> {
+        match self.found(path)? {
+            Found::Entry(entry) => Some(entry),
+            Found::Folder(_) => None,
+        }
+    }
+
+    /// The metadata of what stands at a physical path.
+    pub(crate) fn metadata(&self, path: &[Name]) -> Option<&Metadata> {
+        match self.found(path)? {
+            Found::Entry(entry) => Some(&entry.metadata),
+            Found::Folder(folder) => {
+                let lower = self.entry(path).filter(|_| folder.lower == Lower::Visible);
+                folder.metadata.as_ref().or(lower.map(|entry| &entry.metadata))
+            }
+        }
+    }
+
+    fn found(&self, path: &[Name]) -> Option<Found<'_>> {
         let mut folder = &self.changes;
         let mut hidden = false;
         for (depth, name) in path.iter().enumerate() {
             hidden |= folder.lower == Lower::Hidden;
             match folder.children.get(name) {
                 Some(Change::Folder(below)) => folder = below,
-                Some(Change::Whole(entry)) => return within(entry, &path[depth + 1..]),
+                Some(Change::Whole(entry)) => {
+                    return within(entry, &path[depth + 1..]).map(Found::Entry);
+                }
                 None if hidden => return None,
-                None => return self.entry(path),
+                None => return self.entry(path).map(Found::Entry),
             }
         }
-        None
+        Some(Found::Folder(folder))
     }
 
     /// Puts an entry, with all that is in it, in place of whatever is there.

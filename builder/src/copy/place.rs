@@ -12,7 +12,7 @@ use super::filter::with_children;
 use super::links::{alone, apart, renumbered};
 use super::mode::{CREATED_MODE, ModeChange, Of};
 use super::select::{Item, Selection, select, shown};
-use super::{CopySpec, CopyTarget, Layout};
+use super::{CopySpec, CopyTarget};
 use crate::owner::Owner;
 
 /// The changeset that copies from `source` onto `destination`.
@@ -67,7 +67,7 @@ pub(crate) fn overwrites(
     spec: &CopySpec,
 ) -> bool {
     let written = spec.destination.rsplit('/').next().unwrap_or_default();
-    let is_directory = matches!(written, "" | "." | "..") || spec.layout == Layout::Parents;
+    let is_directory = matches!(written, "" | "." | "..");
     if is_directory || !matches!(selection.items(), [Item::File(_), Item::File(_), ..]) {
         return false;
     }
@@ -122,7 +122,7 @@ impl Placing<'_> {
     fn destination(&mut self) -> Result<Vec<Name>, CopyCause> {
         let written = &self.spec.destination;
         let (parent, last) = written.rsplit_once('/').unwrap_or(("", written));
-        let is_directory = matches!(last, "" | "." | "..") || self.spec.layout == Layout::Parents;
+        let is_directory = matches!(last, "" | "." | "..");
         let above =
             self.canvas.resolve((if is_directory { written } else { parent }).as_bytes())?;
         self.make_directories(&above)?;
@@ -168,9 +168,12 @@ impl Placing<'_> {
         match self.canvas.seen(at) {
             None => self.canvas.put(at, self.styled(entry)),
             Some(Seen::Directory) => {
-                if !on_the_way(at) {
-                    self.canvas.make_directory(at, self.style(&entry.metadata, &entry.node));
-                }
+                let metadata = if on_the_way(at) {
+                    self.passed(at, entry.metadata.mode)
+                } else {
+                    self.style(&entry.metadata, &entry.node)
+                };
+                self.canvas.make_directory(at, metadata);
                 return self.merge(at, &directory.children, on_the_way);
             }
             Some(_) => return Err(CopyCause::DirectoryOntoFile { path: text(at) }),
@@ -184,6 +187,12 @@ impl Placing<'_> {
         }
         self.canvas.put(at, self.styled(entry));
         Ok(())
+    }
+
+    /// Metadata of a directory that is there and only led through: it gets the mode that the one in the
+    /// source has, and nothing else.
+    fn passed(&self, at: &[Name], mode: u32) -> Metadata {
+        Metadata { mode, ..self.canvas.metadata(at).cloned().unwrap_or_default() }
     }
 
     /// Metadata of a directory that has no source.

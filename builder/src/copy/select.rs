@@ -32,7 +32,7 @@ pub enum Item {
         /// The selected entries.
         children: Arc<Directory>,
         /// Paths from here on of directories that are selected only for what they lead to: where the
-        /// destination has them, they stay as they are.
+        /// destination has them, they get no more than the mode.
         on_the_way: BTreeSet<Vec<u8>>,
     },
 }
@@ -89,18 +89,24 @@ impl Picker<'_> {
     fn parents(&self, word: &str, items: &mut Vec<Item>) -> Result<(), CopyCause> {
         let (pivot, pattern) = word.split_once("/./").unwrap_or(("/", word));
         let route = Route::nested(pattern).ok_or(CopyCause::Pattern)?;
-        for path in self.expand(&Route::flat(pivot).ok_or(CopyCause::Pattern)?)? {
+        let pivots = Route::flat(pivot).ok_or(CopyCause::Pattern)?;
+        // Where a wildcard is, in front of the pivot too, nothing need match.
+        let required = pivots.names().and_then(|_| route.names()).unwrap_or_default();
+        for path in self.expand(&pivots)? {
             let place = self.follow(&path)?;
-            let Some((metadata, directory)) = self.directory(&place) else {
-                return Err(super::canvas::PathCause::NotADirectory.into());
-            };
-            if let Some(names) = route.names()
-                && !exists(&directory, &names)
-            {
-                return Err(self.missing(&place.into_iter().chain(names).collect::<Vec<_>>()));
+            let found = self.directory(&place);
+            let inside = found.as_ref().map(|(_, directory)| &**directory);
+            if !required.is_empty() && !inside.is_some_and(|inside| exists(inside, &required)) {
+                return Err(self.missing(&place.into_iter().chain(required).collect::<Vec<_>>()));
             }
-            let taken = routed(&directory, std::slice::from_ref(&route), self.exclude);
-            items.push(contents(&path, metadata, taken));
+            items.push(match found {
+                Some((metadata, directory)) => {
+                    let routes = std::slice::from_ref(&route);
+                    contents(&path, metadata, routed(&directory, routes, self.exclude))
+                }
+                // There is nothing below a file that a pattern could be for.
+                None => self.item(&path, &place)?,
+            });
         }
         Ok(())
     }

@@ -265,6 +265,20 @@ fn parents_without_a_match_still_make_the_destination() {
 }
 
 #[test]
+fn a_wildcard_in_the_pivot_requires_nothing_behind_it() {
+    parents("a/*/./c.txt /o/").from("a/b/c.txt=c a/d/").gives("o/ o/c.txt=c");
+    assert!(matches!(parents("a/d/./c.txt /o/").from("a/d/").fails(), CopyCause::Missing(_)));
+}
+
+#[test]
+fn a_pivot_that_is_a_file_is_copied_itself() {
+    parents("y.go/./ /o/").gives("o/ o/y.go=y");
+    parents("y.go/./* /o").gives("o=y");
+    parents("a/*/./c.txt /o/").gives("o/ o/c.txt=c o/x.go=x");
+    assert!(matches!(parents("y.go/./c.txt /o/").fails(), CopyCause::Missing(_)));
+}
+
+#[test]
 fn mode_and_owner_reach_recreated_parents() {
     parents("a/b/c.txt /o/")
         .chmod("700")
@@ -289,15 +303,22 @@ fn an_exception_leaves_what_is_in_a_kept_directory_excluded() {
 }
 
 #[test]
-fn directories_that_are_copied_onto_others_are_as_told_and_those_on_the_way_as_they_are() {
+fn directories_that_are_copied_onto_others_are_as_told_and_those_on_the_way_get_the_mode() {
     let onto = "o/d/!700@5:6 o/d/s/!700@5:6";
-    let case = |words: &str| parents(words).from("d/!750 d/s/!750 d/s/x=x").onto(onto).chown(9, 9);
-    case("d /o/").gives("o/ o/d/!750@9:9 o/d/s/!750@9:9 o/d/s/x=x@9:9");
-    case("d/* /o/").gives("o/ o/d/!700@5:6 o/d/s/!750@9:9 o/d/s/x=x@9:9");
-    case("d/s/x /o/").gives("o/ o/d/!700@5:6 o/d/s/!700@5:6 o/d/s/x=x@9:9");
-    case("d/./s /o/d/").gives("o/ o/d/!700@5:6 o/d/s/!750@9:9 o/d/s/x=x@9:9");
+    let case = |words: &str| parents(words).from("d/!750 d/s/!711 d/s/x=x").onto(onto).chown(9, 9);
+    case("d /o/").gives("o/ o/d/!750@9:9 o/d/s/!711@9:9 o/d/s/x=x@9:9");
+    case("d/* /o/").gives("o/ o/d/!750@5:6 o/d/s/!711@9:9 o/d/s/x=x@9:9");
+    case("d/s/x /o/").gives("o/ o/d/!750@5:6 o/d/s/!711@5:6 o/d/s/x=x@9:9");
+    case("d/s/x /o/").chmod("600").gives("o/ o/d/!750@5:6 o/d/s/!711@5:6 o/d/s/x=x!600@9:9");
+    case("d/./s /o/d/").gives("o/ o/d/!700@5:6 o/d/s/!711@9:9 o/d/s/x=x@9:9");
     let back = case("d /o/").exclude(&["d/s", "!d/s/x"]);
-    back.gives("o/ o/d/!750@9:9 o/d/s/!700@5:6 o/d/s/x=x@9:9");
+    back.gives("o/ o/d/!750@9:9 o/d/s/!711@5:6 o/d/s/x=x@9:9");
+}
+
+#[test]
+fn a_directory_that_this_copy_made_is_one_on_the_way_of_its_next_source() {
+    let case = parents("d/x d/y /o/").from("d/!750 d/x=x d/y=y").chmod("711").chown(9, 9);
+    case.gives("o/!711@9:9 o/d/!750@9:9 o/d/x=x!711@9:9 o/d/y=y!711@9:9");
 }
 
 #[test]

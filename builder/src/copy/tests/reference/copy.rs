@@ -94,11 +94,15 @@ fn expanded(source: &Disk, word: &str) -> Result<Vec<PathBuf>, Refused> {
 fn nested(source: &Disk, word: &str, order: &Order) -> Result<Found, Refused> {
     let (pivot, pattern) = word.split_once("/./").unwrap_or(("", word));
     let from = source.follow(Path::new(pivot))?;
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    let wild = pattern.iter().any(|part| part.contains(['*', '?']));
+    if wild && from.is_file() {
+        let name = Path::new(pivot).file_name().ok_or(Refused)?.to_string_lossy().into_owned();
+        return Ok(Found::File { name, from });
+    }
     if !from.is_dir() {
         return Err(Refused);
     }
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let wild = pattern.iter().any(|part| part.contains(['*', '?']));
     // No link is followed on the way.
     let is_there = (0..pattern.len()).all(|end| {
         let at = from.join(pattern[..=end].join("/"));
@@ -191,7 +195,7 @@ impl Copying<'_> {
     fn place(&mut self, found: &Found) -> Result<(), Refused> {
         let written = self.order.destination.as_str();
         let parent = written.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let directory = self.order.parents || written.ends_with('/');
+        let directory = written.ends_with('/');
         let needed = self.target.follow(Path::new(if directory { written } else { parent }))?;
         self.make_directories(&needed)?;
         let at = self.target.follow(Path::new(written))?;
@@ -226,7 +230,7 @@ impl Copying<'_> {
     }
 
     /// An entry of a copied directory. Directories come before what is in them; those that are there
-    /// and only on the way stay as they are.
+    /// and only on the way get the mode of theirs in the source.
     fn entry(&mut self, from: &Path, to: &Path, kept: &Kept) -> Result<(), Refused> {
         let (from, to) = (&from.join(&kept.path), &to.join(&kept.path));
         if from.is_symlink() || !from.is_dir() {
@@ -239,10 +243,12 @@ impl Copying<'_> {
         if !there {
             fs::create_dir(to)?;
         }
-        if !there || kept.meant {
-            let meta = self.styled(self.source.meta(from), Of::Directory);
-            self.target.set(to, meta);
-        }
+        let meta = if there && !kept.meant {
+            Meta { mode: self.source.meta(from).mode, ..self.target.meta(to) }
+        } else {
+            self.styled(self.source.meta(from), Of::Directory)
+        };
+        self.target.set(to, meta);
         Ok(())
     }
 
