@@ -63,7 +63,12 @@ impl Route {
     pub fn nested(pattern: &str) -> Option<Self> {
         as_path_pattern(pattern).ok()?;
         let mut steps = Vec::new();
-        for part in cleaned(pattern) {
+        let parts = cleaned(pattern);
+        let end = suffix(&parts);
+        if let Some(end) = end {
+            steps.extend([Step::AnyDepth, Step::Pattern(Glob::in_path(&format!("*{end}")).ok()?)]);
+        }
+        for part in &parts[usize::from(end.is_some())..] {
             nested_steps(part, &mut steps)?;
         }
         // At the end, `a**` is already all that `a*` leads to.
@@ -227,6 +232,15 @@ pub(crate) fn as_path_pattern(word: &str) -> Result<(), CopyError> {
     PatternSet::from_patterns(&[word.to_owned()]).map(drop).map_err(fail)
 }
 
+/// What the first name ends in, where the pattern is `**` and nothing but letters: every path that ends
+/// in them is meant then, as of `**.txt`.
+fn suffix<'a>(parts: &[&'a str]) -> Option<&'a str> {
+    let (first, rest) = parts.split_first()?;
+    let end = first.strip_prefix("**").filter(|end| !end.is_empty())?;
+    let is_plain = |part: &str| glob::is_plain(part) && !part.contains(']');
+    (is_plain(end) && rest.iter().all(|part| is_plain(part))).then_some(end)
+}
+
 /// The steps of one component. `**` may stand inside it: `a**b` goes from a name that begins with
 /// `a` down to one that is `b`.
 fn nested_steps(part: &str, steps: &mut Vec<Step>) -> Option<()> {
@@ -302,6 +316,11 @@ mod tests {
         check(Route::nested("a/**/c"), "b", "nothing");
         check(Route::nested("**foo"), "src/foo", "whole");
         check(Route::nested("**foo"), "foo", "whole");
+        check(Route::nested("**.txt"), "src/deep/c.txt", "whole");
+        check(Route::nested("**.txt"), "c.txt/x", "whole");
+        check(Route::nested("**oo/x"), "src/foo/x", "whole");
+        check(Route::nested("**o?"), "src/foo", "toward");
+        check(Route::nested("src/**.txt"), "src/c.txt", "toward");
         check(Route::nested("s**"), "src", "whole");
         check(Route::nested("s*/**"), "src", "toward");
         check(Route::nested("s**/c.txt"), "src/deep/c.txt", "whole");

@@ -250,6 +250,7 @@ fn parents_are_recreated_from_the_root_or_the_pivot() {
     parents("/a/b/c.txt /o").gives("o/ o/a/ o/a/b/ o/a/b/c.txt=c");
     parents("./a/./b/c.txt /o/").gives("o/ o/b/ o/b/c.txt=c");
     parents("**/*.go /o/").gives("o/ o/a/ o/a/x.go=x o/y.go=y");
+    parents("**.go /o/").gives("o/ o/a/ o/a/x.go=x o/y.go=y");
     parents("a/./**/*.txt /o/").gives("o/ o/b/ o/b/c.txt=c o/b/d/ o/b/d/e.txt=e");
     parents("../a/b/../x.go /o/").gives("o/ o/a/ o/a/x.go=x");
     parents("a/*/c.txt a/b/d/./e.txt /o/").gives("o/ o/a/ o/a/b/ o/a/b/c.txt=c o/e.txt=e");
