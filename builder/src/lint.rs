@@ -2,7 +2,7 @@
 
 mod offline;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use wythe_dockerfile::lint::{
     Coverage, LintContext, Report, Settings, check as apply, misspelt as apply_early, violation,
 };
 use wythe_dockerfile::parse::{Parsed, parse};
+use wythe_dockerfile::stage::stages;
 use wythe_store::store::Store;
 
 use crate::context::ignore_rules;
@@ -69,6 +70,12 @@ pub fn inspect(
 pub fn needed(file: &Dockerfile, options: &Options) -> BTreeSet<usize> {
     let bases = Offline { options, store: None };
     facts::needed(file, surroundings(options, &bases), coverage(options, Coverage::Last))
+}
+
+/// The arguments that a build for the first target has without declaring them. Nothing is fetched.
+pub fn predefined(file: &Dockerfile, options: &Options) -> BTreeMap<String, String> {
+    let bases = Offline { options, store: None };
+    facts::arguments(&stages(file), surroundings(options, &bases))
 }
 
 /// What surrounds the first target on the first platform.

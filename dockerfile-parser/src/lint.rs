@@ -118,7 +118,8 @@ pub fn check(
 ) -> Result<Report, Diagnostic> {
     let mut linter = Linter::new(source, parsed, context)?;
     let global = linter.global(Values::Given);
-    linter.needed = needed::needed(&linter.stages, context.coverage, &global, linter.escape());
+    let (coverage, contexts) = (context.coverage, &context.contexts);
+    linter.needed = needed::needed(&linter.stages, coverage, &global, linter.escape(), contexts);
     linter.of_the_parser();
     linter.continuations();
     linter.casing();

@@ -1,7 +1,8 @@
 //! Stages: what belongs to which FROM, and how a stage is found by name.
 
-use crate::ast::{Dockerfile, Escape, From, Instruction, InstructionKind};
+use crate::ast::{Dockerfile, Escape, From, Instruction, InstructionKind, Word};
 use crate::expand::{Variables, expand};
+use crate::parse::parse_trigger;
 use crate::suggest::nearest;
 
 /// A Dockerfile cut into its stages.
@@ -46,6 +47,28 @@ pub fn stages(dockerfile: &Dockerfile) -> Stages<'_> {
         rest = &tail[end..];
     }
     Stages { global: &all[..first], stages }
+}
+
+impl<'a> Stage<'a> {
+    /// The triggers that it has for those that start from it, as text.
+    pub fn triggers(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.body.iter().filter_map(|instruction| {
+            let InstructionKind::Onbuild(onbuild) = &instruction.kind else { return None };
+            Some(onbuild.trigger.value.as_str())
+        })
+    }
+}
+
+/// Triggers as instructions at the `FROM` line that fires them, below its comments.
+pub fn fired<'t>(texts: impl Iterator<Item = &'t str>, from: &Instruction) -> Vec<Instruction> {
+    let instructions = texts.flat_map(|text| parse_trigger(text).dockerfile.instructions);
+    let moved = instructions.map(|instruction| Instruction {
+        span: from.span,
+        keyword: Word { span: from.span, ..instruction.keyword },
+        comments: from.comments.clone(),
+        ..instruction
+    });
+    moved.collect()
 }
 
 impl<'a> Stages<'a> {

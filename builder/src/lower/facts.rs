@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wythe_dockerfile::ast::Dockerfile;
 use wythe_dockerfile::lint::{BaseFacts, Coverage, PlatformMismatch};
-use wythe_dockerfile::stage::{Stage, stages};
+use wythe_dockerfile::stage::{Stage, Stages, stages};
 use wythe_store::oci::platform::Platform;
 
 use super::global::{Globals, predefined};
@@ -32,7 +32,20 @@ pub(crate) fn needed(
     let Ok(target) = stage::target(&all, around.target) else { return BTreeSet::new() };
     // What is wrong with the arguments is for a build to complain about.
     let globals = Globals::new(&all, around, &target.name, escape).unwrap_or_default();
-    wythe_dockerfile::lint::needed(&all, coverage, &globals, escape)
+    let contexts = around.options.contexts.keys().cloned().collect();
+    wythe_dockerfile::lint::needed(&all, coverage, &globals, escape, &contexts)
+}
+
+/// The arguments that nobody has to declare, with their values; none where there is no such target.
+pub(crate) fn arguments(all: &Stages<'_>, around: Surroundings<'_>) -> BTreeMap<String, String> {
+    let Ok(target) = stage::target(all, around.target) else { return BTreeMap::new() };
+    let arguments = predefined(&around.options.build_platform, around.platform, &target.name);
+    let given = &around.options.build_args;
+    let arguments = arguments.into_iter().map(|(name, value)| {
+        let value = given.get(&name).cloned().unwrap_or(value);
+        (name, value)
+    });
+    arguments.collect()
 }
 
 impl Facts {
@@ -43,13 +56,7 @@ impl Facts {
         let Ok(target) = stage::target(&all, around.target) else {
             return Self::default();
         };
-        let arguments = predefined(&around.options.build_platform, around.platform, &target.name);
-        let given = &around.options.build_args;
-        let arguments = arguments.into_iter().map(|(name, value)| {
-            let value = given.get(&name).cloned().unwrap_or(value);
-            (name, value)
-        });
-        let predefined = arguments.collect();
+        let predefined = arguments(&all, around);
         let Ok(globals) = Globals::new(&all, around, &target.name, escape) else {
             return Self { predefined, ..Self::default() };
         };

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::stage::written;
 use crate::ast::{Escape, Instruction, InstructionKind};
 use crate::expand::Variables;
 use crate::mount;
-use crate::parse::parse_trigger;
-use crate::stage::{Stage, Stages};
+use crate::stage::{Stage, Stages, fired};
 
 /// Which stages are checked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,12 +19,14 @@ pub enum Coverage<'a> {
     Targets(&'a [String]),
 }
 
-/// The indexes of the stages to look at, with `global` for the variables of `FROM` lines.
+/// The indexes of the stages to look at, with `global` for the variables of `FROM` lines. What a
+/// stage starts from does not matter where a context has its name, as `BuildKit` has it.
 pub fn needed(
     stages: &Stages<'_>,
     coverage: Coverage<'_>,
     global: &dyn Variables,
     escape: Escape,
+    contexts: &BTreeSet<String>,
 ) -> BTreeSet<usize> {
     let goals: Vec<&Stage<'_>> = match coverage {
         Coverage::All => return (0..stages.stages.len()).collect(),
@@ -38,11 +38,11 @@ pub fn needed(
     while let Some(index) = open.pop() {
         if found.insert(index) {
             let stage = &stages.stages[index];
-            let base = stages.base(stage, global, escape);
+            let is_replaced = stage.name.as_ref().is_some_and(|name| contexts.contains(name));
+            let base = stages.base(stage, global, escape).filter(|_| !is_replaced);
             open.extend(base.map(|base| base.index));
-            let texts = base.into_iter().flat_map(written);
-            let fired = texts.flat_map(|text| parse_trigger(text).dockerfile.instructions);
-            let fired: Vec<Instruction> = fired.collect();
+            let texts = base.into_iter().flat_map(Stage::triggers);
+            let fired = fired(texts, stage.instruction);
             open.extend(files(stages, index, fired.iter().chain(stage.body)));
         }
     }

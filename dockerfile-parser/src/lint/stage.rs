@@ -11,8 +11,7 @@ use super::rule::{
 use super::scope::Scope;
 use crate::ast::{Command, Instruction, InstructionKind, KeyValueForm, KeyValues, Word, Words};
 use crate::lint::secret::is_secret_name;
-use crate::parse::parse_trigger;
-use crate::stage::Stage;
+use crate::stage::{Stage, fired};
 
 /// Where a stage stands after some of its instructions.
 #[derive(Clone, Debug)]
@@ -188,31 +187,11 @@ impl Linter<'_> {
     /// The triggers that a stage fires: those of the stage it starts from, or of its image.
     fn triggers(&self, parent: Option<&Stage<'_>>, stage: &Stage<'_>) -> Vec<Instruction> {
         match (parent, self.context.bases.get(&stage.index)) {
-            (Some(parent), _) => fired(written(parent), stage.instruction),
+            (Some(parent), _) => fired(parent.triggers(), stage.instruction),
             (None, Some(facts)) => {
                 fired(facts.triggers.iter().map(String::as_str), stage.instruction)
             }
             (None, None) => Vec::new(),
         }
     }
-}
-
-/// The triggers that a stage has for those that start from it.
-pub(super) fn written<'a>(stage: &Stage<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
-    stage.body.iter().filter_map(|instruction| match &instruction.kind {
-        InstructionKind::Onbuild(onbuild) => Some(onbuild.trigger.value.as_str()),
-        _ => None,
-    })
-}
-
-/// Triggers as instructions at the FROM line that fires them.
-fn fired<'a>(texts: impl Iterator<Item = &'a str>, from: &Instruction) -> Vec<Instruction> {
-    let instructions = texts.flat_map(|text| parse_trigger(text).dockerfile.instructions);
-    let moved = instructions.map(|instruction| Instruction {
-        span: from.span,
-        keyword: Word { span: from.span, ..instruction.keyword },
-        comments: from.comments.clone(),
-        ..instruction
-    });
-    moved.collect()
 }
