@@ -77,6 +77,15 @@ impl SettledMount {
         make_private_dir(&self.staged())
     }
 
+    /// Removes the directory beside it.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub(crate) fn clear_away(&self) -> io::Result<()> {
+        remove(&self.staged())
+    }
+
     /// Changes the mount, of which is noted what came of it. Where that fails there is no mount any more.
     ///
     /// # Errors
@@ -97,14 +106,17 @@ impl SettledMount {
     }
 
     fn note(&self, MountNotes { seen, state }: &MountNotes) -> io::Result<()> {
-        seen.save(&self.seen())?;
-        state.save(&self.folder.join("0.state"))
+        std::thread::scope(|scope| {
+            let seen = scope.spawn(|| seen.save(&self.seen()));
+            let state = state.save(&self.folder.join("0.state"));
+            seen.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(state)
+        })
     }
 }
 
 impl Drop for SettledMount {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.staged()) {
+        if let Err(error) = self.clear_away() {
             tracing::debug!(%error, "what was new of a cache mount is left over");
         }
     }

@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use super::PortableMount;
 use super::document::{Document, Part, Piece, parts};
 use super::restore::{
-    self, GoOn, RestoreCause, RestoreError, WantedPack, fetch_document, put_parts, state_of,
+    self, GoOn, RestoreCause, RestoreError, WantedPack, fetch_document, put_parts,
 };
 use crate::cache_backend::CacheBackend;
 use crate::cache_mount::settled::SettledMount;
@@ -108,16 +108,23 @@ fn update(
         .collect();
     put_parts(backend, (&packs, &all), (&writer, go_on))?;
     writer.finish()?;
+    let tree_of = |tree: &Tree| BodyId::of(&encode_tree(tree));
     mount.change(|| {
         change.apply(&place, &staged)?;
         // What came of it is read, and not believed.
-        let MountFiles { tree, seen, .. } = read_again(&place, reader.idmap, (found, &change))?;
-        let state = state_of(record, &document);
-        if BodyId::of(&encode_tree(&tree)) != state.tree {
+        let again = || read_again(&place, reader.idmap, (found, &change));
+        let saved = || restore::state(record, tree_of(&document.tree), document.held(&all));
+        let (again, state) = reader.pool.join(again, saved);
+        let MountFiles { tree, seen, .. } = again?;
+        let (tree, cleared) = reader.pool.join(|| tree_of(&tree), || mount.clear_away());
+        cleared?;
+        if tree != state.tree {
             return Err(RestoreCause::Differs);
         }
         Ok(MountNotes { seen, state })
     })?;
+    // To give so much back takes a while.
+    reader.pool.spawn(|| drop(document));
     Ok(Followed::Done)
 }
 
