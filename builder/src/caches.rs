@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend;
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
@@ -22,6 +23,9 @@ use wythe_store::record_origin::RecordOrigin;
 /// How long a cache may take to say what it knows, unless it is said otherwise: longer than any that
 /// is well takes for a thousand keys, shorter than anybody waits for a dead one.
 pub const LOOKUP_TIME: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether somebody who waits for a cache is interrupted.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A cache to read from.
 #[derive(Clone)]
@@ -36,6 +40,8 @@ pub struct CacheSource {
 #[derive(Debug, Default)]
 pub struct Caches {
     sources: Vec<CacheSource>,
+    /// Whoever throws it waits for no cache.
+    cancel: Option<Cancel>,
     state: Mutex<State>,
 }
 
@@ -81,7 +87,13 @@ impl fmt::Debug for CacheSource {
 impl Caches {
     /// No cache has been asked yet.
     pub fn new(sources: Vec<CacheSource>) -> Self {
-        Self { sources, state: Mutex::default() }
+        Self { sources, ..Self::default() }
+    }
+
+    /// The same, of a build that is stopped by this: what it waits for is not waited for then.
+    #[must_use]
+    pub fn stopped_by(self, cancel: &Cancel) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self }
     }
 
     /// Whether there is none to ask.
@@ -98,7 +110,7 @@ impl Caches {
             if open.is_empty() || self.state().given_up.contains(&at) {
                 continue;
             }
-            match look_up(source, &open) {
+            match self.look_up(source, &open) {
                 Ok(found) => {
                     let mut state = self.state();
                     for (key, record) in open.iter().zip(found) {
@@ -220,7 +232,7 @@ impl Caches {
     fn records(&self, key: CacheKey) -> impl Iterator<Item = (usize, Vec<u8>)> {
         let asked = |(at, _): &(usize, &CacheSource)| !self.state().given_up.contains(at);
         self.sources.iter().enumerate().filter(asked).filter_map(move |(at, source)| {
-            let found = look_up(source, &[key]).map_err(|why| self.give_up(at, why)).ok()?;
+            let found = self.look_up(source, &[key]).map_err(|why| self.give_up(at, why)).ok()?;
             Some((at, found.into_iter().next().flatten()?))
         })
     }
@@ -267,6 +279,34 @@ impl Caches {
         self.sources.iter().enumerate().map(saved).collect()
     }
 
+    /// Asks on a thread of its own, which is left behind where it does not come back in time.
+    fn look_up(
+        &self,
+        source: &CacheSource,
+        keys: &[CacheKey],
+    ) -> Result<Vec<Option<Vec<u8>>>, String> {
+        let (sender, receiver) = channel();
+        let (backend, keys, count) = (source.backend.clone(), keys.to_vec(), keys.len());
+        std::thread::spawn(move || drop(sender.send(backend.records(&keys))));
+        let (name, begun) = (source.backend.name(), Instant::now());
+        loop {
+            if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
+                return Err(format!("cache {name}: interrupted"));
+            }
+            let left = source.time.saturating_sub(begun.elapsed());
+            return match receiver.recv_timeout(left.min(LOOK)) {
+                Ok(Ok(found)) if found.len() == count => Ok(found),
+                Ok(Ok(_)) => Err(format!("cache {name}: it answered for other keys")),
+                Ok(Err(error)) => Err(format!("{error}; the build goes on without it")),
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => continue,
+                Err(_) => Err(format!(
+                    "cache {name}: no answer within {:?}; the build goes on without it",
+                    source.time
+                )),
+            };
+        }
+    }
+
     fn give_up(&self, at: usize, why: String) {
         let mut state = self.state();
         state.given_up.insert(at);
@@ -280,23 +320,6 @@ impl Caches {
 
 fn not_held(cache: &str, step: &str) -> String {
     format!("{cache} does not hold what it announced of {step}: it runs")
-}
-
-/// Asks on a thread of its own, which is left behind where it does not come back in time.
-fn look_up(source: &CacheSource, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, String> {
-    let (sender, receiver) = channel();
-    let (backend, keys, count) = (source.backend.clone(), keys.to_vec(), keys.len());
-    std::thread::spawn(move || drop(sender.send(backend.records(&keys))));
-    match receiver.recv_timeout(source.time) {
-        Ok(Ok(found)) if found.len() == count => Ok(found),
-        Ok(Ok(_)) => Err(format!("cache {}: it answered for other keys", source.backend.name())),
-        Ok(Err(error)) => Err(format!("{error}; the build goes on without it")),
-        Err(_) => Err(format!(
-            "cache {}: no answer within {:?}; the build goes on without it",
-            source.backend.name(),
-            source.time
-        )),
-    }
 }
 
 #[cfg(test)]
@@ -429,6 +452,21 @@ mod tests {
             assert_eq!(caches.warnings().len(), 1);
             assert!(caches.warnings().is_empty());
         }
+    }
+
+    #[test]
+    fn who_is_interrupted_waits_for_no_cache() {
+        let (source, _) = source(b"a", (Duration::from_mins(10), None));
+        let source = CacheSource { time: Duration::from_mins(10), ..source };
+        let cancel = Cancel::new().unwrap();
+        let caches = Caches::new(vec![source]).stopped_by(&cancel);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| caches.ask(&[CacheKey::of(b"a")]));
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!asking.is_finished());
+            cancel.cancel();
+        });
+        assert_eq!(caches.warnings().len(), 1);
     }
 
     #[test]

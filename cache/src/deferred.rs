@@ -6,14 +6,13 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
 
-use crate::late::{Late, in_time};
+use crate::patience::{Late, Patience};
 
 /// Does what another does, but finishes only when it is told to [settle](Self::settle).
 pub struct DeferredCache {
@@ -29,7 +28,7 @@ pub enum SettleError {
     /// It could not be written.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// It took too long.
+    /// It was not waited for any longer.
     #[error(transparent)]
     Time(#[from] Late),
 }
@@ -40,17 +39,17 @@ impl DeferredCache {
         Self { inner, is_owed: AtomicBool::new(false) }
     }
 
-    /// Writes what is left to write, if anybody has finished, within `time`. Nothing is put afterwards.
+    /// Writes what is left to write, if anybody has finished, with so much patience. Nothing is put afterwards.
     ///
     /// # Errors
     ///
     /// If the cache fails or takes too long; what other machines have written stays found.
-    pub fn settle(&self, time: Duration) -> Result<(), SettleError> {
+    pub fn settle(&self, patience: &Patience) -> Result<(), SettleError> {
         if !self.is_owed.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
         let inner = self.inner.clone();
-        Ok(in_time(&*self.inner, time, move || inner.finish())??)
+        Ok(patience.wait_for(&*self.inner, move || inner.finish())??)
     }
 }
 
@@ -113,6 +112,8 @@ impl CacheBackend for DeferredCache {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::contract::{keep, mount};
     use crate::local::LocalCache;
@@ -124,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || LocalCache::new(folder.path(), "latest");
         let cache = DeferredCache::new(Arc::new(open()));
-        cache.settle(TIME).unwrap();
+        cache.settle(&Patience::of(TIME)).unwrap();
         assert!(!folder.path().join("index.json").exists(), "nobody has written");
         keep(&cache, &[1]);
         let (key, record) = mount(1);
@@ -132,7 +133,7 @@ mod tests {
         cache.finish().unwrap();
         let keys = [CacheKey::of(&1i64.to_le_bytes()), key];
         assert_eq!(open().records(&keys).unwrap(), [None, None]);
-        cache.settle(TIME).unwrap();
+        cache.settle(&Patience::of(TIME)).unwrap();
         assert!(open().records(&keys).unwrap().iter().all(Option::is_some));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wythe_store::cache_backend::{CacheBackend, CacheError};
 use wythe_store::cache_mount::quiet::Hold;
@@ -14,7 +14,7 @@ use wythe_store::lease::Lease;
 use wythe_store::portable_mount::save::{SaveMountError, SentMount, gather, previous};
 use wythe_store::timestamp::Timestamp;
 
-use crate::late::{Late, in_time};
+use crate::patience::{Late, Patience};
 
 /// A cache mount that is to be saved.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +38,7 @@ pub struct MountUpload<'a> {
     /// When it is.
     pub now: Timestamp,
     /// How long each exchange with the cache may take, and how long a mount in use is waited for.
-    pub time: Duration,
+    pub patience: Patience,
 }
 
 impl fmt::Debug for MountUpload<'_> {
@@ -82,7 +82,7 @@ pub enum MountUploadError {
     /// There is no room in the store for what is on its way.
     #[error("cannot write to the store")]
     Work(#[source] io::Error),
-    /// The cache took too long.
+    /// The cache was not waited for any longer.
     #[error(transparent)]
     Time(#[from] Late),
 }
@@ -105,7 +105,7 @@ impl MountUpload<'_> {
         }
         if !uploaded.sent.is_empty() {
             let backend = self.backend.clone();
-            in_time(&*self.backend, self.time, move || backend.finish())??;
+            self.patience.wait_for(&*self.backend, move || backend.finish())??;
         }
         Ok(uploaded)
     }
@@ -117,21 +117,22 @@ impl MountUpload<'_> {
         uploaded: &mut UploadedMounts,
     ) -> Result<(), MountUploadError> {
         let (store, label, begun) = (self.lease.store(), wanted.label.clone(), Instant::now());
-        let mount = match store.hold_cache_mount(&wanted.mount, &|| begun.elapsed() < self.time)? {
-            Hold::Quiet(mount) => mount.on(&wanted.platform),
-            Hold::Busy => {
-                uploaded.busy.push(label);
-                return Ok(());
-            }
-            Hold::Nothing => {
-                uploaded.absent.push(label);
-                return Ok(());
-            }
-        };
+        let mount =
+            match store.hold_cache_mount(&wanted.mount, &|| self.patience.left(begun).is_ok())? {
+                Hold::Quiet(mount) => mount.on(&wanted.platform),
+                Hold::Busy => {
+                    uploaded.busy.push(label);
+                    return Ok(());
+                }
+                Hold::Nothing => {
+                    uploaded.absent.push(label);
+                    return Ok(());
+                }
+            };
         let (identity, platform) = (mount.identity().to_owned(), wanted.platform.clone());
         let backend = self.backend.clone();
         let noted = mount.state();
-        let known = in_time(&*self.backend, self.time, move || {
+        let known = self.patience.wait_for(&*self.backend, move || {
             previous(&*backend, (&identity, &platform), noted)
         })??;
         let gathered = gather(&mount, known, (work, self.idmap, self.now));
@@ -141,7 +142,7 @@ impl MountUpload<'_> {
             gathered.map_err(|error| MountUploadError::Save { label: label.clone(), error })?;
         let Some(gathered) = gathered else { return Ok(()) };
         let (backend, state) = (self.backend.clone(), gathered.state().clone());
-        let sent = in_time(&*self.backend, self.time, move || gathered.send(&*backend))??;
+        let sent = self.patience.wait_for(&*self.backend, move || gathered.send(&*backend))??;
         if let Err(error) = store.note_mount_state(&wanted.mount, &state) {
             tracing::debug!(%error, "as what a cache mount was saved is not noted");
         }

@@ -31,6 +31,7 @@ use wythe_store::record_origin::RecordOrigin;
 use wythe_store::timestamp::Timestamp;
 
 use self::queue::{Queue, UploadEnd};
+use crate::patience::{Late, Patience};
 
 /// How long a build waits for a cache to be written unless it is said otherwise: as long as a large image
 /// takes on a slow line, and not as long as jobs may run.
@@ -73,7 +74,7 @@ pub struct UploadPlan {
     /// Where layers are compressed.
     pub pool: Arc<ThreadPool>,
     /// How long the build waits for it in the end, and how long it may give no sign of life.
-    pub time: Duration,
+    pub patience: Patience,
 }
 
 /// Results on their way to a cache. Where this is dropped before it is finished, nothing more is begun.
@@ -109,14 +110,9 @@ pub enum UploadError {
     /// The store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It took too long.
-    #[error("cache {backend}: not written within {time:?}")]
-    Time {
-        /// The name of the cache.
-        backend: String,
-        /// How long it might have taken.
-        time: Duration,
-    },
+    /// It was not waited for any longer.
+    #[error(transparent)]
+    Late(#[from] Late),
     /// What writes it came to an unforeseen end.
     #[error("cache {backend}: what writes it has ended")]
     Ended {
@@ -169,28 +165,27 @@ impl Upload {
     ///
     /// If the cache or the store fails, or the cache takes too long; what was written then stays.
     pub fn finish(self, steps: Vec<MadeStep>) -> Result<Uploaded, UploadError> {
-        let time = self.plan.time;
-        self.complete(steps, time)
+        self.complete(steps)
     }
 
     /// Waits until the cache has the steps that were added, of a build that comes to no end: who builds next finds them.
-    /// It waits no longer than `limit`.
     ///
     /// # Errors
     ///
     /// As [`finish`](Self::finish).
-    pub fn salvage(self, limit: Duration) -> Result<Uploaded, UploadError> {
-        let time = self.plan.time.min(limit);
-        self.complete(Vec::new(), time)
+    pub fn salvage(self) -> Result<Uploaded, UploadError> {
+        self.complete(Vec::new())
     }
 
-    fn complete(self, steps: Vec<MadeStep>, time: Duration) -> Result<Uploaded, UploadError> {
+    fn complete(self, steps: Vec<MadeStep>) -> Result<Uploaded, UploadError> {
         self.queue.complete(steps);
-        let backend = || self.plan.backend.name().to_owned();
-        match self.queue.wait(time) {
-            Some(UploadEnd::Finished(outcome)) => outcome,
-            Some(UploadEnd::Unforeseen) => Err(UploadError::Ended { backend: backend() }),
-            None => Err(UploadError::Time { backend: backend(), time }),
+        let UploadPlan { backend, patience, .. } = &self.plan;
+        match self.queue.wait(patience) {
+            Ok(UploadEnd::Finished(outcome)) => outcome,
+            Ok(UploadEnd::Unforeseen) => {
+                Err(UploadError::Ended { backend: backend.name().to_owned() })
+            }
+            Err(why) => Err(patience.late(why, &**backend).into()),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wythe_store::id::CacheKey;
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_document::PortableDocument;
 
 use super::{MadeStep, UploadError, Uploaded};
+use crate::patience::{Impatience, Patience};
 
 /// What is to be done, and what came of it.
 #[derive(Debug, Default)]
@@ -181,20 +182,16 @@ impl Queue {
         });
     }
 
-    /// How it ended; `None` where it has not in `time` from now, or has shown no sign of life for as long.
-    pub(super) fn wait(&self, time: Duration) -> Option<UploadEnd> {
+    /// How it ended, or why it is not waited for from now, or since it has shown a sign of life.
+    pub(super) fn wait(&self, patience: &Patience) -> Result<UploadEnd, Impatience> {
         let begun = Instant::now();
         let mut state = self.state();
         loop {
             if let Some(end) = state.end.take() {
-                return Some(end);
+                return Ok(end);
             }
             let silent = state.sign.filter(|_| state.requests > 0);
-            let last = begun.min(silent.unwrap_or(begun)) + time;
-            let left = last.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
+            let left = patience.left(begun.min(silent.unwrap_or(begun)))?;
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError, CacheProblem};
@@ -176,9 +177,13 @@ impl Trial {
     }
 
     fn upload(&self, double: &Arc<Double>, time: Duration) -> Upload {
+        self.upload_with(double, Patience::of(time))
+    }
+
+    fn upload_with(&self, double: &Arc<Double>, patience: Patience) -> Upload {
         let (lease, backend) = (self.lease.clone(), double.clone());
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        UploadPlan { lease, backend, pool, time }.begin()
+        UploadPlan { lease, backend, pool, patience }.begin()
     }
 }
 
@@ -269,14 +274,15 @@ fn what_was_added_before_a_build_failed_is_written_and_waited_for_as_long_as_it_
     let (trial, double) = (Trial::new(), Double::is(What::Takes));
     let upload = trial.upload(&double, UPLOAD_TIME);
     upload.add(trial.step(1));
-    let uploaded = upload.salvage(UPLOAD_TIME).unwrap();
+    let uploaded = upload.salvage().unwrap();
     assert_eq!((uploaded.records, uploaded.blobs), (1, 1));
     assert_eq!(double.calls().last().map(String::as_str), Some("finish"));
-    let upload = trial.upload(&Double::is(What::Hangs), UPLOAD_TIME);
-    upload.add(trial.step(2));
     let limit = Duration::from_millis(100);
-    let error = upload.salvage(limit).unwrap_err();
-    assert!(matches!(error, UploadError::Time { time, .. } if time == limit), "{error}");
+    let upload = trial.upload(&Double::is(What::Hangs), limit);
+    upload.add(trial.step(2));
+    let error = upload.salvage().unwrap_err();
+    let is_late = matches!(error, UploadError::Late(Late::Time { time, .. }) if time == limit);
+    assert!(is_late, "{error}");
 }
 
 #[test]
@@ -286,5 +292,22 @@ fn a_cache_that_hangs_holds_nobody_up_for_longer_than_its_time() {
     upload.add(trial.step(1));
     double.wait_for("put_blob", 1);
     let error = upload.finish(vec![trial.step(2)]).unwrap_err();
-    assert!(matches!(error, UploadError::Time { .. }), "{error}");
+    assert!(matches!(error, UploadError::Late(Late::Time { .. })), "{error}");
+}
+
+#[test]
+fn who_is_interrupted_waits_for_a_cache_no_longer() {
+    let (trial, double) = (Trial::new(), Double::is(What::Hangs));
+    let goes_on = Arc::new(AtomicBool::new(true));
+    let asked = goes_on.clone();
+    let patience = Patience::of(UPLOAD_TIME).while_it_is_to(move || asked.load(Ordering::Relaxed));
+    let upload = trial.upload_with(&double, patience);
+    upload.add(trial.step(1));
+    double.wait_for("put_blob", 1);
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        goes_on.store(false, Ordering::Relaxed);
+    });
+    let error = upload.finish(vec![trial.step(2)]).unwrap_err();
+    assert!(matches!(error, UploadError::Late(Late::Interrupted { .. })), "{error}");
 }

@@ -62,7 +62,7 @@ use crate::build_record::id::BuildId;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
 use crate::cloud::tell_reach;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::limits::tell_keeper;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::solve_status;
@@ -147,7 +147,8 @@ fn make(
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut opened_caches = OpenedCaches::sharing(company.map(|company| &company.delivered));
-    resources.caches = shared::sources(args, &mut opened_caches, session)?;
+    let caches = shared::sources(args, &mut opened_caches, session)?;
+    resources.caches = caches.stopped_by(resources.cancel());
     let local = fetched::dockerfile(local, (args, &options), resources.environment(lease, &()))?;
     let opened = match (local, &args.context) {
         (Some(dockerfile), ContextSource::Directory(_)) => Opened::local(dockerfile),
@@ -239,7 +240,7 @@ impl<'a> Making<'a> {
         let on_error =
             args.run.on_error.as_ref().map(|command| OnErrorCommand { command, screen: &screen });
         let inspector = on_error.as_ref().map(|command| command as &dyn Inspector);
-        let wanted = (lease, resources.pool(), args);
+        let wanted = (lease, resources, args);
         let writers =
             CacheWriters::open(cache_targets, &mut opened_caches, wanted, origin, session)?;
         let environment = resources.environment(lease, &progress);
@@ -259,7 +260,7 @@ impl<'a> Making<'a> {
                     delivered.forget();
                 }
                 Err(unfinished) => {
-                    writers.salvage(resources.cancel(), session);
+                    writers.salvage(session);
                     let failure = Failure::from(unfinished);
                     annotated.write(&progress.findings(), Some(&failure), session);
                     return Err(failure);
@@ -268,6 +269,9 @@ impl<'a> Making<'a> {
                     tell_restored(&resources.caches, session);
                     let (made, lease, pool) = (&built, &**lease, &**resources.pool());
                     writers.finish(MountsToSave { built: made, lease, pool }, session)?;
+                    if resources.cancel().is_cancelled() {
+                        return Err(Failure::new(Class::Cancelled, "interrupted"));
+                    }
                     annotated.write(&progress.findings(), None, session);
                     let summary =
                         shared::summary(progress.summary(), &resources.caches, &opened_caches);

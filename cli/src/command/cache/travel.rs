@@ -9,6 +9,7 @@ use wythe_builder::mount_identity::local_identity;
 use wythe_cache::layout_archive;
 use wythe_cache::local::LocalCache;
 use wythe_cache::mount_upload::{MountUpload, WantedMount};
+use wythe_cache::patience::Patience;
 use wythe_cache::upload::UPLOAD_TIME;
 use wythe_store::cache_mount::shelf::{CacheMount, Removal};
 use wythe_store::cache_mount::{CacheSpec, Company};
@@ -49,7 +50,7 @@ pub(super) fn export(args: &CacheExportArgs, session: &Session) -> Result<(), Fa
         backend: Arc::new(LocalCache::new(directory, TAG)),
         idmap: idmap.as_bytes(),
         now: SystemClock.now(),
-        time: UPLOAD_TIME,
+        patience: Patience::of(UPLOAD_TIME),
     };
     let uploaded = host::threads()?.install(|| upload.run(&wanted));
     let uploaded = uploaded.map_err(|error| Failure::of(Class::Environment, &error))?;

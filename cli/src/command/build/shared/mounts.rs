@@ -1,7 +1,6 @@
 //! The cache mounts of a build, saved where `--cache-to` says so.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rayon::ThreadPool;
 use wythe_builder::built::Built;
@@ -9,6 +8,7 @@ use wythe_builder::caches::Caches;
 use wythe_builder::environment::Clock as _;
 use wythe_builder::mount_identity::local_identity;
 use wythe_cache::mount_upload::{MountUpload, MountUploadError, UploadedMounts, WantedMount};
+use wythe_cache::patience::Patience;
 use wythe_store::cache_backend::CacheBackend;
 use wythe_store::cache_mount::shelf::CacheMount;
 use wythe_store::id::CacheKey;
@@ -39,7 +39,7 @@ pub(in crate::command::build) fn tell_restored(caches: &Caches, session: &Sessio
 
 /// Sends a cache what steps that ran have left in the mounts that it wants.
 pub(super) fn save(
-    (mounts, time): (&SavedMounts, Duration),
+    (mounts, patience): (&SavedMounts, &Patience),
     backend: Arc<dyn CacheBackend>,
     what: MountsToSave<'_>,
     session: &Session,
@@ -63,7 +63,8 @@ pub(super) fn save(
         return Ok(UploadedMounts::default());
     }
     let (idmap, now) = (host::id_map(), SystemClock.now());
-    let upload = MountUpload { lease, backend, idmap: idmap.as_bytes(), now, time };
+    let patience = patience.clone();
+    let upload = MountUpload { lease, backend, idmap: idmap.as_bytes(), now, patience };
     pool.install(|| upload.run(&wanted))
 }
 

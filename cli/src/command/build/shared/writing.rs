@@ -1,12 +1,12 @@
 //! The caches that a build writes to, while it runs.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use rayon::ThreadPool;
 use wythe_builder::built::{BuiltStep, Maker, StepResults};
 use wythe_cache::deferred::DeferredCache;
+use wythe_cache::patience::Patience;
 use wythe_cache::upload::{CACHE_ONLY, MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
 use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend as _;
@@ -21,6 +21,7 @@ use crate::args::cache::{CacheTo, Extent, OnError};
 use crate::args::image_attributes::ImageAttributes;
 use crate::args::output::Output;
 use crate::command::build::deliver::outputs;
+use crate::command::build::resources::BuildResources;
 use crate::failure::{Class, Failure};
 use crate::render::quantity::Bytes;
 use crate::session::Session;
@@ -37,7 +38,7 @@ struct CacheWriter {
     /// Cache mounts go there as well, and what makes both found is written once.
     cache: Arc<DeferredCache>,
     to: CacheTo,
-    time: Duration,
+    patience: Patience,
     form: RecordForm,
 }
 
@@ -63,7 +64,7 @@ impl CacheWriters {
     pub(in crate::command::build) fn open(
         to: &[CacheTo],
         opened: &mut OpenedCaches,
-        (lease, pool, args): (&Arc<Lease>, &Arc<ThreadPool>, &BuildArgs),
+        (lease, resources, args): (&Arc<Lease>, &BuildResources, &BuildArgs),
         fetched: Option<RecordOrigin>,
         session: &Session,
     ) -> Result<Self, Failure> {
@@ -72,6 +73,7 @@ impl CacheWriters {
             return Ok(Self(writers));
         }
         let origin = origin::of(args, fetched, &session.settings);
+        let waited = Arc::new(is_waited_for(resources.cancel().clone()));
         for to in to {
             let trust = trust::of_writing(to.sign.as_ref(), &args.cache.reuse, &session.settings)?;
             if !service::is_writable(&to.place, session) {
@@ -79,11 +81,13 @@ impl CacheWriters {
             }
             let Some(backend) = opened.open(&to.place, &trust, session)? else { continue };
             let (cache, lease) = (Arc::new(DeferredCache::new(backend)), lease.clone());
-            let (to, time) = (to.clone(), to.time.unwrap_or(UPLOAD_TIME));
+            let (to, waited) = (to.clone(), waited.clone());
+            let patience = Patience::of(to.time.unwrap_or(UPLOAD_TIME));
+            let patience = patience.while_it_is_to(move || waited());
             let form = RecordForm { codecs: Codecs::of(&to, &args.result), origin: origin.clone() };
-            let (backend, pool) = (cache.clone(), pool.clone());
-            let upload = UploadPlan { lease, backend, pool, time }.begin();
-            writers.push(CacheWriter { upload, cache, to, time, form });
+            let (backend, pool) = (cache.clone(), resources.pool().clone());
+            let upload = UploadPlan { lease, backend, pool, patience: patience.clone() }.begin();
+            writers.push(CacheWriter { upload, cache, to, patience, form });
         }
         Ok(Self(writers))
     }
@@ -100,15 +104,10 @@ impl CacheWriters {
 
     /// Sees to it that what steps have made is found, of a build that failed. The failure is what is told of the
     /// build, whatever comes of this.
-    pub(in crate::command::build) fn salvage(self, cancel: &Cancel, session: &Session) {
-        let begun = Instant::now();
-        let left = |time: Duration| {
-            let rest = INTERRUPTED.saturating_sub(begun.elapsed());
-            if cancel.is_cancelled() { time.min(rest) } else { time }
-        };
-        for CacheWriter { upload, cache, time, .. } in self.0 {
-            match upload.salvage(left(time)) {
-                Ok(uploaded) => match cache.settle(left(time)) {
+    pub(in crate::command::build) fn salvage(self, session: &Session) {
+        for CacheWriter { upload, cache, patience, .. } in self.0 {
+            match upload.salvage() {
+                Ok(uploaded) => match cache.settle(&patience) {
                     Ok(()) => tell(&cache, uploaded, session),
                     Err(error) => session.remark(&not_written(&error)),
                 },
@@ -118,9 +117,18 @@ impl CacheWriters {
     }
 }
 
+/// Whether caches are waited for: as long as nobody has interrupted the build, and for a while afterwards.
+fn is_waited_for(cancel: Cancel) -> impl Fn() -> bool + Send + Sync + 'static {
+    let interrupted = OnceLock::new();
+    move || {
+        let since = || interrupted.get_or_init(Instant::now).elapsed();
+        !cancel.is_cancelled() || since() < INTERRUPTED
+    }
+}
+
 impl CacheWriter {
     fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
-        let Self { upload, cache, to, time, form } = self;
+        let Self { upload, cache, to, patience, form } = self;
         let failed = |error: &(dyn Error + 'static)| match to.on_error {
             OnError::Warn => {
                 session.remark(&not_written(error));
@@ -134,8 +142,8 @@ impl CacheWriter {
             Ok(uploaded) => uploaded,
             Err(error) => return failed(&error),
         };
-        let mounts = mounts::save((&to.mounts, time), cache.clone(), what, session);
-        if let Err(error) = cache.settle(time) {
+        let mounts = mounts::save((&to.mounts, &patience), cache.clone(), what, session);
+        if let Err(error) = cache.settle(&patience) {
             return failed(&error);
         }
         tell(&cache, uploaded, session);
