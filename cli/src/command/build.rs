@@ -62,7 +62,7 @@ use crate::build_record::id::BuildId;
 use crate::build_record::recorder::{Recorded, Recorder};
 use crate::build_record::recording::Recording;
 use crate::cloud::tell_reach;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::limits::tell_keeper;
 use crate::render::screen::{PausedProgress, Screen};
 use crate::render::solve_status;
@@ -269,9 +269,6 @@ impl<'a> Making<'a> {
                     tell_restored(&resources.caches, session);
                     let (made, lease, pool) = (&built, &**lease, &**resources.pool());
                     writers.finish(MountsToSave { built: made, lease, pool }, session)?;
-                    if resources.cancel().is_cancelled() {
-                        return Err(Failure::new(Class::Cancelled, "interrupted"));
-                    }
                     annotated.write(&progress.findings(), None, session);
                     let summary =
                         shared::summary(progress.summary(), &resources.caches, &opened_caches);

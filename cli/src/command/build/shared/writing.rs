@@ -39,6 +39,7 @@ struct CacheWriter {
     cache: Arc<DeferredCache>,
     to: CacheTo,
     patience: Patience,
+    cancel: Cancel,
     form: RecordForm,
 }
 
@@ -87,7 +88,8 @@ impl CacheWriters {
             let form = RecordForm { codecs: Codecs::of(&to, &args.result), origin: origin.clone() };
             let (backend, pool) = (cache.clone(), resources.pool().clone());
             let upload = UploadPlan { lease, backend, pool, patience: patience.clone() }.begin();
-            writers.push(CacheWriter { upload, cache, to, patience, form });
+            let cancel = resources.cancel().clone();
+            writers.push(CacheWriter { upload, cache, to, patience, cancel, form });
         }
         Ok(Self(writers))
     }
@@ -128,11 +130,12 @@ fn is_waited_for(cancel: Cancel) -> impl Fn() -> bool + Send + Sync + 'static {
 
 impl CacheWriter {
     fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
-        let Self { upload, cache, to, patience, form } = self;
+        let Self { upload, cache, to, patience, cancel, form } = self;
         let failed = |error: &(dyn Error + 'static)| match to.on_error {
             OnError::Warn => {
                 session.remark(&not_written(error));
-                Ok(())
+                let interrupted = || Failure::new(Class::Cancelled, "interrupted");
+                if cancel.is_cancelled() { Err(interrupted()) } else { Ok(()) }
             }
             OnError::Fail => Err(Failure::of(Class::Network, error)),
         };
