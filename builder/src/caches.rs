@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend;
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::image::blob_origin::CachedLayer;
+use wythe_store::patience::{Late, Patience};
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_document::{PortableDocument, document_key};
 use wythe_store::portable_mount::{PortableMount, mount_key};
@@ -24,24 +23,19 @@ use wythe_store::record_origin::RecordOrigin;
 /// is well takes for a thousand keys, shorter than anybody waits for a dead one.
 pub const LOOKUP_TIME: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether somebody who waits for a cache is interrupted.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// A cache to read from.
 #[derive(Clone)]
 pub struct CacheSource {
     /// What is asked.
     pub backend: Arc<dyn CacheBackend>,
-    /// How long it may take to answer.
-    pub time: Duration,
+    /// How long its answer is waited for.
+    pub patience: Patience,
 }
 
 /// The caches that builds read from, in the order in which they are asked.
 #[derive(Debug, Default)]
 pub struct Caches {
     sources: Vec<CacheSource>,
-    /// Whoever throws it waits for no cache.
-    cancel: Option<Cancel>,
     state: Mutex<State>,
 }
 
@@ -87,13 +81,7 @@ impl fmt::Debug for CacheSource {
 impl Caches {
     /// No cache has been asked yet.
     pub fn new(sources: Vec<CacheSource>) -> Self {
-        Self { sources, ..Self::default() }
-    }
-
-    /// The same, of a build that is stopped by this: what it waits for is not waited for then.
-    #[must_use]
-    pub fn stopped_by(self, cancel: &Cancel) -> Self {
-        Self { cancel: Some(cancel.clone()), ..self }
+        Self { sources, state: Mutex::default() }
     }
 
     /// Whether there is none to ask.
@@ -110,7 +98,7 @@ impl Caches {
             if open.is_empty() || self.state().given_up.contains(&at) {
                 continue;
             }
-            match self.look_up(source, &open) {
+            match look_up(source, &open) {
                 Ok(found) => {
                     let mut state = self.state();
                     for (key, record) in open.iter().zip(found) {
@@ -232,7 +220,7 @@ impl Caches {
     fn records(&self, key: CacheKey) -> impl Iterator<Item = (usize, Vec<u8>)> {
         let asked = |(at, _): &(usize, &CacheSource)| !self.state().given_up.contains(at);
         self.sources.iter().enumerate().filter(asked).filter_map(move |(at, source)| {
-            let found = self.look_up(source, &[key]).map_err(|why| self.give_up(at, why)).ok()?;
+            let found = look_up(source, &[key]).map_err(|why| self.give_up(at, why)).ok()?;
             Some((at, found.into_iter().next().flatten()?))
         })
     }
@@ -279,34 +267,6 @@ impl Caches {
         self.sources.iter().enumerate().map(saved).collect()
     }
 
-    /// Asks on a thread of its own, which is left behind where it does not come back in time.
-    fn look_up(
-        &self,
-        source: &CacheSource,
-        keys: &[CacheKey],
-    ) -> Result<Vec<Option<Vec<u8>>>, String> {
-        let (sender, receiver) = channel();
-        let (backend, keys, count) = (source.backend.clone(), keys.to_vec(), keys.len());
-        std::thread::spawn(move || drop(sender.send(backend.records(&keys))));
-        let (name, begun) = (source.backend.name(), Instant::now());
-        loop {
-            if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
-                return Err(format!("cache {name}: interrupted"));
-            }
-            let left = source.time.saturating_sub(begun.elapsed());
-            return match receiver.recv_timeout(left.min(LOOK)) {
-                Ok(Ok(found)) if found.len() == count => Ok(found),
-                Ok(Ok(_)) => Err(format!("cache {name}: it answered for other keys")),
-                Ok(Err(error)) => Err(format!("{error}; the build goes on without it")),
-                Err(RecvTimeoutError::Timeout) if !left.is_zero() => continue,
-                Err(_) => Err(format!(
-                    "cache {name}: no answer within {:?}; the build goes on without it",
-                    source.time
-                )),
-            };
-        }
-    }
-
     fn give_up(&self, at: usize, why: String) {
         let mut state = self.state();
         state.given_up.insert(at);
@@ -320,6 +280,21 @@ impl Caches {
 
 fn not_held(cache: &str, step: &str) -> String {
     format!("{cache} does not hold what it announced of {step}: it runs")
+}
+
+/// Asks, or says why nothing is known.
+fn look_up(source: &CacheSource, keys: &[CacheKey]) -> Result<Vec<Option<Vec<u8>>>, String> {
+    let CacheSource { backend, patience } = source;
+    let (asked, keys, count) = (backend.clone(), keys.to_vec(), keys.len());
+    match patience.wait_for(&**backend, move || asked.records(&keys)) {
+        Ok(Ok(found)) if found.len() == count => Ok(found),
+        Ok(Ok(_)) => Err(format!("cache {}: it answered for other keys", backend.name())),
+        Ok(Err(error)) => Err(format!("{error}; the build goes on without it")),
+        Err(Late::Interrupted { backend }) => Err(format!("cache {backend}: interrupted")),
+        Err(Late::Time { backend, time }) => {
+            Err(format!("cache {backend}: no answer within {time:?}; the build goes on without it"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -419,7 +394,8 @@ mod tests {
     ) -> (CacheSource, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let one = One { key: CacheKey::of(key), delay, problem, asked: asked.clone() };
-        (CacheSource { backend: Arc::new(one), time: Duration::from_millis(500) }, asked)
+        let patience = Patience::of(Duration::from_millis(500));
+        (CacheSource { backend: Arc::new(one), patience }, asked)
     }
 
     #[test]
@@ -457,14 +433,16 @@ mod tests {
     #[test]
     fn who_is_interrupted_waits_for_no_cache() {
         let (source, _) = source(b"a", (Duration::from_mins(10), None));
-        let source = CacheSource { time: Duration::from_mins(10), ..source };
-        let cancel = Cancel::new().unwrap();
-        let caches = Caches::new(vec![source]).stopped_by(&cancel);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let asked = interrupted.clone();
+        let patience = Patience::of(Duration::from_mins(10));
+        let patience = patience.while_it_is_to(move || !asked.load(Ordering::Relaxed));
+        let caches = Caches::new(vec![CacheSource { patience, ..source }]);
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| caches.ask(&[CacheKey::of(b"a")]));
             std::thread::sleep(Duration::from_millis(100));
             assert!(!asking.is_finished());
-            cancel.cancel();
+            interrupted.store(true, Ordering::Relaxed);
         });
         assert_eq!(caches.warnings().len(), 1);
     }

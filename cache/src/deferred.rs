@@ -11,8 +11,7 @@ use wythe_store::cache_backend::{CacheBackend, CacheBlob, CacheError};
 use wythe_store::digest::Digest;
 use wythe_store::id::CacheKey;
 use wythe_store::oci::reference::Reference;
-
-use crate::patience::{Late, Patience};
+use wythe_store::patience::{Late, Patience};
 
 /// Does what another does, but finishes only when it is told to [settle](Self::settle).
 pub struct DeferredCache {
@@ -30,7 +29,7 @@ pub enum SettleError {
     Cache(#[from] CacheError),
     /// It was not waited for any longer.
     #[error(transparent)]
-    Time(#[from] Late),
+    Late(#[from] Late),
 }
 
 impl DeferredCache {

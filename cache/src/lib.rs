@@ -24,7 +24,6 @@ pub mod local;
 pub mod mount_upload;
 mod pack;
 pub mod parallel;
-pub mod patience;
 pub mod protobuf;
 mod ranged;
 pub mod registry;

@@ -11,10 +11,9 @@ use wythe_store::cache_mount::quiet::Hold;
 use wythe_store::cache_mount::shelf::CacheMount;
 use wythe_store::error::ReadError;
 use wythe_store::lease::Lease;
+use wythe_store::patience::{Late, Patience};
 use wythe_store::portable_mount::save::{SaveMountError, SentMount, gather, previous};
 use wythe_store::timestamp::Timestamp;
-
-use crate::patience::{Late, Patience};
 
 /// A cache mount that is to be saved.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,7 +83,7 @@ pub enum MountUploadError {
     Work(#[source] io::Error),
     /// The cache was not waited for any longer.
     #[error(transparent)]
-    Time(#[from] Late),
+    Late(#[from] Late),
 }
 
 impl MountUpload<'_> {

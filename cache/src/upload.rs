@@ -25,13 +25,13 @@ use wythe_store::id::{CacheKey, LayerId};
 use wythe_store::layer::codec::Codec;
 use wythe_store::layer::export::ExportError;
 use wythe_store::lease::Lease;
+use wythe_store::patience::{Late, Patience};
 use wythe_store::portable_document::PortableDocument;
 use wythe_store::portable_listings::ListingsError;
 use wythe_store::record_origin::RecordOrigin;
 use wythe_store::timestamp::Timestamp;
 
 use self::queue::{Queue, UploadEnd};
-use crate::patience::{Late, Patience};
 
 /// How long a build waits for a cache to be written unless it is said otherwise: as long as a large image
 /// takes on a slow line, and not as long as jobs may run.
@@ -165,19 +165,6 @@ impl Upload {
     ///
     /// If the cache or the store fails, or the cache takes too long; what was written then stays.
     pub fn finish(self, steps: Vec<MadeStep>) -> Result<Uploaded, UploadError> {
-        self.complete(steps)
-    }
-
-    /// Waits until the cache has the steps that were added, of a build that comes to no end: who builds next finds them.
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn salvage(self) -> Result<Uploaded, UploadError> {
-        self.complete(Vec::new())
-    }
-
-    fn complete(self, steps: Vec<MadeStep>) -> Result<Uploaded, UploadError> {
         self.queue.complete(steps);
         let UploadPlan { backend, patience, .. } = &self.plan;
         match self.queue.wait(patience) {
@@ -187,6 +174,15 @@ impl Upload {
             }
             Err(why) => Err(patience.late(why, &**backend).into()),
         }
+    }
+
+    /// Waits until the cache has the steps that were added, of a build that comes to no end: who builds next finds them.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn salvage(self) -> Result<Uploaded, UploadError> {
+        self.finish(Vec::new())
     }
 }
 

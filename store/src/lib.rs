@@ -50,6 +50,7 @@ pub mod oci;
 pub mod open;
 pub mod pack;
 pub mod path;
+pub mod patience;
 pub mod place;
 pub mod portable_action;
 pub mod portable_blobs;

@@ -60,6 +60,7 @@ mod tests {
     use wythe_store::digest::Digest;
     use wythe_store::id::CacheKey;
     use wythe_store::oci::media_type::MediaType;
+    use wythe_store::patience::Patience;
     use wythe_store::timestamp::Timestamp;
 
     use super::*;
@@ -140,7 +141,8 @@ mod tests {
             .map(|(kind, bytes)| PortableDocument::new(kind, bytes, Timestamp::default()).unwrap());
         let config = PortableDocument::new(MediaType::CONFIG, b"{}", Timestamp::default()).unwrap();
         let all = kept.iter().chain([&config]).map(|one| (one.key(), one.encode()));
-        let source = CacheSource { backend: Arc::new(Records(all.collect())), time: LOOKUP_TIME };
+        let (backend, patience) = (Arc::new(Records(all.collect())), Patience::of(LOOKUP_TIME));
+        let source = CacheSource { backend, patience };
         let (caches, asked) = (Caches::new(vec![source]), Asked::default());
         let images = WithDocuments { images: &asked, caches: &caches };
         let tag: Reference = "r.example/app:1".parse().unwrap();

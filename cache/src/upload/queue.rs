@@ -5,11 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wythe_store::id::CacheKey;
+use wythe_store::patience::{Impatience, Patience};
 use wythe_store::portable_action::PortableAction;
 use wythe_store::portable_document::PortableDocument;
 
 use super::{MadeStep, UploadError, Uploaded};
-use crate::patience::{Impatience, Patience};
 
 /// What is to be done, and what came of it.
 #[derive(Debug, Default)]

@@ -147,8 +147,7 @@ fn make(
     options.agents.clone_from(&agents.sockets);
     options.project = project::project(args, local.as_ref().and_then(|one| one.path.as_deref()));
     let mut opened_caches = OpenedCaches::sharing(company.map(|company| &company.delivered));
-    let caches = shared::sources(args, &mut opened_caches, session)?;
-    resources.caches = caches.stopped_by(resources.cancel());
+    resources.caches = shared::sources(args, &mut opened_caches, resources.cancel(), session)?;
     let local = fetched::dockerfile(local, (args, &options), resources.environment(lease, &()))?;
     let opened = match (local, &args.context) {
         (Some(dockerfile), ContextSource::Directory(_)) => Opened::local(dockerfile),

@@ -18,7 +18,9 @@ use wythe_cache::local::LocalCache;
 use wythe_cache::registry::RegistryCache;
 use wythe_cache::signed::{SignedCache, Trust};
 use wythe_registry::delivered::Delivered;
+use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend;
+use wythe_store::patience::Patience;
 
 use crate::args::build::BuildArgs;
 use crate::args::cache::{CacheArgError, CacheFrom, CachePlace, CacheTo, Transport};
@@ -43,6 +45,7 @@ pub(super) struct OpenedCaches {
 pub(super) fn sources(
     args: &BuildArgs,
     opened: &mut OpenedCaches,
+    cancel: &Cancel,
     session: &Session,
 ) -> Result<Caches, Failure> {
     let mut sources = Vec::new();
@@ -51,7 +54,10 @@ pub(super) fn sources(
         let trust = trust::of_reading(verify.as_ref(), &args.cache.reuse, &session.settings)?;
         for place in places {
             if let Some(backend) = opened.open(&place, &trust, session)? {
-                sources.push(CacheSource { backend, time: time.unwrap_or(LOOKUP_TIME) });
+                let cancel = cancel.clone();
+                let patience = Patience::of(time.unwrap_or(LOOKUP_TIME));
+                let patience = patience.while_it_is_to(move || !cancel.is_cancelled());
+                sources.push(CacheSource { backend, patience });
             }
         }
     }

@@ -9,12 +9,12 @@ use wythe_builder::mount_identity::local_identity;
 use wythe_cache::layout_archive;
 use wythe_cache::local::LocalCache;
 use wythe_cache::mount_upload::{MountUpload, WantedMount};
-use wythe_cache::patience::Patience;
 use wythe_cache::upload::UPLOAD_TIME;
 use wythe_store::cache_mount::shelf::{CacheMount, Removal};
 use wythe_store::cache_mount::{CacheSpec, Company};
 use wythe_store::id::CacheKey;
 use wythe_store::lease::Lease;
+use wythe_store::patience::Patience;
 use wythe_store::portable_mount::PortableMount;
 use wythe_store::portable_mount::restore::restore;
 

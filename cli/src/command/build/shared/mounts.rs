@@ -8,11 +8,11 @@ use wythe_builder::caches::Caches;
 use wythe_builder::environment::Clock as _;
 use wythe_builder::mount_identity::local_identity;
 use wythe_cache::mount_upload::{MountUpload, MountUploadError, UploadedMounts, WantedMount};
-use wythe_cache::patience::Patience;
 use wythe_store::cache_backend::CacheBackend;
 use wythe_store::cache_mount::shelf::CacheMount;
 use wythe_store::id::CacheKey;
 use wythe_store::lease::Lease;
+use wythe_store::patience::Patience;
 use wythe_store::portable_mount::PortableMount;
 
 use crate::args::cache::SavedMounts;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use wythe_builder::built::{BuiltStep, Maker, StepResults};
 use wythe_cache::deferred::DeferredCache;
-use wythe_cache::patience::Patience;
 use wythe_cache::upload::{CACHE_ONLY, MadeStep, UPLOAD_TIME, Upload, UploadPlan, Uploaded};
 use wythe_sandbox::Cancel;
 use wythe_store::cache_backend::CacheBackend as _;
 use wythe_store::layer::codec::Codec;
 use wythe_store::lease::Lease;
+use wythe_store::patience::Patience;
 use wythe_store::record_origin::RecordOrigin;
 
 use super::mounts::{self, MountsToSave};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use wythe_store::cache_backend::CacheBackend;
+use crate::cache_backend::CacheBackend;
 
 /// How often it is asked whether to go on.
 const LOOK: Duration = Duration::from_millis(50);
@@ -20,7 +20,6 @@ pub struct Patience {
 
 /// A cache that was not waited for any longer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Late {
     /// It took too long.
     #[error("cache {backend}: not written within {time:?}")]
@@ -40,8 +39,10 @@ pub enum Late {
 
 /// Why nobody waits any longer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Impatience {
+pub enum Impatience {
+    /// It takes too long.
     Time,
+    /// It is not to go on.
     Interrupted,
 }
 
@@ -57,8 +58,12 @@ impl Patience {
         Self { go_on: Arc::new(go_on), ..self }
     }
 
-    /// Whether nobody waits any longer for what began then; otherwise how long to wait before that is asked again.
-    pub(crate) fn left(&self, since: Instant) -> Result<Duration, Impatience> {
+    /// How long to wait, for what began then, before this is asked again.
+    ///
+    /// # Errors
+    ///
+    /// If it is not waited for any longer.
+    pub fn left(&self, since: Instant) -> Result<Duration, Impatience> {
         if !(self.go_on)() {
             return Err(Impatience::Interrupted);
         }
@@ -67,7 +72,11 @@ impl Patience {
     }
 
     /// Does something with a cache, and waits for it.
-    pub(crate) fn wait_for<T: Send + 'static>(
+    ///
+    /// # Errors
+    ///
+    /// If it is not waited for to its end.
+    pub fn wait_for<T: Send + 'static>(
         &self,
         backend: &dyn CacheBackend,
         work: impl FnOnce() -> T + Send + 'static,
@@ -88,7 +97,8 @@ impl Patience {
         }
     }
 
-    pub(crate) fn late(&self, why: Impatience, backend: &dyn CacheBackend) -> Late {
+    /// A cache that is not waited for any longer.
+    pub fn late(&self, why: Impatience, backend: &dyn CacheBackend) -> Late {
         let backend = backend.name().to_owned();
         match why {
             Impatience::Time => Late::Time { backend, time: self.time },
