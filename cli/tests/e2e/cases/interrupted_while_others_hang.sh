@@ -6,7 +6,7 @@ printf 'FROM %s/nothing:1\nRUN true\n' 127.0.0.1:PORT > context/pulled
 hangs() {
   methods=$1
   shift
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=$("$CASES/../ports" 1)
   rm -rf asked
   # shellcheck disable=SC2086
   python3 "$CASES/../hanging_service.py" "$port" asked $methods &
@@ -33,6 +33,7 @@ hangs() {
   [ "$took" -le 10000 ]
 }
 hangs 'PUT POST' -o type=cacheonly --cache-to type=http,url=http://127.0.0.1:PORT/
+hangs 'PUT POST' -o type=cacheonly --cache-to type=http,url=http://127.0.0.1:PORT/,ignore-error=false
 hangs 'GET HEAD' -o type=cacheonly --cache-from type=http,url=http://127.0.0.1:PORT/
 hangs 'PUT POST' -o type=cacheonly --cache-to type=registry,ref=127.0.0.1:PORT/some:cache
 hangs 'GET HEAD' -o type=cacheonly --cache-from type=registry,ref=127.0.0.1:PORT/some:cache

@@ -131,13 +131,16 @@ fn is_waited_for(cancel: Cancel) -> impl Fn() -> bool + Send + Sync + 'static {
 impl CacheWriter {
     fn finish(self, what: MountsToSave<'_>, session: &Session) -> Result<(), Failure> {
         let Self { upload, cache, to, patience, cancel, form } = self;
-        let failed = |error: &(dyn Error + 'static)| match to.on_error {
-            OnError::Warn => {
-                session.remark(&not_written(error));
-                let interrupted = || Failure::new(Class::Cancelled, "interrupted");
-                if cancel.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+        let failed = |error: &(dyn Error + 'static)| {
+            let is_interrupted = cancel.is_cancelled();
+            if to.on_error == OnError::Fail && !is_interrupted {
+                return Err(Failure::of(Class::Network, error));
             }
-            OnError::Fail => Err(Failure::of(Class::Network, error)),
+            session.remark(&not_written(error));
+            if is_interrupted {
+                return Err(Failure::new(Class::Cancelled, "interrupted"));
+            }
+            Ok(())
         };
         upload.add_documents(what.built.documents.clone());
         let wanted = what.built.steps.iter().filter(|step| to.extent.includes(step));
