@@ -101,7 +101,7 @@ impl<T: Copy + Send, E: Send> Schedule<T, E> {
         }
     }
 
-    /// Notes the end of a step: whether it was the last.
+    /// Notes the end of a step; whether no other one begins any more.
     fn finish(&self, number: usize, outcome: Result<(), E>) -> bool {
         let mut board = self.lock();
         board.finish(number, outcome);

@@ -1,5 +1,7 @@
 //! What refers to an image goes with it, whatever registries know of such.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use wythe_quirks::journal::{Entry, Origin};
 use wythe_quirks::step::Step;
@@ -155,15 +157,19 @@ fn an_index_may_list_what_refers_to_an_image_before_the_image() {
     second.run(&second.store("store"), &words).assert_works("copy");
 }
 
+/// A store, the name of an image, and the context that it is to be built of.
+fn to_be_built(bench: &Bench) -> (PathBuf, String, String) {
+    let context = bench.folder.path().join("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    (bench.store("store"), bench.name("team/app:1"), context.display().to_string())
+}
+
 #[test]
 fn a_registry_that_takes_nothing_that_refers_gets_statements_of_a_build_in_the_older_form() {
     for status in ["400", "405"] {
         let bench = Bench::new(&[("no-subject", status)]);
-        let context = bench.folder.path().join("context");
-        std::fs::create_dir(&context).unwrap();
-        std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
-        let (store, name) = (bench.store("store"), bench.name("team/app:1"));
-        let context = context.display().to_string();
+        let (store, name, context) = to_be_built(&bench);
         let epoch = "--build-arg=SOURCE_DATE_EPOCH=1";
         let words = ["build", "--provenance=true", epoch, "--push", "-t", &name, &context];
         let first = bench.run(&store, &words);
@@ -188,11 +194,7 @@ fn a_registry_that_takes_nothing_that_refers_gets_statements_of_a_build_in_the_o
 #[test]
 fn a_registry_that_refuses_only_artifact_types_gets_statements_that_refer_to_the_image() {
     let bench = Bench::new(&[("no-artifact-type", "405")]);
-    let context = bench.folder.path().join("context");
-    std::fs::create_dir(&context).unwrap();
-    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
-    let (store, name) = (bench.store("store"), bench.name("team/app:1"));
-    let context = context.display().to_string();
+    let (store, name, context) = to_be_built(&bench);
     let epoch = "--build-arg=SOURCE_DATE_EPOCH=1";
     let words = ["build", "--provenance=true", epoch, "--push", "-t", &name, &context];
     let first = bench.run(&store, &words);

@@ -73,7 +73,7 @@ impl SettledMount {
     ///
     /// If the file system refuses.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        remove(&self.staged())?;
+        self.clear_away()?;
         make_private_dir(&self.staged())
     }
 

@@ -324,11 +324,7 @@ mod tests {
                 bytes.copy_within(at - 1500..at - 1500 + length, at);
             }
             let counted = repeated(&bytes) * 1000 / bytes.len();
-            assert!(
-                counted.abs_diff(share(&bytes)) <= 1000 / WORTH + 2,
-                "{length}: {counted} {}",
-                share(&bytes)
-            );
+            assert!(counted.abs_diff(share(&bytes)) <= 16, "{length}: {counted} {}", share(&bytes));
         }
     }
 

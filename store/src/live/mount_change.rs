@@ -90,12 +90,13 @@ fn compare(old: &Directory, new: &Directory, metadata: Metadata) -> (Change, Dir
 impl Change {
     /// What becomes of a name that is there in the end.
     pub(crate) fn fate(&self, name: &[u8]) -> Fate<'_> {
-        let is_in = |names: &[Name]| names.binary_search_by(|one| (**one).cmp(name)).is_ok();
-        if let Ok(at) = self.below.binary_search_by(|(one, _)| (**one).cmp(name)) {
+        let beside = |one: &Name| (**one).cmp(name);
+        if let Ok(at) = self.below.binary_search_by(|(one, _)| beside(one)) {
             return Fate::Below(&self.below[at].1);
         }
-        let is_given = self.given.binary_search_by(|(one, _)| (**one).cmp(name)).is_ok();
-        if is_given || is_in(&self.new) { Fate::Comes } else { Fate::Stays }
+        let is_new = self.new.binary_search_by(beside).is_ok();
+        let is_given = || self.given.binary_search_by(|(one, _)| beside(one)).is_ok();
+        if is_new || is_given() { Fate::Comes } else { Fate::Stays }
     }
 
     /// Changes a directory, with what was made for it in another one of the same file system.

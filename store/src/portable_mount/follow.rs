@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use super::PortableMount;
 use super::document::{Document, Part, Piece, parts};
 use super::restore::{
-    self, GoOn, RestoreCause, RestoreError, WantedPack, fetch_document, put_parts,
+    self, GoOn, RestoreCause, RestoreError, WantedPack, fetch_document, put_parts, state_of,
 };
 use crate::cache_backend::CacheBackend;
 use crate::cache_mount::settled::SettledMount;
@@ -108,17 +108,17 @@ fn update(
         .collect();
     put_parts(backend, (&packs, &all), (&writer, go_on))?;
     writer.finish()?;
-    let tree_of = |tree: &Tree| BodyId::of(&encode_tree(tree));
     mount.change(|| {
         change.apply(&place, &staged)?;
         // What came of it is read, and not believed.
         let again = || read_again(&place, reader.idmap, (found, &change));
-        let saved = || restore::state(record, tree_of(&document.tree), document.held(&all));
+        let saved = || state_of(record, &document, &all);
         let (again, state) = reader.pool.join(again, saved);
         let MountFiles { tree, seen, .. } = again?;
-        let (tree, cleared) = reader.pool.join(|| tree_of(&tree), || mount.clear_away());
+        let name = || BodyId::of(&encode_tree(&tree));
+        let (name, cleared) = reader.pool.join(name, || mount.clear_away());
         cleared?;
-        if tree != state.tree {
+        if name != state.tree {
             return Err(RestoreCause::Differs);
         }
         Ok(MountNotes { seen, state })

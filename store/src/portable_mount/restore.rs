@@ -141,14 +141,15 @@ pub(super) fn fill(
     let document = fetch_document(backend, record)?;
     let writer = MountWriter::begin(into, &document.tree, &document.lists)?;
     let packs: Vec<_> = record.packs.iter().zip(document.packs.iter().map(Vec::as_slice)).collect();
-    put_parts(backend, (&packs, &document.parts()), (&writer, go_on))?;
-    Ok(MountNotes { seen: writer.finish()?, state: state_of(record, &document) })
+    let parts = document.parts();
+    put_parts(backend, (&packs, &parts), (&writer, go_on))?;
+    Ok(MountNotes { seen: writer.finish()?, state: state_of(record, &document, &parts) })
 }
 
 /// As what a mount is noted that is in place.
-pub(super) fn state_of(record: &PortableMount, document: &Document) -> MountState {
+pub(super) fn state_of(record: &PortableMount, document: &Document, parts: &[Part]) -> MountState {
     let tree = BodyId::of(&encode_tree(&document.tree));
-    state(record, tree, document.held(&document.parts()))
+    state(record, tree, document.held(parts))
 }
 
 /// The state that a record stands for.

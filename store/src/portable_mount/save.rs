@@ -103,7 +103,7 @@ pub fn previous(
     let state = match noted.filter(is_noted) {
         Some(noted) => noted,
         None => match fetch_document(backend, &record) {
-            Ok(document) => restore::state_of(&record, &document),
+            Ok(document) => restore::state_of(&record, &document, &document.parts()),
             Err(restore::RestoreCause::Cache(error))
                 if !matches!(error.problem, CacheProblem::NotFound { .. }) =>
             {
