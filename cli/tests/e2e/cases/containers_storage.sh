@@ -1,8 +1,9 @@
 # podman and buildah get images of the store, and of them what they lack.
 command -v buildah > /dev/null || skip 'buildah is not here'
 printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$PWD/images" "$PWD/run" > storage.conf
-export CONTAINERS_STORAGE_CONF="$PWD/storage.conf" STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
-mkdir context
+# Podman without root has its images below its home, and once they are there it has them nowhere else.
+export HOME="$PWD/home" CONTAINERS_STORAGE_CONF="$PWD/storage.conf" STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+mkdir context home
 printf 'FROM base\nRUN echo one > /one\n' > context/Dockerfile
 base="--build-context base=oci-layout://$BASE"
 # shellcheck disable=SC2086
@@ -19,4 +20,6 @@ buildah images storage/other:2 > /dev/null
 # No name of ours stays.
 [ "$(buildah images -n | grep -c 127.0.0.1)" = 0 ]
 fails "$WYTHE" copy containers-storage:storage/app:1 back
-rm -rf images run || buildah unshare rm -rf images run
+# Podman keeps a process for its namespace.
+podman system migrate > /dev/null
+rm -rf home images run || buildah unshare rm -rf home images run
