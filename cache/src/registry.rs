@@ -36,7 +36,7 @@ use wythe_store::oci::reference::Reference;
 use wythe_store::portable_blobs::PortableBlobs;
 
 use self::packs::Packs;
-use self::place::{Place, Sent};
+use self::place::{Found, Place, Sent};
 use self::pointer::{PackEntry, Pointer};
 use crate::bundles::{Bundles, SMALL, Sealed, within};
 use crate::inline;
@@ -49,7 +49,10 @@ const SIBLING: &str = "-wythe";
 const ATTEMPTS: u32 = 12;
 /// How long after writing it is looked whether another job has written over it: longer than any takes
 /// from reading to writing. It is four times as long as this job took, and at least this.
-const SETTLING: Duration = Duration::from_millis(150);
+const SETTLING: Duration = Duration::from_millis(50);
+/// Who took longer to prepare what it writes reads once more before, so that others need wait no longer for it: packs
+/// are merged for seconds at times.
+const PREPARED: Duration = Duration::from_millis(10);
 /// Requests for blobs at a time: as for uploads, registries limit each connection more than each client.
 const PARALLEL: usize = 8;
 
@@ -155,26 +158,42 @@ impl RegistryCache {
         let own: Vec<PackEntry> =
             new.clone().split().into_iter().map(put).collect::<Result<_, _>>()?;
         for attempt in 0..ATTEMPTS {
-            let started = Instant::now();
-            let mut found = self.place.look()?;
+            let found = self.place.look()?;
+            let read = Instant::now();
             if self.is_there(&found.pointer, &own, new)? {
                 return Ok(());
             }
-            let lacking = own.iter().filter(|pack| !found.pointer.lists(pack));
-            let lacking: Vec<PackEntry> = lacking.cloned().collect();
-            found.pointer.packs.extend(lacking);
-            self.packs.compact(&self.place, &mut found.pointer)?;
-            self.point(&found.tag, found.pointer)?;
+            let Some(took) = self.add(&own, (found, read))? else { continue };
             let unequal = own.first().map_or(0, |pack| pack.digest.as_bytes()[attempt as usize]);
             // Jobs that write in step get out of it.
             let jitter = Duration::from_millis(u64::from(unequal) * u64::from(attempt.min(1)));
-            std::thread::sleep(SETTLING.max(started.elapsed() * 4) + jitter);
+            std::thread::sleep(SETTLING.max(took * 4) + jitter);
         }
         if self.is_there(&self.place.look()?.pointer, &own, new)? {
             return Ok(());
         }
         let detail = "other jobs write over it all the time".to_owned();
         Err(self.place.fail(CacheProblem::Network { detail }))
+    }
+
+    /// Puts packs on the tag as it was found at a time. Says how long it took from reading the tag to writing it: what
+    /// others have written in that time is written over. `None` where they have before, and nothing was written.
+    fn add(
+        &self,
+        own: &[PackEntry],
+        (found, mut read): (Found, Instant),
+    ) -> Result<Option<Duration>, CacheError> {
+        let mut pointer = found.pointer.clone();
+        pointer.packs.extend(own.iter().filter(|pack| !found.pointer.lists(pack)).cloned());
+        self.packs.compact(&self.place, &mut pointer)?;
+        if read.elapsed() > PREPARED {
+            if self.place.look()?.pointer != found.pointer {
+                return Ok(None);
+            }
+            read = Instant::now();
+        }
+        self.point(&found.tag, pointer)?;
+        Ok(Some(read.elapsed()))
     }
 
     /// Whether a pointer leads to all that is new: to the packs, or to those that others have made of them.

@@ -102,6 +102,26 @@ fn jobs_that_write_at_once_lose_nothing_also_while_packs_are_merged() {
 }
 
 #[test]
+fn who_took_long_to_prepare_looks_again_before_it_writes() {
+    let registry = registry();
+    put(&cache(&registry), 0..1);
+    let slow = cache(&registry);
+    let mut new = Pack::default();
+    new.add(&[(keys(1..2)[0], record(1).encode())]);
+    let own = [slow.packs.put(&slow.place, new).unwrap()];
+    let found = slow.place.look().unwrap();
+    // Whoever has written meanwhile has waited as long as it was to, and looks no more.
+    put(&cache(&registry), 2..3);
+    let long_ago = Instant::now() - PREPARED * 2;
+    assert_eq!(slow.add(&own, (found, long_ago)).unwrap(), None);
+    assert!(has_all(&registry, 2..3));
+    let found = slow.place.look().unwrap();
+    let took = slow.add(&own, (found, Instant::now() - PREPARED * 2)).unwrap();
+    assert!(took.is_some());
+    assert!(has_all(&registry, 0..3));
+}
+
+#[test]
 fn more_records_than_a_pack_holds_are_written_once_and_found() {
     let registry = registry();
     let many = i64::try_from(MAX_RECORDS).unwrap() + 1;
