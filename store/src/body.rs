@@ -1,6 +1,5 @@
 //! Bodies: the bytes of regular files, each stored once.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -11,6 +10,7 @@ use crate::format::Feature;
 use crate::id::BodyId;
 use crate::lease::Lease;
 use crate::object::{Encoding, Kind, ObjectName};
+use crate::spare;
 use crate::sparse;
 
 mod chunker;
@@ -34,15 +34,6 @@ pub const COMPRESS_FEW: u64 = 8 * 1024 * 1024;
 pub const COMPRESS_FEW_BELOW: usize = 1024 * 1024;
 
 const PIECE: usize = 256 * 1024;
-
-thread_local! {
-    /// Where short files are read to.
-    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A thread keeps no more than this: fresh memory costs as much as reading does, but only what
-/// most files need is worth having all the time.
-const READ_KEPT: usize = 4 * 1024 * 1024 + 1;
 
 /// Bodies are compressed of which at least one part in so many is zeros.
 const BLANK_PART: u64 = 8;
@@ -129,18 +120,15 @@ impl Lease {
     /// Reads a file of about this size into memory that the thread keeps for the next one.
     fn short_body(&self, file: &mut File, size: u64) -> Result<(BodyId, u64), WriteError> {
         let size = usize::try_from(size).unwrap_or(CHUNKS_FROM);
-        let mut buffer = READ.take();
         // One byte more: a read that does not get it was the last.
-        buffer.resize(buffer.len().max(size + 1), 0);
+        let mut buffer = spare::take(spare::SHORTEST.max(size + 1));
         let length = source(fill(file, &mut buffer[..=size], size))?;
         let stored = if length <= size {
             self.put_body(&buffer[..length]).map(|id| (id, length as u64))
         } else {
             self.body_from_reader(&mut (&buffer[..length]).chain(file), 0)
         };
-        if buffer.len() <= READ_KEPT {
-            READ.set(buffer);
-        }
+        spare::give(buffer);
         stored
     }
 

@@ -11,15 +11,26 @@ use crate::chunk_list::chunked::{Chunked, ReadChunk};
 use crate::digest::{Digest, Hasher};
 use crate::error::ReadError;
 use crate::sealed::Sealed;
+use crate::spare;
 use crate::sparse::Run;
 
 /// An object's bytes, decoded and in memory. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Bytes(Arc<Vec<u8>>);
+pub struct Bytes(Arc<Buffer>);
+
+/// What is in memory, until nobody looks at it any more.
+#[derive(Default)]
+struct Buffer(Vec<u8>);
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.0));
+    }
+}
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(bytes))
+        Self(Arc::new(Buffer(bytes)))
     }
 }
 
@@ -27,7 +38,7 @@ impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 }
 

@@ -70,6 +70,7 @@ pub mod scan_record;
 mod sealed;
 pub mod side_by_side;
 pub mod sim;
+mod spare;
 mod sparse;
 mod spread;
 mod stake;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{ReadCause, ReadError};
+use crate::spare;
 use crate::sparse::Run;
 use crate::vfs::{Vfs, VfsFile, read_exact_at};
 
@@ -67,7 +68,7 @@ impl Sealed {
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
         let length = usize::try_from(range.end.saturating_sub(range.start));
         let length = length.map_err(|_| self.error(ReadCause::Truncated))?;
-        let mut bytes = vec![0; length];
+        let mut bytes = spare::take(length);
         self.read_into(&mut bytes, range.start)?;
         Ok(bytes)
     }

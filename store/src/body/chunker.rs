@@ -11,6 +11,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::chunk_list::{ChunkList, Piece};
 use crate::error::WriteError;
 use crate::id::BodyId;
+use crate::spare;
 use crate::sparse::{self, BLOCK, Run};
 
 /// A shorter chunk costs more to find than it saves.
@@ -56,7 +57,8 @@ enum Until {
 impl<'take> Chunker<'take> {
     pub(super) fn new(take: TakeChunk<'take>) -> Self {
         let (whole, list) = (BodyId::hasher(), ChunkList::default());
-        Self { take, whole, list, buffer: Vec::new(), hashed: 0, zeros: 0, block: Vec::new() }
+        let buffer = spare::with_room(WINDOW + CHUNK_MAX);
+        Self { take, whole, list, buffer, hashed: 0, zeros: 0, block: Vec::new() }
     }
 
     /// Adds bytes.
@@ -93,6 +95,7 @@ impl<'take> Chunker<'take> {
         self.blocks(&block)?;
         self.settle()?;
         self.cut(Until::End)?;
+        spare::give(self.buffer);
         Ok((BodyId::from_hasher(&self.whole), self.list))
     }
 

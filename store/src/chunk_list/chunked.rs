@@ -8,6 +8,7 @@ use super::ChunkList;
 use crate::bytes::Bytes;
 use crate::error::{ReadCause, ReadError};
 use crate::id::BodyId;
+use crate::spare;
 use crate::sparse::Run;
 
 /// Where chunks are read from.
@@ -57,7 +58,7 @@ impl Chunked {
     /// All bytes of a range, which must lie within them.
     pub(crate) fn piece(&self, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
         let size = |length: u64| usize::try_from(length).unwrap_or(usize::MAX);
-        let mut out = Vec::with_capacity(size(range.end - range.start));
+        let mut out = spare::with_room(size(range.end - range.start));
         for place in self.from(range.start).iter().take_while(|place| place.start < range.end) {
             let (start, end) = (place.start.max(range.start), place.end.min(range.end));
             match self.load(place)? {

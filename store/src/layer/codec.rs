@@ -9,6 +9,7 @@ use flate2::{Compression as Level, GzBuilder};
 
 use crate::layer::incompressible::{Stretch, is_incompressible, stretches};
 use crate::oci::media_type::{Compression, MediaType};
+use crate::spare;
 
 mod kept;
 mod stored;
@@ -98,7 +99,15 @@ impl Codec {
     /// Compresses a part of a stream on its own, but for what a sample shows that there is nothing to be gained by;
     /// `tail` comes behind it, as it is.
     pub(crate) fn compress_sampled(self, bytes: &[u8], tail: &[u8]) -> io::Result<Vec<u8>> {
-        kept::filled(|out| self.add_sampled(bytes, out), |made| [made, tail].concat())
+        kept::filled(
+            |out| self.add_sampled(bytes, out),
+            |made| {
+                let mut all = spare::with_room(made.len() + tail.len());
+                all.extend_from_slice(made);
+                all.extend_from_slice(tail);
+                all
+            },
+        )
     }
 
     fn add_sampled(self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {

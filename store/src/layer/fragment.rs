@@ -17,6 +17,7 @@ use crate::layer::bodies::Bodies;
 use crate::layer::canonical::{self, CanonicalEntry, END, padding};
 use crate::layer::tar_write::WriteTarError;
 use crate::object::{Kind, ObjectName};
+use crate::spare;
 use crate::tree::entry::{File, Tree};
 
 pub(super) use self::plain::{Nature, Plain, zeros_name};
@@ -176,15 +177,13 @@ pub(crate) fn cut_tree<E>(
     cutter.end_run()
 }
 
-/// Cuts a tar stream that somebody else wrote, into memory that `spare` gives: what is in it does not matter.
+/// Cuts a tar stream that somebody else wrote.
 pub(crate) fn cut_stream<E: From<io::Error>>(
     stream: &mut dyn Read,
-    spare: &dyn Fn() -> Vec<u8>,
     sink: &mut dyn FnMut(Part) -> Result<(), E>,
 ) -> Result<(), E> {
     loop {
-        let mut block = spare();
-        block.resize(in_memory(BLOCK_MAX), 0);
+        let mut block = spare::take(in_memory(BLOCK_MAX));
         let length = fill(stream, &mut block, in_memory(BLOCK_MAX))?;
         if length == 0 {
             return Ok(());

@@ -14,6 +14,7 @@ use crate::pack::frame;
 use crate::pack::reader::Pack;
 use crate::pack::record::{self, RecordHeader};
 use crate::pack::{HEADER_SIZE, MAGIC};
+use crate::spare;
 use crate::vfs::{Vfs, VfsFile, read_exact_at};
 
 /// A pack is finished, and the next one begun, when it has grown to this size: large enough to
@@ -369,7 +370,7 @@ impl OpenPack {
         self.read_bytes(&mut head, entry.offset)?;
         let header = RecordHeader::decode(&head)?;
         let length = usize::try_from(header.stored_len).map_err(|_| ReadCause::Truncated)?;
-        let mut payload = vec![0; length];
+        let mut payload = spare::take(length);
         self.read_bytes(&mut payload, entry.offset + head.len() as u64)?;
         if !RecordHeader::is_intact(&head, &payload) || header.name != entry.name {
             return Err(ReadCause::Checksum { offset: entry.offset });

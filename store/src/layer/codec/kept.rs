@@ -2,7 +2,7 @@
 //! kilobytes, and memory that was given back costs a fault for each of its pages.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Cursor};
 use std::thread::LocalKey;
 
 use flate2::{Compress, Compression as Level, FlushCompress};
@@ -10,8 +10,8 @@ use zstd::bulk::Compressor;
 
 /// How much an output buffer grows when it is full.
 const GROWTH: usize = 64 << 10;
-/// A longer buffer is not kept: few parts fill one.
-const OUT_KEPT: usize = 2 << 20;
+/// A longer buffer is not kept: no part makes one.
+const OUT_KEPT: usize = 9 << 20;
 
 /// Compressors by their level: those of the stream, and of samples.
 type Kept<T> = RefCell<Vec<(i32, T)>>;
@@ -58,11 +58,11 @@ pub(super) fn deflate(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result
 /// Adds a zstd frame.
 pub(super) fn zstd(bytes: &[u8], level: i32, out: &mut Vec<u8>) -> io::Result<()> {
     with(&ZSTD, (level, || Compressor::new(level)), |compressor| {
-        let start = out.len();
-        out.resize(start + zstd::zstd_safe::compress_bound(bytes.len()), 0);
-        let length = compressor.compress_to_buffer(bytes, &mut out[start..])?;
-        out.truncate(start + length);
-        Ok(())
+        out.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        let start = out.len() as u64;
+        let mut out = Cursor::new(out);
+        out.set_position(start);
+        compressor.compress_to_buffer(bytes, &mut out).map(drop)
     })
 }
 
@@ -106,10 +106,12 @@ mod tests {
             .unwrap()
         };
         for (text, level) in texts.iter().zip([5, 1, 9, 5].into_iter().cycle()) {
-            let (mut deflated, mut frame) = (Vec::new(), Vec::new());
+            let (mut deflated, mut frame) = (b"before".to_vec(), b"before".to_vec());
             deflate(text, level, &mut deflated).unwrap();
             zstd(text, level.cast_signed(), &mut frame).unwrap();
-            assert!((deflated, frame) == new(text, level));
+            let (new_deflated, new_frame) = new(text, level);
+            assert!(deflated == [&b"before"[..], &new_deflated].concat());
+            assert!(frame == [&b"before"[..], &new_frame].concat());
         }
     }
 

@@ -1,7 +1,6 @@
 //! Putting a blob together from parts that are compressed apart.
 
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -99,7 +98,7 @@ impl<'a> Assembler<'a> {
             cut_in_windows(tree, push).unwrap_or(());
             Ok(())
         };
-        self.parts(pool, cut, drop)
+        self.parts(pool, cut)
     }
 
     /// Adds a tar stream that somebody else wrote.
@@ -109,28 +108,24 @@ impl<'a> Assembler<'a> {
         pool: Option<&ThreadPool>,
     ) -> Result<(), ExportError> {
         self.making.reads = Reads::All;
-        // Memory that is given back and taken anew costs more than reading into it.
-        let spare = Mutex::new(Vec::new());
-        let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = |push: Push<'_, Vec<Part>>| {
             let mut one = |part: Part| {
                 let bytes = part.length();
                 Ok(push(vec![part], bytes)?)
             };
-            match cut_stream(plain, &|| spare().pop().unwrap_or_default(), &mut one) {
+            match cut_stream(plain, &mut one) {
                 Err(CutError::Source(error)) => Err(error.into()),
                 Ok(()) | Err(CutError::Stopped) => Ok(()),
             }
         };
-        self.parts(pool, cut, |read| spare().push(read))
+        self.parts(pool, cut)
     }
 
-    /// Adds parts, and passes on the memory of each that was read as a whole.
+    /// Adds parts.
     fn parts(
         &mut self,
         pool: Option<&ThreadPool>,
         cut: impl FnOnce(Push<'_, Vec<Part>>) -> Result<(), ExportError> + Send,
-        done: impl Fn(Vec<u8>),
     ) -> Result<(), ExportError> {
         let threads = pool.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads);
         let room = ON_THE_WAY * threads.clamp(2, THREADS_MAX) as u64;
@@ -139,9 +134,8 @@ impl<'a> Assembler<'a> {
             parts.into_iter().map(|part| making.make(part)).collect::<Result<Vec<Made>, _>>()
         };
         in_order(Workers { pool, room }, cut, make, |made| {
-            for part in made {
-                self.add(&part);
-                part.plain.into_iter().for_each(&done);
+            for part in &made {
+                self.add(part);
             }
             Ok(())
         })

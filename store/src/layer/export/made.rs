@@ -34,7 +34,7 @@ pub(super) struct Made {
     pub(super) name: ObjectName,
     pub(super) checksum: Checksum,
     /// Where all parts are read.
-    pub(super) plain: Option<Vec<u8>>,
+    pub(super) plain: Option<Bytes>,
     /// The compressed bytes, and the checksum.
     object: Bytes,
 }
@@ -62,12 +62,15 @@ impl<'a> Making<'a> {
             None => self.compress(name, &plain),
         };
         let read = match plain.bytes {
-            Cow::Owned(bytes) => Some(bytes),
+            Cow::Owned(bytes) => Some(Bytes::from(bytes)),
             Cow::Borrowed(_) => None,
         };
         let plain = match self.reads {
             Reads::Unknown => None,
-            Reads::All => Some(read.map_or_else(|| part.into_bytes(self.lease.store()), Ok)?),
+            Reads::All => Some(match read {
+                Some(read) => read,
+                None => part.into_bytes(self.lease.store())?.into(),
+            }),
         };
         Ok(Made { plain, ..made? })
     }
