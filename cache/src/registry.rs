@@ -133,10 +133,14 @@ impl RegistryCache {
 
     fn put_bundle(&self, sealed: &Sealed) -> Result<(), CacheError> {
         self.place.put_bytes(sealed.0.blob(), &sealed.1)?;
-        let mut state = self.state();
-        state.discredited.remove(&sealed.0.blob().digest);
-        state.new.insert(sealed.0.key(), &sealed.0.encode());
+        self.keep_bundle(sealed);
         Ok(())
+    }
+
+    fn keep_bundle(&self, (bundle, _): &Sealed) {
+        let mut state = self.state();
+        state.discredited.remove(&bundle.blob().digest);
+        state.new.insert(bundle.key(), &bundle.encode());
     }
 
     /// What this build has pushed to the repository and no record names: the registry is to keep it as long as it
@@ -152,11 +156,9 @@ impl RegistryCache {
         Ok(PortableBlobs::new(pushed))
     }
 
-    /// Puts what is new beside what is there by now.
-    fn write(&self, new: &Pack) -> Result<(), CacheError> {
-        let put = |part| self.packs.put(&self.place, part);
-        let own: Vec<PackEntry> =
-            new.clone().split().into_iter().map(put).collect::<Result<_, _>>()?;
+    /// Puts what is new, and a bundle of that, beside what is there by now.
+    fn write(&self, new: &Pack, bundle: Option<&Sealed>) -> Result<(), CacheError> {
+        let own = self.packs.put(&self.place, new.clone().split(), bundle)?;
         for attempt in 0..ATTEMPTS {
             let found = self.place.look()?;
             let read = Instant::now();
@@ -328,13 +330,16 @@ impl CacheBackend for RegistryCache {
         if self.state().new.is_empty() {
             return Ok(());
         }
-        self.bundles.seal().map_or(Ok(()), |sealed| self.put_bundle(&sealed))?;
+        let last = self.bundles.seal();
+        if let Some(sealed) = &last {
+            self.keep_bundle(sealed);
+        }
         let mut new = std::mem::take(&mut self.state().new);
         self.at_first(|read| new.take_bundles_of(read))?;
         if let Some(beside) = self.beside(&new)? {
             new.insert(beside.key(), &beside.encode());
         }
-        self.write(&new)
+        self.write(&new, last.as_ref())
     }
 
     fn complaints(&self) -> Vec<String> {

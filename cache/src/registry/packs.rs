@@ -15,6 +15,7 @@ use wythe_store::side_by_side::side_by_side;
 use super::PARALLEL;
 use super::place::Place;
 use super::pointer::{PackEntry, PackRecords, Pointer};
+use crate::bundles::Sealed;
 use crate::pack::{MAX_PACK, MAX_RECORDS, PACK_TYPE, Pack};
 
 /// How many packs a tag names: each that is not small is a request to those who read.
@@ -25,6 +26,21 @@ const FULL: usize = MAX_RECORDS / 2;
 /// What was read of packs and what was written; `None` for what is gone or is not what its digest says.
 #[derive(Debug, Default)]
 pub(super) struct Packs(Mutex<BTreeMap<Digest, Option<Arc<Pack>>>>);
+
+/// A pack, and the document that it becomes.
+struct WrittenPack {
+    pack: Arc<Pack>,
+    bytes: Vec<u8>,
+    document: Descriptor,
+}
+
+impl WrittenPack {
+    fn of(pack: Pack) -> Self {
+        let bytes = pack.to_bytes();
+        let document = Descriptor::of(MediaType::new(PACK_TYPE), &bytes);
+        Self { pack: Arc::new(pack), bytes, document }
+    }
+}
 
 impl Packs {
     /// All records of a pointer.
@@ -59,16 +75,31 @@ impl Packs {
         side_by_side(entries, PARALLEL, read).into_iter().collect()
     }
 
-    /// Puts a pack, which nothing names yet.
-    pub(super) fn put(&self, place: &Place, pack: Pack) -> Result<PackEntry, CacheError> {
-        let bytes = pack.to_bytes();
-        let document = Descriptor::of(MediaType::new(PACK_TYPE), &bytes);
-        let manifest = pack.manifest(&bytes);
-        place.put_bytes(&document, &bytes)?;
+    /// Puts packs, which nothing names yet, and a bundle that they name.
+    pub(super) fn put(
+        &self,
+        place: &Place,
+        packs: Vec<Pack>,
+        bundle: Option<&Sealed>,
+    ) -> Result<Vec<PackEntry>, CacheError> {
+        let packs: Vec<WrittenPack> = packs.into_iter().map(WrittenPack::of).collect();
+        let bundle = bundle.map(|(bundle, bytes)| (bundle.blob(), &bytes[..]));
+        let documents = packs.iter().map(|pack| (&pack.document, &pack.bytes[..]));
+        let blobs: Vec<(&Descriptor, &[u8])> = bundle.into_iter().chain(documents).collect();
+        let put = |(blob, bytes): &(&Descriptor, &[u8])| place.put_bytes(blob, bytes);
+        side_by_side(&blobs, PARALLEL, put).into_iter().collect::<Result<(), _>>()?;
+        // A registry takes a manifest once it has what that names.
+        let put = |pack: &WrittenPack| self.name(place, pack);
+        side_by_side(&packs, PARALLEL, put).into_iter().collect()
+    }
+
+    fn name(&self, place: &Place, written: &WrittenPack) -> Result<PackEntry, CacheError> {
+        let WrittenPack { pack, bytes, document } = written;
+        let manifest = pack.manifest(bytes);
         let (digest, size) = (Digest::of(&manifest), manifest.len() as u64);
         place.put_manifest(&place.by_digest(digest), &MediaType::MANIFEST, &manifest)?;
-        let records = PackRecords::of(document.clone(), &bytes, pack.len());
-        self.known().insert(document.digest, Some(Arc::new(pack)));
+        let records = PackRecords::of(document.clone(), bytes, pack.len());
+        self.known().insert(document.digest, Some(Arc::clone(pack)));
         Ok(PackEntry { digest, size, records })
     }
 
@@ -82,9 +113,7 @@ impl Packs {
             std::mem::take(&mut pointer.packs).into_iter().partition(is_small);
         if let [_, _, ..] = small.as_slice() {
             let merged = self.all(place, &Pointer { packs: small })?;
-            for part in merged.split() {
-                packs.push(self.put(place, part)?);
-            }
+            packs.extend(self.put(place, merged.split(), None)?);
         } else {
             packs.extend(small);
         }
