@@ -16,14 +16,15 @@ static SPARE: Mutex<Spare> = Mutex::new(Spare { buffers: Vec::new(), bytes: 0 })
 
 /// A buffer of so many bytes, whatever these are.
 pub(crate) fn take(length: usize) -> Vec<u8> {
-    let mut buffer = kept(length);
+    // The allocator knows of fresh memory that it is zero.
+    let Some(mut buffer) = kept(length) else { return vec![0; length] };
     buffer.resize(length, 0);
     buffer
 }
 
 /// An empty buffer with room for so many bytes.
 pub(crate) fn with_room(length: usize) -> Vec<u8> {
-    let mut buffer = kept(length);
+    let Some(mut buffer) = kept(length) else { return Vec::with_capacity(length) };
     buffer.clear();
     buffer
 }
@@ -35,12 +36,11 @@ pub(crate) fn give(buffer: Vec<u8>) {
     }
 }
 
-/// A buffer with room for so many bytes, with whatever is in it.
-fn kept(length: usize) -> Vec<u8> {
-    match capacity(length) {
-        Some(capacity) => spare().take(capacity).unwrap_or_else(|| Vec::with_capacity(capacity)),
-        None => Vec::with_capacity(length),
-    }
+/// A buffer with room for so many bytes, with whatever is in it, where they are a number for which some are kept.
+fn kept(length: usize) -> Option<Vec<u8>> {
+    let capacity = capacity(length)?;
+    let kept = spare().take(capacity);
+    Some(kept.unwrap_or_else(|| Vec::with_capacity(capacity)))
 }
 
 /// How much room there is in a buffer that is kept, which takes so many bytes.
